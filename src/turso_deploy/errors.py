@@ -1,0 +1,128 @@
+"""One small tree of errors: what happened, where, whether the database changed, what to do next.
+
+    DeployError
+    ├── InputError          a setting is missing or malformed                       exit 2
+    ├── ProjectError        the schema folder holds something that cannot be used   exit 2
+    ├── RefusedError        the plan is understood and must not run                 exit 1
+    ├── DatabaseError       the server refused, failed or could not be reached      exit 1
+    │   ├── LostReplyError  a write was sent and no answer came back
+    │   └── StaleError      the database changed between the read and the write
+    └── InternalError       a bug of ours: please report it                         exit 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """The stable name of each kind of failure, as `--json` and the documentation give it."""
+
+    # settings
+    INPUT_INVALID = "input-invalid"
+    DATABASE_URL_MISSING = "database-url-missing"
+    DATABASE_URL_INVALID = "database-url-invalid"
+    TOKEN_MALFORMED = "token-malformed"
+    # the schema folder
+    SCHEMA_NOT_FOUND = "schema-not-found"
+    SCHEMA_EMPTY = "schema-empty"
+    SQL_SYNTAX = "sql-syntax"
+    SQL_FORBIDDEN = "sql-forbidden"
+    SQL_INVALID = "sql-invalid"
+    DUPLICATE_OBJECT = "duplicate-object"
+    MISSING_REFERENCE = "missing-reference"
+    MANIFEST_INVALID = "manifest-invalid"
+    SEED_INVALID = "seed-invalid"
+    # the plan
+    MANIFEST_MISMATCH = "manifest-mismatch"
+    OBJECT_DIFFERS = "object-differs"
+    # the database
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    UNEXPECTED_REPLY = "unexpected-reply"
+    TOKEN_REFUSED = "token-refused"
+    TOKEN_EXPIRED = "token-expired"
+    TOKEN_READ_ONLY = "token-read-only"
+    ACCESS_BLOCKED = "access-blocked"
+    DATABASE_NOT_FOUND = "database-not-found"
+    RATE_LIMITED = "rate-limited"
+    SERVER_ERROR = "server-error"
+    STATEMENT_FAILED = "statement-failed"
+    CHECK_FAILED = "check-failed"
+    DATABASE_BUSY = "database-busy"
+    STALE_PLAN = "stale-plan"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    # ours
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the repository an error was caused. Lines and columns count from 1; `file` is relative to the working folder."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        """The place as editors and compilers write it: `file:line:column`."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+class DeployError(Exception):
+    """The base of every failure that this program explains.
+
+    `committed` says whether the database changed: False (it did not), True (it did), None (it could not be found out).
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        hint: str | None = None,
+        place: Place | None = None,
+        committed: bool | None = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.place = place
+        self.committed = committed
+
+
+class InputError(DeployError):
+    """A setting is missing or malformed; nothing was read or sent."""
+
+    exit_code = 2
+
+
+class ProjectError(DeployError):
+    """The schema folder holds something that cannot be used; nothing was sent."""
+
+    exit_code = 2
+
+
+class RefusedError(DeployError):
+    """The plan is understood and must not run: an object differs, or the manifest would not hold."""
+
+
+class DatabaseError(DeployError):
+    """The server refused, failed, or could not be reached."""
+
+
+class LostReplyError(DatabaseError):
+    """A write was sent and no answer came back: whether it committed has to be asked of the ledger."""
+
+
+class StaleError(DatabaseError):
+    """The database is no longer as it was when the plan was made: read it again and plan again."""
+
+
+class InternalError(DeployError):
+    """A bug of turso-deploy itself; the message asks for a report."""
