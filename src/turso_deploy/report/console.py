@@ -1,0 +1,181 @@
+"""The terminal: a report as aligned text, in colour when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from turso_deploy.report import wording
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.wording import counted, printable
+
+_WIDTH = 100
+_NAMES_SHOWN = 60
+_CHECKS_SHOWN = 20
+_SIGNS = {"created": "+", "changed": "~", "dropped": "-"}
+
+# SGR codes of ECMA-48 (https://ecma-international.org/publications-and-standards/standards/ecma-48/), section 8.3.117.
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
+_COLOURS = {"✔": _GREEN, "✗": _RED, "?": _YELLOW, "+": _GREEN, "~": _YELLOW, "-": _RED, "!": _YELLOW}
+
+
+class _Paint:
+    """Puts colour on text, or leaves it as it is. Used on text that is aligned already: colours take no place."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, text: str, *styles: str) -> str:
+        return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if self._colour and styles else text
+
+    def sign(self, sign: str) -> str:
+        """A sign in its own colour."""
+        return self(sign, *([_COLOURS[sign]] if sign in _COLOURS else []))
+
+
+def render(report: Report, colour: bool) -> str:
+    """The report for a terminal: text that ends with a line break, free of control characters but our own colours."""
+    paint = _Paint(colour)
+    sections = (list(section) for section in _sections(report, paint))
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _sections(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
+    yield _heading(report, paint)
+    yield _counts(report.counts, paint)
+    yield _script(report.steps, paint) if report.status is Status.PLANNED else _steps(report.steps, paint)
+    yield _seeds(report.seeds, paint)
+    yield _checks(report.checks, paint)
+    yield _notices(report.notices, paint)
+    if report.error:
+        yield _error(report.error, report, paint)
+
+
+def _heading(report: Report, paint: _Paint) -> Iterator[str]:
+    sign = "✔" if report.status is not Status.FAILED else "?" if report.committed is None else "✗"
+    yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
+    facts = {
+        "database": printable(report.database),
+        "deployment": printable(report.deployment_id or ""),
+        "took": f"{wording.duration(report.duration_ms)}, {counted(report.requests, 'request')}",
+    }
+    for name, value in facts.items():
+        if value:
+            yield f"  {paint(name.ljust(10), _DIM)}  {value}"
+
+
+def _counts(counts: dict[str, CountLine], paint: _Paint) -> Iterator[str]:
+    if not counts:
+        return
+    rows = [
+        (
+            wording.label(name),
+            printable(line.expected or "-"),
+            "-" if line.actual is None else f"{line.actual:,}",
+        )
+        for name, line in counts.items()
+    ]
+    signs = ["✗" if not line.ok else "✔" if line.expected else "·" for line in counts.values()]
+    yield from _table(("objects", "expected", "actual"), rows, signs, paint)
+
+
+def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    """One paragraph a kind of step: its sign, how many, the names."""
+    groups = wording.by_kind(steps)
+    kinds = max((len(printable(kind)) for kind in groups), default=0)
+    numbers = max((len(f"{len(group):,}") for group in groups.values()), default=0)
+    for kind, group in groups.items():
+        start = f"{printable(kind).ljust(kinds)}  {len(group):>{numbers},}"
+        first, *rest = _wrapped(_names(group), indent=4 + len(start) + 2)
+        yield f"  {paint.sign(_SIGNS[wording.effect(kind)])} {start}  {first}"
+        yield from rest
+    yield from _hazards(steps, paint)
+
+
+def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    """What would run, step by step, with its SQL."""
+    for number, step in enumerate(steps):
+        if number:
+            yield ""
+        place = f"  {paint(printable(step.place), _DIM)}" if step.place else ""
+        title = paint(f"{printable(step.kind)} {printable(step.object)}", _BOLD)
+        yield f"  {paint.sign(_SIGNS[wording.effect(step.kind)])} {title}{place}"
+        yield from _hazards([step], paint)
+        yield from (f"      {line}".rstrip() for line in wording.statement(step.sql).split("\n"))
+
+
+def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    for step in steps:
+        for hazard in step.hazards:
+            yield f"  {paint.sign('!')} {printable(step.kind)} {printable(step.object)}: {printable(hazard)}"
+
+
+def _names(steps: Sequence[StepLine]) -> list[str]:
+    names = [printable(step.object) for step in steps[:_NAMES_SHOWN]]
+    left_out = len(steps) - len(names)
+    return [*names, f"and {left_out:,} more"] if left_out else names
+
+
+def _seeds(seeds: Sequence[SeedLine], paint: _Paint) -> Iterator[str]:
+    if not seeds:
+        return
+    rows = [(printable(seed.table), f"{seed.rows:,}", f"{seed.written:,}", f"{seed.unchanged:,}") for seed in seeds]
+    signs = ["+" if seed.rows > seed.unchanged else "·" for seed in seeds]
+    yield from _table(("seeds", "rows", "written", "unchanged"), rows, signs, paint)
+
+
+def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
+    """Each check that failed, then how many held."""
+    failed = [check for check in checks if not check.ok]
+    for check in failed[:_CHECKS_SHOWN]:
+        expected, actual = printable(check.expected), printable(check.actual)
+        yield f"  {paint.sign('✗')} {printable(check.name)}: expected {expected}, found {actual}"
+    if len(failed) > _CHECKS_SHOWN:
+        yield f"  {paint.sign('✗')} and {len(failed) - _CHECKS_SHOWN:,} more failed"
+    if len(failed) < len(checks):
+        yield f"  {paint.sign('✔')} {counted(len(checks) - len(failed), 'check')} held"
+
+
+def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:
+    for notice in notices:
+        first, *rest = wording.printable_lines(notice)
+        yield f"  {paint.sign('!')} {first}"
+        yield from (f"    {line}".rstrip() for line in rest)
+
+
+def _error(error: ErrorLine, report: Report, paint: _Paint) -> Iterator[str]:
+    """What happened, where, whether the database changed, and what to do."""
+    place = wording.place_of(error)
+    facts = {
+        "error": error.message,
+        "where": str(place) if place else "",
+        "outcome": wording.fate(report),
+        "to do": error.hint or "",
+        "code": error.code,
+    }
+    for name, value in facts.items():
+        if value:
+            first, *rest = wording.printable_lines(value)
+            yield f"  {paint(name.ljust(10), _RED if name == 'error' else _DIM)}  {first}"
+            yield from (f"{' ' * 14}{line}".rstrip() for line in rest)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], signs: Sequence[str], paint: _Paint) -> Iterator[str]:
+    """Rows under their header, each behind its sign: the first column to the left, the numbers to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line, sign in zip(lines, [" ", *signs], strict=True):
+        numbers = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        text = "  ".join([line[0].ljust(widths[0]), *numbers])
+        yield f"  {paint.sign(sign)} {paint(text, _DIM) if line is header else text}"
+
+
+def _wrapped(names: Sequence[str], indent: int) -> list[str]:
+    """Names with commas between them, in lines of at most 100 columns (or one name); all but the first are indented."""
+    lines = [""]
+    for number, name in enumerate(names):
+        word = f"{name}," if number < len(names) - 1 else name
+        if lines[-1].strip() and len(lines[-1]) + 1 + len(word) > (_WIDTH if len(lines) > 1 else _WIDTH - indent):
+            lines.append(" " * indent + word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return lines

@@ -1,0 +1,99 @@
+"""The report of one run: what `--json` prints, and what every other rendering is made from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """The verdict of a run."""
+
+    DEPLOYED = "deployed"
+    UNCHANGED = "unchanged"
+    PLANNED = "planned"
+    VERIFIED = "verified"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step of the plan: what it does to which object, its SQL, the hazards it carries, and the file and line that want it."""
+
+    kind: str
+    object: str
+    sql: str
+    hazards: tuple[str, ...] = ()
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountLine:
+    """How many objects of one kind the manifest expects (as it writes it) and the database has. None: not stated, not known."""
+
+    expected: str | None
+    actual: int | None
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One check: its name, whether it held, what was expected, what was found."""
+
+    name: str
+    ok: bool
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLine:
+    """The seeds of one table: rows in the file, rows the database had to write, rows that already stood there."""
+
+    table: str
+    rows: int
+    written: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLine:
+    """Why the run failed, and what to do. `file` and `line` name the cause in the repository where there is one."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is."""
+
+    command: str
+    status: Status
+    committed: bool | None
+    database: str
+    deployment_id: str | None = None
+    schema_version: str | None = None
+    steps: tuple[StepLine, ...] = ()
+    counts: dict[str, CountLine] = field(default_factory=dict)
+    checks: tuple[CheckLine, ...] = ()
+    seeds: tuple[SeedLine, ...] = ()
+    notices: tuple[str, ...] = ()
+    requests: int = 0
+    duration_ms: int = 0
+    error: ErrorLine | None = None
+    exit_code: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the database was changed, as far as is known."""
+        return bool(self.committed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain values, in the order of the fields: the document that `--json` prints."""
+        return asdict(self)

@@ -1,0 +1,224 @@
+"""The job summary: a report in the Markdown that GitHub shows, with every value escaped and a bound on its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from turso_deploy.report import wording
+from turso_deploy.report.actions import SUMMARY_LIMIT
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, Status
+from turso_deploy.report.wording import counted, printable
+
+_NOT_PLAIN = re.compile(
+    r"""
+    (?<=[a-zA-Z0-9]) (?<!www) (?: [-._:/](?=[a-zA-Z0-9]) | [:;](?=[ ]|$) )  # harmless there, and names stay legible
+    | ([^a-zA-Z0-9 ,])                                                      # what could be more than text
+    """,
+    re.VERBOSE,
+)
+
+_BACK_TICKS = re.compile(r"`+")
+_ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """How much a summary tells: with the SQL or without, and at most so many rows in each table and list."""
+
+    sql: bool
+    rows: int | None
+
+
+_DETAILS = (
+    _Detail(sql=True, rows=None),
+    _Detail(sql=False, rows=None),
+    _Detail(sql=False, rows=1000),
+    _Detail(sql=False, rows=100),
+    _Detail(sql=False, rows=10),
+    _Detail(sql=False, rows=0),
+)
+"""From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
+
+
+def summary(report: Report, budget: int = SUMMARY_LIMIT) -> str:
+    """The report as Markdown of at most `budget` bytes of UTF-8: as much as fits, with a note of what was left out."""
+    heading = f"## {_heading(report)}\n"
+    texts = (f"{heading}\n{body}\n" for body in (_body(report, detail) for detail in _DETAILS))
+    for text in chain(texts, [heading]):
+        if len(text.encode()) <= budget:
+            return text
+    return ""
+
+
+def escape(text: str) -> str:
+    """The text as one line of Markdown that shows just that: no markup, HTML, cell border, link or mention.
+
+    What could be more than text becomes character references, which Markdown takes for text only
+    (https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references). Mentions are found in the finished
+    page, so an invisible space keeps the name from the `@`.
+    """
+    return _referenced(text).replace("&#64;", "&#64;&#8203;")
+
+
+def code(text: str) -> str:
+    """A name as code; HTML's own element, because back-ticks would need Markdown's rules for back-ticks inside."""
+    return f"<code>{_referenced(text)}</code>"
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A block of text as it stands, in a fence longer than any run of back-ticks inside.
+
+    Source: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+    """
+    body = "\n".join(wording.printable_lines(text))
+    longest = max((len(run) for run in _BACK_TICKS.findall(body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{body}\n{fence}"
+
+
+def _referenced(text: str) -> str:
+    return _NOT_PLAIN.sub(_reference, printable(text))
+
+
+def _reference(match: re.Match[str]) -> str:
+    character = match.group()
+    return f"&#{ord(character)};" if match.group(1) and character.isascii() else character
+
+
+def _heading(report: Report) -> str:
+    sign = "✅" if report.status is not Status.FAILED else "⚠️" if report.committed is None else "❌"
+    return f"{sign} {escape(wording.verdict(report))}"
+
+
+def _body(report: Report, detail: _Detail) -> str:
+    return "\n\n".join(part for part in _parts(report, detail) if part)
+
+
+def _parts(report: Report, detail: _Detail) -> Iterator[str]:
+    if report.error:
+        yield from _error(report.error)
+    yield _counts(report.counts)
+    yield _list(report.notices, detail)
+    yield _checks(report.checks, detail)
+    yield _steps(report, detail)
+    yield _sql(report, detail)
+    yield _seeds(report, detail)
+    yield _footer(report)
+
+
+def _error(error: ErrorLine) -> Iterator[str]:
+    place = wording.place_of(error)
+    where = f" at {code(str(place))}" if place else ""
+    yield f"**Error** {code(error.code)}{where}"
+    yield _prose(error.message)
+    if error.hint:
+        yield f"**What to do:** {_prose(error.hint)}"
+
+
+def _prose(text: str) -> str:
+    """The first line as prose; the rest, where layout carries meaning, in a fence."""
+    first, _, rest = text.strip().partition("\n")
+    return f"{escape(first.strip())}\n\n{fenced(rest)}" if rest.strip() else escape(first)
+
+
+def _counts(counts: dict[str, CountLine]) -> str:
+    rows = [
+        (
+            escape(wording.label(name)),
+            escape(line.expected or "-"),
+            "-" if line.actual is None else f"{line.actual:,}",
+            _mark(line.ok) if line.expected else "",
+        )
+        for name, line in counts.items()
+    ]
+    return _table("lrrc", ("Objects", "Expected", "Actual", ""), rows, limit=None)
+
+
+def _steps(report: Report, detail: _Detail) -> str:
+    if not report.steps:
+        return ""
+    kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(report.steps).items())
+    rows = [
+        (escape(step.kind), code(step.object), code(step.place) if step.place else "", escape(", ".join(step.hazards)))
+        for step in report.steps
+    ]
+    table = _table("llll", ("Step", "Object", "From", "Hazards"), rows, detail.rows)
+    return _folded(f"{counted(len(report.steps), 'step')}: {kinds}", table, unfolded=report.status is Status.PLANNED)
+
+
+def _sql(report: Report, detail: _Detail) -> str:
+    if not report.steps:
+        return ""
+    if not detail.sql:
+        return "_The SQL was left out to keep this page within its size._"
+    return _folded("SQL", fenced("\n\n".join(wording.statement(step.sql) for step in report.steps), "sql"))
+
+
+def _seeds(report: Report, detail: _Detail) -> str:
+    if not report.seeds:
+        return ""
+    rows = [(code(seed.table), f"{seed.rows:,}", f"{seed.written:,}", f"{seed.unchanged:,}") for seed in report.seeds]
+    table = _table("lrrr", ("Table", "Rows", "Written", "Unchanged"), rows, detail.rows)
+    return _folded(f"Seeds of {counted(len(report.seeds), 'table')}", table)
+
+
+def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
+    if not checks:
+        return ""
+    failed = sum(not check.ok for check in checks)
+    rows = [
+        (_mark(check.ok), escape(check.name), code(check.expected), code(check.actual))
+        for check in sorted(checks, key=lambda check: check.ok)
+    ]
+    table = _table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
+    title = (
+        f"{failed:,} of {counted(len(checks), 'check')} failed" if failed else f"{counted(len(checks), 'check')} held"
+    )
+    return _folded(title, table, unfolded=bool(failed))
+
+
+def _list(notices: Sequence[str], detail: _Detail) -> str:
+    lines = [f"- {escape(notice)}" for notice in notices[: detail.rows]]
+    return "\n".join([*lines, *_more(len(notices), detail.rows, "- ")])
+
+
+def _footer(report: Report) -> str:
+    facts = [
+        f"database {code(report.database)}",
+        f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
+        counted(report.requests, "request"),
+        wording.duration(report.duration_ms),
+    ]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _mark(ok: bool) -> str:
+    return "✅" if ok else "❌"
+
+
+def _folded(title: str, body: str, unfolded: bool = False) -> str:
+    """A section that opens on a click. The empty lines let Markdown be read inside the HTML."""
+    return f"<details{' open' if unfolded else ''}><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def _table(alignment: str, header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> str:
+    """A table of cells that are Markdown already, each column aligned by its letter (left, right, centre)."""
+    if not rows:
+        return ""
+    if limit == 0:
+        return _more(len(rows), limit, "")[0]
+    lines = [header, [_ALIGNMENTS[letter] for letter in alignment], *rows[:limit]]
+    table = "\n".join(_row(cells) for cells in lines)
+    return "\n\n".join([table, *_more(len(rows), limit, "")])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _more(total: int, limit: int | None, start: str) -> list[str]:
+    left_out = total - limit if limit is not None else 0
+    return [f"{start}_… and {left_out:,} more, left out to keep this page within its size._"] if left_out > 0 else []

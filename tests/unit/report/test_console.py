@@ -1,0 +1,111 @@
+"""The terminal."""
+
+import re
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from turso_deploy.report.console import render
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+
+COLOUR = re.compile(r"\x1b\[[0-9;]+m")
+
+
+def test_a_deployment_is_verdict_counts_steps_seeds_checks(deployed: Report) -> None:
+    text = render(deployed, colour=False)
+    order = [
+        "✔ Deployed 2.2.0: 50 objects",
+        "objects       expected  actual",
+        "+ create table",
+        "+ questions",
+        "✔ 2 checks held",
+    ]
+    assert text.startswith(order[0])
+    assert sorted(order, key=text.index) == order
+
+
+def test_columns_are_aligned(deployed: Report) -> None:
+    text = render(deployed, colour=False)
+    assert "    objects       expected  actual\n  ✔ tables              12      12\n" in text
+    assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
+
+
+def test_steps_of_a_kind_are_grouped_with_their_number_and_names(deployed: Report) -> None:
+    text = render(deployed, colour=False)
+    assert "  + create table    12  users, questions," in text
+    assert "  + create view      3  view_0, view_1, view_2\n" in text
+    assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report) -> None:
+    steps = tuple(StepLine("create index", f"index_{number}", "…") for number in range(500))
+    text = render(replace(deployed, steps=steps), colour=False)
+    assert "+ create index  500  index_0, " in text
+    assert "and 440 more" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: Report) -> None:
+    steps = (StepLine("add column", "users.email", "…"), StepLine("drop table", "old", "…", ("loses 12 rows",)))
+    text = render(replace(deployed, steps=steps), colour=False)
+    assert "  ~ add column  1  users.email\n  - drop table  1  old\n  ! drop table old: loses 12 rows\n" in text
+
+
+def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=deployed.steps[:2])
+    text = render(planned, colour=False)
+    assert (
+        "  + create table users  schema/tables.sql:1\n"
+        "      CREATE TABLE users (\n        id TEXT PRIMARY KEY\n      );\n" in text
+    )
+
+
+def test_checks_that_failed_come_first(failed: Report) -> None:
+    text = render(failed, colour=False)
+    assert "  ✗ rows of questions: expected >=50, found 45\n  ✔ 2 checks held\n" in text
+    assert "  ✗ tables              13      12\n" in text
+
+
+def test_a_failure_ends_with_what_where_whether_it_changed_and_what_to_do(failed: Report) -> None:
+    assert render(failed, colour=False).endswith(
+        "  error       the manifest expects 13 tables, and the database would have 12\n"
+        "                users\n"
+        "                questions\n"
+        "  where       schema/manifest.yml:4:11\n"
+        "  outcome     nothing was changed\n"
+        "  to do       Correct expect: in the manifest, or add the table that is missing.\n"
+        "  code        manifest-mismatch\n"
+    )
+
+
+def test_an_unknown_outcome_has_its_own_sign(failed: Report) -> None:
+    assert render(replace(failed, committed=None), colour=False).startswith("? Failed: it is not known")
+
+
+def test_colour_changes_nothing_but_colour(deployed: Report, failed: Report) -> None:
+    for report in (deployed, failed, replace(deployed, status=Status.PLANNED)):
+        coloured = render(report, colour=True)
+        assert COLOUR.search(coloured)
+        assert COLOUR.sub("", coloured) == render(report, colour=False)
+
+
+@given(st.text(st.one_of(st.sampled_from("\x1b\n\r\x9b\u202e[m"), st.characters()), min_size=1))
+def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
+    report = Report(
+        command="plan",
+        status=Status.FAILED,
+        committed=False,
+        database=text,
+        deployment_id=text,
+        schema_version=text,
+        steps=(StepLine("create table", text, text, (text,), text),),
+        counts={text: CountLine(text, 1)},
+        checks=(CheckLine(text, False, text, text),),
+        seeds=(SeedLine(text, 1, 1, 0),),
+        notices=(text,),
+        error=ErrorLine(text, text, text, text, 1),
+    )
+    for shown in (render(report, colour=False), render(replace(report, status=Status.PLANNED), colour=False)):
+        assert all(c.isprintable() or c in "\n\u200d" for c in shown)
+        assert shown.encode()

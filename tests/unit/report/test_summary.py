@@ -1,0 +1,168 @@
+"""The job summary: what it says first, what no value can do to it, and how it stays within its size."""
+
+import html
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from turso_deploy.report.actions import SUMMARY_LIMIT
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.summary import code, escape, fenced, summary
+from turso_deploy.report.wording import printable
+
+HOSTILE = [
+    "| <b>",
+    "`` ` ``",
+    "::error::",
+    "a\nb\r\nc",
+    "🚀👩‍🚀",
+    "</details>",
+    "\\|",
+    "<!--",
+    "$x$",
+    "- a",
+    "# a",
+    "www.evil.org",
+]
+
+names = st.one_of(st.text(), st.text(alphabet="|<>`\\\n\r_*~[]!#&;$@"), st.sampled_from(HOSTILE))
+
+
+def rows_of(markdown: str) -> list[str]:
+    return [line for line in markdown.split("\n") if line.startswith("|")]
+
+
+def size(markdown: str) -> int:
+    return len(markdown.encode())
+
+
+def test_the_verdict_is_the_first_line(deployed: Report) -> None:
+    first = summary(deployed).split("\n")[0]
+    assert first == "## ✅ Deployed 2.2.0: 50 objects created, 57 rows seeded, in 2 requests"
+
+
+def test_a_failure_shows_its_cause_and_cure_before_anything_else(failed: Report) -> None:
+    text = summary(failed)
+    assert text.startswith("## ❌ Failed: nothing was changed\n\n**Error** <code>manifest-mismatch</code>")
+    order = ["<code>schema/manifest.yml:4:11</code>", "expects 13 tables", "**What to do:** Correct", "| Objects |"]
+    assert sorted(order, key=text.index) == order
+
+
+def test_an_unknown_outcome_is_neither_a_tick_nor_a_cross(failed: Report) -> None:
+    assert summary(replace(failed, committed=None)).startswith("## ⚠️ Failed: it is not known")
+
+
+def test_counts_are_held_against_the_manifest(failed: Report) -> None:
+    rows = rows_of(summary(failed))
+    assert "| tables | 13 | 12 | ❌ |" in rows
+    assert "| indexes | 33 | 33 | ✅ |" in rows
+    assert "| foreign keys | &#45; | 3 |  |" in rows
+
+
+def test_checks_that_failed_come_first_and_unfolded(failed: Report) -> None:
+    text = summary(failed)
+    assert "<details open><summary>1 of 3 checks failed</summary>" in text
+    marks = [row[2] for row in rows_of(text[text.index("checks failed") :])[2:]]
+    assert marks == ["❌", "✅", "✅"]
+
+
+def test_steps_name_the_file_and_line_that_want_them(deployed: Report) -> None:
+    assert "| create table | <code>users</code> | <code>schema/tables.sql:1</code> |  |" in summary(deployed)
+
+
+def test_the_steps_of_a_plan_are_unfolded(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False)
+    assert "<details open><summary>50 steps" in summary(planned)
+    assert "<details><summary>50 steps" in summary(deployed)
+
+
+def test_the_layout_of_an_error_of_many_lines_is_kept(failed: Report) -> None:
+    assert "\n\n```text\n  users\n  questions\n```\n" in summary(failed)
+
+
+def test_ordinary_names_stay_legible_in_the_source() -> None:
+    assert escape("schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique") == (
+        "schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique"
+    )
+
+
+def test_a_mention_is_cut_from_its_name() -> None:
+    assert escape("@octocat") == "&#64;&#8203;octocat"
+
+
+@given(names)
+def test_escaped_text_shows_exactly_the_text(text: str) -> None:
+    assert html.unescape(escape(text)).replace("\u200b", "") == printable(text)
+    assert html.unescape(code(text)) == f"<code>{printable(text)}</code>"
+
+
+@given(names)
+def test_escaped_text_holds_nothing_that_markdown_acts_on(text: str) -> None:
+    assert not set(escape(text)) & set("|<>`*~[]()\\!$@{}\"'\n\r")
+    assert "://" not in escape(text)
+    assert "www." not in escape(text)
+
+
+@given(names)
+@example("| <b>")
+def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
+    report = Report(
+        command="deploy",
+        status=Status.FAILED,
+        committed=None,
+        database=name,
+        deployment_id=name,
+        schema_version=name,
+        steps=(StepLine("create table", name, "SELECT 1", (name,), name),),
+        counts={name: CountLine(name, 1)},
+        checks=(CheckLine(name, False, name, name),),
+        seeds=(SeedLine(name, 1, 1, 0),),
+        notices=(name,),
+        error=ErrorLine("internal", "x", file=name or None),
+    )
+    text = summary(report)
+    assert {row.count("|") for row in rows_of(text)} == {5}
+    assert len(rows_of(text)) == 12
+    tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
+    assert "<" not in tags
+    assert "\\|" not in tags
+
+
+@given(names)
+@example("```\n</details>\n````")
+def test_a_fence_is_longer_than_any_inside(text: str) -> None:
+    first, *body, last = fenced(text, "sql").split("\n")
+    assert first == f"{last}sql"
+    assert all(last not in line for line in body)
+
+
+def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
+    steps = (StepLine("create view", "v", "CREATE VIEW v AS SELECT '\n```\n</details>\n::error::'"),)
+    assert "````sql\nCREATE VIEW v AS SELECT '\n```\n</details>\n::error::';\n````" in summary(
+        replace(deployed, steps=steps)
+    )
+
+
+@pytest.mark.parametrize("number", [2_000, 40_000])
+def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deployed: Report, number: int) -> None:
+    steps = tuple(StepLine("create table", f"täble_{n}", "CREATE TABLE …" + " " * 600 + ")") for n in range(number))
+    text = summary(replace(deployed, steps=steps))
+    assert size(text) <= SUMMARY_LIMIT
+    assert "_The SQL was left out" in text
+    assert text.startswith(f"## ✅ Deployed 2.2.0: {number:,} objects created")
+    assert ("more, left out" in text) == (number == 40_000)
+    assert text.count("<details") == text.count("</details>")
+
+
+@given(st.integers(0, 12_000))
+def test_a_summary_fits_any_budget(budget: int) -> None:
+    steps = tuple(StepLine("create table", f"t{n}", "CREATE TABLE …") for n in range(30))
+    report = Report("deploy", Status.DEPLOYED, True, "file:local.db", steps=steps, notices=("one", "two"))
+    assert size(summary(report, budget)) <= budget
+
+
+def test_the_verdict_is_the_last_thing_to_go(failed: Report) -> None:
+    assert summary(failed, 60) == "## ❌ Failed: nothing was changed\n"

@@ -1,0 +1,105 @@
+"""The words that all renderings share."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from turso_deploy.report.document import Report, Status, StepLine
+from turso_deploy.report.wording import effect, printable, rows_seeded, statement, verdict
+
+
+def test_the_verdict_of_a_deployment_counts_objects_rows_and_requests(deployed: Report) -> None:
+    assert verdict(deployed) == "Deployed 2.2.0: 50 objects created, 57 rows seeded, in 2 requests"
+
+
+def test_a_deployment_that_had_only_the_ledger_to_write_says_no_more(deployed: Report) -> None:
+    assert verdict(replace(deployed, steps=(), seeds=())) == "Deployed 2.2.0, in 2 requests"
+
+
+def test_the_verdict_of_an_unchanged_database(deployed: Report) -> None:
+    unchanged = replace(deployed, status=Status.UNCHANGED, committed=False, steps=(), requests=1)
+    assert verdict(unchanged) == "Unchanged: the database already is at 2.2.0, in 1 request"
+
+
+def test_the_verdict_of_a_plan_speaks_of_what_is_to_do(deployed: Report) -> None:
+    steps = (
+        StepLine("create table", "tags", ""),
+        StepLine("add column", "users.email", ""),
+        StepLine("drop index", "i", ""),
+    )
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=steps)
+    assert verdict(planned) == (
+        "Planned 2.2.0: 1 object to create, 1 object to change, 1 object to drop, 57 rows to seed"
+    )
+
+
+def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=())
+    assert verdict(planned) == "Planned 2.2.0: nothing to do"
+
+
+def test_the_verdict_of_a_verification_names_what_was_found(deployed: Report) -> None:
+    verified = replace(deployed, status=Status.VERIFIED, committed=False, steps=())
+    assert verdict(verified) == (
+        "Verified 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 checks held"
+    )
+
+
+@pytest.mark.parametrize(
+    ("committed", "expected"),
+    [
+        (False, "Failed: nothing was changed"),
+        (True, "Failed: the database changed"),
+        (None, "Failed: it is not known whether the database changed"),
+    ],
+)
+def test_the_verdict_of_a_failure_says_what_became_of_the_database(
+    failed: Report, committed: bool | None, expected: str
+) -> None:
+    assert verdict(replace(failed, committed=committed)) == expected
+
+
+def test_a_schema_version_cannot_add_a_line_to_the_verdict(deployed: Report) -> None:
+    assert verdict(replace(deployed, schema_version="1\n::error::x")).startswith(r"Deployed 1\n::error::x: ")
+
+
+def test_an_object_that_takes_several_steps_counts_once(deployed: Report) -> None:
+    steps = (StepLine("rebuild table", "users", "a"), StepLine("rebuild table", "users", "b"))
+    assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
+
+
+def test_dropping_a_column_changes_its_table_and_dropping_a_table_drops_it() -> None:
+    assert effect("drop column") == "changed"
+    assert effect("drop table") == "dropped"
+
+
+def test_rows_that_were_rolled_back_were_not_seeded(deployed: Report) -> None:
+    assert rows_seeded(deployed) == 57
+    assert rows_seeded(replace(deployed, committed=False)) == 0
+
+
+def test_emoji_of_several_characters_stay_whole() -> None:
+    assert printable("👩‍🚀 tables ❤️") == "👩‍🚀 tables ❤️"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a\nb", r"a\nb"), ("\x1b[31mred", r"\x1b[31mred"), ("abc\u202edef", r"abc\u202edef"), ("\ud800", r"\ud800")],
+)
+def test_characters_that_act_are_spelled_out(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+@given(st.text())
+def test_printable_text_is_one_line_that_can_be_written(text: str) -> None:
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert shown.encode() is not None
+    assert "\x1b" not in shown
+
+
+def test_a_statement_ends_with_one_semicolon_and_keeps_its_layout() -> None:
+    assert statement("\nCREATE TABLE t (\r\n\ta\n)") == "CREATE TABLE t (\n    a\n);"
+    assert statement("SELECT 1;\n") == "SELECT 1;"
