@@ -1,13 +1,13 @@
 """One small tree of errors: what happened, where, whether the database changed, what to do next.
 
-    DeployError
-    ├── InputError          a setting is missing or malformed                       exit 2
-    ├── ProjectError        the schema folder holds something that cannot be used   exit 2
-    ├── RefusedError        the plan is understood and must not run                 exit 1
-    ├── DatabaseError       the server refused, failed or could not be reached      exit 1
-    │   ├── LostReplyError  a write was sent and no answer came back
-    │   └── StaleError      the database changed between the read and the write
-    └── InternalError       a bug of ours: please report it                         exit 1
+DeployError
+├── InputError          a setting is missing or malformed                       exit 2
+├── ProjectError        the schema folder holds something that cannot be used   exit 2
+├── RefusedError        the plan is understood and must not run                 exit 1
+├── DatabaseError       the server refused, failed or could not be reached      exit 1
+│   ├── LostReplyError  a write was sent and no answer came back
+│   └── StaleError      the database changed between the read and the write
+└── InternalError       a bug of ours: please report it                         exit 1
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the repository an error was caused. Lines and columns count from 1; `file` is relative to the working folder."""
+    """Where in the repository an error was caused. Lines and columns count from 1; `file` is as the user named it."""
 
     file: str
     line: int | None = None

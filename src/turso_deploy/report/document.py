@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """One step of the plan: what it does to which object, its SQL, the hazards it carries, and the file and line that want it."""
+    """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
 
     kind: str
     object: str
@@ -30,7 +30,7 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class CountLine:
-    """How many objects of one kind the manifest expects (as it writes it) and the database has. None: not stated, not known."""
+    """How many objects of one kind the manifest expects, and the database has. None: not stated, not known."""
 
     expected: str | None
     actual: int | None

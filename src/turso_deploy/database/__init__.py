@@ -1,0 +1,1 @@
+"""The databases that a deployment can be sent to, behind one narrow interface."""

@@ -1,0 +1,126 @@
+"""What a deployment needs of a database: `query` reads, `apply` writes; each is one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from turso_deploy.errors import Place
+
+Value = None | int | float | str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SQL statement and its positional arguments (`?1`, `?2`, …)."""
+
+    sql: str
+    arguments: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The answer to one query. `affected` is how many rows the statement inserted, updated or deleted."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
+    affected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One query that the engine refused. `message` may quote SQL text or data: it is shown only redacted.
+
+    `offset` counts characters into the statement's own text, where the engine told it.
+    """
+
+    message: str
+    code: str
+    offset: int | None = None
+
+
+class Purpose(StrEnum):
+    """What a step of a transaction is there for."""
+
+    GUARD = "guard"
+    CHANGE = "change"
+    SEED = "seed"
+    FIGURES = "figures"
+    CHECK = "check"
+    LEDGER = "ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStep:
+    """One statement inside the transaction, with what it is for and the place in the repository that caused it."""
+
+    query: Query
+    purpose: Purpose
+    label: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Everything that one deployment writes, in order; it commits only when every step succeeded.
+
+    `foreign_keys` is the enforcement that the steps need: set before BEGIN and read back.
+    With `commit=False` the last word is ROLLBACK: a rehearsal on the real data.
+    """
+
+    steps: tuple[TransactionStep, ...]
+    foreign_keys: bool = True
+    commit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """The step that stopped a transaction.
+
+    `index` counts into `Transaction.steps`; None when it was none of them (BEGIN, COMMIT).
+    """
+
+    index: int | None
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a transaction. `results` follows `Transaction.steps`; None where a step failed or did not run.
+
+    The results of the steps before a failure are there although the transaction was rolled back.
+    """
+
+    committed: bool
+    results: tuple[Rows | None, ...]
+    failed: FailedStep | None = None
+
+
+class Database(Protocol):
+    """A database that answers reads and applies one transaction, each in a single round trip."""
+
+    address: str
+    """Where it is, fit for a log: no token, no credentials."""
+
+    requests: int
+    """How many requests (for a `file:` database: connections) were used so far."""
+
+    def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
+        """Run each query on its own, in order; one that fails does not stop the rest. Changes nothing.
+
+        Raises DatabaseError when the database cannot be asked at all.
+        """
+        ...
+
+    def apply(self, transaction: Transaction) -> Outcome:
+        """Run the transaction: all of it, or nothing.
+
+        Raises LostReplyError when it was sent and no answer came back, DatabaseError when it surely did not run.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,20 @@
+"""From an address to a database. Each client is imported only when it is opened, because it is slow to load."""
+
+from __future__ import annotations
+
+from turso_deploy.database.address import Address, FileAddress
+from turso_deploy.database.base import Database
+
+
+def open_database(address: Address, token: str, timeout: float) -> Database:
+    """The database at an address; nothing is sent yet. `timeout` is in seconds, for connecting and for each answer.
+
+    Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
+    """
+    if isinstance(address, FileAddress):
+        from turso_deploy.database.local import LocalDatabase
+
+        return LocalDatabase(address.path)
+    from turso_deploy.database.hrana import HranaDatabase
+
+    return HranaDatabase(address.url, token, timeout)

@@ -1,0 +1,98 @@
+"""What the refusals of a statement mean: one of our error codes, a message that is safe to show, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from turso_deploy.database.base import Failure
+from turso_deploy.database.messages import showable
+from turso_deploy.errors import ErrorCode
+
+FOREIGN_KEYS_NOT_SET = "FOREIGN_KEYS_NOT_SET"
+"""Our own failure code: foreign keys, read back before BEGIN, were not as the transaction asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A failure in our words: the parts of the error that is raised for it."""
+
+    code: ErrorCode
+    message: str
+    hint: str
+
+
+# Codes of sqld: libsql-server/src/hrana/stmt.rs; of SQLite: https://www.sqlite.org/rescode.html.
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY", "TRANSACTION_TIMEOUT")
+_BROKEN = (
+    "SQLITE_IOERR",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_CANTOPEN",
+    "SQLITE_NOMEM",
+    "SQLITE_FULL",
+    "SQLITE_INTERNAL",
+)
+_HINTS = (
+    ("UNIQUE constraint", "Another row has the same key already. Look for it in the seed file and in the table."),
+    ("NOT NULL constraint", "Give the column a value, or a DEFAULT in the schema."),
+    (
+        "CHECK constraint",
+        "A row breaks the rule of the CHECK. A CHECK with a name (CONSTRAINT name CHECK …) is named here.",
+    ),
+    ("FOREIGN KEY constraint", "A row refers to one that is not there, or a row that others refer to would go away."),
+    (
+        "this kind of statement",
+        "VACUUM, ANALYZE, ATTACH, TEMP objects and most PRAGMAs with a value are refused by libSQL servers.",
+    ),
+    ("syntax error", "The server's parser does not accept this SQL, although SQLite's own may."),
+)
+
+
+def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Explanation:
+    """What a refusal means.
+
+    `token_is_read_only` is what the token's claims say: it tells a read-only token from a blocked database.
+    """
+    reason = showable(failure.message)
+    if failure.code.startswith(_BUSY) or reason == "database is locked":
+        return Explanation(
+            ErrorCode.DATABASE_BUSY,
+            "another writer held the database for too long",
+            "Run it again when the other writer is done; a `concurrency:` group keeps two deployments apart.",
+        )
+    if failure.code == "BLOCKED" or "operations are forbidden" in failure.message:
+        return blocked(token_is_read_only)
+    if failure.code.startswith(_BROKEN):
+        return Explanation(
+            ErrorCode.SERVER_ERROR,
+            f"the database cannot do its work: {reason} ({failure.code})",
+            "Check the database itself: its size limit and quota, or the file and the disk under it.",
+        )
+    hint = next(
+        (hint for start, hint in _HINTS if reason.startswith(start)),
+        "Run the statement against a copy of the database to see more.",
+    )
+    return Explanation(
+        ErrorCode.STATEMENT_FAILED, f"the database refused the statement: {reason} ({failure.code})", hint
+    )
+
+
+def blocked(token_is_read_only: bool | None = None) -> Explanation:
+    """Access is forbidden: Turso Cloud says the same of a read-only token, a blocked database and a used-up plan."""
+    if token_is_read_only:
+        return read_only_token()
+    return Explanation(
+        ErrorCode.ACCESS_BLOCKED,
+        "the database is blocked: the server forbids this access",
+        "Look at the plan's quota (`turso plan show`), at block_reads and block_writes of the database, "
+        "and whether the token is read-only.",
+    )
+
+
+def read_only_token() -> Explanation:
+    """The token may read and must not write."""
+    return Explanation(
+        ErrorCode.TOKEN_READ_ONLY,
+        "the database token is read-only, and a deployment writes",
+        "Mint one with full access: `turso db tokens create <database>`.",
+    )

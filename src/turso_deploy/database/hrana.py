@@ -1,0 +1,152 @@
+"""Turso Cloud and sqld: a database behind SQL over HTTP, where a whole transaction travels as one conditional batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from turso_deploy.database.base import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction
+from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
+from turso_deploy.database.refusals import UNREADABLE
+from turso_deploy.database.transport import Transport, failed
+from turso_deploy.database.wire import (
+    AUTOCOMMIT,
+    CLOSE,
+    Json,
+    batch,
+    every,
+    negated,
+    read_batch,
+    read_failure,
+    step,
+    succeeded,
+)
+from turso_deploy.errors import DatabaseError, ErrorCode
+
+if TYPE_CHECKING:
+    import requests
+
+_NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
+_READ_BACK = 1
+_BEFORE_STEPS = 3  # foreign keys, their read-back, BEGIN
+_IN_TRANSACTION = negated(AUTOCOMMIT)
+
+
+class HranaDatabase:
+    """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for connecting and for each wait.
+
+    An empty token sends none (a server without authentication).
+    Raises InputError for a token that cannot be put into a header.
+    """
+
+    def __init__(self, url: str, token: str, timeout: float, session: requests.Session | None = None) -> None:
+        self.address = url
+        self.requests = 0
+        self._transport = Transport(url, token, timeout, session)
+
+    def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
+        """See `Database.query`: one batch without conditions, so that a query that fails does not stop the rest."""
+        replies = self._run([step(query, want_rows=True) for query in queries], writes=False)
+        if isinstance(replies, Failure):
+            raise failed(explain(replies), lost=False)
+        answers = [reply for reply in replies if reply is not None]
+        if len(answers) != len(queries):
+            raise failed(UNREADABLE, lost=False)
+        return answers
+
+    def apply(self, transaction: Transaction) -> Outcome:
+        """See `Database.apply`: one batch in which a step runs only when the one before it succeeded."""
+        replies = self._run(_conditional_steps(transaction), writes=True)
+        if isinstance(replies, Failure):
+            return self._refused(transaction, replies)
+        return _outcome(transaction, replies)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def _run(self, steps: list[Json], *, writes: bool) -> list[Rows | Failure | None] | Failure:
+        results = self._send([batch(steps)], writes=writes)
+        try:
+            return read_batch(results[0], steps)
+        except (ValueError, KeyError, TypeError) as error:
+            raise failed(UNREADABLE, lost=writes) from error
+
+    def _send(self, pipeline: list[Json], *, writes: bool) -> list[Json]:
+        self.requests += 1
+        return self._transport.send([*pipeline, CLOSE], writes=writes)
+
+    def _refused(self, transaction: Transaction, failure: Failure) -> Outcome:
+        """The batch was refused as a whole. Only some refusals surely come before its first step."""
+        nothing = (None,) * len(transaction.steps)
+        if failure.code in _NOT_PARSED:
+            return Outcome(False, nothing, self._not_parsed(transaction, failure))
+        explanation = explain(failure)
+        if explanation.code is ErrorCode.ACCESS_BLOCKED:
+            return Outcome(False, nothing, FailedStep(None, failure))
+        raise failed(explanation, lost=True)
+
+    def _not_parsed(self, transaction: Transaction, failure: Failure) -> FailedStep:
+        """Which step the server could not parse: sqld parses all before it runs any, and does not say which it refused.
+
+        It is asked with a batch for each step, under a condition that never holds: parsed again, and never run.
+        """
+        probes = [batch([step(Query(one.query.sql), _IN_TRANSACTION)]) for one in transaction.steps]
+        try:
+            results = self._send(probes, writes=False)
+            for index, one in enumerate(transaction.steps):
+                if results[index]["type"] == "error":
+                    return FailedStep(index, read_failure(results[index]["error"], one.query.sql))
+        except (DatabaseError, KeyError, TypeError):
+            pass  # the refusal itself is known, and the more important news
+        return FailedStep(None, failure)
+
+
+def _conditional_steps(transaction: Transaction) -> list[Json]:
+    """The batch: foreign keys and their read-back, BEGIN, the steps, COMMIT, and ROLLBACK unless it committed.
+
+    `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
+    An error can end a transaction by itself, and the condition on autocommit keeps later steps from running outside it:
+    https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction.
+    """
+    wanted = int(transaction.foreign_keys)
+    read_back = f"SELECT iif((SELECT foreign_keys FROM pragma_foreign_keys) IS {wanted}, {wanted}, json('not set'))"
+    steps = [
+        step(Query(f"PRAGMA foreign_keys={wanted}")),
+        step(Query(read_back), succeeded(0)),
+        step(Query("BEGIN IMMEDIATE"), succeeded(1)),
+    ]
+    for one in transaction.steps:
+        steps.append(step(one.query, _after(len(steps)), want_rows=one.purpose is Purpose.FIGURES))
+    if not transaction.commit:
+        return [*steps, step(Query("ROLLBACK"), _IN_TRANSACTION)]
+    commit = len(steps)
+    steps.append(step(Query("COMMIT"), _after(commit)))
+    return [*steps, step(Query("ROLLBACK"), every(negated(succeeded(commit)), _IN_TRANSACTION))]
+
+
+def _after(position: int) -> Json:
+    return every(succeeded(position - 1), _IN_TRANSACTION)
+
+
+def _outcome(transaction: Transaction, replies: list[Rows | Failure | None]) -> Outcome:
+    """What the replies to the conditional steps say. Success is the result of the COMMIT step, and nothing else."""
+    end = _BEFORE_STEPS + len(transaction.steps)
+    results = tuple(reply if isinstance(reply, Rows) else None for reply in replies[_BEFORE_STEPS:end])
+    if transaction.commit and isinstance(replies[end], Rows):
+        return Outcome(True, results)
+    failed = next((_failed_step(i, reply, end) for i, reply in enumerate(replies) if isinstance(reply, Failure)), None)
+    if failed is None and (transaction.commit or None in results):
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            "the transaction ended before its last step, and no step says why",
+            hint="Look at the database: what a step committed by itself stays.",
+            committed=None,
+        )
+    return Outcome(False, results, failed)
+
+
+def _failed_step(position: int, failure: Failure, end: int) -> FailedStep:
+    if position == _READ_BACK:
+        return FailedStep(None, Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET))
+    return FailedStep(position - _BEFORE_STEPS if _BEFORE_STEPS <= position < end else None, failure)

@@ -1,0 +1,145 @@
+"""The report while it is being made: what a run has found out so far, so that a failure can still tell it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from turso_deploy.database.base import Database, Failure, Rows
+from turso_deploy.errors import DeployError
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.schema.checks import Check
+from turso_deploy.schema.diff import diff
+from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
+from turso_deploy.schema.live import Live
+from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.plan import Plan
+from turso_deploy.schema.project import Project
+from turso_deploy.schema.seed_steps import SeedResult
+from turso_deploy.schema.seeds import SeedTable
+
+
+class Draft:
+    """Collects what becomes the Report. `note_…` methods add to it, `finished` and `failed` close it."""
+
+    def __init__(self, command: str, project: Project, database: Database) -> None:
+        self.command = command
+        self.deployment_id: str | None = None
+        self.steps: tuple[StepLine, ...] = ()
+        self.counts: dict[str, CountLine] = {}
+        self.checks: tuple[CheckLine, ...] = ()
+        self.seeds: tuple[SeedLine, ...] = ()
+        self.notices: list[str] = []
+        self._project = project
+        self._database = database
+        self._started = time.monotonic()
+
+    @property
+    def all_hold(self) -> bool:
+        """Whether every check and every count noted so far is as expected."""
+        return all(check.ok for check in self.checks) and all(count.ok for count in self.counts.values())
+
+    def note_plan(self, plan: Plan) -> None:
+        """The steps, and the counts that they lead to."""
+        self.steps = tuple(
+            StepLine(step.kind, step.object, step.sql, step.hazards, str(step.place) if step.place else None)
+            for step in plan.steps
+        )
+        self._note_counts(plan.predicted.schema)
+        self.notices = _unmanaged_notice(plan.unmanaged)
+
+    def note_schema(self, live: Live) -> None:
+        """How a database that is only looked at compares with the wanted schema."""
+        difference = diff(self._project.wanted, live.catalog.schema)
+        missing = [f"{change.object.kind} {change.object.name}" for change in difference.missing]
+        changed = [f"{change.object.kind} {change.object.name}" for change in difference.changed]
+        named = (("missing", missing), ("different", changed))
+        findings = [f"{word}: {', '.join(names)}" for word, names in named if names]
+        lines = [CheckLine("schema", not findings, "as in the schema folder", "; ".join(findings) or "the same")]
+        if absent := missing_names(self._project.manifest, live.catalog):
+            lines.append(CheckLine("objects by name", False, "all there", f"missing: {', '.join(absent)}"))
+        self.checks += tuple(lines)
+        self._note_counts(live.catalog.schema)
+        self.notices = _unmanaged_notice([change.object for change in difference.extra])
+
+    def note_answers(self, checks: Sequence[Check], answers: Sequence[Rows | Failure | None]) -> None:
+        """What the checks' figures came to. One that failed is a failed check; one that did not run is left out."""
+        for check, answer in zip(checks, answers, strict=True):
+            if isinstance(answer, Rows):
+                self.checks += tuple(
+                    CheckLine(result.name, result.ok, result.expected, result.actual)
+                    for result in check.results(answer)
+                )
+            elif isinstance(answer, Failure):
+                self.checks += tuple(
+                    CheckLine(expected.name, False, str(expected.bound), "could not be read")
+                    for expected in check.expectations
+                )
+
+    def note_seeds(self, seeds: Sequence[SeedTable], pending: Sequence[SeedTable]) -> None:
+        """The seeds of the project, and which of them the database has not seen."""
+        waiting = {seed.table for seed in pending}
+        self.seeds = tuple(
+            SeedLine(seed.table, seed.row_count, 0, 0 if seed.table in waiting else seed.row_count) for seed in seeds
+        )
+
+    def note_written(self, results: Sequence[SeedResult]) -> None:
+        """How many rows of each seed the database had to write."""
+        written = {
+            result.table: SeedLine(result.table, result.rows, result.written, result.unchanged) for result in results
+        }
+        self.seeds = tuple(written.get(line.table, line) for line in self.seeds)
+
+    def finished(self, status: Status, committed: bool) -> Report:
+        """The report of a run that did what it should."""
+        return self._report(status, committed, None)
+
+    def failed(self, error: DeployError) -> Report:
+        """The report of a run that did not."""
+        return self._report(Status.FAILED, error.committed, error)
+
+    def _note_counts(self, schema: Schema) -> None:
+        expected, actual = expected_counts(self._project.manifest), actual_counts(schema)
+        self.counts = {
+            kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
+            for kind, bound in expected.items()
+        }
+
+    def _report(self, status: Status, committed: bool | None, error: DeployError | None) -> Report:
+        return Report(
+            command=self.command,
+            status=status,
+            committed=committed,
+            database=self._database.address,
+            deployment_id=self.deployment_id,
+            schema_version=self._project.manifest.schema_version,
+            steps=self.steps,
+            counts=self.counts,
+            checks=self.checks,
+            seeds=self.seeds,
+            notices=tuple(self.notices),
+            requests=self._database.requests,
+            duration_ms=round((time.monotonic() - self._started) * 1000),
+            error=error_line(error) if error else None,
+            exit_code=error.exit_code if error else 0,
+        )
+
+
+def error_line(error: DeployError) -> ErrorLine:
+    """An error as the report tells it."""
+    place = error.place
+    return ErrorLine(
+        code=error.code.value,
+        message=error.message,
+        hint=error.hint,
+        file=place.file if place else None,
+        line=place.line if place else None,
+        column=place.column if place else None,
+    )
+
+
+def _unmanaged_notice(objects: Sequence[SchemaObject]) -> list[str]:
+    if not objects:
+        return []
+    names = ", ".join(f"{item.kind} {item.name}" for item in objects)
+    return [f"In the database and not in the schema folder, left as it is: {names}."]

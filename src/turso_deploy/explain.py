@@ -1,0 +1,74 @@
+"""Failures of the database in terms of the repository: which file and line, which check, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from turso_deploy.database.base import Failure, Outcome, Purpose, TransactionStep
+from turso_deploy.database.failures import explain
+from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, Place
+from turso_deploy.report.document import CheckLine, CountLine
+from turso_deploy.schema.seed_steps import SeedPlan, explain_orphans
+from turso_deploy.sql.lexer import position
+
+
+def explain_unread(failure: Failure) -> DatabaseError:
+    """The catalog or the ledger could not be read."""
+    found = explain(failure)
+    return DatabaseError(found.code, f"The schema of the database could not be read: {found.message}.", hint=found.hint)
+
+
+def explain_failure(
+    steps: Sequence[TransactionStep],
+    outcome: Outcome,
+    seeds: SeedPlan,
+    checks: Sequence[CheckLine],
+    manifest_place: Place,
+) -> DeployError:
+    """Why a transaction did not commit. `checks` are what the figures came to before it was rolled back."""
+    failed = outcome.failed
+    assert failed is not None
+    if failed.index is None:
+        found = explain(failed.failure)
+        return DatabaseError(found.code, f"The transaction failed: {found.message}.", hint=found.hint)
+    step = steps[failed.index]
+    for orphans in seeds.orphan_checks:
+        figures = outcome.results[steps.index(orphans.figures)]
+        if step is orphans.check and figures is not None:
+            return explain_orphans(orphans, figures)
+    if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
+        return explain_failed_checks(checks, {}, manifest_place)
+    found = explain(failed.failure)
+    return DatabaseError(
+        found.code,
+        f"{step.label}: {found.message}. The transaction was rolled back.",
+        hint=found.hint,
+        place=_place(step, failed.failure),
+    )
+
+
+def explain_failed_checks(
+    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], manifest_place: Place
+) -> DatabaseError:
+    """The checks and counts that did not hold, each with what it expected and what it found."""
+    wrong = [f"{check.name}: expected {check.expected}, found {check.actual}" for check in checks if not check.ok]
+    wrong += [
+        f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}"
+        for kind, count in counts.items()
+        if not count.ok
+    ]
+    return DatabaseError(
+        ErrorCode.CHECK_FAILED,
+        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {'; '.join(wrong)}.",
+        hint="Correct the schema, the seeds or the bounds in the manifest.",
+        place=manifest_place,
+    )
+
+
+def _place(step: TransactionStep, failure: Failure) -> Place | None:
+    """The line that the engine points at: the stored text of a statement keeps the lines of the file."""
+    place = step.place
+    if place is None or place.line is None or failure.offset is None or step.purpose is not Purpose.CHANGE:
+        return place
+    line, column = position(step.query.sql, failure.offset)
+    return Place(place.file, place.line + line - 1, column if line > 1 else None)

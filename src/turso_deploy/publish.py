@@ -1,0 +1,34 @@
+"""Who is told of a run: the terminal or the log, and on a runner the annotations, the outputs and the job summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TextIO
+
+from turso_deploy.report import console
+from turso_deploy.report.actions import Level, Runner, outputs
+from turso_deploy.report.document import Report
+from turso_deploy.report.summary import summary
+from turso_deploy.report.wording import place_of, verdict
+
+
+def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], *, as_json: bool) -> None:
+    """Print the report, and tell the runner what steps, people and later jobs need to know."""
+    if as_json:
+        runner.print_untrusted(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+    else:
+        with runner.group(f"turso-deploy {report.command}"):
+            runner.print_untrusted(console.render(report, _wants_colour(output, environment)))
+    if report.error:
+        hint = f"\n{report.error.hint}" if report.error.hint else ""
+        runner.annotate(
+            Level.ERROR, f"{report.error.message}{hint}", title=verdict(report), place=place_of(report.error)
+        )
+    runner.set_outputs(outputs(report))
+    runner.append_summary(lambda room: summary(report, room))
+
+
+def _wants_colour(output: TextIO, environment: Mapping[str, str]) -> bool:
+    """Colour is for terminals, and for those who did not decline it: https://no-color.org."""
+    return output.isatty() and not environment.get("NO_COLOR")

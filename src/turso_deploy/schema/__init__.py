@@ -1,0 +1,1 @@
+"""Schemas: read from the folder, read from a catalog, compared, planned, checked."""

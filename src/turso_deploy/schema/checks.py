@@ -1,0 +1,159 @@
+"""What must hold before a deployment commits: each check is a figures query and a form of it that raises.
+
+The figures come back even when the transaction is rolled back, so a failed check can say what it found; the raising
+form is what stops the COMMIT. A Hrana batch knows only "succeeded" and "failed", hence `json('…')` on text that is
+not JSON, which SQLite evaluates only in the branch that is taken (https://www.sqlite.org/lang_corefunc.html#iif).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.schema.bound import Bound
+from turso_deploy.schema.catalog import CatalogRow
+from turso_deploy.schema.expectations import expected_counts
+from turso_deploy.schema.manifest import Manifest
+from turso_deploy.schema.model import Schema
+from turso_deploy.sql.lexer import fold, literal, quote
+
+_ZERO = Bound(0, 0, "0")
+
+# `pragma_foreign_key_list` gives a composite key a row a column; `seq` 0 is the first of them.
+_COUNT_OF = {
+    "tables": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND {counted}",
+    "indexes": "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND {counted}",
+    "views": "SELECT count(*) FROM sqlite_master WHERE type = 'view' AND {counted}",
+    "triggers": "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND {counted}",
+    "foreign_keys": "SELECT count(*) FROM sqlite_master, pragma_foreign_key_list(sqlite_master.name) AS reference "
+    "WHERE type = 'table' AND reference.seq = 0 AND {counted}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One figure of a check and the bound that it must keep. `capped`: counting stopped where the bound was decided."""
+
+    name: str
+    bound: Bound
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one expectation came to."""
+
+    name: str
+    ok: bool
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations."""
+
+    label: str
+    sql: str
+    arguments: tuple[Value, ...]
+    expectations: tuple[Expectation, ...]
+
+    @property
+    def figures(self) -> Query:
+        """The query whose row says what there is."""
+        return Query(self.sql, self.arguments)
+
+    @property
+    def raising(self) -> Query:
+        """The query that fails unless every figure keeps its bound."""
+        conditions = " AND ".join(
+            f"c{position} >= {expected.bound.low}"
+            + ("" if expected.bound.high is None else f" AND c{position} <= {expected.bound.high}")
+            for position, expected in enumerate(self.expectations)
+        )
+        message = literal(f"check failed: {self.label}")
+        return Query(f"SELECT iif({conditions}, 'ok', json({message})) FROM ({self.sql})", self.arguments)
+
+    def results(self, rows: Rows) -> tuple[CheckResult, ...]:
+        """Hold the figures against the expectations."""
+        return tuple(
+            CheckResult(
+                expected.name,
+                expected.bound.holds(int(str(figure))),
+                str(expected.bound),
+                _shown(int(str(figure)), expected),
+            )
+            for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
+        )
+
+
+def _shown(figure: int, expected: Expectation) -> str:
+    if expected.capped and figure >= expected.bound.enough:
+        return f"{figure} or more"
+    return str(figure)
+
+
+def check_steps(checks: Sequence[Check]) -> list[TransactionStep]:
+    """All figures first, then all raising forms: when one check fails, the figures of every check are known."""
+    figures = [TransactionStep(check.figures, Purpose.FIGURES, check.label) for check in checks]
+    raising = [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
+    return figures + raising
+
+
+def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> list[Check]:
+    """The manifest's object counts. `uncounted` gives kind and name of what is internal, shadow, ledger or ignored."""
+    expected = [(kind, bound) for kind, bound in expected_counts(manifest).items() if bound is not None]
+    if not expected:
+        return []
+    counted = "sql IS NOT NULL AND type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?1))"
+    columns = ", ".join(
+        f"({_COUNT_OF[kind].format(counted=counted)}) AS c{position}" for position, (kind, _) in enumerate(expected)
+    )
+    expectations = tuple(Expectation(f"count of {kind.replace('_', ' ')}", bound) for kind, bound in expected)
+    names = json.dumps(sorted(f"{kind} {name}" for kind, name in uncounted), ensure_ascii=False)
+    return [Check("object counts", f"SELECT {columns}", (names,), expectations)]
+
+
+def catalog_check(changed: Sequence[CatalogRow]) -> list[Check]:
+    """Every object that the plan makes stands in the catalog with the very text that the rehearsal produced."""
+    if not changed:
+        return []
+    sql = (
+        "SELECT count(*) AS c0 FROM json_each(?1) AS predicted JOIN sqlite_master AS found "
+        "ON found.type = predicted.value->>0 AND found.name = predicted.value->>1 AND found.sql = predicted.value->>2"
+    )
+    predicted = json.dumps([[row.kind, row.name, row.sql] for row in changed], ensure_ascii=False)
+    count = len(changed)
+    return [
+        Check("catalog as rehearsed", sql, (predicted,), (Expectation("catalog", Bound(count, count, str(count))),))
+    ]
+
+
+def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
+    """The manifest's bounds on rows. No more rows are read than decide the matter, because Turso bills rows read."""
+    checks = []
+    for name, bound in manifest.rows.items():
+        if bound.low == 0 and bound.high is None:
+            continue  # always true
+        table = quote(wanted.tables[fold(name)].name)
+        sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
+        checks.append(Check(f"rows of {name}", sql, (), (Expectation(f"rows of {name}", bound, capped=True),)))
+    return checks
+
+
+def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
+    """The manifest's JSON columns: one scan a table counts the values that are not valid JSON, column by column."""
+    checks = []
+    for name, columns in manifest.json_columns.items():
+        if not columns:
+            continue
+        figures = ", ".join(
+            f"count(*) FILTER (WHERE {quote(column)} IS NOT NULL AND NOT json_valid({quote(column)})) AS c{position}"
+            for position, column in enumerate(columns)
+        )
+        expectations = tuple(Expectation(f"invalid JSON in {name}.{column}", _ZERO) for column in columns)
+        table = quote(wanted.tables[fold(name)].name)
+        checks.append(Check(f"JSON of {name}", f"SELECT {figures} FROM {table}", (), expectations))
+    return checks

@@ -1,0 +1,56 @@
+"""What differs between the wanted and the live schema. Equality is of meaning; spelling is never a difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from turso_deploy.schema.model import Schema, SchemaObject
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object that differs: wanted and not there, there and not wanted, or there with another meaning."""
+
+    wanted: SchemaObject | None
+    live: SchemaObject | None
+
+    @property
+    def object(self) -> SchemaObject:
+        """The object as it is wanted, or as it is where nobody wants it."""
+        found = self.wanted or self.live
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """All changes between two schemas, each list in the order tables, indexes, views, triggers."""
+
+    missing: tuple[Change, ...] = ()
+    changed: tuple[Change, ...] = ()
+    extra: tuple[Change, ...] = ()
+
+
+def diff(wanted: Schema, live: Schema) -> Difference:
+    """Compare two schemas in one pass."""
+    missing, changed, extra = [], [], []
+    pairs = (
+        (wanted.tables, live.tables),
+        (wanted.indexes, live.indexes),
+        (wanted.views, live.views),
+        (wanted.triggers, live.triggers),
+    )
+    for wanted_objects, live_objects in pairs:
+        for name, wanted_object in wanted_objects.items():
+            live_object = live_objects.get(name)
+            if live_object is None:
+                missing.append(Change(wanted_object, None))
+            elif not mean_the_same(wanted_object, live_object):
+                changed.append(Change(wanted_object, live_object))
+        extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
+    return Difference(tuple(missing), tuple(changed), tuple(extra))
+
+
+def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
+    """Whether two objects of one kind behave alike."""
+    return one.sql == other.sql or one.definition == other.definition

@@ -1,0 +1,71 @@
+"""The manifest against a catalog: counts and names, decided before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.schema.bound import Bound
+from turso_deploy.schema.catalog import Catalog
+from turso_deploy.schema.manifest import Manifest
+from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold
+
+COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
+
+
+def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
+    """The manifest's bound for each kind of object, None where it states none."""
+    return {kind: getattr(manifest.expect, kind) for kind in COUNTED_KINDS}
+
+
+def actual_counts(schema: Schema) -> Mapping[str, int]:
+    """How many objects of each kind a schema holds."""
+    definitions = [table.definition for table in schema.tables.values()]
+    return {
+        "tables": len(schema.tables),
+        "indexes": len(schema.indexes),
+        "views": len(schema.views),
+        "triggers": len(schema.triggers),
+        "foreign_keys": sum(len(item.foreign_keys) for item in definitions if isinstance(item, TableDefinition)),
+    }
+
+
+def missing_names(manifest: Manifest, catalog: Catalog) -> list[str]:
+    """The names that the manifest lists and the catalog lacks, each with its kind: `index idx_users_name`."""
+    schema = catalog.schema
+    listed = (
+        ("table", manifest.objects.tables, schema.tables),
+        ("index", manifest.objects.indexes, schema.indexes),
+        ("view", manifest.objects.views, schema.views),
+        ("trigger", manifest.objects.triggers, schema.triggers),
+    )
+    return [f"{kind} {name}" for kind, names, objects in listed for name in names if fold(name) not in objects]
+
+
+def refuse_a_mismatch(
+    manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place: Place | None
+) -> None:
+    """Stop where the catalog that a deployment leads to is not the one that the manifest expects.
+
+    `unmanaged` are the counted objects that the schema folder does not define: the error lists them when they may be
+    the cause, with the `ignore:` lines that would settle it. Raises RefusedError (`manifest-mismatch`).
+    """
+    actual = actual_counts(catalog.schema)
+    wrong = [
+        f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}"
+        for kind, bound in expected_counts(manifest).items()
+        if bound is not None and not bound.holds(actual[kind])
+    ]
+    wrong += [f"{name}: expected, would be missing" for name in missing_names(manifest, catalog)]
+    if not wrong:
+        return
+    message = "The manifest would not hold: " + "; ".join(wrong) + "."
+    hint = "Correct the schema files, or the numbers in the manifest."
+    if unmanaged:
+        names = ", ".join(f"{item.kind} {item.name}" for item in unmanaged)
+        message += f" The database holds objects that the schema folder does not define: {names}."
+        lines = "\n".join(f'  - "{item.name}"' for item in unmanaged)
+        hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{lines}"
+    raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=place)

@@ -1,0 +1,136 @@
+"""The ledger: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+
+from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
+from turso_deploy.schema.catalog import LEDGER_TABLE
+from turso_deploy.schema.model import Schema
+
+_CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  deployed_at TEXT NOT NULL,
+  schema_version TEXT,
+  schema_fingerprint TEXT NOT NULL,
+  seeds_fingerprint TEXT NOT NULL,
+  seeds TEXT NOT NULL,
+  commit_sha TEXT,
+  ref TEXT,
+  run_url TEXT,
+  actor TEXT,
+  tool_version TEXT NOT NULL,
+  managed_objects TEXT NOT NULL,
+  plan_summary TEXT NOT NULL
+)"""
+
+# Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty ledger.
+LAST_DEPLOYMENT_QUERY = Query(
+    "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects "
+    f"FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the ledger says of the last deployment. `seeds` maps a table to the fingerprint of its seed rows."""
+
+    id: str
+    schema_version: str | None
+    schema_fingerprint: str
+    seeds: Mapping[str, str]
+    managed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one."""
+
+    id: str
+    deployed_at: str
+    schema_version: str | None
+    schema_fingerprint: str
+    seeds: Mapping[str, str]
+    managed: frozenset[str]
+    tool_version: str
+    plan_summary: Mapping[str, int]
+    commit_sha: str | None = None
+    ref: str | None = None
+    run_url: str | None = None
+    actor: str | None = None
+
+
+def last_deployment(rows: Rows) -> Deployment | None:
+    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty ledger."""
+    if not rows.rows:
+        return None
+    identity, version, fingerprint, seeds, managed = rows.rows[0]
+    return Deployment(
+        str(identity),
+        None if version is None else str(version),
+        str(fingerprint),
+        MappingProxyType(json.loads(str(seeds))),
+        frozenset(json.loads(str(managed))),
+    )
+
+
+def managed_names(schema: Schema) -> frozenset[str]:
+    """The objects of a schema as the ledger names them, such as `table users`."""
+    return frozenset(f"{item.kind} {item.name}" for item in schema.objects())
+
+
+def schema_fingerprint(schema: Schema) -> str:
+    """A SHA-256 over the SQL of all objects, whatever order the files hold them in."""
+    return _sha256(sorted([item.kind, item.name, item.sql] for item in schema.objects()))
+
+
+def seeds_fingerprint(seeds: Mapping[str, str]) -> str:
+    """A SHA-256 over the fingerprints of all seeded tables."""
+    return _sha256(sorted(seeds.items()))
+
+
+def create_step() -> TransactionStep:
+    """The step that makes the ledger where there is none."""
+    return TransactionStep(Query(_CREATE), Purpose.LEDGER, f"create {LEDGER_TABLE}")
+
+
+def entry_step(entry: Entry) -> TransactionStep:
+    """The step that writes a deployment down."""
+    values = {
+        "id": entry.id,
+        "deployed_at": entry.deployed_at,
+        "schema_version": entry.schema_version,
+        "schema_fingerprint": entry.schema_fingerprint,
+        "seeds_fingerprint": seeds_fingerprint(entry.seeds),
+        "seeds": _json(dict(sorted(entry.seeds.items()))),
+        "commit_sha": entry.commit_sha,
+        "ref": entry.ref,
+        "run_url": entry.run_url,
+        "actor": entry.actor,
+        "tool_version": entry.tool_version,
+        "managed_objects": _json(sorted(entry.managed)),
+        "plan_summary": _json(dict(entry.plan_summary)),
+    }
+    places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
+    sql = f"INSERT INTO {LEDGER_TABLE} ({', '.join(values)}) VALUES ({places})"
+    return TransactionStep(
+        Query(sql, tuple(values.values())), Purpose.LEDGER, f"record the deployment in {LEDGER_TABLE}"
+    )
+
+
+def lookup_query(deployment_id: str) -> Query:
+    """Whether a deployment is in the ledger: one row when it committed, none when it did not."""
+    return Query(f"SELECT 1 FROM {LEDGER_TABLE} WHERE id = ?1", (deployment_id,))
+
+
+def _sha256(value: object) -> str:
+    return sha256(_json(value).encode()).hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,66 @@
+"""The live database, read in one request: its catalog, its version, and what the ledger says was deployed last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.schema.ledger import LAST_DEPLOYMENT_QUERY, Deployment, last_deployment
+
+# Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version
+_SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version")
+
+LIVE_QUERIES = (CATALOG_QUERY, SHADOW_QUERY, _SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A database as it was at one moment. `schema_version` is None where the server does not serve it."""
+
+    catalog: Catalog
+    schema_version: int | None
+    last: Deployment | None
+
+
+def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live | Failure:
+    """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the ledger could not be read."""
+    catalog_answer, shadow_answer, version_answer, ledger_answer = answers
+    if isinstance(catalog_answer, Failure):
+        return catalog_answer
+    shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
+    catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
+    if isinstance(ledger_answer, Failure) and catalog.has_ledger:
+        return ledger_answer
+    return Live(
+        catalog,
+        None if isinstance(version_answer, Failure) else int(str(version_answer.rows[0][0])),
+        None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
+    )
+
+
+def guard_step(live: Live) -> TransactionStep:
+    """The step that fails when the database is no longer as `live` has it: another schema, another deployment."""
+    arguments: tuple[Value, ...]
+    if live.schema_version is not None:
+        unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (live.schema_version,)
+    else:
+        unchanged, arguments = _SAME_CATALOG, (_catalog_text(live.catalog),)
+    if live.catalog.has_ledger:
+        unchanged += f" AND (SELECT id FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
+        arguments += (live.last.id if live.last else None,)
+    sql = f"SELECT iif({unchanged}, 'ok', json('the database has changed since it was read'))"
+    return TransactionStep(Query(sql, arguments), Purpose.GUARD, "the database is as it was when planned")
+
+
+_SAME_CATALOG = (
+    "(SELECT count(*) FROM sqlite_master) = json_array_length(?1) AND NOT EXISTS ("
+    "SELECT type, name, tbl_name, sql FROM sqlite_master EXCEPT "
+    "SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))"
+)
+
+
+def _catalog_text(catalog: Catalog) -> str:
+    return json.dumps([[row.kind, row.name, row.table, row.sql] for row in catalog.rows], ensure_ascii=False)

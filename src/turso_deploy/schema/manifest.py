@@ -1,0 +1,133 @@
+"""The manifest: what must be true of the database after a deployment, as `schema/manifest.yml` states it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.schema.bound import Bound, parse_bound
+from turso_deploy.schema.yaml_text import YamlTextError, read_yaml
+
+MANIFEST_NAME = "manifest.yml"
+
+BoundField = Annotated[
+    Bound,
+    BeforeValidator(parse_bound),
+    WithJsonSchema(
+        {
+            "description": 'An exact number, or a bound: ">=20", "<=40", "20..40".',
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^(>=\s*\d+|<=\s*\d+|\d+\s*\.\.\s*\d+|\d+)$"},
+            ],
+        }
+    ),
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Expect(_Strict):
+    """How many objects of each kind the database holds after a deployment; a kind that is left out is not checked.
+
+    Counted is every object that is not internal to SQLite, libSQL or Turso, not the ledger, and not ignored.
+    """
+
+    tables: BoundField | None = Field(None, description="Tables, virtual ones included, their shadow tables not.")
+    indexes: BoundField | None = Field(
+        None, description="Indexes made by CREATE INDEX, not those behind PRIMARY KEY or UNIQUE."
+    )
+    views: BoundField | None = Field(None, description="Views.")
+    triggers: BoundField | None = Field(None, description="Triggers.")
+    foreign_keys: BoundField | None = Field(
+        None, description="Foreign keys of all counted tables; a composite one counts once."
+    )
+
+
+class Objects(_Strict):
+    """Names that must be there; more may be."""
+
+    tables: tuple[str, ...] = Field((), strict=False, description="Tables that must exist.")
+    indexes: tuple[str, ...] = Field((), strict=False, description="Indexes that must exist.")
+    views: tuple[str, ...] = Field((), strict=False, description="Views that must exist.")
+    triggers: tuple[str, ...] = Field((), strict=False, description="Triggers that must exist.")
+
+
+class Manifest(_Strict):
+    """What a deployment is checked against before it commits."""
+
+    schema_version: str | None = Field(
+        None, min_length=1, description="The version of the schema, recorded with every deployment."
+    )
+    expect: Expect = Field(Expect(), description="How many objects of each kind there must be.")
+    objects: Objects = Field(Objects(), description="Objects that must exist, by name.")
+    rows: dict[str, BoundField] = Field({}, description="How many rows each table must hold.")
+    json_columns: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(
+        {}, description="Columns in which every value that is not NULL must be valid JSON, by table."
+    )
+    ignore: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="Glob patterns for objects that this schema does not own: never counted, compared or touched.",
+    )
+
+
+def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
+    """Read `manifest.yml` of a schema folder; a folder without one expects nothing.
+
+    `displayed_folder` is how places name the folder. Raises ProjectError (`manifest-invalid`) with file and line.
+    """
+    path = folder / MANIFEST_NAME
+    shown = f"{displayed_folder}/{MANIFEST_NAME}"
+    if not path.is_file():
+        return Manifest()
+    try:
+        document = read_yaml(path.read_text(encoding="utf-8-sig"), shown)
+    except YamlTextError as error:
+        raise _invalid(error.message, Place(shown, error.line, error.column)) from None
+    except UnicodeDecodeError:
+        raise _invalid("the file is not UTF-8 text", Place(shown)) from None
+    try:
+        return Manifest.model_validate({} if document.value is None else document.value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path_to_key = tuple(part for part in first["loc"])
+        line = document.line_of(path_to_key)
+        raise _invalid(_explain(path_to_key, first), Place(shown, line)) from None
+
+
+def _invalid(message: str, place: Place) -> ProjectError:
+    return ProjectError(
+        ErrorCode.MANIFEST_INVALID,
+        f"The manifest cannot be used: {message}.",
+        hint="docs/manifest.md describes every key; the JSON Schema beside the manifest lets an editor complete them.",
+        place=place,
+    )
+
+
+def _explain(path: tuple[int | str, ...], error: Any) -> str:
+    key = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        known = _model_at(path[:-1])
+        return f"unknown key `{key}`" + (f"; known here: {', '.join(known)}" if known else "")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"`{key}`: {message[:1].lower()}{message[1:]}" if key else message
+
+
+def _model_at(path: tuple[int | str, ...]) -> list[str]:
+    models: dict[tuple[int | str, ...], type[BaseModel]] = {(): Manifest, ("expect",): Expect, ("objects",): Objects}
+    model = models.get(path)
+    return list(model.model_fields) if model else []
+
+
+def manifest_json_schema() -> str:
+    """The JSON Schema of the manifest, as published at `schema/manifest.schema.json`."""
+    schema = Manifest.model_json_schema()
+    schema["title"] = "turso-deploy manifest"
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"

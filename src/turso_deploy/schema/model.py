@@ -1,0 +1,86 @@
+"""What a database consists of, in plain frozen values: a Schema of tables, indexes, views and triggers.
+
+Every object keeps its SQL as the engine stores it (`sqlite_schema.sql`, https://www.sqlite.org/schematab.html) and its
+definition, the canonical parts that two spellings of the same meaning share. Objects are found by their *folded* name,
+because SQLite compares names without regard to ASCII case (https://www.sqlite.org/lang_keywords.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from turso_deploy.errors import Place
+from turso_deploy.sql.ddl import (
+    IndexDefinition,
+    TableDefinition,
+    TriggerDefinition,
+    ViewDefinition,
+    VirtualTableDefinition,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An ordinary or a virtual table."""
+
+    name: str
+    sql: str
+    definition: TableDefinition | VirtualTableDefinition
+    place: Place | None = field(default=None, compare=False)
+    kind = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that a CREATE INDEX made; the ones behind PRIMARY KEY and UNIQUE belong to their table."""
+
+    name: str
+    table: str
+    sql: str
+    definition: IndexDefinition
+    place: Place | None = field(default=None, compare=False)
+    kind = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view."""
+
+    name: str
+    sql: str
+    definition: ViewDefinition
+    place: Place | None = field(default=None, compare=False)
+    kind = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger, on a table or (INSTEAD OF) on a view."""
+
+    name: str
+    table: str
+    sql: str
+    definition: TriggerDefinition
+    place: Place | None = field(default=None, compare=False)
+    kind = "trigger"
+
+
+SchemaObject = Table | Index | View | Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
+
+    tables: Mapping[str, Table]
+    indexes: Mapping[str, Index]
+    views: Mapping[str, View]
+    triggers: Mapping[str, Trigger]
+
+    def objects(self) -> Iterator[SchemaObject]:
+        """Every object: tables, then indexes, views and triggers, each in creation order."""
+        yield from self.tables.values()
+        yield from self.indexes.values()
+        yield from self.views.values()
+        yield from self.triggers.values()

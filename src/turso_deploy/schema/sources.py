@@ -1,0 +1,152 @@
+"""The SQL files of the schema folder into CREATE statements, each with its place; all else in them is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.sql.kinds import Description, StatementKind, describe
+from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.script import Statement, split
+
+# Folders inside the schema folder whose files are not definitions.
+_OTHER_FOLDERS = frozenset({"seeds", "scripts", "queries"})
+
+# The order in which definitions run: what an object stands on comes before it, whatever file it is in.
+_ORDER = {
+    StatementKind.CREATE_TABLE: 0,
+    StatementKind.CREATE_VIRTUAL_TABLE: 1,
+    StatementKind.CREATE_INDEX: 2,
+    StatementKind.CREATE_VIEW: 3,
+    StatementKind.CREATE_TRIGGER: 4,
+}
+
+_DECLARE = "Schema files hold CREATE statements only: change the definition itself, and the plan follows from it."
+_REASONS = {
+    StatementKind.CREATE_TEMPORARY: "Temporary objects vanish with the connection, and libSQL servers refuse them.",
+    StatementKind.ALTER: _DECLARE,
+    StatementKind.DROP: _DECLARE,
+    StatementKind.WRITE: "Rows belong into seeds/, a file a table.",
+    StatementKind.SELECT: _DECLARE,
+    StatementKind.PRAGMA: "Pragmas are settings of a connection, no part of a schema; foreign keys are always on.",
+    StatementKind.TRANSACTION: "The whole deployment already is one transaction.",
+    StatementKind.VACUUM: "libSQL servers refuse it, and it cannot run in a transaction.",
+    StatementKind.ANALYZE: "libSQL servers refuse it.",
+    StatementKind.ATTACH: "A deployment is about one database.",
+    StatementKind.DETACH: "A deployment is about one database.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One CREATE statement of the schema folder."""
+
+    statement: Statement
+    description: Description
+    place: Place
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and folded name, as the catalog identifies the object."""
+        kind = self.description.kind.removeprefix("CREATE ").removeprefix("VIRTUAL ").lower()
+        return kind, fold(self.description.name or "")
+
+
+def read_sources(folder: Path, shown: str) -> list[Source]:
+    """Every CREATE statement below the folder, in the order in which they can run.
+
+    `shown` is how places name the folder. Raises ProjectError where the folder or a file cannot be used.
+    """
+    if not folder.is_dir():
+        raise ProjectError(
+            ErrorCode.SCHEMA_NOT_FOUND,
+            f"There is no schema folder `{shown}`.",
+            hint="Name it with --schema-path (input `schema-path`), relative to the working folder. In a workflow, "
+            "actions/checkout has to run first.",
+        )
+    sources = [
+        source
+        for path in _sql_files(folder)
+        for source in _read_file(path, f"{shown}/{path.relative_to(folder).as_posix()}")
+    ]
+    if not sources:
+        raise ProjectError(
+            ErrorCode.SCHEMA_EMPTY,
+            f"The schema folder `{shown}` holds no CREATE statement.",
+            hint="Put the definitions into *.sql files in it. An empty folder would mean an empty database.",
+        )
+    _refuse_duplicates(sources)
+    return sorted(sources, key=lambda source: _ORDER[source.description.kind])
+
+
+def _sql_files(folder: Path) -> list[Path]:
+    files = [
+        path
+        for path in folder.rglob("*.sql")
+        if path.relative_to(folder).parts[0] not in _OTHER_FOLDERS and path.is_file()
+    ]
+    inside = folder.resolve()
+    for path in files:
+        if not path.resolve().is_relative_to(inside):
+            raise ProjectError(
+                ErrorCode.SCHEMA_NOT_FOUND,
+                f"{path.name} is a link to a file outside of the schema folder.",
+                hint="Put the file itself into the folder.",
+            )
+    return sorted(files)
+
+
+def _read_file(path: Path, shown: str) -> Iterator[Source]:
+    try:
+        script = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ProjectError(
+            ErrorCode.SQL_SYNTAX, "The file is not UTF-8 text.", hint="Save it as UTF-8.", place=Place(shown, line)
+        ) from None
+    try:
+        statements = split(script)
+    except SqlTextError as error:
+        raise _unreadable(error.message, Place(shown, *position(script, error.offset))) from None
+    for statement in statements:
+        place = Place(shown, statement.line, statement.column)
+        description = describe(statement.text)
+        _refuse_what_is_no_definition(description, statement, place)
+        yield Source(statement, description, place)
+
+
+def _refuse_what_is_no_definition(description: Description, statement: Statement, place: Place) -> None:
+    if description.kind in _ORDER and description.schema and fold(description.schema) != "main":
+        raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
+    if description.kind is StatementKind.OTHER:
+        raise _unreadable(f'near "{statement.text.split(maxsplit=1)[0][:40]}": this is no SQL statement', place)
+    if description.kind not in _ORDER:
+        raise _forbidden(description.kind.value, _REASONS.get(description.kind, _DECLARE), place)
+
+
+def _forbidden(what: str, reason: str, place: Place) -> ProjectError:
+    return ProjectError(ErrorCode.SQL_FORBIDDEN, f"A schema file cannot hold {what}.", hint=reason, place=place)
+
+
+def _unreadable(message: str, place: Place) -> ProjectError:
+    return ProjectError(
+        ErrorCode.SQL_SYNTAX, f"The SQL cannot be read: {message}.", hint="Correct the statement here.", place=place
+    )
+
+
+def _refuse_duplicates(sources: list[Source]) -> None:
+    # Tables, indexes and views share one set of names, triggers have their own: https://www.sqlite.org/lang_createtable.html
+    first: dict[tuple[bool, str], Source] = {}
+    for source in sources:
+        kind, name = source.key
+        earlier = first.setdefault((kind == "trigger", name), source)
+        if earlier is not source:
+            raise ProjectError(
+                ErrorCode.DUPLICATE_OBJECT,
+                f"The name {source.description.name} is defined twice: as {earlier.key[0]} at {earlier.place}, "
+                f"and as {kind} here.",
+                hint="Remove one of the two definitions.",
+                place=source.place,
+            )

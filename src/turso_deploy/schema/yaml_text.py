@@ -1,0 +1,175 @@
+"""The one reader of YAML, for the manifest and for seed files: plain data, with the line that each value stands on.
+
+It takes the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), so `no`, `on` and `2026-01-01` are
+text. Anchors, aliases and tags are refused: a file means what it shows, and cannot grow when it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Scalar = None | bool | int | float | str
+Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+
+_DEEPEST = 100
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NULL = re.compile(r"null|Null|NULL|~|")
+_TRUE = re.compile(r"true|True|TRUE")
+_FALSE = re.compile(r"false|False|FALSE")
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_NOT_A_NUMBER = re.compile(r"\.(nan|NaN|NAN)")
+
+_CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Scalar]], ...] = (
+    (_NULL, lambda _: None),
+    (_TRUE, lambda _: True),
+    (_FALSE, lambda _: False),
+    (_DECIMAL, int),
+    (_OCTAL, lambda text: int(text[2:], 8)),
+    (_HEXADECIMAL, lambda text: int(text[2:], 16)),
+    (_FLOAT, float),
+    (_INFINITY, lambda text: float(text.replace(".", ""))),
+    (_NOT_A_NUMBER, lambda _: float("nan")),
+)
+
+
+class YamlTextError(Exception):
+    """The text is not YAML that this program takes. `line` and `column` count from 1; `message` quotes no value."""
+
+    def __init__(self, message: str, line: int, column: int, file: str) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}")
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+@dataclass(slots=True)
+class Node:
+    """One value and where it begins: for a member of a mapping, the line and column of its key."""
+
+    content: Scalar | list[Node] | dict[str, Node]
+    line: int
+    column: int
+    value: Plain = field(init=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.content, dict):
+            self.value = {key: node.value for key, node in self.content.items()}
+        elif isinstance(self.content, list):
+            self.value = [node.value for node in self.content]
+        else:
+            self.value = self.content
+
+    def line_of(self, path: tuple[str | int, ...]) -> int:
+        """The line of the value at `path`, or of the deepest value on the way to it that exists."""
+        node = self
+        for step in path:
+            members: Any = dict(enumerate(node.content)) if isinstance(node.content, list) else node.content
+            if not isinstance(members, dict) or step not in members:
+                break
+            node = members[step]
+        return node.line
+
+
+def read_yaml(text: str, file: str) -> Node:
+    """Read one YAML document; an empty text is null. `file` is how an error names it.
+
+    Keys are always text. Raises YamlTextError for malformed text, a duplicate key, an anchor, an alias, a tag, a second
+    document, nesting beyond 100 levels or an integer of more than 4,300 digits.
+    """
+    unprintable = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if unprintable:
+        line_start = text.rfind("\n", 0, unprintable.start())
+        line = text.count("\n", 0, unprintable.start()) + 1
+        raise YamlTextError("a control character is not allowed here", line, unprintable.start() - line_start, file)
+    try:
+        return _Builder(file, yaml.parse(text, Loader=_LOADER)).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlTextError(error.problem or "malformed YAML", *_line_and_column(mark), file) from None
+
+
+def _line_and_column(mark: Any) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+class _Builder:
+    """Builds the tree from the parser's events, so that nothing is constructed which the rules refuse."""
+
+    def __init__(self, file: str, events: Iterator[yaml.Event]) -> None:
+        self.file = file
+        self.events = events
+
+    def document(self) -> Node:
+        root = Node(None, 1, 1)
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                root = self._node(next(self.events), 0)
+                break
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                raise self._error("a second document is not allowed", event)
+        return root
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            raise self._error("aliases (`*name`) are not allowed", event)
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        if event.anchor is not None:
+            raise self._error("anchors (`&name`) are not allowed", event)
+        if event.tag is not None:
+            raise self._error("tags (`!name`) are not allowed", event)
+        if depth > _DEEPEST:
+            raise self._error(f"nested more than {_DEEPEST} levels deep", event)
+        content: Scalar | list[Node] | dict[str, Node]
+        if isinstance(event, yaml.ScalarEvent):
+            content = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            content = self._sequence(depth)
+        else:
+            content = self._mapping(depth)
+        return Node(content, *_line_and_column(event.start_mark))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        text = str(event.value)
+        is_plain = event.implicit[0]
+        if not is_plain:
+            return text
+        for pattern, convert in _CORE_SCHEMA:
+            if pattern.fullmatch(text):
+                try:
+                    return convert(text)
+                except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+                    raise self._error("the integer has too many digits", event) from None
+        return text
+
+    def _sequence(self, depth: int) -> list[Node]:
+        items = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return items
+
+    def _mapping(self, depth: int) -> dict[str, Node]:
+        members: dict[str, Node] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self._error("a key must be a single word or text", event)
+            key = self._node(event, depth)
+            name = str(event.value)
+            if name in members:
+                raise self._error("the key appears twice in one mapping", event)
+            member = self._node(next(self.events), depth + 1)
+            members[name] = Node(member.content, key.line, key.column)
+        return members
+
+    def _error(self, message: str, event: yaml.Event) -> YamlTextError:
+        return YamlTextError(message, *_line_and_column(event.start_mark), self.file)

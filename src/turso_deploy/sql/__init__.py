@@ -1,0 +1,1 @@
+"""SQL as text: tokens, statements, and the canonical parts of a CREATE statement. Imports nothing of ours."""

@@ -1,0 +1,71 @@
+"""The canonical writing of a token: two tokens that mean the same to SQLite are written the same.
+
+Keywords are upper case; names are folded, and quoted only where they must be; comments and spacing are gone. A
+canonical text is still SQL, so it can be read and run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from turso_deploy.sql.lexer import Kind, Token, capitals, fold, quote, tokenize, unquote
+
+Tokens = tuple[str, ...]
+"""A piece of SQL as canonical tokens."""
+
+# https://www.sqlite.org/lang_keywords.html. A bare RESERVED word is never the same as the quoted name: either it
+# cannot be a name, or it is one only where it cannot be the keyword (LEFT, RAISE, CURRENT_DATE), so the two are not
+# interchangeable.
+RESERVED = frozenset(
+    """ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE CROSS CURRENT_DATE
+    CURRENT_TIME CURRENT_TIMESTAMP DEFAULT DEFERRABLE DELETE DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FALSE FOREIGN
+    FROM FULL GROUP HAVING IN INDEX INDEXED INNER INSERT INTERSECT INTO IS ISNULL JOIN LEFT LIMIT NATURAL NOT NOTHING
+    NOTNULL NULL ON OR ORDER OUTER PRIMARY RAISE REFERENCES RETURNING RIGHT SELECT SET TABLE THEN TO TRANSACTION TRUE
+    UNION UNIQUE UPDATE USING VALUES WHEN WHERE""".split()
+)
+# SQLite lets these be names without quotes wherever the keyword cannot stand, so quoted or not is no difference.
+_FALLBACK = frozenset(
+    """ABORT ACTION AFTER ALWAYS ANALYZE ASC ATTACH BEFORE BEGIN BY CASCADE CAST COLUMN CONFLICT CURRENT DATABASE
+    DEFERRED DESC DETACH DO EACH END EXCLUDE EXCLUSIVE EXPLAIN FAIL FILTER FIRST FOLLOWING FOR GENERATED GLOB GROUPS
+    IF IGNORE IMMEDIATE INITIALLY INSTEAD KEY LAST LIKE MATCH MATERIALIZED NO NULLS OF OFFSET OTHERS OVER PARTITION
+    PLAN PRAGMA PRECEDING QUERY RANGE RECURSIVE REGEXP REINDEX RELEASE RENAME REPLACE RESTRICT ROLLBACK ROW ROWS
+    SAVEPOINT TEMP TEMPORARY TIES TRIGGER UNBOUNDED VACUUM VIEW VIRTUAL WINDOW WITH WITHIN WITHOUT""".split()
+)
+_KEYWORDS = RESERVED | _FALLBACK
+_PLAIN_NAME = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+_SYNONYMS = {"==": "=", "!=": "<>"}
+
+
+def canonical(token: Token) -> str:
+    """The one writing that every spelling of this token shares."""
+    kind = token.kind
+    if kind is Kind.WORD:
+        return _word(token.text)
+    if kind is Kind.OPERATOR:
+        return _SYNONYMS.get(token.text, token.text)
+    if kind is Kind.QUOTED:
+        return _name(fold(unquote(token)))
+    if kind is Kind.NUMBER or kind is Kind.BLOB:
+        return token.text.lower()
+    return token.text
+
+
+def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
+    """A text, or tokens of it, in canonical writing. Raises SqlTextError when the text has no tokens to read."""
+    return tuple(map(canonical, tokenize(sql) if isinstance(sql, str) else sql))
+
+
+@lru_cache(maxsize=8192)
+def _word(text: str) -> str:
+    upper = capitals(text)
+    return upper if upper in _KEYWORDS else fold(text)
+
+
+@lru_cache(maxsize=8192)
+def _name(folded: str) -> str:
+    upper = capitals(folded)
+    if upper in _FALLBACK:
+        return upper
+    return folded if _PLAIN_NAME.fullmatch(folded) and upper not in RESERVED else quote(folded)

@@ -1,0 +1,120 @@
+"""The comments of a table's columns, and the directives among them.
+
+A comment belongs to a column when it stands directly above the column (no blank line between), before or inside it, or
+behind it on the same line, before or after the comma. The comments of the table itself are those of its statement.
+
+Directives are comments that say how to get from the database as it is to the schema as it is wanted:
+
+    -- @renamed from=old_name      this column or table was called old_name
+    -- @using <expression>         what fills this column when its old values cannot
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
+from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, scan, tokenize, unquote
+from turso_deploy.sql.script import Comment, comment_text, comments_directly_above
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What the comments at one table or column ask for: its old name without quotes, and an expression as written."""
+
+    renamed_from: str | None = None
+    using: str | None = None
+
+
+def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment, ...]]:
+    """The comments of each column that has any, in order, by the column's folded name.
+
+    `table` is the definition that `parse` reads from the same text; offsets count in it. Raises SqlTextError.
+    """
+    found: dict[str, list[Comment]] = {}
+    starts = [column.start for column in table.columns]
+    for before, comments, after in _gaps(sql):
+        trailing = [comment for comment in comments if _stands_behind(sql, before, comment, after)]
+        owners = [(_column_at(table, starts, before), [_plain(comment) for comment in trailing])]
+        if after is not None:
+            leading = comments_directly_above(sql, comments[len(trailing) :], after.start)
+            owners.append((_column_at(table, starts, after), list(leading)))
+        for column, texts in owners:
+            if column is not None and texts:
+                found.setdefault(fold(column.name), []).extend(texts)
+    return {name: tuple(texts) for name, texts in found.items()}
+
+
+def directives(comments: Iterable[Comment]) -> Directives:
+    """The directives among comments; where one is repeated, the last counts.
+
+    Raises SqlTextError, with the offset of the comment, when one is malformed.
+    """
+    renamed_from = using = None
+    for comment in comments:
+        word, _, rest = comment.text.partition(" ")
+        if word == "@renamed":
+            renamed_from = _old_name(rest, comment)
+        elif word == "@using":
+            using = _expression(rest, comment)
+    return Directives(renamed_from, using)
+
+
+def documentation(comments: Iterable[Comment]) -> str:
+    """What comments say to a reader: their lines without the directives."""
+    return "\n".join(comment.text for comment in comments if not comment.text.startswith(("@renamed", "@using")))
+
+
+def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None]]:
+    """Each run of comments, with the token before and the one after it; commas are passed over."""
+    before: Token | None = None
+    comments: list[Token] = []
+    for token in scan(sql):
+        if token.kind is Kind.COMMENT:
+            comments.append(token)
+        elif token.text != ",":
+            if comments:
+                yield before, comments, token
+            before, comments = token, []
+    if comments:
+        yield before, comments, None
+
+
+def _stands_behind(sql: str, before: Token | None, comment: Token, after: Token | None) -> bool:
+    """Whether a comment ends the line of the token before it."""
+    starts_there = before is not None and "\n" not in sql[before.end : comment.start]
+    return starts_there and (after is None or "\n" in sql[comment.start : after.start])
+
+
+def _column_at(table: TableDefinition, starts: Sequence[int], token: Token | None) -> ColumnDefinition | None:
+    index = bisect_right(starts, token.start) - 1 if token else -1
+    return table.columns[index] if token and index >= 0 and token.start < table.columns[index].end else None
+
+
+def _plain(comment: Token) -> Comment:
+    return Comment(comment_text(comment), comment.start)
+
+
+def _old_name(text: str, comment: Comment) -> str:
+    match _tokens(text, comment):
+        case [Token(Kind.WORD, keyword), Token(Kind.OPERATOR, "="), Token(kind) as name] if (
+            fold(keyword) == "from" and kind <= Kind.QUOTED
+        ):
+            return unquote(name)
+        case _:
+            raise SqlTextError("expected a comment of the form: -- @renamed from=old_name", comment.start)
+
+
+def _expression(text: str, comment: Comment) -> str:
+    if not _tokens(text, comment):
+        raise SqlTextError("expected a comment of the form: -- @using <expression>", comment.start)
+    return text.strip()
+
+
+def _tokens(text: str, comment: Comment) -> list[Token]:
+    try:
+        return tokenize(text)
+    except SqlTextError as error:
+        raise SqlTextError(f"the comment -- {comment.text} cannot be read: {error.message}", comment.start) from None

@@ -1,0 +1,195 @@
+"""The canonical parts of CREATE statements. Two definitions are equal when they mean the same to SQLite.
+
+No difference is: the case and the quotes of names and keywords, comments and spacing, IF NOT EXISTS and TEMP, the
+order of columns and of constraints, the names of constraints (they show only in messages), whether a constraint of
+one column is written at the column or at the table, and a clause that says what holds without it (NO ACTION, MATCH
+SIMPLE, ON CONFLICT ABORT, NOT DEFERRABLE, DEFERRABLE INITIALLY IMMEDIATE, COLLATE BINARY, DEFAULT NULL, ASC, BEFORE,
+FOR EACH ROW). Everything else is a difference. Names are folded, and expressions are in canonical writing, unless a
+field says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from turso_deploy.sql.canonical import Tokens
+from turso_deploy.sql.lexer import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The expression of a generated column (https://www.sqlite.org/gencol.html)."""
+
+    expression: Tokens
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDefinition:
+    """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
+
+    `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
+    is None without a default and with NULL. `not_null` is True where the table implies it (a key of a WITHOUT ROWID
+    or STRICT table) and False for a rowid alias. `text` is the column as written, from its name to the end of its
+    last constraint, and `start` and `end` are its place in the statement, in characters.
+    """
+
+    name: str = field(compare=False)
+    type: str
+    not_null: bool
+    not_null_conflict: str | None
+    default: Tokens | None
+    collation: str | None
+    generated: Generated | None
+    text: str = field(compare=False)
+    start: int = field(compare=False)
+    end: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One part of a key or an index: a column, or else an expression."""
+
+    column: str | None
+    expression: Tokens = ()
+    collation: str | None = None
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryKey:
+    """The primary key; of a `rowid_alias` the column is the rowid (https://www.sqlite.org/lang_createtable.html#rowid)."""
+
+    parts: tuple[KeyPart, ...]
+    on_conflict: str | None
+    autoincrement: bool
+    rowid_alias: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A UNIQUE constraint."""
+
+    parts: tuple[KeyPart, ...]
+    on_conflict: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A CHECK constraint.
+
+    `at_column` is the column that it is written at, None at the table; DROP COLUMN takes the former along.
+    """
+
+    expression: Tokens
+    at_column: str | None = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
+
+    `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
+    that SQLite knows (https://www.sqlite.org/foreignkeys.html#fk_deferred). `at_column` as in Check.
+    """
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...] | None
+    on_delete: str | None
+    on_update: str | None
+    match: str | None
+    deferred: bool
+    at_column: str | None = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableDefinition:
+    """An ordinary table. Columns and constraints stand in written order, which is not compared."""
+
+    name: str
+    columns: tuple[ColumnDefinition, ...]
+    primary_key: PrimaryKey | None
+    uniques: tuple[Unique, ...]
+    checks: tuple[Check, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    strict: bool
+    without_rowid: bool
+    random_rowid: bool
+    by_name: Mapping[str, ColumnDefinition] = field(init=False, repr=False)
+    """The columns in written order by their folded names."""
+
+    def __post_init__(self) -> None:
+        """Index the columns."""
+        object.__setattr__(self, "by_name", {fold(column.name): column for column in self.columns})
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both mean the same to SQLite."""
+        return isinstance(other, TableDefinition) and self._meaning() == other._meaning()
+
+    def __hash__(self) -> int:
+        """Equal definitions have equal names."""
+        return hash(self.name)
+
+    def _meaning(self) -> tuple[object, ...]:
+        return (
+            self.name,
+            self.by_name,
+            self.primary_key,
+            frozenset(self.uniques),
+            frozenset(self.checks),
+            frozenset(self.foreign_keys),
+            self.strict,
+            self.without_rowid,
+            self.random_rowid,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """An index; `where` is the predicate of a partial one (https://www.sqlite.org/partialindex.html)."""
+
+    name: str
+    table: str
+    unique: bool
+    parts: tuple[KeyPart, ...]
+    where: Tokens | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDefinition:
+    """A view; `columns` is None when it does not name them."""
+
+    name: str
+    columns: tuple[str, ...] | None
+    select: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDefinition:
+    """A trigger.
+
+    `timing` is BEFORE, AFTER or INSTEAD OF, `event` is INSERT, UPDATE or DELETE; `body` is its statements, each with
+    its semicolon.
+    """
+
+    name: str
+    timing: str
+    event: str
+    update_of: frozenset[str]
+    table: str
+    when: Tokens | None
+    body: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualTableDefinition:
+    """A virtual table. Its arguments are the module's own language: words are folded, quoted text is kept."""
+
+    name: str
+    module: str
+    arguments: tuple[Tokens, ...]
+
+
+Definition = TableDefinition | IndexDefinition | ViewDefinition | TriggerDefinition | VirtualTableDefinition

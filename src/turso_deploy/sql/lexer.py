@@ -1,0 +1,144 @@
+"""SQLite's tokens with their positions, and how a name is quoted, unquoted and compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class SqlTextError(ValueError):
+    """SQL text that cannot be read. `offset` counts characters from the start of that text."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+
+class Kind(IntEnum):
+    """What a token is; the values are the groups of the scanner."""
+
+    WORD = 1
+    """A keyword or an unquoted identifier."""
+    QUOTED = 2
+    """An identifier in double quotes, back-quotes or brackets."""
+    STRING = 3
+    BLOB = 4
+    NUMBER = 5
+    VARIABLE = 6
+    OPERATOR = 7
+    COMMENT = 8
+
+
+class Token(NamedTuple):
+    """One token as it is written; `start` counts characters from the start of the text."""
+
+    kind: Kind
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The offset just behind the token."""
+        return self.start + len(self.text)
+
+
+# The rules are those of https://www.sqlite.org/lang_keywords.html,
+# https://www.sqlite.org/lang_expr.html#literal_values_constants_ and https://www.sqlite.org/lang_comment.html: every
+# character beyond ASCII may stand in a name, a byte order mark is white space, and a block comment may end with the
+# text. All repetition is possessive, so the time is linear for any text.
+_NAME_START = r"A-Za-z_\x80-\U0010ffff"
+_NAME_REST = rf"{_NAME_START}0-9$"
+_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+_SCANNER = re.compile(
+    rf"""[ \t\n\v\f\r\ufeff]*+(?:
+      ((?![xX]')[{_NAME_START}][{_NAME_REST}]*+)
+    | ("[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*+\])
+    | ('[^']*+(?:''[^']*+)*+')
+    | ([xX]'(?:[0-9A-Fa-f]{{2}})*+')
+    | ((?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
+        | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?![{_NAME_REST}]))
+    | (\?[0-9]*+ | [$@:\#](?:[{_NAME_REST}]|::)++)
+    | (->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()])
+    | (--[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+)
+    | (.)
+    | \Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def scan(sql: str) -> Iterator[Token]:
+    """Every token of the text and its comments, in order.
+
+    Raises SqlTextError for an illegal character and for a string, name or blob literal that does not end.
+    """
+    for match in _SCANNER.finditer(sql):
+        group = match.lastindex
+        if group is None:
+            return
+        if group > Kind.COMMENT:
+            raise _illegal(sql, match.start(group))
+        yield Token(_KINDS[group], match[group], match.start(group))
+
+
+def tokenize(sql: str) -> list[Token]:
+    """Every token of the text, without its comments. Raises SqlTextError as `scan` does."""
+    return list(code(sql))
+
+
+def code(sql: str) -> Iterator[Token]:
+    """The same tokens, read only as far as they are asked for. Raises SqlTextError as `scan` does."""
+    return (token for token in scan(sql) if token.kind is not Kind.COMMENT)
+
+
+def _illegal(sql: str, start: int) -> SqlTextError:
+    character = sql[start]
+    if character in "\"'`[":
+        return SqlTextError(f"the text that opens with {character} does not end", start)
+    if character in "xX":
+        return SqlTextError("a blob literal needs pairs of hexadecimal digits and a closing quote", start)
+    if character in ".0123456789":
+        return SqlTextError("a number runs into a name", start)
+    return SqlTextError(f"the character {character!a} has no meaning here", start)
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """The line and the column of an offset, both counted from 1."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def quote(name: str) -> str:
+    """A name as an identifier that neither keyword nor character can break (https://www.sqlite.org/lang_keywords.html)."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL string (https://www.sqlite.org/lang_expr.html#literal_values_constants_)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def unquote(token: Token) -> str:
+    """The name that a token stands for. SQLite takes a string for a name too, where only a name can stand."""
+    text = token.text
+    if token.kind is Kind.WORD:
+        return text
+    if text[0] == "[":
+        return text[1:-1]
+    return text[1:-1].replace(text[0] * 2, text[0])
+
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_UPPER = {lower: upper for upper, lower in _LOWER.items()}
+
+
+def fold(name: str) -> str:
+    """A name as SQLite compares it: without regard to the case of ASCII letters, and of those only."""
+    return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
+def capitals(text: str) -> str:
+    """A text with its ASCII letters, and only those, in upper case."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)

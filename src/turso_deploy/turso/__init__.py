@@ -1,0 +1,1 @@
+"""Turso itself: its tokens and its Platform API."""

@@ -1,0 +1,140 @@
+"""Database tokens, read offline: shape and claims, and whether they can do the work. Their signature is not checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from turso_deploy.errors import ErrorCode, InputError
+
+_MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
+_COPY = "Store the secret again: exactly the token, with nothing around it."
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a database token says about itself. A claim that it does not make is None (or empty).
+
+    `access` is `rw`, `ro` or `roa` (read, and attach); `restrictions` are the fine-grained rules (claim `perm`).
+    `scopes` are the permissions by namespace of newer sqld (claim `p`), which replace `access` and `database_id`.
+    """
+
+    access: str | None = None
+    expires_at: datetime | None = None
+    issued_at: datetime | None = None
+    database_id: str | None = None
+    group_id: str | None = None
+    restrictions: tuple[dict[str, Any], ...] = ()
+    scopes: dict[str, Any] | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the token surely cannot write. A token without any claim has every right (sqld's rule)."""
+        if self.scopes is not None:
+            return bool(self.scopes) and self.scopes.keys() <= {"ro", "roa"}
+        return self.access in ("ro", "roa")
+
+
+def read_claims(token: str) -> Claims:
+    """The claims of a database token, without a look at its signature.
+
+    Raises InputError (TOKEN_MALFORMED) when it is none; the message says what is wrong and repeats no part of it.
+    """
+    if blemish := _blemish(token):
+        raise _malformed(f"the database token holds {blemish}", _COPY)
+    segments = token.split(".")
+    if len(segments) != 3:
+        raise _malformed(f"a database token has three parts with a dot between; this one has {len(segments)}", _MINT)
+    header, payload = _json_object(segments[0], "first"), _json_object(segments[1], "second")
+    _decoded(segments[2], "third")
+    if header.get("alg") != "EdDSA" or not payload.keys().isdisjoint({"scopes", "organization", "org_id", "azp"}):
+        raise _malformed("this is not a database token; it looks like a token of the Turso Platform API", _MINT)
+    return _claims(payload)
+
+
+def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
+    """Raise InputError when the token cannot do the work: TOKEN_EXPIRED, or TOKEN_READ_ONLY when it has to write."""
+    if claims.expires_at is not None and claims.expires_at <= now:
+        raise InputError(
+            ErrorCode.TOKEN_EXPIRED,
+            f"the database token expired at {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+            hint=_MINT,
+        )
+    if needs_write and claims.read_only:
+        raise InputError(
+            ErrorCode.TOKEN_READ_ONLY,
+            "the database token is read-only, and a deployment writes",
+            hint="Use a token with full access for `deploy`; `plan` and `verify` work with a read-only one.",
+        )
+
+
+def _blemish(token: str) -> str | None:
+    """What a secret picks up when it is copied and pasted, in words."""
+    if not token.strip():
+        return "nothing but white space" if token else "nothing: it is empty"
+    if token != token.rstrip("\r\n"):
+        return "a trailing newline"
+    if "\n" in token or "\r" in token:
+        return "a newline inside"
+    if token[0] in "\"'`" or token[-1] in "\"'`":
+        return "quotes around it"
+    if token[:7].lower() == "bearer ":
+        return "the word `Bearer` in front"
+    if token != token.strip():
+        return "white space around it"
+    if any(character.isspace() for character in token):
+        return "white space inside"
+    if "://" in token:
+        return "a URL"
+    if "=" in token.rstrip("="):
+        return "a `=`, as when `NAME=value` is stored in place of the value"
+    if "=" in token:
+        return "a `=` at the end: a token has no padding"
+    return None
+
+
+def _json_object(segment: str, which: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_decoded(segment, which))
+    except ValueError:
+        raise _malformed(f"the {which} part of the database token is not JSON", _MINT) from None
+    if not isinstance(value, dict):
+        raise _malformed(f"the {which} part of the database token is not a JSON object", _MINT)
+    return value
+
+
+def _decoded(segment: str, which: str) -> bytes:
+    """Base64url without padding: https://www.rfc-editor.org/rfc/rfc7515#section-2."""
+    try:
+        return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _malformed(
+            f"the {which} part of the database token is not base64url: it was cut or changed", _COPY
+        ) from None
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    try:
+        return Claims(
+            access=payload.get("a"),
+            expires_at=_moment(payload.get("exp")),
+            issued_at=_moment(payload.get("iat")),
+            database_id=payload.get("id"),
+            group_id=payload.get("gid"),
+            restrictions=tuple(payload.get("perm") or ()),
+            scopes=dict(payload["p"]) if "p" in payload else None,
+        )
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise _malformed("a claim of the database token does not have the form it should have", _MINT) from None
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _malformed(message: str, hint: str) -> InputError:
+    return InputError(ErrorCode.TOKEN_MALFORMED, message, hint=hint)

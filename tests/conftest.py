@@ -1,0 +1,40 @@
+"""What tests of several rooms share: a real server, a door before it, and databases on both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.door import Door, open_door
+from tests.sqld import Sqld, running_sqld
+from turso_deploy.database.hrana import HranaDatabase
+
+
+@pytest.fixture
+def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
+    """A server with an empty database, for this test alone."""
+    with running_sqld(tmp_path_factory.mktemp("sqld")) as server:
+        yield server
+
+
+@pytest.fixture
+def door(sqld: Sqld) -> Iterator[Door]:
+    """A door before `sqld`."""
+    with open_door(sqld.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def remote(sqld: Sqld) -> Iterator[HranaDatabase]:
+    """The database of `sqld`, with full access."""
+    database = HranaDatabase(sqld.url, sqld.token(), timeout=30)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def file_path(tmp_path: Path) -> str:
+    """The name of a database file that does not exist yet."""
+    return str(tmp_path / "database.db")

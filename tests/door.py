@@ -1,0 +1,81 @@
+"""The door of a server: a reverse proxy that keeps every request that came through, and can be slow or lose replies."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Door:
+    """What came through. `bodies` are the JSON documents in the order of their arrival.
+
+    `latency` is waited before each reply, in seconds. With `lose_replies` the server gets the request and answers it,
+    and the client sees its connection close.
+    """
+
+    url: str = ""
+    latency: float = 0
+    lose_replies: bool = False
+    bodies: list[Any] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def requests(self) -> int:
+        """How many requests came through."""
+        return len(self.bodies)
+
+
+@contextmanager
+def open_door(target: str) -> Iterator[Door]:
+    """A door before the server at the URL `target`."""
+    door = Door()
+    host = urlsplit(target).netloc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            door.bodies.append(json.loads(body))
+            door.headers.append(dict(self.headers))
+            connection = http.client.HTTPConnection(host)
+            try:
+                connection.request("POST", self.path, body, {**dict(self.headers), "Accept-Encoding": "identity"})
+                answer = connection.getresponse()
+                content = answer.read()
+            finally:
+                connection.close()
+            time.sleep(door.latency)
+            if door.lose_replies:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True  # an idle kept-alive connection must not hold up the end of a test
+    door.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield door
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

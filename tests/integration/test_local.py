@@ -1,0 +1,196 @@
+"""`file:` databases, through libsql-client."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from turso_deploy.database.base import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
+from turso_deploy.database.failures import explain
+from turso_deploy.database.local import LocalDatabase
+from turso_deploy.errors import DatabaseError, ErrorCode, InputError
+
+TABLE = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
+
+
+def change(sql: str, *arguments: Value) -> TransactionStep:
+    return TransactionStep(Query(sql, arguments), Purpose.CHANGE, sql)
+
+
+def objects(database: LocalDatabase) -> list[str]:
+    [answer] = database.query([Query("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name")])
+    assert isinstance(answer, Rows)
+    return [str(name) for (name,) in answer.rows]
+
+
+@pytest.fixture
+def local(file_path: str) -> LocalDatabase:
+    return LocalDatabase(file_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain.db", "with space.db", "100%25.db", "what?.db", "a#b.db", "née.db", "a;b=c&d.db"]
+)
+def test_a_file_has_exactly_the_name_that_was_asked_for(tmp_path: Path, name: str) -> None:
+    assert LocalDatabase(str(tmp_path / name)).apply(Transaction((change(TABLE),))).committed
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_missing_file_reads_as_empty_and_is_not_created(local: LocalDatabase, file_path: str) -> None:
+    assert objects(local) == []
+    assert not Path(file_path).exists()
+
+
+@pytest.mark.parametrize("value", [None, 0, -(2**63), 2**63 - 1, 1.5, "", "né 'x'😀", b"", b"\x00\xff"])
+def test_a_value_comes_back_as_it_was_sent(local: LocalDatabase, value: Value) -> None:
+    assert local.query([Query("SELECT ?1 AS value", (value,))]) == [Rows(("value",), ((value,),), 0)]
+
+
+def test_a_query_that_fails_does_not_stop_the_rest(local: LocalDatabase) -> None:
+    first, second, third = local.query([Query("SELECT 1"), Query("SELEC"), Query("SELECT 3")])
+    assert isinstance(first, Rows)
+    assert isinstance(second, Failure)
+    assert isinstance(third, Rows)
+    assert local.requests == 1
+
+
+def test_all_queries_see_one_state(local: LocalDatabase, file_path: str) -> None:
+    count = Query("SELECT count(*) FROM t")
+    with closing(sqlite3.connect(file_path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")  # lets another connection commit while this one reads
+        other.execute("CREATE TABLE t (a)")
+
+        class WithAWriteInBetween(list[Query]):
+            def __iter__(self) -> Iterator[Query]:
+                yield count
+                other.execute("INSERT INTO t VALUES (1)")
+                yield count
+
+        first, second = local.query(WithAWriteInBetween())
+        assert first == second
+        assert local.query([count]) != [first]
+
+
+def test_a_transaction_commits(local: LocalDatabase) -> None:
+    seed = change("INSERT INTO parents (name) SELECT value FROM json_each(?1)", '["a", "b"]')
+    outcome = local.apply(Transaction((change(TABLE), seed, change("SELECT count(*) AS rows FROM parents"))))
+    assert outcome.committed
+    assert [result.affected for result in outcome.results if result] == [0, 2, 0]
+    assert outcome.results[2] == Rows(("rows",), ((2,),), 0)
+    assert objects(local) == ["parents"]
+
+
+def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local: LocalDatabase) -> None:
+    steps = (
+        change(TABLE),
+        change("SELECT count(*) AS rows FROM parents"),
+        change("SELECT json('wrong')"),
+        change("SELECT 1"),
+    )
+    outcome = local.apply(Transaction(steps))
+    assert not outcome.committed
+    assert outcome.failed is not None
+    assert outcome.failed.index == 2
+    assert outcome.results[1] == Rows(("rows",), ((0,),), 0)
+    assert outcome.results[2:] == (None, None)
+    assert objects(local) == []
+
+
+def test_a_rehearsal_holds_and_leaves_nothing(local: LocalDatabase) -> None:
+    outcome = local.apply(Transaction((change(TABLE),), commit=False))
+    assert (outcome.committed, outcome.failed) == (False, None)
+    assert outcome.results != (None,)
+    assert objects(local) == []
+
+
+@pytest.mark.parametrize(("foreign_keys", "children"), [(True, 0), (False, 1)])
+def test_foreign_keys_are_as_the_transaction_asks(local: LocalDatabase, foreign_keys: bool, children: int) -> None:
+    steps = (
+        change(TABLE),
+        change("CREATE TABLE children (parent REFERENCES parents (id) ON DELETE CASCADE)"),
+        change("INSERT INTO parents VALUES (1, 'a')"),
+        change("INSERT INTO children VALUES (1)"),
+        change("DELETE FROM parents"),
+        change("SELECT count(*) FROM children"),
+    )
+    outcome = local.apply(Transaction(steps, foreign_keys=foreign_keys))
+    assert outcome.results[-1] is not None
+    assert outcome.results[-1].rows == ((children,),)
+
+
+def test_a_deferred_foreign_key_fails_the_commit_and_no_step(local: LocalDatabase) -> None:
+    steps = (
+        change(TABLE),
+        change("CREATE TABLE children (parent REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)"),
+        change("INSERT INTO children VALUES (7)"),
+    )
+    outcome = local.apply(Transaction(steps))
+    assert outcome.failed is not None
+    assert outcome.failed.index is None
+    assert objects(local) == []
+
+
+def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(local: LocalDatabase) -> None:
+    steps = (
+        change(TABLE),
+        change("INSERT OR ROLLBACK INTO parents VALUES (1, 'a'), (1, 'b')"),
+        change("CREATE TABLE after (a)"),
+    )
+    outcome = local.apply(Transaction(steps))
+    assert outcome.failed is not None
+    assert outcome.failed.index == 1
+    assert objects(local) == []
+
+
+def test_a_step_that_ends_the_transaction_runs_nothing_after_it_and_is_not_called_unchanged(
+    local: LocalDatabase,
+) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        local.apply(Transaction((change(TABLE), change("COMMIT"), change("CREATE TABLE after (a)"))))
+    assert caught.value.committed is None
+    assert objects(local) == ["parents"]
+
+
+def test_another_writer_makes_it_busy_and_not_wait(local: LocalDatabase, file_path: str) -> None:
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        outcome = local.apply(Transaction((change(TABLE),)))
+    assert outcome.failed is not None
+    assert outcome.failed.index is None
+    assert explain(outcome.failed.failure).code is ErrorCode.DATABASE_BUSY
+
+
+def test_a_writer_in_its_commit_makes_a_read_busy(local: LocalDatabase, file_path: str) -> None:
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        [answer] = local.query([Query("SELECT * FROM sqlite_master")])
+    assert isinstance(answer, Failure)
+    assert explain(answer).code is ErrorCode.DATABASE_BUSY
+
+
+def test_a_file_that_is_no_database_is_told(local: LocalDatabase, file_path: str) -> None:
+    Path(file_path).write_text("This is a letter, and not a database. " * 100)
+    [answer] = local.query([Query("SELECT * FROM sqlite_master")])
+    assert isinstance(answer, Failure)
+    assert explain(answer).message == "the database cannot do its work: file is not a database (SQLITE_NOTADB)"
+
+
+def test_a_missing_folder_is_an_error_in_the_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="folder of the database file does not exist"):
+        LocalDatabase(str(tmp_path / "missing" / "database.db"))
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        LocalDatabase(str(tmp_path))
+
+
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    link = tmp_path / "database.db"
+    link.symlink_to(tmp_path / "missing" / "database.db")
+    with pytest.raises(DatabaseError, match="unable to open database file"):
+        LocalDatabase(str(link)).apply(Transaction((change(TABLE),)))

