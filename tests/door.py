@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Door:
-    """What came through. `bodies` are the JSON documents in the order of their arrival.
+    """What came through. `bodies` are the JSON documents in the order of their arrival, `replies` what was answered.
 
     `latency` is waited before each reply, in seconds. With `lose_replies` the server gets the request and answers it,
     and the client sees its connection close.
@@ -27,6 +27,7 @@ class Door:
     lose_replies: bool = False
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    replies: list[bytes] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -53,17 +54,19 @@ def open_door(target: str) -> Iterator[Door]:
                 connection.request("POST", self.path, body, {**dict(self.headers), "Accept-Encoding": "identity"})
                 answer = connection.getresponse()
                 content = answer.read()
+                door.replies.append(content)
             finally:
                 connection.close()
             time.sleep(door.latency)
             if door.lose_replies:
                 self.close_connection = True
                 return
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # the client may have given up by now
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

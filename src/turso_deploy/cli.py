@@ -6,10 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO
 
 from turso_deploy import __version__
-from turso_deploy.inputs import Inputs, flag_of
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 _DESCRIPTIONS = {
     "deploy": "bring the database to the schema and the seeds, in one transaction",
@@ -28,8 +31,14 @@ exit status: 0 done or nothing to do, 1 failed, 2 wrong input, 3 changes pending
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Without a command, the Action's input `command` says which."""
-    flags = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(arguments)
+    flags, unknown = parser.parse_known_args(arguments)
+    if unknown:  # named without values, because one may be a token
+        named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        parser.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}")
     settings = {name: value for name, value in vars(flags).items() if value is not None}
+    _print_anything(sys.stdout, sys.stderr)
     if settings.get("command") == "manifest-schema":
         from turso_deploy.schema.manifest import manifest_json_schema
 
@@ -37,10 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from turso_deploy.session import run
 
-    return run(settings, os.environ, sys.stdout)
+    return run(settings, os.environ, sys.stdout, sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _print_anything(*streams: TextIO) -> None:
+    """What a stream's encoding lacks is spelled out: a sign that cannot be printed must not hide what was done."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="turso-deploy",
         description="Bring a Turso (libSQL) database to the schema and seeds of a repository, proven before commit.",
@@ -54,17 +70,19 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=description, description=description[:1].upper() + description[1:] + ".", allow_abbrev=False
         )
-        if name != "manifest-schema":
+        if name in arguments and name != "manifest-schema":  # the model behind the flags is slow to load
             _add_flags(command)
     return parser
 
 
 def _add_flags(command: argparse.ArgumentParser) -> None:
     """A flag for each setting. Values are checked by `Inputs`, so that flags and variables are judged alike."""
+    from turso_deploy.inputs import Inputs, flag_of
+
     for name, field in Inputs.model_fields.items():
         if name == "command":
             continue
-        options: dict[str, Any] = {"dest": name, "default": None, "help": _help_of(name)}
+        options: dict[str, Any] = {"dest": name, "default": None, "help": _help_of(field)}
         if field.annotation is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
@@ -72,8 +90,8 @@ def _add_flags(command: argparse.ArgumentParser) -> None:
         command.add_argument(flag_of(name), **options)
 
 
-def _help_of(name: str) -> str:
-    field = Inputs.model_fields[name]
+def _help_of(field: FieldInfo) -> str:
     text = str(field.description).replace("`", "").replace("%", "%%")
-    shown = "" if field.default in (None, False) else f" Default: {field.default}."
+    number = isinstance(field.default, float)
+    shown = "" if field.default in (None, False) else f" Default: {field.default:{'g' if number else ''}}."
     return text + shown

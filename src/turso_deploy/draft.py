@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from turso_deploy.database.base import Database, Failure, Rows
 from turso_deploy.errors import DeployError
@@ -11,12 +11,13 @@ from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report
 from turso_deploy.schema.checks import Check
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
+from turso_deploy.schema.hazards import Permission, stale_permissions
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.model import Schema, SchemaObject
-from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.seed_steps import SeedResult
 from turso_deploy.schema.seeds import SeedTable
+from turso_deploy.work import Work
 
 
 class Draft:
@@ -39,14 +40,34 @@ class Draft:
         """Whether every check and every count noted so far is as expected."""
         return all(check.ok for check in self.checks) and all(count.ok for count in self.counts.values())
 
-    def note_plan(self, plan: Plan) -> None:
-        """The steps, and the counts that they lead to."""
+    def note_work(self, work: Work, permissions: Sequence[Permission]) -> None:
+        """The steps, the counts that they lead to, the seeds, and what somebody should know of all that."""
+        plan = work.plan
         self.steps = tuple(
-            StepLine(step.kind, step.object, step.sql, step.hazards, str(step.place) if step.place else None)
-            for step in plan.steps
+            StepLine(
+                step.kind,
+                step.object,
+                step.sql,
+                tuple(str(hazard) for hazard in step.hazards if hazard.concerns_rows),
+                str(step.place) if step.place else None,
+            )
+            for step in plan.all_steps
         )
+        self.steps += tuple(StepLine("run script", script.name, "", (), script.file) for script in work.scripts)
         self._note_counts(plan.predicted.schema)
-        self.notices = _unmanaged_notice(plan.unmanaged)
+        self._note_seeds(work.seeds)
+        self.notices = [
+            *_unmanaged_notice(plan.unmanaged),
+            *(f"{respelt}; only the case differs, which is left as it is." for respelt in plan.respelt),
+            *(
+                f"The permission {entry} is not needed and can be removed from allow-hazards."
+                for entry in stale_permissions(plan.hazards, permissions)
+            ),
+            *(
+                f"The script {script.name} is for databases that were there before; it counts as run in this new one."
+                for script in work.skipped
+            ),
+        ]
 
     def note_schema(self, live: Live) -> None:
         """How a database that is only looked at compares with the wanted schema."""
@@ -62,9 +83,9 @@ class Draft:
         self._note_counts(live.catalog.schema)
         self.notices = _unmanaged_notice([change.object for change in difference.extra])
 
-    def note_answers(self, checks: Sequence[Check], answers: Sequence[Rows | Failure | None]) -> None:
+    def note_answers(self, answers: Iterable[tuple[Check, Rows | Failure | None]]) -> None:
         """What the checks' figures came to. One that failed is a failed check; one that did not run is left out."""
-        for check, answer in zip(checks, answers, strict=True):
+        for check, answer in answers:
             if isinstance(answer, Rows):
                 self.checks += tuple(
                     CheckLine(result.name, result.ok, result.expected, result.actual)
@@ -76,11 +97,12 @@ class Draft:
                     for expected in check.expectations
                 )
 
-    def note_seeds(self, seeds: Sequence[SeedTable], pending: Sequence[SeedTable]) -> None:
+    def _note_seeds(self, pending: Sequence[SeedTable]) -> None:
         """The seeds of the project, and which of them the database has not seen."""
         waiting = {seed.table for seed in pending}
         self.seeds = tuple(
-            SeedLine(seed.table, seed.row_count, 0, 0 if seed.table in waiting else seed.row_count) for seed in seeds
+            SeedLine(seed.table, seed.row_count, 0, 0 if seed.table in waiting else seed.row_count)
+            for seed in self._project.seeds
         )
 
     def note_written(self, results: Sequence[SeedResult]) -> None:

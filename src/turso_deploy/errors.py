@@ -7,6 +7,7 @@ DeployError
 ├── DatabaseError       the server refused, failed or could not be reached      exit 1
 │   ├── LostReplyError  a write was sent and no answer came back
 │   └── StaleError      the database changed between the read and the write
+├── PlatformError       an API of Turso or GitHub refused or was not reached    exit 1
 └── InternalError       a bug of ours: please report it                         exit 1
 """
 
@@ -35,9 +36,14 @@ class ErrorCode(StrEnum):
     MISSING_REFERENCE = "missing-reference"
     MANIFEST_INVALID = "manifest-invalid"
     SEED_INVALID = "seed-invalid"
+    DIRECTIVE_INVALID = "directive-invalid"
+    SCRIPT_INVALID = "script-invalid"
     # the plan
     MANIFEST_MISMATCH = "manifest-mismatch"
-    OBJECT_DIFFERS = "object-differs"
+    RENAME_INVALID = "rename-invalid"
+    PLAN_IMPOSSIBLE = "plan-impossible"
+    HAZARD_REFUSED = "hazard-refused"
+    SCRIPT_CHANGED = "script-changed"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
@@ -54,6 +60,16 @@ class ErrorCode(StrEnum):
     DATABASE_BUSY = "database-busy"
     STALE_PLAN = "stale-plan"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    # tokens, and the APIs of Turso and GitHub
+    TOKEN_POLICY = "token-policy"
+    TOKEN_MISMATCH = "token-mismatch"
+    API_TOKEN_REFUSED = "api-token-refused"
+    API_FORBIDDEN = "api-forbidden"
+    PLAN_LIMIT = "plan-limit"
+    NAME_TAKEN = "name-taken"
+    NOT_FOUND = "not-found"
+    DELETE_PROTECTED = "delete-protected"
+    ROTATION_FAILED = "rotation-failed"
     # ours
     INTERNAL = "internal"
 
@@ -122,6 +138,10 @@ class LostReplyError(DatabaseError):
 
 class StaleError(DatabaseError):
     """The database is no longer as it was when the plan was made: read it again and plan again."""
+
+
+class PlatformError(DeployError):
+    """The Turso Platform API or GitHub's API refused, failed or could not be reached."""
 
 
 class InternalError(DeployError):

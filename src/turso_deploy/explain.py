@@ -8,7 +8,8 @@ from turso_deploy.database.base import Failure, Outcome, Purpose, TransactionSte
 from turso_deploy.database.failures import explain
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.report.document import CheckLine, CountLine
-from turso_deploy.schema.seed_steps import SeedPlan, explain_orphans
+from turso_deploy.schema.seed_steps import explain_orphans
+from turso_deploy.schema.transaction import Assembly
 from turso_deploy.sql.lexer import position
 
 
@@ -19,9 +20,8 @@ def explain_unread(failure: Failure) -> DatabaseError:
 
 
 def explain_failure(
-    steps: Sequence[TransactionStep],
+    assembly: Assembly,
     outcome: Outcome,
-    seeds: SeedPlan,
     checks: Sequence[CheckLine],
     manifest_place: Place,
 ) -> DeployError:
@@ -31,9 +31,9 @@ def explain_failure(
     if failed.index is None:
         found = explain(failed.failure)
         return DatabaseError(found.code, f"The transaction failed: {found.message}.", hint=found.hint)
-    step = steps[failed.index]
-    for orphans in seeds.orphan_checks:
-        figures = outcome.results[steps.index(orphans.figures)]
+    step = assembly.steps[failed.index]
+    for orphans in assembly.seeds.orphan_checks:
+        figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:
             return explain_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
@@ -68,7 +68,7 @@ def explain_failed_checks(
 def _place(step: TransactionStep, failure: Failure) -> Place | None:
     """The line that the engine points at: the stored text of a statement keeps the lines of the file."""
     place = step.place
-    if place is None or place.line is None or failure.offset is None or step.purpose is not Purpose.CHANGE:
+    if place is None or place.line is None or failure.offset is None or not step.label.startswith("create "):
         return place
     line, column = position(step.query.sql, failure.offset)
     return Place(place.file, place.line + line - 1, column if line > 1 else None)

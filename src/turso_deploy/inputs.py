@@ -6,16 +6,19 @@ Precedence: flag, then the Action's `INPUT_…` variable, then the `TURSO_…` v
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from turso_deploy.errors import ErrorCode, InputError
+
+# `v2.2.0`, or in a repository with several parts `database/v2.2.0` and `database-v2.2.0`.
+_VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
 Command = Literal["deploy", "plan", "verify"]
 
@@ -57,6 +60,10 @@ def variable_of(name: str) -> str:
     return "TURSO_" + input_of(name).upper().replace("-", "_")
 
 
+def _flag_or_word(name: str) -> str:
+    return "the first word of the command line" if name == "command" else flag_of(name)
+
+
 class Inputs(BaseSettings):
     """The settings of one run."""
 
@@ -77,7 +84,20 @@ class Inputs(BaseSettings):
         None, description="Database token; read-write for `deploy`, read-only is enough for the rest."
     )
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds to wait for the server, for each request.")
+    allow_hazards: str = Field(
+        "", description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."
+    )
+    rehearse: Literal["off", "rollback"] = Field(
+        "off", description="With `plan`: `rollback` runs the whole transaction on the database and rolls it back."
+    )
+    against: str | None = Field(
+        None, description="With `plan`: another schema folder to compare with, in place of a database."
+    )
+    sql: bool = Field(False, description="With `plan`: print the plan as a script for `sqlite3`.")
     check: bool = Field(False, description="With `plan`: exit with 3 when something would run.")
+    version_from_tag: bool = Field(
+        False, description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`."
+    )
     json_output: bool = Field(False, description="Print one JSON document instead of the report.")
 
     @classmethod
@@ -93,6 +113,32 @@ class Inputs(BaseSettings):
         return init_settings, _Environment(settings_cls, input_variable_of), _Environment(settings_cls, variable_of)
 
 
+def wants_json(flags: Mapping[str, Any]) -> bool:
+    """Whether the report is to be JSON: known before all settings are judged, so that a bad one is told as JSON too."""
+    value = _raw("json_output", flags)
+    try:
+        return TypeAdapter(bool).validate_python(value or False)
+    except ValidationError:
+        return False
+
+
+def secret_values(flags: Mapping[str, Any]) -> list[str]:
+    """Every value that a secret setting is given, be it used or not, so that all can be masked before anything else."""
+    secret = [name for name, field in Inputs.model_fields.items() if field.annotation == SecretStr | None]
+    sources = [(flags.get(name), *map(os.environ.get, _variables(name))) for name in secret]
+    return [value for values in sources for value in values if value]
+
+
+def _raw(name: str, flags: Mapping[str, Any]) -> Any:
+    """A setting as it was given, by the first source that has it."""
+    given = (flags.get(name), *map(os.environ.get, _variables(name)))
+    return next((value for value in given if value not in (None, "")), None)
+
+
+def _variables(name: str) -> tuple[str, str]:
+    return input_variable_of(name), variable_of(name)
+
+
 def read_inputs(flags: Mapping[str, Any]) -> Inputs:
     """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
     try:
@@ -103,7 +149,8 @@ def read_inputs(flags: Mapping[str, Any]) -> Inputs:
         raise InputError(
             ErrorCode.INPUT_INVALID,
             f"The setting `{input_of(name)}` cannot be used: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}.",
-            hint=f"It is set by {flag_of(name)}, by the Action's input `{input_of(name)}` or by {variable_of(name)}.",
+            hint=f"It is set by {_flag_or_word(name)}, by the Action's input `{input_of(name)}` "
+            f"or by {variable_of(name)}.",
         ) from None
 
 
@@ -120,6 +167,12 @@ class Pipeline:
     run_url: str | None
     actor: str | None
 
+    @property
+    def tag_version(self) -> str | None:
+        """The version that the tag of this run names, without its `v`; None when the run is not for such a tag."""
+        match = _VERSION_TAG.fullmatch(self.ref or "")
+        return match[1] if match else None
+
 
 def read_pipeline(environment: Mapping[str, str]) -> Pipeline:
     """The pipeline of this run, from the environment."""
@@ -131,8 +184,3 @@ def read_pipeline(environment: Mapping[str, str]) -> Pipeline:
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
         actor=environment.get("GITHUB_ACTOR") or None,
     )
-
-
-def working_folder_path(path: str) -> str:
-    """A path as messages show it: with forward slashes, as given."""
-    return PurePath(path).as_posix()

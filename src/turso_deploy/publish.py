@@ -14,9 +14,12 @@ from turso_deploy.report.wording import place_of, verdict
 
 
 def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], *, as_json: bool) -> None:
-    """Print the report, and tell the runner what steps, people and later jobs need to know."""
+    """Print the report, and tell the runner what steps, people and later jobs need to know.
+
+    With `as_json` the output gets one JSON document and nothing else, so `runner` has to have another log.
+    """
     if as_json:
-        runner.print_untrusted(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+        output.write(_json(report))
     else:
         with runner.group(f"turso-deploy {report.command}"):
             runner.print_untrusted(console.render(report, _wants_colour(output, environment)))
@@ -27,6 +30,11 @@ def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping
         )
     runner.set_outputs(outputs(report))
     runner.append_summary(lambda room: summary(report, room))
+
+
+def _json(report: Report) -> str:
+    """The report as JSON that a runner finds no command in: in JSON, `##[` can only stand in a string."""
+    return json.dumps(report.as_json(), indent=2).replace("##[", "#\\u0023[") + "\n"
 
 
 def _wants_colour(output: TextIO, environment: Mapping[str, str]) -> bool:

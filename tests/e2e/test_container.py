@@ -2,7 +2,11 @@
 
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,18 +19,20 @@ ROOT = Path(__file__).parents[2]
 TAG = "turso-deploy:test"
 WORKSPACE = "/github/workspace"
 
+Completed = subprocess.CompletedProcess[str]
 
-def docker(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+
+def docker(*arguments: str, environment: dict[str, str] | None = None) -> Completed:
     return subprocess.run(
         ["docker", *arguments], env=os.environ | (environment or {}), capture_output=True, text=True, timeout=600
     )
 
 
-def in_image(image: str, *arguments: str, python: str = "python") -> subprocess.CompletedProcess[str]:
+def in_image(image: str, *arguments: str, python: str = "python") -> Completed:
     return docker("run", "--rm", "--network", "none", "--entrypoint", python, image, *arguments)
 
 
-def run_as_the_runner_does(image: str, environment: dict[str, str], *mounts: str) -> subprocess.CompletedProcess[str]:
+def run_as_the_runner_does(image: str, environment: dict[str, str], *mounts: str) -> Completed:
     """No arguments, everything by variables, the repository at the runner's place. Values stay off the command line."""
     variables = [part for name in environment for part in ("--env", name)]
     volumes = [part for mount in (f"{ROOT}:{WORKSPACE}:ro", *mounts) for part in ("--volume", mount)]
@@ -57,8 +63,8 @@ def image() -> str:
 
 
 @pytest.mark.parametrize("python", ["python", "/opt/turso-deploy/bin/python"])
-@pytest.mark.parametrize("module", ["pip", "ensurepip", "setuptools", "sphinx", "flit_core"])
-def test_the_image_holds_nothing_that_installs_or_writes_documentation(image: str, python: str, module: str) -> None:
+@pytest.mark.parametrize("module", ["pip", "ensurepip", "setuptools", "sphinx", "flit_core", "pytest"])
+def test_the_image_holds_nothing_that_installs_tests_or_documents(image: str, python: str, module: str) -> None:
     found = in_image(image, "-c", f"import {module}", python=python)
     assert found.returncode == 1
     assert f"No module named '{module}'" in found.stderr
@@ -69,9 +75,35 @@ def test_the_image_holds_no_compiler(image: str, compiler: str) -> None:
     assert in_image(image, "-c", f"import shutil; assert shutil.which({compiler!r}) is None").returncode == 0
 
 
-def test_the_package_in_the_image_is_compiled_ahead(image: str) -> None:
-    check = "import turso_deploy, pathlib; print(pathlib.Path(turso_deploy.__cached__).is_file())"
-    assert in_image(image, "-c", check, python="/opt/turso-deploy/bin/python").stdout.strip() == "True"
+def test_all_that_runs_in_the_image_is_compiled_ahead(image: str) -> None:
+    check = (
+        "import sys, turso_deploy.session, turso_deploy.deploy, turso_deploy.database.hrana\n"
+        "from pathlib import Path\n"
+        "specs = [spec for module in sys.modules.values() if (spec := getattr(module, '__spec__', None))]\n"
+        "print([spec.cached for spec in specs if spec.cached and not Path(spec.cached).is_file()])"
+    )
+    found = in_image(image, "-B", "-c", check, python="/opt/turso-deploy/bin/python")
+    assert found.stdout.strip() == "[]", found.stdout + found.stderr
+
+
+def test_the_image_says_what_it_is() -> None:
+    given = {"VERSION": "1.2.3", "REVISION": "c0ffee", "SOURCE": "https://github.com/OWNER/turso-deploy"}
+    arguments = [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
+    built = docker("build", "--quiet", *arguments, str(ROOT))
+    assert built.returncode == 0, built.stderr
+    labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", built.stdout.strip()).stdout)
+    told = {name: labels[f"org.opencontainers.image.{name}"] for name in ["version", "revision", "source", "licenses"]}
+    assert told == {
+        "version": "1.2.3",
+        "revision": "c0ffee",
+        "source": "https://github.com/OWNER/turso-deploy",
+        "licenses": "MIT",
+    }
+
+
+def test_nothing_goes_into_the_image_but_the_package_and_what_it_needs(image: str) -> None:
+    listing = in_image(image, "-c", "ls -A /opt /github/workspace; find /opt -name tests", python="sh").stdout
+    assert listing.split() == ["/github/workspace:", "/opt:", "turso-deploy"]
 
 
 def test_the_image_deploys_and_then_finds_nothing_to_do(image: str, sqld: Sqld) -> None:
@@ -115,3 +147,65 @@ def test_the_image_tells_the_runner_what_it_did(image: str, sqld: Sqld, tmp_path
     assert {"deployed", "12", "33", "3", "2"} <= set(outputs)
     assert run.stdout.splitlines()[0] == f"::add-mask::{token}"
     assert token not in (tmp_path / "summary").read_text() + (tmp_path / "output").read_text()
+
+
+LOCKED_DOWN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+
+
+def run_by_hand(image: str, folder: Path, *arguments: str, options: Sequence[str] = ()) -> Completed:
+    """As the documentation has it: a folder mounted at the working folder, and nothing else."""
+    return docker("run", "--rm", *options, "--volume", f"{folder}:{WORKSPACE}", image, *arguments)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with our schema in it."""
+    shutil.copytree(ROOT / "schema", tmp_path / "schema")
+    return tmp_path
+
+
+def test_by_hand_a_file_database_in_the_mounted_folder_is_deployed_and_verified(image: str, folder: Path) -> None:
+    url = ["--database-url", "file:site.db"]
+    for command, verdict in [
+        ("plan", "Planned"),
+        ("deploy", "Deployed"),
+        ("plan", "Unchanged"),
+        ("verify", "Verified"),
+    ]:
+        run = run_by_hand(image, folder, command, *url, options=["--network", "none"])
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert verdict in run.stdout
+    with closing(sqlite3.connect(folder / "site.db")) as database:
+        assert database.execute("SELECT count(*) FROM questions").fetchone() == (26,)
+
+
+def test_it_needs_no_capability_and_writes_nowhere_but_in_the_mounted_folder(image: str, folder: Path) -> None:
+    run = run_by_hand(image, folder, "deploy", options=[*LOCKED_DOWN, "--network", "none"])
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["schema", "turso-deploy.db"]
+
+
+def test_locked_down_it_deploys_to_a_server_with_settings_from_the_environment(
+    image: str, folder: Path, sqld: Sqld
+) -> None:
+    settings = {"TURSO_DATABASE_URL": sqld.url, "TURSO_AUTH_TOKEN": sqld.token()}
+    variables = [part for name in settings for part in ("--env", name)]
+    mount = ["--volume", f"{folder}:{WORKSPACE}:ro"]
+    options = ["--rm", *LOCKED_DOWN, "--network", "host", *variables, *mount]
+    run = docker("run", *options, image, "deploy", environment=settings)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Deployed" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["plan", "--check"], 3),
+        (["plan", "--schema-path", "nowhere"], 2),
+        (["verify", "--database-url", "http://127.0.0.1:1", "--timeout", "5"], 1),
+    ],
+)
+def test_the_exit_status_of_the_program_is_that_of_the_container(
+    image: str, folder: Path, arguments: list[str], status: int
+) -> None:
+    assert run_by_hand(image, folder, *arguments, options=["--network", "none"]).returncode == status

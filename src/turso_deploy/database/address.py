@@ -106,7 +106,7 @@ def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
         if port is None:
             raise _invalid("a URL with tls=0 has to name its port", "For example libsql://127.0.0.1:8080?tls=0.")
         scheme = "http"
-    if scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname)):
+    if scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise _invalid(
             "http would send the token in clear text over the network",
             "Use libsql:// or https://; plain http is for servers on this machine.",
@@ -125,7 +125,8 @@ def _wants_clear_text(parts: SplitResult) -> bool:
     return parameters == [("tls", "0")]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -15,7 +15,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from turso_deploy.errors import Place
-from turso_deploy.report.document import Report
+from turso_deploy.report.document import Report, Status
 from turso_deploy.report.wording import printable, rows_seeded
 
 SUMMARY_LIMIT = 1024 * 1024
@@ -52,8 +52,12 @@ class Level(StrEnum):
 
 
 def outputs(report: Report) -> dict[str, str]:
-    """The Action's outputs of one run: every name of OUTPUTS with its value; empty where a value is not known."""
-    found = {name: line.actual for name, line in report.counts.items()}
+    """The Action's outputs of one run: every name of OUTPUTS with its value; empty where a value is not known.
+
+    The counts of a run that failed are those it would have led to, and nothing was committed.
+    """
+    counts = {} if report.status is Status.FAILED else report.counts
+    found = {name: line.actual for name, line in counts.items()}
     values = {
         "status": report.status.value,
         "changed": "true" if report.changed else "false",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# A bound stands in SQL as a number, whose largest has 19 digits: https://www.sqlite.org/datatype3.html
+_MOST_DIGITS = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -50,4 +53,6 @@ def _number(digits: str, text: str) -> int:
     digits = digits.strip()
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(f'"{text}" is not a bound; write an integer, ">=20", "<=40" or "20..40"')
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a bound has at most {_MOST_DIGITS} digits")
     return int(digits)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from turso_deploy.database.base import Query, Rows
-from turso_deploy.errors import Place
+from turso_deploy.errors import ErrorCode, InternalError, Place
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.sql.ddl import (
     IndexDefinition,
@@ -24,7 +24,8 @@ from turso_deploy.sql.ddl import (
     VirtualTableDefinition,
     parse,
 )
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import SqlTextError, fold
+from turso_deploy.sql.names import names_in
 
 LEDGER_TABLE = "schema_deployments"
 
@@ -113,7 +114,7 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     # (libsql-sqlite3/src/vectordiskann.c), so their names follow from the index, whether they are there yet or not.
     found: set[tuple[str, str]] = set()
     for row in rows:
-        if row.kind == "index" and row.sql is not None and "libsql_vector_idx" in row.sql.lower():
+        if row.kind == "index" and row.sql is not None and "libsql_vector_idx" in names_in(row.sql):
             found |= {("table", f"{row.name}_shadow"), ("index", f"{row.name}_shadow_idx")}
     return found | {("table", "libsql_vector_meta_shadow")} if found else found
 
@@ -134,7 +135,13 @@ _Object = TypeVar("_Object", bound=SchemaObject)
 
 def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place]) -> Schema:
     def of_kind(kind: str, build: Callable[[CatalogRow, Place | None], _Object]) -> Mapping[str, _Object]:
-        found = {fold(row.name): build(row, places.get(row.key)) for row in rows if row.kind == kind}
+        found = {}
+        for row in rows:
+            if row.kind == kind:
+                try:
+                    found[fold(row.name)] = build(row, places.get(row.key))
+                except SqlTextError as error:
+                    raise _unreadable(row, error, places.get(row.key)) from None
         return MappingProxyType(found)
 
     return Schema(
@@ -142,6 +149,15 @@ def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place])
         indexes=of_kind("index", _index),
         views=of_kind("view", _view),
         triggers=of_kind("trigger", _trigger),
+    )
+
+
+def _unreadable(row: CatalogRow, error: SqlTextError, place: Place | None) -> InternalError:
+    return InternalError(
+        ErrorCode.INTERNAL,
+        f"The definition of the {row.kind} {row.name}, which SQLite accepts, could not be read: {error.message}.",
+        hint="This is a bug of turso-deploy: please report it, with the definition.",
+        place=place,
     )
 
 

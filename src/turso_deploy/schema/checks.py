@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.database.base import Query, Rows, Value
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.expectations import expected_counts
@@ -95,13 +95,6 @@ def _shown(figure: int, expected: Expectation) -> str:
     return str(figure)
 
 
-def check_steps(checks: Sequence[Check]) -> list[TransactionStep]:
-    """All figures first, then all raising forms: when one check fails, the figures of every check are known."""
-    figures = [TransactionStep(check.figures, Purpose.FIGURES, check.label) for check in checks]
-    raising = [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
-    return figures + raising
-
-
 def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> list[Check]:
     """The manifest's object counts. `uncounted` gives kind and name of what is internal, shadow, ledger or ignored."""
     expected = [(kind, bound) for kind, bound in expected_counts(manifest).items() if bound is not None]
@@ -121,8 +114,8 @@ def catalog_check(changed: Sequence[CatalogRow]) -> list[Check]:
     if not changed:
         return []
     sql = (
-        "SELECT count(*) AS c0 FROM json_each(?1) AS predicted JOIN sqlite_master AS found "
-        "ON found.type = predicted.value->>0 AND found.name = predicted.value->>1 AND found.sql = predicted.value->>2"
+        "SELECT count(*) AS c0 FROM sqlite_master "
+        "WHERE (type, name, sql) IN (SELECT value->>0, value->>1, value->>2 FROM json_each(?1))"
     )
     predicted = json.dumps([[row.kind, row.name, row.sql] for row in changed], ensure_ascii=False)
     count = len(changed)

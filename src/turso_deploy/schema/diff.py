@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.sql.lexer import fold
+
+Managed = frozenset[str]
+"""What the ledger says that we made or adopted, by kind and name: `table users`, `index idx_users_name`, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,16 @@ class Difference:
     changed: tuple[Change, ...] = ()
     extra: tuple[Change, ...] = ()
 
+    def removed(self, managed: Managed) -> list[SchemaObject]:
+        """What we made and the schema folder no longer has; whatever else is extra is not ours to drop."""
+        ours = {fold(name) for name in managed}
+        return [change.object for change in self.extra if fold(title(change.object)) in ours]
+
+
+def title(item: SchemaObject) -> str:
+    """Kind and name of an object, as the ledger and messages name it."""
+    return f"{item.kind} {item.name}"
+
 
 def diff(wanted: Schema, live: Schema) -> Difference:
     """Compare two schemas in one pass."""
@@ -54,3 +68,14 @@ def diff(wanted: Schema, live: Schema) -> Difference:
 def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
     """Whether two objects of one kind behave alike."""
     return one.sql == other.sql or one.definition == other.definition
+
+
+def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:
+    """Objects whose names differ in case only. SQLite cannot tell them apart, so that is reported and not acted on."""
+    live_names = {(item.kind, fold(item.name)): item.name for item in live.objects()}
+    found = []
+    for item in wanted.objects():
+        name = live_names.get((item.kind, fold(item.name)), item.name)
+        if name != item.name:
+            found.append(f"{title(item)} is called {name} in the database")
+    return tuple(found)

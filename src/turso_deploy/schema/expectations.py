@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from glob import escape
 
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.manifest import Manifest
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema, SchemaObject, Table, View
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
@@ -63,9 +65,24 @@ def refuse_a_mismatch(
         return
     message = "The manifest would not hold: " + "; ".join(wrong) + "."
     hint = "Correct the schema files, or the numbers in the manifest."
-    if unmanaged:
+    if unmanaged and _too_many(manifest, actual):
         names = ", ".join(f"{item.kind} {item.name}" for item in unmanaged)
         message += f" The database holds objects that the schema folder does not define: {names}."
-        lines = "\n".join(f'  - "{item.name}"' for item in unmanaged)
-        hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{lines}"
+        hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
     raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=place)
+
+
+def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:
+    bounds = expected_counts(manifest).items()
+    return any(bound is not None and bound.high is not None and actual[kind] > bound.high for kind, bound in bounds)
+
+
+def _ignore_lines(objects: Sequence[SchemaObject]) -> str:
+    """The patterns for these objects; a pattern for a table covers its indexes and triggers too."""
+    tables = {fold(item.name) for item in objects if isinstance(item, Table | View)}
+    patterns = [
+        escape(item.name)
+        for item in objects
+        if isinstance(item, Table | View) or fold(item.table) not in tables  # an index or a trigger
+    ]
+    return "\n".join(f"  - {json.dumps(pattern, ensure_ascii=False)}" for pattern in patterns)

@@ -26,25 +26,30 @@ _CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
   actor TEXT,
   tool_version TEXT NOT NULL,
   managed_objects TEXT NOT NULL,
+  scripts TEXT NOT NULL,
   plan_summary TEXT NOT NULL
 )"""
 
 # Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty ledger.
 LAST_DEPLOYMENT_QUERY = Query(
-    "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects "
+    "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects, scripts "
     f"FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the ledger says of the last deployment. `seeds` maps a table to the fingerprint of its seed rows."""
+    """What the ledger says of the last deployment.
+
+    `seeds` maps a table to the fingerprint of its seed rows, `scripts` the scripts that ever ran to their checksums.
+    """
 
     id: str
     schema_version: str | None
     schema_fingerprint: str
     seeds: Mapping[str, str]
     managed: frozenset[str]
+    scripts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Entry:
     schema_fingerprint: str
     seeds: Mapping[str, str]
     managed: frozenset[str]
+    scripts: Mapping[str, str]
     tool_version: str
     plan_summary: Mapping[str, int]
     commit_sha: str | None = None
@@ -69,13 +75,14 @@ def last_deployment(rows: Rows) -> Deployment | None:
     """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty ledger."""
     if not rows.rows:
         return None
-    identity, version, fingerprint, seeds, managed = rows.rows[0]
+    identity, version, fingerprint, seeds, managed, scripts = rows.rows[0]
     return Deployment(
         str(identity),
         None if version is None else str(version),
         str(fingerprint),
         MappingProxyType(json.loads(str(seeds))),
         frozenset(json.loads(str(managed))),
+        MappingProxyType(json.loads(str(scripts))),
     )
 
 
@@ -114,6 +121,7 @@ def entry_step(entry: Entry) -> TransactionStep:
         "actor": entry.actor,
         "tool_version": entry.tool_version,
         "managed_objects": _json(sorted(entry.managed)),
+        "scripts": _json(dict(sorted(entry.scripts.items()))),
         "plan_summary": _json(dict(entry.plan_summary)),
     }
     places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.bound import Bound, parse_bound
-from turso_deploy.schema.yaml_text import YamlTextError, read_yaml
+from turso_deploy.schema.yaml_text import Node, YamlTextError, read_yaml
 
 MANIFEST_NAME = "manifest.yml"
 
@@ -83,16 +84,11 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
 
     `displayed_folder` is how places name the folder. Raises ProjectError (`manifest-invalid`) with file and line.
     """
-    path = folder / MANIFEST_NAME
     shown = f"{displayed_folder}/{MANIFEST_NAME}"
-    if not path.is_file():
+    if not (folder / MANIFEST_NAME).exists():
+        _refuse_another_spelling(folder, displayed_folder)
         return Manifest()
-    try:
-        document = read_yaml(path.read_text(encoding="utf-8-sig"), shown)
-    except YamlTextError as error:
-        raise _invalid(error.message, Place(shown, error.line, error.column)) from None
-    except UnicodeDecodeError:
-        raise _invalid("the file is not UTF-8 text", Place(shown)) from None
+    document = _read(folder, shown)
     try:
         return Manifest.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
@@ -100,6 +96,32 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
         path_to_key = tuple(part for part in first["loc"])
         line = document.line_of(path_to_key)
         raise _invalid(_explain(path_to_key, first), Place(shown, line)) from None
+
+
+def place_in_manifest(folder: Path, displayed_folder: str, path: tuple[str | int, ...]) -> Place:
+    """Where a value of the manifest stands, by the keys that lead to it; the file is read again to find out."""
+    shown = f"{displayed_folder}/{MANIFEST_NAME}"
+    return Place(shown, _read(folder, shown).line_of(path))
+
+
+def _read(folder: Path, shown: str) -> Node:
+    try:
+        data = (folder / MANIFEST_NAME).read_bytes()
+    except OSError as error:
+        raise _invalid(f"the file cannot be read ({os.strerror(error.errno or 0)})", Place(shown)) from None
+    try:
+        return read_yaml(data.decode("utf-8-sig"), shown)
+    except YamlTextError as error:
+        raise _invalid(error.message, Place(shown, error.line, error.column)) from None
+    except UnicodeDecodeError as error:
+        raise _invalid("the file is not UTF-8 text", Place(shown, data.count(b"\n", 0, error.start) + 1)) from None
+
+
+def _refuse_another_spelling(folder: Path, displayed_folder: str) -> None:
+    """A manifest under another name would check nothing, and nobody would notice."""
+    for path in sorted(folder.iterdir()):
+        if path.name.lower() in ("manifest.yml", "manifest.yaml", "manifest.json"):
+            raise _invalid(f"its name has to be {MANIFEST_NAME}", Place(f"{displayed_folder}/{path.name}"))
 
 
 def _invalid(message: str, place: Place) -> ProjectError:
@@ -116,6 +138,8 @@ def _explain(path: tuple[int | str, ...], error: Any) -> str:
     if error["type"] == "extra_forbidden":
         known = _model_at(path[:-1])
         return f"unknown key `{key}`" + (f"; known here: {', '.join(known)}" if known else "")
+    if error["type"] == "string_type":
+        return f"`{key}` has to be text: write the value in quotes"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"`{key}`: {message[:1].lower()}{message[1:]}" if key else message
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from turso_deploy.errors import Place
 from turso_deploy.sql.ddl import (
+    ForeignKey,
     IndexDefinition,
     TableDefinition,
     TriggerDefinition,
@@ -77,6 +78,18 @@ class Schema:
     indexes: Mapping[str, Index]
     views: Mapping[str, View]
     triggers: Mapping[str, Trigger]
+
+    def parent_columns(self, key: ForeignKey) -> tuple[str, ...]:
+        """The columns that a foreign key refers to, folded; () where its parent is not known.
+
+        Without columns it means the parent's primary key: https://www.sqlite.org/foreignkeys.html#fk_basics
+        """
+        if key.parent_columns is not None:
+            return key.parent_columns
+        parent = self.tables.get(key.parent)
+        if parent is None or not isinstance(parent.definition, TableDefinition) or not parent.definition.primary_key:
+            return ()
+        return tuple(part.column or "" for part in parent.definition.primary_key.parts)
 
     def objects(self) -> Iterator[SchemaObject]:
         """Every object: tables, then indexes, views and triggers, each in creation order."""

@@ -1,123 +1,87 @@
-"""Changes into an ordered plan, rehearsed in the scratch database before anyone sends it."""
+"""A plan: the steps from the live schema to the wanted one, what they may cost, and the catalog they lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from turso_deploy.errors import ErrorCode, InternalError, Place, RefusedError
-from turso_deploy.schema.catalog import Catalog, read_catalog
-from turso_deploy.schema.diff import Change, diff
-from turso_deploy.schema.model import Schema, SchemaObject
-from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.schema.catalog import Catalog
+from turso_deploy.schema.hazards import Hazard
+from turso_deploy.schema.model import SchemaObject
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement that brings the live schema closer to the wanted one.
+    """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
-    `kind` says what it does ("create table"), `object` to which object; `hazards` name what it may cost.
+    `kind` says what it does ("create table"), `hazards` what it may cost.
     """
 
     kind: str
     object: str
-    sql: str
-    hazards: tuple[str, ...] = ()
+    statements: tuple[str, ...]
+    hazards: tuple[Hazard, ...] = ()
     place: Place | None = None
+
+    @property
+    def sql(self) -> str:
+        """All statements as one text."""
+        return ";\n".join(self.statements)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps, in order, and the catalog that they lead to, as the rehearsal showed it."""
+    """The steps, in order, and the catalog that they lead to, as the rehearsal showed it.
 
+    `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose
+    rows must all be there afterwards, by the name they have after the renames, `related` those whose foreign keys are
+    counted before and after; both are empty unless a table is made anew or dropped. `respelt` are names that differ in
+    case only.
+    """
+
+    renames: tuple[Step, ...]
     steps: tuple[Step, ...]
     predicted: Catalog
     unmanaged: tuple[SchemaObject, ...] = ()
+    proven: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+    respelt: tuple[str, ...] = ()
 
     @property
-    def created(self) -> frozenset[tuple[str, str]]:
-        """What the steps make: kind and folded name of each row that the live catalog did not have in this form."""
-        return frozenset((step.kind.rsplit(" ", 1)[-1], step.object) for step in self.steps)
+    def all_steps(self) -> tuple[Step, ...]:
+        """Renames and all that follows."""
+        return self.renames + self.steps
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """Everything that the steps may cost."""
+        return tuple(hazard for step in self.all_steps for hazard in step.hazards)
+
+    @property
+    def keeps_foreign_keys_on(self) -> bool:
+        """Whether foreign keys can be enforced while the steps run: dropping a table would fire their actions.
+
+        https://www.sqlite.org/foreignkeys.html#fk_schemacommands
+        """
+        return not any(step.kind in ("rebuild table", "drop table") for step in self.steps)
+
+    def with_hazards(self, counted: Sequence[Hazard]) -> Plan:
+        """The same plan with its hazards counted; they come in the order of `hazards`."""
+        left = iter(counted)
+
+        def recounted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            return tuple(replace(step, hazards=tuple(next(left) for _ in step.hazards)) for step in steps)
+
+        return replace(self, renames=recounted(self.renames), steps=recounted(self.steps))
 
 
-def make_plan(wanted: Schema, live: Catalog, ignore: Sequence[str] = ()) -> Plan:
-    """Plan how the live database becomes the wanted one, and rehearse it.
-
-    Raises RefusedError (`object-differs`) when an object stands there with another meaning.
-    """
-    difference = diff(wanted, live.schema)
-    if difference.changed:
-        raise _differs(difference.changed)
-    steps = tuple(_create(change) for change in difference.missing)
-    return Plan(steps, _rehearse(steps, wanted, live, ignore), tuple(change.object for change in difference.extra))
-
-
-def _create(change: Change) -> Step:
-    wanted = change.object
-    return Step(f"create {wanted.kind}", wanted.name, wanted.sql, place=wanted.place)
-
-
-def _rehearse(steps: Iterable[Step], wanted: Schema, live: Catalog, ignore: Sequence[str]) -> Catalog:
-    """Run the steps on a copy of the live schema and prove that they lead to the wanted one."""
-    steps = tuple(steps)
-    if not steps:
-        return live
-    scratch = Scratch()
-    try:
-        untouched = scratch.load(live.rows, live.shadows)
-        for step in steps:
-            try:
-                scratch.run(step.sql)
-            except ScratchError as error:
-                raise _does_not_converge(f"{step.kind} {step.object}: {error.message}", step.place) from None
-        rows = [*scratch.rows(), *untouched]
-        predicted = read_catalog(rows, {*scratch.shadows(), *live.shadows}, ignore)
-    finally:
-        scratch.close()
-    left = diff(wanted, predicted.schema)
-    if left.missing or left.changed:
-        names = ", ".join(f"{change.object.kind} {change.object.name}" for change in (*left.missing, *left.changed))
-        raise _does_not_converge(f"after the plan these still differ: {names}", None)
-    return predicted
-
-
-def _differs(changes: Sequence[Change]) -> RefusedError:
-    parts = []
-    for change in changes:
-        assert change.wanted is not None
-        assert change.live is not None
-        parts.append(
-            f"{change.wanted.kind} {change.wanted.name}\n"
-            + side_by_side("in the schema folder", change.wanted.sql, "in the database", change.live.sql)
-        )
-    count = len(changes)
+def impossible(step: str, reason: str, place: Place | None) -> RefusedError:
+    """The error for a step that SQLite refused in the rehearsal: something unmanaged stands in its way."""
     return RefusedError(
-        ErrorCode.OBJECT_DIFFERS,
-        f"{count} object{'s' if count > 1 else ''} in the database {'differ' if count > 1 else 'differs'} "
-        "from the schema folder:\n" + "\n".join(parts),
-        hint="Bring the definition in the schema folder to the one in the database, or the other way round.",
-        place=changes[0].object.place,
-    )
-
-
-def side_by_side(left_title: str, left: str, right_title: str, right: str) -> str:
-    """Two definitions next to each other, a `|` marking the lines that differ."""
-    left_lines, right_lines = left.expandtabs(4).splitlines(), right.expandtabs(4).splitlines()
-    width = min(max(len(line) for line in (left_title, *left_lines)), 78)
-    height = max(len(left_lines), len(right_lines))
-    left_lines += [""] * (height - len(left_lines))
-    right_lines += [""] * (height - len(right_lines))
-    body = [
-        f"  {one:<{width}}  {' ' if one.split() == other.split() else '|'}  {other}".rstrip()
-        for one, other in zip(left_lines, right_lines, strict=True)
-    ]
-    return "\n".join([f"  {left_title:<{width}}     {right_title}", *body])
-
-
-def _does_not_converge(reason: str, place: Place | None) -> InternalError:
-    return InternalError(
-        ErrorCode.INTERNAL,
-        f"The plan did not pass its rehearsal: {reason}.",
-        hint="This is a bug of turso-deploy: please report it, with the definition of the objects named here.",
+        ErrorCode.PLAN_IMPOSSIBLE,
+        f"The plan cannot be carried out: {step}: {reason}.",
+        hint="Look at what is named here: often an index, a view or a trigger that the schema folder does not define "
+        "still needs what the plan changes. Change or drop it by hand, or define it in the schema folder.",
         place=place,
     )

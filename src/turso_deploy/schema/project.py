@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.catalog import read_catalog
-from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest
+from turso_deploy.schema.directives import TableDirectives, read_directives
+from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
 from turso_deploy.schema.model import Schema
-from turso_deploy.schema.references import refuse_broken_references
+from turso_deploy.schema.references import code_of, refuse_broken_references
 from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.scripts import Script, load_scripts
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
 from turso_deploy.schema.seeds import SeedTable, load_seeds
 from turso_deploy.schema.sources import Source, read_sources
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold, position
+from turso_deploy.sql.lexer import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Project:
     folder: str
     manifest: Manifest
     wanted: Schema
+    directives: Mapping[str, TableDirectives]
+    scripts: tuple[Script, ...]
     seeds: tuple[SeedTable, ...]
     rehearsed: Scratch
 
@@ -46,41 +50,33 @@ def load_project(folder: Path) -> Project:
     scratch = Scratch()
     for source in sources:
         _define(source, scratch)
-    places = {source.key: source.place for source in sources}
+    places = {source.key: source.stored_place for source in sources}
     wanted = read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places).schema
     _refuse_ignored_definitions(sources, wanted)
     refuse_broken_references(wanted, scratch)
-    _refuse_unknown_names(manifest, wanted, Place(f"{shown}/{MANIFEST_NAME}"))
+    _refuse_unknown_names(manifest, wanted, folder, shown)
+    directives = read_directives(sources)
+    scripts = load_scripts(folder, shown, scratch)
     seeds = load_seeds(folder, shown, wanted)
     rehearse_seeds(seeds, wanted, scratch.connection)
-    return Project(shown, manifest, wanted, seeds, scratch)
+    return Project(shown, manifest, wanted, directives, scripts, seeds, scratch)
 
 
 def _define(source: Source, scratch: Scratch) -> None:
     """Run one definition in the scratch database."""
-    statement, place = source.statement, source.place
     try:
-        scratch.run(statement.text)
+        scratch.run(source.statement.text)
     except ScratchError as error:
-        if error.offset is not None and place.line is not None:
-            line, column = position(statement.text, error.offset)
-            column += (place.column or 1) - 1 if line == 1 else 0
-            place = Place(place.file, place.line + line - 1, column)
-        code = ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else _code_of(error.message)
         raise ProjectError(
-            code,
+            ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else code_of(error.message),
             f"SQLite does not accept this definition: {error.message}.",
             hint="Correct the statement here.",
-            place=place,
+            place=source.place if error.offset is None else source.place_at(error.offset),
         ) from None
 
 
 def _is_syntax(message: str) -> bool:
     return message.startswith(("near ", "incomplete input", "unrecognized token"))
-
-
-def _code_of(message: str) -> ErrorCode:
-    return ErrorCode.MISSING_REFERENCE if message.startswith("no such") else ErrorCode.SQL_INVALID
 
 
 def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
@@ -97,26 +93,27 @@ def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
             )
 
 
-def _refuse_unknown_names(manifest: Manifest, wanted: Schema, place: Place) -> None:
+def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, shown: str) -> None:
     """The manifest's row bounds and JSON columns have to be about tables and columns that the schema defines."""
-    for key, name in _unknown_names(manifest, wanted):
+    for path, name in _unknown_names(manifest, wanted):
         raise ProjectError(
             ErrorCode.MANIFEST_INVALID,
-            f"The manifest cannot be used: `{key}` names {name}, which no file defines.",
+            f"The manifest cannot be used: `{path[0]}` names {name}, which no file defines.",
             hint="Correct the name, or define the object.",
-            place=place,
+            place=place_in_manifest(folder, shown, path),
         )
 
 
-def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[str, str]]:
+def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where in the manifest an unknown name stands, and what it should be."""
     for name in manifest.rows:
         if fold(name) not in wanted.tables:
-            yield "rows", f"the table {name}"
+            yield ("rows", name), f"the table {name}"
     for name, columns in manifest.json_columns.items():
         table = wanted.tables.get(fold(name))
         if table is None or not isinstance(table.definition, TableDefinition):
-            yield "json_columns", f"the table {name}"
+            yield ("json_columns", name), f"the table {name}"
             continue
-        for column in columns:
+        for index, column in enumerate(columns):
             if fold(column) not in table.definition.by_name:
-                yield "json_columns", f"the column {name}.{column}"
+                yield ("json_columns", name, index), f"the column {name}.{column}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, Place, ProjectError
@@ -10,6 +10,7 @@ from turso_deploy.schema.model import Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.scratch import Scratch, ScratchError, locate
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, position, quote
+from turso_deploy.sql.names import names_in
 
 
 def refuse_broken_references(wanted: Schema, scratch: Scratch) -> None:
@@ -19,11 +20,8 @@ def refuse_broken_references(wanted: Schema, scratch: Scratch) -> None:
     """
     for table in wanted.tables.values():
         _try_foreign_keys(table, wanted, scratch)
-    for view in wanted.views.values():
-        _try(view, f"SELECT * FROM {quote(view.name)} LIMIT 0", scratch)
-    for trigger in wanted.triggers.values():
-        for sql in _firing(trigger, wanted, scratch):
-            _try(trigger, sql, scratch)
+    _try_views(wanted, scratch)
+    _try_triggers(wanted, scratch)
 
 
 def _try_foreign_keys(table: Table, wanted: Schema, scratch: Scratch) -> None:
@@ -31,50 +29,91 @@ def _try_foreign_keys(table: Table, wanted: Schema, scratch: Scratch) -> None:
         return
     for key in table.definition.foreign_keys:
         if fold(key.parent) not in wanted.tables:
-            raise _missing(table, f"no such table: {key.parent}")
+            raise _broken(table, f"no such table: {key.parent}", scratch)
     # Says "foreign key mismatch" where the parent's columns are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
-    _try(table, f"PRAGMA foreign_key_check({quote(table.name)})", scratch)
+    if message := _refused(f"PRAGMA foreign_key_check({quote(table.name)})", scratch):
+        raise _broken(table, message, scratch)
 
 
-def _firing(trigger: Trigger, wanted: Schema, scratch: Scratch) -> Iterator[str]:
+def _try_views(wanted: Schema, scratch: Scratch) -> None:
+    """Read every view. One that reads a broken view is broken too, so the one to blame names no other of them."""
+    tried = {
+        name: _refused(f"SELECT * FROM {quote(view.name)} LIMIT 0", scratch) for name, view in wanted.views.items()
+    }
+    broken = {name: message for name, message in tried.items() if message}
+    if not broken:
+        return
+    to_blame = [name for name in broken if not names_in(wanted.views[name].sql) & (broken.keys() - {name})]
+    name = next(iter(to_blame or broken))
+    raise _broken(wanted.views[name], broken[name], scratch)
+
+
+def _try_triggers(wanted: Schema, scratch: Scratch) -> None:
+    """Fire every trigger. Each is made again when those before it have passed, so that no other can be to blame."""
+    for trigger in wanted.triggers.values():
+        scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
+    for trigger in wanted.triggers.values():
+        scratch.run(trigger.sql)
+        if message := _refused(_firing(trigger, wanted, scratch), scratch):
+            raise _broken(trigger, message, scratch)
+
+
+def _firing(trigger: Trigger, wanted: Schema, scratch: Scratch) -> str:
     """A statement that compiles the trigger and, under EXPLAIN, does not run it (https://www.sqlite.org/lang_explain.html)."""
     target = quote(trigger.table)
-    event = trigger.definition.event
-    if event == "INSERT":
-        yield f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
-    elif event == "DELETE":
-        yield f"EXPLAIN DELETE FROM {target}"
-    else:
-        columns = sorted(trigger.definition.update_of) or _columns(trigger.table, wanted, scratch)
-        yield f"EXPLAIN UPDATE {target} SET {quote(columns[0])} = NULL"
+    match trigger.definition.event:
+        case "INSERT":
+            return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
+        case "DELETE":
+            return f"EXPLAIN DELETE FROM {target}"
+        case _:
+            generated, columns = _columns(trigger.table, wanted, scratch)
+            updated = sorted(trigger.definition.update_of - generated) or columns[:1]
+            return f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote(column)} = NULL' for column in updated)}"
 
 
-def _columns(name: str, wanted: Schema, scratch: Scratch) -> list[str]:
+def _columns(name: str, wanted: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
+    """The generated columns of a table or view, folded, and all the others."""
     table = wanted.tables.get(fold(name))
     if table and isinstance(table.definition, TableDefinition):
-        return [column.name for column in table.definition.columns if column.generated is None]
-    return list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)
+        columns = table.definition.columns
+        generated = frozenset(fold(column.name) for column in columns if column.generated)
+        return generated, [column.name for column in columns if not column.generated]
+    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)
 
 
-def _try(item: SchemaObject, sql: str, scratch: Scratch) -> None:
+def _refused(sql: str, scratch: Scratch) -> str | None:
+    """What the engine says against a statement, None when it takes it."""
     try:
         scratch.run(sql)
     except ScratchError as error:
-        raise _missing(item, error.message) from None
+        return error.message
+    return None
 
 
-def _missing(item: SchemaObject, message: str) -> ProjectError:
+def code_of(message: str) -> ErrorCode:
+    """Whether SQLite complains of a name that leads nowhere, or of something else."""
+    return ErrorCode.MISSING_REFERENCE if _LEADS_NOWHERE.search(message) else ErrorCode.SQL_INVALID
+
+
+_LEADS_NOWHERE = re.compile(r"no such |has no column named|unknown column|foreign key mismatch")
+
+
+def _broken(item: SchemaObject, message: str, scratch: Scratch) -> ProjectError:
+    code = code_of(message)
+    is_missing = code is ErrorCode.MISSING_REFERENCE
     return ProjectError(
-        ErrorCode.MISSING_REFERENCE,
+        code,
         f"{item.kind} {item.name}: {message}.",
-        hint="Define it in the schema folder, or correct the name.",
-        place=_place(item, message),
+        hint="Define it in the schema folder, or correct the name." if is_missing else "Correct the definition here.",
+        place=_place(item, message, scratch),
     )
 
 
-def _place(item: SchemaObject, message: str) -> Place | None:
-    """The line in the object's own text where the missing name stands, or the object's first line."""
-    offset = locate(item.sql, message)
+def _place(item: SchemaObject, message: str, scratch: Scratch) -> Place | None:
+    """Where in the object's own text the missing name stands, or the beginning of the object."""
+    offset = locate(item.sql, message, scratch.connection)
     if item.place is None or item.place.line is None or offset is None:
         return item.place
-    return Place(item.place.file, item.place.line + position(item.sql, offset)[0] - 1)
+    line, column = position(item.sql, offset)
+    return Place(item.place.file, item.place.line + line - 1, column if line > 1 else None)

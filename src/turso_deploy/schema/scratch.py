@@ -7,14 +7,19 @@ not know, get stand-ins.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
+from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
-from turso_deploy.sql.lexer import Token, fold, tokenize
+from turso_deploy.sql.lexer import Kind, Token, fold, tokenize, unquote
+from turso_deploy.sql.reader import Reader, read_header
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
 _UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
@@ -31,9 +36,10 @@ class ScratchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Text that was taken out of a table's SQL, and how much followed it: that tail is never rewritten."""
+    """Text that was taken out of a table's SQL, where, and how much followed it: that tail is never rewritten."""
 
     text: str
+    start: int
     tail: int
 
 
@@ -41,41 +47,43 @@ class Scratch:
     """One in-memory database. `connection` is in autocommit mode with foreign keys on."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self.connection.execute("PRAGMA foreign_keys = on")
         self._functions: set[str] = set()
         self._cuts: dict[str, _Cut] = {}
-        self._refuse_double_quoted_strings()
+        self._double_quoted_strings(False)
 
-    def _refuse_double_quoted_strings(self) -> None:
+    def _double_quoted_strings(self, accepted: bool) -> None:
         # "name" for a string is a misfeature that hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
         if sys.version_info >= (3, 12):
-            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, False)
-            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, False)
+            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
+            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
 
     def run(self, sql: str) -> None:
         """Run one statement. Functions that only the server has get a stand-in. Raises ScratchError."""
         cut_sql, cut = _without_random_rowid(sql)
-        names_before = self._table_names() if cut else set()
-        while True:
-            try:
-                self.connection.execute(cut_sql)
-                break
-            except sqlite3.Error as error:
-                if not self._stand_in_for(str(error)):
-                    raise ScratchError(str(error), locate(cut_sql, str(error))) from None
-        if cut:
-            for name in self._table_names() - names_before:
-                self._cuts[name] = cut
+        before = self._table_names() if cut or self._cuts else set()
+        self._execute(Query(cut_sql), cut)
+        if cut or self._cuts:
+            self._follow(cut, before)
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""
+        cursor = self._execute(query)
         try:
-            cursor = self.connection.execute(query.sql, query.arguments)
             rows = tuple(cursor.fetchall())
         except sqlite3.Error as error:
-            raise ScratchError(str(error), locate(query.sql, str(error))) from None
+            raise ScratchError(str(error)) from None
         return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
+
+    def _execute(self, query: Query, cut: _Cut | None = None) -> sqlite3.Cursor:
+        while True:
+            try:
+                return self.connection.execute(query.sql, query.arguments)
+            except sqlite3.Error as error:
+                if not self._stand_in_for(str(error)):
+                    raise _refusal(str(error), query.sql, self.connection, cut) from None
 
     def rows(self) -> list[CatalogRow]:
         """The catalog, with what was cut away for plain SQLite put back."""
@@ -86,10 +94,11 @@ class Scratch:
         return [str(name) for (name,) in self.query(SHADOW_QUERY).rows]
 
     def load(self, rows: Sequence[CatalogRow], shadows: Sequence[str] | frozenset[str] = ()) -> list[CatalogRow]:
-        """Create the objects of another database's catalog here, and return those that could not be.
+        """Create the objects of another database's catalog here, and return the rows that are not here afterwards.
 
-        Left out are the ones that come by themselves: automatic indexes, `sqlite_` tables, shadow tables.
+        Nobody can create automatic indexes, `sqlite_` tables and shadow tables; most of them come by themselves.
         """
+        self._double_quoted_strings(True)  # the other database has accepted what it holds
         by_themselves = {fold(name) for name in shadows}
         wanted = [
             row
@@ -99,13 +108,11 @@ class Scratch:
             and fold(row.name) not in by_themselves
             and fold(row.table) not in by_themselves
         ]
-        refused = []
         for row in sorted(wanted, key=lambda row: _KIND_ORDER[row.kind]):
-            try:
+            with suppress(ScratchError):
                 self.run(row.sql or "")
-            except ScratchError:
-                refused.append(row)
-        return refused
+        present = {row.key for row in self.rows()}
+        return [row for row in rows if row.key not in present]
 
     def close(self) -> None:
         """Forget the database."""
@@ -129,6 +136,14 @@ class Scratch:
         rows = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         return {fold(name) for (name,) in rows}
 
+    def _follow(self, cut: _Cut | None, before: set[str]) -> None:
+        """Keep each cut under the name that its table has after a statement: made, renamed or dropped."""
+        after = self._table_names()
+        moved = [self._cuts.pop(name) for name in before - after if name in self._cuts]
+        for name in after - before:
+            if kept := cut or (moved.pop() if moved else None):
+                self._cuts[name] = kept
+
     def _restored(self, row: CatalogRow) -> CatalogRow:
         cut = self._cuts.get(fold(row.name)) if row.kind == "table" else None
         if cut is None or row.sql is None:
@@ -137,48 +152,95 @@ class Scratch:
         return CatalogRow(row.kind, row.name, row.table, head + cut.text + tail)
 
 
-def locate(sql: str, message: str) -> int | None:
-    """Where in a refused statement SQLite's message points: the offset of the token, or None.
-
-    Python's sqlite3 does not pass on sqlite3_error_offset(), so the name that the message quotes is looked up in the
-    text; for a syntax error, the statement is tried up to each place where that token stands, because SQLite calls a
-    prefix that could still become a statement "incomplete input".
-    """
-    named = _named_token(message)
-    if named is None:
-        return None
-    tokens = [token for token in tokenize(sql) if fold(token.text) == fold(named) or fold(_bare(token)) == fold(named)]
-    if message.startswith("near ") and len(tokens) > 1:
-        probe = sqlite3.connect(":memory:")
-        for token in tokens:
-            try:
-                probe.execute("EXPLAIN " + sql[: token.start + len(token.text)])
-            except sqlite3.Error as error:
-                if str(error) == message:
-                    return token.start
-    return tokens[0].start if tokens else None
-
-
-def _named_token(message: str) -> str | None:
-    if message.startswith('near "'):
-        return message[len('near "') : message.rindex('"')]
-    for prefix in (
-        "no such column: ",
-        "no such table: ",
-        "no such module: ",
-        "no such function: ",
-        "no such collation sequence: ",
-        "unknown column ",
-        "duplicate column name: ",
-    ):
-        _, found, rest = message.partition(prefix)
-        if found:
-            return rest.split(" in foreign key")[0].rsplit(".", 1)[-1].strip('"')
+def syntax_error(sql: str) -> ScratchError | None:
+    """What the parser says against a statement that it does not understand; None when it does."""
+    probe = sqlite3.connect(":memory:")
+    try:
+        probe.execute(f"EXPLAIN {sql}")
+    except sqlite3.Error as error:
+        if str(error) == "incomplete input" or _SYNTAX_ERROR.fullmatch(str(error)):
+            return _refusal(str(error), sql, probe)
+    finally:
+        probe.close()
     return None
 
 
-def _bare(token: Token) -> str:
-    return token.text.strip("\"'`[]")
+def _refusal(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
+    offset = locate(sql, message, connection)
+    if message == "incomplete input" and offset is not None and offset < len(sql):
+        message += ": this parenthesis is never closed"
+    if cut and offset is not None and offset >= cut.start:
+        offset += len(cut.text)
+    return ScratchError(message, offset)
+
+
+def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """Where in a refused statement SQLite's message points: the offset of the token, or None.
+
+    Python's sqlite3 does not pass on sqlite3_error_offset(), so the name that the message quotes is looked up in the
+    text behind the object's own name. For a syntax error it is the first token with which the statement gives that very
+    message on the connection that refused it; SQLite calls a prefix that could become a statement "incomplete input".
+    """
+    tokens = tokenize(sql)
+    if message == "incomplete input":
+        return _never_closed(tokens, sql)
+    if syntax_error := _SYNTAX_ERROR.fullmatch(message):
+        return _first_refused([token for token in tokens if token.text == syntax_error[1]], sql, message, connection)
+    named = _NAMED.search(message)
+    if named is None:
+        return None
+    reader = Reader(tokens, len(sql))
+    header = read_header(reader) if reader.word == "CREATE" else None
+    behind = tokens[header.position + 1 :] if header else tokens
+    found = _occurrences(next(filter(None, named.groups())).split("."), behind)
+    wanted = 1 if message.startswith("duplicate column") else 0
+    return found[wanted].start if len(found) > wanted else None
+
+
+# The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name what they complain of.
+_SYNTAX_ERROR = re.compile(r'near "(.*)": syntax error', re.DOTALL)
+_NAMED = re.compile(
+    r"""no\ such\ (?:column|table|module|function|collation\ sequence|index):\ "?(.+?)"?(?:\ -\ should\ this\ be\ .*)?$
+    | unknown\ column\ "(.+)"\ in\ foreign\ key | has\ no\ column\ named\ (.+) | referencing\ "(.+)"
+    | duplicate\ column\ name:\ (.+) | unknown\ table\ option:\ (.+) | missing\ datatype\ for\ .+\.(.+)
+    | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "(.+)" | ambiguous\ column\ name:\ (.+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _never_closed(tokens: Sequence[Token], sql: str) -> int:
+    """The innermost parenthesis that stays open, or the end of the text."""
+    opened = []
+    for token in tokens:
+        if token.text == "(":
+            opened.append(token.start)
+        elif token.text == ")" and opened:
+            opened.pop()
+    return opened[-1] if opened else len(sql)
+
+
+def _first_refused(tokens: Sequence[Token], sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """The first of the tokens with which the text, read that far, is refused with this message."""
+
+    def is_refused(token: Token) -> bool:
+        try:
+            connection.execute("EXPLAIN " + sql[: token.end])
+        except sqlite3.Error as error:
+            return str(error) == message
+        return False
+
+    first = bisect_left(tokens, True, key=is_refused)
+    return tokens[first].start if first < len(tokens) else None
+
+
+def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
+    """The tokens that are the last of the names, with the other names before them where that occurs."""
+    written = [fold(unquote(token)) if token.kind <= Kind.STRING else token.text for token in tokens]
+    qualified = [name for part in names for name in (fold(part), ".")][:-1]
+    length = len(qualified)
+    found = [tokens[at + length - 1] for at in range(len(tokens)) if written[at : at + length] == qualified]
+    alone = [token for token, name in zip(tokens, written, strict=True) if name == fold(names[-1])]
+    return found or alone
 
 
 def _without_random_rowid(sql: str) -> tuple[str, _Cut | None]:
@@ -186,16 +248,18 @@ def _without_random_rowid(sql: str) -> tuple[str, _Cut | None]:
     if "random" not in sql.lower():
         return sql, None
     tokens = tokenize(sql)
+    if [fold(token.text) for token in tokens[:2]] != ["create", "table"]:
+        return sql, None
     depth = 0
-    for position, token in enumerate(tokens):
+    for position, (token, following) in enumerate(pairwise(tokens)):
         depth += (token.text == "(") - (token.text == ")")
-        following = tokens[position + 1] if position + 1 < len(tokens) else None
-        if depth == 0 and following and (fold(token.text), fold(following.text)) == ("random", "rowid"):
-            start, end = token.start, following.start + len(following.text)
-            previous = tokens[position - 1]
-            if previous.text == ",":
-                start = previous.start
-            elif end < len(sql) and position + 2 < len(tokens) and tokens[position + 2].text == ",":
-                end = tokens[position + 2].start + 1
-            return sql[:start] + sql[end:], _Cut(sql[start:end], len(sql) - end)
+        if depth == 0 and (fold(token.text), fold(following.text)) == ("random", "rowid"):
+            before, behind = tokens[position - 1], tokens[position + 2 : position + 3]
+            if before.text == ",":
+                start, end = tokens[position - 2].end, following.end
+            elif behind:
+                start, end = before.end, behind[0].end
+            else:  # without any option, SQLite stores nothing behind the closing parenthesis
+                start, end = before.end, len(sql)
+            return sql[:start] + sql[end:], _Cut(sql[start:end], start, len(sql) - end)
     return sql, None

@@ -117,7 +117,8 @@ def _read_json(text: str, file: str) -> Iterator[RawRow]:
         position = after_white_space(position)
         closed = expect(position, ",]") == "]"
         position = position if closed else after_white_space(position + 1)
-    if after_white_space(position + 1) != len(text):
+    position = after_white_space(position + 1)
+    if position != len(text):
         raise seed_error("malformed JSON, text after the array", file, text.count("\n", 0, position) + 1)
 
 

@@ -116,7 +116,7 @@ def explain_orphans(check: OrphanCheck, rows: Rows) -> RefusedError:
     """The error for rows that refer to nothing. `rows` is what the figures step of the check returned."""
     lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
     columns = ", ".join(f"`{column}`" for column in check.columns)
-    also = f"; so do lines {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
+    also = f"; likewise line {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
     return RefusedError(
         ErrorCode.SEED_INVALID,
         f"The seeds cannot be used: {columns} refers to a row of `{check.parent}` that is neither among the seeds "

@@ -156,7 +156,7 @@ def _layout(
             raise seed_error(f"the column `{column.name}` is given twice", file, raw.columns_line)
         given[column.name] = position
     columns = tuple(column.name for column in definition.columns if column.name in given)
-    usable = [names for names in keys if given.keys() >= set(names)]
+    usable = tuple(names for names in keys if given.keys() >= set(names))
     if definition.primary_key and usable[:1] == keys[:1]:
         usable = usable[:1]  # SQLite would make up a NULL rowid anew each time, so no other key may stand in for it
     return _Layout(

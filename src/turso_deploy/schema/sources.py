@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.schema.scratch import syntax_error
 from turso_deploy.sql.kinds import Description, StatementKind, describe
-from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.lexer import SqlTextError, fold, position, tokenize
+from turso_deploy.sql.reader import Reader, read_header
 from turso_deploy.sql.script import Statement, split
 
 # Folders inside the schema folder whose files are not definitions.
@@ -23,6 +26,7 @@ _ORDER = {
     StatementKind.CREATE_TRIGGER: 4,
 }
 
+_SPELL_OUT = "It copies rows and loses types and constraints. Write the columns out; rows belong into seeds/."
 _DECLARE = "Schema files hold CREATE statements only: change the definition itself, and the plan follows from it."
 _REASONS = {
     StatementKind.CREATE_TEMPORARY: "Temporary objects vanish with the connection, and libSQL servers refuse them.",
@@ -53,6 +57,23 @@ class Source:
         kind = self.description.kind.removeprefix("CREATE ").removeprefix("VIRTUAL ").lower()
         return kind, fold(self.description.name or "")
 
+    @property
+    def stored_place(self) -> Place:
+        """Where the text that the engine stores begins: it joins what stands before the object's name into one line.
+
+        https://www.sqlite.org/schematab.html#interpretation_of_the_schema_table
+        """
+        tokens = tokenize(self.statement.text)
+        header = read_header(Reader(tokens, len(self.statement.text)))
+        assert header is not None
+        return self.place_at(tokens[header.position].start)
+
+    def place_at(self, offset: int) -> Place:
+        """The place of an offset in the statement."""
+        line, column = position(self.statement.text, offset)
+        column += self.statement.column - 1 if line == 1 else 0
+        return Place(self.place.file, self.statement.line + line - 1, column)
+
 
 def read_sources(folder: Path, shown: str) -> list[Source]:
     """Every CREATE statement below the folder, in the order in which they can run.
@@ -68,7 +89,7 @@ def read_sources(folder: Path, shown: str) -> list[Source]:
         )
     sources = [
         source
-        for path in _sql_files(folder)
+        for path in _sql_files(folder, shown)
         for source in _read_file(path, f"{shown}/{path.relative_to(folder).as_posix()}")
     ]
     if not sources:
@@ -81,26 +102,31 @@ def read_sources(folder: Path, shown: str) -> list[Source]:
     return sorted(sources, key=lambda source: _ORDER[source.description.kind])
 
 
-def _sql_files(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in folder.rglob("*.sql")
-        if path.relative_to(folder).parts[0] not in _OTHER_FOLDERS and path.is_file()
-    ]
+def _sql_files(folder: Path, shown: str) -> list[Path]:
+    found = [path for path in sorted(folder.rglob("*")) if path.relative_to(folder).parts[0] not in _OTHER_FOLDERS]
     inside = folder.resolve()
-    for path in files:
-        if not path.resolve().is_relative_to(inside):
+    for path in found:
+        # What a link leads to could be quoted in a message; and a folder behind a link is not looked into.
+        if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
             raise ProjectError(
                 ErrorCode.SCHEMA_NOT_FOUND,
-                f"{path.name} is a link to a file outside of the schema folder.",
-                hint="Put the file itself into the folder.",
+                "This link does not lead to a file inside the schema folder.",
+                hint="Put the files themselves into the folder.",
+                place=Place(f"{shown}/{path.relative_to(folder).as_posix()}"),
             )
-    return sorted(files)
+    return [path for path in found if path.suffix.lower() == ".sql" and path.is_file()]
 
 
 def _read_file(path: Path, shown: str) -> Iterator[Source]:
     try:
         script = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ProjectError(
+            ErrorCode.SCHEMA_NOT_FOUND,
+            f"The file cannot be read: {os.strerror(error.errno or 0)}.",
+            hint="Give the user who deploys the right to read it.",
+            place=Place(shown),
+        ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ProjectError(
@@ -112,18 +138,39 @@ def _read_file(path: Path, shown: str) -> Iterator[Source]:
         raise _unreadable(error.message, Place(shown, *position(script, error.offset))) from None
     for statement in statements:
         place = Place(shown, statement.line, statement.column)
-        description = describe(statement.text)
-        _refuse_what_is_no_definition(description, statement, place)
-        yield Source(statement, description, place)
+        try:
+            source = Source(statement, describe(statement.text), place)
+        except SqlTextError as error:
+            raise _unreadable_statement(Source(statement, Description(StatementKind.OTHER), place), error) from None
+        _refuse_what_is_no_definition(source)
+        yield source
 
 
-def _refuse_what_is_no_definition(description: Description, statement: Statement, place: Place) -> None:
-    if description.kind in _ORDER and description.schema and fold(description.schema) != "main":
-        raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
+def _refuse_what_is_no_definition(source: Source) -> None:
+    description, place = source.description, source.place
     if description.kind is StatementKind.OTHER:
-        raise _unreadable(f'near "{statement.text.split(maxsplit=1)[0][:40]}": this is no SQL statement', place)
+        raise _unreadable_statement(source)
     if description.kind not in _ORDER:
         raise _forbidden(description.kind.value, _REASONS.get(description.kind, _DECLARE), place)
+    if description.schema and fold(description.schema) != "main":
+        raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
+    if description.kind is StatementKind.CREATE_TABLE and _is_made_of_rows(source):
+        raise _forbidden("CREATE TABLE … AS SELECT", _SPELL_OUT, place)
+
+
+def _is_made_of_rows(source: Source) -> bool:
+    """Whether a table is made AS SELECT."""
+    reader = Reader(tokenize(source.statement.text), len(source.statement.text))
+    read_header(reader)
+    return reader.word == "AS"
+
+
+def _unreadable_statement(source: Source, error: SqlTextError | None = None) -> ProjectError:
+    """What is wrong with a statement, in SQLite's own words and at the token that it stumbles over."""
+    if refusal := syntax_error(source.statement.text):
+        return _unreadable(refusal.message, source.place_at(refusal.offset or 0))
+    message, offset = (error.message, error.offset) if error else ("this is no CREATE statement", 0)
+    return _unreadable(message, source.place_at(offset))
 
 
 def _forbidden(what: str, reason: str, place: Place) -> ProjectError:

@@ -24,9 +24,10 @@ from turso_deploy.sql.definitions import (
     ViewDefinition,
     VirtualTableDefinition,
 )
+from turso_deploy.sql.keys import key_parts
 from turso_deploy.sql.lexer import Kind, fold, tokenize
 from turso_deploy.sql.reader import Header, Reader, Span, read_header
-from turso_deploy.sql.tables import key_parts, read_table
+from turso_deploy.sql.tables import read_table
 
 __all__ = [
     "Check",

@@ -60,7 +60,7 @@ _SCANNER = re.compile(
     | ([xX]'(?:[0-9A-Fa-f]{{2}})*+')
     | ((?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
         | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?![{_NAME_REST}]))
-    | (\?[0-9]*+ | [$@:\#](?:[{_NAME_REST}]|::)++)
+    | (\?[0-9]*+ | [$@:\#](?:::)*+[{_NAME_REST}](?:[{_NAME_REST}]|::)*+(?:\([^\s)]*+\)|(?!\()))
     | (->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()])
     | (--[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+)
     | (.)
@@ -98,6 +98,8 @@ def _illegal(sql: str, start: int) -> SqlTextError:
     character = sql[start]
     if character in "\"'`[":
         return SqlTextError(f"the text that opens with {character} does not end", start)
+    if character in "$@:#":
+        return SqlTextError("a variable without a name", start)
     if character in "xX":
         return SqlTextError("a blob literal needs pairs of hexadecimal digits and a closing quote", start)
     if character in ".0123456789":

@@ -17,7 +17,7 @@ def names_in(sql: str) -> frozenset[str]:
 def with_table_name(sql: str, name: str) -> str:
     """A CREATE TABLE for the same table under another name; the rest stays as it is written.
 
-    The table's references to itself follow: in REFERENCES, and before a column in CHECK and in generated columns
+    The table's references to itself follow: in REFERENCES, and before a column in CHECK
     (https://www.sqlite.org/lang_altertable.html#altertabrename). Raises SqlTextError.
     """
     reader = Reader(tokenize(sql), len(sql))
@@ -26,7 +26,7 @@ def with_table_name(sql: str, name: str) -> str:
         raise SqlTextError("this is not a CREATE TABLE", 0)
     own = fold(header.name)
     found = [header.position]
-    for index in range(header.position + 1, len(reader.tokens)):
+    for index in range(header.position + 1, len(reader.words) - 1):
         means_a_table = reader.words[index - 1] == "REFERENCES" or reader.words[index + 1] == "."
         if means_a_table and reader.tokens[index].kind <= Kind.STRING and fold(unquote(reader.tokens[index])) == own:
             found.append(index)

@@ -110,10 +110,14 @@ class Reader:
             at += 1
         yield start, end
 
+    def closes_at(self, opening: int, closing: int) -> bool:
+        """Whether these two tokens are the parentheses of one group."""
+        return self.words[opening] == "(" and self._closing[opening] == closing
+
     def without_parentheses(self, span: Span) -> Span:
         """A run of tokens without the parentheses that enclose all of it."""
         start, end = span
-        while end - start > 2 and self.words[start] == "(" and self._closing[start] == end - 1:
+        while end - start > 2 and self.closes_at(start, end - 1):
             start, end = start + 1, end - 1
         return start, end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from turso_deploy.sql.canonical import RESERVED, Tokens
+from turso_deploy.sql.canonical import VALUE_WORDS, Tokens
 from turso_deploy.sql.definitions import (
     Check,
     ColumnDefinition,
@@ -15,16 +15,14 @@ from turso_deploy.sql.definitions import (
     TableDefinition,
     Unique,
 )
+from turso_deploy.sql.keys import key_parts
 from turso_deploy.sql.lexer import Kind, capitals, fold, literal, unquote
-from turso_deploy.sql.reader import Reader, Span
+from turso_deploy.sql.reader import Reader
 
 _TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 _AFTER_TYPE = frozenset(
     ["", *"CONSTRAINT DEFAULT NULL NOT PRIMARY UNIQUE CHECK REFERENCES DEFERRABLE COLLATE AS ( ) ,".split()]
 )
-_VALUE_WORDS = frozenset({"NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"})
-# After these words an operand is complete, so that ASC and DESC are the order of sorting and not a column.
-_OPERAND_WORDS = _VALUE_WORDS | {"ISNULL", "NOTNULL"}
 
 
 @dataclass(slots=True)
@@ -84,8 +82,8 @@ def _option(reader: Reader) -> Tokens:
 
 
 def _read_column(reader: Reader, table: _Table, sql: str) -> None:
-    start = reader.tokens[reader.at].start
-    column = _Column(reader.name(), start)
+    name = reader.name()
+    column = _Column(name, reader.tokens[reader.at - 1].start)
     table.columns.append(column)
     column.type = _read_type(reader)
     while reader.word not in (",", ")"):
@@ -193,10 +191,10 @@ def _read_default(reader: Reader) -> Tokens | None:
     if reader.word == "(":
         start, end = reader.without_parentheses(reader.group())
     else:
-        start, end = reader.at, reader.at + (2 if reader.word in ("+", "-") else 1)
-        reader.at = end
+        start = reader.advance()
+        end = reader.advance() + 1 if reader.words[start] in ("+", "-") else start + 1
     tokens = tuple(reader.words[start:end])
-    if len(tokens) == 1 and tokens[0] not in _VALUE_WORDS and reader.tokens[start].kind in (Kind.WORD, Kind.QUOTED):
+    if len(tokens) == 1 and tokens[0] not in VALUE_WORDS and reader.tokens[start].kind in (Kind.WORD, Kind.QUOTED):
         return (literal(unquote(reader.tokens[start])),)
     return None if tokens == ("NULL",) else tokens
 
@@ -209,9 +207,10 @@ def _read_references(reader: Reader, columns: tuple[str, ...], at_column: str | 
     while reader.word in ("ON", "MATCH"):
         clause = reader.words[reader.advance()]
         if clause == "ON":
-            actions[reader.words[reader.advance()]] = _read_action(reader)
+            event = reader.words[reader.advance()]
+            actions[event] = _read_action(reader)
         else:
-            actions["MATCH"] = _other_than("simple", reader.folded_name())
+            actions[clause] = _other_than("simple", reader.folded_name())
     on_delete, on_update, match = (actions.get(clause) for clause in ("DELETE", "UPDATE", "MATCH"))
     return ForeignKey(columns, parent, parent_columns, on_delete, on_update, match, deferred=False, at_column=at_column)
 
@@ -231,35 +230,6 @@ def _read_deferral(reader: Reader, table: _Table, *, deferrable: bool) -> None:
 
 def _other_than(usual: str, written: str) -> str | None:
     return None if written == usual else written
-
-
-def key_parts(reader: Reader, span: Span) -> tuple[KeyPart, ...]:
-    """The parts of a key or an index. Raises SqlTextError."""
-    return tuple(_key_part(reader, part) for part in reader.items(span))
-
-
-def _key_part(reader: Reader, span: Span) -> KeyPart:
-    start, end = span
-    order = reader.words[end - 1] if _ends_with_order(reader, span) else ""
-    start, end = reader.without_parentheses((start, end - bool(order)))
-    collation = None
-    while end - start > 2 and reader.words[end - 2] == "COLLATE":
-        collation = collation or fold(unquote(reader.tokens[end - 1]))
-        start, end = reader.without_parentheses((start, end - 2))
-    is_column = end - start == 1 and reader.words[start] != "NULL" and reader.tokens[start].kind <= Kind.STRING
-    column = fold(unquote(reader.tokens[start])) if is_column else None
-    return KeyPart(column, () if is_column else tuple(reader.words[start:end]), collation, order == "DESC")
-
-
-def _ends_with_order(reader: Reader, span: Span) -> bool:
-    """Whether a part ends with ASC or DESC, which may also be the name of a column where an operand is missing."""
-    start, end = span
-    if end - start < 2 or reader.words[end - 1] not in ("ASC", "DESC") or reader.tokens[end - 1].kind is not Kind.WORD:
-        return False
-    before = reader.words[end - 2]
-    if reader.tokens[end - 2].kind is Kind.OPERATOR:
-        return before == ")"
-    return before not in RESERVED or before in _OPERAND_WORDS
 
 
 def _definition(name: str, table: _Table) -> TableDefinition:
@@ -297,17 +267,23 @@ def _settle_primary_key(table: _Table, *, without_rowid: bool, strict: bool) -> 
     """Write down what follows from the primary key and need not be written.
 
     An INTEGER key of a rowid table is the rowid: never NULL, and without order or collation of its own
-    (https://www.sqlite.org/lang_createtable.html#rowid). The key of a WITHOUT ROWID or a STRICT table is NOT NULL
+    (https://www.sqlite.org/lang_createtable.html#rowid). SQLite takes it for that at first in any table, so in a
+    WITHOUT ROWID table it loses its collation as well. The key of a WITHOUT ROWID or a STRICT table is NOT NULL
     (https://www.sqlite.org/withoutrowid.html, https://www.sqlite.org/stricttables.html).
     """
     key = table.primary_key
     if key is None:
         return
-    columns = {part.column for part in key.parts}
-    own = [column for column in table.columns if fold(column.name) in columns]
-    if len(key.parts) == len(own) == 1 and own[0].type == "INTEGER" and not without_rowid and not table.key_descends:
-        own[0].not_null, own[0].not_null_conflict = False, None
-        table.primary_key = replace(key, parts=(KeyPart(fold(own[0].name)),), rowid_alias=True)
+    names = [part.column for part in key.parts]
+    columns = [column for column in table.columns if fold(column.name) in names]
+    is_integer = len(key.parts) == 1 and [column.type for column in columns] == ["INTEGER"]
+    taken_for_rowid = is_integer and not table.key_descends
+    if taken_for_rowid:
+        descending = without_rowid and key.parts[0].descending
+        parts = (KeyPart(key.parts[0].column, descending=descending),)
+        table.primary_key = replace(key, parts=parts, rowid_alias=not without_rowid)
+    if taken_for_rowid and not without_rowid:
+        columns[0].not_null, columns[0].not_null_conflict = False, None
     elif without_rowid or strict:
-        for column in own:
+        for column in columns:
             column.not_null = True

@@ -1,18 +1,31 @@
-"""Database tokens, read offline: shape and claims, and whether they can do the work. Their signature is not checked."""
+"""Tokens, read offline: shape and claims, and whether they can do the work. Their signature is not checked."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from turso_deploy.errors import ErrorCode, InputError
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
+_MINT_API_TOKEN = (
+    "Make an API token with `turso auth api-tokens mint` and store it, unchanged, as the secret for `api-token`."
+)
 _COPY = "Store the secret again: exactly the token, with nothing around it."
+
+LEEWAY = timedelta(minutes=5)
+"""How far the clocks of this machine and of the server may be apart before a moment counts as past."""
+
+READING = frozenset({"data_read"})
+"""The fine-grained actions that only read (Turso's manual: fine-grained permissions)."""
+
+_PLATFORM_CLAIMS = frozenset({"scopes", "organization", "org_id", "azp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +34,14 @@ class Claims:
 
     `access` is `rw`, `ro` or `roa` (read, and attach); `restrictions` are the fine-grained rules (claim `perm`).
     `scopes` are the permissions by namespace of newer sqld (claim `p`), which replace `access` and `database_id`.
+    `key_id` names the key that signed the token; it changes when the keys are rotated.
     """
 
     access: str | None = None
     expires_at: datetime | None = None
     issued_at: datetime | None = None
+    not_before: datetime | None = None
+    key_id: str | None = None
     database_id: str | None = None
     group_id: str | None = None
     restrictions: tuple[dict[str, Any], ...] = ()
@@ -36,7 +52,16 @@ class Claims:
         """Whether the token surely cannot write. A token without any claim has every right (sqld's rule)."""
         if self.scopes is not None:
             return bool(self.scopes) and self.scopes.keys() <= {"ro", "roa"}
-        return self.access in ("ro", "roa")
+        return self.access in ("ro", "roa") or bool(self.restrictions and _actions(self.restrictions) <= READING)
+
+    @property
+    def unrestricted_actions(self) -> frozenset[str]:
+        """The fine-grained actions that the token may do on every table (a rule without tables is for all of them)."""
+        return _actions([rule for rule in self.restrictions if not rule.get("t")])
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over, by more than clocks may be apart."""
+        return self.expires_at is not None and self.expires_at + LEEWAY <= now
 
 
 def read_claims(token: str) -> Claims:
@@ -51,14 +76,39 @@ def read_claims(token: str) -> Claims:
         raise _malformed(f"a database token has three parts with a dot between; this one has {len(segments)}", _MINT)
     header, payload = _json_object(segments[0], "first"), _json_object(segments[1], "second")
     _decoded(segments[2], "third")
-    if header.get("alg") != "EdDSA" or not payload.keys().isdisjoint({"scopes", "organization", "org_id", "azp"}):
+    if header.get("alg") != "EdDSA" or not payload.keys().isdisjoint(_PLATFORM_CLAIMS):
         raise _malformed("this is not a database token; it looks like a token of the Turso Platform API", _MINT)
     return _claims(payload)
 
 
+def read_platform_claims(token: str) -> Claims:
+    """What a Platform API token says about itself: its age, when it is a JWT; nothing otherwise.
+
+    Raises InputError (TOKEN_MALFORMED) when it is a database token, or was stored wrongly.
+    """
+    if blemish := _blemish(token):
+        raise _malformed(f"the API token holds {blemish}", _COPY)
+    segments = token.split(".")
+    try:
+        header, payload = _json_object(segments[0], "first"), _json_object(segments[1], "second")
+    except (InputError, IndexError):
+        return Claims()
+    if header.get("alg") == "EdDSA" and not payload.keys().isdisjoint({"a", "p", "rid"}):
+        raise _malformed("this is a database token, and no token of the Turso Platform API", _MINT_API_TOKEN)
+    try:
+        return Claims(issued_at=_moment(payload.get("iat")), expires_at=_moment(payload.get("exp")))
+    except (TypeError, ValueError, OverflowError, OSError):
+        return Claims()
+
+
+def fingerprint(token: str) -> str:
+    """Eight letters that tell this token from others and say nothing about it."""
+    return hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
 def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
     """Raise InputError when the token cannot do the work: TOKEN_EXPIRED, or TOKEN_READ_ONLY when it has to write."""
-    if claims.expires_at is not None and claims.expires_at <= now:
+    if claims.expires_at is not None and claims.expired(now):
         raise InputError(
             ErrorCode.TOKEN_EXPIRED,
             f"the database token expired at {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC",
@@ -70,6 +120,10 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
             "the database token is read-only, and a deployment writes",
             hint="Use a token with full access for `deploy`; `plan` and `verify` work with a read-only one.",
         )
+
+
+def _actions(rules: Sequence[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(action for rule in rules for action in rule.get("a") or ())
 
 
 def _blemish(token: str) -> str | None:
@@ -123,9 +177,11 @@ def _claims(payload: dict[str, Any]) -> Claims:
             access=payload.get("a"),
             expires_at=_moment(payload.get("exp")),
             issued_at=_moment(payload.get("iat")),
+            not_before=_moment(payload.get("nbf")),
+            key_id=str(payload["kid"]) if "kid" in payload else None,
             database_id=payload.get("id"),
             group_id=payload.get("gid"),
-            restrictions=tuple(payload.get("perm") or ()),
+            restrictions=tuple(dict(rule) for rule in payload.get("perm") or ()),
             scopes=dict(payload["p"]) if "p" in payload else None,
         )
     except (TypeError, ValueError, OverflowError, OSError):

@@ -19,7 +19,8 @@ SCHEMA = (
     """CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT COLLATE NOCASE UNIQUE,
        age INTEGER CHECK (age >= 0), initial TEXT GENERATED ALWAYS AS (substr(name, 1, 1)),
        team_id INTEGER REFERENCES teams (id))""",
-    "CREATE TABLE memberships (user_id INTEGER, team_id INTEGER, role TEXT, PRIMARY KEY (user_id, team_id)) WITHOUT ROWID",
+    """CREATE TABLE memberships (user_id INTEGER, team_id INTEGER, role TEXT, PRIMARY KEY (user_id, team_id))
+       WITHOUT ROWID""",
     "CREATE TABLE counters (name TEXT, value INTEGER) STRICT",
     "CREATE UNIQUE INDEX counters_name ON counters (name)",
     "CREATE TABLE pairs (a UNIQUE, b UNIQUE)",

@@ -1,5 +1,6 @@
 """The lexer reads what SQLite's tokenizer reads, and refuses what it refuses."""
 
+import contextlib
 import re
 import sqlite3
 
@@ -118,10 +119,8 @@ def test_what_the_engine_does_not_recognize_is_refused_and_nothing_that_it_accep
 )
 def test_hostile_text_is_read_in_time_that_grows_with_its_length(text: str) -> None:
     # Quadratic work on text of this size would not end within the patience of any test run.
-    try:
+    with contextlib.suppress(SqlTextError):
         tokenize(text * 300_000)
-    except SqlTextError:
-        pass
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
@@ -134,7 +133,7 @@ def test_quoted_names_and_strings_survive_the_engine(text: str) -> None:
 
 def test_names_fold_in_ascii_only_as_the_engine_compares_them() -> None:
     assert fold("ÄBC") == "Äbc"
-    assert fold("K") == "K"  # the Kelvin sign, which lower() would make a k
+    assert fold("\u212a") == "\u212a"  # the Kelvin sign, which lower() would make a k
 
 
 @pytest.mark.parametrize("keyword", sorted(_FALLBACK))
@@ -157,4 +156,4 @@ def test_spelling_is_no_difference_in_canonical_writing() -> None:
 
 
 def test_letters_that_only_look_like_a_keyword_in_upper_case_are_a_name() -> None:
-    assert canonical_tokens("ſelect lımıt") == ("ſelect", "lımıt")
+    assert canonical_tokens("\u017felect l\u0131mit") == ("\u017felect", "l\u0131mit")

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.sqld import sign
 from turso_deploy.errors import ErrorCode, InputError
-from turso_deploy.turso.tokens import Claims, check_access, read_claims
+from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, read_claims
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 TOKEN = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
@@ -85,9 +85,9 @@ def test_a_platform_token_is_told_apart() -> None:
 
 def test_an_expired_token_is_refused() -> None:
     with pytest.raises(InputError, match="expired at 2026-05-01 00:00:00 UTC") as caught:
-        check_access(Claims(expires_at=NOW), needs_write=False, now=NOW)
+        check_access(Claims(expires_at=NOW), needs_write=False, now=NOW + LEEWAY)
     assert caught.value.code is ErrorCode.TOKEN_EXPIRED
-    check_access(Claims(expires_at=NOW), needs_write=True, now=NOW - timedelta(seconds=1))
+    check_access(Claims(expires_at=NOW), needs_write=True, now=NOW + LEEWAY - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("claims", [Claims(access="ro"), Claims(access="roa"), Claims(scopes={"ro": {"ns": ["db"]}})])

@@ -1,0 +1,69 @@
+"""The directives in the comments of the SQL files: how to get from the live schema to the wanted one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.schema.sources import Source
+from turso_deploy.sql.comments import Directives, column_comments, directives
+from turso_deploy.sql.ddl import TableDefinition, parse
+from turso_deploy.sql.kinds import StatementKind
+from turso_deploy.sql.lexer import SqlTextError, fold, position
+
+
+@dataclass(frozen=True, slots=True)
+class TableDirectives:
+    """What the comments at one table ask for, and those at its columns by folded name."""
+
+    table: Directives
+    columns: Mapping[str, Directives]
+
+    def of(self, column: str) -> Directives:
+        """The directives at a column; empty ones where there are none."""
+        return self.columns.get(fold(column), NO_DIRECTIVES)
+
+
+NO_DIRECTIVES = Directives()
+NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
+
+
+def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
+    """The directives of every table that has any, by its folded name.
+
+    Raises ProjectError (`directive-invalid`) with the line of a malformed one.
+    """
+    found = {}
+    for source in sources:
+        if source.description.kind is not StatementKind.CREATE_TABLE or "@" not in _text_and_comments(source):
+            continue
+        try:
+            at_table = directives(source.statement.comments)
+            in_text = _column_directives(source.statement.text)
+        except SqlTextError as error:
+            raise _malformed(error, source) from None
+        found[fold(source.description.name or "")] = TableDirectives(at_table, in_text)
+    return found
+
+
+def _text_and_comments(source: Source) -> str:
+    return source.statement.text + "".join(comment.text for comment in source.statement.comments)
+
+
+def _column_directives(sql: str) -> dict[str, Directives]:
+    definition = parse(sql)
+    assert isinstance(definition, TableDefinition)
+    return {name: directives(comments) for name, comments in column_comments(sql, definition).items()}
+
+
+def _malformed(error: SqlTextError, source: Source) -> ProjectError:
+    # A comment above the statement counts its offset in the script, one inside of it in the statement.
+    above = any(comment.start == error.offset for comment in source.statement.comments)
+    lines = 0 if above else position(source.statement.text, error.offset)[0] - 1
+    return ProjectError(
+        ErrorCode.DIRECTIVE_INVALID,
+        f"A comment that starts with @ cannot be followed: {error.message}.",
+        hint="The directives are `-- @renamed from=old_name` and `-- @using <expression>`.",
+        place=Place(source.place.file, (source.place.line or 1) + lines),
+    )

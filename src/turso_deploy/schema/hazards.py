@@ -1,0 +1,171 @@
+"""What a step may cost: named hazards, each with a query that counts the rows concerned, and the permission for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from turso_deploy.database.base import Failure, Query, Rows
+from turso_deploy.errors import ErrorCode, InputError, Place, RefusedError
+from turso_deploy.sql.lexer import fold
+
+
+class Severity(StrEnum):
+    """What a hazard does to a deployment when it concerns rows."""
+
+    INFORMS = "informs"
+    """Costs time or billed writes, and loses nothing."""
+    NEEDS_PERMISSION = "needs permission"
+    """Loses data: only with `allow-hazards`."""
+    FORBIDS = "forbids"
+    """Existing rows break the new rule: no permission helps, the rows have to be mended first."""
+
+
+class HazardName(StrEnum):
+    """The stable names, as `allow-hazards`, reports and the documentation use them."""
+
+    DROP_TABLE = "drop-table"
+    DROP_COLUMN = "drop-column"
+    REWRITE_TABLE = "rewrite-table"
+    CHANGE_TYPE = "change-type"
+    CHANGE_GENERATED = "change-generated"
+    CHANGE_COLLATION = "change-collation"
+    ADD_NOT_NULL = "add-not-null"
+    ADD_UNIQUE = "add-unique"
+    ADD_CHECK = "add-check"
+    ADD_FOREIGN_KEY = "add-foreign-key"
+    ADD_STRICT = "add-strict"
+
+
+HAZARDS: dict[HazardName, tuple[Severity, str]] = {
+    HazardName.DROP_TABLE: (Severity.NEEDS_PERMISSION, "the table and all its rows are gone"),
+    HazardName.DROP_COLUMN: (Severity.NEEDS_PERMISSION, "the values of the column are gone"),
+    HazardName.REWRITE_TABLE: (Severity.INFORMS, "every row is written again, which takes time and is billed"),
+    HazardName.CHANGE_TYPE: (Severity.NEEDS_PERMISSION, "values are stored in another form"),
+    HazardName.CHANGE_GENERATED: (Severity.NEEDS_PERMISSION, "values are replaced by what the expression gives"),
+    HazardName.CHANGE_COLLATION: (Severity.INFORMS, "texts compare and sort in another way"),
+    HazardName.ADD_NOT_NULL: (Severity.FORBIDS, "rows have no value for the column"),
+    HazardName.ADD_UNIQUE: (Severity.FORBIDS, "rows share a key that has to be unique"),
+    HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the new CHECK"),
+    HazardName.ADD_FOREIGN_KEY: (Severity.FORBIDS, "rows refer to rows that are not there"),
+    HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of a STRICT column does not take"),
+}
+"""Every hazard: what it does to a deployment, and what it costs. docs/hazards.md is made from this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """One hazard of one plan. `object` is a table, or `table.column`.
+
+    `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
+    """
+
+    name: HazardName
+    object: str
+    count: Query
+    place: Place | None = None
+    rows: int | None = None
+    remedy: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """What the hazard does to a deployment."""
+        return HAZARDS[self.name][0]
+
+    @property
+    def cost(self) -> str:
+        """What it costs, in words."""
+        return HAZARDS[self.name][1]
+
+    @property
+    def concerns_rows(self) -> bool:
+        """Whether rows are concerned; as long as nobody knows, they are."""
+        return self.rows is None or self.rows > 0
+
+    def __str__(self) -> str:
+        """One line: `drop-column users.email: the values of the column are gone (120 rows)`."""
+        known = "rows not counted" if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{self.name} {self.object}: {self.cost} ({known})"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One entry of `allow-hazards`: a hazard by name, everywhere or for one object."""
+
+    name: HazardName
+    object: str | None = None
+
+    def covers(self, hazard: Hazard) -> bool:
+        """Whether this entry allows the hazard."""
+        return self.name is hazard.name and (self.object is None or fold(self.object) == fold(hazard.object))
+
+    def __str__(self) -> str:
+        """The entry as it is written."""
+        return self.name if self.object is None else f"{self.name}:{self.object}"
+
+
+def parse_permissions(text: str) -> tuple[Permission, ...]:
+    """Read `name[,name…]` or `name:object`. Raises InputError (`input-invalid`) for a hazard that does not exist."""
+    permissions = []
+    for entry in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
+        name, _, target = entry.partition(":")
+        try:
+            permissions.append(Permission(HazardName(name.strip()), target.strip() or None))
+        except ValueError:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"There is no hazard `{name.strip()}`.",
+                hint=f"The hazards are {', '.join(HazardName)}; one is allowed for one object as name:object.",
+            ) from None
+    return tuple(permissions)
+
+
+def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) -> tuple[Hazard, ...]:
+    """The hazards with what the live database answered; a query that it could not answer leaves the rows unknown."""
+    return tuple(
+        replace(hazard, rows=int(str(answer.rows[0][0] or 0))) if isinstance(answer, Rows) else hazard
+        for hazard, answer in zip(hazards, answers, strict=True)
+    )
+
+
+def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission]) -> None:
+    """Stop a plan that would lose data without permission, or that existing rows make impossible.
+
+    Raises RefusedError (`hazard-refused`) that names each hazard, its rows, and how to go on.
+    """
+    concerning = [hazard for hazard in hazards if hazard.concerns_rows]
+    # A rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
+    forbidden = [hazard for hazard in concerning if hazard.severity is Severity.FORBIDS and hazard.rows is not None]
+    needed = [
+        hazard
+        for hazard in concerning
+        if hazard.severity is Severity.NEEDS_PERMISSION and not any(entry.covers(hazard) for entry in permissions)
+    ]
+    if not (forbidden or needed):
+        return
+    lines = "\n".join(f"  {hazard}" for hazard in (*forbidden, *needed))
+    raise RefusedError(
+        ErrorCode.HAZARD_REFUSED,
+        f"The plan is refused because of what it would cost:\n{lines}",
+        hint="\n".join([*_remedies(forbidden), *_how_to_allow(needed)]),
+        place=(*forbidden, *needed)[0].place,
+    )
+
+
+def _remedies(forbidden: Sequence[Hazard]) -> list[str]:
+    general = "Mend the rows first, for example with a script in schema/scripts/ that runs before."
+    return list(dict.fromkeys(hazard.remedy or general for hazard in forbidden))
+
+
+def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
+    if not needed:
+        return []
+    exact = ",".join(f"{hazard.name}:{hazard.object}" for hazard in needed)
+    remedies = list(dict.fromkeys(hazard.remedy for hazard in needed if hazard.remedy))
+    return [*remedies, f"To accept exactly this: --allow-hazards {exact}"]
+
+
+def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permission]) -> list[Permission]:
+    """Permissions that no hazard of the plan needs."""
+    return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in hazards)]

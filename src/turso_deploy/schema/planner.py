@@ -1,0 +1,237 @@
+"""Makes the plan in the scratch database, where each step is run on a copy of the live schema as soon as it is planned.
+
+The order: renames; what stands in the way comes down (triggers, views, indexes); tables; indexes; views; triggers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from turso_deploy.database.base import Query
+from turso_deploy.errors import ErrorCode, InternalError
+from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
+from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
+from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
+from turso_deploy.schema.hazards import Hazard, HazardName
+from turso_deploy.schema.health import broken_objects
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table
+from turso_deploy.schema.plan import Plan, Step, impossible
+from turso_deploy.schema.relatives import to_be_proven
+from turso_deploy.schema.renames import counting_before_renames, old_rows_under_new_names, plan_renames
+from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.table_change import TableChange, count_duplicates
+from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold, quote
+
+# RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
+# https://www.sqlite.org/lang_altertable.html#altertabrename
+_NEEDS_A_CLEAR_FIELD = frozenset({"rebuild table", "replace table", "drop column"})
+
+
+def make_plan(
+    wanted: Schema,
+    live: Catalog,
+    *,
+    directives: Mapping[str, TableDirectives] | None = None,
+    managed: Managed = frozenset(),
+    ignore: Sequence[str] = (),
+) -> Plan:
+    """Plan how the live database becomes the wanted one, and rehearse it.
+
+    `directives` are those of the schema folder, `managed` is what the ledger says we made, `ignore` the manifest's.
+    Raises RefusedError where something stands in the way, InternalError where the plan does not converge.
+    """
+    difference = diff(wanted, live.schema)
+    if not (difference.missing or difference.changed or difference.removed(managed)):
+        extra = tuple(change.object for change in difference.extra)
+        return Plan((), (), live, extra, respelt=respelt(wanted, live.schema))
+    planner = _Planner(wanted, live, directives or {}, managed, ignore)
+    try:
+        return planner.plan()
+    finally:
+        planner.scratch.close()
+
+
+class _Planner:
+    """Plans in stages. `steps` grows, and `scratch` holds the live schema as it is after the steps so far."""
+
+    def __init__(
+        self,
+        wanted: Schema,
+        live: Catalog,
+        directives: Mapping[str, TableDirectives],
+        managed: Managed,
+        ignore: Sequence[str],
+    ) -> None:
+        self.wanted = wanted
+        self.live = live
+        self.directives = directives
+        self.managed = managed
+        self.ignore = ignore
+        self.steps: list[Step] = []
+        self.scratch = Scratch()
+        # What plain SQLite cannot hold (a module that only the server has) is not ours and stays as it is.
+        self.beyond_scratch = self.scratch.load(live.rows, live.shadows)
+
+    def plan(self) -> Plan:
+        """All stages, in order."""
+        broken_before = broken_objects(self.live.schema, self.scratch)
+        renames = plan_renames(self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse)
+        before = self._now()
+        difference = diff(self.wanted, before.schema)
+        removed = difference.removed(renames.managed)
+        down = self._indexes_in_the_way(difference, removed)
+        tables = self._table_steps(difference, removed, before, down)
+        aside = self._take_down(difference, removed, before, tables)
+        for index in down:
+            self._add(Step("drop index", index.name, (f"DROP INDEX {quote(index.name)}",)))
+        for step in tables:
+            self._add(step)
+        self._create_indexes(difference, before, tables, down)
+        self._put_up(difference, removed, aside)
+        predicted = self._now()
+        self._refuse_what_breaks_others(predicted, broken_before)
+        self._prove_convergence(predicted)
+        proven, related = to_be_proven(tables, before.schema, predicted.schema)
+        under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
+        return Plan(
+            renames.steps,
+            tuple(counting_before_renames(step, under_new_names) for step in self.steps),
+            predicted,
+            unmanaged=tuple(change.object for change in difference.extra if change.object not in removed),
+            proven=proven,
+            related=related,
+            respelt=respelt(self.wanted, before.schema),
+        )
+
+    def _now(self) -> Catalog:
+        rows = [*self.scratch.rows(), *self.beyond_scratch]
+        return read_catalog(rows, {*self.scratch.shadows(), *self.live.shadows}, self.ignore)
+
+    def _rehearse(self, step: Step) -> None:
+        for sql in step.statements:
+            try:
+                self.scratch.run(sql)
+            except ScratchError as error:
+                raise impossible(f"{step.kind} {step.object}", error.message, step.place) from None
+
+    def _add(self, step: Step) -> None:
+        self._rehearse(step)
+        self.steps.append(step)
+
+    def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
+        """Indexes that change or go: they come down first, because a column that an index needs cannot be dropped."""
+        changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
+        return [*changed, *(item for item in removed if isinstance(item, Index))]
+
+    def _table_steps(
+        self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, down: Sequence[Index]
+    ) -> list[Step]:
+        steps = [create_table(change.wanted) for change in difference.missing if isinstance(change.wanted, Table)]
+        for change in difference.changed:
+            if isinstance(change.wanted, Table) and isinstance(change.live, Table):
+                steps += self._change_table(change.wanted, change.live, before, down)
+        return steps + [drop_table(item) for item in removed if isinstance(item, Table)]
+
+    def _change_table(self, wanted: Table, live: Table, before: Catalog, down: Sequence[Index]) -> list[Step]:
+        taken = {fold(row.name) for row in before.rows}
+        if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
+            return [change_virtual_table(wanted, live, taken)]
+        at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
+        standing = [index.sql for index in _indexes_of(live, before) if index.name not in {item.name for item in down}]
+        return change_table(TableChange(wanted, live, at_table, self.wanted), standing, taken)
+
+    def _take_down(
+        self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]
+    ) -> list[CatalogRow]:
+        """Take down the views and triggers that change or go, or all of them where a table needs a clear field.
+
+        Returns those that were taken down, in the order in which they were created.
+        """
+        standing = [row for row in before.rows if row.kind in ("view", "trigger")]
+        going = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
+        going |= {(item.kind, fold(item.name)) for item in removed}
+        if any(step.kind in _NEEDS_A_CLEAR_FIELD for step in tables):
+            aside = standing
+        else:  # a view takes its INSTEAD OF triggers along
+            aside = [row for row in standing if row.key in going or ("view", fold(row.table)) in going]
+        unknown = {row.key for row in self.beyond_scratch}
+        for row in sorted(aside, key=lambda row: row.kind):  # triggers before views
+            kind = f"drop {row.kind}" if row.key in going else f"set aside {row.kind}"
+            step = Step(kind, row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
+            if row.key not in unknown:
+                self._rehearse(step)
+            self.steps.append(step)
+        self.beyond_scratch = [row for row in self.beyond_scratch if row not in aside]
+        return aside
+
+    def _create_indexes(
+        self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
+    ) -> None:
+        made_anew = {fold(step.object) for step in tables if step.kind == "rebuild table"}
+        for change in (*difference.missing, *difference.changed):
+            if isinstance(change.wanted, Index):
+                hazards = self._unique_hazard(change.wanted, before)
+                self._add(Step("create index", change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place))
+        for index in before.schema.indexes.values():
+            if fold(index.table) in made_anew and index not in down:
+                wanted = self.wanted.indexes.get(fold(index.name), index)
+                self._add(Step("restore index", index.name, (wanted.sql,), place=wanted.place))
+
+    def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:
+        """A unique index on a table that has rows, or may have, needs them to be unique."""
+        definition = index.definition
+        table = before.schema.tables.get(definition.table)
+        if not definition.unique or table is None:
+            return ()
+        terms = [
+            (quote(part.column) if part.column else f"({' '.join(part.expression)})")
+            + (f" COLLATE {quote(part.collation)}" if part.collation else "")
+            for part in definition.parts
+        ]
+        where = " ".join(definition.where) if definition.where else None
+        count = count_duplicates(quote(table.name), terms, where)
+        return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
+
+    def _put_up(self, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]) -> None:
+        """Views, then triggers: first those that were taken down, in their old order, which is the order of firing."""
+        gone = {(item.kind, fold(item.name)) for item in removed}
+        changed = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
+        missing = [change.object for change in difference.missing]
+        for kind in ("view", "trigger"):
+            wanted = self.wanted.views if kind == "view" else self.wanted.triggers
+            for row in aside:
+                if row.kind != kind or row.key in gone:
+                    continue
+                item = wanted.get(fold(row.name))
+                verb = "create" if row.key in changed else "restore"
+                sql = item.sql if item else row.sql or ""
+                self._add(Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None))
+            for new in missing:
+                if new.kind == kind:
+                    self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
+
+    def _refuse_what_breaks_others(self, predicted: Catalog, broken_before: Mapping[str, str]) -> None:
+        """A view or trigger that is not ours and worked before has to work afterwards."""
+        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps):
+            return
+        for name, reason in broken_objects(predicted.schema, self.scratch).items():
+            if name not in broken_before:
+                raise impossible(f"{name} would no longer work", reason, None)
+
+    def _prove_convergence(self, predicted: Catalog) -> None:
+        left = diff(self.wanted, predicted.schema)
+        if left.missing or left.changed:
+            names = ", ".join(title(change.object) for change in (*left.missing, *left.changed))
+            raise InternalError(
+                ErrorCode.INTERNAL,
+                f"The plan did not pass its rehearsal: after it, these still differ: {names}.",
+                hint="This is a bug of turso-deploy: please report it with the two definitions of what is named here. "
+                "Nothing was sent.",
+                place=(*left.missing, *left.changed)[0].object.place,
+            )
+
+
+def _indexes_of(table: Table, catalog: Catalog) -> list[Index]:
+    return [index for index in catalog.schema.indexes.values() if fold(index.table) == fold(table.name)]

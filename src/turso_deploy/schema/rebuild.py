@@ -1,0 +1,111 @@
+"""A table made anew: the statements that carry its rows over into the wanted form.
+
+The steps are those of https://www.sqlite.org/lang_altertable.html#otheralter, in an order that a libSQL server accepts:
+foreign keys are off for the whole transaction, and every view and trigger has been set aside, because RENAME refuses to
+run while one of them names a table that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from turso_deploy.schema.model import Table
+from turso_deploy.schema.table_change import TableChange
+from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
+from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.names import with_table_name
+
+_TEMPORARY = "turso_deploy_new_"
+
+
+def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
+    """The statements that rebuild an ordinary table. `taken` are the folded names that stand in the database."""
+    new = _free_name(change.wanted.name, taken)
+    columns, values = [quote(name) for name in change.sources], list(change.sources.values())
+    if change.rowid:
+        columns, values = [change.rowid, *columns], [change.rowid, *values]
+    return (
+        with_table_name(change.wanted.sql, new),
+        _copy(new, columns, values, change.live.name),
+        *_carry_over_counter(change, new),
+        f"DROP TABLE {quote(change.live.name)}",
+        f"ALTER TABLE {quote(new)} RENAME TO {quote(change.wanted.name)}",
+    )
+
+
+def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str) -> str:
+    if not columns:  # every wanted column is new and takes its default
+        columns, values = ["rowid"], ["rowid"]
+    return f"INSERT INTO {quote(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote(live)}"
+
+
+def _carry_over_counter(change: TableChange, new: str) -> tuple[str, ...]:
+    """AUTOINCREMENT must not hand out a number again whose row was deleted (https://www.sqlite.org/autoinc.html)."""
+    if not all(_counts(table) for table in (change.new, change.old)):
+        return ()
+    counter = f"SELECT seq FROM sqlite_sequence WHERE name = {literal(change.live.name)}"
+    return (
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {literal(new)}, 0 "
+        f"WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = {literal(new)})",
+        f"UPDATE sqlite_sequence SET seq = max(seq, coalesce(({counter}), 0)) WHERE name = {literal(new)}",
+    )
+
+
+def _counts(table: TableDefinition) -> bool:
+    return table.primary_key is not None and table.primary_key.autoincrement
+
+
+def rebuild_virtual(wanted: Table, shared: Sequence[str], taken: Collection[str]) -> tuple[str, ...]:
+    """The statements that make a virtual table anew. `shared` are the columns that are copied, () for none."""
+    definition = wanted.definition
+    assert isinstance(definition, VirtualTableDefinition)
+    if not shared:
+        made = (f"DROP TABLE {quote(wanted.name)}", wanted.sql)
+        if not reads_another_table(definition):
+            return made
+        # Its index follows from the other table: https://www.sqlite.org/fts5.html#the_rebuild_command
+        return (*made, f"INSERT INTO {quote(wanted.name)} ({quote(wanted.name)}) VALUES ('rebuild')")
+    new = _free_name(wanted.name, taken)
+    columns = (
+        ["rowid", *(quote(name) for name in shared)]
+        if definition.module.startswith("fts")
+        else [quote(name) for name in shared]
+    )
+    return (
+        _named(wanted, new),
+        _copy(new, columns, columns, wanted.name),
+        f"DROP TABLE {quote(wanted.name)}",
+        f"ALTER TABLE {quote(new)} RENAME TO {quote(wanted.name)}",
+    )
+
+
+def _named(wanted: Table, name: str) -> str:
+    """The CREATE VIRTUAL TABLE under another name: stored SQL has exactly `CREATE VIRTUAL TABLE name USING …`."""
+    using = wanted.sql.upper().index("USING", len("CREATE VIRTUAL TABLE ") + len(wanted.name))
+    return f"CREATE VIRTUAL TABLE {quote(name)} {wanted.sql[using:]}"
+
+
+def reads_another_table(definition: VirtualTableDefinition) -> bool:
+    """Whether an FTS5 table keeps no content of its own, but finds it in another table."""
+    content = _content(definition)
+    return content is not None and content != ""
+
+
+def keeps_nothing(definition: VirtualTableDefinition) -> bool:
+    """Whether nothing can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
+    return _content(definition) == ""
+
+
+def _content(definition: VirtualTableDefinition) -> str | None:
+    for argument in definition.arguments:
+        if argument[:2] == ("content", "="):
+            return "".join(argument[2:]).strip("\"'")
+    return None
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    candidate, number = f"{_TEMPORARY}{name}", 1
+    while fold(candidate) in taken:
+        number += 1
+        candidate = f"{_TEMPORARY}{name}_{number}"
+    return candidate

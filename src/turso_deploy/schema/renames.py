@@ -1,0 +1,146 @@
+"""Renames that the comments ask for: `-- @renamed from=old` at a table or a column. They are never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from turso_deploy.database.base import Query
+from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.schema.diff import Managed
+from turso_deploy.schema.directives import TableDirectives
+from turso_deploy.schema.model import Schema, Table
+from turso_deploy.schema.plan import Step
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """The steps, and the managed objects as they are called afterwards."""
+
+    steps: tuple[Step, ...]
+    managed: Managed
+    old_names: Mapping[str, str]
+    """What a renamed table was called, by its folded new name."""
+
+
+def plan_renames(
+    wanted: Schema,
+    directives: Mapping[str, TableDirectives],
+    managed: Managed,
+    live: Callable[[], Schema],
+    run: Callable[[Step], None],
+) -> Renames:
+    """Plan the renames that are still to be done, tables before columns, and rehearse each.
+
+    `live` gives the schema as it is after the steps so far, `run` rehearses one more. A rename that is done already, or
+    whose table never stood in this database, is passed over.
+    Raises RefusedError (`rename-invalid`) where a rename cannot be meant.
+    """
+    steps: list[Step] = []
+    old_names: dict[str, str] = {}
+    for step, old, new in _table_renames(wanted, directives, managed, live()):
+        run(step)
+        steps.append(step)
+        old_names[fold(new)] = old
+        if f"table {old}" in managed:
+            managed |= {f"table {new}"}
+    for step in _column_renames(wanted, directives, live()):
+        run(step)
+        steps.append(step)
+    return Renames(tuple(steps), managed, old_names)
+
+
+def _table_renames(
+    wanted: Schema, directives: Mapping[str, TableDirectives], managed: Managed, live: Schema
+) -> Iterator[tuple[Step, str, str]]:
+    for name, at_table in directives.items():
+        old = at_table.table.renamed_from
+        table = wanted.tables.get(name)
+        if old is None or table is None:
+            continue
+        standing = live.tables.get(fold(old))
+        if fold(old) in wanted.tables:
+            raise _invalid(
+                f"table {table.name} cannot be the renamed {old}, which the schema folder still defines", table
+            )
+        if standing is None:
+            continue
+        if name in live.tables:
+            if f"table {standing.name}" in managed:
+                raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table)
+            continue
+        sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
+        yield Step("rename table", table.name, (sql,), place=table.place), standing.name, table.name
+
+
+def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], live: Schema) -> Iterator[Step]:
+    for name, at_table in directives.items():
+        table, standing = wanted.tables.get(name), live.tables.get(name)
+        if table is None or standing is None:
+            continue
+        if not isinstance(table.definition, TableDefinition) or not isinstance(standing.definition, TableDefinition):
+            continue
+        for column, at_column in at_table.columns.items():
+            if at_column.renamed_from is not None:
+                yield from _column_rename(table, table.definition, standing.definition, column, at_column.renamed_from)
+
+
+def _column_rename(
+    table: Table, wanted: TableDefinition, live: TableDefinition, column: str, old: str
+) -> Iterator[Step]:
+    new = wanted.by_name[column].name
+    is_there, was_there = column in live.by_name, fold(old) in live.by_name
+    if fold(old) in wanted.by_name:
+        raise _invalid(f"column {table.name}.{new} cannot be the renamed {old}, which the table still has", table)
+    if is_there and was_there:
+        raise _invalid(f"column {table.name}.{old} cannot be renamed to {new}: both exist", table)
+    if not is_there and not was_there:
+        leftover = [name for name in live.by_name if name not in wanted.by_name]
+        if leftover:  # most likely the old name is misspelt, and one of these is meant
+            raise _invalid(
+                f"column {table.name}.{new} is said to be the renamed {old}, and there is no column {old}", table
+            )
+        return
+    if was_there:
+        sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
+        yield Step("rename column", f"{table.name}.{new}", (sql,), place=table.place)
+
+
+def _invalid(message: str, table: Table) -> RefusedError:
+    place = table.place
+    return RefusedError(
+        ErrorCode.RENAME_INVALID,
+        f"A rename cannot be done: {message}.",
+        hint="Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed.",
+        place=Place(place.file, place.line) if place else None,
+    )
+
+
+def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:
+    """A WITH clause by which a query that uses the new names can be asked before the renames; "" where none is needed.
+
+    The rows concerned by a hazard are counted while the database still has the old names.
+    """
+    tables = []
+    for name, table in renamed.tables.items():
+        old = live.tables.get(fold(old_names.get(name, name)))
+        if old is None or not isinstance(table.definition, TableDefinition):
+            continue
+        assert isinstance(old.definition, TableDefinition)
+        new_columns = [quote(column.name) for column in table.definition.columns]
+        old_columns = [quote(column.name) for column in old.definition.columns]
+        if (table.name, new_columns) != (old.name, old_columns):
+            # `main.` because the clause may have the very name of the table: https://www.sqlite.org/lang_with.html
+            rows = f"SELECT {', '.join(old_columns)} FROM main.{quote(old.name)}"
+            tables.append(f"{quote(table.name)} ({', '.join(new_columns)}) AS ({rows})")
+    return f"WITH {', '.join(tables)} " if tables else ""
+
+
+def counting_before_renames(step: Step, under_new_names: str) -> Step:
+    """The step with hazards that can be counted before the renames have run."""
+    if not under_new_names:
+        return step
+    hazards = (replace(item, count=Query(under_new_names + item.count.sql)) for item in step.hazards)
+    return replace(step, hazards=tuple(hazards))

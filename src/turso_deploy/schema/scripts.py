@@ -1,0 +1,108 @@
+"""One-time scripts: data changes that no diff can know, run once in a deployment's own transaction.
+
+`schema/scripts/NAME.sql` starts with `-- @run before` or `-- @run after`: before or after the steps for the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from turso_deploy.database.base import Purpose, Query, TransactionStep
+from turso_deploy.errors import ErrorCode, Place, ProjectError, RefusedError
+from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.sql.kinds import StatementKind, describe
+from turso_deploy.sql.lexer import SqlTextError, position
+from turso_deploy.sql.script import Statement, split
+
+SCRIPTS_FOLDER = "scripts"
+_FIRST_LINES = {"-- @run before": True, "-- @run after": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script by its name without `.sql`. `checksum` is a SHA-256 of its text; its first line says when it runs."""
+
+    name: str
+    file: str
+    runs_before: bool
+    checksum: str
+    statements: tuple[Statement, ...]
+
+    def steps(self) -> list[TransactionStep]:
+        """What the script adds to a transaction."""
+        return [
+            TransactionStep(Query(item.text), Purpose.CHANGE, f"script {self.name}", Place(self.file, item.line))
+            for item in self.statements
+        ]
+
+
+def load_scripts(folder: Path, displayed_folder: str, wanted: Scratch) -> tuple[Script, ...]:
+    """Read every script of a schema folder, by name, and compile those that run after in the wanted schema.
+
+    Raises ProjectError (`script-invalid`) with file and line.
+    """
+    scripts = []
+    for path in sorted((folder / SCRIPTS_FOLDER).glob("*.sql")):
+        shown = f"{displayed_folder}/{SCRIPTS_FOLDER}/{path.name}"
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise _invalid("it is a link to a file outside of the schema folder", Place(shown))
+        script = _read(path, shown)
+        if not script.runs_before:
+            _compile(script, wanted)
+        scripts.append(script)
+    return tuple(scripts)
+
+
+def _read(path: Path, shown: str) -> Script:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _invalid("it is not UTF-8 text", Place(shown, error.object.count(b"\n", 0, error.start) + 1)) from None
+    first_line = text.partition("\n")[0].strip()
+    if first_line not in _FIRST_LINES:
+        raise _invalid("its first line has to be `-- @run before` or `-- @run after`", Place(shown, 1))
+    try:
+        statements = split(text)
+    except SqlTextError as error:
+        raise _invalid(error.message, Place(shown, *position(text, error.offset))) from None
+    for statement in statements:
+        if describe(statement.text).kind is not StatementKind.WRITE:
+            raise _invalid("it may hold INSERT, UPDATE and DELETE only", Place(shown, statement.line, statement.column))
+    checksum = sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+    return Script(path.stem, shown, _FIRST_LINES[first_line], checksum, tuple(statements))
+
+
+def _compile(script: Script, wanted: Scratch) -> None:
+    for statement in script.statements:
+        try:
+            wanted.run(f"EXPLAIN {statement.text}")
+        except ScratchError as error:
+            raise _invalid(error.message, Place(script.file, statement.line)) from None
+
+
+def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
+    """The scripts that have not run in a database. `ran` maps names to checksums, as the ledger has them.
+
+    Raises RefusedError (`script-changed`) for one that was edited after it ran.
+    """
+    for script in scripts:
+        if ran.get(script.name, script.checksum) != script.checksum:
+            raise RefusedError(
+                ErrorCode.SCRIPT_CHANGED,
+                f"The script {script.name} has run in this database, and has been edited since.",
+                hint="Restore its text, and put what is new into a script of another name.",
+                place=Place(script.file, 1),
+            )
+    return tuple(script for script in scripts if script.name not in ran)
+
+
+def _invalid(message: str, place: Place) -> ProjectError:
+    return ProjectError(
+        ErrorCode.SCRIPT_INVALID,
+        f"The script cannot be used: {message}.",
+        hint="docs/schema-changes.md describes one-time scripts.",
+        place=place,
+    )

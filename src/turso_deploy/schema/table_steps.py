@@ -1,0 +1,131 @@
+"""The steps that change one table the cheapest safe way: ALTER TABLE where SQLite can, a rebuild for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from turso_deploy.database.base import Query
+from turso_deploy.schema.hazards import Hazard, HazardName
+from turso_deploy.schema.model import Table
+from turso_deploy.schema.plan import Step
+from turso_deploy.schema.rebuild import keeps_nothing, reads_another_table, rebuild, rebuild_virtual
+from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.table_change import TableChange
+from turso_deploy.sql.ddl import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
+from turso_deploy.sql.lexer import fold, quote
+
+_CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
+
+
+def create_table(wanted: Table) -> Step:
+    """The step that makes a table."""
+    return Step("create table", wanted.name, (wanted.sql,), place=wanted.place)
+
+
+def drop_table(live: Table) -> Step:
+    """The step that drops a table, and the rows that go with it."""
+    hazard = Hazard(HazardName.DROP_TABLE, live.name, Query(f"SELECT count(*) FROM {quote(live.name)}"))
+    return Step("drop table", live.name, (f"DROP TABLE {quote(live.name)}",), (hazard,))
+
+
+def change_table(change: TableChange, indexes: Iterable[str], taken: Collection[str]) -> list[Step]:
+    """The steps for an ordinary table. `indexes` is the SQL of those that stand on it meanwhile, `taken` all names."""
+    altered = _alterations(change, indexes)
+    if altered is not None:
+        return altered
+    rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
+    hazards = (rewrite, *change.hazards())
+    return [Step("rebuild table", change.wanted.name, rebuild(change, taken), hazards, change.wanted.place)]
+
+
+def _alterations(change: TableChange, indexes: Iterable[str]) -> list[Step] | None:
+    """DROP COLUMN and ADD COLUMN steps, when they alone lead to the wanted table; else None."""
+    if not all(_can_be_added(column, change) for column in change.added):
+        return None
+    wanted = change.wanted
+    steps = [_drop_column(change, column) for column in change.dropped]
+    steps += [_add_column(change, column) for column in change.added]
+    if not steps:
+        return None
+    scratch = Scratch()
+    try:
+        for sql in (change.live.sql, *indexes, *(sql for step in steps for sql in step.statements)):
+            scratch.run(sql)
+        (reached,) = (row.sql for row in scratch.rows() if row.kind == "table" and fold(row.name) == fold(wanted.name))
+    except ScratchError:
+        return None
+    finally:
+        scratch.close()
+    return steps if reached is not None and parse(reached) == wanted.definition else None
+
+
+def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
+    """Whether a table with rows takes the column: https://www.sqlite.org/lang_altertable.html#altertabaddcol."""
+    if change.directives.of(column.name).using is not None:
+        return False
+    if column.generated is not None:
+        return not column.generated.stored and not column.not_null
+    if column.not_null and column.default is None:
+        return False
+    refers = any(key.at_column == fold(column.name) for key in change.new.foreign_keys)
+    return column.default is None or (_is_constant(column.default) and not refers)
+
+
+def _is_constant(default: tuple[str, ...]) -> bool:
+    value = default[-1]
+    if len(default) > 2 or (len(default) == 2 and default[0] not in "+-"):
+        return False
+    return value[0] in "'0123456789." or value.startswith("x'") or value in _CONSTANT_WORDS
+
+
+def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
+    sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
+    return Step("add column", f"{change.wanted.name}.{column.name}", (sql,), place=change.wanted.place)
+
+
+def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
+    target = f"{change.wanted.name}.{column.name}"
+    hazards = tuple(hazard for hazard in change.hazards() if hazard.object == target)
+    sql = f"ALTER TABLE {quote(change.live.name)} DROP COLUMN {quote(column.name)}"
+    return Step("drop column", target, (sql,), hazards, change.wanted.place)
+
+
+def change_virtual_table(wanted: Table, live: Table, taken: Collection[str]) -> Step:
+    """The step for a table that is virtual, or was: made anew, with its content where that can be read."""
+    count = Query(f"SELECT count(*) FROM {quote(live.name)}")
+    new, old = wanted.definition, live.definition
+    rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
+    if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
+        if reads_another_table(new):
+            return Step("rebuild table", wanted.name, rebuild_virtual(wanted, (), taken), (rewrite,), wanted.place)
+        columns = _columns(wanted)
+        shared = [name for name in _columns(live) if fold(name) in {fold(column) for column in columns}]
+        if shared and not keeps_nothing(old):
+            lost = tuple(
+                Hazard(
+                    HazardName.DROP_COLUMN,
+                    f"{wanted.name}.{name}",
+                    Query(f"SELECT count({quote(name)}) FROM {quote(live.name)}"),
+                    wanted.place,
+                )
+                for name in _columns(live)
+                if name not in shared
+            )
+            statements = rebuild_virtual(wanted, shared, taken)
+            return Step("rebuild table", wanted.name, statements, (rewrite, *lost), wanted.place)
+    gone = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
+    return Step("replace table", wanted.name, (f"DROP TABLE {quote(live.name)}", wanted.sql), (gone,), wanted.place)
+
+
+def _columns(table: Table) -> list[str]:
+    """The columns that a virtual table declares; its module tells them."""
+    assert not isinstance(table.definition, TableDefinition)
+    scratch = Scratch()
+    try:
+        scratch.run(table.sql)
+        found = scratch.query(Query("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", (table.name,)))
+        return [str(name) for (name,) in found.rows]
+    except ScratchError:
+        return []
+    finally:
+        scratch.close()

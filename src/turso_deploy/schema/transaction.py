@@ -1,0 +1,93 @@
+"""Everything that one deployment does, put together as the steps of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from turso_deploy.database.base import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.schema import ledger
+from turso_deploy.schema.checks import Check
+from turso_deploy.schema.live import Live, guard_step
+from turso_deploy.schema.plan import Plan, Step
+from turso_deploy.schema.proof import forget_figures, note_figures, reference_proofs, row_proofs
+from turso_deploy.schema.scripts import Script
+from turso_deploy.schema.seed_steps import SeedPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A transaction, and where in it the figures of each check stand."""
+
+    transaction: Transaction
+    checks: tuple[tuple[int, Check], ...]
+    seeds: SeedPlan
+
+    @property
+    def steps(self) -> tuple[TransactionStep, ...]:
+        """The steps of the transaction."""
+        return self.transaction.steps
+
+    def figures(self, outcome: Outcome) -> list[tuple[Check, Rows | None]]:
+        """Each check with what its figures step answered."""
+        return [(check, outcome.results[index]) for index, check in self.checks]
+
+
+def assemble(
+    live: Live,
+    plan: Plan,
+    scripts: Sequence[Script],
+    seeds: SeedPlan,
+    checks: Sequence[Check],
+    entry: ledger.Entry,
+    *,
+    commit: bool = True,
+) -> Assembly:
+    """The whole of a deployment, in the order in which it runs.
+
+    Rows are proven before the seeds add any; foreign keys afterwards, because the seeds may be what breaks one while
+    enforcement is off.
+    """
+    parts = _Parts()
+    parts.add(guard_step(live))
+    parts.add(*(step for script in scripts if script.runs_before for step in script.steps()))
+    parts.add(*_change_steps(plan.renames))
+    parts.add(*note_figures(plan))
+    parts.add(*_change_steps(plan.steps))
+    parts.check(row_proofs(plan))
+    parts.add(*seeds.steps)
+    parts.add(*(step for script in scripts if not script.runs_before for step in script.steps()))
+    parts.check(reference_proofs(plan))
+    parts.add(*forget_figures(plan))
+    parts.check(checks)
+    if not live.catalog.has_ledger:
+        parts.add(ledger.create_step())
+    parts.add(ledger.entry_step(entry))
+    transaction = Transaction(tuple(parts.steps), plan.keeps_foreign_keys_on, commit)
+    return Assembly(transaction, tuple(parts.checks), seeds)
+
+
+class _Parts:
+    """The steps so far, and the checks among them."""
+
+    def __init__(self) -> None:
+        self.steps: list[TransactionStep] = []
+        self.checks: list[tuple[int, Check]] = []
+
+    def add(self, *steps: TransactionStep) -> None:
+        self.steps += steps
+
+    def check(self, checks: Sequence[Check]) -> None:
+        """All figures first, then all raising forms: when one check fails, the figures of all are known."""
+        for check in checks:
+            self.checks.append((len(self.steps), check))
+            self.steps.append(TransactionStep(check.figures, Purpose.FIGURES, check.label))
+        self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
+
+
+def _change_steps(steps: Sequence[Step]) -> list[TransactionStep]:
+    return [
+        TransactionStep(Query(sql), Purpose.CHANGE, f"{step.kind} {step.object}", step.place)
+        for step in steps
+        for sql in step.statements
+    ]

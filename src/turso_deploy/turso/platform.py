@@ -1,0 +1,190 @@
+"""The Turso Platform API: databases, branches of them, and tokens.
+
+The manual: https://docs.turso.tech/api-reference. Every call raises PlatformError for a refusal, with what to do about
+it, and when no reply came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from turso_deploy.database.address import RemoteAddress, is_loopback, parse_address
+from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.turso.api import JsonApi, Reply, segment
+from turso_deploy.turso.durations import format_duration
+from turso_deploy.turso.refusals import platform_refusal, unreadable
+
+API_URL = "https://api.turso.tech"
+LONGEST_NAME = 64
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_MOST_PAGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformDatabase:
+    """A database as the platform knows it. `id` is what its tokens carry; `parent_id` is that of a branch's origin."""
+
+    name: str
+    id: str
+    hostname: str
+    group: str | None = None
+    parent_id: str | None = None
+    block_reads: bool = False
+    block_writes: bool = False
+    asleep: bool = False
+
+    @property
+    def address(self) -> RemoteAddress:
+        """Where its SQL is served. Raises InputError for a host name that cannot be one."""
+        host = urlsplit(f"//{self.hostname}").hostname or ""
+        address = parse_address(f"{'http' if is_loopback(host) else 'libsql'}://{self.hostname}")
+        assert isinstance(address, RemoteAddress)
+        return address
+
+
+class Platform:
+    """One organization at the Turso Platform API. `timeout` is in seconds, for each request.
+
+    Raises InputError for a token, an address or an organization that cannot be used.
+    """
+
+    def __init__(self, token: str, organization: str, timeout: float, url: str = API_URL) -> None:
+        self.organization = usable_name("organization", organization)
+        self._api = JsonApi("the Turso Platform API", url, token, timeout)
+        self._databases = f"/v1/organizations/{segment(organization)}/databases"
+
+    @property
+    def url(self) -> str:
+        """The address of the API, without a slash at the end."""
+        return self._api.url
+
+    def database(self, name: str) -> PlatformDatabase:
+        """The database of this name. Raises InputError for a name that none can have."""
+        doing = f"looking up the database {usable_name('database', name)}"
+        return _database(_field(self._get(f"{self._databases}/{segment(name)}", doing), "database", doing), doing)
+
+    def databases(self, group: str | None = None, parent_id: str | None = None) -> list[PlatformDatabase]:
+        """All databases; only those of a group, or the branches of the database with the id `parent_id`, when given."""
+        doing, found = "listing the databases", list[PlatformDatabase]()
+        query = {key: value for key, value in (("group", group), ("parent", parent_id)) if value}
+        for _ in range(_MOST_PAGES):
+            document = self._get(self._databases, doing, query)
+            found += [_database(entry, doing) for entry in _field(document, "databases", doing)]
+            cursor = (document.get("pagination") or {}).get("next")
+            if not cursor:
+                return found
+            query["cursor"] = str(cursor)
+        raise unreadable(doing)
+
+    def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
+        """A new database with the data that `origin` has at this moment, in the same group."""
+        doing = f"creating the branch {usable_name('branch', name)} of {origin.name}"
+        body: dict[str, Any] = {"name": name, "group": origin.group or "default"}
+        reply = self._api.call("POST", self._databases, body=body | {"seed": {"type": "database", "name": origin.name}})
+        if reply.status == 400:  # Turso's own command line says `value` where the manual says `name`
+            seed = {"type": "database", "value": origin.name}
+            reply = self._api.call("POST", self._databases, body=body | {"seed": seed})
+        entry = _field(_document(reply, doing, "db:create"), "database", doing)
+        return _database({"Name": name, "group": origin.group, **entry}, doing)
+
+    def delete(self, name: str) -> None:
+        """Delete a database for good."""
+        reply = self._api.call("DELETE", f"{self._databases}/{segment(usable_name('database', name))}")
+        _accept(reply, f"deleting the database {name}", "db:delete")
+
+    def wake(self, name: str) -> None:
+        """Wake a database that sleeps, or was archived because nobody used it."""
+        reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/wakeup")
+        _accept(reply, f"waking the database {name}", "db:configure")
+
+    def mint(self, name: str, lifetime: timedelta, *, read_only: bool) -> str:
+        """A new token for the database, which lapses by itself. It is to be masked before anything else."""
+        doing = f"minting a token for {usable_name('database', name)}"
+        reply = self._api.call(
+            "POST",
+            f"{self._databases}/{segment(name)}/auth/tokens",
+            query={
+                "expiration": format_duration(lifetime),
+                "authorization": "read-only" if read_only else "full-access",
+            },
+        )
+        token = _field(_document(reply, doing, "db:mint-token"), "jwt", doing)
+        if not isinstance(token, str) or not token:
+            raise unreadable(doing)
+        return token
+
+    def rotate(self, name: str) -> None:
+        """Replace the signing keys: every token of the database so far, and perhaps of its group, is refused."""
+        reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/auth/rotate")
+        _accept(reply, f"rotating the keys of {name}", "db:rotate-creds")
+
+    def token_expires_at(self) -> datetime | None:
+        """When the API token itself expires; None when it never does. Raises PlatformError when it is not accepted."""
+        doing = "checking the API token"
+        seconds = _field(self._get("/v1/auth/validate", doing), "exp", doing)
+        try:
+            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+        except (TypeError, ValueError, OverflowError, OSError):
+            raise unreadable(doing) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def _get(self, path: str, doing: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return _document(self._api.call("GET", path, query=query), doing, "read")
+
+
+def usable_name(what: str, name: str) -> str:
+    """The name, once it is known that an organization or a database can have it. Raises InputError otherwise."""
+    if _NAME.fullmatch(name):
+        return name
+    raise InputError(
+        ErrorCode.INPUT_INVALID,
+        f"The name of the {what} cannot be one: letters, digits, `-`, `_` and `.` make one, 100 at most.",
+        hint="Give the name alone, as `turso org list` and `turso db list` show it: no URL, no white space, no quotes.",
+    )
+
+
+def _accept(reply: Reply, doing: str, permission: str) -> None:
+    if not reply.ok:
+        raise platform_refusal(reply, doing, permission)
+
+
+def _document(reply: Reply, doing: str, permission: str) -> dict[str, Any]:
+    _accept(reply, doing, permission)
+    if not isinstance(reply.document, dict):
+        raise unreadable(doing)
+    return reply.document
+
+
+def _field(document: dict[str, Any], name: str, doing: str) -> Any:
+    if document.get(name) is None:
+        raise unreadable(doing)
+    return document[name]
+
+
+def _database(entry: Any, doing: str) -> PlatformDatabase:
+    """A database out of its JSON, in which some names are `DbId` and others are `block_reads`."""
+    if not isinstance(entry, dict):
+        raise unreadable(doing)
+    fields = {str(key).replace("_", "").lower(): value for key, value in entry.items()}
+    if not all(isinstance(fields.get(name), str) for name in ("name", "dbid", "hostname")):
+        raise unreadable(doing)
+    parent = fields.get("parent")
+    return PlatformDatabase(
+        name=fields["name"],
+        id=fields["dbid"],
+        hostname=fields["hostname"],
+        group=fields.get("group"),
+        parent_id=parent.get("id") if isinstance(parent, dict) else None,
+        block_reads=bool(fields.get("blockreads")),
+        block_writes=bool(fields.get("blockwrites")),
+        asleep=bool(fields.get("sleeping") or fields.get("archived")),
+    )

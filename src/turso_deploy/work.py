@@ -1,0 +1,139 @@
+"""What a database lacks of a project: found out in one read, and one more where rows are concerned."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from turso_deploy import __version__
+from turso_deploy.database.base import Database, Failure, Rows
+from turso_deploy.explain import explain_unread
+from turso_deploy.inputs import Pipeline
+from turso_deploy.schema import ledger
+from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
+from turso_deploy.schema.hazards import with_counts
+from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
+from turso_deploy.schema.plan import Plan
+from turso_deploy.schema.planner import make_plan
+from turso_deploy.schema.project import Project
+from turso_deploy.schema.scripts import Script, pending_scripts
+from turso_deploy.schema.seed_steps import seed_steps
+from turso_deploy.schema.seeds import SeedTable
+from turso_deploy.schema.transaction import Assembly, assemble
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
+
+    `skipped` are scripts for a database that was there before; a new one has nothing for them to do.
+    """
+
+    live: Live
+    plan: Plan
+    seeds: tuple[SeedTable, ...]
+    scripts: tuple[Script, ...]
+    skipped: tuple[Script, ...]
+    ledger_is_behind: bool
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether no object and no row would change."""
+        return not (self.plan.all_steps or self.seeds or self.scripts)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the database is as the project wants it, and the ledger says so."""
+        return self.changes_nothing and not self.ledger_is_behind
+
+
+def find_work(project: Project, database: Database) -> Work:
+    """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any."""
+    live = understand(database.query(LIVE_QUERIES), project)
+    last = live.last
+    plan = make_plan(
+        project.wanted,
+        live.catalog,
+        directives=project.directives,
+        managed=last.managed if last else frozenset(),
+        ignore=project.manifest.ignore,
+    )
+    if plan.hazards:
+        answers = database.query([hazard.count for hazard in plan.hazards])
+        plan = plan.with_hazards(with_counts(plan.hazards, answers))
+    created = {step.object for step in plan.steps if step.kind == "create table"}
+    deployed = last.seeds if last else {}
+    is_new = not (last or live.catalog.schema.tables.keys() & project.wanted.tables.keys())
+    pending = pending_scripts(project.scripts, last.scripts if last else {})
+    skipped = tuple(script for script in pending if is_new and script.runs_before)
+    return Work(
+        live,
+        plan,
+        tuple(seed for seed in project.seeds if seed.table in created or deployed.get(seed.table) != seed.fingerprint),
+        tuple(script for script in pending if script not in skipped),
+        skipped,
+        _ledger_is_behind(project, live),
+    )
+
+
+def understand(answers: Sequence[Rows | Failure], project: Project) -> Live:
+    """The answers to `LIVE_QUERIES` as a Live. Raises DatabaseError where they are none."""
+    live = live_from(answers, project.manifest.ignore)
+    if isinstance(live, Failure):
+        raise explain_unread(live)
+    return live
+
+
+def _ledger_is_behind(project: Project, live: Live) -> bool:
+    last = live.last
+    return (
+        last is None
+        or last.schema_version != project.manifest.schema_version
+        or last.managed != ledger.managed_names(project.wanted)
+    )
+
+
+def put_together(work: Work, project: Project, pipeline: Pipeline, *, commit: bool = True) -> tuple[Assembly, str]:
+    """The transaction that does the work, and the id that the ledger will know it by."""
+    entry = _entry(work, project, pipeline)
+    seeds = seed_steps(work.seeds, project.wanted, project.rehearsed.connection)
+    assembly = assemble(work.live, work.plan, work.scripts, seeds, _checks(work, project), entry, commit=commit)
+    return assembly, entry.id
+
+
+def _checks(work: Work, project: Project) -> list[Check]:
+    predicted = work.plan.predicted
+    before = {(row.key, row.sql) for row in work.live.catalog.rows}
+    changed = [
+        row
+        for row in predicted.rows
+        if row.sql is not None and (row.key, row.sql) not in before and (row.kind, row.name) not in predicted.uncounted
+    ]
+    return [
+        *count_check(project.manifest, predicted.uncounted),
+        *catalog_check(changed),
+        *row_checks(project.manifest, project.wanted),
+        *json_checks(project.manifest, project.wanted),
+    ]
+
+
+def _entry(work: Work, project: Project, pipeline: Pipeline) -> ledger.Entry:
+    ran = dict(work.live.last.scripts) if work.live.last else {}
+    return ledger.Entry(
+        id=str(uuid.uuid4()),
+        deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        schema_version=project.manifest.schema_version,
+        schema_fingerprint=ledger.schema_fingerprint(project.wanted),
+        seeds={seed.table: seed.fingerprint for seed in project.seeds},
+        managed=ledger.managed_names(project.wanted),
+        scripts=ran | {script.name: script.checksum for script in (*work.scripts, *work.skipped)},
+        tool_version=__version__,
+        plan_summary=dict(Counter(step.kind for step in work.plan.all_steps)),
+        commit_sha=pipeline.commit_sha,
+        ref=pipeline.ref,
+        run_url=pipeline.run_url,
+        actor=pipeline.actor,
+    )

@@ -1,0 +1,105 @@
+"""e2e.yml, run by a real runner with a real engine and a real server, once for each event that starts it.
+
+The workflow checks outcomes, outputs and databases itself; what is checked here is what a workflow cannot see: the
+annotations and the summary of each step, and that nothing secret is in the log.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.door import open_door
+from tests.e2e.act import ROOT, Run, run_workflow
+from tests.sqld import Sqld
+from turso_deploy.database.base import Query, Rows
+from turso_deploy.database.hrana import HranaDatabase
+
+pytestmark = pytest.mark.container
+
+WORKFLOW = ROOT / ".github/workflows/e2e.yml"
+EVENTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "branch": ("push", {"ref": "refs/heads/main"}, []),
+    "tag": ("push", {"ref": "refs/tags/v2.2.0"}, []),
+    # Runs the jobs of a branch too; once is enough here.
+    "pull-request": ("pull_request", {"pull_request": {"head": {"ref": "change"}}}, ["--job", "pull-request"]),
+    "schedule": ("schedule", {}, []),
+}
+STARTED = {
+    "branch": {"deployments", "after"},
+    "tag": {"tag"},
+    "pull-request": {"pull-request"},
+    "schedule": {"schedule"},
+}
+
+NOTHING_CHANGED = "❌ Failed: nothing was changed"
+TOLD = [
+    ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
+    ("branch", "deployments", "again", "✅ Unchanged: the database already is at 2.2.0", []),
+    ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
+    ("branch", "deployments", "mismatch", NOTHING_CHANGED, ["rows of users: expected >=1, found 0"]),
+    ("branch", "deployments", "expired", NOTHING_CHANGED, ["token expired"]),
+    ("branch", "deployments", "read-only", NOTHING_CHANGED, ["token is read-only"]),
+    ("branch", "deployments", "deep", "✅ Deployed 2.2.0: 1 object created", []),
+    ("tag", "tag", "another", NOTHING_CHANGED, ["The tag names the version 2.2.0, and the manifest says"]),
+    ("tag", "tag", "same", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
+    ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
+    ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),
+    ("pull-request", "pull-request", "fork", NOTHING_CHANGED, ["a pull request from a fork"]),
+    ("schedule", "schedule", "verify", "✅ Verified", []),
+    ("schedule", "schedule", "drift", NOTHING_CHANGED, ["idx_questions_channel"]),
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """What came of each event."""
+    return {
+        name: run_workflow(WORKFLOW, event, tmp_path_factory.mktemp("act"), *options, payload=payload)
+        for name, (event, payload, options) in EVENTS.items()
+    }
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_event_starts_its_jobs_and_they_hold(event: str, runs: dict[str, Run]) -> None:
+    assert runs[event].jobs == dict.fromkeys(STARTED[event], "success"), runs[event].log
+
+
+@pytest.mark.parametrize(("event", "job", "step", "verdict", "errors"), TOLD)
+def test_each_step_has_its_summary_and_its_annotations(
+    event: str, job: str, step: str, verdict: str, errors: list[str], runs: dict[str, Run]
+) -> None:
+    told = runs[event].steps[job, step]
+    assert told.summary.startswith(f"## {verdict}")
+    assert [level for level, _, _ in told.annotations] == ["error"] * len(errors)
+    for expected, (_, _, message) in zip(errors, told.annotations, strict=True):
+        assert expected in message
+
+
+def test_what_the_manifest_asks_in_vain_is_shown_at_the_manifest(runs: dict[str, Run]) -> None:
+    ((_, properties, _),) = runs["branch"].steps["deployments", "mismatch"].annotations
+    assert "file=schema/manifest.yml" in properties
+
+
+def test_of_two_jobs_that_deploy_at_once_one_does_it(sqld: Sqld, tmp_path: Path) -> None:
+    token = sqld.token()
+    with open_door(sqld.url) as door:
+        door.latency = 0.2  # long enough for both to read before one of them writes
+        run = run_workflow(
+            WORKFLOW,
+            "push",
+            tmp_path,
+            *("--job", "after-two"),
+            payload=EVENTS["branch"][1],
+            variables={"E2E_DATABASE_URL": door.url},
+            secrets={"E2E_AUTH_TOKEN": token},
+        )
+    assert run.jobs == dict.fromkeys(["two-at-once one", "two-at-once other", "after-two"], "success"), run.log
+    verdicts = [run.steps[f"two-at-once {job}", "deploy"].summary.split()[2] for job in ("one", "other")]
+    assert sorted(verdicts) == ["Deployed", "Unchanged:"]
+    database = HranaDatabase(sqld.url, token, timeout=30)
+    (ledger,) = database.query([Query("SELECT count(*) FROM schema_deployments")])
+    database.close()
+    assert isinstance(ledger, Rows)
+    assert ledger.rows == ((1,),)
+    assert token not in run.log

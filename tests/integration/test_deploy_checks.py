@@ -1,0 +1,119 @@
+"""The checks inside the transaction: when one does not hold, nothing stays, and the figures are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.projects import SMALL, project_of
+from tests.targets import Target
+from turso_deploy.database.base import Purpose, Transaction, TransactionStep
+from turso_deploy.report.document import CheckLine, Status
+from turso_deploy.schema.bound import parse_bound
+from turso_deploy.schema.catalog import CatalogRow
+from turso_deploy.schema.checks import Check, Expectation, catalog_check, count_check
+from turso_deploy.schema.ledger import create_step
+from turso_deploy.schema.manifest import Manifest
+
+MANIFEST = SMALL["manifest.yml"]
+
+
+def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: Target, tmp_path: Path) -> None:
+    report = target.deploy(project_of(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
+    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
+    assert CheckLine("rows of books", False, ">=5", "2") in report.checks
+    assert CheckLine("rows of authors", True, ">=2", "2 or more") in report.checks
+    assert report.error is not None
+    assert report.error.code == "check-failed"
+    assert "rows of books: expected >=5, found 2" in report.error.message
+    assert str(report.error.file).endswith("schema/manifest.yml")
+    assert target.names() == set()
+
+
+def test_too_many_rows_are_told_without_counting_them_all(target: Target, tmp_path: Path) -> None:
+    seeds = "id,name,profile\n" + "".join(f"{n},name {n},\n" for n in range(1, 51))
+    manifest = MANIFEST.replace('authors: ">=2"', 'authors: "<=3"')
+    report = target.deploy(project_of(tmp_path / "schema", authors=seeds, manifest=manifest))
+    assert CheckLine("rows of authors", False, "<=3", "4 or more") in report.checks
+    assert target.names() == set()
+
+
+def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    target.run("INSERT INTO authors (name, profile) VALUES ('Alan', '{\"born\": 1912'), ('Kurt', 'null')")
+    before = target.dump()
+    views = "CREATE VIEW v_books AS SELECT title, name FROM books JOIN authors ON authors.id = author;\n"
+    newer = project_of(
+        tmp_path / "schema",
+        views=views + "CREATE VIEW v_titles AS SELECT title FROM books;\n",
+        manifest=MANIFEST.replace("views: 1", "views: 2"),
+    )
+    report = target.deploy(newer)
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    assert CheckLine("invalid JSON in authors.profile", False, "0", "1") in report.checks
+    assert report.error is not None
+    assert report.error.code == "check-failed"
+    assert "1912" not in report.error.message
+    assert target.dump() == before
+
+
+def test_a_failed_check_over_a_deployed_database_leaves_it_as_it_was(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    before = target.dump()
+    newer = project_of(
+        tmp_path / "schema",
+        authors="id,name,profile\n1,Changed,\n2,Grace,\n3,New,\n",
+        manifest=MANIFEST.replace('authors: ">=2"', 'authors: ">=9"'),
+    )
+    assert target.deploy(newer).status is Status.FAILED
+    assert target.dump() == before
+
+
+def applied(target: Target, checks: list[Check]) -> bool:
+    database = target.open()
+    figures = [TransactionStep(check.figures, Purpose.FIGURES, check.label) for check in checks]
+    raising = [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
+    outcome = database.apply(Transaction((create_step(), *figures, *raising)))
+    database.close()
+    if not outcome.committed:
+        assert outcome.failed is not None
+        assert outcome.failed.index is not None
+        assert outcome.failed.index > len(checks)
+        assert None not in outcome.results[: 1 + len(checks)]
+    return outcome.committed
+
+
+def test_a_count_of_objects_that_is_not_met_rolls_back(target: Target) -> None:
+    target.run("CREATE TABLE a (x REFERENCES a (rowid))", "CREATE INDEX i ON a (x)", "CREATE TABLE other_b (x)")
+    before = target.dump()
+    uncounted = {("table", "schema_deployments"), ("table", "other_b")}
+    right = {"tables": 1, "indexes": 1, "views": 0, "triggers": 0, "foreign_keys": 1}
+    for kind, number in right.items():
+        wrong = Manifest.model_validate({"expect": {**right, kind: number + 1}})
+        assert not applied(target, count_check(wrong, uncounted))
+        assert target.dump() == before
+    assert applied(target, count_check(Manifest.model_validate({"expect": right}), uncounted))
+
+
+def test_a_catalog_that_is_not_as_rehearsed_rolls_back(target: Target) -> None:
+    target.run("CREATE TABLE a (x TEXT)")
+    before = target.dump()
+    text = "CREATE TABLE a (x TEXT)"
+    for kind, name, sql in (("table", "a", text + " "), ("table", "b", text), ("index", "a", text)):
+        assert not applied(target, catalog_check([CatalogRow(kind, name, name, sql)]))
+        assert target.dump() == before
+    assert applied(target, catalog_check([CatalogRow("table", "a", "a", text)]))
+
+
+def test_the_catalog_is_compared_text_for_text_whatever_the_text_holds(target: Target) -> None:
+    text = "CREATE TABLE \"a'b\\c\" (x TEXT DEFAULT '\t\n\"é😀\x7f\u2028\\u0041')"
+    target.run(text)
+    row = CatalogRow("table", "a'b\\c", "a'b\\c", text)
+    assert applied(target, catalog_check([row]))
+
+
+def test_the_figures_of_all_checks_are_known_when_one_of_them_fails(target: Target) -> None:
+    def check(found: int, wanted: int) -> Check:
+        return Check("it's", f"SELECT {found} AS c0", (), (Expectation("n", parse_bound(wanted)),))
+
+    assert not applied(target, [check(1, 1), check(2, 3), check(4, 4)])
+    assert target.names() == set()

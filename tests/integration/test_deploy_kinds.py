@@ -1,0 +1,81 @@
+"""Objects that only some engines know: counted right, restored to the letter, and unchanged the second time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.projects import project_of
+from tests.targets import Target
+from turso_deploy.report.document import Status
+
+VECTORS = """\
+CREATE TABLE films (id INTEGER PRIMARY KEY, embedding F32_BLOB(3));
+CREATE INDEX idx_films_embedding ON films (libsql_vector_idx(embedding));
+"""
+SEARCH = """\
+CREATE VIRTUAL TABLE texts USING fts5(title, body, tokenize = 'porter ascii');
+CREATE VIEW v_texts AS SELECT title FROM texts WHERE texts MATCH 'sqlite';
+"""
+RANDOM = """\
+CREATE TABLE visits (id INTEGER PRIMARY KEY, at TEXT) RANDOM ROWID;
+CREATE TABLE tags ( -- RANDOM ROWID in a comment
+  name TEXT
+)   RANDOM /* so that ids cannot be guessed */ ROWID;
+"""
+
+
+def deploys(target: Target, folder: Path, sql: str, **counts: int) -> None:
+    expect = ", ".join(f"{kind}: {number}" for kind, number in {"views": 0, "triggers": 0, **counts}.items())
+    project = project_of(folder, {"all.sql": sql, "manifest.yml": f"expect: {{{expect}}}"})
+    first = target.deploy(project)
+    assert (first.error, first.status, first.requests) == (None, Status.DEPLOYED, 2)
+    second = target.deploy(project)
+    assert (second.error, second.status, second.requests) == (None, Status.UNCHANGED, 1)
+    verified = target.verify(project)
+    assert (verified.error, verified.status, verified.requests) == (None, Status.VERIFIED, 1)
+    assert verified.notices == ()
+    assert target.plan(project).notices == ()
+
+
+def test_a_vector_index_counts_as_one_index(on_sqld: Target, tmp_path: Path) -> None:
+    deploys(on_sqld, tmp_path / "schema", VECTORS, tables=1, indexes=1)
+    assert "idx_films_embedding_shadow" in on_sqld.names()
+    on_sqld.run("INSERT INTO films VALUES (1, vector32('[1,2,3]'))")
+    assert on_sqld.deploy(project_of(tmp_path / "schema", {"all.sql": VECTORS})).status is Status.UNCHANGED
+
+
+def test_a_full_text_table_counts_as_one_table(target: Target, tmp_path: Path) -> None:
+    deploys(target, tmp_path / "schema", SEARCH, tables=1, indexes=0, views=1)
+    assert "texts_data" in target.names()
+
+
+def test_random_rowid_stays_an_option_of_the_table(on_sqld: Target, tmp_path: Path) -> None:
+    deploys(on_sqld, tmp_path / "schema", RANDOM, tables=2, indexes=0)
+    texts = [str(sql) for (sql,) in on_sqld.rows("SELECT sql FROM sqlite_master WHERE name IN ('visits', 'tags')")]
+    assert all("RANDOM" in text and "ROWID" in text.replace("RANDOM ROWID in", "") for text in texts)
+
+
+def test_all_of_them_together_deploy_over_a_database_that_holds_some(on_sqld: Target, tmp_path: Path) -> None:
+    on_sqld.run(*VECTORS.strip().removesuffix(";").split(";\n"))
+    on_sqld.run("INSERT INTO films VALUES (1, vector32('[1,2,3]'))")
+    before = on_sqld.dump()
+    deploys(on_sqld, tmp_path / "schema", VECTORS + SEARCH + RANDOM, tables=4, indexes=1, views=1)
+    after = on_sqld.dump()
+    assert after["films"] == before["films"]
+
+
+def test_the_engine_s_own_writing_of_every_kind_is_the_rehearsed_one(target: Target, tmp_path: Path) -> None:
+    """The check in the transaction compares texts: this holds them to what the real engine stores."""
+    sql = """
+create  table if not exists "a b" (id integer primary key -- one
+, x text collate nocase default 'it''s; --' check (x <> ''), y generated always as (upper(x)) stored
+) strict  ;
+create table w (k text primary key, v blob) without rowid, strict;
+create unique   index [i x] on "a b" (x collate rtrim desc, y) where x is not null /* partial */;
+create view if not exists v (one, two) as select x, y from "a b" -- the end
+;
+CREATE TRIGGER IF NOT EXISTS t INSTEAD OF UPDATE OF one ON v WHEN new.one > '' BEGIN
+  UPDATE "a b" SET x = CASE new.one WHEN 'a' THEN 'b' ELSE new.one END WHERE x = old.one;
+END;
+""".replace("y generated", "y text generated")
+    deploys(target, tmp_path / "schema", sql, tables=2, indexes=1, views=1, triggers=1)

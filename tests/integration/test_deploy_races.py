@@ -1,0 +1,273 @@
+"""What happens between a deployment's read and its write, and when the answer to the write is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.door import open_door
+from tests.projects import SMALL, project_of
+from tests.sqld import Sqld
+from tests.targets import NOWHERE, OnTheWay, Target
+from turso_deploy import deploy as story
+from turso_deploy.report.document import Report, Status
+from turso_deploy.schema.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return project_of(tmp_path / "schema")
+
+
+def deploy_while(
+    target: Target,
+    project: Project,
+    after_query: Callable[[int], None] = lambda number: None,
+    before_apply: Callable[[int], None] = lambda number: None,
+    timeout: float = 30,
+) -> Report:
+    database = OnTheWay(target.open(timeout), after_query, before_apply)
+    try:
+        return story.deploy(project, database, NOWHERE)
+    finally:
+        database.close()
+
+
+def ids(target: Target) -> list[object]:
+    return [identity for (identity,) in target.rows("SELECT id FROM schema_deployments ORDER BY number")]
+
+
+@pytest.mark.parametrize("deployed_before", [False, True])
+def test_a_schema_that_changes_after_it_was_read_is_planned_again(
+    target: Target, project: Project, deployed_before: bool
+) -> None:
+    if deployed_before:
+        target.deploy(project)
+        target.run("DROP INDEX idx_books_author")
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)")
+
+    report = deploy_while(target, project, after_query=meddle)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
+    assert {"other_1", "idx_books_author"} <= target.names()
+    assert ids(target)[-1] == report.deployment_id
+    assert len(ids(target)) == 1 + deployed_before
+
+
+def test_a_plan_that_is_stale_three_times_is_given_up(target: Target, project: Project) -> None:
+    report = deploy_while(
+        target, project, after_query=lambda number: target.run(f"CREATE TABLE other_{number} (id INTEGER PRIMARY KEY)")
+    )
+    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 6)
+    assert report.error is not None
+    assert report.error.code == "stale-plan"
+    assert "concurrency" in str(report.error.hint)
+    assert target.names() == {"other_1", "other_2", "other_3"}
+
+
+def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(target: Target, project: Project) -> None:
+    winners = []
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            winners.append(target.deploy(project).deployment_id)
+
+    report = deploy_while(target, project, after_query=meddle)
+    assert (report.error, report.status, report.committed) == (None, Status.UNCHANGED, False)
+    assert (report.requests, report.deployment_id) == (3, None)
+    assert ids(target) == winners
+
+
+def test_seeds_that_somebody_deploys_in_between_are_not_written_over_unseen(
+    target: Target, project: Project, tmp_path: Path
+) -> None:
+    """No statement changes the schema here: only the ledger tells the two deployments apart."""
+    target.deploy(project)
+    theirs = project_of(tmp_path / "theirs", authors="id,name,profile\n1,Theirs,\n2,Grace,\n")
+    ours = project_of(tmp_path / "ours", authors="id,name,profile\n1,Ours,\n2,Grace,\n")
+    version = target.value("SELECT schema_version FROM pragma_schema_version")
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            assert target.deploy(theirs).status is Status.DEPLOYED
+
+    report = deploy_while(target, ours, after_query=meddle)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
+    assert target.value("SELECT name FROM authors WHERE id = 1") == "Ours"
+    assert len(ids(target)) == 3
+    assert target.value("SELECT schema_version FROM pragma_schema_version") == version
+
+
+def test_the_seeds_of_the_same_commit_are_deployed_once(target: Target, project: Project, tmp_path: Path) -> None:
+    target.deploy(project)
+    newer = project_of(tmp_path / "newer", authors="id,name,profile\n1,Ada L.,\n2,Grace,\n")
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            assert target.deploy(newer).status is Status.DEPLOYED
+
+    assert deploy_while(target, newer, after_query=meddle).status is Status.UNCHANGED
+    assert len(ids(target)) == 2
+
+
+def test_rows_that_change_in_between_do_not_make_a_plan_stale(target: Target, project: Project) -> None:
+    target.deploy(project)
+    target.run("DROP INDEX idx_books_author")
+    report = deploy_while(
+        target, project, after_query=lambda number: target.run("INSERT INTO authors (name) VALUES ('Alan')")
+    )
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+
+
+def losing(target: Target, *numbers: int) -> Callable[[int], None]:
+    """Lose the replies to the transactions of these numbers."""
+
+    def decide(number: int) -> None:
+        target.door.lose_replies = number in numbers
+
+    return decide
+
+
+@pytest.mark.parametrize("deployed_before", [False, True])
+def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_ledger(
+    on_sqld: Target, project: Project, tmp_path: Path, deployed_before: bool
+) -> None:
+    if deployed_before:
+        on_sqld.deploy(project_of(tmp_path / "before", authors="id,name,profile\n1,Before,\n2,Grace,\n"))
+    report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, 1))
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    assert report.requests == 3
+    assert any("ledger" in notice for notice in report.notices)
+    assert ids(on_sqld)[-1] == report.deployment_id
+    assert on_sqld.deploy(project).status is Status.UNCHANGED
+
+
+@pytest.mark.parametrize("deployed_before", [False, True])
+def test_a_lost_reply_to_a_deployment_that_was_rolled_back_is_a_failure_without_change(
+    on_sqld: Target, tmp_path: Path, deployed_before: bool
+) -> None:
+    if deployed_before:
+        on_sqld.deploy(project_of(tmp_path / "schema"))
+    impossible = SMALL["manifest.yml"].replace(">=2", ">=200")
+    seeds = "id,name,profile\n1,Ada L.,\n2,Grace,\n"
+    before = on_sqld.dump()
+    report = deploy_while(
+        on_sqld,
+        project_of(tmp_path / "schema", manifest=impossible, authors=seeds),
+        before_apply=losing(on_sqld, 1),
+    )
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    assert report.error is not None
+    assert "The ledger shows that nothing was committed" in report.error.message
+    assert on_sqld.dump() == before
+
+
+def test_when_the_ledger_cannot_be_asked_either_the_outcome_is_called_unknown(
+    on_sqld: Target, project: Project
+) -> None:
+    report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, 1, 2))
+    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, None, 1)
+    assert report.error is not None
+    assert report.error.code == "outcome-unknown"
+    [committed] = ids(on_sqld)  # which is why it must not be called a failure
+    assert str(committed) in str(report.error.hint)
+
+
+def test_a_server_that_is_gone_for_good_leaves_the_outcome_unknown(on_sqld: Target, project: Project) -> None:
+    with ExitStack() as stack:
+        door = stack.enter_context(open_door(on_sqld.back_door))
+
+        def lose_and_leave(number: int) -> None:
+            door.lose_replies = True
+            if number == 2:
+                stack.close()
+
+        way = Target(door.url, on_sqld.back_door, on_sqld.token, door=door)
+        report = deploy_while(way, project, before_apply=lose_and_leave)
+    assert report.committed is None
+    assert report.error is not None
+    assert report.error.code == "outcome-unknown"
+    assert "does not accept connections" in report.error.message
+
+
+class Writer:
+    """Another writer that is inside a transaction, and so holds the write lock."""
+
+    def __init__(self, sqld: Sqld) -> None:
+        self._url = f"{sqld.url}/v3/pipeline"
+        self._headers = {"Authorization": f"Bearer {sqld.token()}"}
+        self._baton: str | None = None
+
+    def take_the_lock(self) -> None:
+        self._send({"type": "execute", "stmt": {"sql": "BEGIN IMMEDIATE"}})
+
+    def release_it(self) -> None:
+        self._send({"type": "close"})
+
+    def _send(self, request: object) -> None:
+        body = {"baton": self._baton, "requests": [request]}
+        answer = requests.post(self._url, json=body, headers=self._headers, timeout=30)
+        answer.raise_for_status()
+        self._baton = answer.json()["baton"]
+
+
+def test_a_transaction_that_still_waits_for_the_lock_is_not_called_rolled_back(
+    sqld: Sqld, on_sqld: Target, project: Project
+) -> None:
+    """The client gives up, the server does not: the ledger is asked behind the transaction, under the same lock."""
+    writer = Writer(sqld)
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            writer.take_the_lock()
+        else:
+            writer.release_it()
+
+    report = deploy_while(on_sqld, project, before_apply=meddle, timeout=1)
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    assert ids(on_sqld) == [report.deployment_id]
+
+
+def test_a_lock_that_is_not_given_leaves_the_outcome_unknown(sqld: Sqld, on_sqld: Target, project: Project) -> None:
+    writer = Writer(sqld)
+
+    def meddle(number: int) -> None:
+        if number == 1:
+            writer.take_the_lock()
+
+    report = deploy_while(on_sqld, project, before_apply=meddle, timeout=0.5)
+    writer.release_it()
+    assert report.committed is None
+    assert report.error is not None
+    assert report.error.code == "outcome-unknown"
+
+
+def test_a_database_that_is_locked_is_busy_and_not_stale(in_file: Target, project: Project) -> None:
+    in_file.deploy(project)
+    in_file.run("DROP INDEX idx_books_author")
+    before = in_file.dump()
+    with ExitStack() as stack:
+
+        def take_the_lock(number: int) -> None:
+            stack.enter_context(locked(in_file.file))
+
+        report = deploy_while(in_file, project, before_apply=take_the_lock)
+    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
+    assert report.error is not None
+    assert report.error.code == "database-busy"
+    assert in_file.dump() == before
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.close()

@@ -1,0 +1,81 @@
+"""Seeds in a whole deployment: which rows are written, and which are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.projects import SMALL, project_of
+from tests.targets import Target
+from turso_deploy.report.document import SeedLine, Status
+
+AUTHORS = SMALL["seeds/authors.csv"]
+
+
+def test_changed_seeds_are_two_requests_and_write_only_the_rows_that_changed(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    came_before = target.door.requests
+    changed = AUTHORS.replace("Grace", "Grace Hopper") + "3,Barbara,\n"
+    report = target.deploy(project_of(tmp_path / "schema", authors=changed))
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+    assert target.door.requests == came_before + (0 if target.is_file else 2)
+    assert report.steps == ()
+    assert report.seeds == (SeedLine("authors", 3, 2, 1), SeedLine("books", 2, 0, 2))
+    assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada"), (2, "Grace Hopper"), (3, "Barbara")]
+    assert target.deploy(project_of(tmp_path / "schema", authors=changed)).status is Status.UNCHANGED
+
+
+def test_rows_that_somebody_else_wrote_are_kept(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    target.run("INSERT INTO authors (id, name) VALUES (77, 'Alan')", "DELETE FROM authors WHERE id = 77")
+    target.run("INSERT INTO authors (name) VALUES ('Edsger')", "INSERT INTO books VALUES ('b3', 'EWD', 78)")
+    manifest = SMALL["manifest.yml"].replace("2..4", ">=2")
+    report = target.deploy(project_of(tmp_path / "schema", authors=AUTHORS.replace("Ada", "Ada L."), manifest=manifest))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada L."), (2, "Grace"), (78, "Edsger")]
+    assert target.value("SELECT seq FROM sqlite_sequence WHERE name = 'authors'") == 78
+    assert target.value("SELECT count(*) FROM books") == 3  # an upsert does not cascade
+
+
+def test_a_table_that_was_removed_gets_its_seeds_again(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    target.run("DROP VIEW v_books", "DROP TABLE books")
+    report = target.deploy(project_of(tmp_path / "schema"))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert report.seeds == (SeedLine("authors", 2, 0, 2), SeedLine("books", 2, 2, 0))
+    assert target.rows("SELECT id FROM books") == [("b1",), ("b2",)]
+    assert target.rows("SELECT id FROM authors") == [(1,), (2,)]
+
+
+def test_a_seed_may_refer_to_a_row_that_only_the_database_has(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    target.run("INSERT INTO authors (id, name) VALUES (50, 'Alan')")
+    books = SMALL["seeds/books.jsonl"] + '{"id": "b3", "title": "Numbers", "author": 50}\n'
+    report = target.deploy(project_of(tmp_path / "schema", books=books))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert target.value("SELECT count(*) FROM books WHERE author = 50") == 1
+
+
+def test_a_seed_that_refers_to_nothing_is_named_and_changes_nothing(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "schema"))
+    before = target.dump()
+    books = SMALL["seeds/books.jsonl"] + '{"id": "b3", "title": "Numbers", "author": 50}\n'
+    report = target.deploy(project_of(tmp_path / "schema", books=books))
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    assert report.error is not None
+    assert (report.error.code, report.error.line) == ("seed-invalid", 3)
+    assert str(report.error.file).endswith("schema/seeds/books.jsonl")
+    assert "`authors`" in report.error.message
+    assert target.dump() == before
+
+
+def test_what_the_database_computes_at_the_seeds_is_computed_there(target: Target, tmp_path: Path) -> None:
+    """A trigger of the same deployment sees the seeds come in."""
+    files = {
+        "all.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);\nCREATE TABLE log (id INTEGER PRIMARY KEY);\n"
+        "CREATE TRIGGER t AFTER INSERT ON a BEGIN INSERT INTO log VALUES (new.id); END;\n",
+        "seeds/a.csv": "id,n\n4,1\n5,2\n",
+    }
+    report = target.deploy(project_of(tmp_path / "schema", files))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert target.rows("SELECT id FROM log") == [(4,), (5,)]
+    assert report.seeds == (SeedLine("a", 2, 2, 0),)

@@ -1,0 +1,148 @@
+"""Looking without touching: `verify` and `plan`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.projects import SMALL, project_of, write_folder
+from tests.targets import Target, run_program
+from turso_deploy.report.document import Report, Status
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "schema", SMALL)
+
+
+def verified(target: Target, folder: Path, *statements: str) -> Report:
+    """What `verify` says of a deployed database to which the statements were done."""
+    project = project_of(folder)
+    target.deploy(project)
+    target.run(*statements)
+    before = target.dump()
+    came_before = target.door.requests
+    report = target.verify(project)
+    assert report.requests == 1
+    assert target.door.requests == came_before + (0 if target.is_file else 1)
+    assert target.dump() == before
+    return report
+
+
+def test_a_deployed_database_is_verified_in_one_request(target: Target, folder: Path) -> None:
+    report = verified(target, folder)
+    assert (report.error, report.status, report.committed, report.exit_code) == (None, Status.VERIFIED, False, 0)
+    assert all(check.ok for check in report.checks)
+    assert {check.name for check in report.checks} == {
+        "schema",
+        "rows of authors",
+        "rows of books",
+        "invalid JSON in authors.profile",
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("DROP INDEX idx_books_author", "missing: index idx_books_author"),
+        ("DROP TRIGGER trg_books_title", "missing: trigger trg_books_title"),
+        ("DROP VIEW v_books", "count of views: expected 1, found 0"),
+        ("CREATE VIEW v_more AS SELECT 1", "count of views: expected 1, found 2"),
+        ("ALTER TABLE books ADD COLUMN pages INTEGER", "different: table books"),
+        ("DELETE FROM books WHERE id = 'b1'", "rows of books: expected 2..4, found 1"),
+        ("UPDATE authors SET profile = '{' WHERE id = 2", "invalid JSON in authors.profile: expected 0, found 1"),
+    ],
+)
+def test_what_somebody_did_to_the_database_is_named(target: Target, folder: Path, statement: str, named: str) -> None:
+    report = verified(target, folder, statement)
+    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, False, 1)
+    assert report.error is not None
+    assert report.error.code == "check-failed"
+    assert named in report.error.message
+
+
+def test_a_view_that_means_something_else_is_named(target: Target, folder: Path) -> None:
+    report = verified(target, folder, "DROP VIEW v_books", "CREATE VIEW v_books AS SELECT title, 1 AS name FROM books")
+    assert report.error is not None
+    assert "different: view v_books" in report.error.message
+
+
+def test_a_name_that_the_manifest_lists_and_the_database_lacks_is_named(target: Target, folder: Path) -> None:
+    manifest = SMALL["manifest.yml"] + "objects: {indexes: [idx_somewhere_else]}\n"
+    target.deploy(project_of(folder))
+    report = target.verify(project_of(folder, manifest=manifest))
+    assert report.error is not None
+    assert "missing: index idx_somewhere_else" in report.error.message
+
+
+def test_a_database_that_nobody_ever_deployed_to_fails_with_what_is_missing(target: Target, folder: Path) -> None:
+    report = target.verify(project_of(folder))
+    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 1)
+    assert report.error is not None
+    assert "missing: table authors, table books, index idx_books_author" in report.error.message
+    assert report.counts["tables"].actual == 0
+    assert target.names() == set()
+    if target.is_file:
+        assert not target.file.exists()
+
+
+def test_a_read_only_token_is_enough_to_plan_and_to_verify(on_sqld: Target, folder: Path) -> None:
+    reader = replace(on_sqld, token=on_sqld.read_only_token)
+    pending = run_program("plan", folder, reader.url, reader.token)
+    assert (pending.status, pending.document["status"], pending.document["requests"]) == (0, "planned", 1)
+    on_sqld.deploy(project_of(folder))
+    finished = run_program("verify", folder, reader.url, reader.token)
+    assert (finished.status, finished.document["status"], finished.document["requests"]) == (0, "verified", 1)
+
+
+def test_a_plan_shows_the_steps_and_changes_nothing(target: Target, folder: Path) -> None:
+    report = target.plan(project_of(folder))
+    assert (report.status, report.committed, report.requests) == (Status.PLANNED, False, 1)
+    assert [f"{step.kind} {step.object}" for step in report.steps] == [
+        "create table authors",
+        "create table books",
+        "create index idx_books_author",
+        "create view v_books",
+        "create trigger trg_books_title",
+    ]
+    assert str(report.steps[2].place).endswith("schema/tables.sql:11:1")
+    assert target.names() == set()
+
+
+def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: Target, folder: Path) -> None:
+    def plan_check() -> tuple[int, str]:
+        finished = run_program("plan", folder, target.url, target.token, check=True)
+        return finished.status, finished.document["status"]
+
+    assert plan_check() == (3, "planned")
+    assert run_program("deploy", folder, target.url, target.token).status == 0
+    assert plan_check() == (0, "unchanged")
+    seeds = folder / "seeds" / "authors.csv"
+    seeds.write_text(seeds.read_text(encoding="utf-8") + "3,Barbara,\n", encoding="utf-8")
+    assert plan_check() == (3, "planned")
+    seeds.write_text("id,title\n1,Dr\n", encoding="utf-8")
+    assert plan_check() == (2, "failed")
+
+
+def test_a_plan_that_could_not_be_deployed_fails(target: Target, folder: Path) -> None:
+    project = project_of(folder, manifest=SMALL["manifest.yml"].replace("tables: 2", "tables: 3"))
+    report = target.plan(project)
+    assert (report.status, report.exit_code) == (Status.FAILED, 1)
+    assert report.error is not None
+    assert report.error.code == "manifest-mismatch"
+
+
+def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(target: Target, folder: Path) -> None:
+    target.run("CREATE TABLE theirs (x)", "CREATE INDEX idx_theirs ON theirs (x)", "CREATE TABLE other_thing (x)")
+    before = target.dump()
+    report = target.deploy(project_of(folder))
+    assert (report.status, report.requests) == (Status.FAILED, 1)
+    assert report.error is not None
+    assert "table theirs, index idx_theirs" in report.error.message
+    assert str(report.error.hint).endswith('ignore:\n  - "theirs"\n  - "idx_theirs"')
+    assert "other_thing" not in f"{report.error.message}{report.error.hint}"
+    assert target.dump() == before
+    manifest = SMALL["manifest.yml"].replace("[other_*]", '["other_*", "theirs", "idx_theirs"]')
+    assert target.deploy(project_of(folder, manifest=manifest)).status is Status.DEPLOYED

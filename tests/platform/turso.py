@@ -1,0 +1,221 @@
+"""A stand-in of the Turso Platform API before a real sqld: databases are namespaces, branches are forks.
+
+Tokens are signed with the key that sqld checks for the namespace, and rotation replaces that key: an old token is then
+really refused. Each database answers at a port of its own, which is its `Hostname`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.platform.server import Answer, Faults, Request, serving
+from tests.sqld import Sqld, sign
+
+SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
+EVERYTHING = ("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds")
+PAGE = 2
+
+
+@dataclass
+class Hosted:
+    """A database that the platform hosts. `faults` are for its own port, where SQL is served."""
+
+    name: str
+    id: str
+    hostname: str
+    key: Ed25519PrivateKey
+    group: str = "default"
+    parent: Hosted | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def url(self) -> str:
+        """Where its SQL is served."""
+        return f"http://{self.hostname}"
+
+
+@dataclass
+class Turso:
+    """The platform: one organization, its databases, and the API token that opens it."""
+
+    sqld: Sqld
+    stack: ExitStack
+    organization: str = "acme"
+    url: str = ""
+    databases: dict[str, Hosted] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    starting: int = 0
+    """How many times a new branch answers 404 before it is up."""
+    expires: int = -1
+    """What the API says of its tokens' end."""
+
+    def api_token(self, *permissions: str, **claims: Any) -> str:
+        """A token for the API with these permissions; with all of them when none is named."""
+        content = {"organization": self.organization, "scopes": list(permissions or EVERYTHING), **claims}
+        return jwt.encode(content, "k" * 32, algorithm="HS256")
+
+    def create(self, name: str, **settings: Any) -> Hosted:
+        """A new, empty database."""
+        hosted = self._host(name, self.sqld.key, None, settings)
+        self._admin("POST", f"{hosted.id}/create", {})
+        return hosted
+
+    def configure(self, hosted: Hosted, **settings: Any) -> None:
+        """Change what sqld enforces for a database: block_reads, block_writes, jwt_key."""
+        current = self._admin("GET", f"{hosted.id}/config").json()
+        self._admin("POST", f"{hosted.id}/config", {**current, **settings})
+        hosted.settings |= {key: value for key, value in settings.items() if key.startswith("block")}
+
+    def token(self, hosted: Hosted, access: str = "rw", **claims: Any) -> str:
+        """A token for a database, without an end unless `exp` says one."""
+        return sign(hosted.key, {"a": access, "id": hosted.id, "iat": datetime.now(UTC), **claims})
+
+    def calls(self) -> list[str]:
+        """What was asked of the API, in short: `POST databases/quiz/auth/tokens`."""
+        start = f"/v1/organizations/{self.organization}/"
+        return [f"{request.method} {request.path.removeprefix(start)}" for request in self.asked]
+
+    def answer(self, request: Request) -> Answer:
+        """The API itself."""
+        try:
+            claims = jwt.decode(request.bearer, "k" * 32, algorithms=["HS256"], options={"verify_iat": False})
+        except jwt.InvalidTokenError:
+            return refused(401, "unauthorized")
+        if request.path == "/v1/auth/validate":
+            return Answer(document={"exp": self.expires})
+        databases = f"/v1/organizations/{self.organization}/databases"
+        if not request.path.startswith(databases):
+            return refused(403, "you are not a member of this organization")
+        name, _, action = request.path.removeprefix(databases).strip("/").partition("/")
+        permission, work = {
+            ("GET", False, ""): ("read", self._list),
+            ("POST", False, ""): ("db:create", self._branch),
+            ("GET", True, ""): ("read", self._show),
+            ("DELETE", True, ""): ("db:delete", self._delete),
+            ("POST", True, "auth/tokens"): ("db:mint-token", self._mint),
+            ("POST", True, "auth/rotate"): ("db:rotate-creds", self._rotate),
+            ("POST", True, "wakeup"): ("db:configure", self._wake),
+        }[request.method, bool(name), action]
+        if permission not in claims["scopes"]:
+            return refused(403, f"the token lacks {permission}")
+        if name and name not in self.databases:
+            return refused(404, f"could not find database with name {name}")
+        return work(request, name)
+
+    def _list(self, request: Request, _name: str) -> Answer:
+        found = [
+            hosted
+            for hosted in self.databases.values()
+            if not (parent := request.query.get("parent")) or (hosted.parent and hosted.parent.id == parent)
+        ]
+        start = int(request.query.get("cursor", "0"))
+        following = str(start + PAGE) if start + PAGE < len(found) else None
+        page = [_shown(hosted) for hosted in found[start : start + PAGE]]
+        return Answer(document={"databases": page, "pagination": {"next": following}})
+
+    def _show(self, _request: Request, name: str) -> Answer:
+        return Answer(document={"database": _shown(self.databases[name])})
+
+    def _branch(self, request: Request, _name: str) -> Answer:
+        name, seed = request.body["name"], request.body["seed"]
+        if not re.fullmatch("[a-z0-9-]{1,64}", name):
+            return refused(400, "invalid database name")
+        if name in self.databases:
+            return refused(409, f"database with name {name} already exists")
+        origin = self.databases[seed["name"]]
+        branch = self._host(name, origin.key, origin, {})
+        branch.faults.add(".*", refused(404, "not found"), times=self.starting)
+        self._admin("POST", f"{origin.id}/fork/{branch.id}")
+        return Answer(document={"database": {"DbId": branch.id, "Hostname": branch.hostname, "Name": name}})
+
+    def _delete(self, _request: Request, name: str) -> Answer:
+        hosted = self.databases[name]
+        if hosted.settings.get("delete_protection"):
+            return refused(400, "database has delete protection enabled")
+        self._admin("DELETE", hosted.id)
+        del self.databases[name]
+        return Answer(document={"database": name})
+
+    def _mint(self, request: Request, name: str) -> Answer:
+        if request.body is not None:
+            return refused(400, "Permissions are not supported for db-api controlled databases")
+        parts = re.findall(r"(\d+)([wdhm])", request.query["expiration"])
+        lifetime = timedelta(seconds=sum(int(number) * SECONDS[unit] for number, unit in parts))
+        access = {"full-access": "rw", "read-only": "ro"}[request.query["authorization"]]
+        hosted = self.databases[name]
+        return Answer(document={"jwt": self.token(hosted, access, exp=datetime.now(UTC) + lifetime)})
+
+    def _rotate(self, _request: Request, name: str) -> Answer:
+        hosted = self.databases[name]
+        hosted.key = Ed25519PrivateKey.generate()
+        public = hosted.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self.configure(hosted, jwt_key=public.decode())
+        return Answer()
+
+    def _wake(self, _request: Request, name: str) -> Answer:
+        self.databases[name].settings |= {"sleeping": False, "archived": False}
+        return Answer()
+
+    def _host(self, name: str, key: Ed25519PrivateKey, parent: Hosted | None, settings: dict[str, Any]) -> Hosted:
+        hosted = Hosted(name, str(uuid4()), "", key, parent=parent, settings=settings)
+
+        def to_sqld(request: Request) -> Answer:
+            headers = {"Host": f"{hosted.id}.db", "Authorization": f"Bearer {request.bearer}"}
+            reply = requests.request(
+                request.method, self.sqld.url + request.path, json=request.body, headers=headers, timeout=30
+            )
+            return Answer(reply.status_code, reply.content)
+
+        url = self.stack.enter_context(serving(to_sqld, hosted.asked, hosted.faults))
+        hosted.hostname = url.removeprefix("http://")
+        self.databases[name] = hosted
+        return hosted
+
+    def _admin(self, method: str, path: str, body: Any = None) -> requests.Response:
+        reply = requests.request(method, f"{self.sqld.admin_url}/v1/namespaces/{path}", json=body, timeout=30)
+        reply.raise_for_status()
+        return reply
+
+
+def refused(status: int, text: str, **headers: str) -> Answer:
+    """A refusal in the API's own shape."""
+    return Answer(status, {"error": text}, headers)
+
+
+@contextmanager
+def running_turso(sqld: Sqld) -> Iterator[Turso]:
+    """The platform before this server, which has namespaces."""
+    with ExitStack() as stack:
+        turso = Turso(sqld, stack)
+        turso.url = stack.enter_context(serving(turso.answer, turso.asked, turso.faults))
+        yield turso
+
+
+def _shown(hosted: Hosted) -> dict[str, Any]:
+    """A database as the API shows it, in its own mixture of cases."""
+    parent = hosted.parent
+    return {
+        "Name": hosted.name,
+        "DbId": hosted.id,
+        "Hostname": hosted.hostname,
+        "group": hosted.group,
+        "block_reads": False,
+        "block_writes": False,
+        "sleeping": False,
+        "parent": {"id": parent.id, "name": parent.name} if parent else None,
+        **hosted.settings,
+    }

@@ -1,0 +1,106 @@
+"""The ledger: what is written is what is read, and the fingerprints know what matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from turso_deploy.database.base import Purpose, Query
+from turso_deploy.schema import ledger
+from turso_deploy.schema.catalog import read_catalog
+from turso_deploy.schema.ledger import Entry, last_deployment
+from turso_deploy.schema.model import Schema
+from turso_deploy.schema.scratch import Scratch, ScratchError
+
+ENTRY = Entry(
+    id="0199",
+    deployed_at="2026-01-02T03:04:05.678Z",
+    schema_version="2.2.0",
+    schema_fingerprint="f" * 64,
+    seeds={"users": "1" * 64, 'it\'s "odd"': "2" * 64},
+    managed=frozenset({"table users", "index i'1"}),
+    scripts={},
+    tool_version="1.0.0",
+    plan_summary={"create table": 12},
+)
+
+
+@pytest.fixture
+def scratch() -> Scratch:
+    scratch = Scratch()
+    scratch.run(ledger.create_step().query.sql)
+    return scratch
+
+
+def schema_of(*statements: str) -> Schema:
+    scratch = Scratch()
+    for sql in statements:
+        scratch.run(sql)
+    return read_catalog(scratch.rows()).schema
+
+
+def write(scratch: Scratch, entry: Entry) -> None:
+    step = ledger.entry_step(entry)
+    assert step.purpose is Purpose.LEDGER
+    scratch.query(step.query)
+
+
+def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None:
+    write(scratch, replace(ENTRY, id="before", schema_version=None))
+    write(scratch, ENTRY)
+    last = last_deployment(scratch.query(ledger.LAST_DEPLOYMENT_QUERY))
+    assert last is not None
+    assert (last.id, last.schema_version, last.schema_fingerprint) == ("0199", "2.2.0", "f" * 64)
+    assert (last.seeds, last.managed) == (ENTRY.seeds, ENTRY.managed)
+
+
+def test_an_empty_ledger_knows_no_deployment(scratch: Scratch) -> None:
+    assert last_deployment(scratch.query(ledger.LAST_DEPLOYMENT_QUERY)) is None
+
+
+def test_a_database_without_a_ledger_says_so() -> None:
+    with pytest.raises(ScratchError, match="no such table: schema_deployments"):
+        Scratch().query(ledger.LAST_DEPLOYMENT_QUERY)
+
+
+def test_a_deployment_is_looked_up_by_its_id(scratch: Scratch) -> None:
+    write(scratch, ENTRY)
+    assert scratch.query(ledger.lookup_query("0199")).rows == ((1,),)
+    assert scratch.query(ledger.lookup_query("0198")).rows == ()
+
+
+def test_one_deployment_is_written_once(scratch: Scratch) -> None:
+    write(scratch, ENTRY)
+    with pytest.raises(ScratchError, match="UNIQUE"):
+        write(scratch, ENTRY)
+
+
+def test_who_deployed_from_where_is_kept(scratch: Scratch) -> None:
+    write(
+        scratch, replace(ENTRY, commit_sha="abc", ref="refs/tags/v1", run_url="https://example.invalid/1", actor="ada")
+    )
+    row = scratch.query(
+        Query("SELECT commit_sha, ref, run_url, actor, tool_version, plan_summary FROM schema_deployments")
+    ).rows
+    assert row == (("abc", "refs/tags/v1", run, "ada", "1.0.0", '{"create table":12}'),)
+
+
+def test_the_fingerprint_of_a_schema_is_of_its_objects_and_not_of_their_order() -> None:
+    first = schema_of("CREATE TABLE a (x)", "CREATE TABLE b (x)", "CREATE VIEW v AS SELECT 1")
+    second = schema_of("CREATE VIEW v AS SELECT 1", "CREATE TABLE b (x)", "CREATE TABLE a (x)")
+    other = schema_of("CREATE TABLE a (y)", "CREATE TABLE b (x)", "CREATE VIEW v AS SELECT 1")
+    assert ledger.schema_fingerprint(first) == ledger.schema_fingerprint(second)
+    assert ledger.schema_fingerprint(first) != ledger.schema_fingerprint(other)
+    assert len(ledger.schema_fingerprint(first)) == 64
+
+
+def test_the_fingerprint_of_all_seeds_changes_with_each() -> None:
+    seeds = {"a": "1", "b": "2"}
+    assert ledger.seeds_fingerprint(seeds) == ledger.seeds_fingerprint({"b": "2", "a": "1"})
+    assert ledger.seeds_fingerprint(seeds) != ledger.seeds_fingerprint({"a": "2", "b": "1"})
+
+
+def test_managed_objects_are_named_by_their_kind() -> None:
+    schema = schema_of("CREATE TABLE Users (a)", "CREATE INDEX i ON users (a)", "CREATE VIEW v AS SELECT 1")
+    assert ledger.managed_names(schema) == {"table Users", "index i", "view v"}

@@ -1,0 +1,42 @@
+"""Statements tell the names in them, and a table can be written under another name."""
+
+import sqlite3
+
+import pytest
+
+from turso_deploy.sql.ddl import parse
+from turso_deploy.sql.lexer import SqlTextError
+from turso_deploy.sql.names import names_in, with_table_name
+
+
+def test_names_are_found_in_every_quote_style_and_never_in_strings_or_comments() -> None:
+    names = names_in('CREATE VIEW v AS SELECT \'no\' FROM One, [TWO], `three`, "fo""ur" -- not me')
+    assert {"v", "one", "two", "three", 'fo"ur'} <= names
+    assert not {"no", "me"} & names
+
+
+def test_a_table_under_another_name_keeps_the_rest_and_refers_to_itself() -> None:
+    sql = """create table if not exists main.[Node] ( -- Node
+        id INTEGER PRIMARY KEY, parent REFERENCES node (id),
+        node TEXT DEFAULT 'node' CHECK ("NODE".node <> node), other REFERENCES nodes,
+        FOREIGN KEY (id) REFERENCES 'Node'(id)) -- node"""
+    expected = """create table if not exists main.@ ( -- Node
+        id INTEGER PRIMARY KEY, parent REFERENCES @ (id),
+        node TEXT DEFAULT 'node' CHECK (@.node <> node), other REFERENCES nodes,
+        FOREIGN KEY (id) REFERENCES @(id)) -- node"""
+    assert with_table_name(sql, 'new "one"') == expected.replace("@", '"new ""one"""')
+
+
+def test_the_engine_turns_the_renamed_table_into_the_same_table_again() -> None:
+    sql = "CREATE TABLE node(id INTEGER PRIMARY KEY, parent REFERENCES node, x CHECK (node.x > 0))"
+    connection = sqlite3.connect(":memory:")
+    connection.execute(with_table_name(sql, "node new"))
+    connection.execute('ALTER TABLE "node new" RENAME TO node')
+    stored = connection.execute("SELECT sql FROM sqlite_schema").fetchone()[0]
+    assert parse(stored) == parse(sql)
+
+
+@pytest.mark.parametrize("sql", ["CREATE VIEW v AS SELECT 1", "CREATE VIRTUAL TABLE f USING fts5(a)", "CREATE THING a"])
+def test_only_a_create_table_can_take_another_name(sql: str) -> None:
+    with pytest.raises(SqlTextError, match="not a CREATE TABLE"):
+        with_table_name(sql, "x")
