@@ -12,37 +12,44 @@ from turso_deploy.sql.lexer import fold, quote
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     """The views and triggers that would fail in use, each with SQLite's reason. `scratch` holds the schema."""
-    found = {}
     items: tuple[View | Trigger, ...] = (*schema.views.values(), *schema.triggers.values())
-    for item in items:
-        try:
-            scratch.run(trial(item, schema, scratch))
-        except ScratchError as error:
-            found[title(item)] = error.message
-    return found
+    tried = {title(item): fault(item, schema, scratch) for item in items}
+    return {name: reason for name, reason in tried.items() if reason is not None}
 
 
-def trial(item: View | Trigger, schema: Schema, scratch: Scratch) -> str:
-    """A statement that compiles the view or the trigger and touches no row. Raises ScratchError.
+def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
+    """What SQLite says against a view or trigger when it is used, None when it works; no row is touched.
 
-    Under EXPLAIN nothing is run (https://www.sqlite.org/lang_explain.html), and firing a trigger compiles it.
+    A fault of another trigger of the same table and event, or of a view that this one reads, is a fault of this one too.
     """
-    if isinstance(item, View):
-        return f"SELECT * FROM {quote(item.name)} LIMIT 0"
-    target = quote(item.table)
-    match item.definition.event:
+    try:
+        scratch.run(
+            f"SELECT * FROM {quote(item.name)} LIMIT 0" if isinstance(item, View) else _fire(item, schema, scratch)
+        )
+    except ScratchError as error:
+        return error.message
+    return None
+
+
+def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
+    """A statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
+    target = quote(trigger.table)
+    match trigger.definition.event:
         case "INSERT":
             return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
         case "DELETE":
             return f"EXPLAIN DELETE FROM {target}"
         case _:
-            column = min(item.definition.update_of, default=None) or _first_column(item.table, schema, scratch)
-            return f"EXPLAIN UPDATE {target} SET {quote(column)} = NULL"
+            generated, columns = _columns(trigger.table, schema, scratch)
+            updated = sorted(trigger.definition.update_of - generated) or columns[:1]
+            return f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote(column)} = NULL' for column in updated)}"
 
 
-def _first_column(name: str, schema: Schema, scratch: Scratch) -> str:
-    """A column that can be set."""
+def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
+    """The generated columns of a table or view, folded, and all the others."""
     table = schema.tables.get(fold(name))
     if table and isinstance(table.definition, TableDefinition):
-        return next(column.name for column in table.definition.columns if column.generated is None)
-    return scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns[0]
+        columns = table.definition.columns
+        generated = frozenset(fold(column.name) for column in columns if column.generated)
+        return generated, [column.name for column in columns if not column.generated]
+    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)

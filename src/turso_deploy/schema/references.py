@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, Place, ProjectError
-from turso_deploy.schema.model import Schema, SchemaObject, Table, Trigger
+from turso_deploy.schema.health import fault
+from turso_deploy.schema.model import Schema, SchemaObject, Table
 from turso_deploy.schema.scratch import Scratch, ScratchError, locate
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, position, quote
@@ -31,15 +31,15 @@ def _try_foreign_keys(table: Table, wanted: Schema, scratch: Scratch) -> None:
         if fold(key.parent) not in wanted.tables:
             raise _broken(table, f"no such table: {key.parent}", scratch)
     # Says "foreign key mismatch" where the parent's columns are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
-    if message := _refused(f"PRAGMA foreign_key_check({quote(table.name)})", scratch):
-        raise _broken(table, message, scratch)
+    try:
+        scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
+    except ScratchError as error:
+        raise _broken(table, error.message, scratch) from None
 
 
 def _try_views(wanted: Schema, scratch: Scratch) -> None:
     """Read every view. One that reads a broken view is broken too, so the one to blame names no other of them."""
-    tried = {
-        name: _refused(f"SELECT * FROM {quote(view.name)} LIMIT 0", scratch) for name, view in wanted.views.items()
-    }
+    tried = {name: fault(view, wanted, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
     if not broken:
         return
@@ -54,41 +54,8 @@ def _try_triggers(wanted: Schema, scratch: Scratch) -> None:
         scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
     for trigger in wanted.triggers.values():
         scratch.run(trigger.sql)
-        if message := _refused(_firing(trigger, wanted, scratch), scratch):
+        if message := fault(trigger, wanted, scratch):
             raise _broken(trigger, message, scratch)
-
-
-def _firing(trigger: Trigger, wanted: Schema, scratch: Scratch) -> str:
-    """A statement that compiles the trigger and, under EXPLAIN, does not run it (https://www.sqlite.org/lang_explain.html)."""
-    target = quote(trigger.table)
-    match trigger.definition.event:
-        case "INSERT":
-            return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
-        case "DELETE":
-            return f"EXPLAIN DELETE FROM {target}"
-        case _:
-            generated, columns = _columns(trigger.table, wanted, scratch)
-            updated = sorted(trigger.definition.update_of - generated) or columns[:1]
-            return f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote(column)} = NULL' for column in updated)}"
-
-
-def _columns(name: str, wanted: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
-    """The generated columns of a table or view, folded, and all the others."""
-    table = wanted.tables.get(fold(name))
-    if table and isinstance(table.definition, TableDefinition):
-        columns = table.definition.columns
-        generated = frozenset(fold(column.name) for column in columns if column.generated)
-        return generated, [column.name for column in columns if not column.generated]
-    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)
-
-
-def _refused(sql: str, scratch: Scratch) -> str | None:
-    """What the engine says against a statement, None when it takes it."""
-    try:
-        scratch.run(sql)
-    except ScratchError as error:
-        return error.message
-    return None
 
 
 def code_of(message: str) -> ErrorCode:

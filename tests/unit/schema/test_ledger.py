@@ -77,12 +77,10 @@ def test_one_deployment_is_written_once(scratch: Scratch) -> None:
 
 
 def test_who_deployed_from_where_is_kept(scratch: Scratch) -> None:
-    write(
-        scratch, replace(ENTRY, commit_sha="abc", ref="refs/tags/v1", run_url="https://example.invalid/1", actor="ada")
-    )
-    row = scratch.query(
-        Query("SELECT commit_sha, ref, run_url, actor, tool_version, plan_summary FROM schema_deployments")
-    ).rows
+    run = "https://example.invalid/1"
+    write(scratch, replace(ENTRY, commit_sha="abc", ref="refs/tags/v1", run_url=run, actor="ada"))
+    columns = "commit_sha, ref, run_url, actor, tool_version, plan_summary"
+    row = scratch.query(Query(f"SELECT {columns} FROM schema_deployments")).rows
     assert row == (("abc", "refs/tags/v1", run, "ada", "1.0.0", '{"create table":12}'),)
 
 
