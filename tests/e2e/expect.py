@@ -60,7 +60,7 @@ if __name__ == "__main__":
     if command == "execute":
         execute(*arguments)
     else:
-        complaints = {"step": step, "rows": rows}[command](*arguments)
+        complaints = step(*arguments) if command == "step" else rows(*arguments)
         for complaint in complaints:
             print(f"::error::{complaint}")
         sys.exit(bool(complaints))

@@ -37,6 +37,8 @@ TOLD = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("branch", "deployments", "again", "✅ Unchanged: the database already is at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
+    ("branch", "deployments", "refused", NOTHING_CHANGED, ["drop-column notes.draft"]),
+    ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", []),
     ("branch", "deployments", "mismatch", NOTHING_CHANGED, ["rows of users: expected >=1, found 0"]),
     ("branch", "deployments", "expired", NOTHING_CHANGED, ["token expired"]),
     ("branch", "deployments", "read-only", NOTHING_CHANGED, ["token is read-only"]),
@@ -46,6 +48,7 @@ TOLD = [
     ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "fork", NOTHING_CHANGED, ["a pull request from a fork"]),
+    ("pull-request", "pull-request", "against", "✅ Planned 2.2.0: 1 object to create", []),
     ("schedule", "schedule", "verify", "✅ Verified", []),
     ("schedule", "schedule", "drift", NOTHING_CHANGED, ["idx_questions_channel"]),
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -124,6 +126,24 @@ def test_rows_that_change_in_between_do_not_make_a_plan_stale(target: Target, pr
         target, project, after_query=lambda number: target.run("INSERT INTO authors (name) VALUES ('Alan')")
     )
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+
+
+def test_of_many_deployers_at_once_one_deploys_and_the_others_find_nothing_to_do(
+    on_sqld: Target, project: Project
+) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        reports = list(pool.map(lambda _: on_sqld.deploy(project), range(6)))
+    assert Counter(report.status for report in reports) == {Status.DEPLOYED: 1, Status.UNCHANGED: 5}
+    [winner] = [report.deployment_id for report in reports if report.deployment_id]
+    assert ids(on_sqld) == [winner]
+
+
+def test_one_project_is_deployed_to_many_databases_side_by_side(tmp_path: Path, project: Project) -> None:
+    urls = [f"file:{tmp_path / f'{number}.db'}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        reports = list(pool.map(lambda url: Target(url, url).deploy(project), urls))
+    assert {report.status for report in reports} == {Status.DEPLOYED}
+    assert all(Target(url, url).value("SELECT count(*) FROM books") == 2 for url in urls)
 
 
 def losing(target: Target, *numbers: int) -> Callable[[int], None]:

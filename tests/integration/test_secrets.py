@@ -52,7 +52,7 @@ class Observer:
         for path in written:
             path.write_text("", encoding="utf-8")
         environment = {"GITHUB_OUTPUT": str(written[0]), "GITHUB_STEP_SUMMARY": str(written[1])}
-        output = StringIO()
+        output, errors = StringIO(), StringIO()
         status = run(
             {
                 "command": command,
@@ -64,8 +64,11 @@ class Observer:
             },
             environment | ({"GITHUB_ACTIONS": "true"} if self.on_runner else {}),
             output,
+            errors,
         )
-        return Seen(status, output.getvalue(), "".join(path.read_text(encoding="utf-8") for path in written))
+        return Seen(
+            status, errors.getvalue() + output.getvalue(), "".join(path.read_text(encoding="utf-8") for path in written)
+        )
 
 
 @pytest.fixture(

@@ -20,7 +20,7 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
 def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
     """What SQLite says against a view or trigger when it is used, None when it works; no row is touched.
 
-    A fault of another trigger of the same table and event, or of a view that this one reads, is a fault of this one too.
+    A fault of another trigger of the same table and event, or of a view that this one reads, is one of this one too.
     """
     try:
         scratch.run(

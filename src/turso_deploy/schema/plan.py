@@ -64,7 +64,7 @@ class Plan:
 
         https://www.sqlite.org/foreignkeys.html#fk_schemacommands
         """
-        return not any(step.kind in ("rebuild table", "drop table") for step in self.steps)
+        return not any(step.kind in ("rebuild table", "replace table", "drop table") for step in self.steps)
 
     def with_hazards(self, counted: Sequence[Hazard]) -> Plan:
         """The same plan with its hazards counted; they come in the order of `hazards`."""

@@ -48,7 +48,11 @@ class Scratch:
 
     def __init__(self) -> None:
         # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
+        # Deployments side by side ask the rehearsed project from many threads, which SQLite itself keeps apart:
+        # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, cached_statements=0, check_same_thread=False
+        )
         self.connection.execute("PRAGMA foreign_keys = on")
         self._functions: set[str] = set()
         self._cuts: dict[str, _Cut] = {}

@@ -1,0 +1,178 @@
+"""A live database as a schema folder: each object's statement as it is stored, and a manifest that holds for it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import yaml
+
+from turso_deploy.schema.catalog import Catalog, read_catalog
+from turso_deploy.schema.expectations import actual_counts
+from turso_deploy.schema.manifest import MANIFEST_NAME, manifest_json_schema
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Trigger
+from turso_deploy.sql.lexer import Kind, fold, scan
+
+FIRST_VERSION = "0.1.0"
+_MANIFEST_SCHEMA_NAME = "manifest.schema.json"
+_VIEWS = "views"
+
+# Where other tools keep their own records; each pattern is written into the manifest only where it matches something.
+_RECORDS_OF_OTHER_TOOLS = (
+    "__drizzle_*",
+    "_prisma_migrations",
+    "schema_migrations",  # dbmate, geni, golang-migrate, Rails
+    "ar_internal_metadata",
+    "_sqlx_migrations",
+    "d1_migrations",
+    "_cf_*",
+    "knex_migrations*",
+    "kysely_migration*",
+    "SequelizeMeta",
+    "typeorm_metadata",
+    "mikro_orm_migrations",
+    "__diesel_schema_migrations",
+    "seaql_migrations",
+    "refinery_schema_history",
+    "flyway_schema_history",
+    "databasechangelog*",
+    "atlas_schema_revisions",
+    "goose_db_version*",
+    "alembic_version",
+    "django_migrations",
+    "_migrations",
+)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Read as something else than text by one version of YAML or another: https://yaml.org/type/bool.html
+_YAML_WORDS = frozenset("null true false yes no on off y n".split())
+# Names that Windows gives to devices: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+_LONGEST_FILE_NAME = 80
+
+
+def without_other_tools(catalog: Catalog) -> Catalog:
+    """The same catalog, with the records of other tools ignored."""
+    return read_catalog(catalog.rows, catalog.shadows, _patterns_needed(catalog))
+
+
+def schema_files(catalog: Catalog, schema_version: str) -> dict[str, str]:
+    """The files of a schema folder for a database, by name.
+
+    A table has a file with its indexes and triggers, views have one file together. What is internal is left out; what
+    other tools keep for themselves is left to them with `ignore:`.
+    """
+    schema = without_other_tools(catalog).schema
+    return {
+        **_table_files(schema),
+        **_view_file(schema),
+        MANIFEST_NAME: _manifest(schema, schema_version, _patterns_needed(catalog)),
+        _MANIFEST_SCHEMA_NAME: manifest_json_schema(),
+    }
+
+
+def _patterns_needed(catalog: Catalog) -> list[str]:
+    return [pattern for pattern in _RECORDS_OF_OTHER_TOOLS if read_catalog(catalog.rows, (), [pattern]).ignored]
+
+
+def _table_files(schema: Schema) -> dict[str, str]:
+    names = file_names([table.name for table in schema.tables.values()], taken=[_VIEWS])
+    return {
+        file: _text(
+            [
+                table,
+                *(index for index in schema.indexes.values() if fold(index.table) == key),
+                *_triggers_on(key, schema),
+            ]
+        )
+        for (key, table), file in zip(schema.tables.items(), names, strict=True)
+    }
+
+
+def _view_file(schema: Schema) -> dict[str, str]:
+    items: list[SchemaObject] = []
+    for key, view in schema.views.items():
+        items += [view, *_triggers_on(key, schema)]
+    return {f"{_VIEWS}.sql": _text(items)} if items else {}
+
+
+def _triggers_on(name: str, schema: Schema) -> Iterator[Trigger]:
+    return (trigger for trigger in schema.triggers.values() if fold(trigger.table) == name)
+
+
+def _text(items: Sequence[SchemaObject]) -> str:
+    """Statements, one blank line before each that is not the index of the table above it."""
+    pieces = []
+    for number, item in enumerate(items):
+        follows = isinstance(item, Index) and number > 0 and isinstance(items[number - 1], Index)
+        pieces += ["\n" if number and not follows else "", terminated(item.sql), "\n"]
+    return "".join(pieces)
+
+
+def terminated(sql: str) -> str:
+    """A stored statement with its semicolon, where no comment at its end can swallow it."""
+    last = None
+    for last in scan(sql):  # noqa: B007 - only the last one matters
+        pass
+    if last is None or last.kind is not Kind.COMMENT:
+        return f"{sql};"
+    if last.text.startswith("--"):
+        return f"{sql}\n;"
+    return f"{sql};" if last.text.endswith("*/") and len(last.text) > len("/*/") else f"{sql} */;"
+
+
+def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """A file name ending in `.sql` for each name: safe on every system, and unique without regard to case.
+
+    `taken` are names, without the ending, that none may get.
+    """
+    used = {name.casefold() for name in taken}
+    found = []
+    for name in names:
+        stem = unicodedata.normalize("NFC", name)
+        stem = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in stem)[:_LONGEST_FILE_NAME]
+        if not stem.strip("_-") or _DEVICES.fullmatch(stem.casefold()):
+            stem = f"table_{stem.strip('_-')}".rstrip("_")
+        candidate, number = stem, 1
+        while candidate.casefold() in used:
+            number += 1
+            candidate = f"{stem}-{number}"
+        used.add(candidate.casefold())
+        found.append(f"{candidate}.sql")
+    return found
+
+
+def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str:
+    objects: Mapping[str, list[str]] = {
+        "tables": [item.name for item in schema.tables.values()],
+        "indexes": [item.name for item in schema.indexes.values()],
+        "views": [item.name for item in schema.views.values()],
+        "triggers": [item.name for item in schema.triggers.values()],
+    }
+    lines = [
+        f"# yaml-language-server: $schema={_MANIFEST_SCHEMA_NAME}",
+        "#",
+        "# What must be true of the database after a deployment; docs/manifest.md describes every key.",
+        f"schema_version: {_yaml(schema_version)}",
+        "",
+        '# How many objects there are. A bound is an integer or text: 12, ">=20", "<=5", "20..40".',
+        "expect:",
+        *(f"  {kind}: {count}" for kind, count in actual_counts(schema).items()),
+        "",
+        "# The objects that must exist, by name.",
+        "objects:",
+    ]
+    for kind, names in objects.items():
+        lines += [f"  {kind}:", *(f"    - {_yaml(name)}" for name in names)] if names else []
+    if ignore:
+        lines += ["", "# What other tools keep in the same database: neither counted nor touched.", "ignore:"]
+        lines += [f"  - {_yaml(pattern)}" for pattern in ignore]
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(text: str) -> str:
+    """A text as YAML, in quotes where it could be read as something else."""
+    if _PLAIN_NAME.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return quoted.rstrip("\n")

@@ -1,0 +1,63 @@
+"""The commands that are about tokens alone: look at them, and rotate one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from turso_deploy.access import Access, lifetime_of
+from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.report.document import Report, Status
+from turso_deploy.turso.github_secrets import API_URL, GithubSecrets, parse_place, usable_secret_name
+from turso_deploy.turso.rotation import rotate_token
+
+ROTATED_LIFETIME = "90d"
+
+
+def check_tokens(access: Access) -> Report:
+    """What the checks came to; they were made when the way in was opened."""
+    if not access.checks:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "There is no token to check.",
+            hint="Give `database-url` with `auth-token`, `read-only-auth-token` or `previous-auth-token`; "
+            "or `api-token`, `organization` and `database`.",
+        )
+    return Report("check-tokens", Status.CHECKED, committed=False, database=access.address.display)
+
+
+def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> Report:
+    """Mint a token, store it as a GitHub secret, and refuse the older ones when asked to. Raises DeployError."""
+    started = time.monotonic()
+    name, place = usable_secret_name(inputs.secret_name), parse_place(inputs.secret_scope, pipeline.repository)
+    if access.hosting is None or inputs.github_token is None:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "`rotate-token` mints a token at the Turso Platform and stores it at GitHub; a token for one is missing.",
+            hint="Give `api-token`, `organization`, `database`, and a `github-token` that may write secrets.",
+        )
+    secrets = GithubSecrets(
+        place, inputs.github_token.get_secret_value(), inputs.timeout, pipeline.github_api_url or API_URL
+    )
+    try:
+        done = rotate_token(
+            access.hosting.platform,
+            access.hosting.database,
+            secrets,
+            name,
+            mask,
+            lifetime=lifetime_of(inputs, ROTATED_LIFETIME),
+            now=access.now,
+            read_only=inputs.token_access == "read-only",
+            old_token=inputs.auth_token.get_secret_value() if inputs.auth_token else None,
+            revoke_others=inputs.revoke_others,
+            timeout=inputs.timeout,
+        )
+    finally:
+        secrets.close()
+    report = Report(
+        "rotate-token", Status.ROTATED, committed=False, database=access.address.display, notices=done.steps
+    )
+    return replace(report, duration_ms=round((time.monotonic() - started) * 1000))

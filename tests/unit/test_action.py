@@ -1,0 +1,94 @@
+"""action.yml and the README say what the program does: an input has one definition."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.fields import FieldInfo
+
+from turso_deploy.errors import ErrorCode
+from turso_deploy.inputs import Inputs, flag_of, input_of, variable_of
+from turso_deploy.report.actions import OUTPUTS
+
+ROOT = Path(__file__).parents[2]
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIELDS = {input_of(name): (name, field) for name, field in Inputs.model_fields.items()}
+
+
+def default_of(field: FieldInfo) -> str:
+    """A default as a workflow writes it; empty where there is none."""
+    match field.default:
+        case None:
+            return ""
+        case bool():
+            return str(field.default).lower()
+        case float():
+            return f"{field.default:g}"
+        case _:
+            return str(field.default)
+
+
+def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
+    assert list(ACTION["inputs"]) == list(FIELDS)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_input_of_the_action_is_the_setting_of_the_program(name: str) -> None:
+    described, field = ACTION["inputs"][name], FIELDS[name][1]
+    assert described["description"] == field.description
+    assert described.get("default", "") == default_of(field)
+    assert not described.get("required")
+
+
+def test_the_actions_outputs_are_those_that_are_written() -> None:
+    assert {name: output["description"] for name, output in ACTION["outputs"].items()} == dict(OUTPUTS)
+    assert list(ACTION["outputs"]) == list(OUTPUTS)
+
+
+def test_the_action_runs_the_dockerfile_of_this_repository() -> None:
+    assert ACTION["runs"]["using"] == "docker"
+    assert ACTION["runs"]["image"] == "Dockerfile"
+    assert (ROOT / "Dockerfile").is_file()
+
+
+def test_the_marketplace_can_show_the_action() -> None:
+    assert ACTION["name"]
+    assert ACTION["author"]
+    assert len(ACTION["description"]) <= 125
+    assert set(ACTION["branding"]) == {"icon", "color"}
+    assert ACTION["branding"]["color"] in {"white", "black", "yellow", "blue", "green", "orange", "red", "purple"}
+
+
+def table_rows() -> dict[str, list[str]]:
+    """The README's table of flags: each row's cells by its flag."""
+    rows = [line.strip("|").split("|") for line in README.splitlines() if line.startswith("| `--")]
+    return {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in rows}
+
+
+def test_the_readme_has_a_row_for_every_flag_and_none_besides() -> None:
+    assert set(table_rows()) == {flag_of(name) for name in Inputs.model_fields if name != "command"}
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"command"}))
+def test_a_row_of_the_readme_names_input_variable_and_default(name: str) -> None:
+    field_name, field = FIELDS[name]
+    _, shown_input, variable, default, meaning = table_rows()[flag_of(field_name)]
+    assert shown_input == f"`{name}`"
+    assert variable == f"`{variable_of(field_name)}`"
+    assert default.strip("`") == default_of(field)
+    assert meaning
+
+
+def test_the_readme_names_every_output() -> None:
+    assert [name for name in OUTPUTS if f"`{name}`" not in README] == []
+
+
+def test_every_failure_has_a_name_of_its_own_in_kebab_case() -> None:
+    codes = [code.value for code in ErrorCode]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)

@@ -1,0 +1,174 @@
+"""The settings: where they come from, which source wins, and what is said of a bad one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.inputs import (
+    Inputs,
+    flag_of,
+    input_of,
+    input_variable_of,
+    read_inputs,
+    read_pipeline,
+    secret_values,
+    variable_of,
+    wants_json,
+)
+
+SECRET = "eyJhbGciOiJFZERTQSJ9.top.secret"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("INPUT_", "TURSO_")):
+            monkeypatch.delenv(name)
+
+
+def refusal(**flags: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read_inputs(flags)
+    assert (caught.value.code, caught.value.exit_code) == (ErrorCode.INPUT_INVALID, 2)
+    return caught.value
+
+
+def test_without_any_setting_the_defaults_hold() -> None:
+    inputs = read_inputs({})
+    assert inputs.command == "deploy"
+    assert inputs.schema_path == "schema"
+    assert inputs.database_url is None
+    assert inputs.auth_token is None
+    assert inputs.timeout == 60
+    assert not inputs.check
+    assert not inputs.json_output
+
+
+def test_a_flag_wins_over_the_input_and_the_input_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURSO_SCHEMA_PATH", "from-variable")
+    assert read_inputs({}).schema_path == "from-variable"
+    monkeypatch.setenv("INPUT_SCHEMA-PATH", "from-input")
+    assert read_inputs({}).schema_path == "from-input"
+    assert read_inputs({"schema_path": "from-flag"}).schema_path == "from-flag"
+
+
+@pytest.mark.parametrize("name", sorted(Inputs.model_fields))
+def test_the_runner_passes_an_input_in_upper_case_with_its_dashes(name: str) -> None:
+    assert input_variable_of(name) == "INPUT_" + input_of(name).upper()
+    assert "_" not in input_of(name)
+    assert flag_of(name) == f"--{input_of(name)}"
+    assert variable_of(name) == "TURSO_" + input_of(name).upper().replace("-", "_")
+
+
+def test_an_empty_input_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Inputs.model_fields:
+        monkeypatch.setenv(input_variable_of(name), "")
+    monkeypatch.setenv("TURSO_AUTH_TOKEN", SECRET)
+    monkeypatch.setenv("TURSO_TIMEOUT", "")
+    inputs = read_inputs({})
+    assert inputs.auth_token is not None
+    assert inputs.auth_token.get_secret_value() == SECRET
+    assert inputs.timeout == 60
+
+
+def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_SCHEMA_PATH", "x")
+    assert read_inputs({}).schema_path == "schema"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)]
+)
+def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
+    monkeypatch.setenv("INPUT_CHECK", written)
+    assert read_inputs({}).check is meant
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", "soon-xyz"),
+        ("timeout", "0.00"),
+        ("timeout", "-3.25"),
+        ("timeout", "nan"),
+        ("timeout", "99999.5"),
+        ("check", "perhaps-xyz"),
+        ("json_output", "perhaps-xyz"),
+        ("command", "depoly-xyz"),
+    ],
+)
+def test_a_bad_value_is_told_by_its_names_and_never_by_itself(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(input_variable_of(name), value)
+    error = refusal()
+    assert f"`{input_of(name)}`" in error.message
+    assert error.hint is not None
+    assert f"the Action's input `{input_of(name)}`" in error.hint
+    assert variable_of(name) in error.hint
+    assert (flag_of(name) in error.hint) is (name != "command")
+    assert value not in error.message + error.hint
+
+
+def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:
+    assert "`timeout`" in refusal(timeout="soon").message
+    assert "`schema-path`" in refusal(schema_path="").message
+
+
+def test_a_secret_is_in_no_text_of_the_settings() -> None:
+    inputs = read_inputs({"auth_token": SECRET})
+    assert SECRET not in repr(inputs) + str(inputs) + str(inputs.model_dump()) + inputs.model_dump_json()
+
+
+def test_every_value_of_a_secret_setting_is_known_for_masking(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert secret_values({}) == []
+    monkeypatch.setenv("INPUT_AUTH-TOKEN", "from-input")
+    monkeypatch.setenv("TURSO_AUTH_TOKEN", "from-variable")
+    assert secret_values({"auth_token": "from-flag"}) == ["from-flag", "from-input", "from-variable"]
+
+
+def test_json_is_known_before_the_other_settings_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not wants_json({})
+    assert wants_json({"json_output": True, "timeout": "soon"})
+    monkeypatch.setenv("TURSO_JSON", "true")
+    assert wants_json({})
+    monkeypatch.setenv("INPUT_JSON", "false")
+    assert not wants_json({})
+    assert wants_json({"json_output": True})
+    monkeypatch.setenv("INPUT_JSON", "perhaps")
+    assert not wants_json({})
+
+
+@pytest.mark.parametrize("name", sorted(Inputs.model_fields))
+def test_every_setting_is_described(name: str) -> None:
+    description = Inputs.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+
+
+def test_a_pipeline_is_known_by_what_the_runner_tells() -> None:
+    pipeline = read_pipeline(
+        {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_SHA": "abc",
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_RUN_ID": "7",
+            "GITHUB_ACTOR": "ada",
+        }
+    )
+    assert pipeline.on_runner
+    assert (pipeline.commit_sha, pipeline.ref, pipeline.actor) == ("abc", "refs/heads/main", "ada")
+    assert pipeline.run_url == "https://github.com/o/r/actions/runs/7"
+    assert pipeline.tag_version is None
+
+
+def test_outside_of_a_runner_there_is_no_pipeline() -> None:
+    pipeline = read_pipeline({"GITHUB_ACTIONS": "1", "GITHUB_SERVER_URL": "https://github.com"})
+    assert not pipeline.on_runner
+    assert (pipeline.commit_sha, pipeline.ref, pipeline.actor, pipeline.run_url) == (None, None, None, None)
