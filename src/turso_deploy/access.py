@@ -1,4 +1,4 @@
-"""Who gets in: the address of the database and the token for it, once all tokens are known to be what they should be."""
+"""Who gets in: the address of the database and the token for it, once all tokens are known to be all right."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -14,9 +15,10 @@ from turso_deploy.errors import ErrorCode, InputError
 from turso_deploy.inputs import Inputs, Pipeline
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.turso.durations import parse_duration
-from turso_deploy.turso.examination import examine_all, examine_at_platform, examine_online
-from turso_deploy.turso.platform import API_URL, Platform, PlatformDatabase
 from turso_deploy.turso.policy import Policy, Role, TokenCheck, examine, is_due, refusal
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.platform import Platform, PlatformDatabase
 
 EMBEDDED_DATABASE = "turso-deploy.db"
 DEPLOYMENT_LIFETIME = "15m"
@@ -75,11 +77,13 @@ def policy_of(inputs: Inputs) -> Policy:
 
 
 def _open(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> None:
-    given, policy = _given_tokens(inputs), policy_of(inputs)
     access.address = _address(inputs, pipeline, access.hosting)
     if isinstance(access.address, FileAddress):
         return
-    writes = inputs.command in ("deploy", "check-tokens")
+    from turso_deploy.turso.examination import examine_all, examine_at_platform, examine_online
+
+    given, policy = _given_tokens(inputs), policy_of(inputs)
+    writes = inputs.command in ("deploy", "check-tokens") or inputs.rehearse == "rollback"
     # The story's first request shows whether the deploy token works; only where there is no story it is asked here.
     asked = {Role.SERVING, Role.PREVIOUS} | ({Role.DEPLOY} if inputs.command == "check-tokens" else set())
     access.checks = examine_all(given, policy, access.now, needs_write=writes)
@@ -90,7 +94,7 @@ def _open(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[st
     if error := refusal(access.checks, policy):
         raise error
     access.token = given.get(Role.DEPLOY, "")
-    if access.hosting and not access.token and inputs.command in ("deploy", "plan", "verify"):
+    if access.hosting and not access.token and inputs.command not in ("check-tokens", "rotate-token"):
         _mint(access, access.hosting, inputs, mask)
 
 
@@ -125,6 +129,8 @@ def _platform(inputs: Inputs) -> Platform | None:
             f"{' and '.join(f'`{name}`' for name in missing)} is missing.",
             hint="Set all three, or use `database-url` and `auth-token` alone.",
         )
+    from turso_deploy.turso.platform import API_URL, Platform
+
     token, organization = inputs.api_token.get_secret_value(), inputs.organization or ""
     return Platform(token, organization, inputs.timeout, inputs.api_url or API_URL)
 
@@ -137,8 +143,9 @@ def _awake(platform: Platform, name: str) -> PlatformDatabase:
 
 
 def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
+    """The tokens that are judged. The one that is rotated away may be anything."""
     secrets: dict[Role, SecretStr | None] = {
-        Role.DEPLOY: inputs.auth_token,
+        Role.DEPLOY: inputs.auth_token if inputs.command != "rotate-token" else None,
         Role.SERVING: inputs.read_only_auth_token,
         Role.PREVIOUS: inputs.previous_auth_token,
         Role.PLATFORM: inputs.api_token,

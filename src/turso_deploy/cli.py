@@ -18,6 +18,9 @@ _DESCRIPTIONS = {
     "deploy": "bring the database to the schema and the seeds, in one transaction",
     "plan": "show what a deployment would do, and change nothing",
     "verify": "check the database against the schema and the manifest, read only",
+    "adopt": "write a schema folder that describes a live database, read only",
+    "check-tokens": "check the tokens by their claims and with one read-only request each",
+    "rotate-token": "mint a token and store it as a GitHub secret",
     "manifest-schema": "print the JSON Schema of the manifest",
 }
 _EPILOGUE = """examples:
@@ -93,5 +96,5 @@ def _add_flags(command: argparse.ArgumentParser) -> None:
 def _help_of(field: FieldInfo) -> str:
     text = str(field.description).replace("`", "").replace("%", "%%")
     number = isinstance(field.default, float)
-    shown = "" if field.default in (None, False) else f" Default: {field.default:{'g' if number else ''}}."
+    shown = "" if field.default in (None, False, "") else f" Default: {field.default:{'g' if number else ''}}."
     return text + shown

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, TransactionStep
 from turso_deploy.database.failures import explain
-from turso_deploy.draft import Draft
+from turso_deploy.draft import Draft, FolderSubject
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.explain import explain_failed_checks, explain_failure
 from turso_deploy.inputs import Pipeline
@@ -18,8 +18,9 @@ from turso_deploy.schema.expectations import refuse_a_mismatch
 from turso_deploy.schema.hazards import Permission, refuse_hazards
 from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.project import Project
+from turso_deploy.schema.script_text import as_script
 from turso_deploy.schema.seed_steps import seed_results
-from turso_deploy.work import Work, find_work, put_together, understand
+from turso_deploy.work import Work, as_if_deployed, find_work, put_together, understand, work_for
 
 # Each time, somebody else deployed between our read and our write.
 MAXIMUM_PLANS = 3
@@ -72,6 +73,37 @@ def plan(
         return draft.failed(error)
 
 
+def script(
+    project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()
+) -> tuple[Report, str]:
+    """The report of `plan`, and the transaction of a deployment as a script; empty where there is none.
+
+    A script needs the same permissions as the deployment that it stands for.
+    """
+    draft = Draft("plan", project, database)
+    try:
+        work = _planned(project, database, draft, permissions)
+        if work.changes_nothing:
+            return draft.finished(Status.UNCHANGED, committed=False), ""
+        refuse_hazards(work.plan.hazards, permissions)
+        assembly, _ = put_together(work, project, pipeline)
+        text = as_script(assembly.transaction)
+        return draft.finished(Status.PLANNED, committed=False), text
+    except DeployError as error:
+        return draft.failed(error), ""
+
+
+def compare(project: Project, other: Project, permissions: Sequence[Permission] = ()) -> Report:
+    """What would change in a database to which `other` was deployed; asks no database, and knows no live row."""
+    draft = Draft("plan", project, FolderSubject(other.folder))
+    try:
+        work = work_for(project, as_if_deployed(other, project.manifest.ignore))
+        _note(work, project, draft, permissions)
+        return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
+    except DeployError as error:
+        return draft.failed(error)
+
+
 def verify(project: Project, database: Database) -> Report:
     """Hold the database against the schema folder and the manifest, in one request that a read-only token may make."""
     draft = Draft("verify", project, database)
@@ -90,9 +122,13 @@ def verify(project: Project, database: Database) -> Report:
 def _planned(project: Project, database: Database, draft: Draft, permissions: Sequence[Permission]) -> Work:
     """The work, noted in the report and held against the manifest."""
     work = find_work(project, database)
+    _note(work, project, draft, permissions)
+    return work
+
+
+def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Permission]) -> None:
     draft.note_work(work, permissions)
     refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.manifest_place)
-    return work
 
 
 def _carry_out(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> bool:
@@ -120,6 +156,12 @@ def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeli
         outcome = database.apply(assembly.transaction)
     except LostReplyError as lost:  # whatever became of it, it could not commit
         raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
+    if _guard_failed(assembly.steps, outcome):
+        raise StaleError(
+            ErrorCode.STALE_PLAN,
+            "The database changed between reading and rehearsing.",
+            hint="Somebody else is deploying to it at this moment. Run again.",
+        )
     draft.note_answers(assembly.figures(outcome))
     if outcome.failed:
         raise explain_failure(assembly, outcome, draft.checks, project.manifest_place)

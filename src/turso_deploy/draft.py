@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from turso_deploy.database.base import Database, Failure, Rows
+from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import DeployError
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.schema.checks import Check
@@ -20,10 +22,37 @@ from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.work import Work
 
 
+class Subject(Protocol):
+    """What a run is about: how it is called in a log, and how many requests it has taken so far."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, fit for a log."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many requests were used so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSubject:
+    """Another schema folder in place of a database; it takes no request."""
+
+    folder: str
+    requests: int = 0
+
+    @property
+    def address(self) -> str:
+        """The folder, as it was named."""
+        return f"folder {self.folder}"
+
+
 class Draft:
     """Collects what becomes the Report. `note_…` methods add to it, `finished` and `failed` close it."""
 
-    def __init__(self, command: str, project: Project, database: Database) -> None:
+    def __init__(self, command: str, project: Project, subject: Subject) -> None:
         self.command = command
         self.deployment_id: str | None = None
         self.steps: tuple[StepLine, ...] = ()
@@ -31,8 +60,9 @@ class Draft:
         self.checks: tuple[CheckLine, ...] = ()
         self.seeds: tuple[SeedLine, ...] = ()
         self.notices: list[str] = []
+        self.rows_to_write: int | None = None
         self._project = project
-        self._database = database
+        self._subject = subject
         self._started = time.monotonic()
 
     @property
@@ -56,6 +86,7 @@ class Draft:
         self.steps += tuple(StepLine("run script", script.name, "", (), script.file) for script in work.scripts)
         self._note_counts(plan.predicted.schema)
         self._note_seeds(work.seeds)
+        self.rows_to_write = work.rows_to_write
         self.notices = [
             *_unmanaged_notice(plan.unmanaged),
             *(f"{respelt}; only the case differs, which is left as it is." for respelt in plan.respelt),
@@ -132,7 +163,7 @@ class Draft:
             command=self.command,
             status=status,
             committed=committed,
-            database=self._database.address,
+            database=self._subject.address,
             deployment_id=self.deployment_id,
             schema_version=self._project.manifest.schema_version,
             steps=self.steps,
@@ -140,7 +171,8 @@ class Draft:
             checks=self.checks,
             seeds=self.seeds,
             notices=tuple(self.notices),
-            requests=self._database.requests,
+            rows_to_write=self.rows_to_write,
+            requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
             error=error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,

@@ -9,18 +9,35 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.turso.durations import parse_duration
 
 # `v2.2.0`, or in a repository with several parts `database/v2.2.0` and `database-v2.2.0`.
 _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
-Command = Literal["deploy", "plan", "verify"]
+Command = Literal["deploy", "plan", "verify", "adopt", "check-tokens", "rotate-token"]
+
+# The name that applications know the token by that they serve with.
+_OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
+
+
+def _checked_duration(text: str) -> str:
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_checked_duration)]
+"""A span of time as it is written: `90d`, `12h`, `15m`."""
 
 
 class _Environment(PydanticBaseSettingsSource):
@@ -57,7 +74,7 @@ def input_variable_of(name: str) -> str:
 
 def variable_of(name: str) -> str:
     """The environment variable for a field, for use outside of Actions."""
-    return "TURSO_" + input_of(name).upper().replace("-", "_")
+    return _OWN_VARIABLES.get(name) or "TURSO_" + input_of(name).upper().replace("-", "_")
 
 
 def _flag_or_word(name: str) -> str:
@@ -70,7 +87,9 @@ class Inputs(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     command: Command = Field(
-        "deploy", description="What to do: `deploy`, `plan` (show what would run) or `verify` (read only)."
+        "deploy",
+        description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `adopt` (write a schema "
+        "folder), `check-tokens` or `rotate-token`.",
     )
     schema_path: str = Field(
         "schema", min_length=1, description="Folder with the SQL files, `seeds/` and `manifest.yml`."
@@ -87,8 +106,10 @@ class Inputs(BaseSettings):
     allow_hazards: str = Field(
         "", description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."
     )
-    rehearse: Literal["off", "rollback"] = Field(
-        "off", description="With `plan`: `rollback` runs the whole transaction on the database and rolls it back."
+    rehearse: Literal["off", "rollback", "branch"] = Field(
+        "off",
+        description="`rollback`, with `plan`: run the whole transaction on the database and roll it back. `branch`, "
+        "with `deploy` and an API token: deploy to a branch of the database first.",
     )
     against: str | None = Field(
         None, description="With `plan`: another schema folder to compare with, in place of a database."
@@ -97,6 +118,52 @@ class Inputs(BaseSettings):
     check: bool = Field(False, description="With `plan`: exit with 3 when something would run.")
     version_from_tag: bool = Field(
         False, description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`."
+    )
+    api_token: SecretStr | None = Field(
+        None,
+        description="Token of the Turso Platform API, with `organization` and `database`: finds the database, and "
+        "mints a token for the run where `auth-token` is not given.",
+    )
+    organization: str | None = Field(None, description="Organization at Turso; for a personal account the user name.")
+    database: str | None = Field(None, description="Name of the database at Turso.")
+    api_url: str | None = Field(None, description="Address of the Turso Platform API, where it is not Turso's own.")
+    read_only_auth_token: SecretStr | None = Field(
+        None, description="Token that the application serves with: checked to work, and to be read-only."
+    )
+    previous_auth_token: SecretStr | None = Field(
+        None, description="Token from before the last rotation: checked to be refused."
+    )
+    token_policy: Literal["warn", "enforce", "off"] = Field(
+        "warn", description="What a token that breaks the rotation policy does: `warn`, `enforce` (fail) or `off`."
+    )
+    token_max_age: Duration = Field("90d", description="Age at which a token is to be rotated: `90d`, `12h`.")
+    token_expiry_warning: Duration = Field("14d", description="Time before a token's end from which on to warn.")
+    token_require_expiry: bool = Field(False, description="Whether a token without an end breaks the policy.")
+    token_lifetime: Duration | None = Field(
+        None, description="Life of a minted token; `15m` for a deployment, `90d` with `rotate-token`, unless given."
+    )
+    keep_branch: bool = Field(False, description="Keep the branch of `rehearse: branch`.")
+    backup: Literal["bookmark", "branch", "off"] = Field(
+        "bookmark",
+        description="Way back, with an API token: `bookmark` (commands that restore to the moment before), `branch` "
+        "or `off`.",
+    )
+    backup_keep: int = Field(3, ge=1, le=100, description="How many branches of `backup: branch` are kept.")
+    github_token: SecretStr | None = Field(
+        None, description="With `rotate-token`: a GitHub token that may write secrets. The workflow's own may not."
+    )
+    secret_name: str = Field("TURSO_AUTH_TOKEN", description="With `rotate-token`: the secret that gets the new token.")
+    secret_scope: str = Field(
+        "repository",
+        description="With `rotate-token`: whose secret it is: `repository`, `environment:NAME` or `organization:NAME`.",
+    )
+    token_access: Literal["full-access", "read-only"] = Field(
+        "full-access", description="With `rotate-token`: what the new token may do: `full-access` or `read-only`."
+    )
+    revoke_others: bool = Field(
+        False,
+        description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
+        "A short downtime.",
     )
     json_output: bool = Field(False, description="Print one JSON document instead of the report.")
 
@@ -115,7 +182,16 @@ class Inputs(BaseSettings):
 
 def wants_json(flags: Mapping[str, Any]) -> bool:
     """Whether the report is to be JSON: known before all settings are judged, so that a bad one is told as JSON too."""
-    value = _raw("json_output", flags)
+    return _is_wanted("json_output", flags)
+
+
+def wants_sql(flags: Mapping[str, Any]) -> bool:
+    """Whether the output is to be the plan's script and nothing else: known as early as `wants_json`."""
+    return _is_wanted("sql", flags) and _raw("command", flags) == "plan"
+
+
+def _is_wanted(name: str, flags: Mapping[str, Any]) -> bool:
+    value = _raw(name, flags)
     try:
         return TypeAdapter(bool).validate_python(value or False)
     except ValidationError:
@@ -166,6 +242,10 @@ class Pipeline:
     ref: str | None
     run_url: str | None
     actor: str | None
+    repository: str | None = None
+    github_api_url: str | None = None
+    backup: str | None = None
+    """How to get back to before this run: a moment, or the name of a branch."""
 
     @property
     def tag_version(self) -> str | None:
@@ -183,4 +263,6 @@ def read_pipeline(environment: Mapping[str, str]) -> Pipeline:
         ref=environment.get("GITHUB_REF") or None,
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
         actor=environment.get("GITHUB_ACTOR") or None,
+        repository=repository or None,
+        github_api_url=environment.get("GITHUB_API_URL") or None,
     )

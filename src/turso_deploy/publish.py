@@ -28,6 +28,9 @@ def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping
         runner.annotate(
             Level.ERROR, f"{report.error.message}{hint}", title=verdict(report), place=place_of(report.error)
         )
+    for token in report.tokens:
+        for finding in token.findings:
+            runner.annotate(Level(finding.level), f"{finding.text}\n{finding.to_do}", title=f"Token in {token.role}")
     runner.set_outputs(outputs(report))
     runner.append_summary(lambda room: summary(report, room))
 

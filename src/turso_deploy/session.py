@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from turso_deploy.database.address import Address, FileAddress, parse_address
+from turso_deploy.access import EMBEDDED_DATABASE, Access, opened
 from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
@@ -19,9 +18,9 @@ from turso_deploy.report.actions import Runner
 from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
+    from turso_deploy.database.base import Database
     from turso_deploy.schema.project import Project
 
-EMBEDDED_DATABASE = "turso-deploy.db"
 _EMBEDDED = f"No database URL was given: this is the embedded database {EMBEDDED_DATABASE} in the working folder."
 CHANGES_PENDING = 3
 
@@ -39,31 +38,69 @@ def run(
     for secret in secret_values(settings):
         runner.mask(secret)
     inputs: Inputs | None = None
+    access = Access()
     try:
         inputs = read_inputs(settings)
-        report = _report(inputs, read_pipeline(environment))
+        report = _report(inputs, read_pipeline(environment), access, runner.mask)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
         report = _failed_early(str(settings.get("command", "deploy")), inputs, _bug(error))
+    report = replace(report, tokens=access.lines)
     publish(report, runner, output, environment, as_json=as_json)
     if inputs and inputs.command == "plan" and inputs.check and report.status is Status.PLANNED:
         return CHANGES_PENDING
     return report.exit_code
 
 
-def _report(inputs: Inputs, pipeline: Pipeline) -> Report:
+def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None]) -> Report:
+    if inputs.command == "plan" and inputs.against is not None:
+        return _comparison(inputs, inputs.against)
+    with opened(access, inputs, pipeline, mask):
+        match inputs.command:
+            case "check-tokens":
+                from turso_deploy.token_commands import check_tokens
+
+                return check_tokens(access)
+            case "rotate-token":
+                from turso_deploy.token_commands import rotate
+
+                return rotate(access, inputs, pipeline, mask)
+            case "adopt":
+                return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
+            case _:
+                return _database_report(inputs, pipeline, access, mask)
+
+
+def _comparison(inputs: Inputs, against: str) -> Report:
     from turso_deploy import deploy as story
     from turso_deploy.schema.hazards import parse_permissions
     from turso_deploy.schema.project import load_project
 
     permissions = parse_permissions(inputs.allow_hazards)
-    address = _address(inputs, pipeline)
-    token = _usable_token(inputs) if not isinstance(address, FileAddress) else ""
+    return story.compare(load_project(Path(inputs.schema_path)), load_project(Path(against)), permissions)
+
+
+def _adopt(inputs: Inputs, database: Database) -> Report:
+    from turso_deploy.adopt import adopt
+
+    try:
+        return adopt(Path(inputs.schema_path), database)
+    finally:
+        database.close()
+
+
+def _database_report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None]) -> Report:
+    from turso_deploy import deploy as story
+    from turso_deploy.rehearsal import deploy_safely
+    from turso_deploy.schema.hazards import parse_permissions
+    from turso_deploy.schema.project import load_project
+
+    permissions = parse_permissions(inputs.allow_hazards)
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, pipeline)
-    database = open_database(address, token, inputs.timeout)
+    database = open_database(access.address, access.token, inputs.timeout)
     try:
         match inputs.command:
             case "plan":
@@ -72,24 +109,11 @@ def _report(inputs: Inputs, pipeline: Pipeline) -> Report:
             case "verify":
                 report = story.verify(project, database)
             case _:
-                report = story.deploy(project, database, pipeline, permissions)
+                report = deploy_safely(project, database, access, inputs, pipeline, permissions, mask)
     finally:
         database.close()
-    return report if inputs.database_url else replace(report, notices=(_EMBEDDED, *report.notices))
-
-
-def _address(inputs: Inputs, pipeline: Pipeline) -> Address:
-    if inputs.database_url is not None:
-        return parse_address(inputs.database_url)
-    if pipeline.on_runner:
-        raise InputError(
-            ErrorCode.DATABASE_URL_MISSING,
-            "No database URL was given: the input `database-url` is empty, and so is TURSO_DATABASE_URL.",
-            hint="Usually the secret is not set for this repository or environment, or the run is of a pull request "
-            "from a fork, to which GitHub gives no secrets. Set the secret TURSO_DATABASE_URL and pass it as "
-            "`database-url`.",
-        )
-    return FileAddress(EMBEDDED_DATABASE)
+    named = inputs.database_url or access.hosting
+    return report if named else replace(report, notices=(_EMBEDDED, *report.notices))
 
 
 def _refuse_another_version(project: Project, pipeline: Pipeline) -> None:
@@ -108,17 +132,6 @@ def _refuse_another_version(project: Project, pipeline: Pipeline) -> None:
             hint="Set `schema_version` in the manifest to the version that is released, and tag that commit.",
             place=project.manifest_place,
         )
-
-
-def _usable_token(inputs: Inputs) -> str:
-    """The token, once it is known offline that it can do the work. A server without authentication needs none."""
-    from turso_deploy.turso.tokens import check_access, read_claims
-
-    if inputs.auth_token is None:
-        return ""
-    token = inputs.auth_token.get_secret_value()
-    check_access(read_claims(token), needs_write=inputs.command == "deploy", now=datetime.now(UTC))
-    return token
 
 
 def _failed_early(command: str, inputs: Inputs | None, error: DeployError) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from turso_deploy import __version__
@@ -13,8 +13,9 @@ from turso_deploy.database.base import Database, Failure, Rows
 from turso_deploy.explain import explain_unread
 from turso_deploy.inputs import Pipeline
 from turso_deploy.schema import ledger
+from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
-from turso_deploy.schema.hazards import with_counts
+from turso_deploy.schema.hazards import HazardName, with_counts
 from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
@@ -45,6 +46,15 @@ class Work:
         return not (self.plan.all_steps or self.seeds or self.scripts)
 
     @property
+    def rows_to_write(self) -> int | None:
+        """About how many rows will be written: those of tables that are made anew, and the seeds. None: not known."""
+        rewritten = [hazard.rows for hazard in self.plan.hazards if hazard.name is HazardName.REWRITE_TABLE]
+        known = [rows for rows in rewritten if rows is not None]
+        if len(known) < len(rewritten):
+            return None
+        return sum(known) + sum(seed.row_count for seed in self.seeds)
+
+    @property
     def nothing_to_do(self) -> bool:
         """Whether the database is as the project wants it, and the ledger says so."""
         return self.changes_nothing and not self.ledger_is_behind
@@ -52,7 +62,16 @@ class Work:
 
 def find_work(project: Project, database: Database) -> Work:
     """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any."""
-    live = understand(database.query(LIVE_QUERIES), project)
+    work = work_for(project, understand(database.query(LIVE_QUERIES), project))
+    hazards = work.plan.hazards
+    if not hazards:
+        return work
+    answers = database.query([hazard.count for hazard in hazards])
+    return replace(work, plan=work.plan.with_hazards(with_counts(hazards, answers)))
+
+
+def work_for(project: Project, live: Live) -> Work:
+    """Compare and plan. How many rows the hazards concern is not known yet."""
     last = live.last
     plan = make_plan(
         project.wanted,
@@ -61,9 +80,6 @@ def find_work(project: Project, database: Database) -> Work:
         managed=last.managed if last else frozenset(),
         ignore=project.manifest.ignore,
     )
-    if plan.hazards:
-        answers = database.query([hazard.count for hazard in plan.hazards])
-        plan = plan.with_hazards(with_counts(plan.hazards, answers))
     created = {step.object for step in plan.steps if step.kind == "create table"}
     deployed = last.seeds if last else {}
     is_new = not (last or live.catalog.schema.tables.keys() & project.wanted.tables.keys())
@@ -77,6 +93,20 @@ def find_work(project: Project, database: Database) -> Work:
         skipped,
         _ledger_is_behind(project, live),
     )
+
+
+def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:
+    """What a database would be to which this project, and nothing else, was deployed. `ignore` is what to overlook."""
+    catalog = read_catalog(project.rehearsed.rows(), project.rehearsed.shadows(), ignore)
+    last = ledger.Deployment(
+        id="",
+        schema_version=project.manifest.schema_version,
+        schema_fingerprint=ledger.schema_fingerprint(project.wanted),
+        seeds={seed.table: seed.fingerprint for seed in project.seeds},
+        managed=ledger.managed_names(project.wanted),
+        scripts={script.name: script.checksum for script in project.scripts},
+    )
+    return Live(catalog, None, last)
 
 
 def understand(answers: Sequence[Rows | Failure], project: Project) -> Live:
@@ -136,4 +166,5 @@ def _entry(work: Work, project: Project, pipeline: Pipeline) -> ledger.Entry:
         ref=pipeline.ref,
         run_url=pipeline.run_url,
         actor=pipeline.actor,
+        backup=pipeline.backup,
     )

@@ -74,6 +74,16 @@ def test_a_plan_that_is_stale_three_times_is_given_up(target: Target, project: P
     assert target.names() == {"other_1", "other_2", "other_3"}
 
 
+def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: Target, project: Project) -> None:
+    database = OnTheWay(target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)"))
+    report = story.plan(project, database, NOWHERE, rehearse=True)
+    database.close()
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    assert report.error is not None
+    assert report.error.code == "stale-plan"
+    assert target.names() == {"other_1"}
+
+
 def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(target: Target, project: Project) -> None:
     winners = []
 

@@ -25,7 +25,7 @@ A longer one is not shown at all (same page, "Step isolation and limits").
 """
 
 OUTPUTS: Mapping[str, str] = {
-    "status": "The verdict: deployed, unchanged, planned, verified or failed.",
+    "status": "The verdict: deployed, unchanged, planned, verified, adopted, checked, rotated or failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "The id of the deployment in the ledger table; empty when nothing was deployed.",
     "schema-version": "The schema version that the manifest states.",
@@ -34,6 +34,10 @@ OUTPUTS: Mapping[str, str] = {
     "views": "How many views the database has.",
     "triggers": "How many triggers the database has.",
     "rows-seeded": "How many seed rows were written.",
+    "token-expires-at": "When the token that was given ends, in ISO 8601; empty when it never does.",
+    "token-days-left": "How many whole days that token has left.",
+    "token-age-days": "How many whole days ago that token was issued.",
+    "token-rotation-due": "Whether a token that was given is to be rotated: true or false.",
 }
 """Every output of the Action and what it means; `action.yml` and the documentation are checked against this."""
 
@@ -65,8 +69,21 @@ def outputs(report: Report) -> dict[str, str]:
         "schema-version": report.schema_version,
         **{name: found.get(name) for name in ("tables", "indexes", "views", "triggers")},
         "rows-seeded": rows_seeded(report),
+        **_token_outputs(report),
     }
     return {name: "" if values[name] is None else str(values[name]) for name in OUTPUTS}
+
+
+def _token_outputs(report: Report) -> dict[str, str | int | None]:
+    """What later steps may want to know of the token that the run was given: the first, where there are several."""
+    given = [token for token in report.tokens if not token.minted]
+    first = given[0] if given else None
+    return {
+        "token-expires-at": first.expires_at if first else None,
+        "token-days-left": first.days_left if first else None,
+        "token-age-days": first.age_days if first else None,
+        "token-rotation-due": "true" if any(token.due for token in given) else "false",
+    }
 
 
 def escape_data(text: str) -> str:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from turso_deploy.report import wording
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.document import (
+    CheckLine,
+    CountLine,
+    ErrorLine,
+    Report,
+    SeedLine,
+    Status,
+    StepLine,
+    TokenLine,
+)
 from turso_deploy.report.wording import counted, printable
 
 _WIDTH = 100
 _NAMES_SHOWN = 60
 _CHECKS_SHOWN = 20
-_SIGNS = {"created": "+", "changed": "~", "dropped": "-"}
+_SIGNS = {"created": "+", "changed": "~", "dropped": "-", "run": "~", "written": "+"}
 
 # SGR codes of ECMA-48 (https://ecma-international.org/publications-and-standards/standards/ecma-48/), section 8.3.117.
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
@@ -46,6 +55,8 @@ def _sections(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
     yield _seeds(report.seeds, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
+    yield _tokens(report.tokens, paint)
+    yield _way_back(report.way_back, paint)
     if report.error:
         yield _error(report.error, report, paint)
 
@@ -56,6 +67,7 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
     facts = {
         "database": printable(report.database),
         "deployment": printable(report.deployment_id or ""),
+        "writes": wording.rows_to_write(report),
         "took": f"{wording.duration(report.duration_ms)}, {counted(report.requests, 'request')}",
     }
     for name, value in facts.items():
@@ -80,7 +92,7 @@ def _counts(counts: dict[str, CountLine], paint: _Paint) -> Iterator[str]:
 
 def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
     """One paragraph a kind of step: its sign, how many, the names."""
-    groups = wording.by_kind(steps)
+    groups = wording.by_kind(wording.told(steps))
     kinds = max((len(printable(kind)) for kind in groups), default=0)
     numbers = max((len(f"{len(group):,}") for group in groups.values()), default=0)
     for kind, group in groups.items():
@@ -88,25 +100,36 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         first, *rest = _wrapped(_names(group), indent=4 + len(start) + 2)
         yield f"  {paint.sign(_SIGNS[wording.effect(kind)])} {start}  {first}"
         yield from rest
+    yield from _set_aside(steps, paint)
     yield from _hazards(steps, paint)
 
 
 def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
     """What would run, step by step, with its SQL."""
-    for number, step in enumerate(steps):
+    for number, step in enumerate(wording.told(steps)):
         if number:
             yield ""
         place = f"  {paint(printable(step.place), _DIM)}" if step.place else ""
         title = paint(f"{printable(step.kind)} {printable(step.object)}", _BOLD)
         yield f"  {paint.sign(_SIGNS[wording.effect(step.kind)])} {title}{place}"
         yield from _hazards([step], paint)
-        yield from (f"      {line}".rstrip() for line in wording.statement(step.sql).split("\n"))
+        if sql := wording.statement(step.sql):
+            yield from (f"      {line}".rstrip() for line in sql.split("\n"))
+    if line := list(_set_aside(steps, paint)):
+        yield from ["", *line]
+
+
+def _set_aside(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    """One line for all the steps that only clear the way for others."""
+    if line := wording.set_aside(steps):
+        yield f"  {paint.sign('~')} {line}"
 
 
 def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    """A hazard names its object by itself."""
     for step in steps:
         for hazard in step.hazards:
-            yield f"  {paint.sign('!')} {printable(step.kind)} {printable(step.object)}: {printable(hazard)}"
+            yield f"  {paint.sign('!')} {printable(hazard)}"
 
 
 def _names(steps: Sequence[StepLine]) -> list[str]:
@@ -140,6 +163,26 @@ def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:
         first, *rest = wording.printable_lines(notice)
         yield f"  {paint.sign('!')} {first}"
         yield from (f"    {line}".rstrip() for line in rest)
+
+
+def _tokens(tokens: Sequence[TokenLine], paint: _Paint) -> Iterator[str]:
+    """A table of the tokens by role, then what is wrong with them."""
+    if not tokens:
+        return
+    levels = [{finding.level for finding in token.findings} for token in tokens]
+    signs = ["✗" if "error" in found else "!" if found else "✔" for found in levels]
+    header = ("tokens", "fingerprint", "state", "access", "age", "left")
+    yield from _table(header, [wording.token_cells(token) for token in tokens], signs, paint)
+    for token in tokens:
+        for finding in token.findings:
+            sign = paint.sign("✗" if finding.level == "error" else "!")
+            yield f"  {sign} {printable(token.role)}: {printable(finding.text)}. {printable(finding.to_do)}"
+
+
+def _way_back(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
+    if commands:
+        yield f"  {paint('to get back to the moment before, in a new database:', _DIM)}"
+        yield from (f"      {printable(command)}" for command in commands)
 
 
 def _error(error: ErrorLine, report: Report, paint: _Paint) -> Iterator[str]:

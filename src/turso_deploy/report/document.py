@@ -14,6 +14,9 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     PLANNED = "planned"
     VERIFIED = "verified"
+    ADOPTED = "adopted"
+    CHECKED = "checked"
+    ROTATED = "rotated"
     FAILED = "failed"
 
 
@@ -58,6 +61,35 @@ class SeedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingLine:
+    """One thing that is wrong with a token: `warning` or `error`, in words, and what to do about it."""
+
+    level: str
+    text: str
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """A token by its role, which is the setting that it was given in. Holds no part of it.
+
+    `expires_at` is ISO 8601 in UTC. None: it does not say. `due` says that it is to be rotated, `minted` that it was
+    made for this run.
+    """
+
+    role: str
+    fingerprint: str
+    state: str
+    access: str
+    expires_at: str | None = None
+    days_left: int | None = None
+    age_days: int | None = None
+    due: bool = False
+    minted: bool = False
+    findings: tuple[FindingLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorLine:
     """Why the run failed, and what to do. `file` and `line` name the cause in the repository where there is one."""
 
@@ -71,7 +103,11 @@ class ErrorLine:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is."""
+    """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is.
+
+    `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `way_back` are
+    commands that restore the database to the moment before the run.
+    """
 
     command: str
     status: Status
@@ -84,6 +120,9 @@ class Report:
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()
     notices: tuple[str, ...] = ()
+    tokens: tuple[TokenLine, ...] = ()
+    way_back: tuple[str, ...] = ()
+    rows_to_write: int | None = None
     requests: int = 0
     duration_ms: int = 0
     error: ErrorLine | None = None

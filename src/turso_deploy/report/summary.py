@@ -9,7 +9,7 @@ from itertools import chain
 
 from turso_deploy.report import wording
 from turso_deploy.report.actions import SUMMARY_LIMIT
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, Status
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, Status, TokenLine
 from turso_deploy.report.wording import counted, printable
 
 _NOT_PLAIN = re.compile(
@@ -102,10 +102,12 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
         yield from _error(report.error)
     yield _counts(report.counts)
     yield _list(report.notices, detail)
+    yield _tokens(report.tokens)
     yield _checks(report.checks, detail)
     yield _steps(report, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
+    yield _way_back(report.way_back)
     yield _footer(report)
 
 
@@ -140,21 +142,24 @@ def _counts(counts: dict[str, CountLine]) -> str:
 def _steps(report: Report, detail: _Detail) -> str:
     if not report.steps:
         return ""
-    kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(report.steps).items())
+    told = wording.told(report.steps)
+    kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
     rows = [
         (escape(step.kind), code(step.object), code(step.place) if step.place else "", escape(", ".join(step.hazards)))
-        for step in report.steps
+        for step in told
     ]
     table = _table("llll", ("Step", "Object", "From", "Hazards"), rows, detail.rows)
-    return _folded(f"{counted(len(report.steps), 'step')}: {kinds}", table, unfolded=report.status is Status.PLANNED)
+    body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
+    return _folded(f"{counted(len(told), 'step')}: {kinds}", body, unfolded=report.status is Status.PLANNED)
 
 
 def _sql(report: Report, detail: _Detail) -> str:
-    if not report.steps:
+    if not any(step.sql for step in report.steps):
         return ""
     if not detail.sql:
         return "_The SQL was left out to keep this page within its size._"
-    return _folded("SQL", fenced("\n\n".join(wording.statement(step.sql) for step in report.steps), "sql"))
+    statements = [wording.statement(step.sql) for step in report.steps if step.sql]
+    return _folded("SQL", fenced("\n\n".join(statements), "sql"))
 
 
 def _seeds(report: Report, detail: _Detail) -> str:
@@ -185,10 +190,33 @@ def _list(notices: Sequence[str], detail: _Detail) -> str:
     return "\n".join([*lines, *_more(len(notices), detail.rows, "- ")])
 
 
+def _tokens(tokens: Sequence[TokenLine]) -> str:
+    """The tokens by role; open when something is wrong."""
+    rows = [
+        (
+            *(escape(cell) for cell in wording.token_cells(token)),
+            "<br>".join(escape(f"{finding.text}. {finding.to_do}") for finding in token.findings),
+        )
+        for token in tokens
+    ]
+    if not rows:
+        return ""
+    table = _table("llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None)
+    wrong = any(token.findings for token in tokens)
+    return _folded(counted(len(tokens), "token"), table, unfolded=wrong)
+
+
+def _way_back(commands: Sequence[str]) -> str:
+    if not commands:
+        return ""
+    return _folded("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))
+
+
 def _footer(report: Report) -> str:
     facts = [
         f"database {code(report.database)}",
         f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
+        f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         counted(report.requests, "request"),
         wording.duration(report.duration_ms),
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turso_deploy.errors import Place
-from turso_deploy.report.document import ErrorLine, Report, Status, StepLine
+from turso_deploy.report.document import ErrorLine, Report, Status, StepLine, TokenLine
 
 ZERO_WIDTH_JOINER = "\u200d"
 
 _TO_DO = {"created": "to create", "changed": "to change", "dropped": "to drop"}
+_SET_ASIDE = ("set aside", "restore")
 
 _FATES = {
     False: "nothing was changed",
@@ -38,9 +39,9 @@ def printable_lines(text: str) -> list[str]:
     return [printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun: `1 row`, `1,200 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def duration(milliseconds: int) -> str:
@@ -64,17 +65,45 @@ def place_of(error: ErrorLine) -> Place | None:
 
 
 def statement(sql: str) -> str:
-    """The SQL of a step, one printable text that ends with its semicolon."""
+    """The SQL of a step, one printable text that ends with its semicolon; empty for a step that has none."""
     text = "\n".join(printable_lines(sql)).rstrip()
-    return text if text.endswith(";") else f"{text};"
+    return text if text.endswith(";") or not text else f"{text};"
 
 
 def effect(kind: str) -> str:
-    """What a kind of step does to an object: `created`, `changed` or `dropped`. Dropping a column changes its table."""
+    """What a kind of step does: an object is `created`, `changed` or `dropped`, a script is `run`, a file `written`.
+
+    Dropping a column changes its table.
+    """
     verb, _, noun = kind.partition(" ")
-    if verb == "create":
-        return "created"
-    return "dropped" if verb == "drop" and noun != "column" else "changed"
+    match verb:
+        case "create":
+            return "created"
+        case "run":
+            return "run"
+        case "write":
+            return "written"
+        case "drop" if noun != "column":
+            return "dropped"
+        case _:
+            return "changed"
+
+
+def told(steps: Sequence[StepLine]) -> list[StepLine]:
+    """The steps that people want to read one by one: not those that only clear the way for others."""
+    return [step for step in steps if not step.kind.startswith(_SET_ASIDE)]
+
+
+def set_aside(steps: Sequence[StepLine]) -> str:
+    """The rest, in a line: `2 indexes, 1 view and 3 triggers set aside and restored`; empty where there is none."""
+    restored = [step for step in steps if step.kind.startswith("restore ")]
+    found = [
+        counted(number, noun, plural)
+        for noun, plural in (("index", "indexes"), ("view", "views"), ("trigger", "triggers"))
+        if (number := sum(step.kind == f"restore {noun}" for step in restored))
+    ]
+    listed = " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return f"{listed} set aside and restored" if listed else ""
 
 
 def by_kind(steps: Sequence[StepLine]) -> dict[str, list[StepLine]]:
@@ -90,17 +119,31 @@ def rows_seeded(report: Report) -> int:
     return sum(seed.written for seed in report.seeds) if report.changed else 0
 
 
+def rows_to_write(report: Report) -> str:
+    """What a plan would write, in words; empty for any other run, and where it is nothing or not known."""
+    estimated = report.rows_to_write if report.status is Status.PLANNED else None
+    return f"about {counted(estimated, 'row')}" if estimated else ""
+
+
 def verdict(report: Report) -> str:
     """What the run did, in one line that a reviewer understands without reading on."""
     match report.status:
         case Status.DEPLOYED:
             return f"{_titled('Deployed', report, _work_done(report))}, in {counted(report.requests, 'request')}"
         case Status.UNCHANGED:
+            if not report.requests:  # no database was asked
+                return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
             return f"Unchanged: the database already is at {_target(report)}, in {counted(report.requests, 'request')}"
         case Status.PLANNED:
             return _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
+        case Status.ADOPTED:
+            return _titled("Adopted", report, [*_findings(report), f"{counted(len(report.steps), 'file')} written"])
+        case Status.CHECKED:
+            return f"Checked {counted(len(report.tokens), 'token')}: {_judgement(report)}"
+        case Status.ROTATED:
+            return "Rotated: the secret holds a new token, which works"
         case Status.FAILED:
             return f"Failed: {fate(report)}"
 
@@ -116,23 +159,65 @@ def _target(report: Report) -> str:
 
 def _work_done(report: Report) -> list[str]:
     work = [f"{counted(number, 'object')} {effect}" for effect, number in _effects(report).items()]
+    if scripts := _scripts(report):
+        work.append(f"{counted(scripts, 'script')} run")
     rows = rows_seeded(report)
     return [*work, f"{counted(rows, 'row')} seeded"] if rows else work
 
 
 def _work_to_do(report: Report) -> list[str]:
     work = [f"{counted(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
+    if scripts := _scripts(report):
+        work.append(f"{counted(scripts, 'script')} to run")
     rows = sum(seed.rows - seed.unchanged for seed in report.seeds)
     return [*work, f"{counted(rows, 'row')} to seed"] if rows else work
 
 
 def _effects(report: Report) -> dict[str, int]:
-    """How many different objects were created, changed and dropped; an object that takes several steps counts once."""
+    """How many different objects were created, changed and dropped.
+
+    An object that takes several steps counts once, and so does a table with its columns; one that is dropped and
+    created again was changed.
+    """
     objects: dict[str, set[tuple[str, str]]] = {name: set() for name in _TO_DO}
-    for step in report.steps:
-        noun = step.kind.rpartition(" ")[2]
-        objects[effect(step.kind)].add((noun, step.object))
+    for step in told(report.steps):
+        if (done := effect(step.kind)) in objects:
+            noun = step.kind.rpartition(" ")[2]
+            objects[done].add(("table", step.object.rpartition(".")[0]) if noun == "column" else (noun, step.object))
+    again = objects["created"] & objects["dropped"]
+    objects = {
+        "created": objects["created"] - again,
+        "changed": objects["changed"] | again,
+        "dropped": objects["dropped"] - again,
+    }
     return {name: len(found) for name, found in objects.items() if found}
+
+
+def _scripts(report: Report) -> int:
+    return sum(effect(step.kind) == "run" for step in report.steps)
+
+
+def _judgement(report: Report) -> str:
+    levels = [finding.level for token in report.tokens for finding in token.findings]
+    found = [
+        counted(levels.count(level), noun)
+        for level, noun in (("error", "error"), ("warning", "warning"))
+        if level in levels
+    ]
+    return " and ".join(found) or "all is well"
+
+
+def token_cells(token: TokenLine) -> tuple[str, ...]:
+    """A token as the cells of a table: role, fingerprint, state, access, age and days left."""
+    age = "-" if token.age_days is None else counted(token.age_days, "day")
+    if token.expires_at is None:
+        left = "-" if token.state == "malformed" or token.access == "-" else "never ends"
+    elif token.minted:
+        left = "for this run"
+    else:
+        left = counted(token.days_left or 0, "day") if (token.days_left or 0) >= 0 else "over"
+    cells = (token.role, token.fingerprint, token.state, token.access, age, left)
+    return tuple(printable(cell) for cell in cells)
 
 
 def _findings(report: Report) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import yaml
 
-from turso_deploy.schema.catalog import Catalog, read_catalog
+from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.expectations import actual_counts
 from turso_deploy.schema.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Trigger
@@ -43,7 +44,7 @@ _RECORDS_OF_OTHER_TOOLS = (
     "django_migrations",
     "_migrations",
 )
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+\.[0-9]+\.[0-9]+")
 # Read as something else than text by one version of YAML or another: https://yaml.org/type/bool.html
 _YAML_WORDS = frozenset("null true false yes no on off y n".split())
 # Names that Windows gives to devices: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -51,28 +52,23 @@ _DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 _LONGEST_FILE_NAME = 80
 
 
-def without_other_tools(catalog: Catalog) -> Catalog:
-    """The same catalog, with the records of other tools ignored."""
-    return read_catalog(catalog.rows, catalog.shadows, _patterns_needed(catalog))
+def records_of_other_tools(catalog: Catalog) -> list[str]:
+    """The patterns by which a manifest ignores what other tools keep in this database."""
+    names = [*catalog.schema.tables, *catalog.schema.views]
+    return [pattern for pattern in _RECORDS_OF_OTHER_TOOLS if any(fnmatchcase(name, fold(pattern)) for name in names)]
 
 
-def schema_files(catalog: Catalog, schema_version: str) -> dict[str, str]:
-    """The files of a schema folder for a database, by name.
+def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> dict[str, str]:
+    """The files of a schema folder for these objects, by name; `ignore` goes into the manifest.
 
-    A table has a file with its indexes and triggers, views have one file together. What is internal is left out; what
-    other tools keep for themselves is left to them with `ignore:`.
+    A table has a file with its indexes and triggers, views have one file together with theirs.
     """
-    schema = without_other_tools(catalog).schema
     return {
         **_table_files(schema),
         **_view_file(schema),
-        MANIFEST_NAME: _manifest(schema, schema_version, _patterns_needed(catalog)),
+        MANIFEST_NAME: _manifest(schema, schema_version, ignore),
         _MANIFEST_SCHEMA_NAME: manifest_json_schema(),
     }
-
-
-def _patterns_needed(catalog: Catalog) -> list[str]:
-    return [pattern for pattern in _RECORDS_OF_OTHER_TOOLS if read_catalog(catalog.rows, (), [pattern]).ignored]
 
 
 def _table_files(schema: Schema) -> dict[str, str]:
@@ -111,13 +107,12 @@ def _text(items: Sequence[SchemaObject]) -> str:
 
 def terminated(sql: str) -> str:
     """A stored statement with its semicolon, where no comment at its end can swallow it."""
-    last = None
-    for last in scan(sql):  # noqa: B007 - only the last one matters
-        pass
-    if last is None or last.kind is not Kind.COMMENT:
+    *_, last = scan(sql)
+    if last.kind is not Kind.COMMENT:
         return f"{sql};"
     if last.text.startswith("--"):
         return f"{sql}\n;"
+    # A block comment may end with the text: https://www.sqlite.org/lang_comment.html
     return f"{sql};" if last.text.endswith("*/") and len(last.text) > len("/*/") else f"{sql} */;"
 
 

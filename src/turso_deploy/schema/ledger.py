@@ -27,7 +27,8 @@ _CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
   tool_version TEXT NOT NULL,
   managed_objects TEXT NOT NULL,
   scripts TEXT NOT NULL,
-  plan_summary TEXT NOT NULL
+  plan_summary TEXT NOT NULL,
+  backup TEXT
 )"""
 
 # Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty ledger.
@@ -54,7 +55,10 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one."""
+    """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one.
+
+    `backup` is how to get back to before: a moment (ISO 8601) or the name of a branch; None where there is no way.
+    """
 
     id: str
     deployed_at: str
@@ -69,6 +73,7 @@ class Entry:
     ref: str | None = None
     run_url: str | None = None
     actor: str | None = None
+    backup: str | None = None
 
 
 def last_deployment(rows: Rows) -> Deployment | None:
@@ -123,6 +128,7 @@ def entry_step(entry: Entry) -> TransactionStep:
         "managed_objects": _json(sorted(entry.managed)),
         "scripts": _json(dict(sorted(entry.scripts.items()))),
         "plan_summary": _json(dict(entry.plan_summary)),
+        "backup": entry.backup,
     }
     places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
     sql = f"INSERT INTO {LEDGER_TABLE} ({', '.join(values)}) VALUES ({places})"

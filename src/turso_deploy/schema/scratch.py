@@ -122,6 +122,9 @@ class Scratch:
         """Forget the database."""
         self.connection.close()
 
+    def __del__(self) -> None:
+        self.close()  # a project's is in use for as long as anybody holds the project
+
     def _stand_in_for(self, message: str) -> bool:
         """Register a function under the name that SQLite misses; False when that is not what it complains of."""
         for prefix in _UNKNOWN_FUNCTION:

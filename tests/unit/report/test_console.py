@@ -47,9 +47,9 @@ def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report)
 
 
 def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: Report) -> None:
-    steps = (StepLine("add column", "users.email", "…"), StepLine("drop table", "old", "…", ("loses 12 rows",)))
+    steps = (StepLine("add column", "users.email", "…"), StepLine("drop table", "old", "…", ("drop-table old: (12 rows)",)))
     text = render(replace(deployed, steps=steps), colour=False)
-    assert "  ~ add column  1  users.email\n  - drop table  1  old\n  ! drop table old: loses 12 rows\n" in text
+    assert "  ~ add column  1  users.email\n  - drop table  1  old\n  ! drop-table old: (12 rows)\n" in text
 
 
 def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> None:

@@ -1,0 +1,288 @@
+"""Every case in tests/cases/changes, on a real sqld and in a file: one change of a schema that holds rows.
+
+A case is a folder:
+
+    before.sql           the schema as it was deployed
+    rows.sql             what others did to the database meanwhile: rows, and objects that are not ours
+    after.sql            the schema as it is wanted
+    scripts/             one-time scripts that come with after.sql; scripts_before/ those that came with before.sql
+    expect.yml           what has to come of it, see Expected
+
+Whatever a case expects: a rehearsal leaves nothing behind, a second plan is empty, the catalog means what the folder
+says, SQLite finds the database sound, rows of untouched tables and objects of others are there; a refusal changes
+nothing at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from tests.sqld import running_sqld
+from tests.targets import NOWHERE, Target
+from turso_deploy import deploy as story
+from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.errors import DeployError
+from turso_deploy.report.document import Report, Status
+from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.schema.diff import diff
+from turso_deploy.schema.hazards import parse_permissions
+from turso_deploy.schema.project import Project, load_project
+from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.script import split
+from turso_deploy.work import find_work
+
+CASES = Path(__file__).parents[1] / "cases" / "changes"
+NAMES = sorted(folder.name for folder in CASES.iterdir())
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Refused(_Strict):
+    """The error: its code, a part of its message or hint, and `file:line` of its place."""
+
+    code: str
+    message: str | None = None
+    place: str | None = None
+
+
+class Answer(_Strict):
+    """A query, and the rows that it returns afterwards."""
+
+    query: str
+    rows: list[list[Any]]
+
+
+class Expected(_Strict):
+    """What a case expects.
+
+    `steps` are kind and object of every step, in order; `hazards` the rows that each concerns, by its name and object;
+    `notices` parts of the notices. `writes_to` are tables whose content a script changes.
+    """
+
+    about: str
+    only: Literal["sqld", "file"] | None = None
+    allow: str = ""
+    steps: list[str] | None = None
+    hazards: dict[str, int | None] = {}
+    notices: list[str] = []
+    refused: Refused | None = None
+    rows: list[Answer] = []
+    writes_to: list[str] = []
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Expected:
+        if (self.refused is None) == (self.steps is None):
+            raise ValueError("a case expects either steps or a refusal")
+        return self
+
+
+@dataclass
+class Case:
+    """A case on one database."""
+
+    folder: Path
+    expected: Expected
+    target: Target
+    workspace: Path
+
+    def project(self, name: str) -> Project:
+        """The schema folder with `before` or `after`."""
+        folder = self.workspace / name
+        folder.mkdir()
+        shutil.copy(self.folder / f"{name}.sql", folder / "schema.sql")
+        scripts = self.folder / ("scripts" if name == "after" else "scripts_before")
+        if scripts.exists():
+            shutil.copytree(scripts, folder / "scripts")
+        return load_project(folder)
+
+    def bring_to_before(self) -> Project:
+        """Deploy what was, and let others do their part."""
+        before = self.project("before")
+        report = self.deploy(before)
+        assert report.status is Status.DEPLOYED, report.error
+        self.target.run(*(statement.text for statement in split((self.folder / "rows.sql").read_text())))
+        return before
+
+    def deploy(self, project: Project, allow: str = "") -> Report:
+        with closing(self.target.open()) as database:
+            return story.deploy(project, database, NOWHERE, parse_permissions(allow))
+
+    def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
+        with closing(self.target.open()) as database:
+            return story.plan(project, database, NOWHERE, parse_permissions(allow), rehearse=rehearse)
+
+    def planned(self, project: Project) -> tuple[list[str], dict[str, int | None]]:
+        """Kind and object of each step, and the rows of each hazard that concerns any."""
+        with closing(self.target.open()) as database:
+            plan = find_work(project, database).plan
+        steps = [f"{step.kind} {step.object}" for step in plan.all_steps]
+        return steps, {f"{item.name} {item.object}": item.rows for item in plan.hazards if item.concerns_rows}
+
+    def ask(self, *queries: str) -> list[list[tuple[Any, ...]]]:
+        """The rows of each query, in one request."""
+        with closing(self.target.open()) as database:
+            answers = database.query([Query(sql) for sql in queries])
+        for answer, sql in zip(answers, queries, strict=True):
+            assert isinstance(answer, Rows), (sql, answer)
+        return [list(answer.rows) for answer in answers if isinstance(answer, Rows)]
+
+    def snapshot(self) -> Snapshot:
+        catalog, shadows, violations, soundness = self.ask(
+            CATALOG_QUERY.sql,
+            SHADOW_QUERY.sql,
+            "SELECT count(*) FROM pragma_foreign_key_check",
+            "PRAGMA integrity_check",
+        )
+        found = read_catalog(catalog_rows(Rows((), tuple(catalog))), [str(name) for (name,) in shadows])
+        tables = [row.name for row in found.rows if row.kind == "table"]
+        columns = self.ask(*(f"SELECT name FROM pragma_table_xinfo({quote(table)}) WHERE hidden <> 1" for table in tables))
+        queries = [
+            f"SELECT {', '.join(f'quote({quote(name)})' for (name,) in names)} FROM {quote(table)}"
+            for table, names in zip(tables, columns, strict=True)
+        ]
+        contents = dict(zip(map(fold, tables), self.ask(*queries), strict=True))
+        return Snapshot(found, contents, violations[0][0], soundness)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a database holds: each table's rows by its folded name, as SQL literals."""
+
+    catalog: Catalog
+    contents: dict[str, list[tuple[Any, ...]]]
+    violations: int
+    soundness: list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """One server for all cases."""
+    with running_sqld(tmp_path_factory.mktemp("sqld")) as running:
+        yield Target(running.url, running.url, running.token())
+
+
+@pytest.fixture(params=["sqld", "file"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """An empty database of either kind."""
+    if request.param == "file":
+        url = f"file:{tmp_path / 'database.db'}"
+        return Target(url, url)
+    found: Target = request.getfixturevalue("server")
+    _empty(found)
+    return found
+
+
+def _empty(target: Target) -> None:
+    """Drop everything; foreign keys are off, so that the order does not matter, and virtual tables take theirs along."""
+    drops = [
+        f"DROP {kind} IF EXISTS {quote(str(name))}"
+        for kind in ("TRIGGER", "VIEW", "TABLE")
+        for (name,) in target.rows(
+            f"SELECT name FROM sqlite_master WHERE type = '{kind.lower()}' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+            "AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY sql LIKE '%VIRTUAL%' DESC"
+        )
+    ]
+    steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in drops)
+    with closing(target.open()) as database:
+        outcome = database.apply(Transaction(steps, foreign_keys=False))
+    assert outcome.committed, outcome.failed
+    assert not target.names()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, name: str, target: Target, tmp_path: Path) -> Case:
+    folder = CASES / name
+    expected = Expected.model_validate(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")))
+    if expected.only not in (None, "file" if target.is_file else "sqld"):
+        pytest.skip(f"what this case needs is in {expected.only} only")
+    return Case(folder, expected, target, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
+    before = case.bring_to_before()
+    was = case.snapshot()
+    try:
+        after = case.project("after")
+        permissions = parse_permissions(case.expected.allow)
+    except DeployError as error:
+        place = f"{Path(error.place.file).name}:{error.place.line}" if error.place else None
+        _expect_refusal(case, error.code.value, f"{error.message}\n{error.hint}", place)
+        return
+    del permissions
+    if case.expected.refused:
+        error_line = case.deploy(after, case.expected.allow).error
+        assert error_line, "nothing was refused"
+        place = f"{Path(error_line.file).name}:{error_line.line}" if error_line.file else None
+        _expect_refusal(case, error_line.code, f"{error_line.message}\n{error_line.hint}", place)
+        assert case.snapshot() == was
+        return
+    _expect_steps(case, before, after, was)
+
+
+def _expect_refusal(case: Case, code: str, text: str, place: str | None) -> None:
+    refused = case.expected.refused
+    assert refused, f"{place} {code}: {text}"
+    assert (code, place if refused.place else None) == (refused.code, refused.place), text
+    assert (refused.message or "") in text
+
+
+def _expect_steps(case: Case, before: Project, after: Project, was: Snapshot) -> None:
+    steps, hazards = case.planned(after)
+    assert steps == case.expected.steps
+    assert hazards == case.expected.hazards
+    rehearsal = case.plan(after, case.expected.allow, rehearse=True)
+    assert rehearsal.error is None, rehearsal.error
+    assert case.snapshot() == was
+    report = case.deploy(after, case.expected.allow)
+    assert report.error is None, report.error
+    for part in case.expected.notices:
+        assert any(part in notice for notice in report.notices), report.notices
+    assert len(report.notices) == len(case.expected.notices), report.notices
+    _expect_convergence(case, after)
+    now = case.snapshot()
+    _expect_a_sound_database(case, now, was)
+    _expect_what_was_not_touched(case, before, after, now, was)
+    answers = case.ask(*(answer.query for answer in case.expected.rows)) if case.expected.rows else []
+    assert [[list(row) for row in rows] for rows in answers] == [answer.rows for answer in case.expected.rows]
+
+
+def _expect_convergence(case: Case, after: Project) -> None:
+    again = case.deploy(after)
+    assert (again.status, again.error) == (Status.UNCHANGED, None)
+    with closing(case.target.open()) as database:
+        assert find_work(after, database).nothing_to_do
+    left = diff(after.wanted, case.snapshot().catalog.schema)
+    assert not (left.missing or left.changed)
+
+
+def _expect_a_sound_database(case: Case, now: Snapshot, was: Snapshot) -> None:
+    assert now.soundness == [("ok",)]
+    assert now.violations <= was.violations
+    assert not [name for _, name in now.catalog.uncounted if name.startswith("turso_deploy")]
+
+
+def _expect_what_was_not_touched(case: Case, before: Project, after: Project, now: Snapshot, was: Snapshot) -> None:
+    """Tables that no step names keep every value; all that stand before and after keep their number of rows."""
+    assert case.expected.steps is not None
+    named = {fold(word) for step in case.expected.steps for word in (step.split(" ", 2)[2], step.split(" ", 2)[2].split(".")[0])}
+    for name in was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys():
+        if name in map(fold, case.expected.writes_to):
+            continue
+        if name not in named:
+            assert now.contents[name] == was.contents[name]
+        assert len(now.contents[name]) == len(was.contents[name]) or name not in before.wanted.tables, name
+    ours = {(item.kind, fold(item.name)) for project in (before, after) for item in project.wanted.objects()}
+    others = {(item.kind, fold(item.name)) for item in was.catalog.schema.objects()} - ours
+    assert others <= {(item.kind, fold(item.name)) for item in now.catalog.schema.objects()}

@@ -1,0 +1,95 @@
+"""Two random schemas and random rows: whatever the change, it converges and keeps what both schemas know, or is refused.
+
+`HYPOTHESIS_PROFILE=long` tries many more examples.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import strategies as st
+
+from tests.projects import write_folder
+from tests.property.contents import Row, accepted, as_stored, reading, rows_for
+from tests.property.schemas import Schema, two_schemas
+from tests.sqld import Sqld
+from tests.targets import NOWHERE, Target
+from turso_deploy import deploy as story
+from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep
+from turso_deploy.report.document import Report, Status
+from turso_deploy.schema.hazards import HAZARDS, Permission
+from turso_deploy.schema.project import Project, load_project
+
+EVERYTHING = tuple(Permission(name) for name in HAZARDS)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(two_schemas(), st.data())
+def test_any_schema_becomes_any_other_in_a_file(schemas: tuple[Schema, Schema], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"file:{folder}/database.db"
+        _there_and_back(Target(url, url), Path(folder), *schemas, data)
+
+
+def _there_and_back(target: Target, folder: Path, first: Schema, second: Schema, data: st.DataObject) -> None:
+    projects = {id(schema): _project(schema, folder) for schema in (first, second)}
+    assert _deploy(target, projects[id(first)]).status in (Status.DEPLOYED, Status.UNCHANGED)
+    _fill(target, accepted(first, data.draw(rows_for(first))))
+    for before, after in ((first, second), (second, first)):
+        if not _change(target, before, after, projects[id(after)]):
+            return
+
+
+def _project(schema: Schema, folder: Path) -> Project:
+    note(schema.files()["schema.sql"])
+    return load_project(write_folder(folder / "schema", schema.files()))
+
+
+def _deploy(target: Target, project: Project) -> Report:
+    with closing(target.open()) as database:
+        return story.deploy(project, database, NOWHERE, EVERYTHING)
+
+
+def _fill(target: Target, rows: list[tuple[str, Row]]) -> None:
+    if rows:
+        steps = tuple(TransactionStep(Query(sql, values), Purpose.CHANGE, sql) for sql, values in rows)
+        with closing(target.open()) as database:
+            assert database.apply(Transaction(steps, foreign_keys=False)).committed
+
+
+def _change(target: Target, before: Schema, after: Schema, project: Project) -> bool:
+    """Deploy, and hold the database against what it was. False when the change was refused."""
+    dump, kept, violations = target.dump(), _kept(target, before, after), _violations(target)
+    report = _deploy(target, project)
+    if report.error is not None:
+        note(f"{report.error.code}: {report.error.message}")
+        event(f"refused: {report.error.code}")
+        assert report.error.code == "hazard-refused"
+        assert target.dump() == dump
+        return False
+    assert target.plan(project).status is Status.UNCHANGED
+    for name, columns, rowid, rows in kept:
+        found = target.rows(reading(after.tables[name], columns, rowid=rowid))
+        wanted = as_stored(after.tables[name], columns, rows, rowid=rowid)
+        assert sorted(found, key=str) == sorted(wanted, key=str), name
+    assert _violations(target) <= violations
+    assert target.rows("SELECT * FROM pragma_integrity_check") == [("ok",)]
+    return True
+
+
+def _kept(target: Target, before: Schema, after: Schema) -> list[tuple[str, list[str], bool, list[Row]]]:
+    """The rows of every table that both schemas have, in the columns that both store."""
+    found = []
+    for name in before.tables.keys() & after.tables.keys():
+        old, new = before.tables[name], after.tables[name]
+        columns = [column for column in old.stored_columns if column in new.stored_columns]
+        rowid = old.has_own_rowid and new.has_own_rowid
+        found.append((name, columns, rowid, target.rows(reading(old, columns, rowid=rowid))))
+    return found
+
+
+def _violations(target: Target) -> int:
+    return len(target.rows("SELECT 1 FROM pragma_foreign_key_check"))

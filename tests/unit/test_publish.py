@@ -1,0 +1,81 @@
+"""Who is told of a run, and that what is told obeys the place it goes to."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from turso_deploy.publish import publish
+from turso_deploy.report.actions import Runner
+from turso_deploy.report.document import ErrorLine, Report, Status
+
+REPORT = Report("verify", Status.VERIFIED, committed=False, database="file:x.db", notices=("##[error]gotcha ✔",))
+FAILED = Report(
+    "deploy",
+    Status.FAILED,
+    committed=False,
+    database="file:x.db",
+    error=ErrorLine("sql-syntax", "It is\nwrong.", "Do\nthis.", "schema/a,b.sql", 3, 9),
+    exit_code=2,
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def published(report: Report, environment: dict[str, str], output: io.StringIO, *, as_json: bool = False) -> str:
+    """What is published to the log of commands."""
+    log = io.StringIO() if as_json else output
+    publish(report, Runner(log, environment), output, environment, as_json=as_json)
+    return log.getvalue()
+
+
+def test_off_a_runner_people_get_the_report_and_nobody_gets_commands() -> None:
+    output = io.StringIO()
+    text = published(FAILED, {}, output)
+    assert "::" not in text
+    assert "wrong." in text
+
+
+def test_colour_is_for_terminals_of_those_who_did_not_decline_it() -> None:
+    assert "\x1b[" in published(REPORT, {}, Terminal())
+    assert "\x1b[" not in published(REPORT, {"NO_COLOR": "1"}, Terminal())
+    assert "\x1b[" not in published(REPORT, {}, io.StringIO())
+
+
+def test_the_annotation_says_what_happened_and_what_to_do() -> None:
+    text = published(FAILED, {"GITHUB_ACTIONS": "true"}, io.StringIO())
+    [annotation] = [line for line in text.splitlines() if line.startswith("::error ")]
+    assert "file=schema/a%2Cb.sql,line=3,col=9::It is%0Awrong.%0ADo%0Athis." in annotation
+
+
+def test_a_success_is_no_annotation() -> None:
+    assert "::error" not in published(REPORT, {"GITHUB_ACTIONS": "true"}, io.StringIO())
+
+
+@pytest.mark.parametrize("environment", [{}, {"GITHUB_ACTIONS": "true"}])
+@pytest.mark.parametrize("report", [REPORT, FAILED])
+def test_json_is_one_document_and_nothing_else(environment: dict[str, str], report: Report) -> None:
+    output = io.StringIO()
+    published(report, environment, output, as_json=True)
+    assert json.loads(output.getvalue())["status"] == report.status
+    assert output.getvalue().endswith("}\n")
+    assert "##[" not in output.getvalue()
+    assert output.getvalue().isascii()
+    assert tuple(json.loads(output.getvalue())["notices"]) == report.notices
+
+
+def test_outputs_and_summary_are_written_with_json_too(tmp_path: Path) -> None:
+    environment = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(tmp_path / "outputs"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    published(REPORT, environment, io.StringIO(), as_json=True)
+    assert "verified" in (tmp_path / "outputs").read_text(encoding="utf-8")
+    assert "Verified" in (tmp_path / "summary").read_text(encoding="utf-8")
