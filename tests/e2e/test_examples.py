@@ -35,11 +35,8 @@ CASES: list[tuple[str, str, str, dict[str, str]]] = [
 
 def run_example(name: str, event: str, payload: str, sqld: Sqld, folder: Path) -> dict[str, str]:
     """The verdict in the summary of each job that ran the Action. All jobs have to succeed."""
-    settings = {
-        "TURSO_DATABASE_URL": sqld.url,
-        "TURSO_AUTH_TOKEN": sqld.token(),
-        "TURSO_AUTH_TOKEN_RO": sqld.token("ro"),
-    }
+    token, read_only = sqld.token(), sqld.token("ro")
+    settings = {"TURSO_DATABASE_URL": sqld.url, "TURSO_AUTH_TOKEN": token, "TURSO_AUTH_TOKEN_RO": read_only}
     run = run_workflow(
         FOLDER / f"{name}.yml",
         event,
