@@ -48,7 +48,7 @@ image: $(DEVELOPMENT) ## Build the container image
 
 .PHONY: e2e
 e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a real engine, runner and sqld
-	tests/container/with-engine $(BIN)/pytest -m container --capture no
+	tests/container/with-engine $(BIN)/pytest tests/e2e -m container --capture no
 
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Move every locked package to its newest allowed version

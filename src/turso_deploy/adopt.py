@@ -34,12 +34,7 @@ def adopt(folder: Path, database: Database) -> Report:
         _write(files, folder, shown)
     except DeployError as error:
         return _report(database, started, error=error)
-    try:
-        load_project(folder)
-        error = None
-    except ProjectError as found:
-        error = _not_deployable(found)
-    return _report(database, started, schema, version, files, shown, error)
+    return _report(database, started, schema, version, files, shown, _what_is_wrong(folder))
 
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
@@ -81,6 +76,15 @@ def _write(files: dict[str, str], folder: Path, shown: str) -> None:
             f"The folder `{shown}` cannot be written: {error.strerror}.",
             hint="Name a folder that you may write to with --schema-path.",
         ) from None
+
+
+def _what_is_wrong(folder: Path) -> ProjectError | None:
+    """Why the folder that was written cannot be deployed as it is; None when it can."""
+    try:
+        load_project(folder)
+    except ProjectError as error:
+        return _not_deployable(error)
+    return None
 
 
 def _not_deployable(error: ProjectError) -> ProjectError:

@@ -128,7 +128,7 @@ def _planned(project: Project, database: Database, draft: Draft, permissions: Se
 
 def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Permission]) -> None:
     draft.note_work(work, permissions)
-    refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.manifest_place)
+    refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
 
 
 def _carry_out(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> bool:

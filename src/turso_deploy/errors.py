@@ -106,10 +106,16 @@ class DeployError(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = _sentence(message)
         self.hint = hint
         self.place = place
         self.committed = committed
+
+
+def _sentence(message: str) -> str:
+    """A message as people read it: with a capital, and with a full stop unless it ends with a list."""
+    ended = message.endswith((".", "?", "!", ":")) or "\n" in message
+    return message[:1].upper() + message[1:] + ("" if ended else ".")
 
 
 class InputError(DeployError):

@@ -218,7 +218,7 @@ def _variables(name: str) -> tuple[str, str]:
 def read_inputs(flags: Mapping[str, Any]) -> Inputs:
     """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
     try:
-        return Inputs(**flags)
+        inputs = Inputs(**flags)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else ""
@@ -228,6 +228,25 @@ def read_inputs(flags: Mapping[str, Any]) -> Inputs:
             hint=f"It is set by {_flag_or_word(name)}, by the Action's input `{input_of(name)}` "
             f"or by {variable_of(name)}.",
         ) from None
+    _refuse_contradictions(inputs)
+    return inputs
+
+
+def _refuse_contradictions(inputs: Inputs) -> None:
+    """Settings of `plan` that cannot both be followed."""
+    given = {
+        "against": inputs.against is not None,
+        "rehearse": inputs.rehearse == "rollback",
+        "sql": inputs.sql,
+        "json": inputs.json_output,
+    }
+    for one, other in (("sql", "json"), ("sql", "rehearse"), ("sql", "against"), ("against", "rehearse")):
+        if inputs.command == "plan" and given[one] and given[other]:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"The settings `{one}` and `{other}` cannot be used together.",
+                hint="Leave one of them out.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from turso_deploy.access import EMBEDDED_DATABASE, Access, opened
 from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
-from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json
+from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
 from turso_deploy.publish import publish
-from turso_deploy.report.actions import Runner
+from turso_deploy.report.actions import Runner, inert
 from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
@@ -31,29 +31,30 @@ def run(
     """Do what the settings say, tell everyone who should know, and return the exit status.
 
     The report goes to `output`. When it is JSON nothing else does, and `errors` (by default stderr, where the runner
-    listens too) gets the commands to the runner.
+    listens too) gets the commands to the runner. When a script is asked for, only that goes to `output`.
     """
     as_json = wants_json(settings)
-    runner = Runner((errors or sys.stderr) if as_json else output, environment)
+    log = (errors or sys.stderr) if as_json or wants_sql(settings) else output
+    runner = Runner(log, environment)
     for secret in secret_values(settings):
         runner.mask(secret)
     inputs: Inputs | None = None
     access = Access()
     try:
         inputs = read_inputs(settings)
-        report = _report(inputs, read_pipeline(environment), access, runner.mask)
+        report = _report(inputs, read_pipeline(environment), access, runner.mask, output)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
         report = _failed_early(str(settings.get("command", "deploy")), inputs, _bug(error))
     report = replace(report, tokens=access.lines)
-    publish(report, runner, output, environment, as_json=as_json)
+    publish(report, runner, output if as_json else log, environment, as_json=as_json)
     if inputs and inputs.command == "plan" and inputs.check and report.status is Status.PLANNED:
         return CHANGES_PENDING
     return report.exit_code
 
 
-def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None]) -> Report:
+def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], output: TextIO) -> Report:
     if inputs.command == "plan" and inputs.against is not None:
         return _comparison(inputs, inputs.against)
     with opened(access, inputs, pipeline, mask):
@@ -69,7 +70,7 @@ def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[
             case "adopt":
                 return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
             case _:
-                return _database_report(inputs, pipeline, access, mask)
+                return _database_report(inputs, pipeline, access, mask, output)
 
 
 def _comparison(inputs: Inputs, against: str) -> Report:
@@ -81,6 +82,17 @@ def _comparison(inputs: Inputs, against: str) -> Report:
     return story.compare(load_project(Path(inputs.schema_path)), load_project(Path(against)), permissions)
 
 
+def _without_commands(script: str, pipeline: Pipeline) -> str:
+    """The script as it is, unless the runner would take a part of it for a command."""
+    if pipeline.on_runner and inert(script) != script:
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
+            hint="Run `turso-deploy plan --sql` outside of a workflow.",
+        )
+    return script
+
+
 def _adopt(inputs: Inputs, database: Database) -> Report:
     from turso_deploy.adopt import adopt
 
@@ -90,7 +102,9 @@ def _adopt(inputs: Inputs, database: Database) -> Report:
         database.close()
 
 
-def _database_report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None]) -> Report:
+def _database_report(
+    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], output: TextIO
+) -> Report:
     from turso_deploy import deploy as story
     from turso_deploy.rehearsal import deploy_safely
     from turso_deploy.schema.hazards import parse_permissions
@@ -103,6 +117,9 @@ def _database_report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: C
     database = open_database(access.address, access.token, inputs.timeout)
     try:
         match inputs.command:
+            case "plan" if inputs.sql:
+                report, script = story.script(project, database, pipeline, permissions)
+                output.write(_without_commands(script, pipeline))
             case "plan":
                 rehearse = inputs.rehearse == "rollback"
                 report = story.plan(project, database, pipeline, permissions, rehearse=rehearse)

@@ -57,7 +57,7 @@ def run_workflow(
     for name, text in files.items():
         (folder / name).write_text(text)
     command = [
-        *(str(ACT), event, "--json"),
+        *(str(ACT), event, "--json", "--rm"),
         *("--workflows", str(workflow)),
         *("--platform", f"ubuntu-latest={base_image()}", "--pull=false"),
         *("--container-daemon-socket", "-", "--no-cache-server"),

@@ -105,11 +105,9 @@ def host() -> str:
     """
     if os.environ.get("ACT"):
         return "127.0.0.1"
-    template = "{{(index .IPAM.Config 0).Gateway}}"
-    bridge = subprocess.run(
-        ["docker", "network", "inspect", "bridge", "--format", template], check=True, capture_output=True, text=True
-    )
-    return bridge.stdout.strip()
+    bridge = subprocess.run(["ip", "-json", "-4", "address", "show", "docker0"], check=True, capture_output=True)
+    address: str = json.loads(bridge.stdout)[0]["addr_info"][0]["local"]
+    return address
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
 from turso_deploy.errors import ErrorCode, Place, RefusedError
@@ -13,6 +13,8 @@ from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema, SchemaObject, Table, View
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
+
+PlaceInManifest = Callable[[tuple[str | int, ...]], Place]
 
 COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
 
@@ -47,19 +49,21 @@ def missing_names(manifest: Manifest, catalog: Catalog) -> list[str]:
 
 
 def refuse_a_mismatch(
-    manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place: Place | None
+    manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
 ) -> None:
     """Stop where the catalog that a deployment leads to is not the one that the manifest expects.
 
     `unmanaged` are the counted objects that the schema folder does not define: the error lists them when they may be
-    the cause, with the `ignore:` lines that would settle it. Raises RefusedError (`manifest-mismatch`).
+    the cause, with the `ignore:` lines that would settle it. `place_of` tells where in the manifest a key stands.
+    Raises RefusedError (`manifest-mismatch`).
     """
     actual = actual_counts(catalog.schema)
-    wrong = [
-        f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}"
+    broken = [
+        (kind, bound)
         for kind, bound in expected_counts(manifest).items()
         if bound is not None and not bound.holds(actual[kind])
     ]
+    wrong = [f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}" for kind, bound in broken]
     wrong += [f"{name}: expected, would be missing" for name in missing_names(manifest, catalog)]
     if not wrong:
         return
@@ -69,6 +73,7 @@ def refuse_a_mismatch(
         names = ", ".join(f"{item.kind} {item.name}" for item in unmanaged)
         message += f" The database holds objects that the schema folder does not define: {names}."
         hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
+    place = place_of(("expect", broken[0][0]) if broken else ("objects",))
     raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=place)
 
 

@@ -41,6 +41,10 @@ class Project:
         """Where the manifest stands, for messages."""
         return Place(f"{self.folder}/{MANIFEST_NAME}")
 
+    def place_in_manifest(self, key: tuple[str | int, ...]) -> Place:
+        """Where a key of the manifest stands, such as `("expect", "tables")`."""
+        return place_in_manifest(Path(self.folder), self.folder, key)
+
 
 def load_project(folder: Path) -> Project:
     """Read the schema folder and try everything in it. Raises ProjectError with the file and line of what is wrong."""

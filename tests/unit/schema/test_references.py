@@ -27,12 +27,12 @@ def trigger(name: str, head: str, body: str) -> str:
 @pytest.mark.parametrize(
     ("sql", "line", "told"),
     [
-        ("CREATE TABLE c (\n  x,\n  y REFERENCES nope (id)\n);", 4, "table c: no such table: nope"),
+        ("CREATE TABLE c (\n  x,\n  y REFERENCES nope (id)\n);", 4, "Table c: no such table: nope"),
         ("CREATE TABLE c (x REFERENCES t (b));", 2, "foreign key mismatch"),
         ("CREATE TABLE c (x REFERENCES\n t (zip));", 3, "foreign key mismatch"),
         ("CREATE TABLE c (x, y, FOREIGN KEY (x, y) REFERENCES t (a, b));", 2, "foreign key mismatch"),
-        ("CREATE VIEW v AS\nSELECT a\nFROM nope;", 4, "view v: no such table: main.nope"),
-        ("CREATE VIEW v AS SELECT a,\n t.zip FROM t;", 3, "view v: no such column: t.zip"),
+        ("CREATE VIEW v AS\nSELECT a\nFROM nope;", 4, "View v: no such table: main.nope"),
+        ("CREATE VIEW v AS SELECT a,\n t.zip FROM t;", 3, "View v: no such column: t.zip"),
         (trigger("r", "AFTER INSERT ON t", "INSERT INTO nope VALUES (1)"), 4, "no such table: main.nope"),
         (trigger("r", "AFTER INSERT ON t", "INSERT INTO t (zip) VALUES (1)"), 4, "no column named zip"),
         (trigger("r", "AFTER DELETE ON t", "UPDATE t SET b = old.zip"), 4, "no such column: old.zip"),
@@ -79,7 +79,7 @@ def test_the_view_to_blame_is_the_one_that_reads_no_other_broken_view(tmp_path: 
         "CREATE VIEW a AS SELECT zip FROM b;\nCREATE VIEW b AS SELECT zip FROM c;\nCREATE VIEW c AS SELECT zip FROM t;"
     )
     error = refusal(tmp_path, views)
-    assert "view c: no such column: zip" in error.message
+    assert "View c: no such column: zip" in error.message
 
 
 def test_the_trigger_to_blame_is_the_one_with_the_error(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_trigger_to_blame_is_the_one_with_the_error(tmp_path: Path) -> None:
         trigger("third", "AFTER INSERT ON t", "SELECT 1"),
     ]
     error = refusal(tmp_path, "".join(triggers))
-    assert error.message.startswith("trigger second:")
+    assert error.message.startswith("Trigger second:")
     assert error.place is not None
     assert error.place.line == 8
 

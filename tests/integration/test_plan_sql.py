@@ -1,0 +1,203 @@
+"""`plan --sql`: the script does by hand what a deployment does, and stops where a deployment would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.projects import SHIPPED, SMALL, with_changes, write_folder
+from tests.targets import Target
+from turso_deploy.session import run
+
+SHELL = shutil.which("sqlite3") or ""
+
+# Renames, a rebuild with children, views and triggers around it, a dropped column, scripts, seeds in new tables.
+CHANGED = {
+    **with_changes(
+        SMALL,
+        tables="""\
+CREATE TABLE authors (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL COLLATE NOCASE UNIQUE, -- it's ?1 "here"
+  biography TEXT -- @renamed from=profile
+) STRICT;
+CREATE TABLE books (
+  id TEXT PRIMARY KEY NOT NULL,
+  title TEXT NOT NULL CHECK (title <> '
+.shell touch pwned
+;'),
+  author INTEGER NOT NULL REFERENCES authors (id) ON DELETE CASCADE,
+  pages INTEGER DEFAULT -1
+);
+CREATE TABLE tags (name TEXT PRIMARY KEY, weight REAL);
+CREATE INDEX idx_books_author ON books (author) /* the end */;
+CREATE INDEX idx_books_title ON books (title COLLATE NOCASE);
+""",
+        authors='id,name,biography\n1,Ada,"{""born"": 1815}"\n2,"Grace\'s ?1",\n',
+        manifest="schema_version: 2.0.0\nexpect: {tables: 3}\nrows: {authors: 2, tags: 2}\njson_columns: {authors: [biography]}\n",
+    ),
+    "seeds/tags.jsonl": '{"name": "a\\nb;\\n.quit\\n👩‍🚀", "weight": -0.5}\n{"name": "c", "weight": 1e300}\n',
+    "scripts/one.sql": "-- @run before\nUPDATE books SET title = title || '; COMMIT; -- ';\n",
+    "scripts/two.sql": "-- @run after\nUPDATE tags SET weight = -weight WHERE name = 'c';\n",
+}
+PERMISSIONS = "change-type:authors.id,drop-column"
+
+
+def in_shell(script: str, file: Path) -> int:
+    environment = {**os.environ, "HOME": str(file.parent)}
+    done = subprocess.run([SHELL, file], input=script, text=True, encoding="utf-8", cwd=file.parent, env=environment)
+    return done.returncode
+
+
+def in_python(script: str, file: Path) -> int:
+    first, _, rest = script.partition("\n")
+    assert first == ".bail on"
+    connection = sqlite3.connect(file, isolation_level=None)
+    try:
+        connection.executescript(rest)
+    except sqlite3.Error:
+        return 1
+    finally:
+        connection.close()
+    return 0
+
+
+CLIENTS = pytest.mark.parametrize(
+    "client", [pytest.param(in_shell, marks=pytest.mark.skipif(not SHELL, reason="no sqlite3 shell")), in_python]
+)
+Client = Callable[[str, Path], int]
+
+
+def script_for(
+    schema: Path, url: str, environment: Mapping[str, str] | None = None, **settings: Any
+) -> tuple[str, int, str]:
+    """What went to stdout, the exit status, and what went to stderr."""
+    output, errors = StringIO(), StringIO()
+    given = {"command": "plan", "sql": True, "schema_path": str(schema), "database_url": url, **settings}
+    status = run(given, environment or {}, output, errors)
+    return output.getvalue(), status, errors.getvalue()
+
+
+def content(file: Path) -> dict[str, Any]:
+    """Everything in a database but what tells one deployment from another."""
+    found = Target(f"file:{file}", f"file:{file}").dump()
+    found.pop("schema_version")
+    found["schema_deployments"] = [row[3:7] + row[12:] for row in found["schema_deployments"]]
+    return found
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Path:
+    """A database to which SMALL was deployed, and in which people have worked since."""
+    file = tmp_path / "before.db"
+    target = Target(f"file:{file}", f"file:{file}")
+    schema = write_folder(tmp_path / "before", SMALL)
+    assert run({"command": "deploy", "schema_path": str(schema), "database_url": target.url}, {}, StringIO()) == 0
+    target.run(
+        "INSERT INTO authors (id, name, profile) VALUES (70, 'Gone', NULL)",
+        "DELETE FROM authors WHERE id = 70",
+        "INSERT INTO books VALUES ('b3', 'More', 1)",
+    )
+    return file
+
+
+@CLIENTS
+def test_the_script_leaves_what_a_deployment_leaves(deployed: Path, tmp_path: Path, client: Client) -> None:
+    by_hand = Path(shutil.copy(deployed, tmp_path / "by-hand.db"))
+    schema = write_folder(tmp_path / "after", CHANGED)
+    script, status, told = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
+    assert status == 0, told
+    settings = {"command": "deploy", "schema_path": str(schema), "database_url": f"file:{deployed}"}
+    assert run({**settings, "allow_hazards": PERMISSIONS}, {}, StringIO()) == 0
+    assert client(script, by_hand) == 0
+    assert content(by_hand) == content(deployed)
+    assert not (tmp_path / "pwned").exists()
+    again, status, _ = script_for(schema, f"file:{by_hand}")
+    assert (again, status) == ("", 0)
+
+
+@CLIENTS
+def test_the_script_of_a_new_database_is_the_whole_schema_with_its_seeds(tmp_path: Path, client: Client) -> None:
+    script, status, _ = script_for(SHIPPED, f"file:{tmp_path / 'new.db'}")
+    assert status == 0
+    assert not (tmp_path / "new.db").exists()
+    assert client(script, tmp_path / "by-hand.db") == 0
+    settings = {"command": "deploy", "schema_path": str(SHIPPED), "database_url": f"file:{tmp_path / 'new.db'}"}
+    assert run(settings, {}, StringIO()) == 0
+    assert content(tmp_path / "by-hand.db") == content(tmp_path / "new.db")
+
+
+@CLIENTS
+@pytest.mark.parametrize("meanwhile", ["CREATE TABLE somebody (x)", "UPDATE schema_deployments SET id = 'another'"])
+def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_changes(
+    deployed: Path, tmp_path: Path, client: Client, meanwhile: str
+) -> None:
+    schema = write_folder(tmp_path / "after", CHANGED)
+    script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
+    target = Target(f"file:{deployed}", f"file:{deployed}")
+    target.run(meanwhile)
+    before = target.dump()
+    assert client(script, deployed) == 1
+    assert target.dump() == before
+
+
+@CLIENTS
+def test_a_check_that_fails_at_the_end_takes_everything_back(deployed: Path, tmp_path: Path, client: Client) -> None:
+    schema = write_folder(tmp_path / "after", CHANGED)
+    script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
+    target = Target(f"file:{deployed}", f"file:{deployed}")
+    target.run("INSERT INTO authors (id, name) VALUES (3, 'A third, where the manifest says two')")
+    before = target.dump()
+    assert client(script, deployed) == 1
+    assert target.dump() == before
+
+
+def test_a_hazard_that_is_not_allowed_gives_no_script(deployed: Path, tmp_path: Path) -> None:
+    schema = write_folder(tmp_path / "after", with_changes(SMALL, books="", triggers="", views=""))
+    tables = schema / "tables.sql"
+    tables.write_text(SMALL["tables.sql"].replace(",\n  profile TEXT", ""), encoding="utf-8")
+    (schema / "seeds/authors.csv").unlink()
+    (schema / "seeds/books.jsonl").unlink()
+    (schema / "manifest.yml").unlink()
+    script, status, told = script_for(schema, f"file:{deployed}")
+    assert (script, status) == ("", 1)
+    assert "drop-column" in told
+
+
+def test_the_program_prints_the_script_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "turso_deploy", "plan", "--sql"]
+    command += ["--schema-path", str(SHIPPED), "--database-url", f"file:{tmp_path / 'new.db'}"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert done.stdout.startswith(".bail on\n")
+    assert done.stdout.endswith("\nCOMMIT;\n")
+    assert "Planned 2.2.0" in done.stderr
+
+
+def test_on_a_runner_no_part_of_the_script_can_be_a_command(tmp_path: Path) -> None:
+    sql = "CREATE TABLE a (x TEXT DEFAULT '\n::add-mask::secret\n');"
+    schema = write_folder(tmp_path / "schema", {"a.sql": sql})
+    on_runner = {"GITHUB_ACTIONS": "true"}
+    script, status, told = script_for(schema, f"file:{tmp_path / 'new.db'}", on_runner)
+    assert (script, status) == ("", 1)
+    assert "take a part of it for a command" in told
+    assert script_for(schema, f"file:{tmp_path / 'new.db'}")[1] == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"json_output": True}, {"rehearse": "rollback"}, {"against": "schema"}],
+    ids=lambda found: next(iter(found)),
+)
+def test_settings_that_cannot_both_be_followed_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    script, status, told = script_for(SHIPPED, f"file:{tmp_path / 'new.db'}", **settings)
+    assert status == 2
+    assert "cannot be used together" in script + told
