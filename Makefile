@@ -42,6 +42,10 @@ format: $(DEVELOPMENT) ## Bring the code to its one format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: docs
+docs: $(DEVELOPMENT) ## Write what in docs/ follows from the code
+	$(BIN)/python docs/generate.py
+
 .PHONY: image
 image: $(DEVELOPMENT) ## Build the container image
 	tests/container/with-engine docker build --tag $(IMAGE) .

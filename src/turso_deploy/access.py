@@ -130,8 +130,10 @@ def _platform(inputs: Inputs) -> Platform | None:
             hint="Set all three, or use `database-url` and `auth-token` alone.",
         )
     from turso_deploy.turso.platform import API_URL, Platform
+    from turso_deploy.turso.tokens import read_platform_claims
 
     token, organization = inputs.api_token.get_secret_value(), inputs.organization or ""
+    read_platform_claims(token)  # a database token is told before it is sent to somebody else
     return Platform(token, organization, inputs.timeout, inputs.api_url or API_URL)
 
 

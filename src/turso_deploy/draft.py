@@ -17,6 +17,7 @@ from turso_deploy.schema.hazards import Permission, stale_permissions
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.schema.project import Project
+from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedResult
 from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.work import Work
@@ -73,7 +74,7 @@ class Draft:
     def note_work(self, work: Work, permissions: Sequence[Permission]) -> None:
         """The steps, the counts that they lead to, the seeds, and what somebody should know of all that."""
         plan = work.plan
-        self.steps = tuple(
+        steps = [
             StepLine(
                 step.kind,
                 step.object,
@@ -82,8 +83,10 @@ class Draft:
                 str(step.place) if step.place else None,
             )
             for step in plan.all_steps
-        )
-        self.steps += tuple(StepLine("run script", script.name, "", (), script.file) for script in work.scripts)
+        ]
+        first = [_script_line(script) for script in work.scripts if script.runs_before]
+        last = [_script_line(script) for script in work.scripts if not script.runs_before]
+        self.steps = (*first, *steps, *last)
         self._note_counts(plan.predicted.schema)
         self._note_seeds(work.seeds)
         self.rows_to_write = work.rows_to_write
@@ -177,6 +180,10 @@ class Draft:
             error=error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )
+
+
+def _script_line(script: Script) -> StepLine:
+    return StepLine("run script", script.name, "", (), script.file)
 
 
 def error_line(error: DeployError) -> ErrorLine:

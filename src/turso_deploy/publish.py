@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TextIO
 
+from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.report import console
-from turso_deploy.report.actions import Level, Runner, outputs
+from turso_deploy.report.actions import Level, Runner, inert, outputs
 from turso_deploy.report.document import Report
 from turso_deploy.report.summary import summary
 from turso_deploy.report.wording import place_of, verdict
@@ -33,6 +34,20 @@ def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping
             runner.annotate(Level(finding.level), f"{finding.text}\n{finding.to_do}", title=f"Token in {token.role}")
     runner.set_outputs(outputs(report))
     runner.append_summary(lambda room: summary(report, room))
+
+
+def print_script(script: str, runner: Runner, output: TextIO) -> None:
+    """Print a plan's script, and nothing else.
+
+    Raises RefusedError where a runner would take a part of it for a command: unlike a report, it has to stay as it is.
+    """
+    if runner.present and inert(script) != script:
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
+            hint="Run `turso-deploy plan --sql` outside of a workflow.",
+        )
+    output.write(script)
 
 
 def _json(report: Report) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from turso_deploy import deploy as story
 from turso_deploy.access import DEPLOYMENT_LIFETIME, Access, Hosting, lifetime_of
 from turso_deploy.database.base import Database
 from turso_deploy.database.connect import open_database
-from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.errors import DeployError, ErrorCode, InputError
 from turso_deploy.inputs import Inputs, Pipeline
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import Permission
 from turso_deploy.schema.project import Project
-from turso_deploy.turso.backups import Backup, bookmark, branch_backup
-from turso_deploy.turso.branches import temporary_branch
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.backups import Backup
 
 
 def deploy_safely(
@@ -31,22 +34,35 @@ def deploy_safely(
 
     What was rehearsed or saved for nothing, because there is nothing to deploy, is not done at all.
     """
-    hosting, notices, backup = _hosting(access, inputs), list[str](), None
-    if hosting and (inputs.rehearse == "branch" or inputs.backup == "branch"):
+    hosting = _hosting(access, inputs)
+    if hosting is None:
+        return story.deploy(project, database, pipeline, permissions)
+    notices = list[str]()
+    if "branch" in (inputs.rehearse, inputs.backup):
         outlook = story.plan(project, database, pipeline, permissions)
-        if outlook.status is Status.PLANNED:
-            if inputs.rehearse == "branch":
-                failed = _rehearse(project, hosting, inputs, pipeline, permissions, mask, notices)
-                if failed:
-                    return replace(failed, notices=(*failed.notices, *notices))
-            if inputs.backup == "branch":
-                backup = branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.backup_keep)
-    if hosting and inputs.backup == "bookmark":
-        backup = bookmark(hosting.platform, hosting.database, access.now)
-    report = story.deploy(
-        project, database, replace(pipeline, backup=backup.reference if backup else None), permissions
-    )
-    return _with_way_back(report, backup, notices)
+        needed = outlook.status is Status.PLANNED
+        if needed and inputs.rehearse == "branch":
+            failed = _rehearse(project, hosting, inputs, pipeline, permissions, mask, notices)
+            if failed:
+                return replace(failed, notices=(*notices, *failed.notices))
+        if not needed:  # an error is told by the deployment, which meets it too
+            return story.deploy(project, database, pipeline, permissions)
+    backup = _back_up(hosting, inputs, access)
+    noted = replace(pipeline, backup=backup.reference if backup else None)
+    return _with_way_back(story.deploy(project, database, noted, permissions), backup, notices)
+
+
+def _back_up(hosting: Hosting, inputs: Inputs, access: Access) -> Backup | None:
+    """The way back that the settings ask for. Raises PlatformError when a branch cannot be made."""
+    from turso_deploy.turso.backups import bookmark, branch_backup
+
+    match inputs.backup:
+        case "bookmark":
+            return bookmark(hosting.platform, hosting.database, datetime.now(UTC))
+        case "branch":
+            return branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.backup_keep)
+        case _:
+            return None
 
 
 def _hosting(access: Access, inputs: Inputs) -> Hosting | None:
@@ -70,21 +86,28 @@ def _rehearse(
     notices: list[str],
 ) -> Report | None:
     """Deploy to a branch. The report of a failure, told as one that left the database itself alone; None otherwise."""
-    with temporary_branch(
-        hosting.platform,
-        hosting.database,
-        mask,
-        notices,
-        lifetime=lifetime_of(inputs, DEPLOYMENT_LIFETIME),
-        timeout=inputs.timeout,
-        keep=inputs.keep_branch,
-    ) as branch:
-        name = branch.database.name
-        database = open_database(branch.database.address, branch.token, inputs.timeout)
-        try:
-            report = story.deploy(project, database, pipeline, permissions)
-        finally:
-            database.close()
+    from turso_deploy.turso.branches import temporary_branch
+
+    lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
+    try:
+        with temporary_branch(
+            hosting.platform,
+            hosting.database,
+            mask,
+            notices,
+            lifetime=lifetime,
+            timeout=inputs.timeout,
+            keep=inputs.keep_branch,
+        ) as branch:
+            name = branch.database.name
+            database = open_database(branch.database.address, branch.token, inputs.timeout)
+            try:
+                report = story.deploy(project, database, pipeline, permissions)
+            finally:
+                database.close()
+    except DeployError as error:
+        hint = " ".join([error.hint or "", *notices]).strip()
+        raise type(error)(error.code, f"The branch to rehearse on failed: {error.message}", hint=hint) from None
     if report.status is not Status.FAILED:
         notices.insert(0, f"Rehearsed on the branch {name}: every step and every check held.")
         return None
@@ -93,7 +116,12 @@ def _rehearse(
 
 
 def _with_way_back(report: Report, backup: Backup | None, notices: Sequence[str]) -> Report:
-    """The report with how to get back, when something may have been written."""
-    lines = backup.lines if backup and report.committed is not False else ()
-    more = backup.notices if backup else ()
-    return replace(report, notices=(*notices, *report.notices, *more), way_back=lines)
+    """The report with how to get back: told when something may have been written, or a branch was made for it."""
+    if backup is None:
+        return replace(report, notices=(*notices, *report.notices))
+    told = report.committed is not False or backup.kind == "branch"
+    return replace(
+        report,
+        notices=(*notices, *report.notices, *backup.notices),
+        way_back=backup.lines if told else (),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,8 +14,8 @@ from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
 from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
-from turso_deploy.publish import publish
-from turso_deploy.report.actions import Runner, inert
+from turso_deploy.publish import print_script, publish
+from turso_deploy.report.actions import Runner
 from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def run(
         runner.mask(secret)
     inputs: Inputs | None = None
     access = Access()
+    emit = partial(print_script, runner=runner, output=output)
     try:
         inputs = read_inputs(settings)
-        report = _report(inputs, read_pipeline(environment), access, runner.mask, output)
+        report = _report(inputs, read_pipeline(environment), access, runner.mask, emit)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
@@ -54,7 +56,9 @@ def run(
     return report.exit_code
 
 
-def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], output: TextIO) -> Report:
+def _report(
+    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+) -> Report:
     if inputs.command == "plan" and inputs.against is not None:
         return _comparison(inputs, inputs.against)
     with opened(access, inputs, pipeline, mask):
@@ -70,7 +74,7 @@ def _report(inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[
             case "adopt":
                 return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
             case _:
-                return _database_report(inputs, pipeline, access, mask, output)
+                return _database_report(inputs, pipeline, access, mask, emit)
 
 
 def _comparison(inputs: Inputs, against: str) -> Report:
@@ -80,17 +84,6 @@ def _comparison(inputs: Inputs, against: str) -> Report:
 
     permissions = parse_permissions(inputs.allow_hazards)
     return story.compare(load_project(Path(inputs.schema_path)), load_project(Path(against)), permissions)
-
-
-def _without_commands(script: str, pipeline: Pipeline) -> str:
-    """The script as it is, unless the runner would take a part of it for a command."""
-    if pipeline.on_runner and inert(script) != script:
-        raise RefusedError(
-            ErrorCode.PLAN_IMPOSSIBLE,
-            "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
-            hint="Run `turso-deploy plan --sql` outside of a workflow.",
-        )
-    return script
 
 
 def _adopt(inputs: Inputs, database: Database) -> Report:
@@ -103,7 +96,7 @@ def _adopt(inputs: Inputs, database: Database) -> Report:
 
 
 def _database_report(
-    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], output: TextIO
+    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
     from turso_deploy import deploy as story
     from turso_deploy.rehearsal import deploy_safely
@@ -119,7 +112,7 @@ def _database_report(
         match inputs.command:
             case "plan" if inputs.sql:
                 report, script = story.script(project, database, pipeline, permissions)
-                output.write(_without_commands(script, pipeline))
+                emit(script)
             case "plan":
                 rehearse = inputs.rehearse == "rollback"
                 report = story.plan(project, database, pipeline, permissions, rehearse=rehearse)

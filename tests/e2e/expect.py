@@ -4,13 +4,14 @@
     expect.py rows VALUE SQL                   the one value that the query gives
     expect.py execute SQL                      expects nothing, and runs the statement
 
-STEPS holds the steps of the job as JSON; E2E_URL and E2E_TOKEN say where to ask (serve.py sets them).
+STEPS holds the steps of the job as JSON; serve.py sets E2E_URL, E2E_TOKEN and REQUESTS_CA_BUNDLE for the database.
 """
 
 import json
 import os
+import ssl
 import sys
-from http.client import HTTPConnection
+from http.client import HTTPSConnection
 from urllib.parse import urlsplit
 
 
@@ -41,7 +42,8 @@ def rows(wanted: str, sql: str) -> list[str]:
 def execute(sql: str) -> str:
     """The first value that a statement gives, as text; nothing when it gives none."""
     url = urlsplit(os.environ["E2E_URL"])
-    connection = HTTPConnection(url.netloc)
+    trusted = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
+    connection = HTTPSConnection(url.netloc, context=trusted)
     connection.request(
         "POST",
         "/v2/pipeline",

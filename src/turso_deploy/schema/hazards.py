@@ -49,7 +49,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.ADD_UNIQUE: (Severity.FORBIDS, "rows share a key that has to be unique"),
     HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the new CHECK"),
     HazardName.ADD_FOREIGN_KEY: (Severity.FORBIDS, "rows refer to rows that are not there"),
-    HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of a STRICT column does not take"),
+    HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of the column does not take"),
 }
 """Every hazard: what it does to a deployment, and what it costs. docs/hazards.md is made from this."""
 

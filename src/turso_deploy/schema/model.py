@@ -19,6 +19,7 @@ from turso_deploy.sql.ddl import (
     ViewDefinition,
     VirtualTableDefinition,
 )
+from turso_deploy.sql.lexer import fold, position
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class Table:
     definition: TableDefinition | VirtualTableDefinition
     place: Place | None = field(default=None, compare=False)
     kind = "table"
+
+    def place_of(self, column: str) -> Place | None:
+        """Where a column is written: the stored text keeps the lines of the file. Without that, where the table is."""
+        found = self.definition.by_name.get(fold(column)) if isinstance(self.definition, TableDefinition) else None
+        if found is None or self.place is None or self.place.line is None:
+            return self.place
+        line, in_line = position(self.sql, found.start)
+        return Place(self.place.file, self.place.line + line - 1, in_line if line > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)

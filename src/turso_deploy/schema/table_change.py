@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from turso_deploy.database.base import Query
-from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
+from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
@@ -61,15 +61,26 @@ class TableChange:
         """Where each wanted column takes its values from: an expression over the live row; left out for a default."""
         found = {}
         for name, column in self.new.by_name.items():
-            using = self.directives.of(name).using
-            live = self.old.by_name.get(name)
+            using, live, rowid = self.using(name), self.old.by_name.get(name), self._rowid_of(self.old)
             if column.generated is not None:
                 continue
             if using is not None:
                 found[column.name] = f"({using})"
             elif live is not None:
                 found[column.name] = quote(live.name)
+            elif rowid is not None and self._is_rowid(column, self.new):
+                found[column.name] = rowid
         return found
+
+    def using(self, name: str) -> str | None:
+        """The `@using` expression of a column, by its folded name, where the column is new or of another kind.
+
+        A comment that has done its work may stay: the next rebuild must not change the values again.
+        """
+        new, live = self.new.by_name[name], self.old.by_name.get(name)
+        if live is not None and self.new.strict == self.old.strict and _kind(new) == _kind(live):
+            return None
+        return self.directives.of(name).using
 
     @property
     def rowid(self) -> str | None:
@@ -77,12 +88,22 @@ class TableChange:
 
         An implicit rowid is observable: an external-content FTS5 table finds its rows by it.
         """
-        if self.new.without_rowid or self.old.without_rowid:
-            return None
         if self.new.primary_key and self.new.primary_key.rowid_alias:
             return None
-        taken = {*self.new.by_name, *self.old.by_name}
-        return next((name for name in _ROWID_NAMES if name not in taken), None)
+        return self._rowid_of(self.new, self.old)
+
+    @property
+    def projection(self) -> str:
+        """The live rows as they will be stored, under the wanted names."""
+        columns = [
+            f"{self._stored(column)} AS {quote(column.name)}" for column in self.new.columns if column.generated is None
+        ]
+        rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self._live_name}"
+        for column in self.new.columns:
+            if column.generated is not None:
+                value = stored_form(f"({_sql(column.generated.expression)})", self._affinity(column))
+                rows = f"SELECT *, ({value}) AS {quote(column.name)} FROM ({rows})"
+        return f"({rows})"
 
     def hazards(self) -> Iterator[Hazard]:
         """Everything that bringing the rows into the wanted form may cost."""
@@ -91,7 +112,7 @@ class TableChange:
             yield from self._changed_values(column, live)
         for column in self.new.columns:
             yield from self._missing_values(column)
-            yield from self._refused_by_strict(column)
+            yield from self._refused_by_type(column)
         yield from self._duplicates()
         yield from self._broken_checks()
         yield from self._dangling_references()
@@ -99,17 +120,36 @@ class TableChange:
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
         """A hazard of this table, or of one of its columns."""
         target = self.wanted.name if column is None else f"{self.wanted.name}.{column}"
-        return Hazard(name, target, Query(count), self.wanted.place, remedy=remedy)
+        place = self.wanted.place if column is None else self.wanted.place_of(column)
+        return Hazard(name, target, Query(count), place, remedy=remedy)
 
     @property
     def _live_name(self) -> str:
         return quote(self.live.name)
 
-    @property
-    def _projection(self) -> str:
-        """The rows as they will be copied, under the wanted names."""
-        columns = ", ".join(f"{expression} AS {quote(name)}" for name, expression in self.sources.items()) or "NULL"
-        return f"(SELECT {columns} FROM {self._live_name})"
+    def _affinity(self, column: ColumnDefinition) -> Affinity:
+        return affinity_of(column.type, strict=self.new.strict)
+
+    def _stored(self, column: ColumnDefinition) -> str:
+        """What a wanted column makes of the value that it is given."""
+        live, source = self.old.by_name.get(fold(column.name)), self.sources.get(column.name)
+        if source is None:
+            return f"({_sql(column.default)})" if column.default else "NULL"
+        if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is self._affinity(column):
+            return source  # as a column, it is compared by its affinity in a CHECK
+        return f"({stored_form(source, self._affinity(column))})"
+
+    @staticmethod
+    def _rowid_of(*tables: TableDefinition) -> str | None:
+        """A name of the rowid in all of the tables; None where one has no rowid, or no name is left for it."""
+        if any(table.without_rowid for table in tables):
+            return None
+        return next((name for name in _ROWID_NAMES if not any(name in table.by_name for table in tables)), None)
+
+    @staticmethod
+    def _is_rowid(column: ColumnDefinition, table: TableDefinition) -> bool:
+        key = table.primary_key
+        return key is not None and key.rowid_alias and key.parts[0].column == fold(column.name)
 
     def _dropped_columns(self) -> Iterator[Hazard]:
         for column in self.dropped:
@@ -129,10 +169,10 @@ class TableChange:
                 )
                 yield self.hazard(HazardName.CHANGE_GENERATED, column.name, count)
             return
-        if self.directives.of(column.name).using is not None:
+        if self.using(fold(column.name)) is not None:
             return  # the author says what becomes of the values
         before = affinity_of(live.type, strict=self.old.strict)
-        after = affinity_of(column.type, strict=self.new.strict)
+        after = self._affinity(column)
         if before is not after:
             value = quote(live.name)
             count = (
@@ -142,69 +182,68 @@ class TableChange:
             yield self.hazard(HazardName.CHANGE_TYPE, column.name, count, remedy)
 
     def _missing_values(self, column: ColumnDefinition) -> Iterator[Hazard]:
-        if not column.not_null or column.generated is not None:
-            return
         live = self.old.by_name.get(fold(column.name))
-        source = self.sources.get(column.name)
-        if source is None:
-            if column.default is not None:
-                return
-            count = f"SELECT count(*) FROM {self._live_name}"
-        elif live is not None and live.not_null and self.directives.of(column.name).using is None:
+        becomes_rowid = self._is_rowid(column, self.new) and column.name in self.sources
+        if not (column.not_null or becomes_rowid):
             return
-        else:
-            count = f"SELECT count(*) FROM {self._live_name} WHERE {source} IS NULL"
+        if live is None and column.default is not None and column.name not in self.sources:
+            return
+        if live is not None and self.sources.get(column.name) == quote(live.name) and self._never_null(live):
+            return
+        if live is not None and live.not_null and column.generated is not None and live.generated == column.generated:
+            return
+        count = f"SELECT count(*) FROM {self.projection} WHERE {quote(column.name)} IS NULL"
         remedy = f"Say what fills it: `-- @using <expression>` at the column {column.name}, or give it a DEFAULT."
         yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, remedy)
 
-    def _refused_by_strict(self, column: ColumnDefinition) -> Iterator[Hazard]:
-        wanted_type = strict_type(column.type) if self.new.strict else None
-        source = self.sources.get(column.name)
-        live = self.old.by_name.get(fold(column.name))
-        already = self.old.strict and live is not None and live.type == column.type
-        if wanted_type is None or source is None or already:
+    def _never_null(self, live: ColumnDefinition) -> bool:
+        return live.not_null or self._is_rowid(live, self.old)
+
+    def _refused_by_type(self, column: ColumnDefinition) -> Iterator[Hazard]:
+        """STRICT columns, and rowids, take values of their own type only."""
+        live, is_rowid = self.old.by_name.get(fold(column.name)), self._is_rowid(column, self.new)
+        wanted_type = "integer" if is_rowid else strict_type(column.type) if self.new.strict else None
+        if wanted_type is None or column.name not in self.sources:
             return
-        stored = stored_form(source, affinity_of(column.type, strict=True))
-        count = f"SELECT count(*) FROM {self._live_name} WHERE typeof({stored}) NOT IN ('null', '{wanted_type}')"
+        if live is not None and (self._is_rowid(live, self.old) or (self.old.strict and live.type == column.type)):
+            return
+        count = (
+            f"SELECT count(*) FROM {self.projection} WHERE typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
+        )
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
 
     def _duplicates(self) -> Iterator[Hazard]:
         known = set(_unique_keys(self.old))
         for parts in _unique_keys(self.new):
             if parts not in known or self._changes_values(parts):
-                yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(parts), self._count_duplicates(parts))
+                yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(parts), self.count_duplicates(parts))
 
     def _changes_values(self, parts: tuple[KeyPart, ...]) -> bool:
         """Whether values of a key are compared or stored in another way than before."""
         for part in parts:
             new, old = self.new.by_name.get(part.column or ""), self.old.by_name.get(part.column or "")
-            if new is None or old is None or (new.type, new.collation) != (old.type, old.collation):
-                return True
-            if self.directives.of(new.name).using is not None:
+            if new is None or old is None or _kind(new) != _kind(old) or new.collation != old.collation:
                 return True
         return False
 
-    def _count_duplicates(self, parts: tuple[KeyPart, ...]) -> str:
-        terms = []
-        for part in parts:
-            column = self.new.by_name.get(part.column or "")
-            collation = part.collation or (column.collation if column else None)
-            stored = quote(column.name) if column else " ".join(part.expression)
-            if column:
-                stored = f"({stored_form(stored, affinity_of(column.type, strict=self.new.strict))})"
-            terms.append(stored + (f" COLLATE {quote(collation)}" if collation else ""))
-        return count_duplicates(self._projection, terms)
+    def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
+        """A query that counts the rows which would share a key, of a constraint or of an index."""
+        return count_duplicates(self.projection, self.new, parts, where)
 
     def _broken_checks(self) -> Iterator[Hazard]:
         for check in self.new.checks:
             if check not in self.old.checks:
-                count = f"SELECT count(*) FROM {self._projection} WHERE NOT ({_sql(check.expression)})"
+                count = f"SELECT count(*) FROM {self.projection} WHERE NOT ({_sql(check.expression)})"
                 yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
 
     def _dangling_references(self) -> Iterator[Hazard]:
         for key in self.new.foreign_keys:
-            if not any(_enforces_the_same(key, other) for other in self.old.foreign_keys):
+            if not any(self._enforces_the_same(key, other) for other in self.old.foreign_keys):
                 yield self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), self._count_dangling(key))
+
+    def _enforces_the_same(self, one: ForeignKey, other: ForeignKey) -> bool:
+        columns, others = self.schema.parent_columns(one), self.schema.parent_columns(other)
+        return (one.columns, one.parent, columns) == (other.columns, other.parent, others)
 
     def _count_dangling(self, key: ForeignKey) -> str:
         parent_columns = self.schema.parent_columns(key)
@@ -215,18 +254,35 @@ class TableChange:
             for parent, name in zip(parent_columns, columns, strict=False)
         )
         return (
-            f"SELECT count(*) FROM {self._projection} AS child WHERE {given} "
+            f"SELECT count(*) FROM {self.projection} AS child WHERE {given} "
             f"AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
         )
 
 
-def count_duplicates(source: str, terms: list[str], where: str | None = None) -> str:
-    """A query that counts rows which share a key; NULLs never do (https://www.sqlite.org/lang_createindex.html#uniqueidx)."""
-    given = " AND ".join([*(f"{term} IS NOT NULL" for term in terms), *([f"({where})"] if where else [])])
+def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:
+    """A query that counts rows which share a key; NULLs never do (https://www.sqlite.org/lang_createindex.html#uniqueidx).
+
+    `source` is the table or a query; `table` says how each column is compared.
+    """
+    terms = [_term(part, table) for part in parts]
+    given = " AND ".join([*(f"{term} IS NOT NULL" for term in terms), *([f"({_sql(where)})"] if where else [])])
     return (
         f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {source} WHERE {given} "
         f"GROUP BY {', '.join(terms)} HAVING count(*) > 1)"
     )
+
+
+def _term(part: KeyPart, table: TableDefinition) -> str:
+    column = table.by_name.get(part.column or "")
+    if column is not None:
+        return f"{quote(column.name)} COLLATE {quote(part.collation or column.collation or 'binary')}"
+    value = quote(part.column) if part.column else f"({_sql(part.expression)})"
+    return value + (f" COLLATE {quote(part.collation)}" if part.collation else "")
+
+
+def _kind(column: ColumnDefinition) -> tuple[object, ...]:
+    """What decides which values a column holds."""
+    return column.type, column.not_null, column.generated
 
 
 def _unique_keys(table: TableDefinition) -> list[tuple[KeyPart, ...]]:
@@ -236,10 +292,6 @@ def _unique_keys(table: TableDefinition) -> list[tuple[KeyPart, ...]]:
 
 def _columns_of(parts: tuple[KeyPart, ...]) -> str:
     return ", ".join(part.column or _sql(part.expression) for part in parts)
-
-
-def _enforces_the_same(one: ForeignKey, other: ForeignKey) -> bool:
-    return (one.columns, one.parent, one.parent_columns) == (other.columns, other.parent, other.parent_columns)
 
 
 def _sql(tokens: Tokens) -> str:

@@ -80,7 +80,14 @@ def _is_constant(default: tuple[str, ...]) -> bool:
 
 def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
     sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
-    return Step("add column", f"{change.wanted.name}.{column.name}", (sql,), place=change.wanted.place)
+    target = f"{change.wanted.name}.{column.name}"
+    # Its own CHECK is tried on the rows that are there: https://www.sqlite.org/lang_altertable.html#altertabaddcol
+    checks = tuple(
+        hazard
+        for hazard in change.hazards()
+        if hazard.name is HazardName.ADD_CHECK and fold(hazard.object) == fold(target)
+    )
+    return Step("add column", target, (sql,), checks, change.wanted.place_of(column.name))
 
 
 def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:

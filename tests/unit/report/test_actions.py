@@ -178,6 +178,10 @@ def test_the_outputs_of_a_deployment(deployed: Report) -> None:
         "views": "3",
         "triggers": "2",
         "rows-seeded": "57",
+        "token-expires-at": "",
+        "token-days-left": "",
+        "token-age-days": "",
+        "token-rotation-due": "false",
     }
 
 

@@ -47,7 +47,10 @@ def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report)
 
 
 def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: Report) -> None:
-    steps = (StepLine("add column", "users.email", "…"), StepLine("drop table", "old", "…", ("drop-table old: (12 rows)",)))
+    steps = (
+        StepLine("add column", "users.email", "…"),
+        StepLine("drop table", "old", "…", ("drop-table old: (12 rows)",)),
+    )
     text = render(replace(deployed, steps=steps), colour=False)
     assert "  ~ add column  1  users.email\n  - drop table  1  old\n  ! drop-table old: (12 rows)\n" in text
 
@@ -59,6 +62,42 @@ def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> No
         "  + create table users  schema/tables.sql:1\n"
         "      CREATE TABLE users (\n        id TEXT PRIMARY KEY\n      );\n" in text
     )
+
+
+REBUILD = (
+    StepLine("run script", "clean", "", (), "schema/scripts/clean.sql"),
+    StepLine("set aside view", "v", 'DROP VIEW "v"'),
+    StepLine("rebuild table", "users", "CREATE TABLE a (x);\nDROP TABLE b", ("rewrite-table users: slow (9 rows)",)),
+    StepLine("restore view", "v", "CREATE VIEW v AS SELECT 1"),
+)
+
+
+def test_what_is_set_aside_and_restored_is_one_line_and_every_step_of_json(deployed: Report) -> None:
+    done = replace(deployed, steps=REBUILD)
+    for text in (render(done, colour=False), render(replace(done, status=Status.PLANNED), colour=False)):
+        assert text.count("set aside") == 1
+        assert "  ~ 1 view set aside and restored\n" in text
+        assert "CREATE VIEW v" not in text
+    assert [step["kind"] for step in done.as_json()["steps"]] == [step.kind for step in REBUILD]
+
+
+def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of_its_own(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=REBUILD, rows_to_write=9)
+    text = render(planned, colour=False)
+    assert (
+        "  ~ run script clean  schema/scripts/clean.sql\n\n"
+        "  ~ rebuild table users\n"
+        "  ! rewrite-table users: slow (9 rows)\n"
+        "      CREATE TABLE a (x);\n      DROP TABLE b;\n\n"
+        "  ~ 1 view set aside and restored\n" in text
+    )
+    assert "  writes      about 9 rows\n" in text
+
+
+def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:
+    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    text = render(replace(deployed, status=Status.ADOPTED, committed=False, steps=files), colour=False)
+    assert "  + write file  2  users.sql, manifest.yml\n" in text
 
 
 def test_checks_that_failed_come_first(failed: Report) -> None:

@@ -166,3 +166,24 @@ def test_a_summary_fits_any_budget(budget: int) -> None:
 
 def test_the_verdict_is_the_last_thing_to_go(failed: Report) -> None:
     assert summary(failed, 60) == "## ❌ Failed: nothing was changed\n"
+
+
+def test_what_is_set_aside_and_restored_is_one_line_under_the_steps(deployed: Report) -> None:
+    steps = (
+        StepLine("set aside view", "v", 'DROP VIEW "v"'),
+        StepLine("rebuild table", "users", "…"),
+        StepLine("restore view", "v", "…"),
+        StepLine("run script", "clean", ""),
+    )
+    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, rows_to_write=9))
+    assert "<summary>2 steps: rebuild table 1, run script 1</summary>" in text
+    assert "\n\n1 view set aside and restored\n" in text
+    assert "DROP VIEW" in text
+    assert " · writes about 9 rows · " in text
+
+
+def test_an_adoption_has_no_sql_to_show(deployed: Report) -> None:
+    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    text = summary(replace(deployed, status=Status.ADOPTED, committed=False, steps=files))
+    assert "<summary>SQL</summary>" not in text
+    assert "| write file | <code>manifest.yml</code> |" in text

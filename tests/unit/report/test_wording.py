@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turso_deploy.report.document import Report, Status, StepLine
-from turso_deploy.report.wording import effect, printable, rows_seeded, statement, verdict
+from turso_deploy.report.wording import (
+    effect,
+    printable,
+    rows_seeded,
+    rows_to_write,
+    set_aside,
+    statement,
+    told,
+    verdict,
+)
 
 
 def test_the_verdict_of_a_deployment_counts_objects_rows_and_requests(deployed: Report) -> None:
@@ -70,6 +79,63 @@ def test_an_object_that_takes_several_steps_counts_once(deployed: Report) -> Non
     assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
 
 
+def test_what_is_only_set_aside_is_no_object_that_changed(deployed: Report) -> None:
+    steps = (
+        StepLine("set aside trigger", "t", ""),
+        StepLine("set aside view", "v", ""),
+        StepLine("rebuild table", "users", ""),
+        StepLine("restore index", "i", ""),
+        StepLine("restore index", "j", ""),
+        StepLine("restore view", "v", ""),
+        StepLine("restore trigger", "t", ""),
+    )
+    assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
+    assert told(steps) == [steps[2]]
+    assert set_aside(steps) == "2 indexes, 1 view and 1 trigger set aside and restored"
+    assert set_aside(steps[:6]) == "2 indexes and 1 view set aside and restored"
+    assert set_aside(steps[:3]) == ""
+
+
+def test_an_object_that_is_dropped_to_be_created_again_has_changed(deployed: Report) -> None:
+    steps = (StepLine("drop view", "v", ""), StepLine("create view", "v", ""), StepLine("drop index", "v", ""))
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=steps, seeds=())
+    assert verdict(planned) == "Planned 2.2.0: 1 object to change, 1 object to drop"
+
+
+def test_the_columns_of_a_table_are_one_object(deployed: Report) -> None:
+    steps = tuple(StepLine("add column", f"users.{name}", "") for name in "abc")
+    steps += (StepLine("drop column", "users.d", ""), StepLine("rebuild table", "users", ""))
+    assert "1 object changed" in verdict(replace(deployed, steps=steps))
+
+
+def test_scripts_are_no_objects(deployed: Report) -> None:
+    steps = (StepLine("run script", "a", ""), StepLine("run script", "b", ""))
+    done = replace(deployed, steps=steps, seeds=())
+    assert verdict(done) == "Deployed 2.2.0: 2 scripts run, in 2 requests"
+    assert verdict(replace(done, status=Status.PLANNED, steps=steps[:1])) == "Planned 2.2.0: 1 script to run"
+
+
+def test_the_verdict_of_an_adoption_names_what_was_found_and_written(deployed: Report) -> None:
+    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    adopted = replace(deployed, status=Status.ADOPTED, committed=False, steps=files, checks=())
+    assert verdict(adopted) == (
+        "Adopted 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 files written"
+    )
+
+
+def test_folders_that_do_not_differ_say_nothing_of_a_database(deployed: Report) -> None:
+    same = replace(deployed, status=Status.UNCHANGED, committed=False, database="folder base/schema", requests=0)
+    assert verdict(same) == "Unchanged: 2.2.0 does not differ from the folder base/schema"
+
+
+def test_only_a_plan_estimates_what_it_writes(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, rows_to_write=12_345)
+    assert rows_to_write(planned) == "about 12,345 rows"
+    assert rows_to_write(replace(planned, rows_to_write=1)) == "about 1 row"
+    assert rows_to_write(replace(planned, rows_to_write=None)) == rows_to_write(replace(planned, rows_to_write=0)) == ""
+    assert rows_to_write(replace(planned, status=Status.DEPLOYED)) == ""
+
+
 def test_dropping_a_column_changes_its_table_and_dropping_a_table_drops_it() -> None:
     assert effect("drop column") == "changed"
     assert effect("drop table") == "dropped"
@@ -103,3 +169,4 @@ def test_printable_text_is_one_line_that_can_be_written(text: str) -> None:
 def test_a_statement_ends_with_one_semicolon_and_keeps_its_layout() -> None:
     assert statement("\nCREATE TABLE t (\r\n\ta\n)") == "CREATE TABLE t (\n    a\n);"
     assert statement("SELECT 1;\n") == "SELECT 1;"
+    assert statement("") == ""

@@ -15,6 +15,9 @@ from turso_deploy.schema.manifest import load_manifest
 from turso_deploy.sql.script import split
 
 
+writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
 def catalog_of(*statements: str) -> Catalog:
     database = sqlite3.connect(":memory:")
     for sql in statements:
@@ -107,7 +110,7 @@ def test_file_names_are_unique_on_systems_that_ignore_case(names: list[str]) -> 
     assert all(Path(file).name == file and not file.startswith((".", "-sql")) for file in files)
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=5, unique=True))
+@given(st.lists(writable, min_size=1, max_size=5, unique=True))
 def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     tables = [f'CREATE TABLE "{name.replace(chr(34), chr(34) * 2)}" (x)' for name in names]
     try:

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (8, 'x');
+INSERT INTO u VALUES (9, 'x');

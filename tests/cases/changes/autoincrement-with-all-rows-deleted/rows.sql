@@ -1,0 +1,2 @@
+INSERT INTO t (a) VALUES ('x'), ('y');
+DELETE FROM t;

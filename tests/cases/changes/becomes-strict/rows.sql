@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (1, '12', 3, 45, x'00', '007'), (2, NULL, NULL, NULL, NULL, NULL);

@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (1, 'x');
+CREATE VIEW theirs AS SELECT * FROM nowhere;
+CREATE TRIGGER their_trigger AFTER INSERT ON t BEGIN DELETE FROM nowhere; END;

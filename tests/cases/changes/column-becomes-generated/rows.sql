@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (1, 4, 8), (2, 5, 0), (3, NULL, NULL);

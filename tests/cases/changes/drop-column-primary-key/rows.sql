@@ -1,0 +1,1 @@
+INSERT INTO t (rowid, code, a) VALUES (5, 'k', 'x');

@@ -1,0 +1,2 @@
+CREATE VIRTUAL TABLE search USING fts5(title, body);
+CREATE TABLE t (id INTEGER PRIMARY KEY);

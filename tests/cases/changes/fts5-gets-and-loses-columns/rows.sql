@@ -1,0 +1,1 @@
+INSERT INTO search (title, body) VALUES ('one', 'apple'), ('two', 'pear');

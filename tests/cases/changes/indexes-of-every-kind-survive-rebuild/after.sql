@@ -1,0 +1,5 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b TEXT, n INTEGER);
+CREATE INDEX partial ON t (a) WHERE n > 5 AND b IS NOT NULL;
+CREATE INDEX expression ON t (lower(a), n + 1);
+CREATE INDEX descending ON t (n DESC, a COLLATE NOCASE);
+CREATE UNIQUE INDEX only_one ON t (b);

@@ -1,0 +1,2 @@
+CREATE TABLE Users (id INTEGER PRIMARY KEY, Name TEXT);
+CREATE INDEX Users_Name ON Users (Name);

@@ -1,0 +1,1 @@
+CREATE TABLE new_name (id INTEGER PRIMARY KEY, new_column TEXT);

@@ -1,0 +1,1 @@
+INSERT INTO new_name VALUES (1, 'x');

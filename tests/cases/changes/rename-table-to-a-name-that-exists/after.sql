@@ -1,0 +1,2 @@
+-- @renamed from=a
+CREATE TABLE b (id INTEGER PRIMARY KEY);

@@ -1,0 +1,6 @@
+-- @renamed from=old_name
+CREATE TABLE new_name (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT);
+CREATE TABLE child (id INTEGER PRIMARY KEY, p INTEGER REFERENCES new_name ON DELETE CASCADE);
+CREATE INDEX i ON new_name (a);
+CREATE VIEW v AS SELECT a FROM new_name;
+CREATE TRIGGER r AFTER DELETE ON child BEGIN UPDATE new_name SET a = 'gone' WHERE id = old.p; END;

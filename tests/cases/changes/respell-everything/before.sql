@@ -1,0 +1,7 @@
+CREATE TABLE t (
+  id integer primary key, "a" TEXT NOT NULL, [b] TEXT default 'x', `c` INTEGER DEFAULT (1), d TEXT,
+  CONSTRAINT short CHECK (length(d) < 5), CONSTRAINT one UNIQUE (a)
+);
+CREATE INDEX IF NOT EXISTS t_b ON t (b ASC);
+CREATE VIEW v AS SELECT a, b FROM t WHERE a != 'x';
+CREATE TRIGGER r BEFORE DELETE ON t FOR EACH ROW BEGIN SELECT 1; END;

@@ -1,0 +1,3 @@
+INSERT INTO places VALUES (1, 0.5, 1.5), (2, 2, 3);
+INSERT INTO kept VALUES (1, 0.5, 1.5);
+INSERT INTO gone VALUES (1, 0.5, 1.5);

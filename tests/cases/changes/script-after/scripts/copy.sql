@@ -1,0 +1,2 @@
+-- @run after
+INSERT INTO copies SELECT id, upper(a) FROM t;

@@ -1,0 +1,2 @@
+-- @run before
+UPDATE t SET a = a || id;

@@ -1,0 +1,2 @@
+-- @run after
+INSERT INTO t VALUES (2);

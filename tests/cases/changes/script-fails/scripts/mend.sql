@@ -1,0 +1,3 @@
+-- @run before
+UPDATE t SET a = 'y';
+INSERT INTO t (id) VALUES (1);

@@ -1,0 +1,5 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+CREATE TABLE log (text TEXT);
+CREATE TRIGGER r AFTER INSERT ON t WHEN new.a <> ';END;' BEGIN
+  INSERT INTO log SELECT CASE WHEN new.a = 'x' THEN 'END;' ELSE 'other' end; -- a comment ; END;
+END;

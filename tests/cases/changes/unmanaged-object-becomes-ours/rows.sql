@@ -1,0 +1,2 @@
+CREATE TABLE adopted (a TEXT);
+INSERT INTO adopted VALUES ('x');

@@ -1,0 +1,6 @@
+INSERT INTO t VALUES (1, 'x');
+CREATE TABLE theirs (a TEXT);
+INSERT INTO theirs VALUES ('y');
+CREATE INDEX their_index ON t (a);
+CREATE VIEW their_view AS SELECT a FROM t;
+CREATE TRIGGER their_trigger AFTER INSERT ON t BEGIN SELECT 1; END;

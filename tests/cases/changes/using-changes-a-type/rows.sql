@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (1, '1.50'), (2, NULL);

@@ -1,0 +1,4 @@
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY,
+  a TEXT NOT NULL -- @using 'x') FROM t; DELETE FROM t; SELECT (1
+);

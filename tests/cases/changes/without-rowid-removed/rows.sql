@@ -1,0 +1,1 @@
+INSERT INTO t VALUES ('b', '1'), ('a', '2');
