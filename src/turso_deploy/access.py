@@ -16,6 +16,7 @@ from turso_deploy.inputs import Inputs, Pipeline
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.turso.durations import parse_duration
 from turso_deploy.turso.policy import Policy, Role, TokenCheck, examine, is_due, refusal
+from turso_deploy.turso.tokens import fingerprint
 
 if TYPE_CHECKING:
     from turso_deploy.turso.platform import Platform, PlatformDatabase
@@ -183,6 +184,7 @@ def _line(check: TokenCheck, access: Access) -> TokenLine:
         expires_at=expires_at.isoformat().replace("+00:00", "Z") if expires_at else None,
         days_left=(expires_at - access.now).days if expires_at else None,
         age_days=max(0, (access.now - issued_at).days) if issued_at else None,
+        key=fingerprint(claims.key_id) if claims and claims.key_id else None,
         due=is_due(check),
         minted=access.minted and check.role is Role.DEPLOY,
         findings=tuple(FindingLine(one.level.value, one.text, one.to_do) for one in check.findings),

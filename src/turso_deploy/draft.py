@@ -9,7 +9,8 @@ from typing import Protocol
 
 from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import DeployError
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.picture import picture_of_change
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, SeedLine, Status, StepLine
 from turso_deploy.schema.checks import Check
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
@@ -57,6 +58,7 @@ class Draft:
         self.command = command
         self.deployment_id: str | None = None
         self.steps: tuple[StepLine, ...] = ()
+        self.picture: Picture | None = None
         self.counts: dict[str, CountLine] = {}
         self.checks: tuple[CheckLine, ...] = ()
         self.seeds: tuple[SeedLine, ...] = ()
@@ -87,6 +89,8 @@ class Draft:
         first = [_script_line(script) for script in work.scripts if script.runs_before]
         last = [_script_line(script) for script in work.scripts if not script.runs_before]
         self.steps = (*first, *steps, *last)
+        if plan.all_steps:
+            self.picture = picture_of_change(work.live.catalog.schema, plan.predicted.schema)
         self._note_counts(plan.predicted.schema)
         self._note_seeds(work.seeds)
         self.rows_to_write = work.rows_to_write
@@ -170,6 +174,7 @@ class Draft:
             deployment_id=self.deployment_id,
             schema_version=self._project.manifest.schema_version,
             steps=self.steps,
+            picture=self.picture,
             counts=self.counts,
             checks=self.checks,
             seeds=self.seeds,

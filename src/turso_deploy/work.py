@@ -15,7 +15,7 @@ from turso_deploy.inputs import Pipeline
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
-from turso_deploy.schema.hazards import HazardName, with_counts
+from turso_deploy.schema.hazards import HazardName, before_rows_are_mended, with_counts
 from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
@@ -66,8 +66,10 @@ def find_work(project: Project, database: Database) -> Work:
     hazards = work.plan.hazards
     if not hazards:
         return work
-    answers = database.query([hazard.count for hazard in hazards])
-    return replace(work, plan=work.plan.with_hazards(with_counts(hazards, answers)))
+    counted = with_counts(hazards, database.query([hazard.count for hazard in hazards]))
+    if any(script.runs_before for script in work.scripts):
+        counted = before_rows_are_mended(counted)
+    return replace(work, plan=work.plan.with_hazards(counted))
 
 
 def work_for(project: Project, live: Live) -> Work:

@@ -147,7 +147,9 @@ class Case:
         )
         found = read_catalog(catalog_rows(Rows((), tuple(catalog))), [str(name) for (name,) in shadows])
         tables = [row.name for row in found.rows if row.kind == "table"]
-        columns = self.ask(*(f"SELECT name FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1" for table in tables))
+        columns = self.ask(
+            *(f"SELECT name FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1" for table in tables)
+        )
         queries = [
             f"SELECT {', '.join(f'quote({quote(name)})' for (name,) in names)} FROM {quote(table)}"
             for table, names in zip(tables, columns, strict=True)
@@ -281,7 +283,11 @@ def _expect_a_sound_database(case: Case, now: Snapshot, was: Snapshot) -> None:
 def _expect_what_was_not_touched(case: Case, before: Project, after: Project, now: Snapshot, was: Snapshot) -> None:
     """Tables that no step names keep every value; all that stand before and after keep their number of rows."""
     assert case.expected.steps is not None
-    named = {fold(word) for step in case.expected.steps for word in (step.split(" ", 2)[2], step.split(" ", 2)[2].split(".")[0])}
+    named = {
+        fold(word)
+        for step in case.expected.steps
+        for word in (step.split(" ", 2)[2], step.split(" ", 2)[2].split(".")[0])
+    }
     for name in was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys():
         if name in map(fold, case.expected.writes_to):
             continue

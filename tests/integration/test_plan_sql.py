@@ -43,7 +43,8 @@ CREATE INDEX idx_books_author ON books (author) /* the end */;
 CREATE INDEX idx_books_title ON books (title COLLATE NOCASE);
 """,
         authors='id,name,biography\n1,Ada,"{""born"": 1815}"\n2,"Grace\'s ?1",\n',
-        manifest="schema_version: 2.0.0\nexpect: {tables: 3}\nrows: {authors: 2, tags: 2}\njson_columns: {authors: [biography]}\n",
+        manifest="schema_version: 2.0.0\nexpect: {tables: 3}\nrows: {authors: 2, tags: 2}\n"
+        "json_columns: {authors: [biography]}\n",
     ),
     "seeds/tags.jsonl": '{"name": "a\\nb;\\n.quit\\n👩‍🚀", "weight": -0.5}\n{"name": "c", "weight": 1e300}\n',
     "scripts/one.sql": "-- @run before\nUPDATE books SET title = title || '; COMMIT; -- ';\n",

@@ -283,6 +283,12 @@ def test_a_branch_takes_the_platform(program: Program, turso: Turso, setting: di
     assert "Turso Platform API" in done.report["error"]["message"]
 
 
+def test_a_plan_makes_no_branch(program: Program, turso: Turso) -> None:
+    done = program("plan", rehearse="branch", **program.hosted)
+    assert (done.status, done.report["error"]["code"]) == (2, "input-invalid")
+    assert set(turso.databases) == {"quiz"}
+
+
 # Backups
 
 

@@ -23,6 +23,8 @@ from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import HAZARDS, Permission
 from turso_deploy.schema.project import Project, load_project
 
+# The one rule that is not counted before: rows that will refer to a table which the same deployment makes.
+_DANGLING = "foreign-key violations added"
 EVERYTHING = tuple(Permission(name) for name in HAZARDS)
 
 
@@ -62,12 +64,12 @@ def _fill(target: Target, rows: list[tuple[str, Row]]) -> None:
 
 def _change(target: Target, before: Schema, after: Schema, project: Project) -> bool:
     """Deploy, and hold the database against what it was. False when the change was refused."""
-    dump, kept, violations = target.dump(), _kept(target, before, after), _violations(target)
+    dump, kept, faults = target.dump(), _kept(target, before, after), _faults(target)
     report = _deploy(target, project)
     if report.error is not None:
         note(f"{report.error.code}: {report.error.message}")
         event(f"refused: {report.error.code}")
-        assert report.error.code == "hazard-refused"
+        assert report.error.code == "hazard-refused" or _DANGLING in report.error.message
         assert target.dump() == dump
         return False
     assert target.plan(project).status is Status.UNCHANGED
@@ -75,8 +77,7 @@ def _change(target: Target, before: Schema, after: Schema, project: Project) -> 
         found = target.rows(reading(after.tables[name], columns, rowid=rowid))
         wanted = as_stored(after.tables[name], columns, rows, rowid=rowid)
         assert sorted(found, key=str) == sorted(wanted, key=str), name
-    assert _violations(target) <= violations
-    assert target.rows("SELECT * FROM pragma_integrity_check") == [("ok",)]
+    assert _faults(target) <= faults
     return True
 
 
@@ -91,5 +92,7 @@ def _kept(target: Target, before: Schema, after: Schema) -> list[tuple[str, list
     return found
 
 
-def _violations(target: Target) -> int:
-    return len(target.rows("SELECT 1 FROM pragma_foreign_key_check"))
+def _faults(target: Target) -> set[Row]:
+    """What the engine finds wrong; a generated column of a STRICT table may be, whatever anybody does."""
+    references = target.rows('SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1')
+    return {*references, *target.rows("SELECT * FROM pragma_integrity_check")}

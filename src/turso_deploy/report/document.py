@@ -17,6 +17,8 @@ class Status(StrEnum):
     ADOPTED = "adopted"
     CHECKED = "checked"
     ROTATED = "rotated"
+    DOCUMENTED = "documented"
+    STALE = "stale"
     FAILED = "failed"
 
 
@@ -73,8 +75,8 @@ class FindingLine:
 class TokenLine:
     """A token by its role, which is the setting that it was given in. Holds no part of it.
 
-    `expires_at` is ISO 8601 in UTC. None: it does not say. `due` says that it is to be rotated, `minted` that it was
-    made for this run.
+    `expires_at` is ISO 8601 in UTC. None: it does not say. `key` tells apart the keys that tokens were signed with, and
+    is no part of them either. `due` says that it is to be rotated, `minted` that it was made for this run.
     """
 
     role: str
@@ -84,9 +86,53 @@ class TokenLine:
     expires_at: str | None = None
     days_left: int | None = None
     age_days: int | None = None
+    key: str | None = None
     due: bool = False
     minted: bool = False
     findings: tuple[FindingLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityColumn:
+    """A column in a diagram: its name, its type, `PK`, `FK` and `UK` for its keys, and what happened to it."""
+
+    name: str
+    type: str
+    keys: tuple[str, ...] = ()
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A table in a diagram. `effect` is what the run does to it: `added`, `changed`, `removed`, or empty."""
+
+    name: str
+    columns: tuple[EntityColumn, ...]
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A foreign key in a diagram, from the child's columns. `optional`: the child may have no parent; `single`: a
+    parent has one child at most; `logical`: no foreign key enforces it.
+    """
+
+    child: str
+    parent: str
+    columns: str
+    optional: bool = True
+    single: bool = False
+    logical: bool = False
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Tables and how they refer to each other; `left_out` tables of the database are not in it."""
+
+    entities: tuple[Entity, ...]
+    relations: tuple[Relation, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +162,7 @@ class Report:
     deployment_id: str | None = None
     schema_version: str | None = None
     steps: tuple[StepLine, ...] = ()
+    picture: Picture | None = None
     counts: dict[str, CountLine] = field(default_factory=dict)
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()

@@ -9,7 +9,8 @@ from itertools import chain
 
 from turso_deploy.report import wording
 from turso_deploy.report.actions import SUMMARY_LIMIT
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, Status, TokenLine
+from turso_deploy.report.diagram import diagram
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, Status, TokenLine
 from turso_deploy.report.wording import counted, printable
 
 _NOT_PLAIN = re.compile(
@@ -26,19 +27,20 @@ _ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much a summary tells: with the SQL or without, and at most so many rows in each table and list."""
+    """How much a summary tells: with the SQL and the picture or without, and at most so many rows in each list."""
 
     sql: bool
+    picture: bool
     rows: int | None
 
 
 _DETAILS = (
-    _Detail(sql=True, rows=None),
-    _Detail(sql=False, rows=None),
-    _Detail(sql=False, rows=1000),
-    _Detail(sql=False, rows=100),
-    _Detail(sql=False, rows=10),
-    _Detail(sql=False, rows=0),
+    _Detail(sql=True, picture=True, rows=None),
+    _Detail(sql=False, picture=True, rows=None),
+    _Detail(sql=False, picture=True, rows=1000),
+    _Detail(sql=False, picture=False, rows=100),
+    _Detail(sql=False, picture=False, rows=10),
+    _Detail(sql=False, picture=False, rows=0),
 )
 """From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
 
@@ -105,6 +107,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _tokens(report.tokens)
     yield _checks(report.checks, detail)
     yield _steps(report, detail)
+    yield _picture(report.picture, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
     yield _way_back(report.way_back)
@@ -151,6 +154,14 @@ def _steps(report: Report, detail: _Detail) -> str:
     table = _table("llll", ("Step", "Object", "From", "Hazards"), rows, detail.rows)
     body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
     return _folded(f"{counted(len(told), 'step')}: {kinds}", body, unfolded=report.status is Status.PLANNED)
+
+
+def _picture(picture: Picture | None, detail: _Detail) -> str:
+    text = diagram(picture) if picture and detail.picture else ""
+    if picture is None or not text:
+        return ""
+    title = f"Diagram; {counted(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
+    return _folded(title, fenced(text, "mermaid"))
 
 
 def _sql(report: Report, detail: _Detail) -> str:

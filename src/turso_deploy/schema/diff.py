@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema, SchemaObject, Table
+from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
 Managed = frozenset[str]
@@ -59,7 +60,10 @@ def diff(wanted: Schema, live: Schema) -> Difference:
             live_object = live_objects.get(name)
             if live_object is None:
                 missing.append(Change(wanted_object, None))
-            elif not mean_the_same(wanted_object, live_object):
+            elif not (
+                mean_the_same(wanted_object, live_object)
+                or mean_the_same(_explicit(wanted_object, wanted), _explicit(live_object, live))
+            ):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
     return Difference(tuple(missing), tuple(changed), tuple(extra))
@@ -68,6 +72,17 @@ def diff(wanted: Schema, live: Schema) -> Difference:
 def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
     """Whether two objects of one kind behave alike."""
     return one.sql == other.sql or one.definition == other.definition
+
+
+def _explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
+    """The object with every foreign key naming the columns that it refers to: it may leave out its parent's key."""
+    definition = item.definition
+    if not isinstance(item, Table) or not isinstance(definition, TableDefinition):
+        return item
+    if all(key.parent_columns for key in definition.foreign_keys):
+        return item
+    keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in definition.foreign_keys)
+    return replace(item, definition=replace(definition, foreign_keys=tuple(keys)))
 
 
 def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:

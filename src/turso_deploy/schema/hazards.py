@@ -129,6 +129,14 @@ def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) ->
     )
 
 
+def before_rows_are_mended(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
+    """The hazards when a script may mend rows first: whether any still break a rule, the engine finds out."""
+    return tuple(
+        replace(hazard, rows=None) if hazard.severity is Severity.FORBIDS and hazard.concerns_rows else hazard
+        for hazard in hazards
+    )
+
+
 def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission]) -> None:
     """Stop a plan that would lose data without permission, or that existing rows make impossible.
 

@@ -1,20 +1,38 @@
-"""Whether views and triggers work: SQLite creates them without looking whether what they name exists."""
+"""Whether views, triggers and foreign keys work: SQLite takes them without looking whether what they name exists."""
 
 from __future__ import annotations
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.diff import title
-from turso_deploy.schema.model import Schema, Trigger, View
+from turso_deploy.schema.model import Schema, Table, Trigger, View
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
-    """The views and triggers that would fail in use, each with SQLite's reason. `scratch` holds the schema."""
+    """Tables, views and triggers that would fail in use, each with SQLite's reason. `scratch` holds the schema."""
     items: tuple[View | Trigger, ...] = (*schema.views.values(), *schema.triggers.values())
     tried = {title(item): fault(item, schema, scratch) for item in items}
+    tried |= {title(table): key_fault(table, schema, scratch) for table in schema.tables.values()}
     return {name: reason for name, reason in tried.items() if reason is not None}
+
+
+def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
+    """What SQLite would say against the foreign keys of a table when its rows change, None when they work.
+
+    "foreign key mismatch" where the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
+    """
+    if not isinstance(table.definition, TableDefinition) or not table.definition.foreign_keys:
+        return None
+    for key in table.definition.foreign_keys:
+        if key.parent not in schema.tables:
+            return f"no such table: {key.parent}"
+    try:
+        scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
+    except ScratchError as error:
+        return error.message
+    return None
 
 
 def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:

@@ -17,9 +17,14 @@ from turso_deploy.schema.health import broken_objects
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import to_be_proven
-from turso_deploy.schema.renames import counting_before_renames, old_rows_under_new_names, plan_renames
+from turso_deploy.schema.renames import (
+    counting_before_renames,
+    old_rows_under_new_names,
+    plan_renames,
+    refuse_contradictions,
+)
 from turso_deploy.schema.scratch import Scratch, ScratchError
-from turso_deploy.schema.table_change import TableChange, count_duplicates
+from turso_deploy.schema.table_change import TableChange, count_duplicates, refuse_broken_expressions
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
@@ -42,6 +47,7 @@ def make_plan(
     `directives` are those of the schema folder, `managed` is what the ledger says we made, `ignore` the manifest's.
     Raises RefusedError where something stands in the way, InternalError where the plan does not converge.
     """
+    refuse_contradictions(wanted, directives or {})
     difference = diff(wanted, live.schema)
     if not (difference.missing or difference.changed or difference.removed(managed)):
         extra = tuple(change.object for change in difference.extra)
@@ -70,7 +76,10 @@ class _Planner:
         self.managed = managed
         self.ignore = ignore
         self.steps: list[Step] = []
+        self.changes: dict[str, TableChange] = {}
         self.scratch = Scratch()
+        # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
+        self.scratch.run("PRAGMA foreign_keys = off")
         # What plain SQLite cannot hold (a module that only the server has) is not ours and stays as it is.
         self.beyond_scratch = self.scratch.load(live.rows, live.shadows)
 
@@ -140,7 +149,10 @@ class _Planner:
             return [change_virtual_table(wanted, live, taken)]
         at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
         standing = [index.sql for index in _indexes_of(live, before) if index.name not in {item.name for item in down}]
-        return change_table(TableChange(wanted, live, at_table, self.wanted), standing, taken)
+        change = TableChange(wanted, live, at_table, self.wanted)
+        refuse_broken_expressions(change, self.scratch)
+        self.changes[fold(wanted.name)] = change
+        return change_table(change, standing, taken)
 
     def _take_down(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]
@@ -185,13 +197,13 @@ class _Planner:
         table = before.schema.tables.get(definition.table)
         if not definition.unique or table is None:
             return ()
-        terms = [
-            (quote(part.column) if part.column else f"({' '.join(part.expression)})")
-            + (f" COLLATE {quote(part.collation)}" if part.collation else "")
-            for part in definition.parts
-        ]
-        where = " ".join(definition.where) if definition.where else None
-        count = count_duplicates(quote(table.name), terms, where)
+        change = self.changes.get(definition.table)
+        if change is not None:
+            count = change.count_duplicates(definition.parts, definition.where)
+        elif isinstance(table.definition, TableDefinition):
+            count = count_duplicates(quote(table.name), table.definition, definition.parts, definition.where)
+        else:
+            return ()
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
     def _put_up(self, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]) -> None:
@@ -213,7 +225,7 @@ class _Planner:
                     self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
 
     def _refuse_what_breaks_others(self, predicted: Catalog, broken_before: Mapping[str, str]) -> None:
-        """A view or trigger that is not ours and worked before has to work afterwards."""
+        """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
         if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps):
             return
         for name, reason in broken_objects(predicted.schema, self.scratch).items():

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
-from turso_deploy.schema.health import fault
-from turso_deploy.schema.model import Schema, SchemaObject, Table
-from turso_deploy.schema.scratch import Scratch, ScratchError, locate
-from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold, position, quote
+from turso_deploy.schema.health import fault, key_fault
+from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.scratch import Scratch, locate
+from turso_deploy.sql.lexer import position, quote
 from turso_deploy.sql.names import names_in
 
 
@@ -19,22 +18,10 @@ def refuse_broken_references(wanted: Schema, scratch: Scratch) -> None:
     Raises ProjectError (`missing-reference`) with the file and line of the object that names something missing.
     """
     for table in wanted.tables.values():
-        _try_foreign_keys(table, wanted, scratch)
+        if message := key_fault(table, wanted, scratch):
+            raise _broken(table, message, scratch)
     _try_views(wanted, scratch)
     _try_triggers(wanted, scratch)
-
-
-def _try_foreign_keys(table: Table, wanted: Schema, scratch: Scratch) -> None:
-    if not isinstance(table.definition, TableDefinition) or not table.definition.foreign_keys:
-        return
-    for key in table.definition.foreign_keys:
-        if fold(key.parent) not in wanted.tables:
-            raise _broken(table, f"no such table: {key.parent}", scratch)
-    # Says "foreign key mismatch" where the parent's columns are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
-    try:
-        scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
-    except ScratchError as error:
-        raise _broken(table, error.message, scratch) from None
 
 
 def _try_views(wanted: Schema, scratch: Scratch) -> None:

@@ -52,6 +52,29 @@ def plan_renames(
     return Renames(tuple(steps), managed, old_names)
 
 
+def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectives]) -> None:
+    """Refuse a rename from a name that the schema folder still defines: nobody could tell whether it was done.
+
+    Raises RefusedError (`rename-invalid`).
+    """
+    for name, at_table in directives.items():
+        table, old = wanted.tables.get(name), at_table.table.renamed_from
+        if table is None or not isinstance(table.definition, TableDefinition):
+            continue
+        if old is not None and fold(old) in wanted.tables:
+            raise _invalid(
+                f"table {table.name} cannot be the renamed {old}, which the schema folder still defines", table.place
+            )
+        for column, at_column in at_table.columns.items():
+            old = at_column.renamed_from
+            if old is not None and fold(old) in table.definition.by_name:
+                new = table.definition.by_name[column].name
+                raise _invalid(
+                    f"column {table.name}.{new} cannot be the renamed {old}, which the table still has",
+                    table.place_of(column),
+                )
+
+
 def _table_renames(
     wanted: Schema, directives: Mapping[str, TableDirectives], managed: Managed, live: Schema
 ) -> Iterator[tuple[Step, str, str]]:
@@ -61,15 +84,16 @@ def _table_renames(
         if old is None or table is None:
             continue
         standing = live.tables.get(fold(old))
-        if fold(old) in wanted.tables:
-            raise _invalid(
-                f"table {table.name} cannot be the renamed {old}, which the schema folder still defines", table
-            )
         if standing is None:
+            leftover = [item for item in live.tables.values() if f"table {item.name}" in managed]
+            if name not in live.tables and any(fold(item.name) not in wanted.tables for item in leftover):
+                raise _invalid(  # most likely the old name is misspelt, and one of these is meant
+                    f"table {table.name} is said to be the renamed {old}, and there is no table {old}", table.place
+                )
             continue
         if name in live.tables:
             if f"table {standing.name}" in managed:
-                raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table)
+                raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
             continue
         sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
         yield Step("rename table", table.name, (sql,), place=table.place), standing.name, table.name
@@ -90,26 +114,23 @@ def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], l
 def _column_rename(
     table: Table, wanted: TableDefinition, live: TableDefinition, column: str, old: str
 ) -> Iterator[Step]:
-    new = wanted.by_name[column].name
+    new, place = wanted.by_name[column].name, table.place_of(column)
     is_there, was_there = column in live.by_name, fold(old) in live.by_name
-    if fold(old) in wanted.by_name:
-        raise _invalid(f"column {table.name}.{new} cannot be the renamed {old}, which the table still has", table)
     if is_there and was_there:
-        raise _invalid(f"column {table.name}.{old} cannot be renamed to {new}: both exist", table)
+        raise _invalid(f"column {table.name}.{old} cannot be renamed to {new}: both exist", place)
     if not is_there and not was_there:
         leftover = [name for name in live.by_name if name not in wanted.by_name]
         if leftover:  # most likely the old name is misspelt, and one of these is meant
             raise _invalid(
-                f"column {table.name}.{new} is said to be the renamed {old}, and there is no column {old}", table
+                f"column {table.name}.{new} is said to be the renamed {old}, and there is no column {old}", place
             )
         return
     if was_there:
         sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
-        yield Step("rename column", f"{table.name}.{new}", (sql,), place=table.place)
+        yield Step("rename column", f"{table.name}.{new}", (sql,), place=place)
 
 
-def _invalid(message: str, table: Table) -> RefusedError:
-    place = table.place
+def _invalid(message: str, place: Place | None) -> RefusedError:
     return RefusedError(
         ErrorCode.RENAME_INVALID,
         f"A rename cannot be done: {message}.",

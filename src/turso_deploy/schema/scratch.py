@@ -210,7 +210,8 @@ _NAMED = re.compile(
     r"""no\ such\ (?:column|table|module|function|collation\ sequence|index):\ "?(.+?)"?(?:\ -\ should\ this\ be\ .*)?$
     | unknown\ column\ "(.+)"\ in\ foreign\ key | has\ no\ column\ named\ (.+) | referencing\ "(.+)"
     | duplicate\ column\ name:\ (.+) | unknown\ table\ option:\ (.+) | missing\ datatype\ for\ .+\.(.+)
-    | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "(.+)" | ambiguous\ column\ name:\ (.+)""",
+    | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "([^"(\ ]+)
+    | ambiguous\ column\ name:\ (.+)""",
     re.VERBOSE | re.DOTALL,
 )
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,13 +23,17 @@ _FIRST_LINES = {"-- @run before": True, "-- @run after": False}
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script by its name without `.sql`. `checksum` is a SHA-256 of its text; its first line says when it runs."""
+    """A script by its name without `.sql`. `checksum` is a SHA-256 of its text; its first line says when it runs.
+
+    `fault` is what is wrong with it in the wanted schema: of no concern once it has run, because schemas move on.
+    """
 
     name: str
     file: str
     runs_before: bool
     checksum: str
     statements: tuple[Statement, ...]
+    fault: tuple[str, Place] | None = None
 
     def steps(self) -> list[TransactionStep]:
         """What the script adds to a transaction."""
@@ -40,7 +44,7 @@ class Script:
 
 
 def load_scripts(folder: Path, displayed_folder: str, wanted: Scratch) -> tuple[Script, ...]:
-    """Read every script of a schema folder, by name, and compile those that run after in the wanted schema.
+    """Read every script of a schema folder, by name, and try those that run after in the wanted schema.
 
     Raises ProjectError (`script-invalid`) with file and line.
     """
@@ -51,7 +55,7 @@ def load_scripts(folder: Path, displayed_folder: str, wanted: Scratch) -> tuple[
             raise _invalid("it is a link to a file outside of the schema folder", Place(shown))
         script = _read(path, shown)
         if not script.runs_before:
-            _compile(script, wanted)
+            script = replace(script, fault=_fault(script, wanted))
         scripts.append(script)
     return tuple(scripts)
 
@@ -75,18 +79,20 @@ def _read(path: Path, shown: str) -> Script:
     return Script(path.stem, shown, _FIRST_LINES[first_line], checksum, tuple(statements))
 
 
-def _compile(script: Script, wanted: Scratch) -> None:
+def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
     for statement in script.statements:
         try:
             wanted.run(f"EXPLAIN {statement.text}")
         except ScratchError as error:
-            raise _invalid(error.message, Place(script.file, statement.line)) from None
+            return error.message, Place(script.file, statement.line)
+    return None
 
 
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
     """The scripts that have not run in a database. `ran` maps names to checksums, as the ledger has them.
 
-    Raises RefusedError (`script-changed`) for one that was edited after it ran.
+    Raises RefusedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
+    that could not run.
     """
     for script in scripts:
         if ran.get(script.name, script.checksum) != script.checksum:
@@ -96,7 +102,11 @@ def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[
                 hint="Restore its text, and put what is new into a script of another name.",
                 place=Place(script.file, 1),
             )
-    return tuple(script for script in scripts if script.name not in ran)
+    pending = tuple(script for script in scripts if script.name not in ran)
+    for script in pending:
+        if script.fault is not None:
+            raise _invalid(*script.fault)
+    return pending
 
 
 def _invalid(message: str, place: Place) -> ProjectError:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from turso_deploy.database.base import Query
+from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
+from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
@@ -135,7 +137,11 @@ class TableChange:
         live, source = self.old.by_name.get(fold(column.name)), self.sources.get(column.name)
         if source is None:
             return f"({_sql(column.default)})" if column.default else "NULL"
-        if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is self._affinity(column):
+        if (
+            live
+            and source == quote(live.name)
+            and affinity_of(live.type, strict=self.old.strict) is self._affinity(column)
+        ):
             return source  # as a column, it is compared by its affinity in a CHECK
         return f"({stored_form(source, self._affinity(column))})"
 
@@ -207,9 +213,7 @@ class TableChange:
             return
         if live is not None and (self._is_rowid(live, self.old) or (self.old.strict and live.type == column.type)):
             return
-        count = (
-            f"SELECT count(*) FROM {self.projection} WHERE typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
-        )
+        count = f"SELECT count(*) FROM {self.projection} WHERE typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
 
     def _duplicates(self) -> Iterator[Hazard]:
@@ -257,6 +261,25 @@ class TableChange:
             f"SELECT count(*) FROM {self.projection} AS child WHERE {given} "
             f"AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
         )
+
+
+def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
+    """Try every `@using` that would be used on the live table, which stands in the scratch database.
+
+    Raises RefusedError (`directive-invalid`) with the line of its column.
+    """
+    for name, column in change.new.by_name.items():
+        if (using := change.using(name)) is None:
+            continue
+        try:
+            scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote(change.live.name)}")
+        except ScratchError as error:
+            raise RefusedError(
+                ErrorCode.DIRECTIVE_INVALID,
+                f"`@using {using}` at the column {change.wanted.name}.{column.name} cannot be used: {error.message}.",
+                hint="It is an expression over the columns of the table as it is in the database, after renames.",
+                place=change.wanted.place_of(name),
+            ) from None
 
 
 def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:

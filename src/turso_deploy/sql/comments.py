@@ -108,9 +108,20 @@ def _old_name(text: str, comment: Comment) -> str:
 
 
 def _expression(text: str, comment: Comment) -> str:
-    if not _tokens(text, comment):
+    tokens = _tokens(text, comment)
+    if not tokens or not _stands_alone(tokens):
         raise SqlTextError("expected a comment of the form: -- @using <expression>", comment.start)
-    return text.strip()
+    return text[tokens[0].start : tokens[-1].end]
+
+
+def _stands_alone(tokens: Sequence[Token]) -> bool:
+    """Whether an expression stays within the parentheses that it will be put into."""
+    depth = 0
+    for token in tokens:
+        depth += (token.text == "(") - (token.text == ")")
+        if depth < 0 or token.text == ";":
+            return False
+    return depth == 0
 
 
 def _tokens(text: str, comment: Comment) -> list[Token]:

@@ -6,14 +6,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turso_deploy.schema.adoption import file_names, records_of_other_tools, schema_files, terminated
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.manifest import load_manifest
 from turso_deploy.sql.script import split
-
 
 writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -102,6 +101,7 @@ def test_a_name_that_is_odd_for_a_file_is_made_safe(name: str, file: str) -> Non
     assert file_names([name], taken=["views"]) == [file]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=8))
 def test_file_names_are_unique_on_systems_that_ignore_case(names: list[str]) -> None:
     files = file_names(names)
@@ -110,6 +110,7 @@ def test_file_names_are_unique_on_systems_that_ignore_case(names: list[str]) -> 
     assert all(Path(file).name == file and not file.startswith((".", "-sql")) for file in files)
 
 
+@settings(deadline=None)
 @given(st.lists(writable, min_size=1, max_size=5, unique=True))
 def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     tables = [f'CREATE TABLE "{name.replace(chr(34), chr(34) * 2)}" (x)' for name in names]

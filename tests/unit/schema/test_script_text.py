@@ -6,7 +6,7 @@ import math
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep, Value
@@ -30,6 +30,7 @@ def change(sql: str, *arguments: Value, label: str = "a change") -> TransactionS
     return TransactionStep(Query(sql, arguments), Purpose.CHANGE, label, Place("schema/a.sql", 3))
 
 
+@settings(deadline=None)
 @given(st.lists(values, min_size=1, max_size=12))
 def test_a_value_means_the_same_as_a_literal(arguments: list[Value]) -> None:
     sql = f"SELECT {', '.join(f'?{number}' for number in range(1, len(arguments) + 1))}"

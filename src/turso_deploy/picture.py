@@ -1,0 +1,132 @@
+"""A schema, or what a deployment does to one, as tables and relations for a diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from turso_deploy.report.document import Entity, EntityColumn, Picture, Relation
+from turso_deploy.schema.model import Schema, Table
+from turso_deploy.sql.ddl import ForeignKey, TableDefinition
+from turso_deploy.sql.lexer import fold
+
+LARGE = 25
+"""More tables than this are too many for one picture: then only what changes is shown, with what it refers to."""
+
+
+def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
+    """The schema as it stands, or some of its tables by their folded names, with all columns."""
+    shown = list(schema.tables) if tables is None else [name for name in schema.tables if name in set(tables)]
+    entities = tuple(_entity(schema.tables[name], None, "") for name in shown)
+    relations = tuple(
+        relation
+        for name in shown
+        for _, relation in _relations(schema, schema.tables[name])
+        if _is_within(relation, shown)
+    )
+    return Picture(entities, relations, len(schema.tables) - len(shown))
+
+
+def picture_of_change(before: Schema, after: Schema) -> Picture:
+    """What becomes of `before` on its way to `after`: tables and columns that are added, changed or removed are marked.
+
+    Tables that stay as they are show their keys only; in a large schema just those next to a change are shown.
+    """
+    effects = {
+        name: _effect(before.tables.get(name), after.tables.get(name)) for name in (*before.tables, *after.tables)
+    }
+    relations = tuple(_marked_relations(before, after))
+    shown = set(effects)
+    if len(shown) > LARGE:
+        changed = {name for name, effect in effects.items() if effect}
+        ends = [{fold(relation.child), fold(relation.parent)} for relation in relations]
+        shown = changed.union(*(pair for pair in ends if pair & changed))
+    entities = tuple(
+        _entity(after.tables.get(name) or before.tables[name], before.tables.get(name), effect)
+        for name, effect in effects.items()
+        if name in shown
+    )
+    near = tuple(relation for relation in relations if _is_within(relation, shown))
+    return Picture(entities, near, len(effects) - len(shown))
+
+
+def _effect(before: Table | None, after: Table | None) -> str:
+    if before is None or after is None:
+        return "added" if before is None else "removed"
+    return "" if before.definition == after.definition else "changed"
+
+
+def _entity(table: Table, before: Table | None, effect: str) -> Entity:
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return Entity(table.name, (), effect)
+    columns = [
+        EntityColumn(column.name, column.type, tuple(_keys(name, definition)), _column_effect(name, definition, before))
+        for name, column in definition.by_name.items()
+    ]
+    if effect == "changed" and before and isinstance(before.definition, TableDefinition):
+        gone = [column for name, column in before.definition.by_name.items() if name not in definition.by_name]
+        columns += [EntityColumn(column.name, column.type, (), "removed") for column in gone]
+    if before is not None and effect == "":
+        columns = [column for column in columns if column.keys]
+    return Entity(table.name, tuple(columns), effect)
+
+
+def _column_effect(name: str, definition: TableDefinition, before: Table | None) -> str:
+    if before is None or not isinstance(before.definition, TableDefinition):
+        return ""
+    old = before.definition.by_name.get(name)
+    if old is None:
+        return "added"
+    return "" if old == definition.by_name[name] else "changed"
+
+
+def _keys(column: str, definition: TableDefinition) -> Iterator[str]:
+    if definition.primary_key and column in [part.column for part in definition.primary_key.parts]:
+        yield "PK"
+    if any(column in key.columns for key in definition.foreign_keys):
+        yield "FK"
+    if any([part.column for part in unique.parts] == [column] for unique in definition.uniques):
+        yield "UK"
+
+
+def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relation]]:
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return
+    for key in definition.foreign_keys:
+        parent = schema.tables.get(key.parent)
+        columns = [definition.by_name[name] for name in key.columns]
+        optional = not all(column.not_null for column in columns)
+        single = _is_unique(key.columns, definition)
+        names = ", ".join(column.name for column in columns)
+        yield key, Relation(table.name, parent.name if parent else key.parent, names, optional, single)
+
+
+def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
+    keys = [definition.primary_key.parts] if definition.primary_key else []
+    keys += [unique.parts for unique in definition.uniques]
+    return any({part.column for part in parts} == set(columns) for parts in keys)
+
+
+def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
+    """The relations of `after`, the new ones marked, and those of `before` that go."""
+    old = [(fold(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)]
+    new = [(fold(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)]
+    for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
+        for table in schema.tables.values():
+            for key, relation in _relations(schema, table):
+                if (fold(table.name), key) not in known:
+                    yield Relation(
+                        relation.child,
+                        relation.parent,
+                        relation.columns,
+                        relation.optional,
+                        relation.single,
+                        effect=effect,
+                    )
+                elif schema is after:
+                    yield relation
+
+
+def _is_within(relation: Relation, shown: Iterable[str]) -> bool:
+    return {fold(relation.child), fold(relation.parent)} <= set(shown)
