@@ -9,7 +9,14 @@ import pytest
 
 from tests.door import Door, open_door
 from tests.sqld import Sqld, running_sqld
+from turso_deploy.database import retries
 from turso_deploy.database.hrana import HranaDatabase
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried again at once."""
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -119,14 +118,13 @@ class OnTheWay:
         before_apply: Callable[[int], None] = lambda number: None,
     ) -> None:
         self.address = database.address
-        self.requests = 0
+        self.timeout = database.timeout
         self._database = database
         self._after_query, self._queries = after_query, 0
         self._before_apply, self._transactions = before_apply, 0
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
-        with self._counted():
-            answers = self._database.query(queries)
+        answers = self._database.query(queries)
         self._queries += 1
         self._after_query(self._queries)
         return answers
@@ -134,18 +132,18 @@ class OnTheWay:
     def apply(self, transaction: Transaction) -> Outcome:
         self._transactions += 1
         self._before_apply(self._transactions)
-        with self._counted():
-            return self._database.apply(transaction)
+        return self._database.apply(transaction)
 
     def close(self) -> None:
         self._database.close()
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self.requests = self._database.requests
+    @property
+    def requests(self) -> int:
+        return self._database.requests
+
+    @property
+    def retries(self) -> list[str]:
+        return self._database.retries
 
 
 @dataclass(frozen=True)

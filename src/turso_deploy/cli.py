@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from turso_deploy import __version__
+from turso_deploy.stopping import StoppedError, stoppable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -18,6 +19,7 @@ _DESCRIPTIONS = {
     "deploy": "bring the database to the schema and the seeds, in one transaction",
     "plan": "show what a deployment would do, and change nothing",
     "verify": "check the database against the schema and the manifest, read only",
+    "docs": "write the documentation of the schema folder, with diagrams and queries that were run",
     "adopt": "write a schema folder that describes a live database, read only",
     "check-tokens": "check the tokens by their claims and with one read-only request each",
     "rotate-token": "mint a token and store it as a GitHub secret",
@@ -27,6 +29,7 @@ _EPILOGUE = """examples:
   turso-deploy deploy                                   an embedded database in the working folder
   turso-deploy plan --check --database-url libsql://…   exit with 3 when something would change
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
+  turso-deploy docs --check                             exit with 3 when the pages in docs/schema are stale
 
 exit status: 0 done or nothing to do, 1 failed, 2 wrong input, 3 changes pending
 """
@@ -47,9 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(manifest_json_schema())
         return 0
-    from turso_deploy.session import run
+    try:
+        with stoppable():
+            from turso_deploy.session import run
 
-    return run(settings, os.environ, sys.stdout, sys.stderr)
+            return run(settings, os.environ, sys.stdout, sys.stderr)
+    except StoppedError as error:  # before the run itself began
+        sys.stderr.write(f"{error.message}\n")
+        return error.exit_code
 
 
 def _print_anything(*streams: TextIO) -> None:

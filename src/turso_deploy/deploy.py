@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 
-from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, TransactionStep
+from turso_deploy.database.base import Database, Outcome, Purpose, TransactionStep
 from turso_deploy.database.failures import explain
+from turso_deploy.delivery import Delivery
 from turso_deploy.draft import Draft, FolderSubject
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.explain import explain_failed_checks, explain_failure
 from turso_deploy.inputs import Pipeline
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema import ledger
-from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.checks import json_checks, row_checks
 from turso_deploy.schema.expectations import refuse_a_mismatch
 from turso_deploy.schema.hazards import Permission, refuse_hazards
@@ -29,22 +29,55 @@ MAXIMUM_PLANS = 3
 def deploy(project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()) -> Report:
     """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report."""
     draft = Draft("deploy", project, database)
+    delivery = Delivery(database)
     try:
-        for _ in range(MAXIMUM_PLANS):
-            work = _planned(project, database, draft, permissions)
-            refuse_hazards(work.plan.hazards, permissions)
-            if work.nothing_to_do:
-                return draft.finished(Status.UNCHANGED, committed=False)
-            if _carry_out(work, project, database, pipeline, draft):
-                return draft.finished(Status.DEPLOYED, committed=True)
-        raise StaleError(
-            ErrorCode.STALE_PLAN,
-            f"The database changed between reading and writing, {MAXIMUM_PLANS} times in a row.",
-            hint="Others are deploying to it at this moment. Run again, or let the deployments wait for each other "
-            "(`concurrency:` in the workflow).",
-        )
+        try:
+            return _deployed(project, database, pipeline, permissions, draft, delivery)
+        except DeployError as error:
+            if error.committed is not None and (found := delivery.committed(finally_=True)):
+                return _found_in_the_ledger(found, draft)
+            raise
     except DeployError as error:
         return draft.failed(error)
+
+
+def _deployed(
+    project: Project,
+    database: Database,
+    pipeline: Pipeline,
+    permissions: Sequence[Permission],
+    draft: Draft,
+    delivery: Delivery,
+) -> Report:
+    """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
+    plans_left = MAXIMUM_PLANS
+    while plans_left:
+        work = _planned(project, database, draft, permissions)
+        refuse_hazards(work.plan.hazards, permissions)
+        if work.nothing_to_do:
+            found = delivery.committed()
+            return _found_in_the_ledger(found, draft) if found else draft.finished(Status.UNCHANGED, committed=False)
+        match _carry_out(work, project, pipeline, draft, delivery):
+            case _Step.DONE:
+                return draft.finished(Status.DEPLOYED, committed=True)
+            case _Step.LOST if found := delivery.committed():
+                return _found_in_the_ledger(found, draft)
+            case _Step.LOST if not delivery.try_again("the reply was lost, and the ledger shows no commit"):
+                raise delivery.failure()
+            case _Step.STALE:
+                plans_left -= 1
+    raise StaleError(
+        ErrorCode.STALE_PLAN,
+        f"The database changed between reading and writing, {MAXIMUM_PLANS} times in a row.",
+        hint="Others are deploying to it at this moment. Run again, or let the deployments wait for each other "
+        "(`concurrency:` in the workflow).",
+    )
+
+
+def _found_in_the_ledger(deployment_id: str, draft: Draft) -> Report:
+    draft.deployment_id = deployment_id
+    draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
+    return draft.finished(Status.DEPLOYED, committed=True)
 
 
 def plan(
@@ -131,22 +164,34 @@ def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Perm
     refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
 
 
-def _carry_out(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> bool:
-    """Send the transaction. False when the database had changed since it was read, so that nothing was done."""
-    assembly, deployment_id = put_together(work, project, pipeline)
-    outcome = _apply(assembly.transaction, deployment_id, database)
-    if outcome is None:  # committed, but what the steps answered is lost
-        draft.deployment_id = deployment_id
-        draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
-        return True
+class _Step(Enum):
+    """What became of one transaction that was sent: `AGAIN` after a pause that was waited."""
+
+    DONE = auto()
+    STALE = auto()
+    LOST = auto()
+    AGAIN = auto()
+
+
+def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, delivery: Delivery) -> _Step:
+    """Send the transaction. Raises DeployError when it failed, and would fail again."""
+    deadline = delivery.deadline(work.live)
+    assembly, deployment_id = put_together(work, project, pipeline, deadline=deadline)
+    outcome = delivery.send(assembly.transaction, deployment_id, deadline)
+    if outcome is None:
+        return _Step.LOST
     if _guard_failed(assembly.steps, outcome):
-        return False
+        return _Step.STALE
     draft.note_answers(assembly.figures(outcome))
     if not outcome.committed:
-        raise explain_failure(assembly, outcome, draft.checks, project.manifest_place)
+        failure = explain_failure(assembly, outcome, draft.checks, project.manifest_place)
+        if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
+            draft.checks = ()
+            return _Step.AGAIN
+        raise failure
     draft.deployment_id = deployment_id
     draft.note_written(seed_results(work.seeds, assembly.steps, outcome.results))
-    return True
+    return _Step.DONE
 
 
 def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> None:
@@ -176,42 +221,4 @@ def _guard_failed(steps: Sequence[TransactionStep], outcome: Outcome) -> bool:
         and failed.index is not None
         and steps[failed.index].purpose is Purpose.GUARD
         and explain(failed.failure).code is ErrorCode.STATEMENT_FAILED
-    )
-
-
-def _apply(transaction: Transaction, deployment_id: str, database: Database) -> Outcome | None:
-    """Apply, and when the reply is lost, ask the ledger. None: it committed, and the reply is lost."""
-    try:
-        return database.apply(transaction)
-    except LostReplyError as lost:
-        if _is_recorded(deployment_id, database, lost):
-            return None
-        raise DatabaseError(
-            lost.code, f"{lost.message}. The ledger shows that nothing was committed.", hint=lost.hint, committed=False
-        ) from None
-
-
-def _is_recorded(deployment_id: str, database: Database, lost: LostReplyError) -> bool:
-    """Whether the deployment whose reply was lost stands in the ledger."""
-    # Under the write lock, because the transaction may still be running: the lock is not ours before it has ended.
-    lookup = TransactionStep(ledger.lookup_query(deployment_id), Purpose.FIGURES, f"look into {LEDGER_TABLE}")
-    try:
-        outcome = database.apply(Transaction((lookup,), commit=False))
-    except DatabaseError as error:
-        raise _unknown(deployment_id, lost, error.message) from None
-    answer, failed = outcome.results[0], outcome.failed
-    if answer is not None:
-        return bool(answer.rows)
-    assert failed is not None
-    if failed.index == 0 and f"no such table: {LEDGER_TABLE}" in failed.failure.message:
-        return False
-    raise _unknown(deployment_id, lost, explain(failed.failure).message)
-
-
-def _unknown(deployment_id: str, lost: LostReplyError, reason: str) -> DatabaseError:
-    return DatabaseError(
-        ErrorCode.OUTCOME_UNKNOWN,
-        f"{lost.message}. Asking the ledger failed too: {reason}.",
-        hint=f"Look for the deployment {deployment_id} in {LEDGER_TABLE}, or run again: nothing is done twice.",
-        committed=None,
     )

@@ -25,7 +25,7 @@ from turso_deploy.work import Work
 
 
 class Subject(Protocol):
-    """What a run is about: how it is called in a log, and how many requests it has taken so far."""
+    """What a run is about: how it is called in a log, how many requests it took so far, and which of them again."""
 
     @property
     def address(self) -> str:
@@ -37,6 +37,11 @@ class Subject(Protocol):
         """How many requests were used so far."""
         ...
 
+    @property
+    def retries(self) -> Sequence[str]:
+        """What was tried again, and why."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FolderSubject:
@@ -44,6 +49,7 @@ class FolderSubject:
 
     folder: str
     requests: int = 0
+    retries: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -178,7 +184,7 @@ class Draft:
             counts=self.counts,
             checks=self.checks,
             seeds=self.seeds,
-            notices=tuple(self.notices),
+            notices=(*self.notices, *self._subject.retries),
             rows_to_write=self.rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),

@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     DATABASE_BUSY = "database-busy"
     STALE_PLAN = "stale-plan"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    STOPPED = "stopped"
     # tokens, and the APIs of Turso and GitHub
     TOKEN_POLICY = "token-policy"
     TOKEN_MISMATCH = "token-mismatch"

@@ -22,7 +22,7 @@ from turso_deploy.turso.durations import parse_duration
 # `v2.2.0`, or in a repository with several parts `database/v2.2.0` and `database-v2.2.0`.
 _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
-Command = Literal["deploy", "plan", "verify", "adopt", "check-tokens", "rotate-token"]
+Command = Literal["deploy", "plan", "verify", "docs", "adopt", "check-tokens", "rotate-token"]
 
 # The name that applications know the token by that they serve with.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
@@ -88,8 +88,8 @@ class Inputs(BaseSettings):
 
     command: Command = Field(
         "deploy",
-        description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `adopt` (write a schema "
-        "folder), `check-tokens` or `rotate-token`.",
+        description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `docs` (write the "
+        "schema's documentation), `adopt` (write a schema folder), `check-tokens` or `rotate-token`.",
     )
     schema_path: str = Field(
         "schema", min_length=1, description="Folder with the SQL files, `seeds/` and `manifest.yml`."
@@ -115,7 +115,12 @@ class Inputs(BaseSettings):
         None, description="With `plan`: another schema folder to compare with, in place of a database."
     )
     sql: bool = Field(False, description="With `plan`: print the plan as a script for `sqlite3`.")
-    check: bool = Field(False, description="With `plan`: exit with 3 when something would run.")
+    check: bool = Field(
+        False,
+        description="With `plan`: exit with 3 when something would run. With `docs`: write nothing, and exit with 3 "
+        "when pages are stale.",
+    )
+    output: str = Field("docs/schema", min_length=1, description="With `docs`: the folder for the pages.")
     version_from_tag: bool = Field(
         False, description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`."
     )
@@ -149,8 +154,13 @@ class Inputs(BaseSettings):
         "or `off`.",
     )
     backup_keep: int = Field(3, ge=1, le=100, description="How many branches of `backup: branch` are kept.")
+    comment: bool = Field(
+        False, description="Keep the report as one comment on the pull request up to date; takes `github-token`."
+    )
     github_token: SecretStr | None = Field(
-        None, description="With `rotate-token`: a GitHub token that may write secrets. The workflow's own may not."
+        None,
+        description="GitHub token. With `comment`: the workflow's own, with `pull-requests: write`. With "
+        "`rotate-token`: one that may write secrets, which the workflow's own may not.",
     )
     secret_name: str = Field("TURSO_AUTH_TOKEN", description="With `rotate-token`: the secret that gets the new token.")
     secret_scope: str = Field(
@@ -165,6 +175,8 @@ class Inputs(BaseSettings):
         description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
         "A short downtime.",
     )
+    quiet: bool = Field(False, description="Print the verdict only, and why it failed.")
+    verbose: bool = Field(False, description="Print every step with its SQL, also of a deployment.")
     json_output: bool = Field(False, description="Print one JSON document instead of the report.")
 
     @classmethod
@@ -233,7 +245,13 @@ def read_inputs(flags: Mapping[str, Any]) -> Inputs:
 
 
 def _refuse_contradictions(inputs: Inputs) -> None:
-    """Settings of `plan` that cannot both be followed."""
+    """Settings that cannot both be followed."""
+    if inputs.quiet and inputs.verbose:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "The settings `quiet` and `verbose` cannot be used together.",
+            hint="Leave one of them out.",
+        )
     given = {
         "against": inputs.against is not None,
         "rehearse": inputs.rehearse == "rollback",
@@ -265,6 +283,12 @@ class Pipeline:
     github_api_url: str | None = None
     backup: str | None = None
     """How to get back to before this run: a moment, or the name of a branch."""
+
+    @property
+    def pull_request(self) -> int | None:
+        """The number of the pull request that this run is for; None when it is for none."""
+        match = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", self.ref or "")
+        return int(match[1]) if match else None
 
     @property
     def tag_version(self) -> str | None:

@@ -3,37 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
 from typing import TextIO
 
-from turso_deploy.errors import ErrorCode, RefusedError
+from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.report import console
 from turso_deploy.report.actions import Level, Runner, inert, outputs
-from turso_deploy.report.document import Report
+from turso_deploy.report.document import Report, StepLine
 from turso_deploy.report.summary import summary
 from turso_deploy.report.wording import place_of, verdict
 
 
-def publish(report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], *, as_json: bool) -> None:
+MOST_ANNOTATIONS = 10
+"""What GitHub shows of each level for one step; it drops the others without a word."""
+
+
+class Loudness(StrEnum):
+    """How much is printed."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    level: Level
+    message: str
+    title: str
+    place: Place | None = None
+
+
+def publish(
+    report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], loudness: Loudness = Loudness.NORMAL
+) -> None:
     """Print the report, and tell the runner what steps, people and later jobs need to know.
 
-    With `as_json` the output gets one JSON document and nothing else, so `runner` has to have another log.
+    As JSON the output gets one document and nothing else, so `runner` has to have another log.
     """
-    if as_json:
+    if loudness is Loudness.JSON:
         output.write(_json(report))
     else:
+        quiet, verbose = loudness is Loudness.QUIET, loudness is Loudness.VERBOSE
         with runner.group(f"turso-deploy {report.command}"):
-            runner.print_untrusted(console.render(report, _wants_colour(output, environment)))
-    if report.error:
-        hint = f"\n{report.error.hint}" if report.error.hint else ""
-        runner.annotate(
-            Level.ERROR, f"{report.error.message}{hint}", title=verdict(report), place=place_of(report.error)
-        )
-    for token in report.tokens:
-        for finding in token.findings:
-            runner.annotate(Level(finding.level), f"{finding.text}\n{finding.to_do}", title=f"Token in {token.role}")
+            text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
+            runner.print_untrusted(text)
+    for level in Level:  # the worst first
+        for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
+            runner.annotate(note.level, note.message, title=note.title, place=note.place)
     runner.set_outputs(outputs(report))
     runner.append_summary(lambda room: summary(report, room))
+
+
+def _annotations(report: Report) -> Iterator[_Annotation]:
+    """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
+    if report.error:
+        hint = f"\n{report.error.hint}" if report.error.hint else ""
+        yield _Annotation(Level.ERROR, f"{report.error.message}{hint}", verdict(report), place_of(report.error))
+    for token in report.tokens:
+        for finding in token.findings:
+            yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
+    for step in report.steps:
+        for hazard in step.hazards:
+            yield _Annotation(Level.WARNING, hazard, f"{step.kind} {step.object}", _place_in(step))
+
+
+def _place_in(step: StepLine) -> Place | None:
+    """The place of a step, which a report tells as `file:line:column`."""
+    match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", step.place or "")
+    return Place(match[1], int(match[2])) if match else None
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:

@@ -14,9 +14,10 @@ from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
 from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
-from turso_deploy.publish import print_script, publish
+from turso_deploy.publish import Loudness, print_script, publish
 from turso_deploy.report.actions import Runner
 from turso_deploy.report.document import Report, Status
+from turso_deploy.stopping import unstoppable
 
 if TYPE_CHECKING:
     from turso_deploy.database.base import Database
@@ -50,10 +51,23 @@ def run(
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
         report = _failed_early(str(settings.get("command", "deploy")), inputs, _bug(error))
     report = replace(report, tokens=access.lines)
-    publish(report, runner, output if as_json else log, environment, as_json=as_json)
-    if inputs and inputs.command == "plan" and inputs.check and report.status is Status.PLANNED:
+    if inputs and inputs.comment:
+        from turso_deploy.pull_request import comment_on
+
+        report = comment_on(report, inputs, read_pipeline(environment))
+    with unstoppable():
+        publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
+    if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
         return CHANGES_PENDING
     return report.exit_code
+
+
+def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:
+    if as_json:
+        return Loudness.JSON
+    if inputs and inputs.quiet:
+        return Loudness.QUIET
+    return Loudness.VERBOSE if inputs and inputs.verbose else Loudness.NORMAL
 
 
 def _report(
@@ -61,6 +75,10 @@ def _report(
 ) -> Report:
     if inputs.command == "plan" and inputs.against is not None:
         return _comparison(inputs, inputs.against)
+    if inputs.command == "docs":
+        from turso_deploy.reference.story import document
+
+        return document(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
     with opened(access, inputs, pipeline, mask):
         match inputs.command:
             case "check-tokens":

@@ -128,11 +128,17 @@ def _ledger_is_behind(project: Project, live: Live) -> bool:
     )
 
 
-def put_together(work: Work, project: Project, pipeline: Pipeline, *, commit: bool = True) -> tuple[Assembly, str]:
-    """The transaction that does the work, and the id that the ledger will know it by."""
+def put_together(
+    work: Work, project: Project, pipeline: Pipeline, *, commit: bool = True, deadline: int | None = None
+) -> tuple[Assembly, str]:
+    """The transaction that does the work, and the id that the ledger will know it by.
+
+    By the server's clock it starts until the `deadline`, or never.
+    """
     entry = _entry(work, project, pipeline)
     seeds = seed_steps(work.seeds, project.wanted, project.rehearsed.connection)
-    assembly = assemble(work.live, work.plan, work.scripts, seeds, _checks(work, project), entry, commit=commit)
+    checks = _checks(work, project)
+    assembly = assemble(work.live, work.plan, work.scripts, seeds, checks, entry, commit=commit, deadline=deadline)
     return assembly, entry.id
 
 

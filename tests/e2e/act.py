@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.engine import MINUTES, ROOT
 from tests.sqld import PROGRAM
 
-ROOT = Path(__file__).parents[2]
 ACT = Path(sys.executable).with_name("act")
-MINUTES = 60
+IMAGES_OF_ACT = ("act-dockeraction", "act-owner-turso-deploy-v1-dockeraction")
+"""Where act looks for the image of the Action as `./` and as OWNER/turso-deploy@v1 before it builds one."""
 
 _ANNOTATION = re.compile(r"^\s*\S+\s+::(error|warning|notice)(?: ([^:]*))?::(.*)$", re.DOTALL)
 _SUMMARY = re.compile(r"^\s*\S+\s+Summary - (.*)$", re.DOTALL)
@@ -57,7 +58,7 @@ def run_workflow(
     for name, text in files.items():
         (folder / name).write_text(text)
     command = [
-        *(str(ACT), event, "--json", "--rm"),
+        *(str(ACT), event, "--json", "--rm", "--rebuild=false"),
         *("--workflows", str(workflow)),
         *("--platform", f"ubuntu-latest={base_image()}", "--pull=false"),
         *("--container-daemon-socket", "-", "--no-cache-server"),
@@ -68,6 +69,7 @@ def run_workflow(
     ]
     own_home = os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
     done = subprocess.run(command, cwd=ROOT, env=own_home, capture_output=True, text=True, timeout=15 * MINUTES)
+    assert "docker build" not in done.stdout, "act did not find the image that was built for it"
     return _read(done.stdout, done.stderr)
 
 

@@ -1,31 +1,20 @@
 """The container image: what is in it, what is not, and that it deploys as the program does."""
 
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.engine import ROOT, Completed, docker
 from tests.sqld import Sqld
 
 pytestmark = pytest.mark.container
 
-ROOT = Path(__file__).parents[2]
-TAG = "turso-deploy:test"
 WORKSPACE = "/github/workspace"
-
-Completed = subprocess.CompletedProcess[str]
-
-
-def docker(*arguments: str, environment: dict[str, str] | None = None) -> Completed:
-    return subprocess.run(
-        ["docker", *arguments], env=os.environ | (environment or {}), capture_output=True, text=True, timeout=600
-    )
 
 
 def in_image(image: str, *arguments: str, python: str = "python") -> Completed:
@@ -48,18 +37,6 @@ def run_as_the_runner_does(image: str, environment: dict[str, str], *mounts: str
         image,
         environment=environment,
     )
-
-
-@pytest.fixture(scope="module")
-def image() -> str:
-    """The image, built from this tree."""
-    build = docker("build", "--tag", TAG, str(ROOT))
-    assert build.returncode == 0, build.stdout[-4000:] + build.stderr[-4000:]
-    size = docker("image", "inspect", "--format", "{{.Size}}", TAG).stdout
-    base = docker("image", "inspect", "--format", '{{index .Config.Labels "turso-deploy.stand-in"}}', TAG).stdout
-    note = " (on a stand-in of its base image)" if base.strip() == "true" else ""
-    print(f"size of the image: {int(size) / 1e6:.0f} MB{note}")
-    return TAG
 
 
 @pytest.mark.parametrize("python", ["python", "/opt/turso-deploy/bin/python"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.act import ROOT, run_workflow
+from tests.e2e.act import run_workflow
+from tests.e2e.engine import ROOT
 from tests.sqld import Sqld
 
 pytestmark = pytest.mark.container

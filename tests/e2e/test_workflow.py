@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.door import open_door
-from tests.e2e.act import ROOT, Run, run_workflow
+from tests.e2e.act import Run, run_workflow
+from tests.e2e.engine import ROOT
 from tests.sqld import Sqld
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.database.hrana import HranaDatabase

@@ -15,10 +15,11 @@ nothing at all.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,9 +31,10 @@ from tests.sqld import running_sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
 from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.draft import error_line
 from turso_deploy.errors import DeployError
-from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.hazards import parse_permissions
 from turso_deploy.schema.project import Project, load_project
@@ -40,7 +42,8 @@ from turso_deploy.sql.lexer import fold, literal, quote
 from turso_deploy.sql.script import split
 from turso_deploy.work import find_work
 
-CASES = Path(__file__).parents[1] / "cases" / "changes"
+TESTS = Path(__file__).parents[1]
+CASES = TESTS / "cases" / "changes"
 NAMES = sorted(folder.name for folder in CASES.iterdir())
 
 
@@ -147,9 +150,9 @@ class Case:
         )
         found = read_catalog(catalog_rows(Rows((), tuple(catalog))), [str(name) for (name,) in shadows])
         tables = [row.name for row in found.rows if row.kind == "table"]
-        columns = self.ask(
-            *(f"SELECT name FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1" for table in tables)
-        )
+        # Virtual tables hide columns that are no content: https://www.sqlite.org/pragma.html#pragma_table_xinfo
+        shown = "SELECT name FROM pragma_table_xinfo({}) WHERE hidden <> 1"
+        columns = self.ask(*(shown.format(literal(table)) for table in tables))
         queries = [
             f"SELECT {', '.join(f'quote({quote(name)})' for (name,) in names)} FROM {quote(table)}"
             for table, names in zip(tables, columns, strict=True)
@@ -187,13 +190,13 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def _empty(target: Target) -> None:
-    """Drop everything; foreign keys are off, so that the order does not matter, and virtual tables take theirs along."""
+    """Drop everything: without foreign keys the order does not matter, but virtual tables take their shadows along."""
     drops = [
         f"DROP {kind} IF EXISTS {quote(str(name))}"
         for kind in ("TRIGGER", "VIEW", "TABLE")
         for (name,) in target.rows(
             f"SELECT name FROM sqlite_master WHERE type = '{kind.lower()}' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-            "AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY sql LIKE '%VIRTUAL%' DESC"
+            "AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')"
         )
     ]
     _run_without_foreign_keys(target, drops)
@@ -220,32 +223,11 @@ def case(request: pytest.FixtureRequest, name: str, target: Target, tmp_path: Pa
 def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     before = case.bring_to_before()
     was = case.snapshot()
-    try:
-        after = case.project("after")
-        permissions = parse_permissions(case.expected.allow)
-    except DeployError as error:
-        place = f"{Path(error.place.file).name}:{error.place.line}" if error.place else None
-        _expect_refusal(case, error.code.value, f"{error.message}\n{error.hint}", place)
-        return
-    del permissions
     if case.expected.refused:
-        error_line = case.deploy(after, case.expected.allow).error
-        assert error_line, "nothing was refused"
-        place = f"{Path(error_line.file).name}:{error_line.line}" if error_line.file else None
-        _expect_refusal(case, error_line.code, f"{error_line.message}\n{error_line.hint}", place)
+        _expect_refusal(case.expected.refused, _refusal(case))
         assert case.snapshot() == was
         return
-    _expect_steps(case, before, after, was)
-
-
-def _expect_refusal(case: Case, code: str, text: str, place: str | None) -> None:
-    refused = case.expected.refused
-    assert refused, f"{place} {code}: {text}"
-    assert (code, place if refused.place else None) == (refused.code, refused.place), text
-    assert (refused.message or "") in text
-
-
-def _expect_steps(case: Case, before: Project, after: Project, was: Snapshot) -> None:
+    after = case.project("after")
     steps, hazards = case.planned(after)
     assert steps == case.expected.steps
     assert hazards == case.expected.hazards
@@ -265,13 +247,32 @@ def _expect_steps(case: Case, before: Project, after: Project, was: Snapshot) ->
     assert [[list(row) for row in rows] for rows in answers] == [answer.rows for answer in case.expected.rows]
 
 
+def _refusal(case: Case) -> ErrorLine:
+    """What is said against it: when its folder is loaded, when its permissions are read, or when it is deployed."""
+    try:
+        error = case.deploy(case.project("after"), case.expected.allow).error
+    except DeployError as raised:
+        error = error_line(raised)
+    assert error, "nothing was refused"
+    return error
+
+
+def _expect_refusal(refused: Refused, error: ErrorLine) -> None:
+    assert error.code == refused.code, error.message
+    assert (refused.message or "") in f"{error.message}\n{error.hint}"
+    if refused.place:
+        assert error.file is not None
+        assert f"{Path(error.file).name}:{error.line}" == refused.place
+
+
 def _expect_convergence(case: Case, after: Project) -> None:
     again = case.deploy(after)
     assert (again.status, again.error) == (Status.UNCHANGED, None)
     with closing(case.target.open()) as database:
         assert find_work(after, database).nothing_to_do
     left = diff(after.wanted, case.snapshot().catalog.schema)
-    assert not (left.missing or left.changed)
+    assert not left.missing
+    assert not left.changed
 
 
 def _expect_a_sound_database(case: Case, now: Snapshot, was: Snapshot) -> None:
@@ -281,19 +282,33 @@ def _expect_a_sound_database(case: Case, now: Snapshot, was: Snapshot) -> None:
 
 
 def _expect_what_was_not_touched(case: Case, before: Project, after: Project, now: Snapshot, was: Snapshot) -> None:
-    """Tables that no step names keep every value; all that stand before and after keep their number of rows."""
-    assert case.expected.steps is not None
-    named = {
-        fold(word)
-        for step in case.expected.steps
-        for word in (step.split(" ", 2)[2], step.split(" ", 2)[2].split(".")[0])
-    }
-    for name in was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys():
-        if name in map(fold, case.expected.writes_to):
-            continue
-        if name not in named:
-            assert now.contents[name] == was.contents[name]
-        assert len(now.contents[name]) == len(was.contents[name]) or name not in before.wanted.tables, name
+    """Tables that no step names keep every value; all that stay keep their number of rows; what is not ours stays."""
+    steps = case.expected.steps or []
+    objects = [step.split(" ", 2)[2] for step in steps]
+    named = {fold(name) for item in objects for name in (item, item.partition(".")[0])}
+    replaced = {fold(step.removeprefix("replace table ")) for step in steps if step.startswith("replace table ")}
+    standing = was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys()
+    for name in standing - replaced - {fold(table) for table in case.expected.writes_to}:
+        assert len(now.contents[name]) == len(was.contents[name]), name
+        assert name in named or now.contents[name] == was.contents[name], name
     ours = {(item.kind, fold(item.name)) for project in (before, after) for item in project.wanted.objects()}
     others = {(item.kind, fold(item.name)) for item in was.catalog.schema.objects()} - ours
     assert others <= {(item.kind, fold(item.name)) for item in now.catalog.schema.objects()}
+
+
+def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:
+    """docs/sqlite-traps.md: each line of its tables names what there is, or says why there is nothing."""
+    text = (TESTS.parent / "docs" / "sqlite-traps.md").read_text(encoding="utf-8")
+    files = [*TESTS.glob("unit/**/test_*.py"), *TESTS.glob("integration/test_*.py")]
+    tests = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
+    proofs = [line.split("|")[-2] for line in text.splitlines() if line.startswith("| ") and "| proof |" not in line]
+    assert proofs
+    for proof in proofs:
+        named = re.findall(r"`([^`]+)`", proof)
+        assert named or "nothing to prove" in proof, proof
+        assert set(named) <= {*NAMES, *tests}, proof
+
+
+def test_every_case_has_its_four_files() -> None:
+    for folder in CASES.iterdir():
+        assert {"before.sql", "rows.sql", "after.sql", "expect.yml"} <= {item.name for item in folder.iterdir()}, folder

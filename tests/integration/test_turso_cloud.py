@@ -16,6 +16,7 @@ from tests.sqld import Sqld
 from tests.targets import NOWHERE, OnTheWay, Target
 from turso_deploy import deploy as story
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.retries import MAXIMUM_TRIES
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.project import Project
 
@@ -60,8 +61,8 @@ def project(tmp_path: Path) -> Project:
     return project_of(tmp_path / "schema")
 
 
-def deploy(project: Project, after_query: Callable[[int], None] = lambda number: None) -> Report:
-    database = OnTheWay(HranaDatabase(CLOUD, "token", 30), after_query)
+def deploy(project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30) -> Report:
+    database = OnTheWay(HranaDatabase(CLOUD, "token", timeout), after_query)
     report = story.deploy(project, database, NOWHERE)
     database.close()
     return report
@@ -146,6 +147,11 @@ ANSWERS = [
 ]
 
 
+def passes(status: int, body: str) -> bool:
+    """Whether it may be another answer a moment later."""
+    return status in (408, 429, 500, 502, 503) or (status == 200 and "<html>" not in body)
+
+
 @pytest.mark.parametrize(("status", "body", "code"), ANSWERS)
 def test_a_read_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
@@ -153,23 +159,57 @@ def test_a_read_that_is_refused_changed_nothing(
     cloud.change = lambda number, forward: (status, {}, body)
     report = deploy(project)
     assert report.error is not None
-    assert (report.error.code, report.committed, report.requests) == (code, False, 1)
+    assert (report.error.code, report.committed) == (code, False)
+    assert report.requests == (MAXIMUM_TRIES if passes(status, body) else 1)
+    assert len(report.notices) == report.requests - 1
     assert report.error.hint
     assert on_sqld.names() == set()
 
 
-@pytest.mark.parametrize(("status", "body", "code"), ANSWERS)
-def test_a_write_that_is_refused_and_did_not_run_changed_nothing(
+@pytest.mark.parametrize(("status", "body", "code"), [answer for answer in ANSWERS if 300 <= answer[0] < 500])
+def test_a_write_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
+) -> None:
+    cloud.change = lambda number, forward: (status, {}, body) if number >= 2 else forward()
+    report = deploy(project, timeout=1)
+    assert report.error is not None
+    if status == 408:
+        assert (report.error.code, report.committed) == ("outcome-unknown", None)  # nor is the ledger's answer given
+    else:
+        assert (report.error.code, report.committed) == (code, False)
+        assert report.requests == (1 + MAXIMUM_TRIES if passes(status, body) else 2)
+    assert on_sqld.names() == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(status, body) for status, body, _ in ANSWERS if not 300 <= status < 500 or status == 408]
+)
+def test_a_write_that_may_have_run_is_sent_again_when_the_ledger_does_not_know_it(
+    cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number == 2 else forward()
     report = deploy(project)
+    assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 5)
+    assert any("the ledger shows no commit" in notice for notice in report.notices)
+    assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
+
+
+def test_a_write_that_surely_did_not_run_is_sent_again_without_asking(
+    cloud: Cloud, on_sqld: Target, project: Project
+) -> None:
+    cloud.change = lambda number, forward: (429, {"Retry-After": "0"}, "") if number == 2 else forward()
+    report = deploy(project)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
+    assert any("too many requests" in notice for notice in report.notices)
+
+
+def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
+    cloud: Cloud, on_sqld: Target, project: Project
+) -> None:
+    cloud.change = lambda number, forward: (429, {"Retry-After": "100"}, "")
+    report = deploy(project)
     assert report.error is not None
-    assert (report.error.code, report.committed) == (code, False)
-    may_have_run = status in (200, 408) or status >= 500
-    assert report.requests == (3 if may_have_run else 2)
-    assert ("ledger" in report.error.message) is may_have_run
-    assert on_sqld.names() == set()
+    assert (report.error.code, report.requests, report.notices) == ("rate-limited", 1, ())
 
 
 @pytest.mark.parametrize(

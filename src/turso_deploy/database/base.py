@@ -104,8 +104,18 @@ class Database(Protocol):
     address: str
     """Where it is, fit for a log: no token, no credentials."""
 
-    requests: int
-    """How many requests (for a `file:` database: connections) were used so far."""
+    timeout: float
+    """How long to wait for an answer, and to try again what failed in passing, in seconds; 0 tries nothing again."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests (for a `file:` database: connections) were used so far."""
+        ...
+
+    @property
+    def retries(self) -> list[str]:
+        """What was tried again, and why: a sentence for each time."""
+        ...
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """Run each query on its own, in order; one that fails does not stop the rest. Changes nothing.

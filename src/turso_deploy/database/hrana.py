@@ -41,8 +41,18 @@ class HranaDatabase:
 
     def __init__(self, url: str, token: str, timeout: float, session: requests.Session | None = None) -> None:
         self.address = url
-        self.requests = 0
+        self.timeout = timeout
         self._transport = Transport(url, token, timeout, session)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        return self._transport.requests
+
+    @property
+    def retries(self) -> list[str]:
+        """What was sent again, and why."""
+        return self._transport.retries
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one batch without conditions, so that a query that fails does not stop the rest."""
@@ -66,15 +76,11 @@ class HranaDatabase:
         self._transport.close()
 
     def _run(self, steps: list[Json], *, writes: bool) -> list[Rows | Failure | None] | Failure:
-        results = self._send([batch(steps)], writes=writes)
+        results = self._transport.send([batch(steps), CLOSE], writes=writes)
         try:
             return read_batch(results[0], steps)
         except (ValueError, KeyError, TypeError) as error:
             raise failed(UNREADABLE, lost=writes) from error
-
-    def _send(self, pipeline: list[Json], *, writes: bool) -> list[Json]:
-        self.requests += 1
-        return self._transport.send([*pipeline, CLOSE], writes=writes)
 
     def _refused(self, transaction: Transaction, failure: Failure) -> Outcome:
         """The batch was refused as a whole. Only some refusals surely come before its first step."""
@@ -93,7 +99,7 @@ class HranaDatabase:
         """
         probes = [batch([step(Query(one.query.sql), _IN_TRANSACTION)]) for one in transaction.steps]
         try:
-            results = self._send(probes, writes=False)
+            results = self._transport.send([*probes, CLOSE], writes=False)
             for index, one in enumerate(transaction.steps):
                 if results[index]["type"] == "error":
                     return FailedStep(index, read_failure(results[index]["error"], one.query.sql))

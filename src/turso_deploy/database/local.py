@@ -40,6 +40,8 @@ class LocalDatabase:
             )
         self.address = f"file:{path}"
         self.requests = 0
+        self.timeout = 0.0
+        self.retries: list[str] = []
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""

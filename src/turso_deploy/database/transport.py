@@ -1,13 +1,14 @@
 """One HTTP request to a server that speaks SQL over HTTP, and one of our errors for all that can go wrong with it.
 
 A request that writes and may have run, although no answer can be read, is a LostReplyError; every other failure is a
-DatabaseError. Nothing is sent twice.
+DatabaseError. What failed in passing is sent again, unless it writes and may have run.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -16,7 +17,8 @@ from urllib3 import exceptions as urllib3_exceptions
 
 from turso_deploy import __version__
 from turso_deploy.database.failures import Explanation
-from turso_deploy.database.refusals import refusal, unreadable
+from turso_deploy.database.refusals import UNREADABLE, refusal, unreadable
+from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError, LostReplyError
 
 _HOST_HINT = (
@@ -31,6 +33,21 @@ _BEFORE_SENDING = (
     ssl.SSLCertVerificationError,
 )
 _NO_TLS_SPOKEN = "WRONG_VERSION_NUMBER"
+# Turned away for now, or failed on the way: 408, 429, and all that a server or a gateway says of itself.
+_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """One try without an answer: why, whether the request may have run all the same, and whether it may pass.
+
+    `wait` is how long the server asks to wait, in seconds.
+    """
+
+    explanation: Explanation
+    may_have_run: bool
+    passing: bool
+    wait: float = 0
 
 
 class Transport:
@@ -50,12 +67,24 @@ class Transport:
         self._authentication = _Bearer(token)
         self._timeout = timeout
         self._session = session or requests.Session()
+        self.requests = 0
+        self.retries: list[str] = []
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
         """The results of the pipeline, one for each request in it.
 
-        Raises LostReplyError when it `writes` and may have run, and no answer can be read; DatabaseError otherwise.
+        What surely did not run, or only reads, is sent again for as long as `timeout`. Raises LostReplyError when it
+        `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
+        retries = Retries(self._timeout, self.retries)
+        while isinstance(answer := self._try(pipeline), _Failed):
+            lost = writes and answer.may_have_run
+            if lost or not answer.passing or not retries.again(answer.explanation.message, answer.wait):
+                raise failed(answer.explanation, lost=lost)
+        return answer
+
+    def _try(self, pipeline: list[dict[str, Any]]) -> list[dict[str, Any]] | _Failed:
+        self.requests += 1
         try:
             response = self._session.post(
                 self._endpoint,
@@ -66,17 +95,24 @@ class Transport:
                 allow_redirects=False,  # a redirect would carry the token to another host
             )
         except exceptions.RequestException as error:
-            raise failed(_unanswered(error, self._timeout), lost=writes and not _surely_unsent(error)) from error
-        if response.status_code != 200:
-            explanation = refusal(response.status_code, response.text, response.headers.get("Retry-After"))
-            raise failed(explanation, lost=writes and (response.status_code == 408 or response.status_code >= 500))
+            return _Failed(_unanswered(error, self._timeout), not _surely_unsent(error), _may_pass(error))
+        status = response.status_code
+        if status != 200:
+            wait = response.headers.get("Retry-After", "")
+            return _Failed(
+                refusal(status, response.text, wait),
+                may_have_run=status == 408 or status >= 500,
+                passing=status in _PASSING_STATUSES,
+                wait=float(wait) if wait.isdecimal() else 0,
+            )
         try:
             results = response.json()["results"]
             if len(results) == len(pipeline):
                 return list(results)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        raise failed(unreadable(response.text), lost=writes)
+        explanation = unreadable(response.text)
+        return _Failed(explanation, may_have_run=True, passing=explanation is UNREADABLE)
 
     def close(self) -> None:
         """Close the connection."""
@@ -142,6 +178,12 @@ def _surely_unsent(error: exceptions.RequestException) -> bool:
         or (isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) == _NO_TLS_SPOKEN)
         for cause in _causes(error)
     )
+
+
+def _may_pass(error: exceptions.RequestException) -> bool:
+    """Whether the same request may be answered a moment later: a wrong certificate or name stays what it is."""
+    stays = (ssl.SSLError, exceptions.SSLError, exceptions.InvalidURL, urllib3_exceptions.NameResolutionError)
+    return not any(isinstance(cause, stays) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

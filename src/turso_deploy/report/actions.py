@@ -25,7 +25,8 @@ A longer one is not shown at all (same page, "Step isolation and limits").
 """
 
 OUTPUTS: Mapping[str, str] = {
-    "status": "The verdict: deployed, unchanged, planned, verified, adopted, checked, rotated or failed.",
+    "status": "The verdict: deployed, unchanged, planned, verified, documented, stale, adopted, checked, rotated or "
+    "failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "The id of the deployment in the ledger table; empty when nothing was deployed.",
     "schema-version": "The schema version that the manifest states.",

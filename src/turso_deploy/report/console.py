@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from turso_deploy.report import wording
 from turso_deploy.report.document import (
@@ -41,17 +42,28 @@ class _Paint:
         return self(sign, *([_COLOURS[sign]] if sign in _COLOURS else []))
 
 
-def render(report: Report, colour: bool) -> str:
-    """The report for a terminal: text that ends with a line break, free of control characters but our own colours."""
+def render(report: Report, colour: bool, *, quiet: bool = False, verbose: bool = False) -> str:
+    """The report for a terminal: text that ends with a line break, free of control characters but our own colours.
+
+    `quiet` leaves the verdict and the error; `verbose` shows every step with its SQL.
+    """
     paint = _Paint(colour)
-    sections = (list(section) for section in _sections(report, paint))
+    found = _verdict_only(report, paint) if quiet else _sections(report, paint, verbose)
+    sections = (list(section) for section in found)
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _sections(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
+def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
+    yield islice(_heading(report, paint), 1)
+    if report.error:
+        yield _error(report.error, report, paint)
+
+
+def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
     yield _counts(report.counts, paint)
-    yield _script(report.steps, paint) if report.status is Status.PLANNED else _steps(report.steps, paint)
+    in_full = verbose or report.status is Status.PLANNED
+    yield _script(report.steps, paint) if in_full else _steps(report.steps, paint)
     yield _seeds(report.seeds, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)

@@ -67,7 +67,7 @@ def _column(column: EntityColumn) -> str:
 
 
 def _word(text: str) -> str:
-    """A word as Mermaid takes it for a type or a column: it begins with a letter and is not the name of a kind of key."""
+    """A word that Mermaid takes for a type or a column: it begins with a letter and is no kind of key."""
     word = _NOT_IN_A_WORD.sub("_", text).strip("_") or "_"
     if not word[0].isalpha():
         word = f"c_{word}"

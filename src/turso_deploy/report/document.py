@@ -113,8 +113,9 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A foreign key in a diagram, from the child's columns. `optional`: the child may have no parent; `single`: a
-    parent has one child at most; `logical`: no foreign key enforces it.
+    """A foreign key in a diagram, by the child's columns.
+
+    `optional`: the child may have no parent; `single`: a parent has one child at most; `logical`: no key enforces it.
     """
 
     child: str

@@ -140,6 +140,11 @@ def verdict(report: Report) -> str:
             return _titled("Verified", report, _findings(report))
         case Status.ADOPTED:
             return _titled("Adopted", report, [*_findings(report), f"{counted(len(report.steps), 'file')} written"])
+        case Status.DOCUMENTED:
+            work = [f"{counted(len(report.steps), 'page')} written"] if report.steps else ["every page is current"]
+            return _titled("Documented", report, [*_findings(report), *work])
+        case Status.STALE:
+            return _titled("Stale", report, [f"{counted(len(report.steps), 'page')} to write with turso-deploy docs"])
         case Status.CHECKED:
             return f"Checked {counted(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:

@@ -114,9 +114,14 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     # (libsql-sqlite3/src/vectordiskann.c), so their names follow from the index, whether they are there yet or not.
     found: set[tuple[str, str]] = set()
     for row in rows:
-        if row.kind == "index" and row.sql is not None and "libsql_vector_idx" in names_in(row.sql):
+        # The text is searched first, because reading the names of thousands of indexes takes long.
+        if row.kind == "index" and "libsql_vector_idx" in fold(row.sql or "") and _names_vector_index(row):
             found |= {("table", f"{row.name}_shadow"), ("index", f"{row.name}_shadow_idx")}
     return found | {("table", "libsql_vector_meta_shadow")} if found else found
+
+
+def _names_vector_index(row: CatalogRow) -> bool:
+    return "libsql_vector_idx" in names_in(row.sql or "")
 
 
 def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:

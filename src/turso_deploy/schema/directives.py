@@ -24,6 +24,11 @@ class TableDirectives:
         """The directives at a column; empty ones where there are none."""
         return self.columns.get(fold(column), NO_DIRECTIVES)
 
+    @property
+    def reach_further(self) -> bool:
+        """Whether other objects are concerned: they follow a rename, or an expression may read them."""
+        return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
+
 
 NO_DIRECTIVES = Directives()
 NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
@@ -13,23 +14,34 @@ from turso_deploy.schema.ledger import LAST_DEPLOYMENT_QUERY, Deployment, last_d
 # Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version
 _SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version")
 
-LIVE_QUERIES = (CATALOG_QUERY, SHADOW_QUERY, _SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY)
+# The server's clock, in whole seconds: https://www.sqlite.org/lang_datefunc.html
+_CLOCK = "CAST(strftime('%s', 'now') AS INTEGER)"
+CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
+
+LIVE_QUERIES = (CATALOG_QUERY, SHADOW_QUERY, _SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CLOCK_QUERY)
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A database as it was at one moment. `schema_version` is None where the server does not serve it."""
+    """A database as it was at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
+
+    `schema_version` is None where the server does not serve it.
+    """
 
     catalog: Catalog
     schema_version: int | None
     last: Deployment | None
+    read_at: int = 0
+    received_at: float = field(default_factory=time.monotonic)
 
 
 def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live | Failure:
     """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the ledger could not be read."""
-    catalog_answer, shadow_answer, version_answer, ledger_answer = answers
+    catalog_answer, shadow_answer, version_answer, ledger_answer, clock_answer = answers
     if isinstance(catalog_answer, Failure):
         return catalog_answer
+    if isinstance(clock_answer, Failure):
+        return clock_answer
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
     if isinstance(ledger_answer, Failure) and catalog.has_ledger:
@@ -38,11 +50,16 @@ def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live 
         catalog,
         None if isinstance(version_answer, Failure) else int(str(version_answer.rows[0][0])),
         None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
+        int(str(clock_answer.rows[0][0])),
     )
 
 
-def guard_step(live: Live) -> TransactionStep:
-    """The step that fails when the database is no longer as `live` has it: another schema, another deployment."""
+def guard_step(live: Live, deadline: int | None = None) -> TransactionStep:
+    """The step that fails when the database is no longer as `live` has it: another schema, another deployment.
+
+    It also fails after the `deadline`, by the server's clock: a request that the network held back until then does
+    nothing, and whoever gave it up can know that it never will.
+    """
     arguments: tuple[Value, ...]
     if live.schema_version is not None:
         unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (live.schema_version,)
@@ -51,6 +68,9 @@ def guard_step(live: Live) -> TransactionStep:
     if live.catalog.has_ledger:
         unchanged += f" AND (SELECT id FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
         arguments += (live.last.id if live.last else None,)
+    if deadline is not None:
+        unchanged += f" AND {_CLOCK} <= ?{len(arguments) + 1}"
+        arguments += (deadline,)
     sql = f"SELECT iif({unchanged}, 'ok', json('the database has changed since it was read'))"
     return TransactionStep(Query(sql, arguments), Purpose.GUARD, "the database is as it was when planned")
 

@@ -5,7 +5,7 @@ The order: renames; what stands in the way comes down (triggers, views, indexes)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, InternalError
@@ -16,7 +16,7 @@ from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table
 from turso_deploy.schema.plan import Plan, Step, impossible
-from turso_deploy.schema.relatives import to_be_proven
+from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -81,7 +81,9 @@ class _Planner:
         # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
         self.scratch.run("PRAGMA foreign_keys = off")
         # What plain SQLite cannot hold (a module that only the server has) is not ours and stays as it is.
-        self.beyond_scratch = self.scratch.load(live.rows, live.shadows)
+        rehearsed = self._rows_to_rehearse()
+        in_scratch = set(rehearsed).difference(self.scratch.load(rehearsed, live.shadows))
+        self.beyond_scratch = [row for row in live.rows if row not in in_scratch]
 
     def plan(self) -> Plan:
         """All stages, in order."""
@@ -114,6 +116,12 @@ class _Planner:
             respelt=respelt(self.wanted, before.schema),
         )
 
+    def _rows_to_rehearse(self) -> Sequence[CatalogRow]:
+        """All that the plan can touch: with a rename, or an expression of somebody's making, that may be anything."""
+        if any(directives.reach_further for directives in self.directives.values()):
+            return self.live.rows
+        return to_be_rehearsed(self.wanted, self.live, self.managed)
+
     def _now(self) -> Catalog:
         rows = [*self.scratch.rows(), *self.beyond_scratch]
         return read_catalog(rows, {*self.scratch.shadows(), *self.live.shadows}, self.ignore)
@@ -138,21 +146,22 @@ class _Planner:
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, down: Sequence[Index]
     ) -> list[Step]:
         steps = [create_table(change.wanted) for change in difference.missing if isinstance(change.wanted, Table)]
+        taken = {fold(row.name) for row in before.rows}
+        standing = _indexes_by_table(before, down)
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
-                steps += self._change_table(change.wanted, change.live, before, down)
+                indexes = standing.get(fold(change.live.name), [])
+                steps += self._change_table(change.wanted, change.live, indexes, taken)
         return steps + [drop_table(item) for item in removed if isinstance(item, Table)]
 
-    def _change_table(self, wanted: Table, live: Table, before: Catalog, down: Sequence[Index]) -> list[Step]:
-        taken = {fold(row.name) for row in before.rows}
+    def _change_table(self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str]) -> list[Step]:
         if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
             return [change_virtual_table(wanted, live, taken)]
         at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
-        standing = [index.sql for index in _indexes_of(live, before) if index.name not in {item.name for item in down}]
         change = TableChange(wanted, live, at_table, self.wanted)
         refuse_broken_expressions(change, self.scratch)
         self.changes[fold(wanted.name)] = change
-        return change_table(change, standing, taken)
+        return change_table(change, indexes, taken)
 
     def _take_down(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]
@@ -245,5 +254,10 @@ class _Planner:
             )
 
 
-def _indexes_of(table: Table, catalog: Catalog) -> list[Index]:
-    return [index for index in catalog.schema.indexes.values() if fold(index.table) == fold(table.name)]
+def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:
+    """The SQL of the indexes that stay up while tables change, by the folded name of their table."""
+    found: dict[str, list[str]] = {}
+    for index in catalog.schema.indexes.values():
+        if index not in down:
+            found.setdefault(fold(index.table), []).append(index.sql)
+    return found

@@ -1,14 +1,58 @@
-"""Which tables have to be proven whole when one of them is made anew or dropped: its relatives by foreign key."""
+"""What a change of tables concerns besides them: what is rehearsed with them, and what has to be proven whole."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from turso_deploy.schema.model import Schema
+from turso_deploy.schema.catalog import Catalog, CatalogRow
+from turso_deploy.schema.diff import Managed, diff
+from turso_deploy.schema.model import Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Step
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import Kind, code, fold, unquote
+from turso_deploy.sql.names import names_in
+
+
+def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[CatalogRow]:
+    """The live objects that a plan without renames can touch, or that could notice what it does.
+
+    Those are all views, triggers and virtual tables with what they name, and the tables that differ or have an index
+    that does, with the children that refer to them. Without the others, the time that a rehearsal takes follows the
+    size of the change and not that of the database.
+    """
+    difference = diff(wanted, live.schema)
+    changes = (*difference.missing, *difference.changed)
+    items = [
+        *difference.removed(managed),
+        *(item for change in changes for item in (change.wanted, change.live) if item),
+    ]
+    touched = {name for item in items for name in (fold(item.name), fold(_table_of(item)))}
+    children = _children(live.schema)
+    concerned = touched.union(*(children.get(name, ()) for name in touched), *_named_elsewhere(wanted, live))
+    return [
+        row
+        for row in live.rows
+        if _reads_other_tables(row) or fold(row.name) in concerned or fold(row.table) in concerned
+    ]
+
+
+def _table_of(item: SchemaObject) -> str:
+    return item.name if isinstance(item, Table | View) else item.table
+
+
+def _reads_other_tables(row: CatalogRow) -> bool:
+    return row.kind in ("view", "trigger") or (row.sql or "").startswith("CREATE VIRTUAL TABLE")
+
+
+def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
+    """What the views, triggers and virtual tables name, as they are and as they are wanted."""
+    readers: tuple[View | Trigger, ...] = (*wanted.views.values(), *wanted.triggers.values())
+    for item in readers:
+        yield names_in(item.sql)
+    for row in live.rows:
+        if _reads_other_tables(row):  # a virtual table may name another in a string: content = 'other'
+            yield frozenset(fold(unquote(token)) for token in code(row.sql or "") if token.kind <= Kind.STRING)
 
 
 def to_be_proven(steps: Iterable[Step], before: Schema, after: Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -25,7 +69,7 @@ def to_be_proven(steps: Iterable[Step], before: Schema, after: Schema) -> tuple[
     children = _children(before, after)
     family = _descendants(rebuilt | dropped, children)
     parents = {parent for parent, found in children.items() if found & rebuilt}
-    standing = before.tables.keys() & after.tables.keys()
+    standing = (before.tables.keys() & after.tables.keys()) - dropped
     rows = [after.tables[name].name for name in after.tables if name in standing and name in family | parents]
     keyed = [name for name in rows if _has_foreign_keys(after, name) or _has_foreign_keys(before, name)]
     return tuple(rows), tuple(keyed)

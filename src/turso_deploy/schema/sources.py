@@ -10,8 +10,8 @@ from pathlib import Path
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.scratch import syntax_error
 from turso_deploy.sql.kinds import Description, StatementKind, describe
-from turso_deploy.sql.lexer import SqlTextError, fold, position, tokenize
-from turso_deploy.sql.reader import Reader, read_header
+from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.reader import at_header, read_header
 from turso_deploy.sql.script import Statement, split
 
 # Folders inside the schema folder whose files are not definitions.
@@ -63,10 +63,10 @@ class Source:
 
         https://www.sqlite.org/schematab.html#interpretation_of_the_schema_table
         """
-        tokens = tokenize(self.statement.text)
-        header = read_header(Reader(tokens, len(self.statement.text)))
+        reader = at_header(self.statement.text)
+        header = read_header(reader)
         assert header is not None
-        return self.place_at(tokens[header.position].start)
+        return self.place_at(reader.tokens[header.position].start)
 
     def place_at(self, offset: int) -> Place:
         """The place of an offset in the statement."""
@@ -160,7 +160,7 @@ def _refuse_what_is_no_definition(source: Source) -> None:
 
 def _is_made_of_rows(source: Source) -> bool:
     """Whether a table is made AS SELECT."""
-    reader = Reader(tokenize(source.statement.text), len(source.statement.text))
+    reader = at_header(source.statement.text)
     read_header(reader)
     return reader.word == "AS"
 

@@ -134,16 +134,13 @@ class TableChange:
 
     def _stored(self, column: ColumnDefinition) -> str:
         """What a wanted column makes of the value that it is given."""
-        live, source = self.old.by_name.get(fold(column.name)), self.sources.get(column.name)
+        source, live = self.sources.get(column.name), self.old.by_name.get(fold(column.name))
+        after = self._affinity(column)
         if source is None:
             return f"({_sql(column.default)})" if column.default else "NULL"
-        if (
-            live
-            and source == quote(live.name)
-            and affinity_of(live.type, strict=self.old.strict) is self._affinity(column)
-        ):
+        if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
             return source  # as a column, it is compared by its affinity in a CHECK
-        return f"({stored_form(source, self._affinity(column))})"
+        return f"({stored_form(source, after)})"
 
     @staticmethod
     def _rowid_of(*tables: TableDefinition) -> str | None:
@@ -213,7 +210,8 @@ class TableChange:
             return
         if live is not None and (self._is_rowid(live, self.old) or (self.old.strict and live.type == column.type)):
             return
-        count = f"SELECT count(*) FROM {self.projection} WHERE typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
+        other_type = f"typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
+        count = f"SELECT count(*) FROM {self.projection} WHERE {other_type}"
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
 
     def _duplicates(self) -> Iterator[Hazard]:

@@ -42,14 +42,15 @@ def assemble(
     entry: ledger.Entry,
     *,
     commit: bool = True,
+    deadline: int | None = None,
 ) -> Assembly:
-    """The whole of a deployment, in the order in which it runs.
+    """The whole of a deployment, in the order in which it runs. `deadline` is for the guard.
 
     Rows are proven before the seeds add any; foreign keys afterwards, because the seeds may be what breaks one while
     enforcement is off.
     """
     parts = _Parts()
-    parts.add(guard_step(live))
+    parts.add(guard_step(live, deadline))
     parts.add(*(step for script in scripts if script.runs_before for step in script.steps()))
     parts.add(*_change_steps(plan.renames))
     parts.add(*note_figures(plan))

@@ -109,8 +109,10 @@ def _old_name(text: str, comment: Comment) -> str:
 
 def _expression(text: str, comment: Comment) -> str:
     tokens = _tokens(text, comment)
-    if not tokens or not _stands_alone(tokens):
+    if not tokens:
         raise SqlTextError("expected a comment of the form: -- @using <expression>", comment.start)
+    if not _stands_alone(tokens):
+        raise SqlTextError(f"-- {comment.text} is not one expression: its parentheses do not match", comment.start)
     return text[tokens[0].start : tokens[-1].end]
 
 

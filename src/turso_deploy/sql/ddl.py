@@ -51,7 +51,7 @@ _BODY_STARTS = ("INSERT", "UPDATE", "DELETE", "SELECT", "REPLACE", "WITH", "VALU
 
 
 # The wanted, the rehearsed and each live schema hold mostly the same texts, and a definition never changes.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32768)
 def parse(sql: str) -> Definition:
     """The canonical parts of one CREATE statement.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 
 from turso_deploy.sql.canonical import canonical_tokens
-from turso_deploy.sql.lexer import code, fold, tokenize
-from turso_deploy.sql.reader import Reader, read_header
+from turso_deploy.sql.lexer import fold, tokenize
+from turso_deploy.sql.reader import Reader, at_header, read_header
 
 
 class StatementKind(StrEnum):
@@ -90,13 +89,9 @@ _READING_PRAGMAS = frozenset(
 _ACTING_PRAGMAS = frozenset("incremental_vacuum optimize shrink_memory wal_checkpoint".split())
 
 
-# No header is longer, up to the name and the table of an index: CREATE UNIQUE INDEX IF NOT EXISTS a . b ON c.
-_HEADER = 12
-
-
 def describe(sql: str) -> Description:
     """What one statement does. Raises SqlTextError when it cannot be read."""
-    reader = Reader(list(islice(code(sql), _HEADER)), len(sql))
+    reader = at_header(sql)
     first = reader.word
     if first == "CREATE":
         return _describe_create(reader, sql)

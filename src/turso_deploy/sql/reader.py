@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from turso_deploy.sql.canonical import Tokens, canonical
-from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, unquote
+from turso_deploy.sql.lexer import Kind, SqlTextError, Token, code, fold, unquote
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first, and the index behind the last."""
@@ -162,6 +163,13 @@ class Header:
 
 
 _KINDS = ("TABLE", "INDEX", "VIEW", "TRIGGER")
+# No header is longer, up to the name and the table of an index: CREATE UNIQUE INDEX IF NOT EXISTS a . b ON c.
+_HEADER_TOKENS = 12
+
+
+def at_header(sql: str) -> Reader:
+    """A reader of a statement's beginning, which goes no further than a header can."""
+    return Reader(list(islice(code(sql), _HEADER_TOKENS)), len(sql))
 
 
 def read_header(reader: Reader) -> Header | None:

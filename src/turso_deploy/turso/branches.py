@@ -112,8 +112,12 @@ def _delete(platform: Platform, name: str, notices: list[str]) -> None:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM, with which a runner ends a job that was cancelled, unwind as Ctrl-C does, so that clean-up runs."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM, with which a runner ends a job that was cancelled, unwind as Ctrl-C does, so that clean-up runs.
+
+    Where the process handles the signal by itself, and so unwinds already, it is left to that.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 

@@ -115,9 +115,9 @@ def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch
 
 
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
-    catalog, _, _, deployments = answers(scratch)
+    catalog, _, _, deployments, clock = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = live_from([catalog, refused, refused, deployments], [])
+    live = live_from([catalog, refused, refused, deployments, clock], [])
     assert isinstance(live, Live)
     assert live.schema_version is None
     assert passes(live, scratch)

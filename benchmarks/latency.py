@@ -1,0 +1,113 @@
+"""How long a deployment takes over a slow line, next to drizzle-kit doing its share of the same change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.peers import DRIZZLE_KIT, HERE
+from benchmarks.table import Row, best_of
+from tests.door import Door, open_door
+from tests.projects import SHIPPED, write_folder
+from tests.sqld import running_sqld
+
+TABLES = 100
+LATENCY = 0.025
+TIMES_FASTER = 3
+TRIES = 3
+
+
+def measure() -> Iterator[Row]:
+    """Two hundred changed objects, then the schema that this repository ships."""
+    yield from _measure_change()
+    yield from _measure_shipped()
+
+
+def _measure_change() -> Iterator[Row]:
+    ours, our_requests = _our_change()
+    theirs, their_requests = _drizzle_change()
+    case = f"{2 * TABLES} changed objects, {LATENCY * 1000:.0f} ms a request"
+    against = "drizzle-kit push"
+    yield Row(case, "requests", our_requests, "requests", against, their_requests)
+    yield Row(case, "whole process", ours, "s", against, theirs, limit=TIMES_FASTER, at_least=True)
+
+
+def _our_change() -> tuple[float, int]:
+    """The shortest deployment of the change, and its requests."""
+    found = []
+    for _ in range(TRIES):
+        with _slow_server() as (folder, door, token):
+            schema = write_folder(folder / "schema", _files(changed=False))
+            _deploy(schema, door.url, token)
+            write_folder(schema, _files(changed=True))
+            door.bodies.clear()
+            found.append((best_of(1, lambda: _deploy(schema, door.url, token)), door.requests))
+    return min(found)
+
+
+def _drizzle_change() -> tuple[float, int]:
+    """The shortest push of the same tables, columns and indexes, and its requests."""
+    found = []
+    for _ in range(TRIES):
+        with _slow_server() as (folder, door, token):
+            _push(folder, door.url, token, changed=False)
+            door.bodies.clear()
+            found.append((best_of(1, lambda: _push(folder, door.url, token, changed=True)), door.requests))
+    return min(found)
+
+
+def _measure_shipped() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"file:{folder}/database.db"
+        yield Row("the shipped schema, a new file", "whole process", best_of(1, lambda: _deploy(SHIPPED, url, "")))
+        yield Row("the shipped schema, unchanged, file", "whole process", best_of(3, lambda: _deploy(SHIPPED, url, "")))
+    with _slow_server(latency=0) as (_, door, token):
+        for case in ("the shipped schema, a new server", "the shipped schema, unchanged, server"):
+            door.bodies.clear()
+            yield Row(case, "whole process", best_of(1, lambda: _deploy(SHIPPED, door.url, token)))
+            yield Row(case, "requests", door.requests, "requests")
+
+
+@contextmanager
+def _slow_server(latency: float = LATENCY) -> Iterator[tuple[Path, Door, str]]:
+    """A folder, a door before a new server, and a token."""
+    with tempfile.TemporaryDirectory() as name, running_sqld(Path(name)) as server, open_door(server.url) as door:
+        door.latency = latency
+        yield Path(name), door, server.token()
+
+
+def _deploy(schema: Path, url: str, token: str) -> None:
+    command = [sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", str(schema)]
+    environment = {**os.environ, "TURSO_DATABASE_URL": url, "TURSO_AUTH_TOKEN": token}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
+def _files(*, changed: bool) -> dict[str, str]:
+    sql = []
+    for number in range(TABLES):
+        extra = ", added TEXT" if changed else ""
+        sql.append(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, note TEXT{extra});")
+        sql += [f"CREATE INDEX i{number} ON t{number} (name);"] if changed else []
+    return {"schema.sql": "\n".join(sql) + "\n", "manifest.yml": "schema_version: 1.0.0\n"}
+
+
+def _push(folder: Path, url: str, token: str, *, changed: bool) -> None:
+    lines = ['import { sqliteTable, integer, text, index } from "drizzle-orm/sqlite-core";']
+    for number in range(TABLES):
+        columns = 'id: integer("id").primaryKey(), name: text("name").notNull(), note: text("note")'
+        columns += ', added: text("added")' if changed else ""
+        indexes = f', (table) => [index("i{number}").on(table.name)]' if changed else ""
+        lines.append(f'export const t{number} = sqliteTable("t{number}", {{ {columns} }}{indexes});')
+    (folder / "schema.ts").write_text("\n".join(lines) + "\n")
+    settings = {"dialect": "turso", "schema": "./schema.ts", "dbCredentials": {"url": url, "authToken": token}}
+    (folder / "drizzle.config.ts").write_text(f"export default {json.dumps(settings)};\n")
+    modules = folder / "node_modules"
+    if not modules.exists():
+        modules.symlink_to(HERE / "node_modules")
+    subprocess.run([DRIZZLE_KIT, "push", "--force"], cwd=folder, check=True, capture_output=True)

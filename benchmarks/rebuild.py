@@ -1,0 +1,111 @@
+"""How long a table of a million rows takes to be made anew, next to the bare copy of its rows and to sqlite-utils."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.peers import SQLITE_UTILS
+from benchmarks.table import Row, seconds
+from tests.projects import write_folder
+from tests.sqld import running_sqld
+from tests.targets import NOWHERE, Target
+from turso_deploy.database.address import parse_address
+from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep
+from turso_deploy.database.connect import open_database
+from turso_deploy.deploy import deploy
+from turso_deploy.report.document import Status
+from turso_deploy.schema.project import load_project
+
+ROWS = 1_000_000
+TIMEOUT = 600
+AT_MOST = 1.3
+TRIES = 3
+
+_COLUMNS = "(id INTEGER PRIMARY KEY, name TEXT, price REAL, quantity INTEGER{})"
+_INDEX = "CREATE INDEX {0}_name ON {0} (name)"
+_BEFORE = f"CREATE TABLE things {_COLUMNS.format('')};\n{_INDEX.format('things')};\n"
+_AFTER = f"CREATE TABLE things {_COLUMNS.format(', CHECK (quantity >= 0)')};\n{_INDEX.format('things')};\n"
+_FILL = (
+    f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) "
+    "INSERT INTO things SELECT i, 'the name of ' || i, i * 0.5, i % 1000 FROM n"
+)
+_BARE_COPY = (
+    f"CREATE TABLE bare {_COLUMNS.format('')}",
+    "INSERT INTO bare SELECT * FROM things",
+    _INDEX.format("bare"),
+)
+_TRANSFORM = """
+import json, sys, time
+import sqlite_utils
+database = sqlite_utils.Database(sys.argv[1])
+start = time.perf_counter()
+database["things"].transform(not_null={"quantity"})
+print(json.dumps(time.perf_counter() - start))
+"""
+
+
+def measure() -> Iterator[Row]:
+    """A file, then a server."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"file:{folder}/things.db"
+        target = Target(url, url)
+        yield from _measure_target("file", target, Path(folder))
+        transform = min(_transform(target) for _ in range(TRIES))
+        yield _row("file", _rebuild(target, Path(folder)), "sqlite-utils transform", transform, 1)
+    with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
+        yield from _measure_target("sqld", Target(server.url, server.url, server.token()), Path(folder))
+
+
+def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
+    _deploy(target, _BEFORE, folder)
+    _run(target, _FILL)
+    bare = min(_bare_copy(target) for _ in range(TRIES))
+    yield _row(engine, _rebuild(target, folder), "bare INSERT … SELECT and index", bare, AT_MOST)
+
+
+def _row(engine: str, ours: float, against: str, reference: float, limit: float) -> Row:
+    case = f"rebuild {ROWS:,} rows × 4 columns, 1 index: {engine}"
+    return Row(case, "deploy", ours, against=against, reference=reference, limit=limit)
+
+
+def _rebuild(target: Target, folder: Path) -> float:
+    """The shortest of some deployments that have to make the table anew: there, back, there."""
+    return min(_deploy(target, schema, folder) for schema in (_AFTER, _BEFORE) * TRIES)
+
+
+def _deploy(target: Target, schema: str, folder: Path) -> float:
+    files = {"schema.sql": schema, "manifest.yml": "schema_version: 1.0.0\n"}
+    project = load_project(write_folder(folder / "schema", files))
+    with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
+
+        def run() -> None:
+            report = deploy(project, database, NOWHERE)
+            assert report.status is Status.DEPLOYED, report.error
+
+        return seconds(run)
+
+
+def _bare_copy(target: Target) -> float:
+    duration = seconds(lambda: _run(target, *_BARE_COPY))
+    _run(target, "DROP TABLE bare")
+    return duration
+
+
+def _run(target: Target, *statements: str) -> None:
+    steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
+    with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
+        outcome = database.apply(Transaction(steps))
+        assert outcome.committed, outcome.failed
+
+
+def _transform(target: Target) -> float:
+    environment = {"PYTHONPATH": str(SQLITE_UTILS)}
+    command = [sys.executable, "-c", _TRANSFORM, str(target.file)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout))

@@ -1,0 +1,146 @@
+"""How a transaction gets to a database: sent once, and when the reply is lost, looked for in the ledger.
+
+A reply that is lost leaves three possibilities: the transaction committed, it failed, or it has yet to arrive, because
+the network holds it back. Two facts decide between them.
+
+- The ledger is asked under the write lock. Whatever started before has ended by then, and is in it or never will be.
+- The guard of every transaction names a deadline by the server's clock. Asked after it, the ledger has the last word;
+  asked before it, a transaction that is not there may still come, so the word is not final.
+
+Until then it is no error to plan and send again: of two transactions that were planned from the same state, each with
+its guard, one can commit at most, because it makes the guard of the other fail.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, TransactionStep
+from turso_deploy.database.failures import explain
+from turso_deploy.database.retries import Retries
+from turso_deploy.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.schema import ledger
+from turso_deploy.schema.catalog import LEDGER_TABLE
+from turso_deploy.schema.live import CLOCK_QUERY, Live
+from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, stop_if_asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A transaction whose reply was lost: its id in the ledger, and when it can no longer start."""
+
+    id: str
+    deadline: int
+
+
+class Delivery:
+    """The transactions of one deployment on their way to one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._retries = Retries(database.timeout, database.retries)
+        self._lost: list[_Sent] = []
+        self._error: DatabaseError | None = None
+
+    def deadline(self, live: Live) -> int | None:
+        """Until when, by the server's clock, a transaction that is sent now may start; None where none is sent (a file).
+
+        `live` tells how the server's clock and ours go together.
+        """
+        if not self._database.timeout:
+            return None
+        return live.read_at + math.ceil(time.monotonic() - live.received_at + self._database.timeout)
+
+    def try_again(self, reason: str) -> bool:
+        """Wait a moment before the transaction is planned and sent again; False when there is no more time."""
+        stop_if_asked()
+        return self._retries.again(reason)
+
+    def send(self, transaction: Transaction, sent_as: str, deadline: int | None) -> Outcome | None:
+        """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
+
+        A signal to stop waits until the reply is there. Raises DatabaseError when it surely did not run.
+        """
+        stop_if_asked()
+        try:
+            with held_back():
+                return self._database.apply(transaction)
+        except LostReplyError as lost:
+            self._error = lost
+        except StoppedError:  # the second signal: no time is left to wait for the reply
+            self._error = _impatient()
+        self._lost.append(_Sent(sent_as, deadline or 0))
+        return None
+
+    def committed(self, *, finally_: bool = False) -> str | None:
+        """The id of the transaction that stands in the ledger although its reply was lost; None when none does.
+
+        With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
+        Raises DatabaseError (`outcome-unknown`) when the ledger cannot be asked, or a signal leaves no time to wait.
+        """
+        if not self._lost:
+            return None
+        last = max(sent.deadline for sent in self._lost)
+        while True:
+            with held_back():
+                found, now = self._look_up()
+            if found or not finally_ or now > last:
+                return found
+            if is_asked_to_stop():
+                raise self._unknown("there was no time to wait until the request can no longer arrive")
+            try:
+                time.sleep(last + 1 - now)
+            except StoppedError:
+                continue  # ask once more, and say what is known
+
+    def failure(self) -> DatabaseError:
+        """The error for a reply that was lost when the ledger, asked for good, shows no commit."""
+        assert self._error is not None
+        return DatabaseError(
+            self._error.code,
+            f"{self._error.message.removesuffix('.')}. The ledger shows that nothing was committed.",
+            hint=self._error.hint,
+        )
+
+    def _look_up(self) -> tuple[str | None, int]:
+        """Which of the lost ones is in the ledger, and the server's time, both under the write lock."""
+        clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
+        lookups = (ledger.lookup_query(sent.id) for sent in self._lost)
+        steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
+        retries = Retries(self._database.timeout, self._database.retries)
+        while True:
+            try:
+                outcome = self._database.apply(Transaction((clock, *steps), commit=False))
+            except DatabaseError as error:
+                reason = error.message
+            except StoppedError:
+                raise self._unknown("there was no time to wait for the answer") from None
+            else:
+                answers, failed = outcome.results, outcome.failed
+                if answers[0] is not None:
+                    now = int(str(answers[0].rows[0][0]))
+                    if failed is None:
+                        pairs = zip(self._lost, answers[1:], strict=True)
+                        return next((sent.id for sent, answer in pairs if answer and answer.rows), None), now
+                    if f"no such table: {LEDGER_TABLE}" in failed.failure.message:
+                        return None, now
+                assert failed is not None
+                reason = explain(failed.failure).message
+            if is_asked_to_stop() or not retries.again(f"the ledger was asked: {reason}"):
+                raise self._unknown(reason)
+
+    def _unknown(self, reason: str) -> DatabaseError:
+        assert self._error is not None
+        ids = " or ".join(sent.id for sent in self._lost)
+        return DatabaseError(
+            ErrorCode.OUTCOME_UNKNOWN,
+            f"{self._error.message.removesuffix('.')}. Asking the ledger failed too: {reason.removesuffix('.')}.",
+            hint=f"Look for the deployment {ids} in {LEDGER_TABLE}, or run again: nothing is done twice.",
+            committed=None,
+        )
+
+
+def _impatient() -> DatabaseError:
+    return DatabaseError(ErrorCode.STOPPED, "A second signal ended the wait for the server's reply", committed=None)

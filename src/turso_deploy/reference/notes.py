@@ -1,0 +1,108 @@
+"""What the reference says that SQL cannot: `reference.yml` of the schema folder, where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.schema.model import Schema
+from turso_deploy.schema.yaml_text import YamlTextError, read_yaml
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold
+
+NOTES_NAME = "reference.yml"
+_LONGEST_LINE = 100
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class TableNotes(_Strict):
+    """A table as its application sees it."""
+
+    application_name: str | None = Field(None, description="Its name in the application's code.")
+    rows: int | None = Field(None, ge=0, description="About how many rows it has in production.")
+    examples: dict[str, Any] = Field({}, description="A value of each JSON column that no seed fills.")
+
+
+class LogicalRelation(_Strict):
+    """A reference that no foreign key enforces."""
+
+    child: str = Field(alias="from", description="The column that refers, as `table.column`.")
+    parent: str = Field(alias="to", description="What it refers to, as `table.column`.")
+    meaning: str = Field(description="How the two belong together.")
+
+
+class Notes(_Strict):
+    """Everything in the file."""
+
+    title: str | None = Field(None, description="The name of the schema.")
+    tables: dict[str, TableNotes] = {}
+    relations: Annotated[tuple[LogicalRelation, ...], Field(strict=False)] = ()
+
+    def of(self, table: str) -> TableNotes:
+        """What is noted about a table, by its folded name."""
+        return next((notes for name, notes in self.tables.items() if fold(name) == table), TableNotes())
+
+
+def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
+    """Read the notes; a folder without them has none. Raises ProjectError with file and line of what is wrong."""
+    path, place = folder / NOTES_NAME, Place(f"{shown}/{NOTES_NAME}")
+    if not path.exists():
+        return Notes()
+    try:
+        document = read_yaml(path.read_text(encoding="utf-8-sig"), NOTES_NAME)
+        notes = Notes.model_validate({} if document.value is None else document.value)
+    except OSError as error:
+        raise _invalid(f"the file cannot be read ({os.strerror(error.errno or 0)})", place) from None
+    except UnicodeDecodeError:
+        raise _invalid("the file is not UTF-8 text", place) from None
+    except YamlTextError as error:
+        raise _invalid(error.message, Place(place.file, error.line, error.column)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise _invalid(f"`{key}`: {first['msg']}", Place(place.file, document.line_of(first["loc"]))) from None
+    for at, unknown in _unknown_names(notes, schema):
+        raise _invalid(f"{unknown} is in no file", Place(place.file, document.line_of(at)))
+    return notes
+
+
+def _unknown_names(notes: Notes, schema: Schema) -> list[tuple[tuple[str | int, ...], str]]:
+    """Notes about what there is not: they would be told to nobody."""
+    names: list[tuple[tuple[str | int, ...], str]] = []
+    for table, described in notes.tables.items():
+        names.append((("tables", table), table))
+        names += [(("tables", table, "examples", column), f"{table}.{column}") for column in described.examples]
+    for number, relation in enumerate(notes.relations):
+        names += [(("relations", number, "from"), relation.child), (("relations", number, "to"), relation.parent)]
+    return [(key, name) for key, name in names if not _is_known(name, schema)]
+
+
+def _is_known(name: str, schema: Schema) -> bool:
+    table_name, _, column = name.partition(".")
+    table = schema.tables.get(fold(table_name))
+    if table is None or not column:
+        return table is not None
+    return isinstance(table.definition, TableDefinition) and fold(column) in table.definition.by_name
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON that is easy to read: on one line where that is short."""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= _LONGEST_LINE else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _invalid(message: str, place: Place) -> ProjectError:
+    return ProjectError(
+        ErrorCode.MANIFEST_INVALID,
+        f"The notes of the reference cannot be used: {message}.",
+        hint=f"docs/schema-reference.md describes {NOTES_NAME}.",
+        place=place,
+    )

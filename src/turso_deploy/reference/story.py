@@ -1,0 +1,111 @@
+"""The story of `docs`: a schema folder becomes its own documentation, or is told that its documentation is stale."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path, PurePath
+
+from turso_deploy.database.base import Query
+from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.reference.comments import read_meanings
+from turso_deploy.reference.notes import Notes, as_json, load_notes
+from turso_deploy.reference.pages import render
+from turso_deploy.reference.queries import run_queries
+from turso_deploy.reference.tables import Facts
+from turso_deploy.report.document import CountLine, Report, Status, StepLine
+from turso_deploy.schema.expectations import actual_counts
+from turso_deploy.schema.project import Project, load_project
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold, quote
+
+
+def document(folder: Path, output: Path, *, check: bool) -> Report:
+    """Write the pages of a schema folder; with `check`, write nothing and say which of them are stale.
+
+    Pages of other files in the output folder stay as they are. Raises ProjectError and InputError.
+    """
+    started = time.monotonic()
+    project = load_project(folder)
+    pages = reference_pages(project)
+    stale = {name: text for name, text in pages.items() if _current(output / name) != text}
+    if not check:
+        _write(stale, output)
+    shown = PurePath(output).as_posix()
+    counts = actual_counts(project.wanted)
+    return Report(
+        command="docs",
+        status=Status.STALE if check and stale else Status.DOCUMENTED,
+        committed=False,
+        database="",
+        schema_version=project.manifest.schema_version,
+        steps=tuple(StepLine("write page", f"{shown}/{name}", "") for name in stale),
+        counts={kind: CountLine(None, number) for kind, number in counts.items()},
+        duration_ms=round((time.monotonic() - started) * 1000),
+    )
+
+
+def reference_pages(project: Project) -> dict[str, str]:
+    """The text of every page by its file name. The same folder always makes the same pages."""
+    folder, shown, schema = Path(project.folder), project.folder, project.wanted
+    notes = load_notes(folder, shown, schema)
+    meanings = read_meanings(folder, shown, schema)
+    facts = Facts(
+        title=notes.title or "This database",
+        version=project.manifest.schema_version,
+        schema=schema,
+        meanings=meanings,
+        notes=notes,
+        json_columns=project.manifest.json_columns,
+        examples=_examples(project, notes),
+        pages={key: category.page for category in meanings.categories for key in category.objects},
+    )
+    queries = run_queries(folder, shown, project.rehearsed)
+    views = {name: _columns(view.name, project) for name, view in schema.views.items()}
+    return render(facts, views, queries)
+
+
+def _columns(view: str, project: Project) -> list[tuple[str, str]]:
+    rows = project.rehearsed.query(Query("SELECT name, type FROM pragma_table_info(?)", (view,))).rows
+    return [(str(name), str(kind)) for name, kind in rows]
+
+
+def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
+    """A value of each JSON column: the shortest that a seed gives it and that is not empty, else the noted one."""
+    found: dict[tuple[str, str], str] = {}
+    for name, columns in project.manifest.json_columns.items():
+        item = project.wanted.tables[fold(name)]
+        noted = {fold(column): value for column, value in notes.of(fold(name)).examples.items()}
+        assert isinstance(item.definition, TableDefinition)
+        for column in columns:
+            quoted = quote(item.definition.by_name[fold(column)].name)
+            told = f"json_valid({quoted}) AND {quoted} NOT IN ('[]', '{{}}', 'null')"
+            shortest = f"ORDER BY length({quoted}), {quoted} LIMIT 1"
+            query = Query(f"SELECT {quoted} FROM {quote(item.name)} WHERE {told} {shortest}")
+            rows = project.rehearsed.query(query).rows
+            if rows:
+                found[fold(name), fold(column)] = as_json(json.loads(str(rows[0][0])))
+            elif fold(column) in noted:
+                found[fold(name), fold(column)] = as_json(noted[fold(column)])
+    return found
+
+
+def _current(path: Path) -> str | None:
+    """What stands there now; None where nothing does, or no text."""
+    try:
+        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _write(pages: dict[str, str], output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in pages.items():
+            (output / name).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"The pages cannot be written to `{PurePath(output).as_posix()}`: {error.strerror}.",
+            hint="Name a folder that you may write to with --output.",
+        ) from None

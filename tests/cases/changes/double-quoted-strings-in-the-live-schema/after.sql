@@ -1,0 +1,2 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY);
+CREATE TABLE legacy (a TEXT DEFAULT 'x', b TEXT, CHECK (a <> 'y'));

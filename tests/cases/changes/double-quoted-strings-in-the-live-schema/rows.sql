@@ -1,0 +1,2 @@
+CREATE TABLE legacy (a TEXT DEFAULT "x", CHECK (a <> "y"));
+INSERT INTO legacy DEFAULT VALUES;

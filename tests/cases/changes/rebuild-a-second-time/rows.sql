@@ -1,0 +1,3 @@
+INSERT INTO old_name VALUES (1, 'x');
+ALTER TABLE old_name RENAME TO "t";
+ALTER TABLE t ADD COLUMN b TEXT;

@@ -1,0 +1,1 @@
+INSERT INTO old_name VALUES (1, 'x'), (2, NULL);

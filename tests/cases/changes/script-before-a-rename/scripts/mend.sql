@@ -1,0 +1,2 @@
+-- @run before
+DELETE FROM old_name WHERE a IS NULL;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL);
+CREATE VIRTUAL TABLE words USING fts4(body, tokenize=porter);

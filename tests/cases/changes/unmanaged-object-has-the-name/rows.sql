@@ -1,0 +1,1 @@
+CREATE VIEW x AS SELECT id FROM t;

@@ -1,0 +1,6 @@
+CREATE TABLE p (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY,
+  p INTEGER,
+  name TEXT NOT NULL UNIQUE -- @using (SELECT name FROM p WHERE p.id = t.p) -- a note
+);
