@@ -24,6 +24,10 @@ deploy: $(RUNTIME) ## Deploy schema/ into an embedded database and print the rep
 test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
 	$(BIN)/pytest -m 'not container' --numprocesses auto
 
+.PHONY: faults
+faults: $(DEVELOPMENT) $(SQLD) ## Deploy under a thousand schedules of faults and print what was found
+	FAULT_SCHEDULES=$${FAULT_SCHEDULES:-1000} $(BIN)/pytest tests/faults --capture no
+
 .PHONY: lint
 lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check
@@ -45,6 +49,10 @@ format: $(DEVELOPMENT) ## Bring the code to its one format
 .PHONY: docs
 docs: $(DEVELOPMENT) ## Write what in docs/ follows from the code
 	$(BIN)/python docs/generate.py
+
+.PHONY: bench
+bench: $(DEVELOPMENT) $(SQLD) ## Measure speed, next to drizzle-kit and sqlite-utils
+	$(BIN)/python -m benchmarks
 
 .PHONY: image
 image: $(DEVELOPMENT) ## Build the container image

@@ -7,18 +7,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from benchmarks.table import Row, best_of
-from turso_deploy.database.connect import open_database
 from turso_deploy.database.address import parse_address
+from turso_deploy.database.connect import open_database
 from turso_deploy.schema.project import load_project
 from turso_deploy.work import find_work
 
 TARGET_SECONDS = 1.5
 SIZES = (500, 1000, 2000)
-COLUMNS, INDEXES = 12, 3
-NO_TABLE = "CREATE TABLE anchor (id INTEGER PRIMARY KEY);\n"
+INDEXES = 3
+_ANCHOR = "CREATE TABLE anchor (id INTEGER PRIMARY KEY);\n"
 
 
 def schema_of(tables: int, *, with_change: bool = False) -> str:
@@ -26,7 +27,7 @@ def schema_of(tables: int, *, with_change: bool = False) -> str:
 
     With the change, every tenth table has one column more.
     """
-    return NO_TABLE + "".join(_table(number, with_change and number % 10 == 0) for number in range(tables))
+    return _ANCHOR + "".join(_table(number, with_change and number % 10 == 0) for number in range(tables))
 
 
 def _table(number: int, changed: bool) -> str:
@@ -68,7 +69,7 @@ def _measure_size(size: int, folder: Path) -> Iterator[Row]:
         ("1 column added to every 10th", True, filled),
     ):
         (schema / "schema.sql").write_text(schema_of(size, with_change=with_change))
-        process = best_of(3, lambda: _command("plan", schema, database))
+        process = best_of(2, partial(_command, "plan", schema, database))
         planning = _planning_alone(schema, database)
         title = f"plan {size:,} tables, {INDEXES * size:,} indexes: {case}"
         yield Row(title, "whole process", process, limit=limit)
@@ -76,7 +77,16 @@ def _measure_size(size: int, folder: Path) -> Iterator[Row]:
 
 
 def _command(command: str, schema: Path, database: Path) -> None:
-    arguments = [sys.executable, "-m", "turso_deploy", command, "--schema-path", schema, "--database-url", f"file:{database}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "turso_deploy",
+        command,
+        "--schema-path",
+        schema,
+        "--database-url",
+        f"file:{database}",
+    ]
     subprocess.run(arguments, check=True, capture_output=True)
 
 

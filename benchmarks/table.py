@@ -42,9 +42,9 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed."""
         limit = "" if self.limit is None else f"{'≥' if self.at_least else '≤'} {_shown(self.limit)}"
-        limit += " ×" if limit and self.reference is not None else ""
+        limit += " times" if limit and self.reference is not None else ""
         reference = "" if self.reference is None else f"{self.against} {_shown(self.reference)} {self.unit}"
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f} ×"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
         verdict = {None: "", True: "yes", False: "NO"}[self.holds]
         return self.case, self.what, f"{_shown(self.figure)} {self.unit}", reference, ratio, limit, verdict
 

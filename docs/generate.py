@@ -10,6 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from turso_deploy.cli import COMMANDS
+from turso_deploy.inputs import Inputs, flag_of, input_of, variable_of
+from turso_deploy.report.actions import OUTPUTS
 from turso_deploy.schema.hazards import HAZARDS
 from turso_deploy.schema.manifest import Manifest
 
@@ -49,6 +52,37 @@ def _kind(field: dict[str, Any]) -> str:
     return "text" if kinds == [kind for kind in kinds if kind.get("type") == "string"] else "a bound"
 
 
+def commands() -> str:
+    """Every command, and what it does."""
+    return _table(("command", "what it does"), [(f"`{name}`", text) for name, text in COMMANDS.items()])
+
+
+def inputs() -> str:
+    """Every setting by its three names, its default, and what it means."""
+    rows = [
+        (
+            f"`{input_of(name)}`",
+            "" if name == "command" else f"`{flag_of(name)}`",
+            f"`{variable_of(name)}`",
+            _default(field.default),
+            str(field.description).replace("|", "\\|"),
+        )
+        for name, field in Inputs.model_fields.items()
+    ]
+    return _table(("input", "flag", "variable", "default", "meaning"), rows)
+
+
+def _default(value: object) -> str:
+    if value in (None, ""):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}' if isinstance(value, float) else value}`"
+
+
+def outputs() -> str:
+    """Every output of the Action."""
+    return _table(("output", "meaning"), [(f"`{name}`", text) for name, text in OUTPUTS.items()])
+
+
 def floors() -> str:
     """The floors of the house, from the contract that the imports are held to: each imports only what is below."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
@@ -79,7 +113,15 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-_TABLES: dict[str, Callable[[], str]] = {"hazards": hazards, "manifest": manifest, "floors": floors, "rooms": rooms}
+_TABLES: dict[str, Callable[[], str]] = {
+    "hazards": hazards,
+    "manifest": manifest,
+    "commands": commands,
+    "inputs": inputs,
+    "outputs": outputs,
+    "floors": floors,
+    "rooms": rooms,
+}
 
 
 def with_tables(page: str) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.door import Door, open_door
 from tests.sqld import Sqld, running_sqld
 from turso_deploy.database import retries
 from turso_deploy.database.hrana import HranaDatabase
+
+# No test is decided by the time it takes, and CI tries the same examples each time: a failure there can be repeated.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from turso_deploy.stopping import StoppedError, stoppable
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_DESCRIPTIONS = {
+COMMANDS = {
     "deploy": "bring the database to the schema and the seeds, in one transaction",
     "plan": "show what a deployment would do, and change nothing",
     "verify": "check the database against the schema and the manifest, read only",
@@ -25,6 +25,8 @@ _DESCRIPTIONS = {
     "rotate-token": "mint a token and store it as a GitHub secret",
     "manifest-schema": "print the JSON Schema of the manifest",
 }
+"""Every command and what it does."""
+
 _EPILOGUE = """examples:
   turso-deploy deploy                                   an embedded database in the working folder
   turso-deploy plan --check --database-url libsql://…   exit with 3 when something would change
@@ -77,7 +79,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"turso-deploy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, description in _DESCRIPTIONS.items():
+    for name, description in COMMANDS.items():
         command = commands.add_parser(
             name, help=description, description=description[:1].upper() + description[1:] + ".", allow_abbrev=False
         )

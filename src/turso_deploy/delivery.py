@@ -28,8 +28,8 @@ from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, sto
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A transaction whose reply was lost: its id in the ledger, and when it can no longer start."""
+class _Open:
+    """A transaction that may be in the ledger, or come to be: its id there, and when it can no longer start."""
 
     id: str
     deadline: int
@@ -41,11 +41,11 @@ class Delivery:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._retries = Retries(database.timeout, database.retries)
-        self._lost: list[_Sent] = []
+        self._open: list[_Open] = []
         self._error: DatabaseError | None = None
 
     def deadline(self, live: Live) -> int | None:
-        """Until when, by the server's clock, a transaction that is sent now may start; None where none is sent (a file).
+        """Until when, by the server's clock, a transaction that is sent now may start; None for a file.
 
         `live` tells how the server's clock and ours go together.
         """
@@ -71,18 +71,23 @@ class Delivery:
             self._error = lost
         except StoppedError:  # the second signal: no time is left to wait for the reply
             self._error = _impatient()
-        self._lost.append(_Sent(sent_as, deadline or 0))
+        self._open.append(_Open(sent_as, deadline or 0))
         return None
 
+    def note_stale(self, sent_as: str) -> None:
+        """The guard stopped the transaction, or a copy of it: the network may have delivered it twice."""
+        if self._database.timeout:
+            self._open.append(_Open(sent_as, deadline=0))
+
     def committed(self, *, finally_: bool = False) -> str | None:
-        """The id of the transaction that stands in the ledger although its reply was lost; None when none does.
+        """The id of the transaction that stands in the ledger although no reply says so; None when none does.
 
         With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
         Raises DatabaseError (`outcome-unknown`) when the ledger cannot be asked, or a signal leaves no time to wait.
         """
-        if not self._lost:
+        if not self._open:
             return None
-        last = max(sent.deadline for sent in self._lost)
+        last = max(sent.deadline for sent in self._open)
         while True:
             with held_back():
                 found, now = self._look_up()
@@ -105,9 +110,9 @@ class Delivery:
         )
 
     def _look_up(self) -> tuple[str | None, int]:
-        """Which of the lost ones is in the ledger, and the server's time, both under the write lock."""
+        """Which of the open ones is in the ledger, and the server's time, both under the write lock."""
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
-        lookups = (ledger.lookup_query(sent.id) for sent in self._lost)
+        lookups = (ledger.lookup_query(sent.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
         retries = Retries(self._database.timeout, self._database.retries)
         while True:
@@ -122,7 +127,7 @@ class Delivery:
                 if answers[0] is not None:
                     now = int(str(answers[0].rows[0][0]))
                     if failed is None:
-                        pairs = zip(self._lost, answers[1:], strict=True)
+                        pairs = zip(self._open, answers[1:], strict=True)
                         return next((sent.id for sent, answer in pairs if answer and answer.rows), None), now
                     if f"no such table: {LEDGER_TABLE}" in failed.failure.message:
                         return None, now
@@ -132,11 +137,11 @@ class Delivery:
                 raise self._unknown(reason)
 
     def _unknown(self, reason: str) -> DatabaseError:
-        assert self._error is not None
-        ids = " or ".join(sent.id for sent in self._lost)
+        ids = " or ".join(sent.id for sent in self._open)
+        lost = self._error.message.removesuffix(".") if self._error else "The transaction may have arrived twice"
         return DatabaseError(
             ErrorCode.OUTCOME_UNKNOWN,
-            f"{self._error.message.removesuffix('.')}. Asking the ledger failed too: {reason.removesuffix('.')}.",
+            f"{lost}. Asking the ledger failed too: {reason.removesuffix('.')}.",
             hint=f"Look for the deployment {ids} in {LEDGER_TABLE}, or run again: nothing is done twice.",
             committed=None,
         )

@@ -181,6 +181,7 @@ def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, d
     if outcome is None:
         return _Step.LOST
     if _guard_failed(assembly.steps, outcome):
+        delivery.note_stale(deployment_id)
         return _Step.STALE
     draft.note_answers(assembly.figures(outcome))
     if not outcome.committed:

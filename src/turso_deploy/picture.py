@@ -9,7 +9,7 @@ from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.ddl import ForeignKey, TableDefinition
 from turso_deploy.sql.lexer import fold
 
-LARGE = 25
+LARGE = 10
 """More tables than this are too many for one picture: then only what changes is shown, with what it refers to."""
 
 
@@ -29,7 +29,8 @@ def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
 def picture_of_change(before: Schema, after: Schema) -> Picture:
     """What becomes of `before` on its way to `after`: tables and columns that are added, changed or removed are marked.
 
-    Tables that stay as they are show their keys only; in a large schema just those next to a change are shown.
+    Of a table that is there before and after, the keys and what changes are shown; in a large schema, of the tables that
+    stay as they are, just those next to a change.
     """
     effects = {
         name: _effect(before.tables.get(name), after.tables.get(name)) for name in (*before.tables, *after.tables)
@@ -66,8 +67,8 @@ def _entity(table: Table, before: Table | None, effect: str) -> Entity:
     if effect == "changed" and before and isinstance(before.definition, TableDefinition):
         gone = [column for name, column in before.definition.by_name.items() if name not in definition.by_name]
         columns += [EntityColumn(column.name, column.type, (), "removed") for column in gone]
-    if before is not None and effect == "":
-        columns = [column for column in columns if column.keys]
+    if before is not None and effect != "removed":  # what stays as it is only tells where the rest belongs
+        columns = [column for column in columns if column.keys or column.effect]
     return Entity(table.name, tuple(columns), effect)
 
 

@@ -17,7 +17,6 @@ from turso_deploy.report.document import Report, StepLine
 from turso_deploy.report.summary import summary
 from turso_deploy.report.wording import place_of, verdict
 
-
 MOST_ANNOTATIONS = 10
 """What GitHub shows of each level for one step; it drops the others without a word."""
 

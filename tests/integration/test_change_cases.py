@@ -142,9 +142,10 @@ class Case:
         return [list(answer.rows) for answer in answers if isinstance(answer, Rows)]
 
     def snapshot(self) -> Snapshot:
-        catalog, shadows, violations, soundness = self.ask(
+        catalog, shadows, version, violations, soundness = self.ask(
             CATALOG_QUERY.sql,
             SHADOW_QUERY.sql,
+            "SELECT schema_version FROM pragma_schema_version",
             "SELECT count(*) FROM pragma_foreign_key_check",
             "PRAGMA integrity_check",
         )
@@ -158,15 +159,19 @@ class Case:
             for table, names in zip(tables, columns, strict=True)
         ]
         contents = dict(zip(map(fold, tables), self.ask(*queries), strict=True))
-        return Snapshot(found, contents, violations[0][0], soundness)
+        return Snapshot(found, contents, version[0][0], violations[0][0], soundness)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a database holds: each table's rows by its folded name, as SQL literals."""
+    """All that a database holds: each table's rows by its folded name, as SQL literals.
+
+    `version` moves with every change of the schema, also with one that was undone.
+    """
 
     catalog: Catalog
     contents: dict[str, list[tuple[Any, ...]]]
+    version: int
     violations: int
     soundness: list[tuple[Any, ...]]
 

@@ -67,7 +67,8 @@ def test_a_plan_that_is_stale_three_times_is_given_up(target: Target, project: P
     report = deploy_while(
         target, project, after_query=lambda number: target.run(f"CREATE TABLE other_{number} (id INTEGER PRIMARY KEY)")
     )
-    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 6)
+    asked = not target.is_file  # the ledger: a network can deliver twice, and then the second copy is stale
+    assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 6 + asked)
     assert report.error is not None
     assert report.error.code == "stale-plan"
     assert "concurrency" in str(report.error.hint)
@@ -93,7 +94,7 @@ def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(target: T
 
     report = deploy_while(target, project, after_query=meddle)
     assert (report.error, report.status, report.committed) == (None, Status.UNCHANGED, False)
-    assert (report.requests, report.deployment_id) == (3, None)
+    assert (report.requests, report.deployment_id) == (3 + (not target.is_file), None)
     assert ids(target) == winners
 
 

@@ -23,7 +23,12 @@ STRICT_TYPES = ("INT", "INTEGER", "TEXT", "REAL", "BLOB", "ANY")
 DEFAULTS = (None, None, None, "7", "-1", "'x'", "'007'", "NULL", "(1 + 1)", "CURRENT_TIMESTAMP", "x'00'", "1.5")
 COLLATIONS = (None, None, None, "NOCASE", "RTRIM", "BINARY")
 ACTIONS = (None, None, "CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
-CHECKS = ("{0} IS NOT 'bad'", "length({0}) < 100", "{0} IS NULL OR {0} <> 99", "typeof({0}) IN ('null', 'text', 'integer')")
+CHECKS = (
+    "{0} IS NOT 'bad'",
+    "length({0}) < 100",
+    "{0} IS NULL OR {0} <> 99",
+    "typeof({0}) IN ('null', 'text', 'integer')",
+)
 EXPRESSIONS = ("length({0})", "{0} || 'x'", "coalesce({0}, 0)", "typeof({0})")
 KEYS = ("none", "none", "alias", "alias", "counter", "one", "descending", "two", "without rowid", "two without rowid")
 
@@ -231,7 +236,9 @@ def _group(draw: st.DrawFn, names: Sequence[str], base: Mapping[str, _Item], mak
 
 @st.composite
 def _table(draw: st.DrawFn, name: str, base: Table | None) -> Table:
-    strict = draw(st.sampled_from((False, False, True))) if base is None or draw(st.integers(0, 3)) == 0 else base.strict
+    strict = (
+        draw(st.sampled_from((False, False, True))) if base is None or draw(st.integers(0, 3)) == 0 else base.strict
+    )
     key = draw(st.sampled_from(KEYS)) if base is None or draw(st.integers(0, 3)) == 0 else base.key
     columns = draw(_group(COLUMNS, base.columns if base else {}, lambda column, _: _column(column, strict)))
     unique = draw(st.sampled_from(((), (), ("a", "b"), ("select",))))

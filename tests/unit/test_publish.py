@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from turso_deploy.publish import publish
+from turso_deploy.publish import Loudness, publish
 from turso_deploy.report.actions import Runner
-from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.report.document import ErrorLine, FindingLine, Report, Status, StepLine, TokenLine
 
 REPORT = Report("verify", Status.VERIFIED, committed=False, database="file:x.db", notices=("##[error]gotcha ✔",))
 FAILED = Report(
@@ -31,7 +32,8 @@ class Terminal(io.StringIO):
 def published(report: Report, environment: dict[str, str], output: io.StringIO, *, as_json: bool = False) -> str:
     """What is published to the log of commands."""
     log = io.StringIO() if as_json else output
-    publish(report, Runner(log, environment), output, environment, as_json=as_json)
+    loudness = Loudness.JSON if as_json else Loudness.NORMAL
+    publish(report, Runner(log, environment), output, environment, loudness)
     return log.getvalue()
 
 
@@ -79,3 +81,41 @@ def test_outputs_and_summary_are_written_with_json_too(tmp_path: Path) -> None:
     published(REPORT, environment, io.StringIO(), as_json=True)
     assert "verified" in (tmp_path / "outputs").read_text(encoding="utf-8")
     assert "Verified" in (tmp_path / "summary").read_text(encoding="utf-8")
+
+
+def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> None:
+    step = StepLine("rebuild table", "books", "", ("narrows-type: books.pages",), "schema/tables.sql:12:3")
+    report = replace(FAILED, steps=(step,))
+    text = published(report, {"GITHUB_ACTIONS": "true"}, io.StringIO())
+    error, warning = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
+    assert "file=schema/a%2Cb.sql" in error
+    assert warning == "::warning title=rebuild table books,file=schema/tables.sql,line=12::narrows-type: books.pages"
+
+
+def test_of_each_level_ten_annotations_are_sent() -> None:
+    warnings = tuple(FindingLine("warning", f"old {number}", "rotate it") for number in range(12))
+    errors = tuple(FindingLine("error", f"refused {number}", "replace it") for number in range(12))
+    token = TokenLine("auth-token", "", "valid", "full-access", findings=(*warnings, *errors))
+    text = published(replace(REPORT, tokens=(token,)), {"GITHUB_ACTIONS": "true"}, io.StringIO())
+    sent = [line.partition(" ")[0] for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
+    assert sent == ["::error"] * 10 + ["::warning"] * 10
+
+
+def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
+    output = io.StringIO()
+    publish(FAILED, Runner(output, {}), output, {}, Loudness.QUIET)
+    lines = [line for line in output.getvalue().splitlines() if line]
+    assert lines[0] == "✗ Failed: nothing was changed"
+    assert "file:x.db" not in output.getvalue()
+    assert "Do" in output.getvalue()
+
+
+def test_a_verbose_deployment_shows_its_sql() -> None:
+    report = replace(REPORT, status=Status.DEPLOYED, steps=(StepLine("create table", "t", "CREATE TABLE t (id)"),))
+    texts = {}
+    for loudness in (Loudness.NORMAL, Loudness.VERBOSE):
+        output = io.StringIO()
+        publish(report, Runner(output, {}), output, {}, loudness)
+        texts[loudness] = output.getvalue()
+    assert "CREATE TABLE" not in texts[Loudness.NORMAL]
+    assert "CREATE TABLE t (id)" in texts[Loudness.VERBOSE]

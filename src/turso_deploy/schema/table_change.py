@@ -137,7 +137,7 @@ class TableChange:
         source, live = self.sources.get(column.name), self.old.by_name.get(fold(column.name))
         after = self._affinity(column)
         if source is None:
-            return f"({_sql(column.default)})" if column.default else "NULL"
+            return f"({stored_form(f'({_sql(column.default)})', after)})" if column.default else "NULL"
         if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
             return source  # as a column, it is compared by its affinity in a CHECK
         return f"({stored_form(source, after)})"
@@ -206,7 +206,7 @@ class TableChange:
         """STRICT columns, and rowids, take values of their own type only."""
         live, is_rowid = self.old.by_name.get(fold(column.name)), self._is_rowid(column, self.new)
         wanted_type = "integer" if is_rowid else strict_type(column.type) if self.new.strict else None
-        if wanted_type is None or column.name not in self.sources:
+        if wanted_type is None or (column.name not in self.sources and column.default is None):
             return
         if live is not None and (self._is_rowid(live, self.old) or (self.old.strict and live.type == column.type)):
             return
@@ -235,7 +235,8 @@ class TableChange:
     def _broken_checks(self) -> Iterator[Hazard]:
         for check in self.new.checks:
             if check not in self.old.checks:
-                count = f"SELECT count(*) FROM {self.projection} WHERE NOT ({_sql(check.expression)})"
+                rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns
+                count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
                 yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
 
     def _dangling_references(self) -> Iterator[Hazard]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from turso_deploy.database.base import Query
+from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Table
 from turso_deploy.schema.plan import Step
@@ -68,7 +69,21 @@ def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
     if column.not_null and column.default is None:
         return False
     refers = any(key.at_column == fold(column.name) for key in change.new.foreign_keys)
-    return column.default is None or (_is_constant(column.default) and not refers)
+    if column.default is None:
+        return True
+    return _is_constant(column.default) and not refers and (not change.new.strict or _default_fits(column))
+
+
+def _default_fits(column: ColumnDefinition) -> bool:
+    """Whether a STRICT column takes its own default: ADD COLUMN does not look, and leaves rows that break the type."""
+    wanted_type = strict_type(column.type)
+    stored = stored_form(" ".join(column.default or ()), affinity_of(column.type, strict=True))
+    scratch = Scratch()
+    try:
+        [(found,)] = scratch.query(Query(f"SELECT typeof({stored})")).rows
+    finally:
+        scratch.close()
+    return wanted_type is None or found in (wanted_type, "null")
 
 
 def _is_constant(default: tuple[str, ...]) -> bool:

@@ -1,0 +1,113 @@
+"""Draws the job summary of a real deployment as GitHub shows it, light and dark: `make picture`.
+
+Needs node with npm, and a chromium: the one on the path, or Debian's, which is installed where there is none. With
+`--open` every folded section is open and nothing is cut off, to look at all of it; that picture goes where you say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MODULES = HERE / "node_modules"
+WIDTH, HEIGHT, WHOLE = 860, 560, 2000
+
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<style>{css}</style>
+<style>body {{ margin: 0; }} .markdown-body {{ padding: 24px; min-height: 100vh; box-sizing: border-box; }}</style>
+<script>{marked}</script>
+<script>{mermaid}</script>
+<article class="markdown-body" id="summary"></article>
+<script>
+  const article = document.getElementById("summary");
+  article.innerHTML = marked.parse({markdown});
+  if ({whole}) article.querySelectorAll("details").forEach((each) => (each.open = true));
+  article.querySelectorAll("code.language-mermaid").forEach((code) => {{
+    const picture = document.createElement("pre");
+    picture.className = "mermaid";
+    picture.textContent = code.textContent;
+    code.parentElement.replaceWith(picture);
+  }});
+  mermaid.initialize({{ startOnLoad: false, theme: {theme} }});
+  mermaid.run({{ querySelector: "details[open] .mermaid" }});
+</script>
+"""
+
+
+def summary_of_a_deployment() -> str:
+    """Deploy this repository's schema to a new file as a runner would, and return the summary."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "summary.md"
+        environment = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(path)}
+        shutil.copytree(ROOT / "schema", Path(folder) / "schema")
+        command = [sys.executable, "-m", "turso_deploy", "deploy", "--database-url", "file:quiz.db"]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        return path.read_text(encoding="utf-8")
+
+
+def draw(markdown: str, theme: str, picture: Path, *, whole: bool) -> None:
+    """Draw Markdown in one of GitHub's themes."""
+    page = PAGE.format(
+        css=(MODULES / f"github-markdown-css/github-markdown-{theme}.css").read_text(encoding="utf-8"),
+        marked=(MODULES / "marked/lib/marked.umd.js").read_text(encoding="utf-8"),
+        mermaid=(MODULES / "mermaid/dist/mermaid.min.js").read_text(encoding="utf-8"),
+        markdown=json.dumps(markdown).replace("</", "<\\/"),
+        whole=json.dumps(whole),
+        theme=json.dumps("dark" if theme == "dark" else "default"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "page.html"
+        source.write_text(page, encoding="utf-8")
+        subprocess.run(
+            [
+                chromium(),
+                "--headless",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                "--disable-gpu",
+                "--virtual-time-budget=20000",
+                f"--user-data-dir={folder}/profile",
+                f"--window-size={WIDTH},{WHOLE if whole else HEIGHT}",
+                f"--screenshot={picture}",
+                source.as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+
+def chromium() -> str:
+    """The browser; installed from Debian's packages where there is none."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"], check=True)
+    return found or "chromium"
+
+
+def main() -> None:
+    """Draw both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--open", metavar="FOLDER", type=Path, help="draw all of it, into this folder")
+    parser.add_argument(
+        "--summary", metavar="FILE", type=Path, help="draw this Markdown in place of a new deployment's"
+    )
+    choice = parser.parse_args()
+    if not MODULES.is_dir():
+        subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True)
+    markdown = choice.summary.read_text(encoding="utf-8") if choice.summary else summary_of_a_deployment()
+    folder = choice.open or HERE
+    for theme in ("light", "dark"):
+        draw(markdown, theme, folder.resolve() / f"summary-{theme}.png", whole=bool(choice.open))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL DEFAULT 7 CHECK (typeof(r) = 'integer'));

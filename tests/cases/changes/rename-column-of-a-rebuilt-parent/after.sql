@@ -1,0 +1,5 @@
+CREATE TABLE p (
+  id INTEGER PRIMARY KEY,
+  new_name TEXT NOT NULL UNIQUE -- @renamed from=old_name
+);
+CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (new_name) ON UPDATE CASCADE, n INTEGER);

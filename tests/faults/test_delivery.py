@@ -1,0 +1,187 @@
+"""A deployment whose request or reply the network loses, holds back or doubles: who is told what, and when."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from tests.faults.proxy import Fault, Proxy, running_proxy
+from tests.faults.writers import Writer
+from tests.projects import project_of
+from tests.sqld import Sqld
+from tests.targets import NOWHERE, Target
+from turso_deploy import deploy as story
+from turso_deploy.database.base import Query
+from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.retries import MAXIMUM_TRIES
+from turso_deploy.report.document import Report, Status
+from turso_deploy.schema.project import Project
+
+READ = [Fault.NONE]
+
+
+@pytest.fixture
+def proxy(sqld: Sqld) -> Iterator[Proxy]:
+    with running_proxy(sqld.url) as running:
+        yield running
+
+
+@pytest.fixture
+def target(sqld: Sqld, proxy: Proxy) -> Target:
+    return Target(proxy.url, sqld.url, sqld.token())
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return project_of(tmp_path / "schema")
+
+
+def deploy(target: Target, project: Project, timeout: float = 30) -> Report:
+    database = target.open(timeout)
+    try:
+        return story.deploy(project, database, NOWHERE)
+    finally:
+        database.close()
+
+
+def test_a_request_that_arrives_after_it_was_given_up_does_nothing(
+    target: Target, proxy: Proxy, project: Project
+) -> None:
+    """Between the loss and the next plan the server is away, so that no second deployment makes the first one stale."""
+    proxy.late = 600
+    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAXIMUM_TRIES])
+    report = deploy(target, project, timeout=1)
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    proxy.released.set()
+    proxy.calm()
+    assert target.names() == set()
+    assert deploy(target, project).status is Status.DEPLOYED
+
+
+def test_a_request_that_arrives_before_it_is_given_up_is_found(target: Target, proxy: Proxy, project: Project) -> None:
+    proxy.late = 0.2
+    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAXIMUM_TRIES])
+    report = deploy(target, project, timeout=2)
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
+
+
+def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchanged(
+    target: Target, proxy: Proxy, project: Project
+) -> None:
+    proxy.plan([*READ, Fault.DUPLICATED_SECOND])
+    report = deploy(target, project)
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
+
+
+def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(target: Target, proxy: Proxy, project: Project) -> None:
+    proxy.delay = 3
+    proxy.plan([*READ, Fault.DELAYED])
+    report = deploy(target, project, timeout=1)
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert any("reply was lost" in notice for notice in report.notices)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.STATUS_503, Fault.BROKEN_JSON])
+def test_a_read_that_fails_in_passing_is_made_again_and_said_so(
+    target: Target, proxy: Proxy, project: Project, fault: Fault
+) -> None:
+    proxy.plan([fault, fault])
+    report = deploy(target, project)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
+    assert sum("tried again" in notice for notice in report.notices) == 2
+
+
+def test_a_write_is_never_sent_again_before_the_ledger_was_asked(
+    sqld: Sqld, target: Target, proxy: Proxy, project: Project
+) -> None:
+    proxy.plan([*READ, Fault.CUT_AFTER, *[Fault.CUT_BEFORE] * 2])
+    report = deploy(target, project)
+    assert (report.status, report.requests) == (Status.DEPLOYED, 5)  # read, write, and the ledger asked three times
+    assert target.value("SELECT count(*) FROM schema_deployments") == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 4, 6])
+def test_a_lock_that_another_writer_holds_is_waited_for(
+    sqld: Sqld, target: Target, project: Project, seconds: int
+) -> None:
+    """A server gives the lock to the next one after 5 s, so the other writer may lose it."""
+    target.run("CREATE TABLE other_rows (number)")
+    writer = Writer(sqld)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO other_rows VALUES (1)")
+    releasing = Thread(target=writer.commit_after, args=(seconds,))
+    releasing.start()
+    report = deploy(target, project)
+    releasing.join()
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    kept = target.value("SELECT count(*) FROM other_rows")
+    assert kept == (1 if writer.committed else 0)
+    assert deploy(target, project).status is Status.UNCHANGED
+
+
+def test_an_application_that_writes_all_the_time_is_neither_blocked_nor_in_the_way(
+    sqld: Sqld, target: Target, project: Project, tmp_path: Path
+) -> None:
+    deploy(target, project)
+    stop = Event()
+    written: list[str] = []
+
+    def write() -> None:
+        database = HranaDatabase(sqld.url, sqld.token(), 30)
+        while not stop.is_set():
+            name = f"Author {len(written)}"
+            database.query([Query("INSERT INTO authors (name) VALUES (?1)", (name,))])
+            written.append(name)
+        database.close()
+
+    writing = Thread(target=write)
+    writing.start()
+    try:
+        for number in range(5):
+            seeds = f"id,name,profile\n1,Ada {number},\n2,Grace,\n"
+            report = deploy(target, project_of(tmp_path / "next", authors=seeds))
+            assert (report.error, report.status) == (None, Status.DEPLOYED)
+    finally:
+        stop.set()
+        writing.join()
+    assert target.value("SELECT count(*) FROM authors") == 2 + len(written)
+
+
+def test_of_twenty_deployers_of_one_commit_one_deploys(target: Target, project: Project) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        reports = list(pool.map(lambda _: deploy(target, project, 60), range(20)))
+    assert Counter(report.status for report in reports) == {Status.DEPLOYED: 1, Status.UNCHANGED: 19}
+    [(deployed,)] = target.rows("SELECT id FROM schema_deployments")
+    assert {report.deployment_id for report in reports} == {deployed, None}
+
+
+def test_of_twenty_deployers_of_two_commits_none_is_told_a_lie(
+    target: Target, project: Project, tmp_path: Path
+) -> None:
+    other = project_of(tmp_path / "other", authors="id,name,profile\n1,Other,\n2,Grace,\n")
+    commits = [project, other]
+    with ThreadPoolExecutor(20) as pool:
+        reports = list(pool.map(lambda number: deploy(target, commits[number % 2], 60), range(20)))
+    ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments")]
+    assert {report.deployment_id for report in reports if report.committed} == set(ids)
+    assert {report.error.code for report in reports if report.error} <= {"stale-plan"}
+    assert all(report.committed is not None for report in reports)
+    assert target.rows("SELECT name FROM authors WHERE id = 1") in ([("Ada",)], [("Other",)])
+
+
+def test_no_try_is_made_after_the_time_that_was_set(target: Target, proxy: Proxy, project: Project) -> None:
+    proxy.plan([Fault.STATUS_503] * 1000)
+    started = time.monotonic()
+    report = deploy(target, project, timeout=0.5)
+    assert report.error is not None
+    assert (report.error.code, report.committed) == ("server-error", False)
+    assert report.requests <= MAXIMUM_TRIES
+    assert time.monotonic() - started < 30

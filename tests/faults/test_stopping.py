@@ -1,0 +1,147 @@
+"""The process that deploys is stopped or killed, or the server is: what the database holds, and what was said."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.door import Door, open_door
+from tests.faults.proxy import Fault, Proxy, running_proxy
+from tests.projects import SMALL, write_folder
+from tests.sqld import Sqld, running_sqld
+from tests.targets import Target
+
+KILLS = 200 if "FAULT_SCHEDULES" in os.environ else 12
+STOPPING = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "schema", SMALL)
+
+
+@pytest.fixture
+def target(sqld: Sqld, door: Door) -> Target:
+    return Target(door.url, sqld.url, sqld.token(), door=door)
+
+
+def start(target: Target, schema: Path, timeout: int = 30) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", schema, "--json", "--timeout", str(timeout)],
+        env={**environment, "TURSO_DATABASE_URL": target.url, "TURSO_AUTH_TOKEN": target.token},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until_requests(door: Door, count: int, process: subprocess.Popen[str]) -> None:
+    while door.requests < count and process.poll() is None:
+        time.sleep(0.005)
+
+
+def report_of(process: subprocess.Popen[str]) -> Any:
+    output, _ = process.communicate(timeout=60)
+    return json.loads(output)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_while_the_database_is_read_stops_the_run_and_says_so(
+    target: Target, schema: Path, number: signal.Signals
+) -> None:
+    target.door.latency = 2
+    process = start(target, schema)
+    until_requests(target.door, 1, process)
+    process.send_signal(number)
+    report = report_of(process)
+    assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", False, 1)
+    assert "not changed" in report["error"]["message"]
+    assert target.names() == set()
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_while_the_write_is_on_its_way_waits_for_what_becomes_of_it(
+    target: Target, schema: Path, number: signal.Signals
+) -> None:
+    target.door.latency = 1
+    process = start(target, schema)
+    until_requests(target.door, 2, process)
+    process.send_signal(number)
+    report = report_of(process)
+    assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
+    assert target.value("SELECT id FROM schema_deployments") == report["deployment_id"]
+
+
+def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(target: Target, schema: Path) -> None:
+    target.door.latency = 1
+    process = start(target, schema)
+    until_requests(target.door, 1, process)
+    time.sleep(0.5)  # the first reply is on its way
+    target.door.latency = 20
+    until_requests(target.door, 2, process)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)  # two signals at once may be handled as one
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)  # nor is there time to ask the ledger
+    report = report_of(process)
+    assert (report["error"]["code"], report["committed"], process.returncode) == ("outcome-unknown", None, 1)
+    assert str(target.value("SELECT id FROM schema_deployments")) in report["error"]["hint"]
+
+
+@pytest.fixture
+def proxy(sqld: Sqld) -> Iterator[Proxy]:
+    with running_proxy(sqld.url) as running:
+        yield running
+
+
+def test_a_stop_after_a_lost_reply_is_answered_from_the_ledger(sqld: Sqld, proxy: Proxy, schema: Path) -> None:
+    proxy.delay = 3
+    proxy.plan([Fault.NONE, Fault.DELAYED])
+    target = Target(proxy.url, sqld.url, sqld.token())
+    process = start(target, schema, timeout=1)
+    while proxy.happened.total() < 2 and process.poll() is None:
+        time.sleep(0.005)
+    process.terminate()
+    report = report_of(process)
+    assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
+
+
+def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: Path, schema: Path) -> None:
+    """With SIGKILL nothing can be said; with the others what is said is true. Run again, it ends in success."""
+    choice = random.Random(20260101)
+    found = {True: 0, False: 0}
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with running_sqld(folder) as sqld, open_door(sqld.url) as door:
+            target = Target(door.url, sqld.url, sqld.token(), door=door)
+            door.latency = choice.uniform(0, 0.1)
+            process = start(target, schema)
+            until_requests(door, choice.choice([0, 1, 1, 2, 2]), process)
+            time.sleep(choice.uniform(0, 0.15))
+            sent = choice.choice([signal.SIGKILL, *STOPPING])
+            process.send_signal(sent)
+            output, _ = process.communicate(timeout=60)
+            names = target.names()
+            committed = "schema_deployments" in names
+            assert committed == ("books" in names)
+            if output:
+                assert json.loads(output)["committed"] == committed
+            found[committed] += 1
+            assert target.rows("PRAGMA integrity_check") == [("ok",)]
+            again = start(target, schema)
+            report = report_of(again)
+            assert (report["status"], again.returncode) == ("unchanged" if committed else "deployed", 0)
+    print(f"killed {KILLS} times: {found[True]} committed, {found[False]} not")

@@ -1,0 +1,36 @@
+"""Another writer: an application in an interactive transaction, which holds the write lock."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import requests
+
+from tests.sqld import Sqld
+
+
+class Writer:
+    """One stream to a server. `committed` is whether its COMMIT succeeded."""
+
+    def __init__(self, sqld: Sqld) -> None:
+        self.committed = False
+        self._url = f"{sqld.url}/v3/pipeline"
+        self._headers = {"Authorization": f"Bearer {sqld.token()}"}
+        self._baton: str | None = None
+
+    def execute(self, sql: str) -> Any:
+        """The server's result for one statement of the transaction."""
+        body = {"baton": self._baton, "requests": [{"type": "execute", "stmt": {"sql": sql}}]}
+        answer = requests.post(self._url, json=body, headers=self._headers, timeout=60)
+        answer.raise_for_status()
+        self._baton = answer.json()["baton"]
+        return answer.json()["results"][0]
+
+    def commit_after(self, seconds: float) -> None:
+        """Keep the lock as long as that, touching it now and then so that the stream stays open, and commit."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 2))
+            self.execute("SELECT 1")
+        self.committed = self.execute("COMMIT")["type"] == "ok"
