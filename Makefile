@@ -49,6 +49,11 @@ format: $(DEVELOPMENT) ## Bring the code to its one format
 .PHONY: docs
 docs: $(DEVELOPMENT) ## Write what in docs/ follows from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/turso-deploy docs
+
+.PHONY: picture
+picture: $(DEVELOPMENT) ## Draw the README's picture of a job summary from a real deployment
+	$(BIN)/python docs/picture/render.py
 
 .PHONY: bench
 bench: $(DEVELOPMENT) $(SQLD) ## Measure speed, next to drizzle-kit and sqlite-utils

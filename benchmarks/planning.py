@@ -83,7 +83,7 @@ def _command(command: str, schema: Path, database: Path) -> None:
         "turso_deploy",
         command,
         "--schema-path",
-        schema,
+        str(schema),
         "--database-url",
         f"file:{database}",
     ]

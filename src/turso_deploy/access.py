@@ -158,7 +158,7 @@ def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
 
 def _address(inputs: Inputs, pipeline: Pipeline, hosting: Hosting | None) -> Address:
     if inputs.database_url is not None:
-        return parse_address(inputs.database_url)
+        return parse_address(inputs.database_url, allow_insecure_http=inputs.allow_insecure_http)
     if hosting:
         return hosting.database.address
     if pipeline.on_runner:

@@ -27,6 +27,25 @@ COMMANDS = {
 }
 """Every command and what it does."""
 
+_EXAMPLES = {
+    "deploy": [
+        "turso-deploy deploy --database-url file:site.db",
+        "turso-deploy deploy --allow-hazards drop-column:users.nickname",
+        "turso-deploy deploy --api-token … --organization acme --database quiz --rehearse branch",
+    ],
+    "plan": [
+        "turso-deploy plan --check",
+        "turso-deploy plan --rehearse rollback",
+        "turso-deploy plan --against base/schema",
+        "turso-deploy plan --sql > plan.sql",
+    ],
+    "verify": ["turso-deploy verify --json", "turso-deploy verify --quiet"],
+    "docs": ["turso-deploy docs --output docs/schema", "turso-deploy docs --check"],
+    "adopt": ["turso-deploy adopt --schema-path schema --database-url file:site.db"],
+    "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
+    "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
+    "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
+}
 _EPILOGUE = """examples:
   turso-deploy deploy                                   an embedded database in the working folder
   turso-deploy plan --check --database-url libsql://…   exit with 3 when something would change
@@ -69,6 +88,13 @@ def _print_anything(*streams: TextIO) -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class _Help(argparse.HelpFormatter):
+    """Help whose flags are explained in wrapped text, and whose examples stand as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "".join(indent + line for line in text.splitlines(keepends=True))
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="turso-deploy",
@@ -81,7 +107,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, description in COMMANDS.items():
         command = commands.add_parser(
-            name, help=description, description=description[:1].upper() + description[1:] + ".", allow_abbrev=False
+            name,
+            help=description,
+            description=description[:1].upper() + description[1:] + ".",
+            epilog="\n  ".join(["examples:", *_EXAMPLES[name]]),
+            formatter_class=_Help,
+            allow_abbrev=False,
         )
         if name in arguments and name != "manifest-schema":  # the model behind the flags is slow to load
             _add_flags(command)

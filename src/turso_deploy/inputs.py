@@ -102,6 +102,10 @@ class Inputs(BaseSettings):
     auth_token: SecretStr | None = Field(
         None, description="Database token; read-write for `deploy`, read-only is enough for the rest."
     )
+    allow_insecure_http: bool = Field(
+        False,
+        description="Let an `http://` URL lead to another machine. The token then travels in clear text.",
+    )
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds to wait for the server, for each request.")
     allow_hazards: str = Field(
         "", description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."

@@ -27,10 +27,10 @@ def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
 
 
 def picture_of_change(before: Schema, after: Schema) -> Picture:
-    """What becomes of `before` on its way to `after`: tables and columns that are added, changed or removed are marked.
+    """What becomes of `before` on its way to `after`, with what is added, changed or removed marked.
 
-    Of a table that is there before and after, the keys and what changes are shown; in a large schema, of the tables that
-    stay as they are, just those next to a change.
+    Of a table that is there before and after, the keys and what changes are shown. Of a large schema, the tables that
+    change and those next to them are.
     """
     effects = {
         name: _effect(before.tables.get(name), after.tables.get(name)) for name in (*before.tables, *after.tables)

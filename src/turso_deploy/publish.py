@@ -64,8 +64,11 @@ def _annotations(report: Report) -> Iterator[_Annotation]:
     if report.error:
         hint = f"\n{report.error.hint}" if report.error.hint else ""
         yield _Annotation(Level.ERROR, f"{report.error.message}{hint}", verdict(report), place_of(report.error))
+    told = report.error.message if report.error else ""
     for token in report.tokens:
         for finding in token.findings:
+            if finding.text in told:
+                continue  # the finding is the error
             yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
     for step in report.steps:
         for hazard in step.hazards:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 
 from turso_deploy import __version__
 from turso_deploy.database.base import Database, Failure, Rows
+from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.explain import explain_unread
 from turso_deploy.inputs import Pipeline
 from turso_deploy.schema import ledger
-from turso_deploy.schema.catalog import read_catalog
+from turso_deploy.schema.catalog import LEDGER_TABLE, read_catalog
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.schema.hazards import HazardName, before_rows_are_mended, with_counts
 from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
@@ -113,7 +114,14 @@ def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:
 
 def understand(answers: Sequence[Rows | Failure], project: Project) -> Live:
     """The answers to `LIVE_QUERIES` as a Live. Raises DatabaseError where they are none."""
-    live = live_from(answers, project.manifest.ignore)
+    try:
+        live = live_from(answers, project.manifest.ignore)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            "The schema or the ledger of the database cannot be read: they hold something else than they should.",
+            hint=f"Look at sqlite_master and at {LEDGER_TABLE}: was a row changed or damaged?",
+        ) from error
     if isinstance(live, Failure):
         raise explain_unread(live)
     return live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from collections import Counter
@@ -111,8 +112,8 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(target: str, host: str = "", delay: float = 0) -> Iterator[Proxy]:
-    """A proxy before the server at the URL `target`."""
+def running_proxy(target: str, host: str = "", delay: float = 0, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """A proxy before the server at the URL `target`; with `tls` it speaks https."""
     proxy = Proxy(target=target, host=host, delay=delay)
 
     class Handler(BaseHTTPRequestHandler):
@@ -183,7 +184,9 @@ def running_proxy(target: str, host: str = "", delay: float = 0) -> Iterator[Pro
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    proxy.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    proxy.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

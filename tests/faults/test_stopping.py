@@ -21,7 +21,7 @@ from tests.projects import SMALL, write_folder
 from tests.sqld import Sqld, running_sqld
 from tests.targets import Target
 
-KILLS = 200 if "FAULT_SCHEDULES" in os.environ else 12
+KILLS = 200 if "FAULT_SCHEDULES" in os.environ else 8
 STOPPING = [signal.SIGTERM, signal.SIGINT]
 
 

@@ -1,4 +1,4 @@
-"""action.yml and the README say what the program does: an input has one definition."""
+"""action.yml and docs/inputs.md say what the program does: an input has one definition."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from turso_deploy.errors import ErrorCode
-from turso_deploy.inputs import Inputs, flag_of, input_of, variable_of
+from turso_deploy.inputs import Inputs, input_of, variable_of
 from turso_deploy.report.actions import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIELDS = {input_of(name): (name, field) for name, field in Inputs.model_fields.items()}
 
 
@@ -64,28 +63,11 @@ def test_the_marketplace_can_show_the_action() -> None:
     assert ACTION["branding"]["color"] in {"white", "black", "yellow", "blue", "green", "orange", "red", "purple"}
 
 
-def table_rows() -> dict[str, list[str]]:
-    """The README's table of flags: each row's cells by its flag."""
-    rows = [line.strip("|").split("|") for line in README.splitlines() if line.startswith("| `--")]
-    return {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in rows}
-
-
-def test_the_readme_has_a_row_for_every_flag_and_none_besides() -> None:
-    assert set(table_rows()) == {flag_of(name) for name in Inputs.model_fields if name != "command"}
-
-
-@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"command"}))
-def test_a_row_of_the_readme_names_input_variable_and_default(name: str) -> None:
-    field_name, field = FIELDS[name]
-    _, shown_input, variable, default, meaning = table_rows()[flag_of(field_name)]
-    assert shown_input == f"`{name}`"
-    assert variable == f"`{variable_of(field_name)}`"
-    assert default.strip("`") == default_of(field)
-    assert meaning
-
-
-def test_the_readme_names_every_output() -> None:
-    assert [name for name in OUTPUTS if f"`{name}`" not in README] == []
+def test_the_page_of_inputs_has_every_setting_and_every_output() -> None:
+    page = (ROOT / "docs/inputs.md").read_text(encoding="utf-8")
+    first = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+    assert [name for name in (*FIELDS, *OUTPUTS) if name not in first] == []
+    assert [f"`{variable_of(name)}`" for name, _ in FIELDS.values() if f"`{variable_of(name)}`" not in page] == []
 
 
 def test_every_failure_has_a_name_of_its_own_in_kebab_case() -> None:

@@ -145,3 +145,21 @@ def test_a_terminal_that_lacks_a_sign_still_gets_the_report(monkeypatch: pytest.
     assert main(["deploy"]) == 0
     output.seek(0)
     assert "\\u2714 Deployed 1.0.0" in output.read()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_examples_that_can_be_read(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert examples
+    assert all(line.startswith(f"  turso-deploy {command}") for line in examples)
+
+
+def test_stale_pages_exit_with_3_when_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "schema", SMALL)
+    arguments = ["docs", "--schema-path", str(folder), "--output", str(tmp_path / "pages")]
+    assert main([*arguments, "--check"]) == 3
+    assert "Stale 1.0.0: 3 pages to write" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert main([*arguments, "--check"]) == 0

@@ -119,3 +119,11 @@ def test_a_verbose_deployment_shows_its_sql() -> None:
         texts[loudness] = output.getvalue()
     assert "CREATE TABLE" not in texts[Loudness.NORMAL]
     assert "CREATE TABLE t (id)" in texts[Loudness.VERBOSE]
+
+
+def test_a_token_that_is_the_error_is_annotated_once() -> None:
+    finding = FindingLine("error", "The database token expired", "Mint one.")
+    error = ErrorLine("token-expired", f"The token in `auth-token`: {finding.text}.", finding.to_do)
+    token = TokenLine("auth-token", "0123abcd", "expired", "full", findings=(finding,))
+    text = published(replace(FAILED, error=error, tokens=(token,)), {"GITHUB_ACTIONS": "true"}, io.StringIO())
+    assert sum(line.startswith("::error ") for line in text.splitlines()) == 1

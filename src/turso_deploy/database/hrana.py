@@ -79,7 +79,7 @@ class HranaDatabase:
         results = self._transport.send([batch(steps), CLOSE], writes=writes)
         try:
             return read_batch(results[0], steps)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise failed(UNREADABLE, lost=writes) from error
 
     def _refused(self, transaction: Transaction, failure: Failure) -> Outcome:

@@ -1,7 +1,7 @@
 """The JSON of SQL over HTTP, version 3 (Hrana): statements, conditions and values out; rows and failures back.
 
-The protocol: https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md. Readers raise ValueError, KeyError
-or TypeError on anything else than it promises.
+The protocol: https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md. Readers raise ValueError,
+KeyError, TypeError or OverflowError on anything else than it promises.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from turso_deploy.sql.lexer import fold
 
 INDEX = "README.md"
 QUERIES = "queries.md"
+PLAN = "plan"
+"""The language of the fence around a query's plan: what is in it is up to the version of SQLite."""
+
 _NOTE = "<!-- Made by `turso-deploy docs` from the schema folder: change that, and run it again. -->"
 _LONGEST_CELL = 60
 
@@ -189,7 +192,7 @@ def _answer(answer: Answer) -> str:
         text(answer.meaning),
         fenced(f"{answer.sql};", "sql"),
         table([code(name) for name in answer.columns], rows) or "No rows.",
-        fenced("\n".join(answer.plan), "text"),
+        fenced("\n".join(answer.plan), PLAN),
     ).rstrip("\n")
 
 

@@ -158,4 +158,4 @@ def _blocked(database: PlatformDatabase) -> Finding:
 
 
 def _from(error: DeployError, *, stops: bool, level: Level = Level.ERROR) -> Finding:
-    return Finding(level, error.code, error.message, error.hint or _MINT, stops)
+    return Finding(level, error.code, error.message.removesuffix("."), error.hint or _MINT, stops)

@@ -241,4 +241,4 @@ def _mismatch(text: str, to_do: str, *, stops: bool = False) -> Finding:
 
 
 def _from_error(error: InputError, *, stops: bool) -> Finding:
-    return Finding(Level.ERROR, error.code, error.message, error.hint or "", stops)
+    return Finding(Level.ERROR, error.code, error.message.removesuffix("."), error.hint or "", stops)

@@ -126,6 +126,16 @@ def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
     assert [Path(step.object).name for step in stale.steps] == ["tables.md"]
 
 
+def test_a_plan_that_another_sqlite_words_otherwise_makes_no_page_stale(tmp_path: Path) -> None:
+    project_of(tmp_path / "schema", COMMENTED)
+    output = tmp_path / "pages"
+    document(tmp_path / "schema", output, check=False)
+    page = output / "queries.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("SCAN books", "SCAN TABLE books"), encoding="utf-8")
+    assert document(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
+    assert len(document(tmp_path / "schema", output, check=False).steps) == 1
+
+
 def test_the_pages_of_this_repository_are_current() -> None:
     report = document(SHIPPED, ROOT / "docs/schema", check=True)
     assert [step.object for step in report.steps] == [], "run `turso-deploy docs`"

@@ -1,0 +1,207 @@
+"""Hostile input: files, server replies and tokens that are made to break their readers. Only our errors come out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.projects import SMALL, project_of, write_folder
+from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.errors import DeployError
+from turso_deploy.schema.live import LIVE_QUERIES
+from turso_deploy.schema.project import Project, load_project
+from turso_deploy.schema.seed_files import read_seed_file
+from turso_deploy.turso.tokens import read_claims
+from turso_deploy.work import understand
+
+HOST = "https://db-org.turso.io"
+PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = ["type", "response", "result", "step_results", "step_errors", "cols", "rows", "message", "code", "value"]
+SHAPES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([None, "ok", "error", "integer", "text", "1", 0, [], {}]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+def refusal(call: Callable[[], object]) -> DeployError | None:
+    """One of our errors, or None; any other exception goes through."""
+    try:
+        call()
+    except DeployError as error:
+        return error
+    return None
+
+
+@PATIENT
+@given(suffix=st.sampled_from(["csv", "json", "jsonl", "yaml"]), content=st.binary(max_size=300))
+def test_no_bytes_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"books.{suffix}"
+    path.write_bytes(content)
+    error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
+    assert error is None or error.place
+
+
+PIECES = st.lists(
+    st.sampled_from([*"[]{}\",:'\\\n-?&*!|>%#@`\t ", "\x00", "\ufeff", "\u2028", "id", "1e999", "NaN", "<<: *a", "&a"])
+).map("".join)
+
+
+@PATIENT
+@given(suffix=st.sampled_from(["csv", "json", "jsonl", "yaml"]), content=PIECES)
+def test_no_signs_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, content: str) -> None:
+    path = tmp_path / f"books.{suffix}"
+    path.write_bytes(content.encode())
+    error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
+    assert error is None or error.place
+
+
+@settings(PATIENT, max_examples=100)
+@given(content=PIECES | JSON.map(json.dumps) | st.binary(max_size=100).map(lambda content: content.decode("latin-1")))
+def test_no_manifest_breaks_its_reader(tmp_path: Path, content: str) -> None:
+    folder = write_folder(tmp_path / "schema", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    (folder / "manifest.yml").write_text(content, encoding="utf-8", newline="")
+    error = refusal(lambda: load_project(folder))
+    assert error is None or error.place
+
+
+def ask(body: bytes, *, writes: bool) -> None:
+    database = HranaDatabase(HOST, "token", timeout=5)
+    with responses.RequestsMock() as mock:
+        mock.add(responses.POST, f"{HOST}/v3/pipeline", body=body)
+        transaction = Transaction((TransactionStep(Query("SELECT 1"), Purpose.FIGURES, "one"),))
+        error = refusal(lambda: database.apply(transaction) if writes else database.query([Query("SELECT 1")]))
+        assert error is None or error.hint
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return project_of(tmp_path / "schema")
+
+
+def replies(result: Any) -> bytes:
+    return json.dumps({"baton": None, "base_url": None, "results": [result, {"type": "ok"}]}).encode()
+
+
+STEPS = st.fixed_dictionaries(
+    {
+        "step_results": SHAPES | st.lists(SHAPES, min_size=6, max_size=6),
+        "step_errors": SHAPES | st.lists(SHAPES, min_size=6, max_size=6),
+    }
+)
+RESULTS = STEPS.map(lambda steps: {"type": "ok", "response": {"type": "batch", "result": steps}})
+
+
+@PATIENT
+@given(
+    body=st.binary(max_size=60)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | SHAPES.map(replies)
+    | RESULTS.map(replies),
+    writes=st.booleans(),
+)
+def test_no_reply_of_a_server_breaks_the_client(body: bytes, writes: bool) -> None:
+    ask(body, writes=writes)
+
+
+INFINITE = {"cols": [], "rows": [], "affected_row_count": float("inf")}
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"results": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        replies({"type": "ok", "response": {"result": {"step_results": 7, "step_errors": 7}}}),
+        b'{"results": [{"type": "error", "error": {"message": ' + b"[" * 5000 + b"]" * 5000 + b', "code": "X"}}, 1]}',
+        replies({"type": "ok", "response": {"result": {"step_results": [INFINITE], "step_errors": [None]}}}),
+        b'{"results": "ab"}',
+        b'{"results": {"a": 1, "b": 2}}',
+        b"\xff\xfe" * 1000,
+        b'{"results": [' + b"9" * 10_000 + b", 1]}",
+    ],
+    ids=["open", "nested", "numbers", "message", "infinite", "text", "object", "utf-16", "digits"],
+)
+def test_a_reply_that_is_made_to_break_a_parser_is_refused(body: bytes, writes: bool) -> None:
+    ask(body, writes=writes)
+
+
+ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sampled_from(["table", "{}", "[]"])))
+
+
+@PATIENT
+@given(answers=st.lists(ROWS, min_size=len(LIVE_QUERIES), max_size=len(LIVE_QUERIES)))
+def test_no_catalog_or_ledger_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
+    rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]
+    error = refusal(lambda: understand(rows, project))
+    assert error is None or error.hint
+
+
+def encoded(document: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+
+@PATIENT
+@given(
+    text=st.text(max_size=60)
+    | st.binary(max_size=60).map(lambda content: content.decode("latin-1"))
+    | st.tuples(JSON, JSON).map(lambda parts: f"{encoded(parts[0])}.{encoded(parts[1])}.c2ln")
+    | st.dictionaries(st.sampled_from(["exp", "iat", "nbf", "a", "id", "p", "perm"]), JSON).map(
+        lambda claims: f"{encoded({'alg': 'EdDSA'})}.{encoded(claims)}.c2ln"
+    )
+)
+def test_no_text_breaks_the_reader_of_tokens(text: str) -> None:
+    error = refusal(lambda: read_claims(text))
+    assert error is None or len(text) < 4 or text not in error.message
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + number)}: &{chr(98 + number)} [{','.join(['*' + chr(97 + number)] * 9)}]\n" for number in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.yml", BOMB),
+        ("manifest.yml", "[" * 100_000),
+        ("manifest.yml", "a:\n" + "".join(" " * depth + "-\n" for depth in range(3000))),
+        ("seeds/authors.yaml", BOMB),
+        ("seeds/authors.yaml", "- " * 50_000),
+        ("seeds/authors.json", "[" * 100_000),
+        ("seeds/authors.jsonl", '{"id":' * 100_000),
+        ("seeds/authors.csv", '"' * 100_001),
+        ("tables.sql", "CREATE TABLE t (a CHECK (" + "(" * 10_000 + "1" + ")" * 10_000 + "));"),
+        ("tables.sql", "CREATE TABLE t (a DEFAULT (" + "-" * 50_000 + "1));"),
+        ("tables.sql", "/*" * 50_000),
+        ("tables.sql", "CREATE TABLE t (a);\x00DROP TABLE t;"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_is_made_to_explode_is_refused_soon(tmp_path: Path, name: str, content: str) -> None:
+    folder = write_folder(tmp_path / "schema", SMALL)
+    for seeds in (folder / "seeds").glob("authors.*"):
+        seeds.unlink()
+    (folder / name).write_text(content, encoding="utf-8")
+    started = time.monotonic()
+    with pytest.raises(DeployError) as error:
+        load_project(folder)
+    assert error.value.place
+    assert time.monotonic() - started < 30
