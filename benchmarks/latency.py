@@ -22,6 +22,7 @@ TABLES = 100
 LATENCY = 0.025
 TIMES_FASTER = 3
 TRIES = 3
+_START = "import turso_deploy.session, turso_deploy.database.hrana"
 
 
 def measure() -> Iterator[Row]:
@@ -37,6 +38,9 @@ def _measure_change() -> Iterator[Row]:
     against = "drizzle-kit push"
     yield Row(case, "requests", our_requests, "requests", against, their_requests)
     yield Row(case, "whole process", ours, "s", against, theirs, limit=TIMES_FASTER, at_least=True)
+    our_start = best_of(TRIES, lambda: subprocess.run([sys.executable, "-c", _START], check=True))
+    their_start = best_of(TRIES, lambda: subprocess.run([DRIZZLE_KIT, "--version"], check=True, capture_output=True))
+    yield Row(case, "of it, starting the program", our_start, "s", "drizzle-kit --version", their_start)
 
 
 def _our_change() -> tuple[float, int]:

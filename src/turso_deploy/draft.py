@@ -14,7 +14,7 @@ from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Pictur
 from turso_deploy.schema.checks import Check
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
-from turso_deploy.schema.hazards import Permission, stale_permissions
+from turso_deploy.schema.hazards import Hazard, Permission, is_long_rewrite, stale_permissions
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.schema.project import Project
@@ -96,7 +96,9 @@ class Draft:
         last = [_script_line(script) for script in work.scripts if not script.runs_before]
         self.steps = (*first, *steps, *last)
         if plan.all_steps:
-            self.picture = picture_of_change(work.live.catalog.schema, plan.predicted.schema)
+            before = plan.renamed or work.live.catalog.schema
+            renamed = [step.object for step in plan.renames]
+            self.picture = picture_of_change(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
         self._note_seeds(work.seeds)
         self.rows_to_write = work.rows_to_write
@@ -111,6 +113,7 @@ class Draft:
                 f"The script {script.name} is for databases that were there before; it counts as run in this new one."
                 for script in work.skipped
             ),
+            *(_long_rewrite_notice(hazard) for hazard in plan.hazards if is_long_rewrite(hazard)),
         ]
 
     def note_schema(self, live: Live) -> None:
@@ -207,6 +210,14 @@ def error_line(error: DeployError) -> ErrorLine:
         file=place.file if place else None,
         line=place.line if place else None,
         column=place.column if place else None,
+    )
+
+
+def _long_rewrite_notice(hazard: Hazard) -> str:
+    return (
+        f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction. A libSQL server takes "
+        "the write lock away from a transaction after 5 seconds when another writer waits: deploy while others write "
+        "little. If that happens, nothing is changed, and the deployment can be run again."
     )
 
 

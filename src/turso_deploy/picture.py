@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from turso_deploy.report.document import Entity, EntityColumn, Picture, Relation
 from turso_deploy.schema.model import Schema, Table
@@ -26,14 +26,18 @@ def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
     return Picture(entities, relations, len(schema.tables) - len(shown))
 
 
-def picture_of_change(before: Schema, after: Schema) -> Picture:
+def picture_of_change(before: Schema, after: Schema, renamed: Iterable[str] = ()) -> Picture:
     """What becomes of `before` on its way to `after`, with what is added, changed or removed marked.
 
     Of a table that is there before and after, the keys and what changes are shown. Of a large schema, the tables that
     change and those next to them are.
+
+    `before` has new names already; `renamed` says of which tables (`books`) and columns (`books.title`) they are new.
     """
+    new_names = {fold(name) for name in renamed}
     effects = {
-        name: _effect(before.tables.get(name), after.tables.get(name)) for name in (*before.tables, *after.tables)
+        name: _effect(before.tables.get(name), after.tables.get(name)) or _renaming(name, new_names)
+        for name in (*before.tables, *after.tables)
     }
     relations = tuple(_marked_relations(before, after))
     shown = set(effects)
@@ -42,7 +46,7 @@ def picture_of_change(before: Schema, after: Schema) -> Picture:
         ends = [{fold(relation.child), fold(relation.parent)} for relation in relations]
         shown = changed.union(*(pair for pair in ends if pair & changed))
     entities = tuple(
-        _entity(after.tables.get(name) or before.tables[name], before.tables.get(name), effect)
+        _entity(after.tables.get(name) or before.tables[name], before.tables.get(name), effect, new_names)
         for name, effect in effects.items()
         if name in shown
     )
@@ -56,12 +60,23 @@ def _effect(before: Table | None, after: Table | None) -> str:
     return "" if before.definition == after.definition else "changed"
 
 
-def _entity(table: Table, before: Table | None, effect: str) -> Entity:
+def _renaming(table: str, new_names: Set[str]) -> str:
+    if table in new_names:
+        return "renamed"
+    return "changed" if any(name.startswith(f"{table}.") for name in new_names) else ""
+
+
+def _entity(table: Table, before: Table | None, effect: str, new_names: Set[str] = frozenset()) -> Entity:
     definition = table.definition
     if not isinstance(definition, TableDefinition):
         return Entity(table.name, (), effect)
     columns = [
-        EntityColumn(column.name, column.type, tuple(_keys(name, definition)), _column_effect(name, definition, before))
+        EntityColumn(
+            column.name,
+            column.type,
+            tuple(_keys(name, definition)),
+            _column_effect(name, definition, before) or ("renamed" if f"{definition.name}.{name}" in new_names else ""),
+        )
         for name, column in definition.by_name.items()
     ]
     if effect == "changed" and before and isinstance(before.definition, TableDefinition):

@@ -21,6 +21,7 @@ from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
 from turso_deploy.schema.project import Project
+from turso_deploy.schema.proof import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
 from turso_deploy.schema.scripts import Script, pending_scripts
 from turso_deploy.schema.seed_steps import seed_steps
 from turso_deploy.schema.seeds import SeedTable
@@ -67,7 +68,9 @@ def find_work(project: Project, database: Database) -> Work:
     hazards = work.plan.hazards
     if not hazards:
         return work
-    counted = with_counts(hazards, database.query([hazard.count for hazard in hazards]))
+    *counts, probe = database.query([*(hazard.count for hazard in hazards), FOREIGN_KEY_CHECK_PROBE])
+    refuse_without_proof(work.plan, probe)
+    counted = with_counts(hazards, counts)
     if any(script.runs_before for script in work.scripts):
         counted = before_rows_are_mended(counted)
     return replace(work, plan=work.plan.with_hazards(counted))

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,11 @@ from tests.faults.proxy import Fault, Proxy, running_proxy
 from tests.projects import SMALL, write_folder
 from tests.sqld import Sqld, running_sqld
 from tests.targets import Target
+from turso_deploy.database import retries
+from turso_deploy.report.document import Status
+from turso_deploy.schema.project import load_project
 
-KILLS = 200 if "FAULT_SCHEDULES" in os.environ else 8
+KILLS = 100 if "FAULT_SCHEDULES" in os.environ else 6
 STOPPING = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -116,6 +121,31 @@ def test_a_stop_after_a_lost_reply_is_answered_from_the_ledger(sqld: Sqld, proxy
     process.terminate()
     report = report_of(process)
     assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
+
+
+def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
+    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port stays the same, because the proxy before it does."""
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 8.0)
+    choice = random.Random(20260102)
+    project = load_project(schema)
+    for number in range(KILLS // 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with running_proxy("") as proxy, ExitStack() as first, ThreadPoolExecutor(1) as pool:
+            server = first.enter_context(running_sqld(folder))
+            proxy.target = server.url
+            target = Target(proxy.url, proxy.url, server.token())
+            deploying = pool.submit(target.deploy, project)
+            time.sleep(choice.uniform(0, 0.03))
+            first.close()
+            with running_sqld(folder, key=server.key) as second:
+                proxy.target = second.url
+                report = deploying.result(timeout=60)
+                assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+                assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
+                assert target.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: Path, schema: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,20 @@ def test_no_catalog_or_ledger_breaks_its_reader(project: Project, answers: list[
     rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]
     error = refusal(lambda: understand(rows, project))
     assert error is None or error.hint
+
+
+def test_a_seed_file_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "books.csv"
+    with path.open("wb") as file:
+        file.write(b'id,title\n1,"')
+        file.truncate(100_000_000)  # a field of 100 MB, which takes no room on the disk
+    tracemalloc.start()
+    error = refusal(lambda: list(read_seed_file(path, "seeds/books.csv")))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert error is not None
+    assert "larger than 64 MB" in error.message
+    assert most < 1_000_000
 
 
 def encoded(document: Any) -> str:

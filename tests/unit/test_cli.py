@@ -14,11 +14,10 @@ import pytest
 
 from tests.projects import SMALL, write_folder
 from turso_deploy import __version__
-from turso_deploy.cli import main
+from turso_deploy.cli import COMMANDS, main
 from turso_deploy.inputs import Inputs, flag_of
 from turso_deploy.schema.manifest import manifest_json_schema
 
-COMMANDS = ["deploy", "plan", "verify", "manifest-schema"]
 HEAVY = ["requests", "aiohttp", "libsql_client", "yaml", "pydantic", "pydantic_settings", "sqlite3", "jwt"]
 
 
@@ -49,7 +48,7 @@ def test_help_names_every_command_with_what_it_does_and_examples(capsys: pytest.
     assert "3 changes pending" in text
 
 
-@pytest.mark.parametrize("command", COMMANDS[:3])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "manifest-schema"])
 def test_the_help_of_a_command_explains_every_flag(capsys: pytest.CaptureFixture[str], command: str) -> None:
     text, _ = said(capsys, command, "--help")
     joined = " ".join(text.split())

@@ -259,3 +259,35 @@ def test_an_unexpected_exception_is_told_without_its_text(job: Job, monkeypatch:
     assert "KeyError at test_session.py:" in report["error"]["message"]
     everything = job.stdout.getvalue() + job.stderr.getvalue() + job.summary_file.read_text(encoding="utf-8")
     assert "nobody's business" not in everything
+
+
+def test_a_plan_that_cannot_comment_says_so_and_succeeds(job: Job) -> None:
+    job.environment |= {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_REPOSITORY": "acme/quiz"}
+    assert job.run(command="plan", database_url="file:x.db", comment=True) == 0
+    assert "The pull request got no comment" in job.summary_file.read_text(encoding="utf-8")
+
+
+def test_a_deployment_is_drawn_in_the_summary(job: Job) -> None:
+    job.run(command="deploy", database_url="file:x.db")
+    assert '"authors (added)" ||--o{ "books (added)" : "author (added)"' in job.summary_file.read_text(encoding="utf-8")
+
+
+def test_quiet_and_verbose_contradict_each_other(job: Job) -> None:
+    assert job.run(command="plan", database_url="file:x.db", quiet=True, verbose=True) == 2
+
+
+def test_a_rename_is_drawn_as_one(job: Job, tmp_path: Path) -> None:
+    job.run(command="deploy", database_url="file:x.db")
+    job.summary_file.unlink()
+    text = SMALL["tables.sql"].replace("CREATE TABLE authors", "-- @renamed from=authors\nCREATE TABLE writers")
+    text = text.replace("REFERENCES authors", "REFERENCES writers")
+    files = {
+        "tables.sql": text,
+        "seeds/books.jsonl": SMALL["seeds/books.jsonl"],
+        "seeds/writers.csv": SMALL["seeds/authors.csv"],
+    }
+    write_folder(tmp_path / "schema", files)
+    job.run(command="plan", database_url="file:x.db")
+    drawn = job.summary_file.read_text(encoding="utf-8")
+    assert '"writers (renamed)"' in drawn
+    assert '"authors (removed)"' not in drawn

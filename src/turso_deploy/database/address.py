@@ -109,7 +109,7 @@ def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
     if scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise _invalid(
             "http would send the token in clear text over the network",
-            "Use libsql:// or https://; plain http is for servers on this machine, unless `allow-insecure-http` is set.",
+            "Use libsql:// or https://; plain http is for this machine only, unless `allow-insecure-http` is set.",
         )
     return RemoteAddress(f"{scheme}://{parts.netloc}{parts.path}".rstrip("/"))
 

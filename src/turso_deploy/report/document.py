@@ -104,7 +104,7 @@ class EntityColumn:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A table in a diagram. `effect` is what the run does to it: `added`, `changed`, `removed`, or empty."""
+    """A table in a diagram. `effect` is what the run does to it: `added`, `changed`, `renamed`, `removed` or empty."""
 
     name: str
     columns: tuple[EntityColumn, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.hazards import Hazard
-from turso_deploy.schema.model import SchemaObject
+from turso_deploy.schema.model import Schema, SchemaObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Plan:
     proven: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     respelt: tuple[str, ...] = ()
+    renamed: Schema | None = None
+    """The live schema under its new names, when there are renames."""
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

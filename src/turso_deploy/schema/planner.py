@@ -114,6 +114,7 @@ class _Planner:
             proven=proven,
             related=related,
             respelt=respelt(self.wanted, before.schema),
+            renamed=before.schema if renames.steps else None,
         )
 
     def _rows_to_rehearse(self) -> Sequence[CatalogRow]:

@@ -6,7 +6,8 @@ within the transaction (libSQL servers refuse temporary ones).
 
 from __future__ import annotations
 
-from turso_deploy.database.base import Purpose, Query, TransactionStep
+from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
+from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.checks import Check, Expectation
 from turso_deploy.schema.plan import Plan
@@ -16,6 +17,23 @@ _TABLE = "turso_deploy_proof"
 _ROWS, _VIOLATIONS = "rows of ", "violations in "
 _NONE = Bound(0, 0, "0")
 _NONE_ADDED = Bound(-(2**63), 0, "0")
+
+# Reads nothing, and fails where the server has no such pragma: Turso's own engine does not (its COMPAT.md).
+FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0")
+
+
+def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
+    """Stop a plan whose foreign keys could not be proven. `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
+
+    Raises RefusedError (`plan-impossible`).
+    """
+    if plan.related and isinstance(probe, Failure):
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            "This server cannot check foreign keys (it has no foreign_key_check), so nothing would prove that making "
+            f"tables anew keeps those of {', '.join(plan.related)}.",
+            hint="Deploy this change to a database of the libSQL engine, or change the tables by hand.",
+        )
 
 
 def note_figures(plan: Plan) -> list[TransactionStep]:

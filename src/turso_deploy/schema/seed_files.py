@@ -24,6 +24,7 @@ _LARGEST_FIELD = 5_000_000  # characters: a Turso row holds no more than 5 MB
 # The csv module knows one limit for the whole process; its default of 128 KiB is too small for an article's text.
 csv.field_size_limit(_LARGEST_FIELD)
 
+_LARGEST_FILE = 64_000_000  # bytes: three times what 100,000 rows take, and little enough to be read as a whole
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # `splitlines` would also break at U+2028 and its like
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -54,6 +55,12 @@ def read_seed_file(path: Path, shown: str) -> Iterator[RawRow]:
 
 def _read_text(path: Path, file: str) -> str:
     try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise seed_error(
+                f"the file is larger than {_LARGEST_FILE // 1_000_000} MB",
+                file,
+                hint="Seeds travel in one request: import large data sets once, and leave them out of the deployment.",
+            )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise seed_error(f"the file cannot be read ({error.strerror})", file) from None

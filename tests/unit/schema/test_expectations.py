@@ -31,7 +31,8 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
         scratch.run(sql)
     model = Manifest.model_validate(manifest)
     catalog = read_catalog(scratch.rows(), scratch.shadows(), model.ignore)
-    refuse_a_mismatch(model, catalog, [item for item in catalog.schema.objects() if item.name in unmanaged], lambda _: PLACE)
+    others = [item for item in catalog.schema.objects() if item.name in unmanaged]
+    refuse_a_mismatch(model, catalog, others, lambda _: PLACE)
 
 
 def refusal(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] = ()) -> RefusedError:

@@ -1,0 +1,55 @@
+"""When something is tried again, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from turso_deploy.database import retries
+from turso_deploy.database.retries import MAXIMUM_TRIES, Retries
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, on a clock that only they move."""
+    made: list[float] = []
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr("time.sleep", made.append)
+    monkeypatch.setattr("time.monotonic", lambda: sum(made))
+    return made
+
+
+def test_pauses_grow_vary_and_come_to_an_end(pauses: list[float]) -> None:
+    tries = Retries(3600, [])
+    while tries.again("the server failed"):
+        pass
+    assert len(pauses) == MAXIMUM_TRIES - 1
+    for number, pause in enumerate(pauses):
+        full = min(retries.FIRST_PAUSE * 2**number, 8.0)
+        assert full / 2 <= pause <= full
+
+
+def test_all_tries_together_stay_within_the_time(pauses: list[float]) -> None:
+    tries = Retries(2, [])
+    while tries.again("the server failed"):
+        pass
+    assert 0 < sum(pauses) <= 2
+
+
+def test_the_wait_that_the_server_asks_for_is_kept(pauses: list[float]) -> None:
+    assert Retries(60, []).again("too many requests", at_least=17)
+    assert pauses == [17]
+
+
+def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(pauses: list[float]) -> None:
+    assert not Retries(10, []).again("too many requests", at_least=17)
+    assert pauses == []
+
+
+def test_nothing_is_tried_again_without_time(pauses: list[float]) -> None:
+    assert not Retries(0, []).again("the server failed")
+
+
+def test_every_try_is_told_as_a_sentence(pauses: list[float]) -> None:
+    log: list[str] = []
+    Retries(60, log).again("the server failed (HTTP 503)", at_least=2)
+    assert log == ["The server failed (HTTP 503); tried again after 2 s."]
