@@ -74,8 +74,8 @@ def without_schema_version(number: int, forward: Callable[[], Answer]) -> Answer
     document = json.loads(text)
     result = document["results"][0]["response"]["result"]
     if number % 2:  # a read
-        result["step_results"][2] = None
-        result["step_errors"][2] = {"message": "SQL not allowed statement: pragma", "code": "SQL_PARSE_ERROR"}
+        result["step_results"][0] = None
+        result["step_errors"][0] = {"message": "SQL not allowed statement: pragma", "code": "SQL_PARSE_ERROR"}
     return status, headers, json.dumps(document)
 
 

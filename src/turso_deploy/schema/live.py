@@ -18,7 +18,9 @@ _SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version"
 _CLOCK = "CAST(strftime('%s', 'now') AS INTEGER)"
 CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 
-LIVE_QUERIES = (CATALOG_QUERY, SHADOW_QUERY, _SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CLOCK_QUERY)
+# A server answers each query for itself, so a deployment may commit between two of them. What the guard holds is
+# therefore read first: whatever changes while the rest is read makes the guard fail, and never the plan be wrong.
+LIVE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,14 @@ class Live:
 
 def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live | Failure:
     """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the ledger could not be read."""
-    catalog_answer, shadow_answer, version_answer, ledger_answer, clock_answer = answers
+    version_answer, ledger_answer, catalog_answer, shadow_answer, clock_answer = answers
     if isinstance(catalog_answer, Failure):
         return catalog_answer
     if isinstance(clock_answer, Failure):
         return clock_answer
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
-    if isinstance(ledger_answer, Failure) and catalog.has_ledger:
+    if isinstance(ledger_answer, Failure) and catalog.has_ledger and not _had_no_ledger(ledger_answer):
         return ledger_answer
     return Live(
         catalog,
@@ -52,6 +54,11 @@ def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live 
         None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
         int(str(clock_answer.rows[0][0])),
     )
+
+
+def _had_no_ledger(answer: Failure) -> bool:
+    """Whether there was no ledger yet when it was asked for; one that the catalog shows was made since."""
+    return f"no such table: {LEDGER_TABLE}" in answer.message
 
 
 def guard_step(live: Live, deadline: int | None = None) -> TransactionStep:

@@ -104,7 +104,8 @@ def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
 
 def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     failure = Failure("no", "SQLITE_AUTH")
-    assert live_from([failure, *answers(scratch)[1:]], []) is failure
+    version, deployments, _, shadows, clock = answers(scratch)
+    assert live_from([version, deployments, failure, shadows, clock], []) is failure
 
 
 def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
@@ -115,12 +116,30 @@ def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch
 
 
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
-    catalog, _, _, deployments, clock = answers(scratch)
+    _, deployments, catalog, _, clock = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = live_from([catalog, refused, refused, deployments, clock], [])
+    live = live_from([refused, deployments, catalog, refused, clock], [])
     assert isinstance(live, Live)
     assert live.schema_version is None
     assert passes(live, scratch)
+
+
+@pytest.mark.parametrize("with_ledger", [False, True])
+@pytest.mark.parametrize("moment", range(1, len(LIVE_QUERIES)))
+def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
+    scratch: Scratch, moment: int, with_ledger: bool
+) -> None:
+    if with_ledger:
+        scratch.run(LEDGER)
+        deployed(scratch, "first")
+    before = answers(scratch)
+    scratch.run("CREATE TABLE theirs (a)")
+    if not with_ledger:
+        scratch.run(LEDGER)
+    deployed(scratch, "theirs")
+    live = live_from([*before[:moment], *answers(scratch)[moment:]], [])
+    assert isinstance(live, Live)
+    assert not passes(live, scratch)
 
 
 @forms
