@@ -275,8 +275,8 @@ def test_where_shadow_tables_cannot_be_told_the_rest_is_read_all_the_same(
         document = json.loads(text)
         if number == 1:
             result = document["results"][0]["response"]["result"]
-            result["step_results"][1] = None
-            result["step_errors"][1] = {"message": "no such table: pragma_table_list", "code": "SQLITE_ERROR"}
+            result["step_results"][3] = None
+            result["step_errors"][3] = {"message": "no such table: pragma_table_list", "code": "SQLITE_ERROR"}
         return status, headers, json.dumps(document)
 
     cloud.change = change
