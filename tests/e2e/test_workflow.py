@@ -34,12 +34,13 @@ STARTED = {
 }
 
 NOTHING_CHANGED = "❌ Failed: nothing was changed"
+LOST_COLUMN = "drop-column notes.draft"
 TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("branch", "deployments", "again", "✅ Unchanged: the database already is at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
-    ("branch", "deployments", "refused", NOTHING_CHANGED, [("error", "drop-column notes.draft")]),
-    ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", []),
+    ("branch", "deployments", "refused", NOTHING_CHANGED, [("error", LOST_COLUMN), ("warning", LOST_COLUMN)]),
+    ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", [("warning", LOST_COLUMN)]),
     ("branch", "deployments", "mismatch", NOTHING_CHANGED, [("error", "rows of users: expected >=1, found 0")]),
     ("branch", "deployments", "expired", NOTHING_CHANGED, [("error", "token expired")]),
     ("branch", "deployments", "read-only", NOTHING_CHANGED, [("error", "token is read-only")]),
