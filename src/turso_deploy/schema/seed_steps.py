@@ -138,11 +138,7 @@ def _references(seed: SeedTable, wanted: Schema) -> list[_Reference]:
         parent = wanted.tables.get(foreign_key.parent)
         if parent is None or not isinstance(parent.definition, TableDefinition):
             continue
-        # Without columns, a foreign key means the primary key: https://www.sqlite.org/foreignkeys.html#fk_basics
-        primary_key = parent.definition.primary_key
-        keys = foreign_key.parent_columns or tuple(
-            part.column or "" for part in (primary_key.parts if primary_key else ())
-        )
+        keys = wanted.parent_columns(foreign_key)
         if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):
             columns = tuple(definition.by_name[name].name for name in foreign_key.columns)
             found.append(_Reference(columns, parent.name, keys))
