@@ -4,7 +4,7 @@ FROM python:3.13-slim-trixie AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/turso-deploy
 
-# `--no-deps`: the lock is complete without what libsql-client asks for and never imports.
+# `--no-deps`: the lock is complete, and nothing beyond it gets in.
 COPY requirements/ requirements/
 RUN python -m pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         --requirement requirements/build.txt \

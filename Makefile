@@ -86,7 +86,7 @@ clean: ## Remove what make and the tools have put here
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "turso-deploy needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 
-# `--no-deps`: the locks are complete without what libsql-client asks for and never imports.
+# `--no-deps`: the locks are complete, and nothing beyond them gets in.
 $(RUNTIME): | .venv/bin/python
 	$(PIP) install --no-deps --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .

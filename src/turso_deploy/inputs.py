@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from turso_deploy.errors import ErrorCode, InputError
 from turso_deploy.turso.durations import parse_duration
@@ -38,23 +36,6 @@ def _checked_duration(text: str) -> str:
 
 Duration = Annotated[str, AfterValidator(_checked_duration)]
 """A span of time as it is written: `90d`, `12h`, `15m`."""
-
-
-class _Environment(PydanticBaseSettingsSource):
-    """Settings from variables. An empty variable is an unset one: the runner sets every input, given or not."""
-
-    def __init__(self, settings: type[BaseSettings], variable_of: Callable[[str], str]) -> None:
-        super().__init__(settings)
-        self._variable_of = variable_of
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value of one field, as the base class asks for it."""
-        return os.environ.get(self._variable_of(field_name)) or None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """All fields that the environment sets."""
-        found = {name: os.environ.get(self._variable_of(name)) for name in self.settings_cls.model_fields}
-        return {name: value for name, value in found.items() if value}
 
 
 def input_of(name: str) -> str:
@@ -81,10 +62,10 @@ def _flag_or_word(name: str) -> str:
     return "the first word of the command line" if name == "command" else flag_of(name)
 
 
-class Inputs(BaseSettings):
+class Inputs(BaseModel):
     """The settings of one run."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     command: Command = Field(
         "deploy",
@@ -183,18 +164,6 @@ class Inputs(BaseSettings):
     verbose: bool = Field(False, description="Print every step with its SQL, also of a deployment.")
     json_output: bool = Field(False, description="Print one JSON document instead of the report.")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags first, then the Action's inputs, then the `TURSO_…` variables; no files."""
-        return init_settings, _Environment(settings_cls, input_variable_of), _Environment(settings_cls, variable_of)
-
 
 def wants_json(flags: Mapping[str, Any]) -> bool:
     """Whether the report is to be JSON: known before all settings are judged, so that a bad one is told as JSON too."""
@@ -217,24 +186,29 @@ def _is_wanted(name: str, flags: Mapping[str, Any]) -> bool:
 def secret_values(flags: Mapping[str, Any]) -> list[str]:
     """Every value that a secret setting is given, be it used or not, so that all can be masked before anything else."""
     secret = [name for name, field in Inputs.model_fields.items() if field.annotation == SecretStr | None]
-    sources = [(flags.get(name), *map(os.environ.get, _variables(name))) for name in secret]
+    sources = [(flags.get(name), *_from_variables(name)) for name in secret]
     return [value for values in sources for value in values if value]
 
 
 def _raw(name: str, flags: Mapping[str, Any]) -> Any:
-    """A setting as it was given, by the first source that has it."""
-    given = (flags.get(name), *map(os.environ.get, _variables(name)))
+    """A setting as it was given, by the first source that has it; None where none has."""
+    given = (flags.get(name), *_from_variables(name))
     return next((value for value in given if value not in (None, "")), None)
 
 
-def _variables(name: str) -> tuple[str, str]:
-    return input_variable_of(name), variable_of(name)
+def _from_variables(name: str) -> list[str]:
+    """What the environment says of a setting, the Action's input first.
+
+    An empty variable is an unset one: the runner sets every input, given or not.
+    """
+    return [value for variable in (input_variable_of(name), variable_of(name)) if (value := os.environ.get(variable))]
 
 
 def read_inputs(flags: Mapping[str, Any]) -> Inputs:
     """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
+    from_variables = {name: values[0] for name in Inputs.model_fields if (values := _from_variables(name))}
     try:
-        inputs = Inputs(**flags)
+        inputs = Inputs(**(from_variables | dict(flags)))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else ""

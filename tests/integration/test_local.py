@@ -1,4 +1,4 @@
-"""`file:` databases, through libsql-client."""
+"""`file:` databases, through Python's own sqlite3."""
 
 from __future__ import annotations
 
@@ -155,7 +155,38 @@ def test_a_step_that_ends_the_transaction_runs_nothing_after_it_and_is_not_calle
     assert objects(local) == ["parents"]
 
 
-def test_another_writer_makes_it_busy_and_not_wait(local: LocalDatabase, file_path: str) -> None:
+class FreesTheLock(list[str]):
+    """A log of what is tried again that lets the other writer go as soon as somebody waits for it."""
+
+    def __init__(self, other: sqlite3.Connection) -> None:
+        super().__init__()
+        self._other = other
+
+    def append(self, entry: str) -> None:
+        self._other.rollback()
+        super().append(entry)
+
+
+def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> None:
+    patient = LocalDatabase(file_path, patience=60)
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        patient.retries = FreesTheLock(other)
+        assert patient.apply(Transaction((change(TABLE),))).committed
+    assert len(patient.retries) == 1
+    assert patient.retries[0].startswith("Another connection has locked the database file; tried again after")
+
+
+def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> None:
+    patient = LocalDatabase(file_path, patience=60)
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        patient.retries = FreesTheLock(other)
+        assert objects(patient) == []
+    assert len(patient.retries) == 1
+
+
+def test_without_patience_another_writer_makes_it_busy(local: LocalDatabase, file_path: str) -> None:
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         outcome = local.apply(Transaction((change(TABLE),)))

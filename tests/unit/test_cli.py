@@ -18,7 +18,7 @@ from turso_deploy.cli import COMMANDS, main
 from turso_deploy.inputs import Inputs, flag_of
 from turso_deploy.schema.manifest import manifest_json_schema
 
-HEAVY = ["requests", "aiohttp", "libsql_client", "yaml", "pydantic", "pydantic_settings", "sqlite3", "jwt"]
+HEAVY = ["requests", "yaml", "pydantic", "sqlite3", "jwt"]
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,15 @@ from turso_deploy.database.base import Database
 
 
 def open_database(address: Address, token: str, timeout: float) -> Database:
-    """The database at an address; nothing is sent yet. `timeout` is in seconds, for connecting and for each answer.
+    """The database at an address; nothing is sent yet.
 
+    `timeout` is in seconds: for connecting and for each answer of a server, or until the lock of a file is free.
     Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
     """
     if isinstance(address, FileAddress):
         from turso_deploy.database.local import LocalDatabase
 
-        return LocalDatabase(address.path)
+        return LocalDatabase(address.path, patience=timeout)
     from turso_deploy.database.hrana import HranaDatabase
 
     return HranaDatabase(address.url, token, timeout)

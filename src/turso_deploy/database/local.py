@@ -1,30 +1,28 @@
-"""`file:` databases, through libsql-client, which runs Python's own sqlite3 and does not wait for a lock."""
+"""`file:` databases, through Python's own sqlite3."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-
-from libsql_client import LibsqlError  # type: ignore[import-untyped]
-from libsql_client.sqlite3_utils import Sqlite3Client, Sqlite3Transaction  # type: ignore[import-untyped]
 
 from turso_deploy.database.base import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
+from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError
+
+_LOCKED = "another connection has locked the database file"
 
 
 class LocalDatabase:
     """A database file, created by the first transaction. `path` is the name that the file system knows.
 
-    libsql-client's file client is opened directly: in the URL that its `create_client` takes, `?` and `#` cannot be
-    written.
-    Raises InputError when there can be no such file.
+    `patience` is how many seconds it waits while somebody else holds the lock. Raises InputError when there can be no
+    such file.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float = 0) -> None:
         self._file = Path(path)
         if not self._file.parent.is_dir():
             raise InputError(
@@ -38,6 +36,7 @@ class LocalDatabase:
                 "the database file is a folder",
                 hint="Name a file in it: file:folder/name.db.",
             )
+        self._patience = patience
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0
@@ -45,47 +44,65 @@ class LocalDatabase:
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
-        return asyncio.run(self._query(queries))
+        path = str(self._file) if self._file.exists() else ":memory:"
+        retries = Retries(self._patience, self.retries)
+        while True:
+            with self._connection(path) as connection:
+                connection.execute("BEGIN")
+                answers = [_run(connection, query) for query in queries]
+            if not any(map(_is_busy, answers)) or not retries.again(_LOCKED):
+                return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
         """See `Database.apply`."""
-        return asyncio.run(self._apply(transaction))
-
-    def close(self) -> None:
-        """Nothing to let go of: each call has a connection of its own."""
-
-    async def _query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
-        async with self._connection(str(self._file) if self._file.exists() else ":memory:") as connection:
-            return [await _run(connection, query) for query in queries]
-
-    async def _apply(self, transaction: Transaction) -> Outcome:
-        async with self._connection(str(self._file)) as connection:
+        with self._connection(str(self._file)) as connection:
             results: list[Rows | None] = [None] * len(transaction.steps)
-            failure = await _begin(connection, foreign_keys=transaction.foreign_keys)
+            failure = self._begin(connection, foreign_keys=transaction.foreign_keys)
             if failure is not None:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
             for index, one in enumerate(transaction.steps):
-                reply = await _run(connection, one.query)
+                reply = _run(connection, one.query)
                 if isinstance(reply, Failure):
                     return Outcome(False, tuple(results), FailedStep(index, reply))
                 results[index] = reply
-                if not connection.database.in_transaction:
+                if not connection.in_transaction:
                     raise _ended_early()
             if not transaction.commit:
                 return Outcome(False, tuple(results))
-            reply = await _run(connection, Query("COMMIT"))
+            reply = _run(connection, Query("COMMIT"))
             if isinstance(reply, Failure):
                 return Outcome(False, tuple(results), FailedStep(None, reply))
             return Outcome(True, tuple(results))
 
-    @asynccontextmanager
-    async def _connection(self, path: str) -> AsyncIterator[Sqlite3Transaction]:
-        """A new connection in a transaction (libsql-client says BEGIN). Closing it rolls back what did not commit."""
+    def close(self) -> None:
+        """Nothing to let go of: each call has a connection of its own."""
+
+    def _begin(self, connection: sqlite3.Connection, *, foreign_keys: bool) -> Failure | None:
+        """Open the transaction for writing, with foreign keys set and read back.
+
+        `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
+        """
+        _run(connection, Query(f"PRAGMA foreign_keys={int(foreign_keys)}"))
+        setting = _run(connection, Query("PRAGMA foreign_keys"))
+        if not isinstance(setting, Rows) or setting.rows != ((int(foreign_keys),),):
+            return Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET)
+        retries = Retries(self._patience, self.retries)
+        while isinstance(reply := _run(connection, Query("BEGIN IMMEDIATE")), Failure):
+            if not _is_busy(reply) or not retries.again(_LOCKED):
+                return reply
+        return None
+
+    @contextmanager
+    def _connection(self, path: str) -> Iterator[sqlite3.Connection]:
+        """A new connection in autocommit mode. Closing it rolls back what did not commit.
+
+        It does not wait for a lock by itself: SQLite's waiting could not be interrupted.
+        """
         self.requests += 1
         try:
-            connection = Sqlite3Client(path).transaction()
-        except (sqlite3.Error, LibsqlError) as error:
-            explanation = explain(Failure(str(error), getattr(error, "sqlite_errorname", "SQLITE_CANTOPEN")))
+            connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        except sqlite3.Error as error:
+            explanation = explain(_failure(error))
             raise DatabaseError(explanation.code, explanation.message, hint=explanation.hint) from error
         try:
             yield connection
@@ -93,26 +110,22 @@ class LocalDatabase:
             connection.close()
 
 
-async def _begin(connection: Sqlite3Transaction, *, foreign_keys: bool) -> Failure | None:
-    """Open the transaction for writing, after the one that libsql-client opened, with foreign keys set and read back.
-
-    `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
-    """
-    for sql in ("ROLLBACK", f"PRAGMA foreign_keys={int(foreign_keys)}", "PRAGMA foreign_keys", "BEGIN IMMEDIATE"):
-        reply = await _run(connection, Query(sql))
-        if isinstance(reply, Failure):
-            return reply
-        if sql == "PRAGMA foreign_keys" and reply.rows != ((int(foreign_keys),),):
-            return Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET)
-    return None
-
-
-async def _run(connection: Sqlite3Transaction, query: Query) -> Rows | Failure:
+def _run(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
     try:
-        result = await connection.execute(query.sql, list(query.arguments))
-    except LibsqlError as error:
-        return Failure(error.explanation, error.code)
-    return Rows(result.columns, tuple(row.astuple() for row in result.rows), max(result.rows_affected, 0))
+        cursor = connection.execute(query.sql, query.arguments)
+        rows = tuple(cursor.fetchall())
+    except sqlite3.Error as error:
+        return _failure(error)
+    return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
+
+
+def _failure(error: sqlite3.Error) -> Failure:
+    # Python's own complaints, of the arguments for example, have no code of SQLite's.
+    return Failure(str(error), getattr(error, "sqlite_errorname", "SQLITE_ERROR"))
+
+
+def _is_busy(answer: Rows | Failure) -> bool:
+    return isinstance(answer, Failure) and answer.code.startswith("SQLITE_BUSY")
 
 
 def _ended_early() -> DatabaseError:

@@ -36,7 +36,7 @@ _FALLBACK = frozenset(
 # The reserved words that are values by themselves.
 VALUE_WORDS = frozenset({"NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"})
 _KEYWORDS = RESERVED | _FALLBACK
-_PLAIN_NAME = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+_PLAIN_NAME = re.compile(r"[^\x00-^`{-\x7f][^\x00-#%-/:-^`{-\x7f]*")
 _SYNONYMS = {"==": "=", "!=": "<>"}
 
 
