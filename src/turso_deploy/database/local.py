@@ -12,6 +12,8 @@ from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
 from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError
 
+# In kibibytes. With SQLite's own 2 MB, making a table of a million rows anew takes a third longer.
+_CACHE = 65536
 _LOCKED = "another connection has locked the database file"
 
 
@@ -90,6 +92,7 @@ class LocalDatabase:
         while isinstance(reply := _run(connection, Query("BEGIN IMMEDIATE")), Failure):
             if not _is_busy(reply) or not retries.again(_LOCKED):
                 return reply
+        _run(connection, Query(f"PRAGMA cache_size = -{_CACHE}"))
         return None
 
     @contextmanager

@@ -18,10 +18,12 @@ from itertools import pairwise
 
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
+from turso_deploy.schema.short_catalog import ShortCatalog
 from turso_deploy.sql.lexer import Kind, Token, fold, tokenize, unquote
 from turso_deploy.sql.reader import Reader, read_header
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
+_MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECASE)
 _UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
 
 
@@ -44,16 +46,17 @@ class _Cut:
 
 
 class Scratch:
-    """One in-memory database. `connection` is in autocommit mode with foreign keys on."""
+    """One in-memory database, in autocommit mode with foreign keys on."""
 
     def __init__(self) -> None:
         # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
         # Deployments side by side ask the rehearsed project from many threads, which SQLite itself keeps apart:
         # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
-        self.connection = sqlite3.connect(
+        self._connection = sqlite3.connect(
             ":memory:", isolation_level=None, cached_statements=0, check_same_thread=False
         )
-        self.connection.execute("PRAGMA foreign_keys = on")
+        self._connection.execute("PRAGMA foreign_keys = on")
+        self._catalog = ShortCatalog(self._connection)
         self._functions: set[str] = set()
         self._cuts: dict[str, _Cut] = {}
         self._double_quoted_strings(False)
@@ -61,30 +64,40 @@ class Scratch:
     def _double_quoted_strings(self, accepted: bool) -> None:
         # "name" for a string is a misfeature that hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
         if sys.version_info >= (3, 12):
-            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
-            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database itself, for what no method here does."""
+        self._catalog.put_back()
+        return self._connection
 
     def run(self, sql: str) -> None:
         """Run one statement. Functions that only the server has get a stand-in. Raises ScratchError."""
         cut_sql, cut = _without_random_rowid(sql)
         before = self._table_names() if cut or self._cuts else set()
-        self._execute(Query(cut_sql), cut)
+        if _MAKES_ONE.match(sql) and not (cut or self._cuts):
+            self._execute(self._connection, Query(cut_sql), cut)
+            self._catalog.made_one()
+            return
+        self._execute(self.connection, Query(cut_sql), cut)
         if cut or self._cuts:
             self._follow(cut, before)
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""
-        cursor = self._execute(query)
+        cursor = self._execute(self.connection, query)
         try:
             rows = tuple(cursor.fetchall())
         except sqlite3.Error as error:
             raise ScratchError(str(error)) from None
         return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
 
-    def _execute(self, query: Query, cut: _Cut | None = None) -> sqlite3.Cursor:
+    def _execute(self, connection: sqlite3.Connection, query: Query, cut: _Cut | None = None) -> sqlite3.Cursor:
         while True:
             try:
-                return self.connection.execute(query.sql, query.arguments)
+                return connection.execute(query.sql, query.arguments)
             except sqlite3.Error as error:
                 if not self._stand_in_for(str(error)):
                     raise _refusal(str(error), query.sql, self.connection, cut) from None
@@ -120,7 +133,7 @@ class Scratch:
 
     def close(self) -> None:
         """Forget the database."""
-        self.connection.close()
+        self._connection.close()
 
     def __del__(self) -> None:
         self.close()  # a project's is in use for as long as anybody holds the project
@@ -135,7 +148,7 @@ class Scratch:
                 self._functions.add(name)
                 # Deterministic, because indexes and generated columns accept nothing else:
                 # https://www.sqlite.org/deterministic.html
-                self.connection.create_function(name, -1, lambda *_: None, deterministic=True)
+                self._connection.create_function(name, -1, lambda *_: None, deterministic=True)
                 return True
         return False
 

@@ -71,12 +71,12 @@ _SCANNER = re.compile(
 _KINDS = {kind.value: kind for kind in Kind}
 
 
-def scan(sql: str) -> Iterator[Token]:
-    """Every token of the text and its comments, in order.
+def scan(sql: str, start: int = 0) -> Iterator[Token]:
+    """Every token of the text and its comments, in order, from the offset `start` on.
 
     Raises SqlTextError for an illegal character and for a string, name or blob literal that does not end.
     """
-    for match in _SCANNER.finditer(sql):
+    for match in _SCANNER.finditer(sql, start):
         group = match.lastindex
         if group is None:
             return

@@ -6,6 +6,7 @@ CREATE TRIGGER at the semicolon of its `; END ;`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,7 @@ class Statement:
 _CLASSES = {";": 0, "EXPLAIN": 2, "CREATE": 3, "TEMP": 4, "TEMPORARY": 4, "TRIGGER": 5, "END": 6}
 _OTHER = 1
 _START = 0
+_ORDINARY = 1
 _NEXT = (
     # ;  other  EXPLAIN  CREATE  TEMP  TRIGGER  END
     (0, 1, 2, 3, 1, 1, 1),  # 0 start of a statement
@@ -50,6 +52,14 @@ _NEXT = (
     (0, 4, 4, 4, 4, 4, 4),  # 6 after `; END` in a trigger
 )
 
+# What an ordinary statement holds up to its semicolon: strings, names and comments are stepped over, the rest is not
+# looked at. It ends behind the last of it that is no comment, or before a quote that is never closed.
+_REST = re.compile(
+    r"""(?:(?:[ \t\n\v\f\r\ufeff] | --[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+)*+
+      (?:'[^']*+' | "[^"]*+" | `[^`]*+` | \[[^\]]*+\] | -(?!-) | /(?!\*.) | [^ \t\n\v\f\r\ufeff;'"`\[/-]++))*+""",
+    re.VERBOSE | re.DOTALL,
+)
+
 
 def split(script: str) -> list[Statement]:
     """The statements of a script in order; the last one may lack its semicolon, and empty ones are left out.
@@ -58,8 +68,7 @@ def split(script: str) -> list[Statement]:
     """
     statements = []
     line, line_start, counted = 1, 0, 0
-    for above, tokens in _pieces(script):
-        start, end = tokens[0].start, tokens[-1].end
+    for above, start, end in _pieces(script):
         line += script.count("\n", counted, start)
         line_start = max(line_start, script.rfind("\n", counted, start) + 1)
         counted = start
@@ -68,27 +77,30 @@ def split(script: str) -> list[Statement]:
     return statements
 
 
-def _pieces(script: str) -> Iterator[tuple[list[Token], list[Token]]]:
-    """For each statement: the comments between it and the one before, and its own tokens without the semicolon."""
+def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
+    """For each statement: the comments between it and the one before, and where it starts and ends."""
     above: list[Token] = []
-    tokens: list[Token] = []
-    state = _START
-    finished_at = 0
-    for token in scan(script):
+    start: int | None = None
+    state, end, finished_at, at = _START, 0, 0, 0
+    while (token := next(scan(script, at), None)) is not None:
+        at = token.end
         if token.kind is Kind.COMMENT:
             behind_another = finished_at and "\n" not in script[finished_at : token.start]
-            if not tokens and not behind_another:
+            if start is None and not behind_another:
                 above.append(token)
             continue
         state = _NEXT[state][_CLASSES.get(capitals(token.text), _OTHER)]
         if state == _START:
-            if tokens:
-                yield above, tokens
-            above, tokens, finished_at = [], [], token.end
-        else:
-            tokens.append(token)
-    if tokens:
-        yield above, tokens
+            if start is not None:
+                yield above, start, end
+            above, start, finished_at = [], None, token.end
+            continue
+        start = token.start if start is None else start
+        end = token.end
+        if state == _ORDINARY and (rest := _REST.match(script, end)):
+            at = end = rest.end()
+    if start is not None:
+        yield above, start, end
 
 
 def comments_directly_above(text: str, comments: Sequence[Token], start: int) -> tuple[Comment, ...]:
