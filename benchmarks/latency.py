@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.peers import DRIZZLE_KIT, HERE
 from benchmarks.table import Row, best_of, seconds
@@ -22,48 +23,60 @@ TABLES = 100
 LATENCY = 0.025
 TIMES_FASTER = 3
 TRIES = 3
+
+
+class Column(NamedTuple):
+    """The column that each table has before the change, or after it."""
+
+    before: bool
+    after: bool
+
+
+_ADDED = Column(before=False, after=True)
+_DROPPED = Column(before=True, after=False)
 _START = "import turso_deploy.session, turso_deploy.database.hrana"
 
 
 def measure() -> Iterator[Row]:
-    """Two hundred changed objects, then the schema that this repository ships."""
-    yield from _measure_change()
+    """Two hundred changed objects, harmless ones and then lossy ones; then the schema that this repository ships."""
+    yield from _measure_change(_ADDED, "100 columns and 100 indexes more")
+    yield from _measure_change(_DROPPED, "100 columns less, 100 indexes more")
+    our_start = best_of(TRIES, lambda: subprocess.run([sys.executable, "-c", _START], check=True))
+    their_start = best_of(TRIES, lambda: subprocess.run([DRIZZLE_KIT, "--version"], check=True, capture_output=True))
+    yield Row("starting the program", "whole process", our_start, "s", "drizzle-kit --version", their_start)
     yield from _measure_shipped()
 
 
-def _measure_change() -> Iterator[Row]:
-    ours, our_requests = _our_change()
-    theirs, their_requests = _drizzle_change()
-    case = f"{2 * TABLES} changed objects, {LATENCY * 1000:.0f} ms a request"
+def _measure_change(column: Column, what: str) -> Iterator[Row]:
+    ours, our_requests = _our_change(column)
+    theirs, their_requests = _drizzle_change(column)
+    case = f"{2 * TABLES} changed objects, {LATENCY * 1000:.0f} ms a request: {what}"
     against = "drizzle-kit push"
     yield Row(case, "requests", our_requests, "requests", against, their_requests)
     yield Row(case, "whole process", ours, "s", against, theirs, limit=TIMES_FASTER, at_least=True)
-    our_start = best_of(TRIES, lambda: subprocess.run([sys.executable, "-c", _START], check=True))
-    their_start = best_of(TRIES, lambda: subprocess.run([DRIZZLE_KIT, "--version"], check=True, capture_output=True))
-    yield Row(case, "of it, starting the program", our_start, "s", "drizzle-kit --version", their_start)
 
 
-def _our_change() -> tuple[float, int]:
+def _our_change(column: Column) -> tuple[float, int]:
     """The shortest deployment of the change, and its requests."""
     found = []
     for _ in range(TRIES):
         with _slow_server() as (folder, door, token):
-            schema = write_folder(folder / "schema", _files(changed=False))
+            schema = write_folder(folder / "schema", _files(column, changed=False))
             _deploy(schema, door.url, token)
-            write_folder(schema, _files(changed=True))
+            write_folder(schema, _files(column, changed=True))
             door.bodies.clear()
             found.append((seconds(partial(_deploy, schema, door.url, token)), door.requests))
     return min(found)
 
 
-def _drizzle_change() -> tuple[float, int]:
+def _drizzle_change(column: Column) -> tuple[float, int]:
     """The shortest push of the same tables, columns and indexes, and its requests."""
     found = []
     for _ in range(TRIES):
         with _slow_server() as (folder, door, token):
-            _push(folder, door.url, token, changed=False)
+            _push(folder, column, door.url, token, changed=False)
             door.bodies.clear()
-            found.append((seconds(partial(_push, folder, door.url, token, changed=True)), door.requests))
+            found.append((seconds(partial(_push, folder, column, door.url, token, changed=True)), door.requests))
     return min(found)
 
 
@@ -89,24 +102,25 @@ def _slow_server(latency: float = LATENCY) -> Iterator[tuple[Path, Door, str]]:
 
 def _deploy(schema: Path, url: str, token: str) -> None:
     command = [sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", str(schema)]
+    command += ["--allow-hazards", "drop-column"]
     environment = {**os.environ, "TURSO_DATABASE_URL": url, "TURSO_AUTH_TOKEN": token}
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
-def _files(*, changed: bool) -> dict[str, str]:
+def _files(column: Column, *, changed: bool) -> dict[str, str]:
     sql = []
     for number in range(TABLES):
-        extra = ", added TEXT" if changed else ""
+        extra = ", extra TEXT" if column[changed] else ""
         sql.append(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, note TEXT{extra});")
         sql += [f"CREATE INDEX i{number} ON t{number} (name);"] if changed else []
     return {"schema.sql": "\n".join(sql) + "\n", "manifest.yml": "schema_version: 1.0.0\n"}
 
 
-def _push(folder: Path, url: str, token: str, *, changed: bool) -> None:
+def _push(folder: Path, column: Column, url: str, token: str, *, changed: bool) -> None:
     lines = ['import { sqliteTable, integer, text, index } from "drizzle-orm/sqlite-core";']
     for number in range(TABLES):
         columns = 'id: integer("id").primaryKey(), name: text("name").notNull(), note: text("note")'
-        columns += ', added: text("added")' if changed else ""
+        columns += ', extra: text("extra")' if column[changed] else ""
         indexes = f', (table) => [index("i{number}").on(table.name)]' if changed else ""
         lines.append(f'export const t{number} = sqliteTable("t{number}", {{ {columns} }}{indexes});')
     (folder / "schema.ts").write_text("\n".join(lines) + "\n")

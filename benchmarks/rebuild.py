@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,12 @@ def _bare_copy(target: Target) -> tuple[float, float]:
 
 
 def _run(target: Target, *statements: str) -> None:
+    """Run statements in one transaction, a file's as anybody would: through sqlite3, as it comes."""
+    if target.is_file:
+        with closing(sqlite3.connect(target.file, isolation_level=None)) as connection:
+            for sql in ("BEGIN IMMEDIATE", *statements, "COMMIT"):
+                connection.execute(sql)
+        return
     steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
     with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
         outcome = database.apply(Transaction(steps))
