@@ -62,7 +62,7 @@ def diff(wanted: Schema, live: Schema) -> Difference:
                 missing.append(Change(wanted_object, None))
             elif not (
                 mean_the_same(wanted_object, live_object)
-                or mean_the_same(_explicit(wanted_object, wanted), _explicit(live_object, live))
+                or mean_the_same(explicit(wanted_object, wanted), explicit(live_object, live))
             ):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
@@ -74,7 +74,7 @@ def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
     return one.sql == other.sql or one.definition == other.definition
 
 
-def _explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
+def explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
     """The object with every foreign key naming the columns that it refers to: it may leave out its parent's key."""
     definition = item.definition
     if not isinstance(item, Table) or not isinstance(definition, TableDefinition):

@@ -59,6 +59,7 @@ class Hazard:
     """One hazard of one plan. `object` is a table, or `table.column`.
 
     `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
+    `takes_along` are indexes and triggers of others that go with a table: nobody here ever deployed them.
     """
 
     name: HazardName
@@ -67,6 +68,7 @@ class Hazard:
     place: Place | None = None
     rows: int | None = None
     remedy: str | None = None
+    takes_along: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -80,13 +82,14 @@ class Hazard:
 
     @property
     def concerns_rows(self) -> bool:
-        """Whether rows are concerned; as long as nobody knows, they are."""
-        return self.rows is None or self.rows > 0
+        """Whether rows, or objects of others, are concerned; as long as nobody knows, they are."""
+        return self.rows is None or self.rows > 0 or bool(self.takes_along)
 
     def __str__(self) -> str:
         """One line: `drop-column users.email: the values of the column are gone (120 rows)`."""
         known = "rows not counted" if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"{self.name} {self.object}: {self.cost} ({known})"
+        along = f", and with it {', '.join(self.takes_along)}, never deployed from here" if self.takes_along else ""
+        return f"{self.name} {self.object}: {self.cost} ({known}){along}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from turso_deploy.database.base import Query
 from turso_deploy.schema.diff import title
 from turso_deploy.schema.model import Schema, Table, Trigger, View
+from turso_deploy.schema.rebuild import reads_another_table
 from turso_deploy.schema.scratch import Scratch, ScratchError
-from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import fold, quote
 
 
@@ -19,17 +20,33 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
 
 
 def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
-    """What SQLite would say against the foreign keys of a table when its rows change, None when they work.
+    """What SQLite would say against what a table refers to when its rows are used, None when that works.
 
     "foreign key mismatch" where the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
     """
-    if not isinstance(table.definition, TableDefinition) or not table.definition.foreign_keys:
+    if not isinstance(table.definition, TableDefinition):
+        return _content_fault(table, scratch)
+    if not table.definition.foreign_keys:
         return None
     for key in table.definition.foreign_keys:
         if key.parent not in schema.tables:
             return f"no such table: {key.parent}"
     try:
         scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
+    except ScratchError as error:
+        return error.message
+    return None
+
+
+def _content_fault(table: Table, scratch: Scratch) -> str | None:
+    """What a full-text index says against the table that holds its content, which it looks for when a row is read.
+
+    https://www.sqlite.org/fts5.html#external_content_tables
+    """
+    if not isinstance(table.definition, VirtualTableDefinition) or not reads_another_table(table.definition):
+        return None
+    try:
+        scratch.run(f"SELECT * FROM {quote(table.name)} LIMIT 1")
     except ScratchError as error:
         return error.message
     return None

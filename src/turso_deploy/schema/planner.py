@@ -14,7 +14,7 @@ from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed
 from turso_deploy.schema.renames import (
@@ -104,13 +104,13 @@ class _Planner:
         predicted = self._now()
         self._refuse_what_breaks_others(predicted, broken_before)
         self._prove_convergence(predicted)
-        proven, related = to_be_proven(tables, before.schema, predicted.schema)
+        proven, related = to_be_proven(tables, before.schema, predicted.schema, broken_before)
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
             renames.steps,
             tuple(counting_before_renames(step, under_new_names) for step in self.steps),
             predicted,
-            unmanaged=tuple(change.object for change in difference.extra if change.object not in removed),
+            unmanaged=_unmanaged(difference, removed, predicted.schema),
             proven=proven,
             related=related,
             respelt=respelt(self.wanted, before.schema),
@@ -153,7 +153,11 @@ class _Planner:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 indexes = standing.get(fold(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken)
-        return steps + [drop_table(item) for item in removed if isinstance(item, Table)]
+        extra = [change.object for change in difference.extra if change.object not in removed]
+        for item in removed:
+            if isinstance(item, Table):
+                steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)]))
+        return steps
 
     def _change_table(self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str]) -> list[Step]:
         if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
@@ -253,6 +257,19 @@ class _Planner:
                 "Nothing was sent.",
                 place=(*left.missing, *left.changed)[0].object.place,
             )
+
+
+def _stands_on(item: SchemaObject, table: Table) -> bool:
+    return isinstance(item, Index | Trigger) and fold(item.table) == fold(table.name)
+
+
+def _unmanaged(
+    difference: Difference, removed: Sequence[SchemaObject], predicted: Schema
+) -> tuple[SchemaObject, ...]:
+    """What is not ours and stays; what stands on a table that is dropped goes with it."""
+    staying = {title(item) for item in predicted.objects()}
+    extra = (change.object for change in difference.extra)
+    return tuple(item for item in extra if item not in removed and title(item) in staying)
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from turso_deploy.schema.catalog import Catalog, CatalogRow
 from turso_deploy.schema.diff import Managed, diff
 from turso_deploy.schema.model import Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Step
-from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.schema.rebuild import reads_another_table
+from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import Kind, code, fold, unquote
 from turso_deploy.sql.names import names_in
 
@@ -55,11 +56,14 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
             yield frozenset(fold(unquote(token)) for token in code(row.sql or "") if token.kind <= Kind.STRING)
 
 
-def to_be_proven(steps: Iterable[Step], before: Schema, after: Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def to_be_proven(
+    steps: Iterable[Step], before: Schema, after: Schema, broken: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tables whose rows, and those whose foreign keys, have to be as good after the steps as before.
 
     Rows: the tables that are made anew, what refers to them or to a dropped one at any distance, and their parents.
-    Foreign keys: those among them that have any. Only tables that stand there before and after.
+    Foreign keys: those among them that have any, but for the `broken` ones, which SQLite cannot check. Only tables that
+    stand there before and after, and that hold their rows themselves.
     """
     steps = list(steps)
     rebuilt = {fold(step.object) for step in steps if step.kind == "rebuild table"}
@@ -69,10 +73,18 @@ def to_be_proven(steps: Iterable[Step], before: Schema, after: Schema) -> tuple[
     children = _children(before, after)
     family = _descendants(rebuilt | dropped, children)
     parents = {parent for parent, found in children.items() if found & rebuilt}
-    standing = (before.tables.keys() & after.tables.keys()) - dropped
+    standing = {
+        name
+        for name in (before.tables.keys() & after.tables.keys()) - dropped
+        if not any(_shows_rows_of_another(schema.tables[name]) for schema in (before, after))
+    }
     rows = [after.tables[name].name for name in after.tables if name in standing and name in family | parents]
     keyed = [name for name in rows if _has_foreign_keys(after, name) or _has_foreign_keys(before, name)]
-    return tuple(rows), tuple(keyed)
+    return tuple(rows), tuple(name for name in keyed if f"table {name}" not in broken)
+
+
+def _shows_rows_of_another(table: Table) -> bool:
+    return isinstance(table.definition, VirtualTableDefinition) and reads_another_table(table.definition)
 
 
 def _children(*schemas: Schema) -> Mapping[str, set[str]]:

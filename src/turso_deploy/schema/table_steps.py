@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
+from turso_deploy.schema.diff import explicit, title
 from turso_deploy.schema.hazards import Hazard, HazardName
-from turso_deploy.schema.model import Table
+from turso_deploy.schema.model import SchemaObject, Table
 from turso_deploy.schema.plan import Step
 from turso_deploy.schema.rebuild import keeps_nothing, reads_another_table, rebuild, rebuild_virtual
 from turso_deploy.schema.scratch import Scratch, ScratchError
@@ -23,9 +25,10 @@ def create_table(wanted: Table) -> Step:
     return Step("create table", wanted.name, (wanted.sql,), place=wanted.place)
 
 
-def drop_table(live: Table) -> Step:
-    """The step that drops a table, and the rows that go with it."""
-    hazard = Hazard(HazardName.DROP_TABLE, live.name, Query(f"SELECT count(*) FROM {quote(live.name)}"))
+def drop_table(live: Table, not_ours: Sequence[SchemaObject]) -> Step:
+    """The step that drops a table, and the rows that go with it. `not_ours` are objects of others that go too."""
+    count = Query(f"SELECT count(*) FROM {quote(live.name)}")
+    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, takes_along=tuple(map(title, not_ours)))
     return Step("drop table", live.name, (f"DROP TABLE {quote(live.name)}",), (hazard,))
 
 
@@ -57,7 +60,13 @@ def _alterations(change: TableChange, indexes: Iterable[str]) -> list[Step] | No
         return None
     finally:
         scratch.close()
-    return steps if reached is not None and parse(reached) == wanted.definition else None
+    if reached is None:
+        return None
+    definition = parse(reached)
+    assert isinstance(definition, TableDefinition)
+    # A reference that stood there may name its parent's key, and the wanted one leave it out.
+    altered = explicit(replace(wanted, definition=definition), change.schema)
+    return steps if altered == explicit(wanted, change.schema) else None
 
 
 def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
