@@ -183,7 +183,7 @@ def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, d
     if _guard_failed(assembly.steps, outcome):
         delivery.note_stale(deployment_id)
         return _Step.STALE
-    draft.note_answers(assembly.figures(outcome))
+    draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
     if not outcome.committed:
         failure = explain_failure(assembly, outcome, draft.checks, project.manifest_place)
         if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
@@ -208,7 +208,7 @@ def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeli
             "The database changed between reading and rehearsing.",
             hint="Somebody else is deploying to it at this moment. Run again.",
         )
-    draft.note_answers(assembly.figures(outcome))
+    draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
     if outcome.failed:
         raise explain_failure(assembly, outcome, draft.checks, project.manifest_place)
     draft.notices.append("Rehearsed on the database itself, and rolled back: every step and every check held.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from turso_deploy.database.base import Failure, Rows
@@ -22,6 +23,8 @@ from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedResult
 from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.work import Work
+
+NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Subject(Protocol):
@@ -130,12 +133,19 @@ class Draft:
         self._note_counts(live.catalog.schema)
         self.notices = _unmanaged_notice([change.object for change in difference.extra])
 
-    def note_answers(self, answers: Iterable[tuple[Check, Rows | Failure | None]]) -> None:
-        """What the checks' figures came to. One that failed is a failed check; one that did not run is left out."""
+    def note_answers(
+        self,
+        answers: Iterable[tuple[Check, Rows | Failure | None]],
+        details: Mapping[str, tuple[str, ...]] = NO_DETAILS,
+    ) -> None:
+        """What the checks' figures came to. One that failed is a failed check; one that did not run is left out.
+
+        `details` say what is wrong, by the labels of the checks.
+        """
         for check, answer in answers:
             if isinstance(answer, Rows):
                 self.checks += tuple(
-                    CheckLine(result.name, result.ok, result.expected, result.actual)
+                    CheckLine(result.name, result.ok, result.expected, result.actual, details.get(check.label, ()))
                     for result in check.results(answer)
                 )
             elif isinstance(answer, Failure):

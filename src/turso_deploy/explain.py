@@ -37,7 +37,7 @@ def explain_failure(
         if step is orphans.check and figures is not None:
             return explain_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
-        return explain_failed_checks(checks, {}, manifest_place)
+        return explain_failed_checks(checks, {}, step.place or manifest_place)
     found = explain(failed.failure)
     return DatabaseError(
         found.code,
@@ -47,9 +47,7 @@ def explain_failure(
     )
 
 
-def explain_failed_checks(
-    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], manifest_place: Place
-) -> DatabaseError:
+def explain_failed_checks(checks: Sequence[CheckLine], counts: Mapping[str, CountLine], place: Place) -> DatabaseError:
     """The checks and counts that did not hold, each with what it expected and what it found."""
     wrong = [f"{check.name}: expected {check.expected}, found {check.actual}" for check in checks if not check.ok]
     wrong += [
@@ -57,12 +55,22 @@ def explain_failed_checks(
         for kind, count in counts.items()
         if not count.ok
     ]
+    details = [f"\n  {text}" for check in checks if not check.ok for text in _with_rest(check)]
+    hint = "Correct the schema, the seeds or the bounds in the manifest."
+    if details:
+        hint = "Mend these rows with a script in schema/scripts/, or add what they refer to, as seeds for example."
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
-        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {'; '.join(wrong)}.",
-        hint="Correct the schema, the seeds or the bounds in the manifest.",
-        place=manifest_place,
+        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {'; '.join(wrong)}.{''.join(details)}",
+        hint=hint,
+        place=place,
     )
+
+
+def _with_rest(check: CheckLine) -> list[str]:
+    """The details of a check that counts what they name, and how many more there are."""
+    more = int(check.actual) - len(check.details) if check.details else 0
+    return [*check.details, f"and {more:,} more"] if more > 0 else list(check.details)
 
 
 def _place(step: TransactionStep, failure: Failure) -> Place | None:

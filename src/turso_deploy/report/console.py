@@ -164,6 +164,7 @@ def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
     for check in failed[:_CHECKS_SHOWN]:
         expected, actual = printable(check.expected), printable(check.actual)
         yield f"  {paint.sign('✗')} {printable(check.name)}: expected {expected}, found {actual}"
+        yield from (f"      {printable(text)}" for text in check.details)
     if len(failed) > _CHECKS_SHOWN:
         yield f"  {paint.sign('✗')} and {len(failed) - _CHECKS_SHOWN:,} more failed"
     if len(failed) < len(checks):

@@ -44,12 +44,13 @@ class CountLine:
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check: its name, whether it held, what was expected, what was found."""
+    """One check: its name, whether it held, what was expected, what was found, and details of what is wrong."""
 
     name: str
     ok: bool
     expected: str
     actual: str
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,12 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
         return ""
     failed = sum(not check.ok for check in checks)
     rows = [
-        (_mark(check.ok), escape(check.name), code(check.expected), code(check.actual))
+        (
+            _mark(check.ok),
+            escape(check.name),
+            code(check.expected),
+            "<br>".join([code(check.actual), *map(escape, check.details)]),
+        )
         for check in sorted(checks, key=lambda check: check.ok)
     ]
     table = _table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from turso_deploy.database.base import Query, Rows, Value
+from turso_deploy.errors import Place
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.expectations import expected_counts
@@ -53,12 +54,17 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations."""
+    """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations.
+
+    `details` returns rows of one text that name what is wrong, and none when nothing is; `place` is what is to blame.
+    """
 
     label: str
     sql: str
     arguments: tuple[Value, ...]
     expectations: tuple[Expectation, ...]
+    details: Query | None = None
+    place: Place | None = None
 
     @property
     def figures(self) -> Query:

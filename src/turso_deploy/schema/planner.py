@@ -263,9 +263,7 @@ def _stands_on(item: SchemaObject, table: Table) -> bool:
     return isinstance(item, Index | Trigger) and fold(item.table) == fold(table.name)
 
 
-def _unmanaged(
-    difference: Difference, removed: Sequence[SchemaObject], predicted: Schema
-) -> tuple[SchemaObject, ...]:
+def _unmanaged(difference: Difference, removed: Sequence[SchemaObject], predicted: Schema) -> tuple[SchemaObject, ...]:
     """What is not ours and stays; what stands on a table that is dropped goes with it."""
     staying = {title(item) for item in predicted.objects()}
     extra = (change.object for change in difference.extra)

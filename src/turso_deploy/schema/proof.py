@@ -10,13 +10,17 @@ from turso_deploy.database.base import Failure, Purpose, Query, Rows, Transactio
 from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.checks import Check, Expectation
+from turso_deploy.schema.model import Schema
 from turso_deploy.schema.plan import Plan
-from turso_deploy.sql.lexer import literal, quote
+from turso_deploy.schema.table_change import refers_to_nothing
+from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.lexer import fold, literal, quote
 
 _TABLE = "turso_deploy_proof"
-_ROWS, _VIOLATIONS = "rows of ", "violations in "
+_ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
 _NONE = Bound(0, 0, "0")
-_NONE_ADDED = Bound(-(2**63), 0, "0")
+_NAMED_VIOLATIONS = 10
+_LONGEST_KEY = 60
 
 # Reads nothing, and fails where the server has no such pragma: Turso's own engine does not (its COMPAT.md).
 FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0")
@@ -40,12 +44,16 @@ def note_figures(plan: Plan) -> list[TransactionStep]:
     """The steps that note how things are before the tables change; none where no table is made anew or dropped."""
     if not _is_needed(plan):
         return []
-    noted = [(_ROWS + name, _count_rows(name)) for name in plan.proven]
-    noted += [(_VIOLATIONS + name, _count_violations(name)) for name in plan.related]
     return [
-        _step(f"CREATE TABLE {_TABLE} (name TEXT PRIMARY KEY, figure INTEGER NOT NULL)", "note figures for the proof"),
-        *(_step(f"INSERT INTO {_TABLE} SELECT {literal(name)}, ({count})", f"note {name}") for name, count in noted),
+        _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
+        *(_note(_ROWS + name, f"SELECT '', count(*) FROM {quote(name)}") for name in plan.proven),
+        *(_note(_BEFORE + name, _violations(name)) for name in plan.related),
     ]
+
+
+def note_violations(plan: Plan) -> list[TransactionStep]:
+    """The steps that note how many rows refer to nothing when all is done; each looks through one table."""
+    return [_note(_AFTER + name, _violations(name)) for name in plan.related]
 
 
 def row_proofs(plan: Plan) -> list[Check]:
@@ -62,15 +70,19 @@ def row_proofs(plan: Plan) -> list[Check]:
 
 
 def reference_proofs(plan: Plan) -> list[Check]:
-    """No table has more rows that refer to nothing than before."""
+    """No foreign key of any table has more rows that refer to nothing than before; a new one has none at all."""
+    places = {fold(step.object): step.place for step in plan.steps}
     return [
         Check(
             f"foreign keys of {name} kept",
-            f"SELECT ({_count_violations(name)}) - ({_noted(_VIOLATIONS + name)}) AS c0",
+            f"SELECT coalesce(sum(more), 0) AS c0 FROM ({_worse(name)})",
             (),
-            (Expectation(f"foreign-key violations added in {name}", _NONE_ADDED),),
+            (Expectation(f"foreign-key violations added in {name}", _NONE),),
+            Query(f"SELECT * FROM ({rows}) LIMIT {_NAMED_VIOLATIONS}") if rows else None,
+            places.get(fold(name)),
         )
         for name in plan.related
+        for rows in [_violating_rows(name, plan.predicted.schema)]
     ]
 
 
@@ -87,12 +99,66 @@ def _step(sql: str, label: str) -> TransactionStep:
     return TransactionStep(Query(sql), Purpose.CHANGE, label)
 
 
+def _note(name: str, figures: str) -> TransactionStep:
+    return _step(f"INSERT INTO {_TABLE} SELECT {literal(name)}, * FROM ({figures})", f"note {name}")
+
+
 def _count_rows(name: str) -> str:
     return f"SELECT count(*) FROM {quote(name)}"
 
 
-def _count_violations(name: str) -> str:
-    return f"SELECT count(*) FROM pragma_foreign_key_check({literal(name)})"
+def _violations(name: str) -> str:
+    """How many rows violate each foreign key of a table (https://www.sqlite.org/pragma.html#pragma_foreign_key_check)."""
+    by_number = f"SELECT parent, fkid, count(*) AS n FROM pragma_foreign_key_check({literal(name)}) GROUP BY fkid"
+    return f"SELECT {_key_of(name)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
+
+
+def _key_of(name: str) -> str:
+    """What identifies the foreign key of a `violation`: its number is another one when the table has been made anew."""
+    columns = f'SELECT lower("from") AS name FROM pragma_foreign_key_list({literal(name)}) WHERE id = violation.fkid'
+    return f"(SELECT lower(violation.parent) || ':' || group_concat(name, ', ') FROM ({columns} ORDER BY 1))"
+
+
+def _worse(name: str) -> str:
+    """The foreign keys that have `more` violations than before, and how many."""
+    return (
+        f"SELECT later.key, later.figure - coalesce(sooner.figure, 0) AS more FROM {_TABLE} AS later "
+        f"LEFT JOIN {_TABLE} AS sooner ON sooner.name = {literal(_BEFORE + name)} AND sooner.key = later.key "
+        f"WHERE later.name = {literal(_AFTER + name)} AND later.figure > coalesce(sooner.figure, 0)"
+    )
+
+
+def _violating_rows(name: str, schema: Schema) -> str:
+    """A query for the rows that violate a key which is worse than before; "" where a table without rowids has no key.
+
+    Each row is a text. No table is looked through when no key is worse.
+    """
+    definition = schema.tables[fold(name)].definition
+    assert isinstance(definition, TableDefinition)
+    if not definition.without_rowid:
+        key = "substr(worse.key, length(violation.parent) + 2)"
+        text = _violation(name, "'rowid ' || violation.rowid", key, "violation.parent")
+        return (
+            f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({literal(name)}) "
+            f"AS violation WHERE {_key_of(name)} = worse.key"
+        )
+    # The pragma does not tell which row of a table it is that has no rowid.
+    assert definition.primary_key is not None
+    parts = (
+        f"substr(quote(child.{quote(part.column or '')}), 1, {_LONGEST_KEY})" for part in definition.primary_key.parts
+    )
+    row = "'key ' || " + " || ', ' || ".join(parts)
+    return " UNION ALL ".join(
+        f"SELECT {_violation(name, row, literal(columns), literal(key.parent))} "
+        f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote(name)} AS child "
+        f"WHERE worse.key = {literal(f'{key.parent}:{columns}')} AND {refers_to_nothing(key, schema)}"
+        for key in definition.foreign_keys
+        if key.parent in schema.tables and (columns := ", ".join(sorted(key.columns)))
+    )
+
+
+def _violation(name: str, row: str, columns: str, parent: str) -> str:
+    return f"{literal(f'{name}, ')} || {row} || ': ' || {columns} || ' leads to nothing in ' || {parent}"
 
 
 def _noted(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from turso_deploy.schema.catalog import Catalog, CatalogRow
 from turso_deploy.schema.diff import Managed, diff
@@ -57,13 +57,13 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
 
 
 def to_be_proven(
-    steps: Iterable[Step], before: Schema, after: Schema, broken: Collection[str]
+    steps: Iterable[Step], before: Schema, after: Schema, broken: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tables whose rows, and those whose foreign keys, have to be as good after the steps as before.
 
     Rows: the tables that are made anew, what refers to them or to a dropped one at any distance, and their parents.
-    Foreign keys: those among them that have any, but for the `broken` ones, which SQLite cannot check. Only tables that
-    stand there before and after, and that hold their rows themselves.
+    Foreign keys: those among them that have any. Only tables that stand there before and after, and that hold their
+    rows themselves. `broken` says what was wrong before: a key that leads to no key is none that SQLite can check.
     """
     steps = list(steps)
     rebuilt = {fold(step.object) for step in steps if step.kind == "rebuild table"}
@@ -80,7 +80,7 @@ def to_be_proven(
     }
     rows = [after.tables[name].name for name in after.tables if name in standing and name in family | parents]
     keyed = [name for name in rows if _has_foreign_keys(after, name) or _has_foreign_keys(before, name)]
-    return tuple(rows), tuple(name for name in keyed if f"table {name}" not in broken)
+    return tuple(rows), tuple(name for name in keyed if "mismatch" not in broken.get(f"table {name}", ""))
 
 
 def _shows_rows_of_another(table: Table) -> bool:

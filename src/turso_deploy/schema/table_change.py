@@ -249,17 +249,17 @@ class TableChange:
         return (one.columns, one.parent, columns) == (other.columns, other.parent, others)
 
     def _count_dangling(self, key: ForeignKey) -> str:
-        parent_columns = self.schema.parent_columns(key)
-        columns = [self.new.by_name[name].name for name in key.columns]
-        given = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in columns)
-        same = " AND ".join(
-            f"parent.{quote(parent)} = child.{quote(name)}"
-            for parent, name in zip(parent_columns, columns, strict=False)
-        )
-        return (
-            f"SELECT count(*) FROM {self.projection} AS child WHERE {given} "
-            f"AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
-        )
+        return f"SELECT count(*) FROM {self.projection} AS child WHERE {refers_to_nothing(key, self.schema)}"
+
+
+def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
+    """A condition on a row called `child`: that its foreign key is given, and leads to no row of the parent."""
+    given = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
+    same = " AND ".join(
+        f"parent.{quote(parent)} = child.{quote(name)}"
+        for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
+    )
+    return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
 
 
 def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:

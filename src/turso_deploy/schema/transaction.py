@@ -10,7 +10,7 @@ from turso_deploy.schema import ledger
 from turso_deploy.schema.checks import Check
 from turso_deploy.schema.live import Live, guard_step
 from turso_deploy.schema.plan import Plan, Step
-from turso_deploy.schema.proof import forget_figures, note_figures, reference_proofs, row_proofs
+from turso_deploy.schema.proof import forget_figures, note_figures, note_violations, reference_proofs, row_proofs
 from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedPlan
 
@@ -27,6 +27,14 @@ class Assembly:
     def steps(self) -> tuple[TransactionStep, ...]:
         """The steps of the transaction."""
         return self.transaction.steps
+
+    def details(self, outcome: Outcome) -> dict[str, tuple[str, ...]]:
+        """What the checks have to say of what is wrong, by their labels; `_Parts.check` puts it behind the figures."""
+        return {
+            check.label: tuple(str(text) for (text,) in answer.rows)
+            for index, check in self.checks
+            if check.details and (answer := outcome.results[index + 1])
+        }
 
     def figures(self, outcome: Outcome) -> list[tuple[Check, Rows | None]]:
         """Each check with what its figures step answered."""
@@ -58,6 +66,7 @@ def assemble(
     parts.check(row_proofs(plan))
     parts.add(*seeds.steps)
     parts.add(*(step for script in scripts if not script.runs_before for step in script.steps()))
+    parts.add(*note_violations(plan))
     parts.check(reference_proofs(plan))
     parts.add(*forget_figures(plan))
     parts.check(checks)
@@ -82,8 +91,9 @@ class _Parts:
         """All figures first, then all raising forms: when one check fails, the figures of all are known."""
         for check in checks:
             self.checks.append((len(self.steps), check))
-            self.steps.append(TransactionStep(check.figures, Purpose.FIGURES, check.label))
-        self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
+            queries = filter(None, (check.figures, check.details))
+            self.steps += [TransactionStep(query, Purpose.FIGURES, check.label) for query in queries]
+        self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label, check.place) for check in checks]
 
 
 def _change_steps(steps: Sequence[Step]) -> list[TransactionStep]:
