@@ -100,7 +100,7 @@ class Draft:
         self.steps = (*first, *steps, *last)
         if plan.all_steps:
             before = plan.renamed or work.live.catalog.schema
-            renamed = [step.object for step in plan.renames]
+            renamed = [step.object for step in plan.renames if step.kind.startswith("rename")]
             self.picture = picture_of_change(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
         self._note_seeds(work.seeds)

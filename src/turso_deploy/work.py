@@ -16,7 +16,7 @@ from turso_deploy.inputs import Pipeline
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE, read_catalog
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
-from turso_deploy.schema.hazards import HazardName, before_rows_are_mended, with_counts
+from turso_deploy.schema.hazards import HazardName, before_parents_are_seeded, before_rows_are_mended, with_counts
 from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
@@ -26,6 +26,7 @@ from turso_deploy.schema.scripts import Script, pending_scripts
 from turso_deploy.schema.seed_steps import seed_steps
 from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.schema.transaction import Assembly, assemble
+from turso_deploy.sql.lexer import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def find_work(project: Project, database: Database) -> Work:
         return work
     *counts, probe = database.query([*(hazard.count for hazard in hazards), FOREIGN_KEY_CHECK_PROBE])
     refuse_without_proof(work.plan, probe)
-    counted = with_counts(hazards, counts)
+    seeded = {fold(seed.table) for seed in work.seeds}
+    counted = before_parents_are_seeded(with_counts(hazards, counts), seeded)
     if any(script.runs_before for script in work.scripts):
         counted = before_rows_are_mended(counted)
     return replace(work, plan=work.plan.with_hazards(counted))

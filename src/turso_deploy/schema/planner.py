@@ -28,6 +28,7 @@ from turso_deploy.schema.table_change import TableChange, count_duplicates, refu
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.names import names_in
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
 # https://www.sqlite.org/lang_altertable.html#altertabrename
@@ -77,6 +78,8 @@ class _Planner:
         self.ignore = ignore
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
+        self.cleared: dict[CatalogRow, bool] = {}
+        self.order: Mapping[tuple[str, str], int] = {}
         self.scratch = Scratch()
         # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
         self.scratch.run("PRAGMA foreign_keys = off")
@@ -88,7 +91,9 @@ class _Planner:
     def plan(self) -> Plan:
         """All stages, in order."""
         broken_before = broken_objects(self.live.schema, self.scratch)
-        renames = plan_renames(self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse)
+        renames = plan_renames(
+            self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse, self._clear_the_way
+        )
         before = self._now()
         difference = diff(self.wanted, before.schema)
         removed = difference.removed(renames.managed)
@@ -138,6 +143,27 @@ class _Planner:
         self._rehearse(step)
         self.steps.append(step)
 
+    def _clear_the_way(self) -> list[Step]:
+        """Take down the views and triggers that change and read a view, before columns are renamed.
+
+        RENAME COLUMN renames the column of a view that shows it too, and then finds that who reads the view does not
+        know it: https://www.sqlite.org/lang_altertable.html#altertabrename
+        `cleared` keeps what was taken down, and whether it is to come back as it was.
+        """
+        now = self._now()
+        difference = diff(self.wanted, now.schema)
+        changing = {(item.kind, fold(item.name)) for item in difference.removed(self.managed)}
+        changing |= {(change.object.kind, fold(change.object.name)) for change in difference.changed}
+        views = now.schema.views.keys()
+        rows = [row for row in now.rows if row.kind in ("view", "trigger")]
+        going = {
+            row.key for row in rows if row.key in changing and names_in(row.sql or "") & (views - {fold(row.name)})
+        }
+        down = [row for row in rows if row.key in going or ("view", fold(row.table)) in going]
+        self.cleared = {row: row.key not in going for row in down}
+        self.order = {row.key: number for number, row in enumerate(rows)}
+        return [_drop(row, "drop" if row.key in going else "set aside") for row in _triggers_first(down)]
+
     def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
         """Indexes that change or go: they come down first, because a column that an index needs cannot be dropped."""
         changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
@@ -183,14 +209,14 @@ class _Planner:
         else:  # a view takes its INSTEAD OF triggers along
             aside = [row for row in standing if row.key in going or ("view", fold(row.table)) in going]
         unknown = {row.key for row in self.beyond_scratch}
-        for row in sorted(aside, key=lambda row: row.kind):  # triggers before views
-            kind = f"drop {row.kind}" if row.key in going else f"set aside {row.kind}"
-            step = Step(kind, row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
+        for row in _triggers_first(aside):
+            step = _drop(row, "drop" if row.key in going else "set aside")
             if row.key not in unknown:
                 self._rehearse(step)
             self.steps.append(step)
         self.beyond_scratch = [row for row in self.beyond_scratch if row not in aside]
-        return aside
+        together = [*self.cleared, *aside]
+        return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
 
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
@@ -224,13 +250,21 @@ class _Planner:
         """Views, then triggers: first those that were taken down, in their old order, which is the order of firing."""
         gone = {(item.kind, fold(item.name)) for item in removed}
         changed = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
-        missing = [change.object for change in difference.missing]
+        changed |= {row.key for row, comes_back in self.cleared.items() if not comes_back}
+        taken_down = {row.key for row in aside}
+        missing = [
+            change.object
+            for change in difference.missing
+            if (change.object.kind, fold(change.object.name)) not in taken_down
+        ]
         for kind in ("view", "trigger"):
             wanted = self.wanted.views if kind == "view" else self.wanted.triggers
             for row in aside:
                 if row.kind != kind or row.key in gone:
                     continue
                 item = wanted.get(fold(row.name))
+                if item is None and self.cleared.get(row) is False:
+                    continue
                 verb = "create" if row.key in changed else "restore"
                 sql = item.sql if item else row.sql or ""
                 self._add(Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None))
@@ -257,6 +291,14 @@ class _Planner:
                 "Nothing was sent.",
                 place=(*left.missing, *left.changed)[0].object.place,
             )
+
+
+def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:
+    return sorted(rows, key=lambda row: row.kind)
+
+
+def _drop(row: CatalogRow, verb: str) -> Step:
+    return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
 
 
 def _stands_on(item: SchemaObject, table: Table) -> bool:

@@ -31,11 +31,13 @@ def plan_renames(
     managed: Managed,
     live: Callable[[], Schema],
     run: Callable[[Step], None],
+    clear_the_way: Callable[[], list[Step]],
 ) -> Renames:
     """Plan the renames that are still to be done, tables before columns, and rehearse each.
 
-    `live` gives the schema as it is after the steps so far, `run` rehearses one more. A rename that is done already, or
-    whose table never stood in this database, is passed over.
+    `live` gives the schema as it is after the steps so far, `run` rehearses one more, `clear_the_way` gives those that
+    have to come before a column is renamed. A rename that is done already, or whose table never stood in this
+    database, is passed over.
     Raises RefusedError (`rename-invalid`) where a rename cannot be meant.
     """
     steps: list[Step] = []
@@ -46,33 +48,48 @@ def plan_renames(
         old_names[fold(new)] = old
         if f"table {old}" in managed:
             managed |= {f"table {new}"}
-    for step in _column_renames(wanted, directives, live()):
+    columns = list(_column_renames(wanted, directives, live()))
+    for step in [*(clear_the_way() if columns else ()), *columns]:
         run(step)
         steps.append(step)
     return Renames(tuple(steps), managed, old_names)
 
 
 def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectives]) -> None:
-    """Refuse a rename from a name that the schema folder still defines: nobody could tell whether it was done.
+    """Refuse a rename from a name that the schema folder still defines, because nobody could tell whether it was done.
+
+    And two renames from one name.
 
     Raises RefusedError (`rename-invalid`).
     """
+    renamed: set[str] = set()
     for name, at_table in directives.items():
         table, old = wanted.tables.get(name), at_table.table.renamed_from
-        if table is None or not isinstance(table.definition, TableDefinition):
+        if table is None:
             continue
-        if old is not None and fold(old) in wanted.tables:
-            raise _invalid(
-                f"table {table.name} cannot be the renamed {old}, which the schema folder still defines", table.place
-            )
-        for column, at_column in at_table.columns.items():
-            old = at_column.renamed_from
-            if old is not None and fold(old) in table.definition.by_name:
-                new = table.definition.by_name[column].name
-                raise _invalid(
-                    f"column {table.name}.{new} cannot be the renamed {old}, which the table still has",
-                    table.place_of(column),
-                )
+        if old is not None:
+            subject = f"table {table.name} cannot be the renamed {old}"
+            if fold(old) in wanted.tables:
+                raise _invalid(f"{subject}, which the schema folder still defines", table.place)
+            if fold(old) in renamed:
+                raise _invalid(f"{subject}, which another table is said to be", table.place)
+            renamed.add(fold(old))
+        if isinstance(table.definition, TableDefinition):
+            _refuse_column_contradictions(table, table.definition, at_table)
+
+
+def _refuse_column_contradictions(table: Table, definition: TableDefinition, at_table: TableDirectives) -> None:
+    renamed: set[str] = set()
+    for column, at_column in at_table.columns.items():
+        old = at_column.renamed_from
+        if old is None:
+            continue
+        subject = f"column {table.name}.{definition.by_name[column].name} cannot be the renamed {old}"
+        if fold(old) in definition.by_name:
+            raise _invalid(f"{subject}, which the table still has", table.place_of(column))
+        if fold(old) in renamed:
+            raise _invalid(f"{subject}, which another column is said to be", table.place_of(column))
+        renamed.add(fold(old))
 
 
 def _table_renames(

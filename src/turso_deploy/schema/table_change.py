@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from turso_deploy.database.base import Query
@@ -242,7 +242,8 @@ class TableChange:
     def _dangling_references(self) -> Iterator[Hazard]:
         for key in self.new.foreign_keys:
             if not any(self._enforces_the_same(key, other) for other in self.old.foreign_keys):
-                yield self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), self._count_dangling(key))
+                found = self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), self._count_dangling(key))
+                yield replace(found, parent=key.parent)
 
     def _enforces_the_same(self, one: ForeignKey, other: ForeignKey) -> bool:
         columns, others = self.schema.parent_columns(one), self.schema.parent_columns(other)
