@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from turso_deploy.database.base import Failure, Rows
-from turso_deploy.errors import DeployError
+from turso_deploy.errors import DeployError, Place
 from turso_deploy.picture import picture_of_change
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, SeedLine, Status, StepLine
 from turso_deploy.schema.checks import Check
@@ -108,6 +108,7 @@ class Draft:
         self.notices = [
             *_unmanaged_notice(plan.unmanaged),
             *(f"{respelt}; only the case differs, which is left as it is." for respelt in plan.respelt),
+            *(_passed_over_notice(column, place) for column, place in plan.passed_over),
             *(
                 f"The permission {entry} is not needed and can be removed from allow-hazards."
                 for entry in stale_permissions(plan.hazards, permissions)
@@ -228,6 +229,14 @@ def _long_rewrite_notice(hazard: Hazard) -> str:
         f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction. A libSQL server takes "
         "the write lock away from a transaction after 5 seconds when another writer waits: deploy while others write "
         "little. If that happens, nothing is changed, and the deployment can be run again."
+    )
+
+
+def _passed_over_notice(column: str, place: Place | None) -> str:
+    where = f" ({place})" if place else ""
+    return (
+        f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
+        "type, NOT NULL or STRICT changes. To change values that stand there, use a one-time script."
     )
 
 

@@ -5,7 +5,7 @@ A case is a folder:
     before.sql           the schema as it was deployed
     rows.sql             what others did to the database meanwhile: rows, and objects that are not ours
     after.sql            the schema as it is wanted
-    scripts/             one-time scripts that come with after.sql; scripts_before/ those that came with before.sql
+    scripts/, seeds/     what comes with after.sql; scripts_before/, seeds_before/ what came with before.sql
     expect.yml           what has to come of it, see Expected
 
 Whatever a case expects: a rehearsal leaves nothing behind, a second plan is empty, the catalog means what the folder
@@ -104,9 +104,10 @@ class Case:
         folder = self.workspace / name
         folder.mkdir()
         shutil.copy(self.folder / f"{name}.sql", folder / "schema.sql")
-        scripts = self.folder / ("scripts" if name == "after" else "scripts_before")
-        if scripts.exists():
-            shutil.copytree(scripts, folder / "scripts")
+        for kind in ("scripts", "seeds"):
+            extra = self.folder / (kind if name == "after" else f"{kind}_before")
+            if extra.exists():
+                shutil.copytree(extra, folder / kind)
         return load_project(folder)
 
     def bring_to_before(self) -> Project:
@@ -142,11 +143,10 @@ class Case:
         return [list(answer.rows) for answer in answers if isinstance(answer, Rows)]
 
     def snapshot(self) -> Snapshot:
-        catalog, shadows, version, violations, soundness = self.ask(
+        catalog, shadows, version, soundness = self.ask(
             CATALOG_QUERY.sql,
             SHADOW_QUERY.sql,
             "SELECT schema_version FROM pragma_schema_version",
-            "SELECT count(*) FROM pragma_foreign_key_check",
             "PRAGMA integrity_check",
         )
         found = read_catalog(catalog_rows(Rows((), tuple(catalog))), [str(name) for (name,) in shadows])
@@ -159,7 +159,13 @@ class Case:
             for table, names in zip(tables, columns, strict=True)
         ]
         contents = dict(zip(map(fold, tables), self.ask(*queries), strict=True))
-        return Snapshot(found, contents, version[0][0], violations[0][0], soundness)
+        return Snapshot(found, contents, version[0][0], self._violations(), soundness)
+
+    def _violations(self) -> int:
+        """How many rows refer to nothing; none where a key refers to no key, which SQLite does not check."""
+        with closing(self.target.open()) as database:
+            [answer] = database.query([Query("SELECT count(*) FROM pragma_foreign_key_check")])
+        return int(str(answer.rows[0][0])) if isinstance(answer, Rows) else 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
@@ -11,6 +11,7 @@ from turso_deploy.sql.comments import Directives, column_comments, directives
 from turso_deploy.sql.ddl import TableDefinition, parse
 from turso_deploy.sql.kinds import StatementKind
 from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.script import Comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class TableDirectives:
         return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
 
 
+_TABLES = (StatementKind.CREATE_TABLE, StatementKind.CREATE_VIRTUAL_TABLE)
+
 NO_DIRECTIVES = Directives()
 NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
@@ -41,11 +44,12 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
     """
     found = {}
     for source in sources:
-        if source.description.kind is not StatementKind.CREATE_TABLE or "@" not in _text_and_comments(source):
+        if source.description.kind not in _TABLES or "@" not in _text_and_comments(source):
             continue
         try:
-            at_table = directives(source.statement.comments)
-            in_text = _column_directives(source.statement.text)
+            at_table = _table_directives(source.statement.comments)
+            is_virtual = source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE
+            in_text = {} if is_virtual else _column_directives(source.statement.text)
         except SqlTextError as error:
             raise _malformed(error, source) from None
         found[fold(source.description.name or "")] = TableDirectives(at_table, in_text)
@@ -59,7 +63,19 @@ def _text_and_comments(source: Source) -> str:
 def _column_directives(sql: str) -> dict[str, Directives]:
     definition = parse(sql)
     assert isinstance(definition, TableDefinition)
-    return {name: directives(comments) for name, comments in column_comments(sql, definition).items()}
+    found = {}
+    for name, comments in column_comments(sql, definition).items():
+        found[name] = directives(comments)
+        if found[name].using is not None and definition.by_name[name].generated is not None:
+            raise SqlTextError("a generated column has its values from its own expression", comments[0].start)
+    return found
+
+
+def _table_directives(comments: Sequence[Comment]) -> Directives:
+    found = directives(comments)
+    if found.using is not None:
+        raise SqlTextError("@using stands at a column, not at a table", comments[0].start)
+    return found
 
 
 def _malformed(error: SqlTextError, source: Source) -> ProjectError:

@@ -37,7 +37,7 @@ class Plan:
     `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose
     rows must all be there afterwards, by the name they have after the renames, `related` those whose foreign keys are
     counted before and after; both are empty unless a table is made anew or dropped. `respelt` are names that differ in
-    case only.
+    case only, `passed_over` columns that change without their `@using`, and where it stands.
     """
 
     renames: tuple[Step, ...]
@@ -47,6 +47,7 @@ class Plan:
     proven: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     respelt: tuple[str, ...] = ()
+    passed_over: tuple[tuple[str, Place | None], ...] = ()
     renamed: Schema | None = None
     """The live schema under its new names, when there are renames."""
 

@@ -12,6 +12,7 @@ from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
+from turso_deploy.schema.fillings import passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
@@ -24,7 +25,7 @@ from turso_deploy.schema.renames import (
     refuse_contradictions,
 )
 from turso_deploy.schema.scratch import Scratch, ScratchError
-from turso_deploy.schema.table_change import TableChange, count_duplicates, refuse_broken_expressions
+from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
@@ -108,17 +109,19 @@ class _Planner:
         self._put_up(difference, removed, aside)
         predicted = self._now()
         self._refuse_what_breaks_others(predicted, broken_before)
-        self._prove_convergence(predicted)
+        unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.schema, predicted.schema, broken_before)
+        renamed = {step.object for step in renames.steps if step.kind == "rename column"}
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
             renames.steps,
             tuple(counting_before_renames(step, under_new_names) for step in self.steps),
             predicted,
-            unmanaged=_unmanaged(difference, removed, predicted.schema),
+            unmanaged=unmanaged,
             proven=proven,
             related=related,
             respelt=respelt(self.wanted, before.schema),
+            passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
         )
 
@@ -280,7 +283,8 @@ class _Planner:
             if name not in broken_before:
                 raise impossible(f"{name} would no longer work", reason, None)
 
-    def _prove_convergence(self, predicted: Catalog) -> None:
+    def _prove_convergence(self, predicted: Catalog) -> tuple[SchemaObject, ...]:
+        """After all steps nothing differs but what is not ours, which is returned."""
         left = diff(self.wanted, predicted.schema)
         if left.missing or left.changed:
             names = ", ".join(title(change.object) for change in (*left.missing, *left.changed))
@@ -291,6 +295,7 @@ class _Planner:
                 "Nothing was sent.",
                 place=(*left.missing, *left.changed)[0].object.place,
             )
+        return tuple(change.object for change in left.extra)
 
 
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:
@@ -303,13 +308,6 @@ def _drop(row: CatalogRow, verb: str) -> Step:
 
 def _stands_on(item: SchemaObject, table: Table) -> bool:
     return isinstance(item, Index | Trigger) and fold(item.table) == fold(table.name)
-
-
-def _unmanaged(difference: Difference, removed: Sequence[SchemaObject], predicted: Schema) -> tuple[SchemaObject, ...]:
-    """What is not ours and stays; what stands on a table that is dropped goes with it."""
-    staying = {title(item) for item in predicted.objects()}
-    extra = (change.object for change in difference.extra)
-    return tuple(item for item in extra if item not in removed and title(item) in staying)
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:

@@ -164,9 +164,12 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
     tables = []
     for name, table in renamed.tables.items():
         old = live.tables.get(fold(old_names.get(name, name)))
-        if old is None or not isinstance(table.definition, TableDefinition):
+        if old is None:
             continue
-        assert isinstance(old.definition, TableDefinition)
+        if not (isinstance(table.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
+            if table.name != old.name:
+                tables.append(f"{quote(table.name)} AS (SELECT * FROM main.{quote(old.name)})")
+            continue
         new_columns = [quote(column.name) for column in table.definition.columns]
         old_columns = [quote(column.name) for column in old.definition.columns]
         if (table.name, new_columns) != (old.name, old_columns):

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from turso_deploy.database.base import Query
-from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
-from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
@@ -261,25 +259,6 @@ def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
         for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
     )
     return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
-
-
-def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
-    """Try every `@using` that would be used on the live table, which stands in the scratch database.
-
-    Raises RefusedError (`directive-invalid`) with the line of its column.
-    """
-    for name, column in change.new.by_name.items():
-        if (using := change.using(name)) is None:
-            continue
-        try:
-            scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote(change.live.name)}")
-        except ScratchError as error:
-            raise RefusedError(
-                ErrorCode.DIRECTIVE_INVALID,
-                f"`@using {using}` at the column {change.wanted.name}.{column.name} cannot be used: {error.message}.",
-                hint="It is an expression over the columns of the table as it is in the database, after renames.",
-                place=change.wanted.place_of(name),
-            ) from None
 
 
 def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:

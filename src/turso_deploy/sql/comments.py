@@ -19,6 +19,9 @@ from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, scan, tokenize, unquote
 from turso_deploy.sql.script import Comment, comment_text, comments_directly_above
 
+# A comment may begin with another tool's @word, but hardly with one of these.
+_MISSPELT = ("@rename", "@using")
+
 
 @dataclass(frozen=True, slots=True)
 class Directives:
@@ -59,6 +62,8 @@ def directives(comments: Iterable[Comment]) -> Directives:
             renamed_from = _old_name(rest, comment)
         elif word == "@using":
             using = _expression(rest, comment)
+        elif word.startswith(_MISSPELT):
+            raise SqlTextError(f"there is no directive {word}", comment.start)
     return Directives(renamed_from, using)
 
 
@@ -112,7 +117,7 @@ def _expression(text: str, comment: Comment) -> str:
     if not tokens:
         raise SqlTextError("expected a comment of the form: -- @using <expression>", comment.start)
     if not _stands_alone(tokens):
-        raise SqlTextError(f"-- {comment.text} is not one expression: its parentheses do not match", comment.start)
+        raise SqlTextError(f"-- {comment.text} is not one expression by itself", comment.start)
     return text[tokens[0].start : tokens[-1].end]
 
 
@@ -121,7 +126,7 @@ def _stands_alone(tokens: Sequence[Token]) -> bool:
     depth = 0
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
-        if depth < 0 or token.text == ";":
+        if depth < 0 or token.text == ";" or token.kind is Kind.VARIABLE:
             return False
     return depth == 0
 

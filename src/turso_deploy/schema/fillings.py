@@ -1,0 +1,87 @@
+"""What `@using` fills: which expressions cannot be used, and which are passed over although their column changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.schema.directives import TableDirectives
+from turso_deploy.schema.model import Schema, Table
+from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.table_change import TableChange
+from turso_deploy.sql.canonical import canonical_tokens
+from turso_deploy.sql.ddl import PrimaryKey, TableDefinition, Unique
+from turso_deploy.sql.lexer import quote
+
+
+def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
+    """Try every `@using` that would be used on the live table, which stands in the scratch database.
+
+    Raises RefusedError (`directive-invalid`) with the line of its column.
+    """
+    for name, column in change.new.by_name.items():
+        if (using := change.using(name)) is None:
+            continue
+        reason = _fault(using, change.live, scratch)
+        if reason is not None:
+            raise RefusedError(
+                ErrorCode.DIRECTIVE_INVALID,
+                f"`@using {using}` at the column {change.wanted.name}.{column.name} cannot be used: {reason}.",
+                hint="It is an expression over the columns of one row of the table, as it is in the database after "
+                "renames.",
+                place=change.wanted.place_of(name),
+            )
+
+
+def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
+    """What SQLite says against an expression over a row. An aggregate would make one row of them all.
+
+    WHERE looks at one row at a time and refuses aggregates: https://www.sqlite.org/lang_aggfunc.html
+    """
+    try:
+        scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote(table.name)}")
+    except ScratchError as error:
+        return error.message
+    try:
+        scratch.run(f"EXPLAIN SELECT 1 FROM {quote(table.name)} WHERE ({using})")
+    except ScratchError as error:
+        return error.message if "aggregate" in error.message else None
+    return None
+
+
+def passed_over(
+    wanted: Schema, live: Schema, directives: Mapping[str, TableDirectives], renamed: Collection[str]
+) -> Iterator[tuple[str, Place | None]]:
+    """Columns that change, and whose `@using` is not followed: somebody may expect that it is. With their places.
+
+    `live` is as after the renames, `renamed` are the columns that were renamed, as `table.column`. A column that does
+    not change may keep a comment that has done its work.
+    """
+    for name, at_table in directives.items():
+        new, old = wanted.tables.get(name), live.tables.get(name)
+        if new is None or old is None:
+            continue
+        if not isinstance(new.definition, TableDefinition) or not isinstance(old.definition, TableDefinition):
+            continue
+        change = TableChange(new, old, at_table, wanted)
+        for column, at_column in at_table.columns.items():
+            if at_column.using is None or change.using(column) is not None or column not in old.definition.by_name:
+                continue
+            title = f"{new.name}.{new.definition.by_name[column].name}"
+            if title in renamed or _differs(column, new.definition, old.definition):
+                yield title, new.place_of(column)
+
+
+def _differs(column: str, new: TableDefinition, old: TableDefinition) -> bool:
+    """Whether a column has another definition, or other rules of its table name it."""
+    return new.by_name[column] != old.by_name[column] or _rules(column, new) != _rules(column, old)
+
+
+def _rules(column: str, table: TableDefinition) -> set[object]:
+    word = canonical_tokens(quote(column))[0]
+    keys: list[Unique | PrimaryKey] = [*table.uniques, *([table.primary_key] if table.primary_key else [])]
+    return {
+        *(check for check in table.checks if word in check.expression),
+        *(key for key in table.foreign_keys if column in key.columns),
+        *(key for key in keys if any(part.column == column for part in key.parts)),
+    }

@@ -1,0 +1,2 @@
+INSERT INTO p VALUES ('a');
+INSERT INTO c VALUES (1, 'a');

@@ -1,0 +1,5 @@
+CREATE TABLE docs (id INTEGER PRIMARY KEY, body TEXT);
+CREATE VIRTUAL TABLE search USING fts5(
+  body,
+  content='nowhere'
+);

@@ -1,0 +1,3 @@
+-- @renamed from=docs
+CREATE TABLE texts (id INTEGER PRIMARY KEY, body TEXT);
+CREATE VIRTUAL TABLE search USING fts5(body, content='texts', content_rowid='id');

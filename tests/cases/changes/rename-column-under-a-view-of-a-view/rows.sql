@@ -1,0 +1,3 @@
+INSERT INTO p (id, code, n) VALUES (1, 'a', 1);
+INSERT INTO c VALUES (1, 'a');
+CREATE TRIGGER theirs INSTEAD OF INSERT ON w BEGIN SELECT new.shown; END;

@@ -1,0 +1,2 @@
+-- @using upper(a)
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (10, 'x'), (20, 'y');

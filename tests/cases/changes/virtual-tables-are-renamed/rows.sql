@@ -1,0 +1,3 @@
+INSERT INTO f VALUES ('hello');
+INSERT INTO b VALUES (1, 2, 3);
+INSERT INTO c VALUES ('running');
