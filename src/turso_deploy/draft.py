@@ -11,7 +11,19 @@ from typing import Protocol
 from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import DeployError, Place
 from turso_deploy.picture import picture_of_change
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, SeedLine, Status, StepLine
+from turso_deploy.report.document import (
+    ChangeLine,
+    CheckLine,
+    CountLine,
+    ErrorLine,
+    PartLine,
+    Picture,
+    Report,
+    SeedLine,
+    Status,
+    StepLine,
+)
+from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
@@ -66,6 +78,7 @@ class Draft:
     def __init__(self, command: str, project: Project, subject: Subject) -> None:
         self.command = command
         self.deployment_id: str | None = None
+        self.changes: tuple[ChangeLine, ...] = ()
         self.steps: tuple[StepLine, ...] = ()
         self.picture: Picture | None = None
         self.counts: dict[str, CountLine] = {}
@@ -99,6 +112,7 @@ class Draft:
         last = [_script_line(script) for script in work.scripts if not script.runs_before]
         self.steps = (*first, *steps, *last)
         if plan.all_steps:
+            self.changes = tuple(map(_change_line, object_changes(plan, work.live.catalog.schema)))
             before = plan.renamed or work.live.catalog.schema
             renamed = [step.object for step in plan.renames if step.kind.startswith("rename")]
             self.picture = picture_of_change(before, plan.predicted.schema, renamed)
@@ -193,6 +207,7 @@ class Draft:
             database=self._subject.address,
             deployment_id=self.deployment_id,
             schema_version=self._project.manifest.schema_version,
+            changes=self.changes,
             steps=self.steps,
             picture=self.picture,
             counts=self.counts,
@@ -205,6 +220,11 @@ class Draft:
             error=error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )
+
+
+def _change_line(change: ObjectChange) -> ChangeLine:
+    parts = tuple(PartLine(part.part, part.was, part.now) for part in change.parts)
+    return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
 
 
 def _script_line(script: Script) -> StepLine:

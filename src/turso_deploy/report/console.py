@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from turso_deploy.report import wording
+from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
+    ChangeLine,
     CheckLine,
     CountLine,
     ErrorLine,
@@ -63,6 +65,8 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _heading(report, paint)
     yield _counts(report.counts, paint)
     in_full = verbose or report.status is Status.PLANNED
+    if in_full:
+        yield _changes(report.changes, paint)
     yield _script(report.steps, paint) if in_full else _steps(report.steps, paint)
     yield _seeds(report.seeds, paint)
     yield _checks(report.checks, paint)
@@ -114,6 +118,12 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         yield from rest
     yield from _set_aside(steps, paint)
     yield from _hazards(steps, paint)
+
+
+def _changes(changes: Sequence[ChangeLine], paint: _Paint) -> Iterator[str]:
+    """What becomes different, object by object; the steps that get there follow."""
+    for line in diff_lines(changes):
+        yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"
 
 
 def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:

@@ -23,6 +23,29 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PartLine:
+    """A part of an object that changes: `was` before and is `now`; None where it is not.
+
+    `part` is `column email`, `column name`, `constraint`, `option` or, for what is not a table, `definition`.
+    """
+
+    part: str
+    was: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is what it was called."""
+
+    effect: str
+    kind: str
+    name: str
+    old_name: str | None = None
+    parts: tuple[PartLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StepLine:
     """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
 
@@ -163,6 +186,7 @@ class Report:
     database: str
     deployment_id: str | None = None
     schema_version: str | None = None
+    changes: tuple[ChangeLine, ...] = ()
     steps: tuple[StepLine, ...] = ()
     picture: Picture | None = None
     counts: dict[str, CountLine] = field(default_factory=dict)

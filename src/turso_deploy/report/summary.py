@@ -9,6 +9,7 @@ from itertools import chain
 
 from turso_deploy.report import wording
 from turso_deploy.report.actions import SUMMARY_LIMIT
+from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.diagram import diagram
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, Status, TokenLine
 from turso_deploy.report.wording import counted, printable
@@ -106,6 +107,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _list(report.notices, detail)
     yield _tokens(report.tokens)
     yield _checks(report.checks, detail)
+    yield _changes(report, detail)
     yield _steps(report, detail)
     yield _picture(report.picture, detail)
     yield _sql(report, detail)
@@ -154,6 +156,15 @@ def _steps(report: Report, detail: _Detail) -> str:
     table = _table("llll", ("Step", "Object", "From", "Hazards"), rows, detail.rows)
     body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
     return _folded(f"{counted(len(told), 'step')}: {kinds}", body, unfolded=report.status is Status.PLANNED)
+
+
+def _changes(report: Report, detail: _Detail) -> str:
+    """What becomes different, object by object, as a diff."""
+    lines = [f"{line.sign} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
+    if not lines or detail.rows == 0:
+        return ""
+    body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
+    return _folded(f"{counted(len(report.changes), 'change')}", body, unfolded=report.status is Status.PLANNED)
 
 
 def _picture(picture: Picture | None, detail: _Detail) -> str:

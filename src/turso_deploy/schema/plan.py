@@ -15,7 +15,7 @@ from turso_deploy.schema.model import Schema, SchemaObject
 class Step:
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
-    `kind` says what it does ("create table"), `hazards` what it may cost.
+    `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called.
     """
 
     kind: str
@@ -23,6 +23,7 @@ class Step:
     statements: tuple[str, ...]
     hazards: tuple[Hazard, ...] = ()
     place: Place | None = None
+    old_name: str | None = None
 
     @property
     def sql(self) -> str:

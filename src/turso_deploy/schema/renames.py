@@ -113,7 +113,8 @@ def _table_renames(
                 raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
             continue
         sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
-        yield Step("rename table", table.name, (sql,), place=table.place), standing.name, table.name
+        step = Step("rename table", table.name, (sql,), place=table.place, old_name=standing.name)
+        yield step, standing.name, table.name
 
 
 def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], live: Schema) -> Iterator[Step]:
@@ -144,7 +145,7 @@ def _column_rename(
         return
     if was_there:
         sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
-        yield Step("rename column", f"{table.name}.{new}", (sql,), place=place)
+        yield Step("rename column", f"{table.name}.{new}", (sql,), place=place, old_name=old)
 
 
 def _invalid(message: str, place: Place | None) -> RefusedError:
