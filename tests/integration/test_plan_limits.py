@@ -1,0 +1,52 @@
+"""Plans that must not be sent, and plans that take long: what is said, and that nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.projects import project_of
+from tests.targets import Target
+from turso_deploy.report.document import Status
+from turso_deploy.schema.hazards import LONG_REWRITE_ROWS
+from turso_deploy.schema.model import Table
+from turso_deploy.schema.project import Project
+from turso_deploy.sql.ddl import TableDefinition, parse
+
+
+def _that_lies(project: Project) -> Project:
+    """A project whose wanted table says one thing and does another: no plan can make them meet."""
+    table = project.wanted.tables["t"]
+    assert isinstance(table, Table)
+    promised = parse("CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT CHECK (kept <> ''))")
+    assert isinstance(promised, TableDefinition)
+    lying = replace(table, sql="CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT)  ", definition=promised)
+    return replace(project, wanted=replace(project.wanted, tables=MappingProxyType({"t": lying})))
+
+
+def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: Target, tmp_path: Path) -> None:
+    project = project_of(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT);"})
+    assert target.deploy(project).status is Status.DEPLOYED
+    target.run("INSERT INTO t VALUES (1, 'x')")
+    before = target.dump()
+    report = target.deploy(_that_lies(project))
+    assert report.error is not None
+    assert (report.status, report.committed, report.error.code) == (Status.FAILED, False, "internal")
+    assert "did not pass its rehearsal: after it, these still differ: table t" in report.error.message
+    assert "please report it" in (report.error.hint or "")
+    assert report.error.file
+    assert target.dump() == before
+
+
+def test_a_table_that_takes_long_to_rewrite_is_announced(target: Target, tmp_path: Path) -> None:
+    loose = project_of(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    strict = project_of(tmp_path / "strict", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;"})
+    assert target.deploy(loose).status is Status.DEPLOYED
+    numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LONG_REWRITE_ROWS})"
+    target.run(f"{numbers} INSERT INTO t SELECT i FROM n")
+    report = target.plan(strict)
+    assert report.rows_to_write == LONG_REWRITE_ROWS
+    [notice] = report.notices
+    assert "t has 1,000,000 rows, all written again in one transaction" in notice
+    assert "deploy while others write little" in notice
