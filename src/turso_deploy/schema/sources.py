@@ -11,7 +11,6 @@ from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.scratch import syntax_error
 from turso_deploy.sql.kinds import Description, StatementKind, describe
 from turso_deploy.sql.lexer import SqlTextError, fold, position
-from turso_deploy.sql.reader import at_header, read_header
 from turso_deploy.sql.script import Statement, split
 
 # Folders inside the schema folder whose files are not definitions.
@@ -26,9 +25,10 @@ _ORDER = {
     StatementKind.CREATE_TRIGGER: 4,
 }
 
-_SPELL_OUT = "It copies rows and loses types and constraints. Write the columns out; rows belong into seeds/."
 _DECLARE = "Schema files hold CREATE statements only: change the definition itself, and the plan follows from it."
 _REASONS = {
+    StatementKind.CREATE_TABLE_AS_SELECT: "It copies rows and loses types and constraints. Write the columns out; rows "
+    "belong into seeds/.",
     StatementKind.CREATE_TEMPORARY: "Temporary objects vanish with the connection, and libSQL servers refuse them.",
     StatementKind.ALTER: _DECLARE,
     StatementKind.DROP: _DECLARE,
@@ -63,10 +63,7 @@ class Source:
 
         https://www.sqlite.org/schematab.html#interpretation_of_the_schema_table
         """
-        reader = at_header(self.statement.text)
-        header = read_header(reader)
-        assert header is not None
-        return self.place_at(reader.tokens[header.position].start)
+        return self.place_at(self.description.named_at)
 
     def place_at(self, offset: int) -> Place:
         """The place of an offset in the statement."""
@@ -154,15 +151,6 @@ def _refuse_what_is_no_definition(source: Source) -> None:
         raise _forbidden(description.kind.value, _REASONS.get(description.kind, _DECLARE), place)
     if description.schema and fold(description.schema) != "main":
         raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
-    if description.kind is StatementKind.CREATE_TABLE and _is_made_of_rows(source):
-        raise _forbidden("CREATE TABLE … AS SELECT", _SPELL_OUT, place)
-
-
-def _is_made_of_rows(source: Source) -> bool:
-    """Whether a table is made AS SELECT."""
-    reader = at_header(source.statement.text)
-    read_header(reader)
-    return reader.word == "AS"
 
 
 def _unreadable_statement(source: Source, error: SqlTextError | None = None) -> ProjectError:

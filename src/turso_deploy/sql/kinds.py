@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from turso_deploy.sql.canonical import canonical_tokens
@@ -14,6 +14,7 @@ class StatementKind(StrEnum):
     """The kinds of statements (https://www.sqlite.org/lang.html), named for messages."""
 
     CREATE_TABLE = "CREATE TABLE"
+    CREATE_TABLE_AS_SELECT = "CREATE TABLE … AS SELECT"
     CREATE_VIRTUAL_TABLE = "CREATE VIRTUAL TABLE"
     CREATE_INDEX = "CREATE INDEX"
     CREATE_VIEW = "CREATE VIEW"
@@ -39,8 +40,9 @@ class StatementKind(StrEnum):
 class Description:
     """What a statement does. Names are as written, without quotes.
 
-    For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `table` that an index or a trigger
-    stands on, and `if_not_exists`. For PRAGMA: its `name`, `schema`, and `writes` when it may change something.
+    For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
+    the statement, `table` that an index or a trigger stands on, and `if_not_exists`. For PRAGMA: its `name`, `schema`,
+    and `writes` when it may change something.
     """
 
     kind: StatementKind
@@ -49,6 +51,7 @@ class Description:
     table: str | None = None
     if_not_exists: bool = False
     writes: bool = False
+    named_at: int = field(default=0, compare=False)
 
 
 _BY_FIRST_WORD = {
@@ -114,7 +117,10 @@ def _describe_create(reader: Reader, sql: str) -> Description:
         table = _table_of_trigger(sql)
     temporary = header.temporary or (header.schema is not None and fold(header.schema) in ("temp", "temporary"))
     kind = StatementKind.CREATE_TEMPORARY if temporary else _CREATED[header.kind]
-    return Description(kind, header.name, header.schema, table, header.if_not_exists)
+    if kind is StatementKind.CREATE_TABLE and reader.word == "AS":
+        kind = StatementKind.CREATE_TABLE_AS_SELECT
+    named_at = reader.tokens[header.position].start
+    return Description(kind, header.name, header.schema, table, header.if_not_exists, named_at=named_at)
 
 
 def _table_of_trigger(sql: str) -> str:
