@@ -42,6 +42,26 @@ def insertion(table: Table) -> tuple[str, slice]:
     return sql, slice(0 if table.has_own_rowid else 1, None)
 
 
+def top_rows(schema: Schema) -> list[str]:
+    """The statements that delete the last row of every table that counts, so that its counter is ahead of its rows."""
+    counting = (table for table in schema.tables.values() if table.key == "counter")
+    names = (quote(table.name) for table in counting)
+    return [f"DELETE FROM {name} WHERE id = (SELECT max(id) FROM {name})" for name in names]
+
+
+def texts(schema: Schema) -> list[str]:
+    """The statements that give every full-text index something to find."""
+    found = []
+    for search in schema.searches.values():
+        if search.content:
+            found.append(f"INSERT INTO {search.name} ({search.name}) VALUES ('rebuild')")
+        else:
+            values = ", ".join(f"'running {number}'" for number, _ in enumerate(search.columns))
+            columns = ", ".join(map(quote, search.columns))
+            found.append(f"INSERT INTO {search.name} (rowid, {columns}) VALUES (7, {values}), (9, {values})")
+    return found
+
+
 def accepted(schema: Schema, offered: dict[str, list[Row]]) -> list[tuple[str, Row]]:
     """The statements that fill the tables, with the arguments that the schema accepts."""
     found = []

@@ -16,6 +16,7 @@ from turso_deploy.sql.lexer import quote
 
 TABLES = ("users", "Order", "größe", "two words")
 COLUMNS = ("a", "b", "select", 'quo"te', "two words", "é", "rowid")
+SEARCHES = ("s1", "s2")
 INDEXES, VIEWS, TRIGGERS = ("i1", "i 2", "i3", "i4"), ("v1", "v 2", "v3"), ("t1", "t 2", "t3")
 
 LOOSE_TYPES = ("", "INT", "INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "VARCHAR(10)")
@@ -66,8 +67,12 @@ class Column:
     generated: tuple[str, str, bool] | None
     reference: Reference | None
     comment: bool
+    renamed_from: str | None = None
+    using: str | None = None
 
     def sql(self) -> str:
+        above = f"-- @renamed from={quote(self.renamed_from)}\n  " if self.renamed_from else ""
+        above += f"-- @using {self.using}\n  " if self.using else ""
         parts = [quote(self.name), self.type]
         if self.generated:
             template, source, stored = self.generated
@@ -78,7 +83,7 @@ class Column:
         parts += ["UNIQUE"] if self.unique else []
         parts += [f"CHECK ({self.check.format(quote(self.name))})"] if self.check else []
         parts += [self.reference.sql()] if self.reference else []
-        return " ".join(filter(None, parts)) + (" /* a comment, with ) and ; in it */" if self.comment else "")
+        return above + " ".join(filter(None, parts)) + (" /* a comment, with ) and ; in it */" if self.comment else "")
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class Table:
     unique: tuple[str, ...] = ()
     pair: tuple[str, tuple[str, str], str | None] | None = None
     """A foreign key of two columns: its parent, the columns here, what happens on delete."""
+    renamed_from: str | None = None
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -110,6 +116,11 @@ class Table:
     def has_own_rowid(self) -> bool:
         """Whether rows have a rowid that is no column and has a name to ask for it."""
         return not self.without_rowid and self.key not in ("alias", "counter") and "rowid" not in self.columns
+
+    @property
+    def has_rowid_name(self) -> bool:
+        """Whether `rowid` is the rowid of a row."""
+        return not self.without_rowid and "rowid" not in self.columns
 
     @property
     def stored_columns(self) -> list[str]:
@@ -131,7 +142,8 @@ class Table:
             key = f"FOREIGN KEY ({', '.join(map(quote, columns))}) REFERENCES {quote(parent)}"
             lines.append(key + (f" ON DELETE {action}" if action else ""))
         options = [*(["WITHOUT ROWID"] if self.without_rowid else []), *(["STRICT"] if self.strict else [])]
-        return f"CREATE TABLE {quote(self.name)} (\n  " + ",\n  ".join(lines) + f"\n) {', '.join(options)};\n"
+        above = f"-- @renamed from={quote(self.renamed_from)}\n" if self.renamed_from else ""
+        return f"{above}CREATE TABLE {quote(self.name)} (\n  " + ",\n  ".join(lines) + f"\n) {', '.join(options)};\n"
 
 
 @dataclass(frozen=True)
@@ -184,6 +196,21 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class Search:
+    """An FTS5 table, of its own content or of that of a table."""
+
+    name: str
+    columns: tuple[str, ...]
+    content: str | None
+    tokenizer: str
+
+    def sql(self) -> str:
+        arguments = [*map(quote, self.columns), f"tokenize={self.tokenizer}"]
+        arguments += [f"content={quote(self.content)}"] if self.content else []
+        return f"CREATE VIRTUAL TABLE {self.name} USING fts5({', '.join(arguments)});\n"
+
+
+@dataclass(frozen=True)
 class Schema:
     """All objects by name."""
 
@@ -191,10 +218,11 @@ class Schema:
     indexes: Mapping[str, Index] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    searches: Mapping[str, Search] = field(default_factory=dict)
 
     def files(self) -> dict[str, str]:
         """The schema folder."""
-        objects = (self.tables, self.indexes, self.views, self.triggers)
+        objects = (self.tables, self.indexes, self.views, self.triggers, self.searches)
         sql = "".join(item.sql() for group in objects for item in group.values())
         # A folder needs one definition at least, and a manifest.
         return {"schema.sql": sql + "CREATE TABLE anchor (id INTEGER PRIMARY KEY);\n", "manifest.yml": _MANIFEST}
@@ -218,6 +246,7 @@ def _schemas(base: Schema | None) -> st.SearchStrategy[Schema]:
         _group(INDEXES, base.indexes, lambda name, _: _index(name)),
         _group(VIEWS, base.views, lambda name, _: _view(name)),
         _group(TRIGGERS, base.triggers, lambda name, _: _trigger(name)),
+        _group(SEARCHES, base.searches, lambda name, _: _search(name)),
     )
 
 
@@ -303,6 +332,13 @@ def _trigger(draw: st.DrawFn, name: str) -> Trigger:
     return Trigger(name, on, event, timing, (draw(st.sampled_from(TABLES)), draw(st.sampled_from(COLUMNS))))
 
 
+@st.composite
+def _search(draw: st.DrawFn, name: str) -> Search:
+    columns = draw(st.lists(st.sampled_from(("a", "b", "two words")), min_size=1, max_size=2, unique=True))
+    tokenizer = draw(st.sampled_from(("porter", "unicode61", "trigram")))
+    return Search(name, tuple(columns), draw(st.sampled_from((None, *TABLES))), tokenizer)
+
+
 def mended(schema: Schema) -> Schema:
     """The schema without what SQLite would not accept."""
     tables = {name: _mended_table(table) for name, table in schema.tables.items() if table.columns}
@@ -326,7 +362,16 @@ def mended(schema: Schema) -> Schema:
         and trigger.body[0] in tables
         and trigger.body[1] in tables[trigger.body[0]].stored_columns
     }
-    return Schema(tables, indexes, views, triggers)
+    searches = {name: _mended_search(search, tables) for name, search in schema.searches.items()}
+    return Schema(tables, indexes, views, triggers, searches)
+
+
+def _mended_search(search: Search, tables: Mapping[str, Table]) -> Search:
+    """The index with the content of a table only where it can find the rows by their rowids, and the columns."""
+    content = tables.get(search.content or "")
+    if content and content.has_rowid_name and set(search.columns) <= set(content.stored_columns):
+        return search
+    return replace(search, content=None)
 
 
 def _mended_table(table: Table) -> Table:

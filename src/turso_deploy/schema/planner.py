@@ -14,9 +14,10 @@ from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
-from turso_deploy.schema.health import broken_objects
+from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.plan import Plan, Step, impossible
+from turso_deploy.schema.rebuild import content_of
 from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed
 from turso_deploy.schema.renames import (
     counting_before_renames,
@@ -27,7 +28,7 @@ from turso_deploy.schema.renames import (
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
-from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
 
@@ -103,10 +104,18 @@ class _Planner:
         aside = self._take_down(difference, removed, before, tables)
         for index in down:
             self._add(Step("drop index", index.name, (f"DROP INDEX {quote(index.name)}",)))
+        # An index of another's content is built from it, which may be a view, when that is as it is wanted.
+        late = [
+            step for step in tables if len(step.statements) > 1 and _content(self.wanted.tables.get(fold(step.object)))
+        ]
         for step in tables:
-            self._add(step)
+            if step not in late:
+                self._add(step)
         self._create_indexes(difference, before, tables, down)
-        self._put_up(difference, removed, aside)
+        self._put_up("view", difference, removed, aside)
+        for step in late:
+            self._add(step)
+        self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
         self._refuse_what_breaks_others(predicted, broken_before)
         unmanaged = self._prove_convergence(predicted)
@@ -175,22 +184,31 @@ class _Planner:
     def _table_steps(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, down: Sequence[Index]
     ) -> list[Step]:
-        steps = [create_table(change.wanted) for change in difference.missing if isinstance(change.wanted, Table)]
+        steps = []
+        holders = before.schema.tables.keys() | before.schema.views.keys()
+        for change in difference.missing:
+            if isinstance(change.wanted, Table):
+                steps.append(create_table(change.wanted, filled=_content(change.wanted) in holders))
         taken = {fold(row.name) for row in before.rows}
         standing = _indexes_by_table(before, down)
-        for change in difference.changed:
+        # What shows the rows of another table is copied before that changes.
+        for change in sorted(difference.changed, key=lambda change: not _content(change.live)):
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 indexes = standing.get(fold(change.live.name), [])
-                steps += self._change_table(change.wanted, change.live, indexes, taken)
+                steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
         extra = [change.object for change in difference.extra if change.object not in removed]
         for item in removed:
             if isinstance(item, Table):
                 steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)]))
         return steps
 
-    def _change_table(self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str]) -> list[Step]:
+    def _change_table(
+        self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str], before: Schema
+    ) -> list[Step]:
         if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
-            return [change_virtual_table(wanted, live, taken)]
+            content = _content(live)  # a view is set aside meanwhile, and a column may be known by another name now
+            readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
+            return [change_virtual_table(wanted, live, taken, readable=readable)]
         at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
         change = TableChange(wanted, live, at_table, self.wanted)
         refuse_broken_expressions(change, self.scratch)
@@ -249,8 +267,10 @@ class _Planner:
             return ()
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
-    def _put_up(self, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]) -> None:
-        """Views, then triggers: first those that were taken down, in their old order, which is the order of firing."""
+    def _put_up(
+        self, kind: str, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]
+    ) -> None:
+        """Views or triggers: first those that were taken down, in their old order, which is the order of firing."""
         gone = {(item.kind, fold(item.name)) for item in removed}
         changed = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
         changed |= {row.key for row, comes_back in self.cleared.items() if not comes_back}
@@ -260,20 +280,19 @@ class _Planner:
             for change in difference.missing
             if (change.object.kind, fold(change.object.name)) not in taken_down
         ]
-        for kind in ("view", "trigger"):
-            wanted = self.wanted.views if kind == "view" else self.wanted.triggers
-            for row in aside:
-                if row.kind != kind or row.key in gone:
-                    continue
-                item = wanted.get(fold(row.name))
-                if item is None and self.cleared.get(row) is False:
-                    continue
-                verb = "create" if row.key in changed else "restore"
-                sql = item.sql if item else row.sql or ""
-                self._add(Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None))
-            for new in missing:
-                if new.kind == kind:
-                    self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
+        wanted = self.wanted.views if kind == "view" else self.wanted.triggers
+        for row in aside:
+            if row.kind != kind or row.key in gone:
+                continue
+            item = wanted.get(fold(row.name))
+            if item is None and self.cleared.get(row) is False:
+                continue
+            verb = "create" if row.key in changed else "restore"
+            sql = item.sql if item else row.sql or ""
+            self._add(Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None))
+        for new in missing:
+            if new.kind == kind:
+                self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
 
     def _refuse_what_breaks_others(self, predicted: Catalog, broken_before: Mapping[str, str]) -> None:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
@@ -296,6 +315,12 @@ class _Planner:
                 place=(*left.missing, *left.changed)[0].object.place,
             )
         return tuple(change.object for change in left.extra)
+
+
+def _content(item: SchemaObject | None) -> str:
+    """The folded name of what a full-text index takes its content from; "" where it is no such index."""
+    definition = item.definition if item else None
+    return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
 
 
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:

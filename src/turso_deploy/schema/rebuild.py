@@ -60,11 +60,7 @@ def rebuild_virtual(wanted: Table, shared: Sequence[str], taken: Collection[str]
     definition = wanted.definition
     assert isinstance(definition, VirtualTableDefinition)
     if not shared:
-        made = (f"DROP TABLE {quote(wanted.name)}", wanted.sql)
-        if not reads_another_table(definition):
-            return made
-        # Its index follows from the other table: https://www.sqlite.org/fts5.html#the_rebuild_command
-        return (*made, f"INSERT INTO {quote(wanted.name)} ({quote(wanted.name)}) VALUES ('rebuild')")
+        return (f"DROP TABLE {quote(wanted.name)}", *made_and_filled(wanted))
     new = _free_name(wanted.name, taken)
     columns = (
         ["rowid", *(quote(name) for name in shared)]
@@ -79,6 +75,16 @@ def rebuild_virtual(wanted: Table, shared: Sequence[str], taken: Collection[str]
     )
 
 
+def made_and_filled(wanted: Table) -> tuple[str, ...]:
+    """The statements that make a table; an index of another table's content is built from what that holds.
+
+    https://www.sqlite.org/fts5.html#the_rebuild_command
+    """
+    if not (isinstance(wanted.definition, VirtualTableDefinition) and reads_another_table(wanted.definition)):
+        return (wanted.sql,)
+    return (wanted.sql, f"INSERT INTO {quote(wanted.name)} ({quote(wanted.name)}) VALUES ('rebuild')")
+
+
 def _named(wanted: Table, name: str) -> str:
     """The CREATE VIRTUAL TABLE under another name: stored SQL has exactly `CREATE VIRTUAL TABLE name USING …`."""
     using = wanted.sql.upper().index("USING", len("CREATE VIRTUAL TABLE ") + len(wanted.name))
@@ -87,16 +93,16 @@ def _named(wanted: Table, name: str) -> str:
 
 def reads_another_table(definition: VirtualTableDefinition) -> bool:
     """Whether an FTS5 table keeps no content of its own, but finds it in another table."""
-    content = _content(definition)
-    return content is not None and content != ""
+    return bool(content_of(definition))
 
 
 def keeps_nothing(definition: VirtualTableDefinition) -> bool:
     """Whether nothing can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
-    return _content(definition) == ""
+    return content_of(definition) == ""
 
 
-def _content(definition: VirtualTableDefinition) -> str | None:
+def content_of(definition: VirtualTableDefinition) -> str | None:
+    """What holds the content of an FTS5 table: the name of a table or view, "" for nothing, None for itself."""
     for argument in definition.arguments:
         if argument[:2] == ("content", "="):
             return "".join(argument[2:]).strip("\"'")

@@ -51,9 +51,10 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
     readers: tuple[View | Trigger, ...] = (*wanted.views.values(), *wanted.triggers.values())
     for item in readers:
         yield names_in(item.sql)
-    for row in live.rows:
-        if _reads_other_tables(row):  # a virtual table may name another in a string: content = 'other'
-            yield frozenset(fold(unquote(token)) for token in code(row.sql or "") if token.kind <= Kind.STRING)
+    virtual = (table.sql for table in wanted.tables.values() if isinstance(table.definition, VirtualTableDefinition))
+    for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
+        # A virtual table may name another in a string: content = 'other'.
+        yield frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
 
 
 def to_be_proven(

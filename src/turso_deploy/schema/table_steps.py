@@ -11,7 +11,13 @@ from turso_deploy.schema.diff import explicit, title
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import SchemaObject, Table
 from turso_deploy.schema.plan import Step
-from turso_deploy.schema.rebuild import keeps_nothing, reads_another_table, rebuild, rebuild_virtual
+from turso_deploy.schema.rebuild import (
+    keeps_nothing,
+    made_and_filled,
+    reads_another_table,
+    rebuild,
+    rebuild_virtual,
+)
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.ddl import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
@@ -20,9 +26,10 @@ from turso_deploy.sql.lexer import fold, quote
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
-def create_table(wanted: Table) -> Step:
-    """The step that makes a table."""
-    return Step("create table", wanted.name, (wanted.sql,), place=wanted.place)
+def create_table(wanted: Table, *, filled: bool = False) -> Step:
+    """The step that makes a table; `filled` when it is an index of content that is there already."""
+    statements = made_and_filled(wanted) if filled else (wanted.sql,)
+    return Step("create table", wanted.name, statements, place=wanted.place)
 
 
 def drop_table(live: Table, not_ours: Sequence[SchemaObject]) -> Step:
@@ -121,17 +128,17 @@ def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
     return Step("drop column", target, (sql,), hazards, change.wanted.place)
 
 
-def change_virtual_table(wanted: Table, live: Table, taken: Collection[str]) -> Step:
-    """The step for a table that is virtual, or was: made anew, with its content where that can be read."""
+def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:
+    """The step for a table that is virtual, or was: made anew, with its content where that is `readable`."""
     count = Query(f"SELECT count(*) FROM {quote(live.name)}")
     new, old = wanted.definition, live.definition
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
     if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
-        if reads_another_table(new):
+        if reads_another_table(new) and reads_another_table(old):
             return Step("rebuild table", wanted.name, rebuild_virtual(wanted, (), taken), (rewrite,), wanted.place)
         columns = _columns(wanted)
         shared = [name for name in _columns(live) if fold(name) in {fold(column) for column in columns}]
-        if shared and not keeps_nothing(old):
+        if shared and readable and not (keeps_nothing(old) or reads_another_table(new)):
             lost = tuple(
                 Hazard(
                     HazardName.DROP_COLUMN,
@@ -145,7 +152,8 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str]) -> 
             statements = rebuild_virtual(wanted, shared, taken)
             return Step("rebuild table", wanted.name, statements, (rewrite, *lost), wanted.place)
     gone = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
-    return Step("replace table", wanted.name, (f"DROP TABLE {quote(live.name)}", wanted.sql), (gone,), wanted.place)
+    statements = (f"DROP TABLE {quote(live.name)}", *made_and_filled(wanted))
+    return Step("replace table", wanted.name, statements, (gone,), wanted.place)
 
 
 def _columns(table: Table) -> list[str]:

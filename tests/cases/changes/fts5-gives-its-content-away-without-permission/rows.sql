@@ -1,0 +1,1 @@
+INSERT INTO search (a) VALUES ('only here');

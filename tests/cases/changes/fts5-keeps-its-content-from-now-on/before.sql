@@ -1,0 +1,2 @@
+CREATE TABLE x (id INTEGER PRIMARY KEY, a, b);
+CREATE VIRTUAL TABLE search USING fts5(a, b, content='x', content_rowid='id');

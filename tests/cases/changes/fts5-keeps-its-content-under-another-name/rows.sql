@@ -1,0 +1,2 @@
+INSERT INTO x VALUES (1, 'running dogs', 'b');
+INSERT INTO search (search) VALUES ('rebuild');
