@@ -15,8 +15,6 @@ from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 
-_ROWID_NAMES = ("rowid", "_rowid_", "oid")
-
 
 @dataclass(frozen=True)
 class TableChange:
@@ -143,9 +141,8 @@ class TableChange:
     @staticmethod
     def _rowid_of(*tables: TableDefinition) -> str | None:
         """A name of the rowid in all of the tables; None where one has no rowid, or no name is left for it."""
-        if any(table.without_rowid for table in tables):
-            return None
-        return next((name for name in _ROWID_NAMES if not any(name in table.by_name for table in tables)), None)
+        first, *others = tables
+        return next((name for name in first.rowid_names if all(name in other.rowid_names for other in others)), None)
 
     @staticmethod
     def _is_rowid(column: ColumnDefinition, table: TableDefinition) -> bool:

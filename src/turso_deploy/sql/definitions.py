@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.lexer import fold
 
+_ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
@@ -123,6 +125,11 @@ class TableDefinition:
     def __post_init__(self) -> None:
         """Index the columns."""
         object.__setattr__(self, "by_name", {fold(column.name): column for column in self.columns})
+
+    @property
+    def rowid_names(self) -> tuple[str, ...]:
+        """The names that mean the rowid, which a column can take away: https://www.sqlite.org/lang_createtable.html#rowid."""
+        return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)
 
     def __eq__(self, other: object) -> bool:
         """Whether both mean the same to SQLite."""

@@ -1,0 +1,2 @@
+-- @renamed from=users
+CREATE TABLE people (id INTEGER PRIMARY KEY, name UNIQUE, "rowid");

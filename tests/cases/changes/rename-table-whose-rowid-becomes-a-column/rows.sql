@@ -1,0 +1,1 @@
+INSERT INTO users VALUES ('a', 1), ('a', 2);
