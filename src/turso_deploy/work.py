@@ -50,8 +50,17 @@ class Work:
 
     @property
     def rows_to_write(self) -> int | None:
-        """About how many rows will be written: those of tables that are made anew, and the seeds. None: not known."""
-        rewritten = [hazard.rows for hazard in self.plan.hazards if hazard.name is HazardName.REWRITE_TABLE]
+        """About how many rows will be written: those of tables that are made anew, and the seeds. None: not known.
+
+        DROP COLUMN writes every row of its table, of which those with a value in the column are known
+        (https://www.sqlite.org/lang_altertable.html#altertabdropcol).
+        """
+        rewritten = [
+            hazard.rows
+            for step in self.plan.all_steps
+            for hazard in step.hazards
+            if hazard.name is HazardName.REWRITE_TABLE or step.kind == "drop column"
+        ]
         known = [rows for rows in rewritten if rows is not None]
         if len(known) < len(rewritten):
             return None

@@ -191,7 +191,8 @@ class TableChange:
         if live is not None and live.not_null and column.generated is not None and live.generated == column.generated:
             return
         count = f"SELECT count(*) FROM {self.projection} WHERE {quote(column.name)} IS NULL"
-        remedy = f"Say what fills it: `-- @using <expression>` at the column {column.name}, or give it a DEFAULT."
+        remedy = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
+        remedy += ", or give it a DEFAULT." if live is None else "; a DEFAULT is for rows to come."
         yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, remedy)
 
     def _never_null(self, live: ColumnDefinition) -> bool:
