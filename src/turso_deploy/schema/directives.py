@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.sources import Source
-from turso_deploy.sql.comments import Directives, column_comments, directives
+from turso_deploy.sql.comments import Directives, column_comments, directives, plain
 from turso_deploy.sql.ddl import TableDefinition, parse
 from turso_deploy.sql.kinds import StatementKind
-from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.lexer import Kind, SqlTextError, fold, position, scan
 from turso_deploy.sql.script import Comment
 
 
@@ -64,7 +64,12 @@ def _column_directives(sql: str) -> dict[str, Directives]:
     definition = parse(sql)
     assert isinstance(definition, TableDefinition)
     found = {}
-    for name, comments in column_comments(sql, definition).items():
+    of_columns = column_comments(sql, definition)
+    owned = {comment.start for comments in of_columns.values() for comment in comments}
+    for token in scan(sql):
+        if token.kind is Kind.COMMENT and token.start not in owned and directives([plain(token)]) != NO_DIRECTIVES:
+            raise SqlTextError("it stands at no column: it belongs directly above one, or behind it", token.start)
+    for name, comments in of_columns.items():
         found[name] = directives(comments)
         if found[name].using is not None and definition.by_name[name].generated is not None:
             raise SqlTextError("a generated column has its values from its own expression", comments[0].start)

@@ -129,7 +129,7 @@ class _Planner:
             unmanaged=unmanaged,
             proven=proven,
             related=related,
-            respelt=respelt(self.wanted, before.schema),
+            respelt=respelt(self.wanted, predicted.schema),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
         )

@@ -40,7 +40,7 @@ def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment
     starts = [column.start for column in table.columns]
     for before, comments, after in _gaps(sql):
         trailing = [comment for comment in comments if _stands_behind(sql, before, comment, after)]
-        owners = [(_column_at(table, starts, before), [_plain(comment) for comment in trailing])]
+        owners = [(_column_at(table, starts, before), [plain(comment) for comment in trailing])]
         if after is not None:
             leading = comments_directly_above(sql, comments[len(trailing) :], after.start)
             owners.append((_column_at(table, starts, after), list(leading)))
@@ -98,7 +98,8 @@ def _column_at(table: TableDefinition, starts: Sequence[int], token: Token | Non
     return table.columns[index] if token and index >= 0 and token.start < table.columns[index].end else None
 
 
-def _plain(comment: Token) -> Comment:
+def plain(comment: Token) -> Comment:
+    """A comment's token as what it says, without its marks."""
     return Comment(comment_text(comment), comment.start)
 
 
