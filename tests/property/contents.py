@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -20,6 +21,7 @@ VALUES = (
 )  # fmt: skip
 # What quote() gives for a text of many digits in a REAL column is no literal in every version.
 _INFINITE = {"Inf": "9e999", "-Inf": "-9e999"}
+_REAL = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
 PLAIN_VALUES = (1, 2, 3, 4, "1", "x", "y", "z")
 
 
@@ -101,3 +103,12 @@ def as_stored(table: Table, columns: Sequence[str], rows: Sequence[Row], *, rowi
             found.append((*row[: int(rowid)], *stored))
             database.execute("DELETE FROM copy")
         return found
+
+
+def compared(rows: Sequence[Row]) -> list[str]:
+    """Rows as texts in one order, in which a REAL has one writing: SQLite's own differs from version to version."""
+    return sorted(str([_one_writing(value) for value in row]) for row in rows)
+
+
+def _one_writing(literal: Value) -> Value:
+    return repr(float(literal)) if isinstance(literal, str) and _REAL.fullmatch(literal) else literal

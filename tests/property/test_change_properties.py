@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
 from tests.projects import write_folder
-from tests.property.contents import Row, accepted, as_stored, reading, rows_for, texts, top_rows
+from tests.property.contents import Row, accepted, as_stored, compared, reading, rows_for, texts, top_rows
 from tests.property.directions import Way, old_columns, ways
 from tests.property.schemas import Schema
 from tests.sqld import running_sqld
@@ -117,7 +117,7 @@ def _change(target: Target, way: Way, project: Project) -> bool:
         rows = target.rows(reading(table, was.columns, rowid=was.rowid))
         # Rows have no order, so both sides are sorted; each value is compared as the SQL literal of what is stored.
         wanted = as_stored(table, was.columns, was.rows, rowid=was.rowid)
-        assert sorted(rows, key=str) == sorted(wanted, key=str), was.name
+        assert compared(rows) == compared(wanted), was.name
         assert was.counter is None or _counter(target, was.name) == was.counter, was.name
     for query, rows in found.items():
         assert target.rows(query) == rows, query
