@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from turso_deploy.database.base import Database, Failure
-from turso_deploy.draft import error_line
+from turso_deploy.draft import error_line, status_of
 from turso_deploy.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.explain import explain_unread
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
@@ -109,7 +109,7 @@ def _report(
     counts = actual_counts(schema) if schema else {}
     return Report(
         command="adopt",
-        status=Status.FAILED if error else Status.ADOPTED,
+        status=status_of(error) if error else Status.ADOPTED,
         committed=False,
         database=database.address,
         schema_version=version,

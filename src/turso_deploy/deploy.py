@@ -146,7 +146,7 @@ def verify(project: Project, database: Database) -> Report:
         draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project))
         draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
         if not draft.all_hold:
-            raise explain_failed_checks(draft.checks, draft.counts, project.manifest_place)
+            raise explain_failed_checks(draft.checks, draft.counts, project, draft.differing)
         return draft.finished(Status.VERIFIED, committed=False)
     except DeployError as error:
         return draft.failed(error)
@@ -185,7 +185,7 @@ def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, d
         return _Step.STALE
     draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
     if not outcome.committed:
-        failure = explain_failure(assembly, outcome, draft.checks, project.manifest_place)
+        failure = explain_failure(assembly, outcome, draft.checks, project)
         if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
             draft.checks = ()
             return _Step.AGAIN
@@ -210,7 +210,7 @@ def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeli
         )
     draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
     if outcome.failed:
-        raise explain_failure(assembly, outcome, draft.checks, project.manifest_place)
+        raise explain_failure(assembly, outcome, draft.checks, project)
     draft.notices.append("Rehearsed on the database itself, and rolled back: every step and every check held.")
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from turso_deploy.database.base import Failure, Rows
-from turso_deploy.errors import DeployError, Place
+from turso_deploy.errors import Cause, DeployError, Place, RefusedError
 from turso_deploy.picture import picture_of_change
 from turso_deploy.report.document import (
     ChangeLine,
@@ -24,8 +24,8 @@ from turso_deploy.report.document import (
     StepLine,
 )
 from turso_deploy.schema.changes import ObjectChange, object_changes
-from turso_deploy.schema.checks import Check
-from turso_deploy.schema.diff import diff
+from turso_deploy.schema.checks import Check, CheckResult
+from turso_deploy.schema.diff import Change, diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
 from turso_deploy.schema.hazards import Hazard, Permission, is_long_rewrite, stale_permissions
 from turso_deploy.schema.live import Live
@@ -83,6 +83,7 @@ class Draft:
         self.picture: Picture | None = None
         self.counts: dict[str, CountLine] = {}
         self.checks: tuple[CheckLine, ...] = ()
+        self.differing: tuple[Cause, ...] = ()
         self.seeds: tuple[SeedLine, ...] = ()
         self.notices: list[str] = []
         self.rows_to_write: int | None = None
@@ -137,14 +138,25 @@ class Draft:
     def note_schema(self, live: Live) -> None:
         """How a database that is only looked at compares with the wanted schema."""
         difference = diff(self._project.wanted, live.catalog.schema)
-        missing = [f"{change.object.kind} {change.object.name}" for change in difference.missing]
-        changed = [f"{change.object.kind} {change.object.name}" for change in difference.changed]
-        named = (("missing", missing), ("different", changed))
-        findings = [f"{word}: {', '.join(names)}" for word, names in named if names]
+        named = {"missing": difference.missing, "different": difference.changed}
+        findings = [f"{word}: {', '.join(map(_name, changes))}" for word, changes in named.items() if changes]
         lines = [CheckLine("schema", not findings, "as in the schema folder", "; ".join(findings) or "the same")]
-        if absent := missing_names(self._project.manifest, live.catalog):
-            lines.append(CheckLine("objects by name", False, "all there", f"missing: {', '.join(absent)}"))
+        absent = missing_names(self._project.manifest, live.catalog)
+        if absent:
+            names = ", ".join(name for _, name in absent)
+            lines.append(CheckLine("objects by name", False, "all there", f"missing: {names}"))
         self.checks += tuple(lines)
+        self.differing = (
+            *(
+                Cause(f"{_name(change)} is {word} in the database", change.object.place)
+                for word, changes in named.items()
+                for change in changes
+            ),
+            *(
+                Cause(f"{name} is missing in the database", self._project.place_in_manifest(key))
+                for key, name in absent
+            ),
+        )
         self._note_counts(live.catalog.schema)
         self.notices = _unmanaged_notice([change.object for change in difference.extra])
 
@@ -158,16 +170,27 @@ class Draft:
         `details` say what is wrong, by the labels of the checks.
         """
         for check, answer in answers:
+            results: Iterable[CheckResult] = ()
             if isinstance(answer, Rows):
-                self.checks += tuple(
-                    CheckLine(result.name, result.ok, result.expected, result.actual, details.get(check.label, ()))
-                    for result in check.results(answer)
-                )
+                results = check.results(answer)
             elif isinstance(answer, Failure):
-                self.checks += tuple(
-                    CheckLine(expected.name, False, str(expected.bound), "could not be read")
-                    for expected in check.expectations
-                )
+                results = check.unread()
+            found = details.get(check.label, ())
+            self.checks += tuple(self._check_line(result, found, check.place) for result in results)
+
+    def _check_line(self, result: CheckResult, details: tuple[str, ...], place: Place | None) -> CheckLine:
+        """A check, with its place where that will be looked for: what is to blame, or where the manifest states it."""
+        if not result.ok and place is None and result.key:
+            place = self._project.place_in_manifest(result.key)
+        return CheckLine(
+            result.name,
+            result.ok,
+            result.expected,
+            result.actual,
+            details,
+            section=str(result.key[0]) if result.key else "",
+            place=str(place) if place and not result.ok else None,
+        )
 
     def _note_seeds(self, pending: Sequence[SeedTable]) -> None:
         """The seeds of the project, and which of them the database has not seen."""
@@ -190,7 +213,7 @@ class Draft:
 
     def failed(self, error: DeployError) -> Report:
         """The report of a run that did not."""
-        return self._report(Status.FAILED, error.committed, error)
+        return self._report(status_of(error), error.committed, error)
 
     def _note_counts(self, schema: Schema) -> None:
         expected, actual = expected_counts(self._project.manifest), actual_counts(schema)
@@ -231,6 +254,15 @@ def _script_line(script: Script) -> StepLine:
     return StepLine("run script", script.name, "", (), script.file)
 
 
+def _name(change: Change) -> str:
+    return f"{change.object.kind} {change.object.name}"
+
+
+def status_of(error: DeployError) -> Status:
+    """The verdict of a run that an error has ended."""
+    return Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
+
+
 def error_line(error: DeployError) -> ErrorLine:
     """An error as the report tells it."""
     place = error.place
@@ -241,6 +273,7 @@ def error_line(error: DeployError) -> ErrorLine:
         file=place.file if place else None,
         line=place.line if place else None,
         column=place.column if place else None,
+        causes=error.causes,
     )
 
 

@@ -3,7 +3,7 @@
 DeployError
 ├── InputError          a setting is missing or malformed                       exit 2
 ├── ProjectError        the schema folder holds something that cannot be used   exit 2
-├── RefusedError        the plan is understood and must not run                 exit 1
+├── RefusedError        all is understood, and it must not be done              exit 1
 ├── DatabaseError       the server refused, failed or could not be reached      exit 1
 │   ├── LostReplyError  a write was sent and no answer came back
 │   └── StaleError      the database changed between the read and the write
@@ -13,6 +13,8 @@ DeployError
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -87,11 +89,26 @@ class Place:
         """The place as editors and compilers write it: `file:line:column`."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
+    @classmethod
+    def read(cls, text: str | None) -> Place | None:
+        """The place that was written so, its line; None where it has none."""
+        match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", text or "")
+        return cls(match[1], int(match[2])) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One of several things that are wrong at once, in a sentence, at its own place in the repository."""
+
+    message: str
+    place: Place | None = None
+
 
 class DeployError(Exception):
     """The base of every failure that this program explains.
 
     `committed` says whether the database changed: False (it did not), True (it did), None (it could not be found out).
+    `causes` are for several things that are wrong at once, the worst first; `message` tells them all.
     """
 
     exit_code: ClassVar[int] = 1
@@ -104,6 +121,7 @@ class DeployError(Exception):
         hint: str | None = None,
         place: Place | None = None,
         committed: bool | None = False,
+        causes: Sequence[Cause] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -111,6 +129,7 @@ class DeployError(Exception):
         self.hint = hint
         self.place = place
         self.committed = committed
+        self.causes = tuple(causes)
 
 
 def _sentence(message: str) -> str:
@@ -132,7 +151,10 @@ class ProjectError(DeployError):
 
 
 class RefusedError(DeployError):
-    """The plan is understood and must not run: an object differs, or the manifest would not hold."""
+    """All is understood, and it must not be done: nothing was sent that writes.
+
+    A hazard is not allowed, the manifest would not hold, a token breaks the policy.
+    """
 
 
 class DatabaseError(DeployError):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from turso_deploy.database.base import Failure, Outcome, Purpose, TransactionStep
 from turso_deploy.database.failures import explain
-from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, Place
+from turso_deploy.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.report.document import CheckLine, CountLine
+from turso_deploy.schema.project import Project
 from turso_deploy.schema.seed_steps import explain_orphans
 from turso_deploy.schema.transaction import Assembly
 from turso_deploy.sql.lexer import position
@@ -23,7 +24,7 @@ def explain_failure(
     assembly: Assembly,
     outcome: Outcome,
     checks: Sequence[CheckLine],
-    manifest_place: Place,
+    project: Project,
 ) -> DeployError:
     """Why a transaction did not commit. `checks` are what the figures came to before it was rolled back."""
     failed = outcome.failed
@@ -37,7 +38,7 @@ def explain_failure(
         if step is orphans.check and figures is not None:
             return explain_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
-        return explain_failed_checks(checks, {}, step.place or manifest_place)
+        return explain_failed_checks(checks, {}, project)
     found = explain(failed.failure)
     return DatabaseError(
         found.code,
@@ -47,11 +48,23 @@ def explain_failure(
     )
 
 
-def explain_failed_checks(checks: Sequence[CheckLine], counts: Mapping[str, CountLine], place: Place) -> DatabaseError:
-    """The checks and counts that did not hold, each with what it expected and what it found."""
-    wrong = [f"{check.name}: expected {check.expected}, found {check.actual}" for check in checks if not check.ok]
+def explain_failed_checks(
+    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, differing: Sequence[Cause] = ()
+) -> DatabaseError:
+    """The checks and counts that did not hold, each with what it expected and what it found.
+
+    `differing` are the objects that the check of the whole schema found, each at its own place.
+    """
+    wrong = [
+        Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
+        for check in checks
+        if not check.ok
+    ]
     wrong += [
-        f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}"
+        Cause(
+            f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
+            project.place_in_manifest(("expect", kind)),
+        )
         for kind, count in counts.items()
         if not count.ok
     ]
@@ -59,11 +72,14 @@ def explain_failed_checks(checks: Sequence[CheckLine], counts: Mapping[str, Coun
     hint = "Correct the schema, the seeds or the bounds in the manifest."
     if details:
         hint = "Mend these rows with a script in schema/scripts/, or add what they refer to, as seeds for example."
+    placed = [*differing, *(cause for cause in wrong if cause.place)]
+    told = "; ".join(cause.message for cause in wrong)
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
-        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {'; '.join(wrong)}.{''.join(details)}",
+        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {told}.{''.join(details)}",
         hint=hint,
-        place=place,
+        place=placed[0].place if placed else project.manifest_place,
+        causes=placed,
     )
 
 

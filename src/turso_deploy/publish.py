@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import TextIO
 
-from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.errors import Cause, ErrorCode, Place, RefusedError
 from turso_deploy.report import console
 from turso_deploy.report.actions import Level, Runner, inert, outputs
-from turso_deploy.report.document import Report, StepLine
+from turso_deploy.report.document import ErrorLine, Report
 from turso_deploy.report.summary import summary
 from turso_deploy.report.wording import place_of, verdict
 
@@ -62,8 +61,7 @@ def publish(
 def _annotations(report: Report) -> Iterator[_Annotation]:
     """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
     if report.error:
-        hint = f"\n{report.error.hint}" if report.error.hint else ""
-        yield _Annotation(Level.ERROR, f"{report.error.message}{hint}", verdict(report), place_of(report.error))
+        yield from _of_the_error(report.error, verdict(report))
     told = report.error.message if report.error else ""
     for token in report.tokens:
         for finding in token.findings:
@@ -72,13 +70,16 @@ def _annotations(report: Report) -> Iterator[_Annotation]:
             yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
     for step in report.steps:
         for hazard in step.hazards:
-            yield _Annotation(Level.WARNING, hazard, f"{step.kind} {step.object}", _place_in(step))
+            if hazard not in told:
+                yield _Annotation(Level.WARNING, hazard, f"{step.kind} {step.object}", Place.read(step.place))
 
 
-def _place_in(step: StepLine) -> Place | None:
-    """The place of a step, which a report tells as `file:line:column`."""
-    match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", step.place or "")
-    return Place(match[1], int(match[2])) if match else None
+def _of_the_error(error: ErrorLine, title: str) -> Iterator[_Annotation]:
+    """Each of several things that are wrong at its own place, the first with what to do; else the error itself."""
+    hint = f"\n{error.hint}" if error.hint else ""
+    several = error.causes if len(error.causes) > 1 else (Cause(error.message, place_of(error)),)
+    for number, cause in enumerate(several):
+        yield _Annotation(Level.ERROR, f"{cause.message}{'' if number else hint}", title, cause.place)
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:

@@ -108,7 +108,7 @@ def _rehearse(
     except DeployError as error:
         hint = " ".join([error.hint or "", *notices]).strip()
         raise type(error)(error.code, f"The branch to rehearse on failed: {error.message}", hint=hint) from None
-    if report.status is not Status.FAILED:
+    if report.succeeded:
         notices.insert(0, f"Rehearsed on the branch {name}: every step and every check held.")
         return None
     notices.insert(0, f"This was the rehearsal on the branch {name}; the database itself was not touched.")

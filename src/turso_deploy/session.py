@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from turso_deploy.access import EMBEDDED_DATABASE, Access, opened
 from turso_deploy.database.connect import open_database
-from turso_deploy.draft import error_line
+from turso_deploy.draft import error_line, status_of
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
 from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
 from turso_deploy.publish import Loudness, print_script, publish
@@ -171,7 +171,7 @@ def _refuse_another_version(project: Project, pipeline: Pipeline) -> None:
 def _failed_early(command: str, inputs: Inputs | None, error: DeployError) -> Report:
     return Report(
         command=inputs.command if inputs else command,
-        status=Status.FAILED,
+        status=status_of(error),
         committed=error.committed,
         database="",
         error=error_line(error),

@@ -20,12 +20,12 @@ MANIFEST = SMALL["manifest.yml"]
 def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: Target, tmp_path: Path) -> None:
     report = target.deploy(project_of(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
-    assert CheckLine("rows of books", False, ">=5", "2") in report.checks
-    assert CheckLine("rows of authors", True, ">=2", "2 or more") in report.checks
+    assert CheckLine("rows of books", False, ">=5", "2", "rows", f"{tmp_path}/schema/manifest.yml:3") in report.checks
+    assert CheckLine("rows of authors", True, ">=2", "2 or more", "rows") in report.checks
     assert report.error is not None
     assert report.error.code == "check-failed"
     assert "rows of books: expected >=5, found 2" in report.error.message
-    assert str(report.error.file).endswith("schema/manifest.yml")
+    assert (str(report.error.file).endswith("schema/manifest.yml"), report.error.line) == (True, 3)
     assert target.names() == set()
 
 
@@ -33,7 +33,8 @@ def test_too_many_rows_are_told_without_counting_them_all(target: Target, tmp_pa
     seeds = "id,name,profile\n" + "".join(f"{n},name {n},\n" for n in range(1, 51))
     manifest = MANIFEST.replace('authors: ">=2"', 'authors: "<=3"')
     report = target.deploy(project_of(tmp_path / "schema", authors=seeds, manifest=manifest))
-    assert CheckLine("rows of authors", False, "<=3", "4 or more") in report.checks
+    place = f"{tmp_path}/schema/manifest.yml:3"
+    assert CheckLine("rows of authors", False, "<=3", "4 or more", "rows", place) in report.checks
     assert target.names() == set()
 
 
@@ -49,7 +50,8 @@ def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(target:
     )
     report = target.deploy(newer)
     assert (report.status, report.committed) == (Status.FAILED, False)
-    assert CheckLine("invalid JSON in authors.profile", False, "0", "1") in report.checks
+    place = f"{tmp_path}/schema/manifest.yml:4"
+    assert CheckLine("invalid JSON in authors.profile", False, "0", "1", "json_columns", place) in report.checks
     assert report.error is not None
     assert report.error.code == "check-failed"
     assert "1912" not in report.error.message

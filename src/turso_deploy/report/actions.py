@@ -15,7 +15,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from turso_deploy.errors import Place
-from turso_deploy.report.document import Report, Status
+from turso_deploy.report.document import Report
 from turso_deploy.report.wording import printable, rows_seeded
 
 SUMMARY_LIMIT = 1024 * 1024
@@ -25,8 +25,8 @@ A longer one is not shown at all (same page, "Step isolation and limits").
 """
 
 OUTPUTS: Mapping[str, str] = {
-    "status": "The verdict: deployed, unchanged, planned, verified, documented, stale, adopted, checked, rotated or "
-    "failed.",
+    "status": "The verdict: deployed, unchanged, planned, verified, documented, stale, adopted, checked, rotated, "
+    "refused (nothing was sent that writes) or failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "The id of the deployment in the ledger table; empty when nothing was deployed.",
     "schema-version": "The schema version that the manifest states.",
@@ -59,9 +59,9 @@ class Level(StrEnum):
 def outputs(report: Report) -> dict[str, str]:
     """The Action's outputs of one run: every name of OUTPUTS with its value; empty where a value is not known.
 
-    The counts of a run that failed are those it would have led to, and nothing was committed.
+    The counts of a run that was refused or failed are those it would have led to, and nothing was committed.
     """
-    counts = {} if report.status is Status.FAILED else report.counts
+    counts = report.counts if report.succeeded else {}
     found = {name: line.actual for name, line in counts.items()}
     values = {
         "status": report.status.value,

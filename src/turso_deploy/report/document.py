@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from turso_deploy.errors import Cause
+
 
 class Status(StrEnum):
     """The verdict of a run."""
@@ -19,7 +21,10 @@ class Status(StrEnum):
     ROTATED = "rotated"
     DOCUMENTED = "documented"
     STALE = "stale"
+    REFUSED = "refused"
+    """All was understood and must not be done: nothing was sent that writes."""
     FAILED = "failed"
+    """Something did not work: the input, the schema folder, the network, the database, a check in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +72,18 @@ class CountLine:
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check: its name, whether it held, what was expected, what was found, and details of what is wrong."""
+    """One check: its name, whether it held, what was expected, what was found, and details of what is wrong.
+
+    `section` of the manifest states it; empty for what is always checked. `place` is told when it failed.
+    """
 
     name: str
     ok: bool
     expected: str
     actual: str
     details: tuple[str, ...] = ()
+    section: str = ""
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine:
-    """Why the run failed, and what to do. `file` and `line` name the cause in the repository where there is one."""
+    """Why the run failed or was refused, and what to do. `file` and `line` name the cause where there is one.
+
+    `causes` are for several things that are wrong at once, the worst first; `message` tells them all.
+    """
 
     code: str
     message: str
@@ -170,6 +183,7 @@ class ErrorLine:
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +214,11 @@ class Report:
     duration_ms: int = 0
     error: ErrorLine | None = None
     exit_code: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run did what it was asked to do."""
+        return self.status not in (Status.REFUSED, Status.FAILED)
 
     @property
     def changed(self) -> bool:

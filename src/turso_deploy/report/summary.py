@@ -92,7 +92,8 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def _heading(report: Report) -> str:
-    sign = "✅" if report.status is not Status.FAILED else "⚠️" if report.committed is None else "❌"
+    refused = report.status is Status.REFUSED
+    sign = "✅" if report.succeeded else "⛔" if refused else "⚠️" if report.committed is None else "❌"
     return f"{sign} {escape(wording.verdict(report))}"
 
 

@@ -149,6 +149,8 @@ def verdict(report: Report) -> str:
             return f"Checked {counted(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:
             return "Rotated: the secret holds a new token, which works"
+        case Status.REFUSED:
+            return f"Refused: {fate(report)}"
         case Status.FAILED:
             return f"Failed: {fate(report)}"
 

@@ -18,6 +18,7 @@ from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.expectations import expected_counts
 from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema
+from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.lexer import fold, literal, quote
 
 _ZERO = Bound(0, 0, "0")
@@ -35,11 +36,15 @@ _COUNT_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One figure of a check and the bound that it must keep. `capped`: counting stopped where the bound was decided."""
+    """One figure of a check and the bound that it must keep. `capped`: counting stopped where the bound was decided.
+
+    `key` says where in the manifest it stands; empty for what is always checked.
+    """
 
     name: str
     bound: Bound
     capped: bool = False
+    key: Key = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class CheckResult:
     ok: bool
     expected: str
     actual: str
+    key: Key = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,16 @@ class Check:
                 expected.bound.holds(int(str(figure))),
                 str(expected.bound),
                 _shown(int(str(figure)), expected),
+                expected.key,
             )
             for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
+        )
+
+    def unread(self) -> tuple[CheckResult, ...]:
+        """What it comes to when the figures could not be read."""
+        return tuple(
+            CheckResult(expected.name, False, str(expected.bound), "could not be read", expected.key)
+            for expected in self.expectations
         )
 
 
@@ -110,7 +124,9 @@ def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> lis
     columns = ", ".join(
         f"({_COUNT_OF[kind].format(counted=counted)}) AS c{position}" for position, (kind, _) in enumerate(expected)
     )
-    expectations = tuple(Expectation(f"count of {kind.replace('_', ' ')}", bound) for kind, bound in expected)
+    expectations = tuple(
+        Expectation(f"count of {kind.replace('_', ' ')}", bound, key=("expect", kind)) for kind, bound in expected
+    )
     names = json.dumps(sorted(f"{kind} {name}" for kind, name in uncounted), ensure_ascii=False)
     return [Check("object counts", f"SELECT {columns}", (names,), expectations)]
 
@@ -138,7 +154,8 @@ def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
             continue  # always true
         table = quote(wanted.tables[fold(name)].name)
         sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
-        checks.append(Check(f"rows of {name}", sql, (), (Expectation(f"rows of {name}", bound, capped=True),)))
+        expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name))
+        checks.append(Check(f"rows of {name}", sql, (), (expectation,)))
     return checks
 
 
@@ -152,7 +169,10 @@ def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
             f"count(*) FILTER (WHERE {quote(column)} IS NOT NULL AND NOT json_valid({quote(column)})) AS c{position}"
             for position, column in enumerate(columns)
         )
-        expectations = tuple(Expectation(f"invalid JSON in {name}.{column}", _ZERO) for column in columns)
+        expectations = tuple(
+            Expectation(f"invalid JSON in {name}.{column}", _ZERO, key=("json_columns", name, position))
+            for position, column in enumerate(columns)
+        )
         table = quote(wanted.tables[fold(name)].name)
         checks.append(Check(f"JSON of {name}", f"SELECT {figures} FROM {table}", (), expectations))
     return checks

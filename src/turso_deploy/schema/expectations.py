@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
-from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.errors import Cause, ErrorCode, Place, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema, SchemaObject, Table, View
+from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
-PlaceInManifest = Callable[[tuple[str | int, ...]], Place]
+PlaceInManifest = Callable[[Key], Place]
 
 COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
 
@@ -36,16 +37,21 @@ def actual_counts(schema: Schema) -> Mapping[str, int]:
     }
 
 
-def missing_names(manifest: Manifest, catalog: Catalog) -> list[str]:
-    """The names that the manifest lists and the catalog lacks, each with its kind: `index idx_users_name`."""
+def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]:
+    """The names that the manifest lists and the catalog lacks, each with its kind (`index idx_users_name`) and key."""
     schema = catalog.schema
     listed = (
-        ("table", manifest.objects.tables, schema.tables),
-        ("index", manifest.objects.indexes, schema.indexes),
-        ("view", manifest.objects.views, schema.views),
-        ("trigger", manifest.objects.triggers, schema.triggers),
+        ("table", "tables", manifest.objects.tables, schema.tables),
+        ("index", "indexes", manifest.objects.indexes, schema.indexes),
+        ("view", "views", manifest.objects.views, schema.views),
+        ("trigger", "triggers", manifest.objects.triggers, schema.triggers),
     )
-    return [f"{kind} {name}" for kind, names, objects in listed for name in names if fold(name) not in objects]
+    return [
+        (("objects", key, position), f"{kind} {name}")
+        for kind, key, names, objects in listed
+        for position, name in enumerate(names)
+        if fold(name) not in objects
+    ]
 
 
 def refuse_a_mismatch(
@@ -63,18 +69,22 @@ def refuse_a_mismatch(
         for kind, bound in expected_counts(manifest).items()
         if bound is not None and not bound.holds(actual[kind])
     ]
-    wrong = [f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}" for kind, bound in broken]
-    wrong += [f"{name}: expected, would be missing" for name in missing_names(manifest, catalog)]
+    wrong = [
+        Cause(f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}", place_of(("expect", kind)))
+        for kind, bound in broken
+    ]
+    wrong += [
+        Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, catalog)
+    ]
     if not wrong:
         return
-    message = "The manifest would not hold: " + "; ".join(wrong) + "."
+    message = "The manifest would not hold: " + "; ".join(cause.message for cause in wrong) + "."
     hint = "Correct the schema files, or the numbers in the manifest."
     if unmanaged and _too_many(manifest, actual):
         names = ", ".join(f"{item.kind} {item.name}" for item in unmanaged)
         message += f" The database holds objects that the schema folder does not define: {names}."
         hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
-    place = place_of(("expect", broken[0][0]) if broken else ("objects",))
-    raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=place)
+    raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
 
 
 def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from turso_deploy.database.base import Failure, Query, Rows
-from turso_deploy.errors import ErrorCode, InputError, Place, RefusedError
+from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
 from turso_deploy.sql.lexer import fold
 
 
@@ -167,12 +167,14 @@ def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission])
     ]
     if not (forbidden or needed):
         return
-    lines = "\n".join(f"  {hazard}" for hazard in (*forbidden, *needed))
+    refused = (*forbidden, *needed)
+    lines = "\n".join(f"  {hazard}" for hazard in refused)
     raise RefusedError(
         ErrorCode.HAZARD_REFUSED,
         f"The plan is refused because of what it would cost:\n{lines}",
         hint="\n".join([*_remedies(forbidden), *_how_to_allow(needed)]),
-        place=(*forbidden, *needed)[0].place,
+        place=refused[0].place,
+        causes=[Cause(str(hazard), hazard.place) for hazard in refused],
     )
 
 

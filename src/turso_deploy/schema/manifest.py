@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.schema.bound import Bound, parse_bound
-from turso_deploy.schema.yaml_text import Node, YamlTextError, read_yaml
+from turso_deploy.schema.yaml_text import Key, Node, YamlTextError, read_yaml
 
 MANIFEST_NAME = "manifest.yml"
 
@@ -92,13 +92,14 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
     try:
         return Manifest.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path_to_key = tuple(part for part in first["loc"])
-        line = document.line_of(path_to_key)
-        raise _invalid(_explain(path_to_key, first), Place(shown, line)) from None
+        causes = [
+            Cause(_explain(one["loc"], one), Place(shown, document.line_of(one["loc"])))
+            for one in error.errors(include_url=False)
+        ]
+        raise _invalid(*causes) from None
 
 
-def place_in_manifest(folder: Path, displayed_folder: str, path: tuple[str | int, ...]) -> Place:
+def place_in_manifest(folder: Path, displayed_folder: str, path: Key) -> Place:
     """Where a value of the manifest stands, by the keys that lead to it; the file is read again to find out."""
     shown = f"{displayed_folder}/{MANIFEST_NAME}"
     return Place(shown, _read(folder, shown).line_of(path))
@@ -108,32 +109,35 @@ def _read(folder: Path, shown: str) -> Node:
     try:
         data = (folder / MANIFEST_NAME).read_bytes()
     except OSError as error:
-        raise _invalid(f"the file cannot be read ({os.strerror(error.errno or 0)})", Place(shown)) from None
+        raise _invalid(Cause(f"the file cannot be read ({os.strerror(error.errno or 0)})", Place(shown))) from None
     try:
         return read_yaml(data.decode("utf-8-sig"), shown)
     except YamlTextError as error:
-        raise _invalid(error.message, Place(shown, error.line, error.column)) from None
+        raise _invalid(Cause(error.message, Place(shown, error.line, error.column))) from None
     except UnicodeDecodeError as error:
-        raise _invalid("the file is not UTF-8 text", Place(shown, data.count(b"\n", 0, error.start) + 1)) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _invalid(Cause("the file is not UTF-8 text", Place(shown, line))) from None
 
 
 def _refuse_another_spelling(folder: Path, displayed_folder: str) -> None:
     """A manifest under another name would check nothing, and nobody would notice."""
     for path in sorted(folder.iterdir()):
         if path.name.lower() in ("manifest.yml", "manifest.yaml", "manifest.json"):
-            raise _invalid(f"its name has to be {MANIFEST_NAME}", Place(f"{displayed_folder}/{path.name}"))
+            place = Place(f"{displayed_folder}/{path.name}")
+            raise _invalid(Cause(f"its name has to be {MANIFEST_NAME}", place))
 
 
-def _invalid(message: str, place: Place) -> ProjectError:
+def _invalid(*causes: Cause) -> ProjectError:
     return ProjectError(
         ErrorCode.MANIFEST_INVALID,
-        f"The manifest cannot be used: {message}.",
+        f"The manifest cannot be used: {'; '.join(cause.message for cause in causes)}.",
         hint="docs/manifest.md describes every key; the JSON Schema beside the manifest lets an editor complete them.",
-        place=place,
+        place=causes[0].place,
+        causes=causes,
     )
 
 
-def _explain(path: tuple[int | str, ...], error: Any) -> str:
+def _explain(path: Key, error: Any) -> str:
     key = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
         known = _model_at(path[:-1])
@@ -144,8 +148,8 @@ def _explain(path: tuple[int | str, ...], error: Any) -> str:
     return f"`{key}`: {message[:1].lower()}{message[1:]}" if key else message
 
 
-def _model_at(path: tuple[int | str, ...]) -> list[str]:
-    models: dict[tuple[int | str, ...], type[BaseModel]] = {(): Manifest, ("expect",): Expect, ("objects",): Objects}
+def _model_at(path: Key) -> list[str]:
+    models: dict[Key, type[BaseModel]] = {(): Manifest, ("expect",): Expect, ("objects",): Objects}
     model = models.get(path)
     return list(model.model_fields) if model else []
 

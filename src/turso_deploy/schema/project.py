@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.directives import TableDirectives, read_directives
 from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
@@ -17,6 +17,7 @@ from turso_deploy.schema.scripts import Script, load_scripts
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
 from turso_deploy.schema.seeds import SeedTable, load_seeds
 from turso_deploy.schema.sources import Source, read_sources
+from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
@@ -41,7 +42,7 @@ class Project:
         """Where the manifest stands, for messages."""
         return Place(f"{self.folder}/{MANIFEST_NAME}")
 
-    def place_in_manifest(self, key: tuple[str | int, ...]) -> Place:
+    def place_in_manifest(self, key: Key) -> Place:
         """Where a key of the manifest stands, such as `("expect", "tables")`."""
         return place_in_manifest(Path(self.folder), self.folder, key)
 
@@ -99,16 +100,21 @@ def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
 
 def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, shown: str) -> None:
     """The manifest's row bounds and JSON columns have to be about tables and columns that the schema defines."""
-    for path, name in _unknown_names(manifest, wanted):
+    unknown = [
+        Cause(f"`{key[0]}` names {name}, which no file defines", place_in_manifest(folder, shown, key))
+        for key, name in _unknown_names(manifest, wanted)
+    ]
+    if unknown:
         raise ProjectError(
             ErrorCode.MANIFEST_INVALID,
-            f"The manifest cannot be used: `{path[0]}` names {name}, which no file defines.",
+            f"The manifest cannot be used: {'; '.join(cause.message for cause in unknown)}.",
             hint="Correct the name, or define the object.",
-            place=place_in_manifest(folder, shown, path),
+            place=unknown[0].place,
+            causes=unknown,
         )
 
 
-def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, str]]:
     """Where in the manifest an unknown name stands, and what it should be."""
     for name in manifest.rows:
         if fold(name) not in wanted.tables:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.schema.health import fault, key_fault
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.schema.scratch import Scratch, locate
@@ -17,32 +17,39 @@ def refuse_broken_references(wanted: Schema, scratch: Scratch) -> None:
 
     Raises ProjectError (`missing-reference`) with the file and line of the object that names something missing.
     """
-    for table in wanted.tables.values():
-        if message := key_fault(table, wanted, scratch):
-            raise _broken(table, message, scratch)
-    _try_views(wanted, scratch)
-    _try_triggers(wanted, scratch)
+    for broken in (_broken_tables, _broken_views, _broken_triggers):
+        if found := broken(wanted, scratch):
+            raise _refusal(found, scratch)
 
 
-def _try_views(wanted: Schema, scratch: Scratch) -> None:
-    """Read every view. One that reads a broken view is broken too, so the one to blame names no other of them."""
+_Broken = list[tuple[SchemaObject, str]]
+"""Objects, each with what SQLite says against it."""
+
+
+def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
+    tried = ((table, key_fault(table, wanted, scratch)) for table in wanted.tables.values())
+    return [(table, message) for table, message in tried if message]
+
+
+def _broken_views(wanted: Schema, scratch: Scratch) -> _Broken:
+    """Read every view. One that reads a broken view is broken too, so the ones to blame name no other of them."""
     tried = {name: fault(view, wanted, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
-    if not broken:
-        return
     to_blame = [name for name in broken if not names_in(wanted.views[name].sql) & (broken.keys() - {name})]
-    name = next(iter(to_blame or broken))
-    raise _broken(wanted.views[name], broken[name], scratch)
+    return [(wanted.views[name], broken[name]) for name in to_blame or broken]
 
 
-def _try_triggers(wanted: Schema, scratch: Scratch) -> None:
+def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
     """Fire every trigger. Each is made again when those before it have passed, so that no other can be to blame."""
+    broken: _Broken = []
     for trigger in wanted.triggers.values():
         scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
     for trigger in wanted.triggers.values():
         scratch.run(trigger.sql)
         if message := fault(trigger, wanted, scratch):
-            raise _broken(trigger, message, scratch)
+            broken.append((trigger, message))
+            scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
+    return broken
 
 
 def code_of(message: str) -> ErrorCode:
@@ -53,14 +60,16 @@ def code_of(message: str) -> ErrorCode:
 _LEADS_NOWHERE = re.compile(r"no such |has no column named|unknown column|foreign key mismatch")
 
 
-def _broken(item: SchemaObject, message: str, scratch: Scratch) -> ProjectError:
-    code = code_of(message)
+def _refusal(broken: _Broken, scratch: Scratch) -> ProjectError:
+    causes = [Cause(f"{item.kind} {item.name}: {message}", _place(item, message, scratch)) for item, message in broken]
+    code = code_of(broken[0][1])
     is_missing = code is ErrorCode.MISSING_REFERENCE
     return ProjectError(
         code,
-        f"{item.kind} {item.name}: {message}.",
+        "; ".join(cause.message for cause in causes),
         hint="Define it in the schema folder, or correct the name." if is_missing else "Correct the definition here.",
-        place=_place(item, message, scratch),
+        place=causes[0].place,
+        causes=causes,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
-from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.errors import DatabaseError, ErrorCode, Place
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.seeds import SeedRow, SeedTable
 from turso_deploy.schema.upsert import as_json, chunks, upsert_sql
@@ -112,12 +112,12 @@ def seed_results(
     )
 
 
-def explain_orphans(check: OrphanCheck, rows: Rows) -> RefusedError:
+def explain_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
     """The error for rows that refer to nothing. `rows` is what the figures step of the check returned."""
     lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
     columns = ", ".join(f"`{column}`" for column in check.columns)
     also = f"; likewise line {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
-    return RefusedError(
+    return DatabaseError(
         ErrorCode.SEED_INVALID,
         f"The seeds cannot be used: {columns} refers to a row of `{check.parent}` that is neither among the seeds "
         f"nor in the database{also}.",

@@ -16,6 +16,9 @@ import yaml
 Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
+Key = tuple[str | int, ...]
+"""The way to a value: the keys of mappings and the positions in lists."""
+
 _DEEPEST = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -69,7 +72,7 @@ class Node:
         else:
             self.value = self.content
 
-    def line_of(self, path: tuple[str | int, ...]) -> int:
+    def line_of(self, path: Key) -> int:
         """The line of the value at `path`, or of the deepest value on the way to it that exists."""
         node = self
         for step in path:

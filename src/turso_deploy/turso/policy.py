@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, InputError
+from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, InputError, RefusedError
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
 
 Mode = Literal["warn", "enforce", "off"]
@@ -23,7 +23,6 @@ _TOLD_BY_THE_TOKEN = (
     ErrorCode.TOKEN_EXPIRED,
     ErrorCode.TOKEN_READ_ONLY,
     ErrorCode.TOKEN_MISMATCH,
-    ErrorCode.TOKEN_POLICY,
 )
 
 
@@ -174,9 +173,14 @@ def refusal(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | 
     found = [(check.role, finding) for check in checks.values() for finding in check.findings]
     for role, finding in sorted(found, key=lambda pair: not pair[1].stops):
         if finding.stops or (finding.level is Level.ERROR and policy.mode == "enforce"):
-            kind = InputError if finding.code in _TOLD_BY_THE_TOKEN else DatabaseError
-            return kind(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.to_do)
+            return _kind(finding)(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.to_do)
     return None
+
+
+def _kind(finding: Finding) -> type[DeployError]:
+    if finding.code is ErrorCode.TOKEN_POLICY:
+        return RefusedError
+    return InputError if finding.code in _TOLD_BY_THE_TOKEN else DatabaseError
 
 
 def is_due(check: TokenCheck) -> bool:

@@ -55,6 +55,10 @@ def test_an_unknown_outcome_is_neither_a_tick_nor_a_cross(failed: Report) -> Non
     assert summary(replace(failed, committed=None)).startswith("## ⚠️ Failed: it is not known")
 
 
+def test_a_refusal_has_its_own_sign(failed: Report) -> None:
+    assert summary(replace(failed, status=Status.REFUSED)).startswith("## ⛔ Refused: nothing was changed\n")
+
+
 def test_counts_are_held_against_the_manifest(failed: Report) -> None:
     rows = rows_of(summary(failed))
     assert "| tables | 13 | 12 | ❌ |" in rows

@@ -49,6 +49,12 @@ def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Repor
     assert verdict(planned) == "Planned 2.2.0: nothing to do"
 
 
+def test_a_refusal_is_no_failure(deployed: Report) -> None:
+    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    assert verdict(refused) == "Refused: nothing was changed"
+    assert not refused.succeeded
+
+
 def test_the_verdict_of_a_verification_names_what_was_found(deployed: Report) -> None:
     verified = replace(deployed, status=Status.VERIFIED, committed=False, steps=())
     assert verdict(verified) == (

@@ -142,7 +142,7 @@ def test_rows_are_counted_as_far_as_the_bound_needs(bound: object, rows: int, ok
     scratch = scratch_with("CREATE TABLE Users (a)", *["INSERT INTO users VALUES (1)"] * rows)
     manifest = Manifest.model_validate({"rows": {"users": bound}})
     [check] = row_checks(manifest, catalog_of(scratch).schema)
-    assert results(check, scratch) == (CheckResult("rows of users", ok, str(bound), actual),)
+    assert results(check, scratch) == (CheckResult("rows of users", ok, str(bound), actual, ("rows", "users")),)
 
 
 def test_a_bound_that_always_holds_reads_nothing() -> None:
@@ -174,9 +174,9 @@ def test_every_value_that_is_not_json_is_counted_column_by_column() -> None:
     [check] = json_checks(manifest, catalog_of(scratch).schema)
     assert check.label == "JSON of t"
     assert results(check, scratch) == (
-        CheckResult("invalid JSON in t.a", True, "0", "0"),
-        CheckResult("invalid JSON in t.b", True, "0", "0"),
-        CheckResult("invalid JSON in t.c", False, "0", "3"),
+        CheckResult("invalid JSON in t.a", True, "0", "0", ("json_columns", "t", 0)),
+        CheckResult("invalid JSON in t.b", True, "0", "0", ("json_columns", "t", 1)),
+        CheckResult("invalid JSON in t.c", False, "0", "3", ("json_columns", "t", 2)),
     )
 
 

@@ -101,5 +101,5 @@ def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     scratch.run("CREATE TABLE t (a)")
     manifest = Manifest.model_validate({"ignore": ["t"], "objects": {"tables": ["t"]}})
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
-    assert missing_names(manifest, catalog) == ["table t"]
+    assert missing_names(manifest, catalog) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from turso_deploy.database.base import Purpose, Rows, TransactionStep
-from turso_deploy.errors import ErrorCode, RefusedError
+from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.scratch import Scratch
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
@@ -124,7 +124,7 @@ def test_each_parent_that_is_no_seed_is_asked_for_once(plan: Plan) -> None:
 def test_missing_parents_are_explained_by_file_and_line_without_their_values(plan: Plan) -> None:
     _, made = plan(A, C, a="id,c_id\n1,7777\n2,8888\n3,9999\n")
     error = explain_orphans(made.orphan_checks[0], Rows(("key",), ((2,), (0,))))
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, DatabaseError)
     assert (error.code, error.committed, str(error.place)) == (ErrorCode.SEED_INVALID, False, "schema/seeds/a.csv:2")
     assert error.message == (
         "The seeds cannot be used: `c_id` refers to a row of `c` that is neither among the seeds nor in the database; "
