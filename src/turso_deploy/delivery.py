@@ -21,6 +21,7 @@ from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, 
 from turso_deploy.database.failures import explain
 from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.progress import doing
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.live import CLOCK_QUERY, Live
@@ -95,6 +96,7 @@ class Delivery:
                 return found
             if is_asked_to_stop():
                 raise self._unknown("there was no time to wait until the request can no longer arrive")
+            doing("waiting until the transaction can no longer arrive")
             try:
                 time.sleep(last + 1 - now)
             except StoppedError:
@@ -111,6 +113,7 @@ class Delivery:
 
     def _look_up(self) -> tuple[str | None, int]:
         """Which of the open ones is in the ledger, and the server's time, both under the write lock."""
+        doing("asking the ledger what became of the transaction")
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (ledger.lookup_query(sent.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)

@@ -12,6 +12,7 @@ from turso_deploy.draft import Draft, FolderSubject
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.explain import explain_failed_checks, explain_failure
 from turso_deploy.inputs import Pipeline
+from turso_deploy.progress import doing
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.checks import json_checks, row_checks
 from turso_deploy.schema.expectations import refuse_a_mismatch
@@ -142,6 +143,7 @@ def verify(project: Project, database: Database) -> Report:
     draft = Draft("verify", project, database)
     try:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
+        doing("checking the database")
         answers = database.query([*LIVE_QUERIES, *(check.figures for check in checks)])
         draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project))
         draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
@@ -177,6 +179,7 @@ def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, d
     """Send the transaction. Raises DeployError when it failed, and would fail again."""
     deadline = delivery.deadline(work.live)
     assembly, deployment_id = put_together(work, project, pipeline, deadline=deadline)
+    doing(f"deploying: {work.in_words}")
     outcome = delivery.send(assembly.transaction, deployment_id, deadline)
     if outcome is None:
         return _Step.LOST
@@ -198,6 +201,7 @@ def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, d
 def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> None:
     """Send the transaction with ROLLBACK as its last word."""
     assembly, _ = put_together(work, project, pipeline, commit=False)
+    doing(f"rehearsing on the database: {work.in_words}")
     try:
         outcome = database.apply(assembly.transaction)
     except LostReplyError as lost:  # whatever became of it, it could not commit

@@ -13,6 +13,7 @@ from turso_deploy.database.base import Database
 from turso_deploy.database.connect import open_database
 from turso_deploy.errors import DeployError, ErrorCode, InputError
 from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.progress import doing
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import Permission
 from turso_deploy.schema.project import Project
@@ -89,6 +90,7 @@ def _rehearse(
     from turso_deploy.turso.branches import temporary_branch
 
     lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
+    doing("making a branch to rehearse on")
     try:
         with temporary_branch(
             hosting.platform,

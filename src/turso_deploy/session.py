@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line, status_of
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
 from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
+from turso_deploy.progress import doing
 from turso_deploy.publish import Loudness, print_script, publish
 from turso_deploy.report.actions import Runner
 from turso_deploy.report.document import Report, Status
+from turso_deploy.report.progress import shown
 from turso_deploy.stopping import unstoppable
 
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ def run(
     emit = partial(print_script, runner=runner, output=output)
     try:
         inputs = read_inputs(settings)
-        report = _report(inputs, read_pipeline(environment), access, runner.mask, emit)
+        with _progress(inputs, log, errors or sys.stderr, environment):
+            report = _report(inputs, read_pipeline(environment), access, runner.mask, emit)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
@@ -68,6 +72,15 @@ def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:
     if inputs and inputs.quiet:
         return Loudness.QUIET
     return Loudness.VERBOSE if inputs and inputs.verbose else Loudness.NORMAL
+
+
+def _progress(
+    inputs: Inputs, log: TextIO, terminal: TextIO, environment: Mapping[str, str]
+) -> AbstractContextManager[None]:
+    """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
+    if inputs.quiet:
+        return nullcontext()
+    return shown(log, None if inputs.json_output or inputs.sql else terminal, environment)
 
 
 def _report(
@@ -128,6 +141,7 @@ def _database_report(
             hint="`rehearse: rollback` tries a plan on the database itself and leaves nothing behind.",
         )
     permissions = parse_permissions(inputs.allow_hazards)
+    doing("reading the schema folder")
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, pipeline)

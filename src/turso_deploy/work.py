@@ -13,6 +13,8 @@ from turso_deploy.database.base import Database, Failure, Rows
 from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.explain import explain_unread
 from turso_deploy.inputs import Pipeline
+from turso_deploy.progress import doing
+from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE, read_catalog
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
@@ -49,6 +51,18 @@ class Work:
         return not (self.plan.all_steps or self.seeds or self.scripts)
 
     @property
+    def in_words(self) -> str:
+        """What there is to do and may take a while: `rewriting orders (1,000,000 rows), 12 seed rows, 3 steps`."""
+        rewritten = [hazard for hazard in self.plan.hazards if hazard.name is HazardName.REWRITE_TABLE]
+        rows = sum(seed.row_count for seed in self.seeds)
+        found = [
+            *(f"rewriting {one.object}" + (f" ({counted(one.rows, 'row')})" if one.rows else "") for one in rewritten),
+            counted(rows, "seed row") if rows else "",
+            counted(steps, "step") if (steps := len(self.plan.all_steps) + len(self.scripts)) else "",
+        ]
+        return ", ".join(part for part in found if part) or "the ledger"
+
+    @property
     def rows_to_write(self) -> int | None:
         """About how many rows will be written: those of tables that are made anew, and the seeds. None: not known.
 
@@ -74,10 +88,14 @@ class Work:
 
 def find_work(project: Project, database: Database) -> Work:
     """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any."""
-    work = work_for(project, understand(database.query(LIVE_QUERIES), project))
+    doing("reading the database")
+    answers = database.query(LIVE_QUERIES)
+    doing("planning")
+    work = work_for(project, understand(answers, project))
     hazards = work.plan.hazards
     if not hazards:
         return work
+    doing("counting the rows that the plan concerns")
     *counts, probe = database.query([*(hazard.count for hazard in hazards), FOREIGN_KEY_CHECK_PROBE])
     refuse_without_proof(work.plan, probe)
     seeded = {fold(seed.table) for seed in work.seeds}

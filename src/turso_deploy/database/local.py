@@ -11,6 +11,7 @@ from turso_deploy.database.base import FailedStep, Failure, Outcome, Query, Rows
 from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
 from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError
+from turso_deploy.progress import doing
 
 # In kibibytes. With SQLite's own 2 MB, making a table of a million rows anew takes a third longer.
 _CACHE = 65536
@@ -63,6 +64,7 @@ class LocalDatabase:
             if failure is not None:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
             for index, one in enumerate(transaction.steps):
+                doing(f"step {index + 1:,} of {len(results):,}: {one.label}")
                 reply = _run(connection, one.query)
                 if isinstance(reply, Failure):
                     return Outcome(False, tuple(results), FailedStep(index, reply))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 
+from turso_deploy.progress import waiting
+
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
 MAXIMUM_TRIES = 7
@@ -28,6 +30,8 @@ class Retries:
         if self._tries >= MAXIMUM_TRIES or time.monotonic() + pause > self._until:
             return False
         self._tries += 1
-        self._log.append(f"{reason[:1].upper()}{reason[1:].removesuffix('.')}; tried again after {pause:.2g} s.")
-        time.sleep(pause)
+        sentence = f"{reason[:1].upper()}{reason[1:].removesuffix('.')}; tried again after {pause:.2g} s."
+        self._log.append(sentence)
+        with waiting(sentence):
+            time.sleep(pause)
         return True

@@ -1,0 +1,210 @@
+"""What people see while a run takes a while: a line on a terminal that goes again, plain lines on a runner's log."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from tests.projects import SMALL, write_folder
+from tests.targets import Target
+from turso_deploy.progress import doing, waiting
+from turso_deploy.report import progress
+from turso_deploy.session import run
+
+LOCKED = "Another connection has locked the database file; tried again after"
+ERASED = "\r\x1b[K"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Callable[[], None]]:
+    """A database file on which somebody else holds the lock until the function is called."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield lambda: other.rollback()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came to the terminal, and to the standard output where that was another one."""
+
+    terminal: str
+    output: str
+
+
+def run_on_a_terminal(
+    target: Target, folder: Path, *, piped: bool, until: str, then: Callable[[], None], **variables: str
+) -> Seen:
+    """Deploy with a terminal for stderr (and stdout, unless `piped`). `then` is done when it shows `until`."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "turso_deploy", "deploy", "--database-url", target.url]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURSO_", "GITHUB_", "NO_COLOR"))}
+    process = subprocess.Popen(
+        command,
+        cwd=write_folder(folder / "schema", SMALL).parent,
+        env={**kept, "TERM": "xterm", "TURSO_AUTH_TOKEN": target.token, **variables},
+        stdout=subprocess.PIPE if piped else slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown, done = b"", False
+    while chunk := _read(master):
+        shown += chunk
+        if not done and until in shown.decode(errors="replace"):
+            done = True
+            then()
+    os.close(master)
+    output = process.communicate()[0]
+    assert process.returncode == 0, shown.decode()
+    assert done, shown.decode()
+    return Seen(shown.decode().replace("\r\n", "\n"), (output or b"").decode())
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 4096)
+    except OSError:  # how Linux says that nobody has the other end any more
+        return b""
+
+
+def test_a_terminal_shows_the_wait_for_a_lock_on_one_line_and_takes_it_away(in_file: Target, tmp_path: Path) -> None:
+    with locked(in_file.file) as release:
+        seen = run_on_a_terminal(in_file, tmp_path, piped=True, until=LOCKED, then=release, NO_COLOR="1")
+    assert "\n" not in seen.terminal, "it is one line"
+    assert seen.terminal.endswith(ERASED)
+    assert set(re.findall(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", seen.terminal)) == {"\x1b[K", "\x1b[?7l", "\x1b[?7h"}, (
+        "no colour"
+    )
+    assert re.search(r"tried again after [\d.]+ s\. … \d+ s", seen.terminal)
+    assert seen.output.startswith("✔ Deployed 1.0.0")
+    assert "\x1b" not in seen.output
+    assert LOCKED in seen.output, "the report says it for good"
+
+
+def test_the_line_is_gone_before_the_report_comes_to_the_same_terminal(on_sqld: Target, tmp_path: Path) -> None:
+    on_sqld.door.gate.clear()
+    seen = run_on_a_terminal(
+        on_sqld, tmp_path, piped=False, until="reading the database … 0 s", then=on_sqld.door.gate.set
+    )
+    assert seen.terminal.rindex(ERASED) < seen.terminal.index("✔")
+    assert seen.terminal.index("reading the database") < seen.terminal.rindex(ERASED)
+
+
+class Log(StringIO):
+    """A log, or a terminal, on which a test can wait for a text."""
+
+    def __init__(self, text: str, *, is_terminal: bool = False) -> None:
+        super().__init__()
+        self.has_it = threading.Event()
+        self._text = text
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self._text in self.getvalue():
+            self.has_it.set()
+        return written
+
+
+def deploy_in_the_background(target: Target, folder: Path, log: Log, environment: dict[str, str]) -> threading.Thread:
+    settings = {
+        "command": "deploy",
+        "schema_path": str(write_folder(folder / "schema", SMALL)),
+        "database_url": target.url,
+    }
+    given = settings | ({"auth_token": target.token} if target.token else {})
+    thread = threading.Thread(target=run, args=(given, environment, log, StringIO()))
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "is_shown"),
+    [
+        ({}, {}, True),
+        ({"quiet": True}, {}, False),
+        ({"json_output": True}, {}, False),
+        ({"command": "plan", "sql": True}, {}, False),
+        ({}, {"TERM": "dumb"}, False),
+    ],
+)
+def test_a_terminal_gets_no_line_that_is_in_the_way(
+    in_file: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    environment: dict[str, str],
+    is_shown: bool,
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY", 0)
+    terminal = Log("", is_terminal=True)
+    folder = write_folder(tmp_path / "schema", SMALL)
+    given = {"command": "deploy", "schema_path": str(folder), "database_url": in_file.url, **settings}
+    assert run(given, environment, StringIO(), terminal) == 0
+    assert (ERASED in terminal.getvalue()) == is_shown
+
+
+def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(in_file: Target, tmp_path: Path) -> None:
+    log = Log(LOCKED)
+    with locked(in_file.file) as release:
+        thread = deploy_in_the_background(in_file, tmp_path, log, {"GITHUB_ACTIONS": "true"})
+        assert log.has_it.wait(60), log.getvalue()
+        release()
+        thread.join()
+    told, report = log.getvalue().split("::group::")
+    assert told.startswith(LOCKED), "it is told when it happens, not afterwards"
+    assert "\x1b" not in told
+    assert LOCKED in report
+
+
+def test_a_runners_log_is_told_once_of_a_request_that_takes_long(
+    on_sqld: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LONG", 0)
+    log = Log("Reading the database takes longer than 0 s.\n")
+    on_sqld.door.gate.clear()
+    thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"})
+    assert log.has_it.wait(60), log.getvalue()
+    on_sqld.door.gate.set()
+    thread.join()
+    assert log.getvalue().count("Reading the database") == 1
+    assert "Deployed 1.0.0" in log.getvalue()
+
+
+def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(in_file: Target, tmp_path: Path) -> None:
+    log = Log("code")
+    with locked(in_file.file):
+        deploy_in_the_background(in_file, tmp_path, log, {}).join()
+    assert log.getvalue().startswith("✗ Failed: nothing was changed")
+
+
+def test_nothing_that_is_told_can_command_a_runner_or_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LONG", 0)
+    hostile = "::error::x\n::error::y\x1b[2J##[error]z"
+    log = Log("takes longer")
+    with progress.shown(log, None, {"GITHUB_ACTIONS": "true"}):
+        doing(hostile)
+        assert log.has_it.wait(60)
+        with waiting(hostile):
+            pass
+    assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
+    terminal = Log("error", is_terminal=True)
+    with progress.shown(StringIO(), terminal, {"TERM": "xterm"}):
+        doing(hostile)
+        assert terminal.has_it.wait(60)
+    assert "\n" not in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
