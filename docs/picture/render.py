@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 MODULES = HERE / "node_modules"
-WIDTH, HEIGHT, WHOLE = 860, 560, 2000
+WIDTH, HEIGHT, WHOLE = 960, 830, 2600
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -31,6 +31,11 @@ PAGE = """<!doctype html>
   const article = document.getElementById("summary");
   article.innerHTML = marked.parse({markdown});
   if ({whole}) article.querySelectorAll("details").forEach((each) => (each.open = true));
+  const colours = {{ "+": "pl-mi1", "-": "pl-md", "!": "pl-mc" }};  // as GitHub's own highlighting of differences
+  article.querySelectorAll("code.language-diff").forEach((code) => {{
+    const coloured = (line) => (colours[line[0]] ? `<span class="${{colours[line[0]]}}">${{line}}</span>` : line);
+    code.innerHTML = code.innerHTML.split("\\n").map(coloured).join("\\n");
+  }});
   article.querySelectorAll("code.language-mermaid").forEach((code) => {{
     const picture = document.createElement("pre");
     picture.className = "mermaid";
@@ -43,13 +48,42 @@ PAGE = """<!doctype html>
 """
 
 
+CHANGES = {
+    "authentication.sql": (
+        ("    password  TEXT NOT NULL   ", "    email     TEXT,\n    password  TEXT NOT NULL   "),
+        (
+            "CREATE UNIQUE INDEX users_username_unique",
+            "CREATE UNIQUE INDEX users_email_unique ON users (email);\nCREATE UNIQUE INDEX users_username_unique",
+        ),
+    ),
+    "bot-infrastructure.sql": (
+        ("CREATE INDEX idx_work_queue_priority ON work_queue (priority);  -- most urgent first\n", ""),
+        ("    priority      INTEGER DEFAULT 5, ", "    priority      INTEGER NOT NULL DEFAULT 5, "),
+    ),
+    "relationships.sql": (
+        ("CREATE TABLE question_relationships", "CREATE TABLE tags (name TEXT PRIMARY KEY NOT NULL);\n\n"
+         "CREATE TABLE question_relationships"),
+    ),
+    "manifest.yml": (("schema_version: 2.2.0", "schema_version: 2.3.0"), ("  tables: 12", "  tables: 13")),
+}  # fmt: skip
+"""What the second deployment changes, so that the picture shows a difference: text that is there, and its successor."""
+
+
 def summary_of_a_deployment() -> str:
-    """Deploy this repository's schema to a new file as a runner would, and return the summary."""
+    """Deploy this repository's schema to a new file, change it, deploy as a runner would, and return the summary."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "summary.md"
-        environment = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(path)}
-        shutil.copytree(ROOT / "schema", Path(folder) / "schema")
+        environment = {**os.environ, "GITHUB_ACTIONS": "true"}
+        schema = shutil.copytree(ROOT / "schema", Path(folder) / "schema")
         command = [sys.executable, "-m", "turso_deploy", "deploy", "--database-url", "file:quiz.db"]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        for name, changes in CHANGES.items():
+            text = (schema / name).read_text(encoding="utf-8")
+            for old, new in changes:
+                assert text.count(old) == 1, f"{name}: {old}"
+                text = text.replace(old, new)
+            (schema / name).write_text(text, encoding="utf-8")
+        environment["GITHUB_STEP_SUMMARY"] = str(path)
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
         return path.read_text(encoding="utf-8")
 

@@ -20,8 +20,9 @@ MANIFEST = SMALL["manifest.yml"]
 def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: Target, tmp_path: Path) -> None:
     report = target.deploy(project_of(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
-    assert CheckLine("rows of books", False, ">=5", "2", "rows", f"{tmp_path}/schema/manifest.yml:3") in report.checks
-    assert CheckLine("rows of authors", True, ">=2", "2 or more", "rows") in report.checks
+    place = f"{tmp_path}/schema/manifest.yml:3"
+    assert CheckLine("rows of books", False, ">=5", "2", section="rows", place=place) in report.checks
+    assert CheckLine("rows of authors", True, ">=2", "2 or more", section="rows") in report.checks
     assert report.error is not None
     assert report.error.code == "check-failed"
     assert "rows of books: expected >=5, found 2" in report.error.message
@@ -34,7 +35,7 @@ def test_too_many_rows_are_told_without_counting_them_all(target: Target, tmp_pa
     manifest = MANIFEST.replace('authors: ">=2"', 'authors: "<=3"')
     report = target.deploy(project_of(tmp_path / "schema", authors=seeds, manifest=manifest))
     place = f"{tmp_path}/schema/manifest.yml:3"
-    assert CheckLine("rows of authors", False, "<=3", "4 or more", "rows", place) in report.checks
+    assert CheckLine("rows of authors", False, "<=3", "4 or more", section="rows", place=place) in report.checks
     assert target.names() == set()
 
 
@@ -51,7 +52,10 @@ def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(target:
     report = target.deploy(newer)
     assert (report.status, report.committed) == (Status.FAILED, False)
     place = f"{tmp_path}/schema/manifest.yml:4"
-    assert CheckLine("invalid JSON in authors.profile", False, "0", "1", "json_columns", place) in report.checks
+    assert (
+        CheckLine("invalid JSON in authors.profile", False, "0", "1", section="json_columns", place=place)
+        in report.checks
+    )
     assert report.error is not None
     assert report.error.code == "check-failed"
     assert "1912" not in report.error.message

@@ -10,7 +10,6 @@ from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
     ChangeLine,
     CheckLine,
-    CountLine,
     ErrorLine,
     Report,
     SeedLine,
@@ -23,6 +22,7 @@ from turso_deploy.report.wording import counted, printable
 _WIDTH = 100
 _NAMES_SHOWN = 60
 _CHECKS_SHOWN = 20
+_VERDICTS = {True: "✔", False: "✗", None: "·"}
 _SIGNS = {"created": "+", "changed": "~", "dropped": "-", "run": "~", "written": "+"}
 
 # SGR codes of ECMA-48 (https://ecma-international.org/publications-and-standards/standards/ecma-48/), section 8.3.117.
@@ -63,7 +63,7 @@ def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
 
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
-    yield _counts(report.counts, paint)
+    yield _manifest(report, paint)
     in_full = verbose or report.status is Status.PLANNED
     if in_full:
         yield _changes(report.changes, paint)
@@ -91,19 +91,11 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
             yield f"  {paint(name.ljust(10), _DIM)}  {value}"
 
 
-def _counts(counts: dict[str, CountLine], paint: _Paint) -> Iterator[str]:
-    if not counts:
-        return
-    rows = [
-        (
-            wording.label(name),
-            printable(line.expected or "-"),
-            "-" if line.actual is None else f"{line.actual:,}",
-        )
-        for name, line in counts.items()
-    ]
-    signs = ["✗" if not line.ok else "✔" if line.expected else "·" for line in counts.values()]
-    yield from _table(("objects", "expected", "actual"), rows, signs, paint)
+def _manifest(report: Report, paint: _Paint) -> Iterator[str]:
+    lines = wording.manifest_lines(report)
+    if lines:
+        rows = [(line.name, line.expected, line.actual) for line in lines]
+        yield from _table(("manifest", "expected", "actual"), rows, [_VERDICTS[line.ok] for line in lines], paint)
 
 
 def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
@@ -169,16 +161,17 @@ def _seeds(seeds: Sequence[SeedLine], paint: _Paint) -> Iterator[str]:
 
 
 def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
-    """Each check that failed, then how many held."""
-    failed = [check for check in checks if not check.ok]
+    """Each check that failed and does not stand in the manifest above, then how many held."""
+    held = sum(check.ok for check in checks)
+    failed = [check for check in checks if not (check.ok or wording.is_in_manifest(check))]
     for check in failed[:_CHECKS_SHOWN]:
         expected, actual = printable(check.expected), printable(check.actual)
         yield f"  {paint.sign('✗')} {printable(check.name)}: expected {expected}, found {actual}"
         yield from (f"      {printable(text)}" for text in check.details)
     if len(failed) > _CHECKS_SHOWN:
         yield f"  {paint.sign('✗')} and {len(failed) - _CHECKS_SHOWN:,} more failed"
-    if len(failed) < len(checks):
-        yield f"  {paint.sign('✔')} {counted(len(checks) - len(failed), 'check')} held"
+    if held:
+        yield f"  {paint.sign('✔')} {counted(held, 'check')} held"
 
 
 def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:

@@ -11,7 +11,7 @@ from turso_deploy.report import wording
 from turso_deploy.report.actions import SUMMARY_LIMIT
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.diagram import diagram
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Picture, Report, Status, TokenLine
+from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
 from turso_deploy.report.wording import counted, printable
 
 _NOT_PLAIN = re.compile(
@@ -23,6 +23,8 @@ _NOT_PLAIN = re.compile(
 )
 
 _BACK_TICKS = re.compile(r"`+")
+_SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
+_FEW_LINES = 20
 _ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 
@@ -104,15 +106,16 @@ def _body(report: Report, detail: _Detail) -> str:
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     if report.error:
         yield from _error(report.error)
-    yield _counts(report.counts)
+    yield _manifest(report)
     yield _list(report.notices, detail)
-    yield _tokens(report.tokens)
     yield _checks(report.checks, detail)
     yield _changes(report, detail)
+    yield _hazards(report, detail)
     yield _steps(report, detail)
     yield _picture(report.picture, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
+    yield _tokens(report.tokens)
     yield _way_back(report.way_back)
     yield _footer(report)
 
@@ -132,40 +135,47 @@ def _prose(text: str) -> str:
     return f"{escape(first.strip())}\n\n{fenced(rest)}" if rest.strip() else escape(first)
 
 
-def _counts(counts: dict[str, CountLine]) -> str:
+def _manifest(report: Report) -> str:
+    marks = {True: "✅", False: "❌", None: ""}
     rows = [
-        (
-            escape(wording.label(name)),
-            escape(line.expected or "-"),
-            "-" if line.actual is None else f"{line.actual:,}",
-            _mark(line.ok) if line.expected else "",
-        )
-        for name, line in counts.items()
+        (escape(line.name), escape(line.expected), escape(line.actual), marks[line.ok])
+        for line in wording.manifest_lines(report)
     ]
-    return _table("lrrc", ("Objects", "Expected", "Actual", ""), rows, limit=None)
+    return _table("lrrc", ("Manifest", "Expected", "Actual", ""), rows, limit=None)
+
+
+def _hazards(report: Report, detail: _Detail) -> str:
+    """What the steps may cost; what the error is about, it has told."""
+    told = report.error.message if report.error else ""
+    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard not in told]
+    return _list(hazards, detail, sign="⚠️ ")
+
+
+def _changes(report: Report, detail: _Detail) -> str:
+    """What becomes different, object by object, as a diff, which GitHub colours by the sign that a line begins with."""
+    lines = [f"{_SIGNS[line.sign]} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
+    if not lines or detail.rows == 0:
+        return ""
+    body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
+    unfolded = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
+    return _folded(f"{counted(len(report.changes), 'change')}{_undone(report)}", body, unfolded=unfolded)
 
 
 def _steps(report: Report, detail: _Detail) -> str:
+    """How it gets there."""
     if not report.steps:
         return ""
     told = wording.told(report.steps)
     kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
-    rows = [
-        (escape(step.kind), code(step.object), code(step.place) if step.place else "", escape(", ".join(step.hazards)))
-        for step in told
-    ]
-    table = _table("llll", ("Step", "Object", "From", "Hazards"), rows, detail.rows)
+    rows = [(escape(step.kind), code(step.object), code(step.place) if step.place else "") for step in told]
+    table = _table("lll", ("Step", "Object", "From"), rows, detail.rows)
     body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
-    return _folded(f"{counted(len(told), 'step')}: {kinds}", body, unfolded=report.status is Status.PLANNED)
+    unfolded = report.status is Status.PLANNED and not report.changes
+    return _folded(f"{counted(len(told), 'step')}{_undone(report)}: {kinds}", body, unfolded=unfolded)
 
 
-def _changes(report: Report, detail: _Detail) -> str:
-    """What becomes different, object by object, as a diff."""
-    lines = [f"{line.sign} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
-    if not lines or detail.rows == 0:
-        return ""
-    body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
-    return _folded(f"{counted(len(report.changes), 'change')}", body, unfolded=report.status is Status.PLANNED)
+def _undone(report: Report) -> str:
+    return "" if report.succeeded or report.committed is not False else ", none of them done"
 
 
 def _picture(picture: Picture | None, detail: _Detail) -> str:
@@ -213,8 +223,8 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
     return _folded(title, table, unfolded=bool(failed))
 
 
-def _list(notices: Sequence[str], detail: _Detail) -> str:
-    lines = [f"- {escape(notice)}" for notice in notices[: detail.rows]]
+def _list(notices: Sequence[str], detail: _Detail, sign: str = "") -> str:
+    lines = [f"- {sign}{escape(notice)}" for notice in notices[: detail.rows]]
     return "\n".join([*lines, *_more(len(notices), detail.rows, "- ")])
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from turso_deploy.errors import Place
-from turso_deploy.report.document import ErrorLine, Report, Status, StepLine, TokenLine
+from turso_deploy.report.document import CheckLine, ErrorLine, Report, Status, StepLine, TokenLine
 
 ZERO_WIDTH_JOINER = "\u200d"
 
 _TO_DO = {"created": "to create", "changed": "to change", "dropped": "to drop"}
 _SET_ASIDE = ("set aside", "restore")
+
+_SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
+_MOST_FAILED = 10
 
 _FATES = {
     False: "nothing was changed",
@@ -52,6 +56,49 @@ def duration(milliseconds: int) -> str:
 def label(name: str) -> str:
     """The key of a count in words: `foreign_keys` is `foreign keys`."""
     return printable(name).replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLine:
+    """One line of the manifest held against the database. `ok` is None where nothing is expected."""
+
+    name: str
+    expected: str
+    actual: str
+    ok: bool | None
+
+
+def manifest_lines(report: Report) -> list[ManifestLine]:
+    """What the manifest expects and what there is: kind by kind, and of rows and JSON how many are as they should be.
+
+    What is not as it should be has a line of its own, the first ten of each; the checks tell all.
+    """
+    lines = [
+        ManifestLine(
+            label(name),
+            printable(line.expected or "-"),
+            "-" if line.actual is None else f"{line.actual:,}",
+            line.ok if line.expected else None,
+        )
+        for name, line in report.counts.items()
+    ]
+    for section, (name, noun) in _SECTIONS.items():
+        checks = [check for check in report.checks if check.section == section]
+        failed = [check for check in checks if not check.ok]
+        if checks:
+            held = len(checks) - len(failed)
+            lines.append(ManifestLine(name, counted(len(checks), noun), counted(held, noun), not failed))
+            lines += [_failed_line(check) for check in failed[:_MOST_FAILED]]
+    return lines
+
+
+def is_in_manifest(check: CheckLine) -> bool:
+    """Whether a check is told by `manifest_lines`."""
+    return check.section in _SECTIONS
+
+
+def _failed_line(check: CheckLine) -> ManifestLine:
+    return ManifestLine(printable(check.name), printable(check.expected), printable(check.actual), False)
 
 
 def fate(report: Report) -> str:

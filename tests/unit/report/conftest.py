@@ -56,8 +56,8 @@ def deployed() -> Report:
             "foreign_keys": CountLine(None, 3),
         },
         checks=(
-            CheckLine("rows of certifications", True, ">=12", "12"),
-            CheckLine("JSON of questions.tags", True, "0", "0"),
+            CheckLine("rows of certifications", True, ">=12", "12", section="rows"),
+            CheckLine("invalid JSON in questions.tags", True, "0", "0", section="json_columns"),
         ),
         seeds=(SeedLine("certifications", 12, 12, 0), SeedLine("questions", 45, 45, 0)),
         requests=2,
@@ -76,7 +76,7 @@ def failed(deployed: Report) -> Report:
         steps=(),
         seeds=(),
         counts=deployed.counts | {"tables": CountLine("13", 12, ok=False)},
-        checks=(*deployed.checks, CheckLine("rows of questions", False, ">=50", "45")),
+        checks=(*deployed.checks, CheckLine("rows of questions", False, ">=50", "45", section="rows")),
         notices=("The table legacy_scores is not in the schema; it stays as it is.",),
         error=ErrorLine(
             code="manifest-mismatch",

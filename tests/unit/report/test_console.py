@@ -16,7 +16,7 @@ def test_a_deployment_is_verdict_counts_steps_seeds_checks(deployed: Report) -> 
     text = render(deployed, colour=False)
     order = [
         "✔ Deployed 2.2.0: 50 objects",
-        "objects       expected  actual",
+        "manifest          expected    actual",
         "+ create table",
         "+ questions",
         "✔ 2 checks held",
@@ -27,7 +27,8 @@ def test_a_deployment_is_verdict_counts_steps_seeds_checks(deployed: Report) -> 
 
 def test_columns_are_aligned(deployed: Report) -> None:
     text = render(deployed, colour=False)
-    assert "    objects       expected  actual\n  ✔ tables              12      12\n" in text
+    assert "    manifest          expected    actual\n  ✔ tables                  12        12\n" in text
+    assert "  ✔ rows as expected   1 table   1 table\n  ✔ valid JSON        1 column  1 column\n" in text
     assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
 
 
@@ -102,8 +103,12 @@ def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:
 
 def test_checks_that_failed_come_first(failed: Report) -> None:
     text = render(failed, colour=False)
-    assert "  ✗ rows of questions: expected >=50, found 45\n  ✔ 2 checks held\n" in text
-    assert "  ✗ tables              13      12\n" in text
+    assert "  ✗ tables                   13        12\n" in text
+    assert "  ✗ rows of questions      >=50        45\n" in text
+    assert text.count("rows of questions") == 1
+    lost = CheckLine("rows lost from users", False, "0", "3")
+    text = render(replace(failed, checks=(*failed.checks, lost)), colour=False)
+    assert "  ✗ rows lost from users: expected 0, found 3\n  ✔ 2 checks held\n" in text
 
 
 def test_a_failure_ends_with_what_where_whether_it_changed_and_what_to_do(failed: Report) -> None:

@@ -9,7 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from turso_deploy.report.actions import SUMMARY_LIMIT
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.document import (
+    ChangeLine,
+    CheckLine,
+    CountLine,
+    ErrorLine,
+    PartLine,
+    Report,
+    SeedLine,
+    Status,
+    StepLine,
+)
 from turso_deploy.report.summary import code, escape, fenced, summary
 from turso_deploy.report.wording import printable
 
@@ -47,7 +57,7 @@ def test_the_verdict_is_the_first_line(deployed: Report) -> None:
 def test_a_failure_shows_its_cause_and_cure_before_anything_else(failed: Report) -> None:
     text = summary(failed)
     assert text.startswith("## ❌ Failed: nothing was changed\n\n**Error** <code>manifest-mismatch</code>")
-    order = ["<code>schema/manifest.yml:4:11</code>", "expects 13 tables", "**What to do:** Correct", "| Objects |"]
+    order = ["<code>schema/manifest.yml:4:11</code>", "expects 13 tables", "**What to do:** Correct", "| Manifest |"]
     assert sorted(order, key=text.index) == order
 
 
@@ -66,6 +76,25 @@ def test_counts_are_held_against_the_manifest(failed: Report) -> None:
     assert "| foreign keys | &#45; | 3 |  |" in rows
 
 
+def test_rows_and_json_stand_in_the_manifest_in_one_line_each_and_singly_where_they_fail(failed: Report) -> None:
+    rows = rows_of(summary(failed))[:10]
+    assert rows[7:] == [
+        "| rows as expected | 2 tables | 1 table | ❌ |",
+        "| rows of questions | &#62;&#61;50 | 45 | ❌ |",
+        "| valid JSON | 1 column | 1 column | ✅ |",
+    ]
+
+
+def test_of_hundreds_of_failed_bounds_ten_stand_in_the_manifest_and_all_in_the_checks(deployed: Report) -> None:
+    checks = tuple(CheckLine(f"rows of t{number}", False, "1", "0", section="rows") for number in range(300))
+    text = summary(replace(deployed, checks=checks))
+    manifest, found, rest = text.partition("<details open><summary>300 of 300 checks failed</summary>")
+    assert found
+    assert "| rows as expected | 300 tables | 0 tables | ❌ |" in manifest
+    assert manifest.count("| rows of t") == 10
+    assert rest.count("| rows of t") == 300
+
+
 def test_checks_that_failed_come_first_and_unfolded(failed: Report) -> None:
     text = summary(failed)
     assert "<details open><summary>1 of 3 checks failed</summary>" in text
@@ -74,13 +103,34 @@ def test_checks_that_failed_come_first_and_unfolded(failed: Report) -> None:
 
 
 def test_steps_name_the_file_and_line_that_want_them(deployed: Report) -> None:
-    assert "| create table | <code>users</code> | <code>schema/tables.sql:1</code> |  |" in summary(deployed)
+    assert "| create table | <code>users</code> | <code>schema/tables.sql:1</code> |" in summary(deployed)
 
 
-def test_the_steps_of_a_plan_are_unfolded(deployed: Report) -> None:
-    planned = replace(deployed, status=Status.PLANNED, committed=False)
-    assert "<details open><summary>50 steps" in summary(planned)
-    assert "<details><summary>50 steps" in summary(deployed)
+CHANGED = (
+    ChangeLine("added", "table", "tags"),
+    ChangeLine("changed", "table", "users", parts=(PartLine("column email", "email TEXT", None),)),
+    ChangeLine("removed", "index", "i"),
+)
+
+
+def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Report) -> None:
+    steps = (StepLine("drop column", "users.email", "", ("drop-column users.email: gone (120 rows)",), "a.sql:1"),)
+    text = summary(replace(deployed, steps=steps, changes=CHANGED))
+    difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
+    hazard = "- ⚠️ drop-column users.email: gone &#40;120 rows&#41;"
+    assert text.index(difference) < text.index(hazard)
+    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {steps[0].hazards[0]}"))
+    assert hazard not in summary(refused), "the error has said it"
+
+
+def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
+    many = tuple(ChangeLine("added", "table", f"t{number}") for number in range(50))
+    planned = replace(deployed, status=Status.PLANNED, committed=False, changes=many)
+    assert "<details open><summary>50 changes" in summary(planned)
+    assert "<details><summary>50 steps" in summary(planned)
+    assert "<details><summary>50 changes" in summary(replace(deployed, changes=many))
+    assert "<details open><summary>3 changes" in summary(replace(deployed, changes=CHANGED))
+    assert "<details open><summary>50 steps" in summary(replace(planned, changes=()))
 
 
 def test_the_layout_of_an_error_of_many_lines_is_kept(failed: Report) -> None:
@@ -120,16 +170,19 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         database=name,
         deployment_id=name,
         schema_version=name,
+        changes=(ChangeLine("changed", "table", name, name, (PartLine(name, name, None),)),),
         steps=(StepLine("create table", name, "SELECT 1", (name,), name),),
         counts={name: CountLine(name, 1)},
-        checks=(CheckLine(name, False, name, name),),
+        checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
         seeds=(SeedLine(name, 1, 1, 0),),
         notices=(name,),
         error=ErrorLine("internal", "x", file=name or None),
     )
     text = summary(report)
-    assert {row.count("|") for row in rows_of(text)} == {5}
-    assert len(rows_of(text)) == 12
+    text, fences = re.subn(r"^(`{3,})(diff|sql)\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert fences == 2, "in a fence, nothing has to be escaped"
+    assert {row.count("|") for row in rows_of(text)} == {4, 5}
+    assert len(rows_of(text)) == 15
     tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
     assert "<" not in tags
     assert "\\|" not in tags
