@@ -1,7 +1,7 @@
 """The Turso Platform API: databases, branches of them, and tokens.
 
-The manual: https://docs.turso.tech/api-reference. Every call raises PlatformError for a refusal, with what to do about
-it, and when no reply came.
+The manual: https://docs.turso.tech/api-reference/introduction. Every call raises PlatformError for a refusal, with what
+to do about it, and when no reply came.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the Turso Platform API's refusals mean: by status and words, each as an error with what to do about it.
 
-The statuses: https://docs.turso.tech/api-reference. A body is `{"error": text}`, and no text is promised.
+The statuses: https://docs.turso.tech/api-reference/introduction. A body is `{"error": text}`, and no text is promised.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from turso_deploy.errors import ErrorCode, PlatformError
 from turso_deploy.turso.api import Reply
 
 _MINT_API_TOKEN = (
-    "Make an API token with `turso auth api-tokens mint` and store it, unchanged, as the secret for `api-token`; "
-    "a database token is not one."
+    "Make an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
+    "secret for `api-token`; a database token is not one."
 )
 
 

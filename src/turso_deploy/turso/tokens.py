@@ -15,7 +15,8 @@ from turso_deploy.errors import ErrorCode, InputError
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
 _MINT_API_TOKEN = (
-    "Make an API token with `turso auth api-tokens mint` and store it, unchanged, as the secret for `api-token`."
+    "Make an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
+    "secret for `api-token`."
 )
 _COPY = "Store the secret again: exactly the token, with nothing around it."
 
