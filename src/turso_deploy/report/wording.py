@@ -261,6 +261,11 @@ def _judgement(report: Report) -> str:
     return " and ".join(found) or "all is well"
 
 
+def _one(kind: str) -> str:
+    """The noun for one of a kind of objects: `foreign_keys` is `foreign key`."""
+    return "index" if kind == "indexes" else label(kind).removesuffix("s")
+
+
 def token_cells(token: TokenLine) -> tuple[str, ...]:
     """A token as the cells of a table: role, fingerprint, state, access, age and days left."""
     age = "-" if token.age_days is None else counted(token.age_days, "day")
@@ -275,5 +280,5 @@ def token_cells(token: TokenLine) -> tuple[str, ...]:
 
 
 def _findings(report: Report) -> list[str]:
-    found = [f"{line.actual:,} {label(name)}" for name, line in report.counts.items() if line.actual is not None]
+    found = [counted(line.actual, _one(name), label(name)) for name, line in report.counts.items() if line.actual]
     return [*found, f"{counted(len(report.checks), 'check')} held"] if report.checks else found

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turso_deploy.report.document import Report, Status, StepLine
+from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.wording import (
     effect,
     printable,
@@ -60,6 +60,12 @@ def test_the_verdict_of_a_verification_names_what_was_found(deployed: Report) ->
     assert verdict(verified) == (
         "Verified 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 checks held"
     )
+
+
+def test_one_of_a_kind_is_no_plural_and_none_is_not_told(deployed: Report) -> None:
+    counts = {"tables": CountLine(None, 1), "indexes": CountLine(None, 1), "views": CountLine(None, 0)}
+    verified = replace(deployed, status=Status.VERIFIED, counts=counts, checks=())
+    assert verdict(verified) == "Verified 2.2.0: 1 table, 1 index"
 
 
 @pytest.mark.parametrize(
