@@ -46,13 +46,46 @@ _EXAMPLES = {
     "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
     "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
 }
+_GROUPS = {
+    "schema": ("the schema", "schema_path version_from_tag"),
+    "folder": ("the schema", "schema_path output check"),
+    "new folder": ("the schema", "schema_path"),
+    "database": ("the database", "database_url auth_token allow_insecure_http timeout"),
+    "platform": ("the database, by the Turso Platform", "api_token organization database api_url token_lifetime"),
+    "plan": ("the plan", "allow_hazards rehearse against sql check"),
+    "safety": ("permissions, rehearsal and the way back", "allow_hazards rehearse keep_branch backup backup_keep"),
+    "tokens": (
+        "the tokens",
+        "read_only_auth_token previous_auth_token token_policy token_max_age token_expiry_warning token_require_expiry",
+    ),
+    "secret": ("the secret", "github_token secret_name secret_scope token_access revoke_others"),
+    "comment": ("the pull request", "comment github_token"),
+    "report": ("the report", "quiet verbose json_output"),
+}
+"""What belongs together among the settings, under its title."""
+
+_SHOWN = {
+    "deploy": ("schema", "database", "platform", "safety", "tokens", "comment", "report"),
+    "plan": ("schema", "database", "platform", "plan", "tokens", "comment", "report"),
+    "verify": ("schema", "database", "platform", "tokens", "comment", "report"),
+    "docs": ("folder", "report"),
+    "adopt": ("new folder", "database", "platform", "tokens", "report"),
+    "check-tokens": ("database", "platform", "tokens", "report"),
+    "rotate-token": ("database", "platform", "secret", "tokens", "report"),
+}
+"""What the help of a command tells. Every flag is taken by every command, as every variable is."""
+
 _EPILOGUE = """examples:
   turso-deploy deploy                                   an embedded database in the working folder
   turso-deploy plan --check --database-url libsql://…   exit with 3 when something would change
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
   turso-deploy docs --check                             exit with 3 when the pages in docs/schema are stale
 
-exit status: 0 done or nothing to do, 1 failed, 2 wrong input, 3 changes pending
+exit status: 0 done or nothing to do, 1 failed or refused, 2 wrong input, 3 changes pending
+"""
+_VARIABLES = """Each flag is a variable too: --schema-path is TURSO_SCHEMA_PATH.
+What --flag switches on, --no-flag switches off.
+
 """
 
 
@@ -94,6 +127,12 @@ class _Help(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "".join(indent + line for line in text.splitlines(keepends=True))
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """Of a switch, the form that switches it on."""
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return action.option_strings[0]
+        return super()._format_action_invocation(action)
+
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -110,28 +149,35 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             name,
             help=description,
             description=description[:1].upper() + description[1:] + ".",
-            epilog="\n  ".join(["examples:", *_EXAMPLES[name]]),
+            usage=f"turso-deploy {name} [--FLAG …]" if name in _SHOWN else None,
+            epilog=(_VARIABLES if name in _SHOWN else "") + "\n  ".join(["examples:", *_EXAMPLES[name]]),
             formatter_class=_Help,
             allow_abbrev=False,
         )
-        if name in arguments and name != "manifest-schema":  # the model behind the flags is slow to load
-            _add_flags(command)
+        if name in arguments and name in _SHOWN:  # the model behind the flags is slow to load
+            _add_flags(command, _SHOWN[name])
     return parser
 
 
-def _add_flags(command: argparse.ArgumentParser) -> None:
-    """A flag for each setting. Values are checked by `Inputs`, so that flags and variables are judged alike."""
+def _add_flags(command: argparse.ArgumentParser, shown: Sequence[str]) -> None:
+    """A flag for each setting, in the help those that are `shown`.
+
+    Values are checked by `Inputs`, so that flags and variables are judged alike.
+    """
     from turso_deploy.inputs import Inputs, flag_of
 
-    for name, field in Inputs.model_fields.items():
-        if name == "command":
-            continue
-        options: dict[str, Any] = {"dest": name, "default": None, "help": _help_of(field)}
+    told = {name: title for title, names in map(_GROUPS.__getitem__, shown) for name in names.split()}
+    titles = {title: command.add_argument_group(title) for title in dict.fromkeys(told.values())}
+    for name in dict.fromkeys([*told, *Inputs.model_fields]):
+        field = Inputs.model_fields[name]
+        help_text = _help_of(field) if name in told else argparse.SUPPRESS
+        options: dict[str, Any] = {"dest": name, "default": None, "help": help_text}
         if field.annotation is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["metavar"] = name.rpartition("_")[2].upper()
-        command.add_argument(flag_of(name), **options)
+        if name != "command":
+            (titles[told[name]] if name in told else command).add_argument(flag_of(name), **options)
 
 
 def _help_of(field: FieldInfo) -> str:

@@ -78,7 +78,8 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
-    sign = "✔" if report.succeeded else "?" if report.committed is None else "✗"
+    done = "!" if report.status is Status.STALE else "✔"
+    sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
         "database": printable(report.database),

@@ -94,8 +94,15 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def _heading(report: Report) -> str:
-    refused = report.status is Status.REFUSED
-    sign = "✅" if report.succeeded else "⛔" if refused else "⚠️" if report.committed is None else "❌"
+    match report.status:
+        case Status.REFUSED:
+            sign = "⛔"
+        case Status.FAILED:
+            sign = "⚠️" if report.committed is None else "❌"
+        case Status.STALE:
+            sign = "⚠️"
+        case _:
+            sign = "✅"
     return f"{sign} {escape(wording.verdict(report))}"
 
 

@@ -69,6 +69,10 @@ def test_a_refusal_has_its_own_sign(failed: Report) -> None:
     assert summary(replace(failed, status=Status.REFUSED)).startswith("## ⛔ Refused: nothing was changed\n")
 
 
+def test_what_is_left_to_do_has_no_tick(deployed: Report) -> None:
+    assert summary(replace(deployed, status=Status.STALE, committed=False)).startswith("## ⚠️ Stale 2.2.0: 50 pages")
+
+
 def test_counts_are_held_against_the_manifest(failed: Report) -> None:
     rows = rows_of(summary(failed))
     assert "| tables | 13 | 12 | ❌ |" in rows
