@@ -18,7 +18,7 @@ from turso_deploy.inputs import Inputs, flag_of, input_of
 from turso_deploy.schema.hazards import parse_permissions
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/schema").glob("*.md")])
+PAGES = sorted(path for folder in ("", "docs", "docs/schema", "benchmarks") for path in (ROOT / folder).glob("*.md"))
 FLAGS = {flag_of(name) for name in Inputs.model_fields} | {"--help", "--version"}
 
 
@@ -82,13 +82,21 @@ def test_a_workflow_in_a_page_gives_inputs_that_there_are(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text):
+        target = "".join(target)
         if "://" in target:
             continue
         name, _, fragment = target.partition("#")
         linked = (page.parent / name).resolve() if name else page
         assert linked.exists(), target
         assert not fragment or fragment in anchors(linked), target
+
+
+def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"\]\(([^)#]+)\)", index))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def anchors(page: Path) -> set[str]:
