@@ -69,6 +69,12 @@ def test_a_refusal_has_its_own_sign(failed: Report) -> None:
     assert summary(replace(failed, status=Status.REFUSED)).startswith("## ⛔ Refused: nothing was changed\n")
 
 
+def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
+    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    assert "<summary>50 steps, none of them done: create table 12" in summary(refused)
+    assert "none of them done" not in summary(replace(refused, status=Status.FAILED, committed=None))
+
+
 def test_what_is_left_to_do_has_no_tick(deployed: Report) -> None:
     assert summary(replace(deployed, status=Status.STALE, committed=False)).startswith("## ⚠️ Stale 2.2.0: 50 pages")
 
