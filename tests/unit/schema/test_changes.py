@@ -105,4 +105,4 @@ def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> N
     assert shown.index("+ table fresh") < shown.index("CREATE TABLE fresh")
     page = summary(compared)
     assert "```diff\n+ table fresh\n" in page
-    assert "\n~   column full_name: TEXT → TEXT NOT NULL\n" in page
+    assert "\n!   column full_name: TEXT → TEXT NOT NULL\n" in page
