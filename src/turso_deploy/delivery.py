@@ -21,6 +21,7 @@ from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, 
 from turso_deploy.database.failures import explain
 from turso_deploy.database.retries import Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.parts import Part, PartName
 from turso_deploy.progress import doing
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE
@@ -30,9 +31,9 @@ from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, sto
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A transaction that may be in the ledger, or come to be: its id there, and when it can no longer start."""
+    """A part that may be in the ledger, or come to be, and when it can no longer start."""
 
-    id: str
+    name: PartName
     deadline: int
 
 
@@ -59,7 +60,7 @@ class Delivery:
         stop_if_asked()
         return self._retries.again(reason)
 
-    def send(self, transaction: Transaction, sent_as: str, deadline: int | None) -> Outcome | None:
+    def send(self, part: Part) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
 
         A signal to stop waits until the reply is there. Raises DatabaseError when it surely did not run.
@@ -67,21 +68,30 @@ class Delivery:
         stop_if_asked()
         try:
             with held_back():
-                return self._database.apply(transaction)
+                return self._database.apply(part.assembly.transaction)
         except LostReplyError as lost:
             self._error = lost
         except StoppedError:  # the second signal: no time is left to wait for the reply
             self._error = _impatient()
-        self._open.append(_Open(sent_as, deadline or 0))
+        self._open.append(_Open(part.name, part.deadline or 0))
         return None
 
-    def note_stale(self, sent_as: str) -> None:
+    def note_stale(self, part: Part) -> None:
         """The guard stopped the transaction, or a copy of it: the network may have delivered it twice."""
         if self._database.timeout:
-            self._open.append(_Open(sent_as, deadline=0))
+            self._open.append(_Open(part.name, deadline=0))
 
-    def committed(self, *, finally_: bool = False) -> str | None:
-        """The id of the transaction that stands in the ledger although no reply says so; None when none does.
+    def settle(self) -> None:
+        """A part is committed, so that those sent before it never can be; the next has all the time again."""
+        self._retries = Retries(self._database.timeout, self._database.retries)
+        self._open.clear()
+
+    def recognised(self, live: Live) -> PartName | None:
+        """The part that is the last in the ledger, if it is one of those whose reply was lost."""
+        return next((sent.name for sent in self._open if live.last and sent.name.id == live.last.id), None)
+
+    def committed(self, *, finally_: bool = False) -> PartName | None:
+        """The part that stands in the ledger although no reply says so; None when none does.
 
         With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
         Raises DatabaseError (`outcome-unknown`) when the ledger cannot be asked, or a signal leaves no time to wait.
@@ -105,17 +115,17 @@ class Delivery:
     def failure(self) -> DatabaseError:
         """The error for a reply that was lost when the ledger, asked for good, shows no commit."""
         assert self._error is not None
-        return DatabaseError(
+        return LostReplyError(
             self._error.code,
-            f"{self._error.message.removesuffix('.')}. The ledger shows that nothing was committed.",
+            f"{self._error.message.removesuffix('.')}. The ledger shows that it was not committed.",
             hint=self._error.hint,
         )
 
-    def _look_up(self) -> tuple[str | None, int]:
+    def _look_up(self) -> tuple[PartName | None, int]:
         """Which of the open ones is in the ledger, and the server's time, both under the write lock."""
         doing("asking the ledger what became of the transaction")
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
-        lookups = (ledger.lookup_query(sent.id) for sent in self._open)
+        lookups = (ledger.lookup_query(sent.name.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
         retries = Retries(self._database.timeout, self._database.retries)
         while True:
@@ -131,7 +141,7 @@ class Delivery:
                     now = int(str(answers[0].rows[0][0]))
                     if failed is None:
                         pairs = zip(self._open, answers[1:], strict=True)
-                        return next((sent.id for sent, answer in pairs if answer and answer.rows), None), now
+                        return next((sent.name for sent, answer in pairs if answer and answer.rows), None), now
                     if f"no such table: {LEDGER_TABLE}" in failed.failure.message:
                         return None, now
                 assert failed is not None
@@ -140,7 +150,7 @@ class Delivery:
                 raise self._unknown(reason)
 
     def _unknown(self, reason: str) -> DatabaseError:
-        ids = " or ".join(sent.id for sent in self._open)
+        ids = " or ".join(sent.name.id for sent in self._open)
         lost = self._error.message.removesuffix(".") if self._error else "The transaction may have arrived twice"
         return DatabaseError(
             ErrorCode.OUTCOME_UNKNOWN,

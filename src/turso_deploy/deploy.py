@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum, auto
 
 from turso_deploy.database.base import Database, Outcome, Purpose, TransactionStep
@@ -12,8 +14,10 @@ from turso_deploy.draft import Draft, FolderSubject
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.explain import explain_failed_checks, explain_failure
 from turso_deploy.inputs import Pipeline
+from turso_deploy.parts import Part, PartKind, PartName, outlook, parts, whole
 from turso_deploy.progress import doing
 from turso_deploy.report.document import Report, Status
+from turso_deploy.report.wording import counted
 from turso_deploy.schema.checks import json_checks, row_checks
 from turso_deploy.schema.expectations import refuse_a_mismatch
 from turso_deploy.schema.hazards import Permission, refuse_hazards
@@ -21,23 +25,44 @@ from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.script_text import as_script
 from turso_deploy.schema.seed_steps import seed_results
-from turso_deploy.work import Work, as_if_deployed, find_work, put_together, understand, work_for
+from turso_deploy.stopping import StoppedError, stopped
+from turso_deploy.work import Work, as_if_deployed, find_work, understand, work_for
+
+_EVERYTHING = "every step and every check held."
+_REHEARSED = {
+    PartKind.WHOLE: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+    PartKind.SCHEMA: "The schema was rehearsed on the database itself, and rolled back: every step and every check of "
+    "it held. The seeds, and the checks of rows, come after it and were not rehearsed there.",
+    PartKind.CHUNK: "The first chunk of the seeds was rehearsed on the database itself, and rolled back: it held. The "
+    "others, and the checks of rows, stand on it and were not rehearsed there.",
+    PartKind.LAST: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+}
 
 # Each time, somebody else deployed between our read and our write.
 MAXIMUM_PLANS = 3
 
 
 def deploy(project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()) -> Report:
-    """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report."""
+    """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report.
+
+    Seeds that do not fit one request are the exception: they go in chunks, each of which is everything or nothing.
+    """
     draft = Draft("deploy", project, database)
     delivery = Delivery(database)
     try:
-        try:
-            return _deployed(project, database, pipeline, permissions, draft, delivery)
-        except DeployError as error:
-            if error.committed is not None and (found := delivery.committed(finally_=True)):
-                return _found_in_the_ledger(found, draft)
-            raise
+        while True:
+            try:
+                return _deployed(project, database, pipeline, permissions, draft, delivery)
+            except DeployError as error:
+                found = None if error.committed is None else delivery.committed(finally_=True)
+                if found and found.completes:
+                    return _found_in_the_ledger(found, draft)
+                if found:
+                    _part_is_committed(found, draft, delivery)
+                if not (found and isinstance(error, LostReplyError)):
+                    raise
+    except StoppedError:
+        return draft.failed(stopped(half_way=draft.has_committed))
     except DeployError as error:
         return draft.failed(error)
 
@@ -51,22 +76,33 @@ def _deployed(
     delivery: Delivery,
 ) -> Report:
     """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
-    plans_left = MAXIMUM_PLANS
-    while plans_left:
-        work = _planned(project, database, draft, permissions)
+    stale, least = 0, math.inf
+    while stale < MAXIMUM_PLANS:
+        work = find_work(project, database)
+        if draft.chunks and (found := delivery.recognised(work.live)):
+            _part_is_committed(found, draft, delivery)
+        _note(work, project, draft, permissions)
         refuse_hazards(work.plan.hazards, permissions)
         if work.nothing_to_do:
             found = delivery.committed()
-            return _found_in_the_ledger(found, draft) if found else draft.finished(Status.UNCHANGED, committed=False)
-        match _carry_out(work, project, pipeline, draft, delivery):
-            case _Step.DONE:
-                return draft.finished(Status.DEPLOYED, committed=True)
-            case _Step.LOST if found := delivery.committed():
+            if found:
                 return _found_in_the_ledger(found, draft)
-            case _Step.LOST if not delivery.try_again("the reply was lost, and the ledger shows no commit"):
-                raise delivery.failure()
-            case _Step.STALE:
-                plans_left -= 1
+            status = Status.DEPLOYED if draft.has_committed else Status.UNCHANGED
+            return draft.finished(status, committed=draft.has_committed)
+        if work.seed_rows < least:  # somebody brings in the same seeds: that is no reason to give up
+            stale, least = 0, work.seed_rows
+        step = _carry_out(work, project, database, pipeline, draft, delivery)
+        if step is _Step.DONE:
+            return draft.finished(Status.DEPLOYED, committed=True)
+        may_be_there = step is _Step.LOST or (step is _Step.STALE and draft.chunks)
+        if may_be_there and (found := delivery.committed()):
+            if found.completes:
+                return _found_in_the_ledger(found, draft)
+            _part_is_committed(found, draft, delivery)
+        elif step is _Step.LOST and not delivery.try_again("the reply was lost, and the ledger shows no commit"):
+            raise delivery.failure()
+        elif step in (_Step.STALE, _Step.MORE):
+            stale += 1
     raise StaleError(
         ErrorCode.STALE_PLAN,
         f"The database changed between reading and writing, {MAXIMUM_PLANS} times in a row.",
@@ -75,10 +111,15 @@ def _deployed(
     )
 
 
-def _found_in_the_ledger(deployment_id: str, draft: Draft) -> Report:
-    draft.deployment_id = deployment_id
+def _found_in_the_ledger(part: PartName, draft: Draft) -> Report:
+    draft.note_committed(part)
     draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
     return draft.finished(Status.DEPLOYED, committed=True)
+
+
+def _part_is_committed(part: PartName, draft: Draft, delivery: Delivery) -> None:
+    draft.note_committed(part)
+    delivery.settle()
 
 
 def plan(
@@ -99,9 +140,12 @@ def plan(
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False)
+        first = outlook(work, project, pipeline, database)
+        _note_part(first, database, draft)
         if rehearse:
             refuse_hazards(work.plan.hazards, permissions)
-            _rehearse(work, project, database, pipeline, draft)
+            doing(f"rehearsing on the database: {_in_words(first, work, draft)}")
+            _rehearse(first, project, database, draft)
         return draft.finished(Status.PLANNED, committed=False)
     except DeployError as error:
         return draft.failed(error)
@@ -120,8 +164,7 @@ def script(
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False), ""
         refuse_hazards(work.plan.hazards, permissions)
-        assembly, _ = put_together(work, project, pipeline)
-        text = as_script(assembly.transaction)
+        text = as_script(whole(work, project, pipeline, database).assembly.transaction)
         return draft.finished(Status.PLANNED, committed=False), text
     except DeployError as error:
         return draft.failed(error), ""
@@ -167,55 +210,83 @@ def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Perm
 
 
 class _Step(Enum):
-    """What became of one transaction that was sent: `AGAIN` after a pause that was waited."""
+    """What became of what was sent: `AGAIN` after a pause that was waited, `MORE` when a part of it was committed."""
 
     DONE = auto()
+    MORE = auto()
     STALE = auto()
     LOST = auto()
     AGAIN = auto()
 
 
-def _carry_out(work: Work, project: Project, pipeline: Pipeline, draft: Draft, delivery: Delivery) -> _Step:
-    """Send the transaction. Raises DeployError when it failed, and would fail again."""
-    deadline = delivery.deadline(work.live)
-    assembly, deployment_id = put_together(work, project, pipeline, deadline=deadline)
-    doing(f"deploying: {work.in_words}")
-    outcome = delivery.send(assembly.transaction, deployment_id, deadline)
+def _carry_out(
+    work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft, delivery: Delivery
+) -> _Step:
+    """Send the work, in one part or in several. Raises DeployError when one failed, and would fail again."""
+    for part in parts(work, project, pipeline, database, delivery.deadline, draft.deployment_id):
+        _note_part(part, database, draft)
+        doing(f"deploying: {_in_words(part, work, draft)}")
+        step = _send(part, project, draft, delivery)
+        if step is not _Step.MORE:
+            return step
+    return _Step.MORE
+
+
+def _in_words(part: Part, work: Work, draft: Draft) -> str:
+    """What the part does and may take a while."""
+    match part.name.kind:
+        case PartKind.WHOLE:
+            return work.in_words
+        case PartKind.SCHEMA:
+            return replace(work, seeds=()).in_words
+        case _:
+            sent, total = (draft.chunks.sent, draft.chunks.total) if draft.chunks else (0, 0)
+            rows = counted(sum(seed.row_count for seed in part.seeds), "seed row")
+            return f"chunk {min(sent + 1, total):,} of {total:,}, {rows}"
+
+
+def _note_part(part: Part, database: Database, draft: Draft) -> None:
+    draft.note_chunks(part.name.chunks)
+    if database.request_size and part.size > database.request_size:
+        draft.note_large(part.size, holds_schema=part.name.kind in (PartKind.WHOLE, PartKind.SCHEMA))
+
+
+def _send(part: Part, project: Project, draft: Draft, delivery: Delivery) -> _Step:
+    outcome = delivery.send(part)
     if outcome is None:
         return _Step.LOST
-    if _guard_failed(assembly.steps, outcome):
-        delivery.note_stale(deployment_id)
+    if _guard_failed(part.assembly.steps, outcome):
+        delivery.note_stale(part)
         return _Step.STALE
-    draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
+    checks_before = draft.checks
+    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
     if not outcome.committed:
-        failure = explain_failure(assembly, outcome, draft.checks, project)
+        failure = explain_failure(part.assembly, outcome, draft.checks, project)
         if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
-            draft.checks = ()
+            draft.checks = checks_before
             return _Step.AGAIN
         raise failure
-    draft.deployment_id = deployment_id
-    draft.note_written(seed_results(work.seeds, assembly.steps, outcome.results))
-    return _Step.DONE
+    draft.note_committed(part.name, seed_results(part.seeds, part.assembly.steps, outcome.results))
+    delivery.settle()
+    return _Step.DONE if part.name.completes else _Step.MORE
 
 
-def _rehearse(work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft) -> None:
-    """Send the transaction with ROLLBACK as its last word."""
-    assembly, _ = put_together(work, project, pipeline, commit=False)
-    doing(f"rehearsing on the database: {work.in_words}")
+def _rehearse(part: Part, project: Project, database: Database, draft: Draft) -> None:
+    """Send the transaction, which ends with ROLLBACK; of several it is the first, on which the others stand."""
     try:
-        outcome = database.apply(assembly.transaction)
+        outcome = database.apply(part.assembly.transaction)
     except LostReplyError as lost:  # whatever became of it, it could not commit
         raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
-    if _guard_failed(assembly.steps, outcome):
+    if _guard_failed(part.assembly.steps, outcome):
         raise StaleError(
             ErrorCode.STALE_PLAN,
             "The database changed between reading and rehearsing.",
             hint="Somebody else is deploying to it at this moment. Run again.",
         )
-    draft.note_answers(assembly.figures(outcome), assembly.details(outcome))
+    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
     if outcome.failed:
-        raise explain_failure(assembly, outcome, draft.checks, project)
-    draft.notices.append("Rehearsed on the database itself, and rolled back: every step and every check held.")
+        raise explain_failure(part.assembly, outcome, draft.checks, project)
+    draft.notices.append(_REHEARSED[part.name.kind])
 
 
 def _guard_failed(steps: Sequence[TransactionStep], outcome: Outcome) -> bool:

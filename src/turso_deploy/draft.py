@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
 from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import Cause, DeployError, Place, RefusedError
+from turso_deploy.parts import PartKind, PartName
 from turso_deploy.picture import picture_of_change
 from turso_deploy.report.document import (
     ChangeLine,
     CheckLine,
+    ChunksLine,
     CountLine,
     ErrorLine,
     PartLine,
@@ -23,6 +25,7 @@ from turso_deploy.report.document import (
     Status,
     StepLine,
 )
+from turso_deploy.report.wording import counted
 from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check, CheckResult
 from turso_deploy.schema.diff import Change, diff
@@ -87,9 +90,17 @@ class Draft:
         self.seeds: tuple[SeedLine, ...] = ()
         self.notices: list[str] = []
         self.rows_to_write: int | None = None
+        self.chunks: ChunksLine | None = None
+        self._schema_is_committed = False
+        self._schema_steps: tuple[StepLine, ...] = ()
         self._project = project
         self._subject = subject
         self._started = time.monotonic()
+
+    @property
+    def has_committed(self) -> bool:
+        """Whether a part of the work is in the database for good."""
+        return self.deployment_id is not None
 
     @property
     def all_hold(self) -> bool:
@@ -111,13 +122,16 @@ class Draft:
         ]
         first = [_script_line(script) for script in work.scripts if script.runs_before]
         last = [_script_line(script) for script in work.scripts if not script.runs_before]
-        self.steps = (*first, *steps, *last)
+        self._schema_steps = (*self._schema_steps, *first, *steps) if self.has_committed else (*first, *steps)
+        self.steps = (*self._schema_steps, *last)
         if plan.all_steps:
             self.changes = tuple(map(_change_line, object_changes(plan, work.live.catalog.schema)))
             before = plan.renamed or work.live.catalog.schema
             renamed = [step.object for step in plan.renames if step.kind.startswith("rename")]
             self.picture = picture_of_change(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
+        if self.has_committed:
+            return  # the rest is as it was noted before the first part
         self._note_seeds(work.seeds)
         self.rows_to_write = work.rows_to_write
         self.notices = [
@@ -132,6 +146,7 @@ class Draft:
                 f"The script {script.name} is for databases that were there before; it counts as run in this new one."
                 for script in work.skipped
             ),
+            *_rest_notice(work),
             *(_long_rewrite_notice(hazard) for hazard in plan.hazards if is_long_rewrite(hazard)),
         ]
 
@@ -169,6 +184,7 @@ class Draft:
 
         `details` say what is wrong, by the labels of the checks.
         """
+        lines: list[CheckLine] = []
         for check, answer in answers:
             results: Iterable[CheckResult] = ()
             if isinstance(answer, Rows):
@@ -176,7 +192,9 @@ class Draft:
             elif isinstance(answer, Failure):
                 results = check.unread()
             found = details.get(check.label, ())
-            self.checks += tuple(self._check_line(result, found, check.place) for result in results)
+            lines += [self._check_line(result, found, check.place) for result in results]
+        again = {line.name for line in lines}
+        self.checks = (*(line for line in self.checks if line.name not in again), *lines)
 
     def _check_line(self, result: CheckResult, details: tuple[str, ...], place: Place | None) -> CheckLine:
         """A check, with its place where that will be looked for: what is to blame, or where the manifest states it."""
@@ -194,25 +212,54 @@ class Draft:
 
     def _note_seeds(self, pending: Sequence[SeedTable]) -> None:
         """The seeds of the project, and which of them the database has not seen."""
-        waiting = {seed.table for seed in pending}
+        known = {seed.table: seed.before for seed in pending}
         self.seeds = tuple(
-            SeedLine(seed.table, seed.row_count, 0, 0 if seed.table in waiting else seed.row_count)
+            SeedLine(seed.table, seed.row_count, 0, known.get(seed.table, seed.row_count))
             for seed in self._project.seeds
         )
 
-    def note_written(self, results: Sequence[SeedResult]) -> None:
-        """How many rows of each seed the database had to write."""
-        written = {
-            result.table: SeedLine(result.table, result.rows, result.written, result.unchanged) for result in results
-        }
-        self.seeds = tuple(written.get(line.table, line) for line in self.seeds)
+    def note_chunks(self, left: int) -> None:
+        """How many chunks of seeds are left to be committed; none where all is one transaction."""
+        sent = self.chunks.sent if self.chunks else 0
+        self.chunks = ChunksLine(sent, sent + left) if sent + left else None
+
+    def note_large(self, size: int, *, holds_schema: bool) -> None:
+        """A request is larger than it should be, in bytes, because what it carries cannot be divided."""
+        reason = (
+            "all changes of the schema are one transaction"
+            if holds_schema
+            else "a row is that large, or rows refer to each other"
+        )
+        notice = f"A request takes {size:,} bytes, more than `request-size`: {reason}."
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def note_committed(self, part: PartName, written: Sequence[SeedResult] = ()) -> None:
+        """A part of the work is in the database, and how many rows of each seed it had to write, where that is known.
+
+        Each part comes by here, be there one or many.
+        """
+        self.deployment_id = part.id
+        if part.kind is PartKind.SCHEMA:
+            self._schema_is_committed = True
+        elif self.chunks and part.chunks:
+            self.chunks = ChunksLine(self.chunks.sent + 1, self.chunks.total)
+        results = {result.table: result for result in written}
+        self.seeds = tuple(
+            replace(line, written=line.written + result.written, unchanged=line.unchanged + result.unchanged)
+            if (result := results.get(line.table))
+            else line
+            for line in self.seeds
+        )
 
     def finished(self, status: Status, committed: bool) -> Report:
         """The report of a run that did what it should."""
         return self._report(status, committed, None)
 
     def failed(self, error: DeployError) -> Report:
-        """The report of a run that did not."""
+        """The report of a run that did not. What it has committed before stays, and is told."""
+        if self.has_committed and error.committed is False:
+            return self._report(Status.FAILED, True, error)
         return self._report(status_of(error), error.committed, error)
 
     def _note_counts(self, schema: Schema) -> None:
@@ -236,13 +283,24 @@ class Draft:
             counts=self.counts,
             checks=self.checks,
             seeds=self.seeds,
-            notices=(*self.notices, *self._subject.retries),
+            chunks=self.chunks,
+            notices=(*self.notices, *_chunks_notice(self.chunks), *self._subject.retries),
             rows_to_write=self.rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
-            error=error_line(error) if error else None,
+            error=self._error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )
+
+    def _error_line(self, error: DeployError) -> ErrorLine:
+        """The error, and what is in the database all the same when a part of the work was committed before it."""
+        line = error_line(error)
+        if not self.has_committed or self.chunks is None:
+            return line
+        schema = "the schema and " if self._schema_is_committed else ""
+        stands = f"{schema}{self.chunks.sent:,} of {counted(self.chunks.total, 'chunk')} of the seeds"
+        more = f"Committed before that, and still there: {stands}. Running it again goes on from there."
+        return replace(line, message=f"{line.message} {more}")
 
 
 def _change_line(change: ObjectChange) -> ChangeLine:
@@ -291,6 +349,26 @@ def _passed_over_notice(column: str, place: Place | None) -> str:
         f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
         "type, NOT NULL or STRICT changes. To change values that stand there, use a one-time script."
     )
+
+
+def _rest_notice(work: Work) -> list[str]:
+    tables = [seed.table for seed in work.seeds if seed.before]
+    if not tables:
+        return []
+    return [
+        f"A deployment stopped while it brought in these seeds: {', '.join(tables)}. What is there already is not "
+        "brought in again; the checks of rows are still to be made."
+    ]
+
+
+def _chunks_notice(chunks: ChunksLine | None) -> list[str]:
+    if chunks is None:
+        return []
+    return [
+        f"The seeds are too large for one request, and not part of the one transaction: they go in "
+        f"{counted(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
+        "when it is run again."
+    ]
 
 
 def _unmanaged_notice(objects: Sequence[SchemaObject]) -> list[str]:

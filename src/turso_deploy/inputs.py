@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
+from turso_deploy.database.base import REQUEST_SIZE
 from turso_deploy.errors import ErrorCode, InputError
 from turso_deploy.turso.durations import parse_duration
 
@@ -88,6 +89,12 @@ class Inputs(BaseModel):
         description="Let an `http://` URL lead to another machine. The token then travels in clear text.",
     )
     timeout: float = Field(60.0, gt=0, le=3600, description="Seconds to wait for the server, for each request.")
+    request_size: int = Field(
+        REQUEST_SIZE,
+        ge=100_000,
+        le=100_000_000,
+        description="Bytes that a request with seeds may have. Seeds that need more go in chunks, after the schema.",
+    )
     allow_hazards: str = Field(
         "", description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."
     )

@@ -102,7 +102,7 @@ def _rehearse(
             keep=inputs.keep_branch,
         ) as branch:
             name = branch.database.name
-            database = open_database(branch.database.address, branch.token, inputs.timeout)
+            database = open_database(branch.database.address, branch.token, inputs.timeout, inputs.request_size)
             try:
                 report = story.deploy(project, database, pipeline, permissions)
             finally:

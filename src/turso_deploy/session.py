@@ -145,7 +145,7 @@ def _database_report(
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, pipeline)
-    database = open_database(access.address, access.token, inputs.timeout)
+    database = open_database(access.address, access.token, inputs.timeout, inputs.request_size)
     try:
         match inputs.command:
             case "plan" if inputs.sql:

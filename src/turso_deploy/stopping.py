@@ -34,12 +34,11 @@ class _Stopping:
 _stopping = _Stopping()
 
 
-def stopped() -> StoppedError:
-    """The error for a run that was stopped before it changed anything."""
+def stopped(*, half_way: bool = False) -> StoppedError:
+    """The error for a run that was stopped before it changed anything, or with `half_way` after a part of its work."""
+    fate = "." if half_way else "; the database was not changed."
     return StoppedError(
-        ErrorCode.STOPPED,
-        "The run was stopped by a signal; the database was not changed.",
-        hint="Run it again to deploy.",
+        ErrorCode.STOPPED, f"The run was stopped by a signal{fate}", hint="Run it again to deploy.", committed=half_way
     )
 
 

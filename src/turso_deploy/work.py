@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
-from turso_deploy import __version__
 from turso_deploy.database.base import Database, Failure, Rows
 from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.explain import explain_unread
-from turso_deploy.inputs import Pipeline
 from turso_deploy.progress import doing
 from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE, read_catalog
-from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.schema.hazards import HazardName, before_parents_are_seeded, before_rows_are_mended, with_counts
 from turso_deploy.schema.live import LIVE_QUERIES, Live, live_from
 from turso_deploy.schema.plan import Plan
@@ -25,9 +19,7 @@ from turso_deploy.schema.planner import make_plan
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.proof import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
 from turso_deploy.schema.scripts import Script, pending_scripts
-from turso_deploy.schema.seed_steps import seed_steps
 from turso_deploy.schema.seeds import SeedTable
-from turso_deploy.schema.transaction import Assembly, assemble
 from turso_deploy.sql.lexer import fold
 
 
@@ -35,6 +27,7 @@ from turso_deploy.sql.lexer import fold
 class Work:
     """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
 
+    Of seeds that were on their way when a deployment stopped, `seeds` are the rows that are left, and may be none.
     `skipped` are scripts for a database that was there before; a new one has nothing for them to do.
     """
 
@@ -54,13 +47,24 @@ class Work:
     def in_words(self) -> str:
         """What there is to do and may take a while: `rewriting orders (1,000,000 rows), 12 seed rows, 3 steps`."""
         rewritten = [hazard for hazard in self.plan.hazards if hazard.name is HazardName.REWRITE_TABLE]
-        rows = sum(seed.row_count for seed in self.seeds)
+        rows = self.seed_rows
         found = [
             *(f"rewriting {one.object}" + (f" ({counted(one.rows, 'row')})" if one.rows else "") for one in rewritten),
             counted(rows, "seed row") if rows else "",
             counted(steps, "step") if (steps := len(self.plan.all_steps) + len(self.scripts)) else "",
         ]
         return ", ".join(part for part in found if part) or "the ledger"
+
+    @property
+    def changes_schema(self) -> bool:
+        """Whether there is more to do than to bring in rows, and to run what comes after them."""
+        first = any(script.runs_before for script in self.scripts)
+        return bool(self.plan.all_steps or first or self.skipped or self.live.last is None)
+
+    @property
+    def seed_rows(self) -> int:
+        """How many seed rows are left to bring in."""
+        return sum(seed.row_count for seed in self.seeds)
 
     @property
     def rows_to_write(self) -> int | None:
@@ -78,7 +82,7 @@ class Work:
         known = [rows for rows in rewritten if rows is not None]
         if len(known) < len(rewritten):
             return None
-        return sum(known) + sum(seed.row_count for seed in self.seeds)
+        return sum(known) + self.seed_rows
 
     @property
     def nothing_to_do(self) -> bool:
@@ -123,7 +127,11 @@ def work_for(project: Project, live: Live) -> Work:
     return Work(
         live,
         plan,
-        tuple(seed for seed in project.seeds if seed.table in created or deployed.get(seed.table) != seed.fingerprint),
+        tuple(
+            seed if seed.table in created else seed.part(ledger.rows_in(deployed.get(seed.table), seed.fingerprint))
+            for seed in project.seeds
+            if seed.table in created or deployed.get(seed.table) != seed.fingerprint
+        ),
         tuple(script for script in pending if script not in skipped),
         skipped,
         _ledger_is_behind(project, live),
@@ -165,54 +173,4 @@ def _ledger_is_behind(project: Project, live: Live) -> bool:
         last is None
         or last.schema_version != project.manifest.schema_version
         or last.managed != ledger.managed_names(project.wanted)
-    )
-
-
-def put_together(
-    work: Work, project: Project, pipeline: Pipeline, *, commit: bool = True, deadline: int | None = None
-) -> tuple[Assembly, str]:
-    """The transaction that does the work, and the id that the ledger will know it by.
-
-    By the server's clock it starts until the `deadline`, or never.
-    """
-    entry = _entry(work, project, pipeline)
-    seeds = seed_steps(work.seeds, project.wanted, project.rehearsed.connection)
-    checks = _checks(work, project)
-    assembly = assemble(work.live, work.plan, work.scripts, seeds, checks, entry, commit=commit, deadline=deadline)
-    return assembly, entry.id
-
-
-def _checks(work: Work, project: Project) -> list[Check]:
-    predicted = work.plan.predicted
-    before = {(row.key, row.sql) for row in work.live.catalog.rows}
-    changed = [
-        row
-        for row in predicted.rows
-        if row.sql is not None and (row.key, row.sql) not in before and (row.kind, row.name) not in predicted.uncounted
-    ]
-    return [
-        *count_check(project.manifest, predicted.uncounted),
-        *catalog_check(changed),
-        *row_checks(project.manifest, project.wanted),
-        *json_checks(project.manifest, project.wanted),
-    ]
-
-
-def _entry(work: Work, project: Project, pipeline: Pipeline) -> ledger.Entry:
-    ran = dict(work.live.last.scripts) if work.live.last else {}
-    return ledger.Entry(
-        id=str(uuid.uuid4()),
-        deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        schema_version=project.manifest.schema_version,
-        schema_fingerprint=ledger.schema_fingerprint(project.wanted),
-        seeds={seed.table: seed.fingerprint for seed in project.seeds},
-        managed=ledger.managed_names(project.wanted),
-        scripts=ran | {script.name: script.checksum for script in (*work.scripts, *work.skipped)},
-        tool_version=__version__,
-        plan_summary=dict(Counter(step.kind for step in work.plan.all_steps)),
-        commit_sha=pipeline.commit_sha,
-        ref=pipeline.ref,
-        run_url=pipeline.run_url,
-        actor=pipeline.actor,
-        backup=pipeline.backup,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +10,17 @@ from typing import Protocol
 
 from turso_deploy.errors import Place
 
+REQUEST_SIZE = 1_000_000
+"""How many bytes a request with seeds may have, unless `request-size` says otherwise."""
+
 Value = None | int | float | str | bytes
+
+
+def json_bytes(text: str) -> int:
+    """How many bytes JSON takes as a text in a request, which is JSON itself, in ASCII; its quotes are not counted."""
+    if text.isascii() and "\x7f" not in text:  # nearly always, and counted much faster than written
+        return len(text) + text.count('"') + text.count("\\")
+    return len(json.dumps(text)) - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,9 @@ class Database(Protocol):
     timeout: float
     """How long to wait for an answer, and to try again what failed in passing, in seconds; 0 tries nothing again."""
 
+    request_size: int | None
+    """How many bytes a request with seeds may have; None where no requests are made."""
+
     @property
     def requests(self) -> int:
         """How many requests (for a `file:` database: connections) were used so far."""
@@ -129,6 +143,10 @@ class Database(Protocol):
 
         Raises LostReplyError when it was sent and no answer came back, DatabaseError when it surely did not run.
         """
+        ...
+
+    def size(self, transaction: Transaction) -> int:
+        """How many bytes the request for a transaction has; 0 where no requests are made."""
         ...
 
     def close(self) -> None:

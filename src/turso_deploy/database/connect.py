@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from turso_deploy.database.address import Address, FileAddress
-from turso_deploy.database.base import Database
+from turso_deploy.database.base import REQUEST_SIZE, Database
 
 
-def open_database(address: Address, token: str, timeout: float) -> Database:
+def open_database(address: Address, token: str, timeout: float, request_size: int = REQUEST_SIZE) -> Database:
     """The database at an address; nothing is sent yet.
 
     `timeout` is in seconds: for connecting and for each answer of a server, or until the lock of a file is free.
+    `request_size` is how many bytes a request with seeds may have.
     Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
     """
     if isinstance(address, FileAddress):
@@ -18,4 +19,4 @@ def open_database(address: Address, token: str, timeout: float) -> Database:
         return LocalDatabase(address.path, patience=timeout)
     from turso_deploy.database.hrana import HranaDatabase
 
-    return HranaDatabase(address.url, token, timeout)
+    return HranaDatabase(address.url, token, timeout, request_size=request_size)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from turso_deploy.database.base import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction
+from turso_deploy.database.base import (
+    REQUEST_SIZE,
+    FailedStep,
+    Failure,
+    Outcome,
+    Purpose,
+    Query,
+    Rows,
+    Transaction,
+    json_bytes,
+)
 from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
 from turso_deploy.database.refusals import UNREADABLE
-from turso_deploy.database.transport import Transport, failed
+from turso_deploy.database.transport import Transport, encoded, failed
 from turso_deploy.database.wire import (
     AUTOCOMMIT,
     CLOSE,
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
     import requests
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
+_LONG = 1_000  # characters
 _READ_BACK = 1
 _BEFORE_STEPS = 3  # foreign keys, their read-back, BEGIN
 _IN_TRANSACTION = negated(AUTOCOMMIT)
@@ -35,13 +47,22 @@ _IN_TRANSACTION = negated(AUTOCOMMIT)
 class HranaDatabase:
     """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for connecting and for each wait.
 
-    An empty token sends none (a server without authentication).
+    An empty token sends none (a server without authentication). `request_size` is in bytes.
     Raises InputError for a token that cannot be put into a header.
     """
 
-    def __init__(self, url: str, token: str, timeout: float, session: requests.Session | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout: float,
+        session: requests.Session | None = None,
+        *,
+        request_size: int = REQUEST_SIZE,
+    ) -> None:
         self.address = url
         self.timeout = timeout
+        self.request_size: int | None = request_size
         self._transport = Transport(url, token, timeout, session)
 
     @property
@@ -71,12 +92,25 @@ class HranaDatabase:
             return self._refused(transaction, replies)
         return _outcome(transaction, replies)
 
+    def size(self, transaction: Transaction) -> int:
+        """See `Database.size`. JSON is counted, and not written."""
+        long = 0
+        steps = []
+        for one in transaction.steps:
+            arguments = []
+            for value in one.query.arguments:
+                is_long = isinstance(value, str) and len(value) > _LONG and value.startswith(("[", "{"))
+                long += json_bytes(str(value)) if is_long else 0
+                arguments.append("" if is_long else value)
+            steps.append(replace(one, query=Query(one.query.sql, tuple(arguments))))
+        return long + len(encoded(_pipeline(_conditional_steps(replace(transaction, steps=tuple(steps))))))
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
 
     def _run(self, steps: list[Json], *, writes: bool) -> list[Rows | Failure | None] | Failure:
-        results = self._transport.send([batch(steps), CLOSE], writes=writes)
+        results = self._transport.send(_pipeline(steps), writes=writes)
         try:
             return read_batch(results[0], steps)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -106,6 +140,10 @@ class HranaDatabase:
         except (DatabaseError, KeyError, TypeError):
             pass  # the refusal itself is known, and the more important news
         return FailedStep(None, failure)
+
+
+def _pipeline(steps: list[Json]) -> list[Json]:
+    return [batch(steps), CLOSE]
 
 
 def _conditional_steps(transaction: Transaction) -> list[Json]:

@@ -43,6 +43,7 @@ class LocalDatabase:
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0
+        self.request_size: int | None = None
         self.retries: list[str] = []
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
@@ -77,6 +78,10 @@ class LocalDatabase:
             if isinstance(reply, Failure):
                 return Outcome(False, tuple(results), FailedStep(None, reply))
             return Outcome(True, tuple(results))
+
+    def size(self, transaction: Transaction) -> int:
+        """See `Database.size`: a file takes no request."""
+        return 0
 
     def close(self) -> None:
         """Nothing to let go of: each call has a connection of its own."""

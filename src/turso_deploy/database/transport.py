@@ -6,6 +6,7 @@ DatabaseError. What failed in passing is sent again, unless it writes and may ha
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,19 +78,20 @@ class Transport:
         `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
         retries = Retries(self._timeout, self.retries)
-        while isinstance(answer := self._try(pipeline), _Failed):
+        body = encoded(pipeline)
+        while isinstance(answer := self._try(body, len(pipeline)), _Failed):
             lost = writes and answer.may_have_run
             if lost or not answer.passing or not retries.again(answer.explanation.message, answer.wait):
                 raise failed(answer.explanation, lost=lost)
         return answer
 
-    def _try(self, pipeline: list[dict[str, Any]]) -> list[dict[str, Any]] | _Failed:
+    def _try(self, body: bytes, count: int) -> list[dict[str, Any]] | _Failed:
         self.requests += 1
         try:
             response = self._session.post(
                 self._endpoint,
-                json={"baton": None, "requests": pipeline},
-                headers={"User-Agent": f"turso-deploy/{__version__}"},
+                data=body,
+                headers={"User-Agent": f"turso-deploy/{__version__}", "Content-Type": "application/json"},
                 auth=self._authentication,
                 timeout=(self._timeout, self._timeout),
                 allow_redirects=False,  # a redirect would carry the token to another host
@@ -107,7 +109,7 @@ class Transport:
             )
         try:
             results = response.json()["results"]
-            if len(results) == len(pipeline):
+            if len(results) == count:
                 return list(results)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
@@ -117,6 +119,11 @@ class Transport:
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
+
+
+def encoded(pipeline: list[dict[str, Any]]) -> bytes:
+    """The body of the request for a pipeline."""
+    return json.dumps({"baton": None, "requests": pipeline}).encode()
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -59,7 +59,7 @@ class Level(StrEnum):
 def outputs(report: Report) -> dict[str, str]:
     """The Action's outputs of one run: every name of OUTPUTS with its value; empty where a value is not known.
 
-    The counts of a run that was refused or failed are those it would have led to, and nothing was committed.
+    The counts of a run that was refused or failed are those it would have led to.
     """
     counts = report.counts if report.succeeded else {}
     found = {name: line.actual for name, line in counts.items()}

@@ -85,6 +85,7 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
         "database": printable(report.database),
         "deployment": printable(report.deployment_id or ""),
         "writes": wording.rows_to_write(report),
+        "seeds": wording.chunks(report),
         "took": f"{wording.duration(report.duration_ms)}, {counted(report.requests, 'request')}",
     }
     for name, value in facts.items():

@@ -97,6 +97,14 @@ class SeedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunksLine:
+    """Seeds that are not part of the one transaction: how many chunks of them were committed, and are to be in all."""
+
+    sent: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class FindingLine:
     """One thing that is wrong with a token: `warning` or `error`, in words, and what to do about it."""
 
@@ -191,7 +199,7 @@ class Report:
     """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is.
 
     `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `way_back` are
-    commands that restore the database to the moment before the run.
+    commands that restore the database to the moment before the run. `chunks` is None where all is one transaction.
     """
 
     command: str
@@ -206,6 +214,7 @@ class Report:
     counts: dict[str, CountLine] = field(default_factory=dict)
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()
+    chunks: ChunksLine | None = None
     notices: tuple[str, ...] = ()
     tokens: tuple[TokenLine, ...] = ()
     way_back: tuple[str, ...] = ()

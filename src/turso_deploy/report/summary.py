@@ -262,6 +262,7 @@ def _footer(report: Report) -> str:
         f"database {code(report.database)}",
         f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
+        f"seeds {wording.chunks(report)}" if report.chunks else "",
         counted(report.requests, "request"),
         wording.duration(report.duration_ms),
     ]

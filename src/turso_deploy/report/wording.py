@@ -172,6 +172,14 @@ def rows_to_write(report: Report) -> str:
     return f"about {counted(estimated, 'row')}" if estimated else ""
 
 
+def chunks(report: Report) -> str:
+    """The chunks of seeds that are no part of the one transaction, in words; empty where all is one."""
+    if report.chunks is None:
+        return ""
+    number = counted(report.chunks.total, "chunk")
+    return f"in {number}" if report.status is Status.PLANNED else f"{report.chunks.sent:,} of {number} committed"
+
+
 def verdict(report: Report) -> str:
     """What the run did, in one line that a reviewer understands without reading on."""
     match report.status:

@@ -1,8 +1,13 @@
-"""The ledger: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction."""
+"""The ledger: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction.
+
+A deployment of several transactions writes its row in the first of them, and the others bring it up to date, each under
+an id of its own.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,6 +36,11 @@ _CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
   backup TEXT
 )"""
 
+_MARK = re.compile(r"([0-9a-f]+):([0-9]{1,18})")
+
+# What is not the same in each transaction of one deployment.
+_MOVING = ("id", "deployed_at", "schema_version", "seeds_fingerprint", "seeds", "scripts")
+
 # Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty ledger.
 LAST_DEPLOYMENT_QUERY = Query(
     "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects, scripts "
@@ -42,7 +52,8 @@ LAST_DEPLOYMENT_QUERY = Query(
 class Deployment:
     """What the ledger says of the last deployment.
 
-    `seeds` maps a table to the fingerprint of its seed rows, `scripts` the scripts that ever ran to their checksums.
+    `seeds` maps a table to the fingerprint of its seed rows (see `seeds_mark`), `scripts` the scripts that ever ran to
+    their checksums.
     """
 
     id: str
@@ -58,6 +69,7 @@ class Entry:
     """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one.
 
     `backup` is how to get back to before: a moment (ISO 8601) or the name of a branch; None where there is no way.
+    `continues` is the id of the last row, when that is of the same deployment: it is brought up to date.
     """
 
     id: str
@@ -74,6 +86,18 @@ class Entry:
     run_url: str | None = None
     actor: str | None = None
     backup: str | None = None
+    continues: str | None = None
+
+
+def seeds_mark(fingerprint: str, rows: int) -> str:
+    """What stands for the seeds of a table of which so many rows are in, and others may follow."""
+    return f"{fingerprint}:{rows}"
+
+
+def rows_in(mark: str | None, fingerprint: str) -> int:
+    """How many rows of the seeds with this fingerprint are in, by the mark of their table: none of any other."""
+    found = _MARK.fullmatch(str(mark))
+    return int(found[2]) if found and found[1] == fingerprint else 0
 
 
 def last_deployment(rows: Rows) -> Deployment | None:
@@ -130,11 +154,14 @@ def entry_step(entry: Entry) -> TransactionStep:
         "plan_summary": _json(dict(entry.plan_summary)),
         "backup": entry.backup,
     }
-    places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
-    sql = f"INSERT INTO {LEDGER_TABLE} ({', '.join(values)}) VALUES ({places})"
-    return TransactionStep(
-        Query(sql, tuple(values.values())), Purpose.LEDGER, f"record the deployment in {LEDGER_TABLE}"
-    )
+    if entry.continues is None:
+        places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
+        query = Query(f"INSERT INTO {LEDGER_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
+    else:
+        assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_MOVING, start=2))
+        moved = (values[name] for name in _MOVING)
+        query = Query(f"UPDATE {LEDGER_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *moved))
+    return TransactionStep(query, Purpose.LEDGER, f"record the deployment in {LEDGER_TABLE}")
 
 
 def lookup_query(deployment_id: str) -> Query:

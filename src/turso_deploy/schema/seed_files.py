@@ -59,7 +59,7 @@ def _read_text(path: Path, file: str) -> str:
             raise seed_error(
                 f"the file is larger than {_LARGEST_FILE // 1_000_000} MB",
                 file,
-                hint="Seeds travel in one request: import large data sets once, and leave them out of the deployment.",
+                hint="Import large data sets once, and leave them out of the deployment.",
             )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from operator import length_hint
+from itertools import count
 
 from turso_deploy.database.base import Value
 from turso_deploy.errors import ProjectError
 from turso_deploy.schema.model import Schema
+from turso_deploy.schema.packed_rows import SeedRow
 from turso_deploy.schema.seed_files import seed_error
-from turso_deploy.schema.seeds import SeedGroup, SeedRow, SeedTable
+from turso_deploy.schema.seeds import SeedGroup, SeedTable
 from turso_deploy.schema.upsert import as_json
 from turso_deploy.sql.lexer import quote
 
@@ -52,13 +53,13 @@ def rehearse_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlit
 def _insert(seed: SeedTable, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection) -> None:
     names = ", ".join(map(quote, group.columns))
     parameters = ", ".join("?" * len(group.columns))
-    rows = iter(group.rows)
+    taken = count()
+    rows = (row for row, _ in zip(group.rows, taken, strict=False))
     try:
         connection.executemany(f"INSERT INTO {quote(seed.table)} ({names}) VALUES ({parameters})", rows)
     except sqlite3.Error as error:
         # `executemany` takes a row when it has stored the one before: the last one taken is at fault.
-        position = len(group.rows) - length_hint(rows) - 1
-        raise _refused(str(error), seed, group, position, wanted, connection) from None
+        raise _refused(str(error), seed, group, next(taken) - 1, wanted, connection) from None
 
 
 def _refused(
@@ -93,10 +94,11 @@ def _line_of_equal_row(
         for place, column in enumerate(columns)
     )
     sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"
-    refused = _values(group.rows[position], group, columns)
+    [row] = group.rows.part(position, position + 1)
+    refused = _values(row, group, columns)
     for other in seed.groups:
         if set(other.columns) >= set(columns):
-            rows = other.rows[:position] if other is group else other.rows
+            rows = other.rows.part(0, position) if other is group else other.rows
             given = as_json([_values(row, other, columns) for row in rows])
             for (place,) in connection.execute(sql, (given, *refused)):
                 return other.lines[int(place)]

@@ -15,8 +15,9 @@ from graphlib import CycleError, TopologicalSorter
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import DatabaseError, ErrorCode, Place
 from turso_deploy.schema.model import Schema
-from turso_deploy.schema.seeds import SeedRow, SeedTable
-from turso_deploy.schema.upsert import as_json, chunks, upsert_sql
+from turso_deploy.schema.packed_rows import SeedRow, pack
+from turso_deploy.schema.seeds import SeedTable
+from turso_deploy.schema.upsert import as_json, upsert_sql
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, literal, quote
 
@@ -59,7 +60,7 @@ class SeedResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reference:
+class Reference:
     """A foreign key of a seeded table to a table of the wanted schema, its parent columns always spelt out."""
 
     columns: tuple[str, ...]
@@ -74,8 +75,7 @@ def seed_steps(
 
     No step carries more than `chunk_bytes` of JSON, unless a single row or key is larger.
     """
-    references = {fold(seed.table): _references(seed, wanted) for seed in seeds}
-    ordered, has_cycle = _parents_first(seeds, references)
+    ordered, references, has_cycle = in_order(seeds, wanted)
     needs_deferral = has_cycle
     steps: list[TransactionStep] = []
     orphan_checks: list[OrphanCheck] = []
@@ -130,7 +130,16 @@ def _label(seed: SeedTable) -> str:
     return f"seed {seed.table}"
 
 
-def _references(seed: SeedTable, wanted: Schema) -> list[_Reference]:
+def in_order(
+    seeds: Sequence[SeedTable], wanted: Schema
+) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
+    """The seeds, parents before children, what each table refers to, and whether some refer to each other."""
+    references = {fold(seed.table): _references(seed, wanted) for seed in seeds}
+    ordered, has_cycle = _parents_first(seeds, references)
+    return ordered, references, has_cycle
+
+
+def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
     definition = wanted.tables[fold(seed.table)].definition
     assert isinstance(definition, TableDefinition)
     found = []
@@ -141,12 +150,12 @@ def _references(seed: SeedTable, wanted: Schema) -> list[_Reference]:
         keys = wanted.parent_columns(foreign_key)
         if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):
             columns = tuple(definition.by_name[name].name for name in foreign_key.columns)
-            found.append(_Reference(columns, parent.name, keys))
+            found.append(Reference(columns, parent.name, keys))
     return found
 
 
 def _parents_first(
-    seeds: Sequence[SeedTable], references: Mapping[str, Sequence[_Reference]]
+    seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
 ) -> tuple[Sequence[SeedTable], bool]:
     """The seeds in an order in which no table comes before one that it refers to, and whether that is impossible."""
     by_name = {fold(seed.table): seed for seed in seeds}
@@ -166,7 +175,7 @@ def _upserts(seed: SeedTable, rehearsed: sqlite3.Connection, chunk_bytes: int) -
     for group in seed.groups:
         updated = [name for name in group.columns if name not in group.key or name in spelt_freely]
         sql = upsert_sql(seed.table, group.columns, group.key, updated)
-        for first, rows in chunks(group.rows, chunk_bytes):
+        for first, rows in group.rows.chunks(chunk_bytes):
             place = Place(seed.file, group.lines[first])
             yield TransactionStep(Query(sql, (rows,)), Purpose.SEED, _label(seed), place)
 
@@ -181,7 +190,7 @@ def _columns_of_loose_keys(table: str, rehearsed: sqlite3.Connection) -> set[str
 
 
 def _orphan_checks(
-    seed: SeedTable, reference: _Reference, rehearsed: sqlite3.Connection, chunk_bytes: int
+    seed: SeedTable, reference: Reference, rehearsed: sqlite3.Connection, chunk_bytes: int
 ) -> Iterator[OrphanCheck]:
     lines = _line_of_each_parent(seed, reference)
     keys = list(lines)
@@ -194,7 +203,7 @@ def _orphan_checks(
     label = f"parents of {seed.table} in {reference.parent}"
     raising = f"SELECT iif(NOT EXISTS ({missing}), 'ok', json({literal(f'check failed: {label}')}))"
     place = Place(seed.file, lines[orphans[0]])
-    for first, encoded in chunks(orphans, chunk_bytes):
+    for first, encoded in pack(orphans).chunks(chunk_bytes):
         following = orphans[first:]
         yield OrphanCheck(
             TransactionStep(Query(f"{missing} LIMIT {_ORPHANS_SHOWN}", (encoded,)), Purpose.FIGURES, label, place),
@@ -206,7 +215,7 @@ def _orphan_checks(
         )
 
 
-def _line_of_each_parent(seed: SeedTable, reference: _Reference) -> dict[SeedRow, int]:
+def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow, int]:
     """Each parent that the seeds name, and the first line that does. A key with a NULL refers to nothing.
 
     Source: https://www.sqlite.org/foreignkeys.html#fk_composite. A column that is left out keeps its default; whether
@@ -224,7 +233,7 @@ def _line_of_each_parent(seed: SeedTable, reference: _Reference) -> dict[SeedRow
     return lines
 
 
-def _missing_parents_sql(reference: _Reference) -> str:
+def _missing_parents_sql(reference: Reference) -> str:
     """Positions of the keys in `?1` that no parent has.
 
     The parent's column stands on the left, because its collation and affinity decide

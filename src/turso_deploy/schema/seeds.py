@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from turso_deploy.database.base import Value
 from turso_deploy.schema.model import Schema
+from turso_deploy.schema.packed_rows import PackedRows, Packer, SeedRow
 from turso_deploy.schema.seed_files import RawRow, read_seed_file, seed_error
 from turso_deploy.schema.upsert import as_json
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
 SEEDS_FOLDER = "seeds"
-
-SeedRow = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +23,41 @@ class SeedGroup:
 
     columns: tuple[str, ...]
     key: tuple[str, ...]
-    rows: tuple[SeedRow, ...]
+    rows: PackedRows
     lines: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SeedTable:
-    """The seeds of one table. `fingerprint` is a SHA-256 of what they say, whatever the format of the file."""
+    """The seeds of one table, or the part of them that follows `before` other rows.
+
+    `fingerprint` is a SHA-256 of what the whole file says, whatever its format.
+    """
 
     table: str
     file: str
     groups: tuple[SeedGroup, ...]
     fingerprint: str
+    before: int = 0
 
     @property
     def row_count(self) -> int:
-        """How many rows the file holds."""
+        """How many rows there are, in the order of the groups."""
         return sum(len(group.rows) for group in self.groups)
+
+    def part(self, start: int, stop: int | None = None) -> SeedTable:
+        """The rows from `start` on, without the one at `stop` and what follows it."""
+        groups = []
+        first = 0
+        for group in self.groups:
+            count = len(group.rows)
+            own_start, own_stop = max(0, start - first), count if stop is None else min(count, stop - first)
+            if own_start < own_stop:
+                groups.append(
+                    replace(group, rows=group.rows.part(own_start, own_stop), lines=group.lines[own_start:own_stop])
+                )
+            first += count
+        return replace(self, groups=tuple(groups), before=self.before + start)
 
 
 def load_seeds(folder: Path, displayed_folder: str, wanted: Schema) -> tuple[SeedTable, ...]:
@@ -121,7 +137,7 @@ def _seed_table(
     table: str, file: str, raw_rows: Iterable[RawRow], definition: TableDefinition, keys: Sequence[tuple[str, ...]]
 ) -> SeedTable:
     layouts: dict[tuple[str, ...], _Layout] = {}
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[list[SeedRow], list[int]]] = {}
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Packer, list[int]]] = {}
     for raw in raw_rows:
         layout = layouts.get(raw.columns)
         if layout is None:
@@ -132,12 +148,12 @@ def _seed_table(
             choices = " or ".join(f"({', '.join(names)})" for names in keys)
             hint = f"The columns that can identify a row of `{table}`: {choices or 'none; give it a primary key'}."
             raise seed_error(f"the row of `{table}` needs a key, so that it is found again", file, raw.line, hint)
-        rows, lines = groups.setdefault((layout.columns, key), ([], []))
-        rows.append(row)
+        packer, lines = groups.setdefault((layout.columns, key), (Packer(), []))
+        packer.add(row)
         lines.append(raw.line)
     # Rows that bring their primary key come first, lest a number that SQLite makes up for another row takes it.
     by_key = sorted(groups.items(), key=lambda group: keys.index(group[0][1]))
-    complete = tuple(SeedGroup(*shape, tuple(rows), tuple(lines)) for shape, (rows, lines) in by_key)
+    complete = tuple(SeedGroup(*shape, packer.rows(), tuple(lines)) for shape, (packer, lines) in by_key)
     return SeedTable(table, file, complete, _fingerprint(table, complete))
 
 
@@ -169,5 +185,8 @@ def _layout(
 def _fingerprint(table: str, groups: Iterable[SeedGroup]) -> str:
     digest = hashlib.sha256(fold(table).encode())
     for group in groups:
-        digest.update(as_json([group.columns, *group.rows]).encode())
+        digest.update(as_json([group.columns])[:-1].encode())
+        for run in group.rows.runs:
+            digest.update(f",{run.text}".encode())
+        digest.update(b"]")
     return digest.hexdigest()

@@ -8,8 +8,7 @@ a row is never replaced, because REPLACE deletes, and ON DELETE CASCADE then tak
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from turso_deploy.database.base import Value
 from turso_deploy.sql.lexer import quote
@@ -39,16 +38,3 @@ def upsert_sql(table: str, columns: Sequence[str], key: Sequence[str], updated: 
 def as_json(rows: Sequence[Sequence[Value]]) -> str:
     """Rows as compact JSON, text as it is and numbers in their shortest exact form."""
     return _ENCODER.encode(rows)
-
-
-def chunks(rows: Sequence[Sequence[Value]], chunk_bytes: int, first: int = 0) -> Iterator[tuple[int, str]]:
-    """Runs of rows as JSON of at most `chunk_bytes`, or of one larger row, each with the position of its first row."""
-    encoded = as_json(rows)
-    size = len(encoded.encode())
-    if size <= chunk_bytes or len(rows) == 1:
-        yield first, encoded
-        return
-    runs = math.ceil(size / chunk_bytes)
-    length = math.ceil(len(rows) / runs)
-    for start in range(0, len(rows), length):
-        yield from chunks(rows[start : start + length], chunk_bytes, first + start)
