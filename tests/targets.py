@@ -13,6 +13,7 @@ from tests.door import Door
 from turso_deploy import deploy as story
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.base import (
+    REQUEST_SIZE,
     Database,
     Failure,
     Outcome,
@@ -44,6 +45,7 @@ class Target:
     token: str = ""
     read_only_token: str = ""
     door: Door = field(default_factory=Door)
+    request_size: int = REQUEST_SIZE
 
     @property
     def is_file(self) -> bool:
@@ -54,7 +56,7 @@ class Target:
         return Path(self.url.removeprefix("file:"))
 
     def open(self, timeout: float = 30) -> Database:
-        return open_database(parse_address(self.url), self.token, timeout)
+        return open_database(parse_address(self.url), self.token, timeout, self.request_size)
 
     def deploy(self, project: Project, pipeline: Pipeline = NOWHERE) -> Report:
         return self._with(self.url, lambda database: story.deploy(project, database, pipeline))
@@ -98,7 +100,7 @@ class Target:
         }
 
     def _with(self, url: str, use: Callable[[Database], _Answer]) -> _Answer:
-        database = open_database(parse_address(url), self.token, 30)
+        database = open_database(parse_address(url), self.token, 30, self.request_size)
         try:
             return use(database)
         finally:
@@ -119,6 +121,7 @@ class OnTheWay:
     ) -> None:
         self.address = database.address
         self.timeout = database.timeout
+        self.request_size = database.request_size
         self._database = database
         self._after_query, self._queries = after_query, 0
         self._before_apply, self._transactions = before_apply, 0
@@ -133,6 +136,9 @@ class OnTheWay:
         self._transactions += 1
         self._before_apply(self._transactions)
         return self._database.apply(transaction)
+
+    def size(self, transaction: Transaction) -> int:
+        return self._database.size(transaction)
 
     def close(self) -> None:
         self._database.close()

@@ -11,11 +11,13 @@ from typing import Any
 
 import requests
 
+from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.projects import SMALL, project_of
 from tests.sqld import Sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
+from turso_deploy.database.base import REQUEST_SIZE
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import HazardName, Permission
@@ -24,6 +26,7 @@ from turso_deploy.schema.project import Project
 TIMEOUT = 1.0
 DELAY = 1.3
 MOST_FAULTS = 8
+CHUNK = 8_000
 _PERMISSIONS = tuple(Permission(name, None) for name in HazardName)
 _BOOKS = "".join(f'{{"id": "b{number}", "title": "Book {number}", "author": 1}}\n' for number in range(1, 501))
 
@@ -40,10 +43,28 @@ class Story:
     namespace: str
     before: Any
     after: Any
+    request_size: int = REQUEST_SIZE
 
     @property
     def can_succeed(self) -> bool:
         return bool(self.before != self.after)
+
+    @property
+    def end(self) -> str:
+        """The state that it leads to when nothing disturbs it."""
+        return "after" if self.can_succeed else "before"
+
+    @property
+    def is_in_chunks(self) -> bool:
+        return self.request_size != REQUEST_SIZE
+
+    def found(self, state: Any) -> str | None:
+        """Which of the states that may be the database is in; None for any other."""
+        if state == self.before:
+            return "before"
+        if state == self.after or (self.is_in_chunks and is_reached(state, self.after)):
+            return "after"
+        return "between" if self.is_in_chunks and rows_between(state, self.after) is not None else None
 
 
 @dataclass
@@ -95,6 +116,10 @@ class Bench:
             ),
         }
         self.stories = [self._story(name, *start) for name, start in projects.items()]
+        in_chunks = project_of(
+            folder / "chunks", tables=tables, books=_BOOKS.replace(OLD, NEW), manifest="schema_version: 2.0.0\n"
+        )
+        self.stories.append(self._story("a table made anew, and seeds in chunks", deployed, in_chunks, CHUNK))
 
     def run(self, seed: int, tally: Tally) -> None:
         """One schedule, which follows from its seed: the story, and the fault of each of the first requests."""
@@ -103,25 +128,26 @@ class Bench:
         kinds = everything()
         # A delay takes as long as the time-out, so it comes less often than the others.
         weights = [1 if fault is Fault.DELAYED else 4 for fault in kinds]
-        count = choice.randint(1, MOST_FAULTS)
+        count = choice.randint(1, MOST_FAULTS * (3 if chosen.is_in_chunks else 1))
+        undisturbed = [Fault.NONE] * (choice.randint(0, MOST_FAULTS) if chosen.is_in_chunks else 0)
         calm = choice.random()
         faults = [Fault.NONE if choice.random() < calm else choice.choices(kinds, weights)[0] for _ in range(count)]
         with running_proxy(self._sqld.url, self._fork(chosen.namespace), DELAY) as proxy:
-            proxy.plan(faults)
+            proxy.plan([*undisturbed, *faults])
             proxy.late = choice.uniform(0, 1.5 * TIMEOUT)
-            report = self._deploy(chosen.project, proxy.url, TIMEOUT)
+            report = self._deploy(chosen.project, proxy.url, TIMEOUT, chosen.request_size)
             proxy.calm()
             tally.faults.update(proxy.happened)
             state = self._state(proxy)
             problems = _contradictions(report, state, chosen)
             problems += self._damage(proxy)
-            again = self._deploy(chosen.project, proxy.url, 30)
+            again = self._deploy(chosen.project, proxy.url, 30, chosen.request_size)
             expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}
-            if again.status not in expected or self._state(proxy) != chosen.after:
+            if again.status not in expected or chosen.found(self._state(proxy)) != chosen.end:
                 problems.append(f"run again it ended as {again.status}: {again.error}")
         tally.schedules[chosen.name] += 1
-        is_after = "after" if chosen.can_succeed and state == chosen.after else "before"
-        tally.found[f"{report.status}, committed: {report.committed}; the state is that {is_after}"] += 1
+        found = chosen.found(state)
+        tally.found[f"{report.status}, committed: {report.committed}; the state is that {found}"] += 1
         planned = ", ".join(faults)
         tally.problems += [f"seed {seed} ({chosen.name}; {planned}): {problem}" for problem in problems]
 
@@ -140,14 +166,14 @@ class Bench:
         requests.post(url, json={}, timeout=30).raise_for_status()
         return f"{name}.localhost"
 
-    def _story(self, name: str, namespace: str, project: Project) -> Story:
+    def _story(self, name: str, namespace: str, project: Project, request_size: int = REQUEST_SIZE) -> Story:
         with running_proxy(self._sqld.url, self._fork(namespace)) as proxy:
             before = self._state(proxy)
-            self._deploy(project, proxy.url, 30)
-            return Story(name, project, namespace, before, self._state(proxy))
+            self._deploy(project, proxy.url, 30, request_size)
+            return Story(name, project, namespace, before, self._state(proxy), request_size)
 
-    def _deploy(self, project: Project, url: str, timeout: float) -> Report:
-        database = HranaDatabase(url, self._sqld.token(), timeout)
+    def _deploy(self, project: Project, url: str, timeout: float, request_size: int = REQUEST_SIZE) -> Report:
+        database = HranaDatabase(url, self._sqld.token(), timeout, request_size=request_size)
         try:
             return story.deploy(project, database, NOWHERE, _PERMISSIONS)
         finally:
@@ -167,19 +193,26 @@ class Bench:
 
 def _contradictions(report: Report, state: Any, chosen: Story) -> list[str]:
     """Where the report and the database disagree."""
-    said = f"{report.status}, committed: {report.committed}, exit {report.exit_code}, {report.error}"
-    if state not in (chosen.before, chosen.after):
-        return [f"a state that is neither before nor after; {said}"]
+    said = f"{report.status}, committed: {report.committed}, exit {report.exit_code}, {report.chunks}, {report.error}"
+    found = chosen.found(state)
+    if found is None:
+        return [f"a state that none may see; {said}"]
     if not chosen.can_succeed:
         return [] if report.status is Status.FAILED and report.exit_code == 1 else [f"it cannot succeed; {said}"]
-    is_after = state == chosen.after
     match report.status, report.committed:
         case Status.DEPLOYED, True:
-            true = is_after and report.exit_code == 0
+            true = found == "after" and report.exit_code == 0
+        case Status.FAILED, True:
+            rows = rows_between(state, chosen.after)
+            true = (
+                found == "between"
+                and report.exit_code == 1
+                and bool(report.chunks and report.chunks.sent) == bool(rows)
+            )
         case Status.FAILED, False:
-            true = not is_after and report.exit_code == 1
+            true = found == "before" and report.exit_code == 1
         case Status.FAILED, None:
             true = report.exit_code == 1
         case _:
             true = False
-    return [] if true else [f"{'after' if is_after else 'before'} is found; {said}"]
+    return [] if true else [f"the state is that {found}; {said}"]

@@ -19,7 +19,7 @@ import pytest
 
 from tests.door import Door, open_door
 from tests.faults.proxy import Fault, Proxy, running_proxy
-from tests.projects import SMALL, write_folder
+from tests.projects import SMALL, with_changes, write_folder
 from tests.sqld import Sqld, running_sqld
 from tests.targets import Target
 from turso_deploy.database import retries
@@ -40,10 +40,13 @@ def target(sqld: Sqld, door: Door) -> Target:
     return Target(door.url, sqld.url, sqld.token(), door=door)
 
 
-def start(target: Target, schema: Path, timeout: int = 30) -> subprocess.Popen[str]:
+def start(target: Target, schema: Path, timeout: int = 30, request_size: int = 1_000_000) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", schema, "--json", "--timeout", str(timeout)],
+        [
+            *(sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", schema, "--json"),
+            *("--timeout", str(timeout), "--request-size", str(request_size)),
+        ],
         env={**environment, "TURSO_DATABASE_URL": target.url, "TURSO_AUTH_TOKEN": target.token},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -175,3 +178,65 @@ def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: P
             report = report_of(again)
             assert (report["status"], again.returncode) == ("unchanged" if committed else "deployed", 0)
     print(f"killed {KILLS} times: {found[True]} committed, {found[False]} not")
+
+
+IN_CHUNKS = 100_000
+BOOKS = 1_000
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Seeds that take several requests."""
+    title = "a long title " * 20
+    books = "".join(f'{{"id": "b{number}", "title": "{title}", "author": 1}}\n' for number in range(BOOKS))
+    return write_folder(tmp_path / "large", with_changes(SMALL, books=books, manifest=f"rows: {{books: {BOOKS}}}\n"))
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_between_two_chunks_says_what_is_there_and_running_again_goes_on(
+    target: Target, large: Path, number: signal.Signals
+) -> None:
+    target.door.latency = 0.5
+    process = start(target, large, request_size=IN_CHUNKS)
+    until_requests(target.door, 4, process)  # read, schema, read, and the first chunk is on its way
+    process.send_signal(number)
+    report = report_of(process)
+    assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", True, 1)
+    assert report["chunks"]["sent"] == 1
+    assert f"still there: the schema and 1 of {report['chunks']['total']} chunks" in report["error"]["message"]
+    assert "not changed" not in report["error"]["message"]
+    came_in = int(str(target.value("SELECT count(*) FROM books")))
+    assert 0 < came_in < BOOKS
+    target.door.latency = 0
+    again = report_of(start(target, large, request_size=IN_CHUNKS))
+    assert (again["status"], again["chunks"]["total"]) == ("deployed", report["chunks"]["total"] - 1)
+    assert {line["table"]: line["written"] for line in again["seeds"]} == {"authors": 0, "books": BOOKS - came_in}
+
+
+def test_killed_between_chunks_the_database_holds_whole_chunks_and_running_again_goes_on(
+    tmp_path: Path, large: Path
+) -> None:
+    choice = random.Random(20260103)
+    for number in range(KILLS // 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with running_sqld(folder) as sqld, open_door(sqld.url) as door:
+            target = Target(door.url, sqld.url, sqld.token(), door=door)
+            door.latency = 0.05
+            process = start(target, large, request_size=IN_CHUNKS)
+            until_requests(door, choice.randint(3, 6), process)
+            time.sleep(choice.uniform(0, 0.1))
+            process.kill()
+            process.communicate()
+            rows = target.value("SELECT count(*) FROM books")
+            marks = json.loads(str(target.value("SELECT seeds FROM schema_deployments")))
+            assert marks["books"].endswith(f":{rows!s}") or rows == BOOKS
+            assert target.rows("PRAGMA integrity_check") == [("ok",)]
+            assert target.rows("PRAGMA foreign_key_check") == []
+            door.bodies.clear()
+            again = report_of(start(target, large, request_size=IN_CHUNKS))
+            assert again["status"] == ("unchanged" if ":" not in marks["books"] else "deployed")
+            assert target.value("SELECT count(*) FROM books") == BOOKS
+            assert again["requests"] == 1 + (
+                again["chunks"]["total"] if again["chunks"] else int(":" in marks["books"])
+            )

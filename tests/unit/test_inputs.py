@@ -97,6 +97,8 @@ def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPat
         ("timeout", "-3.25"),
         ("timeout", "nan"),
         ("timeout", "99999.5"),
+        ("request-size", "99_998"),
+        ("request-size", "1.5MB"),
         ("check", "perhaps-xyz"),
         ("json_output", "perhaps-xyz"),
         ("command", "depoly-xyz"),

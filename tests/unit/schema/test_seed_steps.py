@@ -11,11 +11,11 @@ import pytest
 from turso_deploy.database.base import Purpose, Rows, TransactionStep
 from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.schema.catalog import read_catalog
+from turso_deploy.schema.packed_rows import pack
 from turso_deploy.schema.scratch import Scratch
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
 from turso_deploy.schema.seed_steps import CHUNK_BYTES, SeedPlan, SeedResult, explain_orphans, seed_results, seed_steps
 from turso_deploy.schema.seeds import SeedTable, load_seeds
-from turso_deploy.schema.upsert import chunks
 
 Plan = Callable[..., tuple[tuple[SeedTable, ...], SeedPlan]]
 
@@ -95,7 +95,7 @@ def test_each_chunk_knows_the_line_of_its_first_row(plan: Plan) -> None:
 
 def test_chunks_keep_the_rows_in_order_and_the_limit() -> None:
     rows = [(number, "ä" * (number % 7)) for number in range(1_000)]
-    runs = list(chunks(rows, 500))
+    runs = list(pack(rows).chunks(500))
     assert [tuple(row) for _, encoded in runs for row in json.loads(encoded)] == rows
     assert all(len(encoded.encode()) <= 500 for _, encoded in runs)
     assert all(tuple(json.loads(encoded)[0]) == rows[first] for first, encoded in runs)
@@ -103,7 +103,7 @@ def test_chunks_keep_the_rows_in_order_and_the_limit() -> None:
 
 def test_a_row_larger_than_a_chunk_travels_alone() -> None:
     rows = [("x",), ("y" * 100,), ("z",)]
-    assert [first for first, _ in chunks(rows, 20)] == [0, 1, 2]
+    assert [first for first, _ in pack(rows).chunks(20)] == [0, 1, 2]
 
 
 def test_parents_among_the_seeds_are_not_asked_for(plan: Plan) -> None:

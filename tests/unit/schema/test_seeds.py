@@ -96,7 +96,8 @@ def test_a_seed_file_finds_its_table_in_any_case_and_its_columns_too(load: Load)
     (seed,) = load(TEAMS__csv="NAME,ID\nred,1\n")
     (group,) = seed.groups
     assert (seed.table, seed.file) == ("teams", "schema/seeds/TEAMS.csv")
-    assert (group.columns, group.key, group.rows, group.lines) == (("id", "Name"), ("id",), (("1", "red"),), (2,))
+    assert (group.columns, group.key, group.lines) == (("id", "Name"), ("id",), (2,))
+    assert list(group.rows) == [("1", "red")]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(load: Load) -> None:
@@ -119,7 +120,7 @@ def test_the_first_key_that_a_row_gives_in_full_identifies_it(load: Load) -> Non
 
 def test_null_is_no_key_so_the_next_unique_columns_identify_the_row(load: Load) -> None:
     (seed,) = load(pairs__json='[{"a": 1, "b": null}, {"a": null, "b": 2}]')
-    assert [(group.key, group.rows) for group in seed.groups] == [(("a",), ((1, None),)), (("b",), ((None, 2),))]
+    assert [(group.key, list(group.rows)) for group in seed.groups] == [(("a",), [(1, None)]), (("b",), [(None, 2)])]
 
 
 def test_a_unique_index_identifies_rows_too(load: Load) -> None:
