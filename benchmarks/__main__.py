@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import latency, peers, planning, rebuild
+from benchmarks import latency, peers, planning, rebuild, seeds
 from benchmarks.table import HEADER, markdown
 
-CHAPTERS = {"plan": planning.measure, "rebuild": rebuild.measure, "latency": latency.measure}
+CHAPTERS = {
+    "plan": planning.measure,
+    "rebuild": rebuild.measure,
+    "seeds": seeds.measure,
+    "latency": latency.measure,
+}
 
 
 def main(names: list[str]) -> int:
