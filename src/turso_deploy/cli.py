@@ -50,7 +50,7 @@ _GROUPS = {
     "schema": ("the schema", "schema_path version_from_tag"),
     "folder": ("the schema", "schema_path output check"),
     "new folder": ("the schema", "schema_path"),
-    "database": ("the database", "database_url auth_token allow_insecure_http timeout"),
+    "database": ("the database", "database_url auth_token allow_insecure_http timeout request_size"),
     "platform": ("the database, by the Turso Platform", "api_token organization database api_url token_lifetime"),
     "plan": ("the plan", "allow_hazards rehearse against sql check"),
     "safety": ("permissions, rehearsal and the way back", "allow_hazards rehearse keep_branch backup backup_keep"),
