@@ -22,6 +22,7 @@ from tests.property.schemas import Schema
 from tests.sqld import running_sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
+from turso_deploy.adopt import adopt
 from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import HAZARDS, Permission
@@ -59,6 +60,19 @@ def test_any_schema_becomes_any_other_in_a_file(way: Way, data: st.DataObject) -
 def test_any_schema_becomes_any_other_on_a_server(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         _there_and_back(Target(server.url, server.url, server.token()), Path(folder), way, data)
+
+
+@_examples(60)
+@given(ways())
+def test_what_was_adopted_needs_no_change(way: Way) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        url, adopted = f"file:{name}/database.db", Path(name) / "adopted"
+        target = Target(url, url)
+        assert _deploy(target, _project(way.first, Path(name))).status is Status.DEPLOYED
+        with closing(target.open()) as database:
+            report = adopt(adopted, database)
+        assert report.error is None, report.error
+        assert target.plan(load_project(adopted)).status is Status.UNCHANGED
 
 
 def _there_and_back(target: Target, folder: Path, way: Way, data: st.DataObject) -> None:
@@ -165,4 +179,4 @@ def _found(target: Target, way: Way) -> dict[str, list[Row]]:
 def _faults(target: Target) -> set[Row]:
     """What the engine finds wrong; a generated column of a STRICT table may be, whatever anybody does."""
     references = target.rows('SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1')
-    return {*references, *target.rows("SELECT * FROM pragma_integrity_check")}
+    return {*references, *target.rows("SELECT * FROM pragma_integrity_check")} - {("ok",)}
