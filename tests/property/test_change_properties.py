@@ -47,7 +47,7 @@ def _examples(count: int) -> settings:
     )
 
 
-@_examples(250)
+@_examples(200)
 @given(ways(), st.data())
 def test_any_schema_becomes_any_other_in_a_file(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from turso_deploy.report.console import render
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.summary import summary
 
 COLOUR = re.compile(r"\x1b\[[0-9;]+m")
 
@@ -109,6 +110,13 @@ def test_checks_that_failed_come_first(failed: Report) -> None:
     lost = CheckLine("rows lost from users", False, "0", "3")
     text = render(replace(failed, checks=(*failed.checks, lost)), colour=False)
     assert "  ✗ rows lost from users: expected 0, found 3\n  ✔ 2 checks held\n" in text
+
+
+def test_a_check_names_what_is_wrong_below_it(deployed: Report) -> None:
+    check = CheckLine("foreign-key violations added in c", False, "0", "1", ("c, rowid 7: p leads to nothing in q",))
+    report = replace(deployed, status=Status.FAILED, committed=False, checks=(check,))
+    assert ": expected 0, found 1\n      c, rowid 7: p leads to nothing in q\n" in render(report, colour=False)
+    assert "c, rowid 7: p leads to nothing in q |" in summary(report)
 
 
 def test_a_failure_ends_with_what_where_whether_it_changed_and_what_to_do(failed: Report) -> None:
