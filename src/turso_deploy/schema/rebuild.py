@@ -22,6 +22,9 @@ def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
     """The statements that rebuild an ordinary table. `taken` are the folded names that stand in the database."""
     new = _free_name(change.wanted.name, taken)
     columns, values = [quote(name) for name in change.sources], list(change.sources.values())
+    if not columns:  # every wanted column is new, and an INSERT has to name one of them
+        first = next(column for column in change.new.columns if column.generated is None)
+        columns, values = [quote(first.name)], [f"({' '.join(first.default)})" if first.default else "NULL"]
     if change.rowid:
         columns, values = [change.rowid, *columns], [change.rowid, *values]
     return (
@@ -34,8 +37,6 @@ def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
 
 
 def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str) -> str:
-    if not columns:  # every wanted column is new and takes its default
-        columns, values = ["rowid"], ["rowid"]
     return f"INSERT INTO {quote(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote(live)}"
 
 
