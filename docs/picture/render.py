@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 MODULES = HERE / "node_modules"
-WIDTH, HEIGHT, WHOLE = 960, 830, 2600
+WIDTH, HEIGHT, WHOLE = 960, 870, 2600
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
