@@ -17,8 +17,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+def script(path: str) -> ModuleType:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, DOCS / path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,7 +30,7 @@ def generator() -> ModuleType:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_takes_from_the_code_is_current(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert generator().with_tables(text) == text, "run `make docs`"
+    assert script("generate.py").with_tables(text) == text, "run `make docs`"
 
 
 def test_the_pages_name_every_hazard_and_every_key_of_the_manifest() -> None:
@@ -61,3 +62,9 @@ def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: 
     assert at_table.of("full_name").renamed_from == "name"
     assert at_table.of("email").using == "coalesce(email, 'user' || id || '@example.org')"
     assert [script.runs_before for script in project.scripts] == [True]
+
+
+def test_what_the_picture_changes_is_there_to_be_changed() -> None:
+    for name, changes in script("picture/render.py").CHANGES.items():
+        text = (DOCS.parent / "schema" / name).read_text(encoding="utf-8")
+        assert [old for old, _ in changes if text.count(old) != 1] == []
