@@ -12,6 +12,7 @@ from typing import Any
 import requests
 
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
+from tests.faults.states import damage, state
 from tests.projects import SMALL, project_of
 from tests.sqld import Sqld
 from tests.targets import NOWHERE, Target
@@ -112,15 +113,15 @@ class Bench:
             report = self._deploy(chosen.project, proxy.url, TIMEOUT)
             proxy.calm()
             tally.faults.update(proxy.happened)
-            state = self._state(proxy)
-            problems = _contradictions(report, state, chosen)
-            problems += self._damage(proxy)
+            found = self._state(proxy)
+            problems = _contradictions(report, found, chosen)
+            problems += damage(Target(proxy.url, proxy.url, self._sqld.token()))
             again = self._deploy(chosen.project, proxy.url, 30)
             expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}
             if again.status not in expected or self._state(proxy) != chosen.after:
                 problems.append(f"run again it ended as {again.status}: {again.error}")
         tally.schedules[chosen.name] += 1
-        is_after = "after" if chosen.can_succeed and state == chosen.after else "before"
+        is_after = "after" if chosen.can_succeed and found == chosen.after else "before"
         tally.found[f"{report.status}, committed: {report.committed}; the state is that {is_after}"] += 1
         planned = ", ".join(faults)
         tally.problems += [f"seed {seed} ({chosen.name}; {planned}): {problem}" for problem in problems]
@@ -154,25 +155,17 @@ class Bench:
             database.close()
 
     def _state(self, proxy: Proxy) -> Any:
-        """All that the database holds, but the id and the time of each deployment, which no two runs share."""
-        held = Target(proxy.url, proxy.url, self._sqld.token()).dump()
-        ledger = held.get("schema_deployments", [])
-        return held | {"schema_deployments": [(number, *rest) for number, _, _, *rest in ledger]}
-
-    def _damage(self, proxy: Proxy) -> list[str]:
-        target = Target(proxy.url, proxy.url, self._sqld.token())
-        whole, orphans = target.rows("PRAGMA integrity_check"), target.rows("PRAGMA foreign_key_check")
-        return [f"damage: {whole} {orphans}"] if (whole, orphans) != ([("ok",)], []) else []
+        return state(Target(proxy.url, proxy.url, self._sqld.token()))
 
 
-def _contradictions(report: Report, state: Any, chosen: Story) -> list[str]:
+def _contradictions(report: Report, found: Any, chosen: Story) -> list[str]:
     """Where the report and the database disagree."""
     said = f"{report.status}, committed: {report.committed}, exit {report.exit_code}, {report.error}"
-    if state not in (chosen.before, chosen.after):
+    if found not in (chosen.before, chosen.after):
         return [f"a state that is neither before nor after; {said}"]
     if not chosen.can_succeed:
         return [] if report.status is Status.FAILED and report.exit_code == 1 else [f"it cannot succeed; {said}"]
-    is_after = state == chosen.after
+    is_after = found == chosen.after
     match report.status, report.committed:
         case Status.DEPLOYED, True:
             true = is_after and report.exit_code == 0

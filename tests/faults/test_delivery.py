@@ -8,18 +8,16 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
 from tests.faults.proxy import Fault, Proxy, running_proxy
-from tests.faults.writers import Writer
+from tests.faults.writers import Writer, writing_all_the_time
 from tests.projects import project_of
 from tests.sqld import Sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
-from turso_deploy.database.base import Query
-from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.retries import MAXIMUM_TRIES
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.project import Project
@@ -132,27 +130,11 @@ def test_an_application_that_writes_all_the_time_is_neither_blocked_nor_in_the_w
     sqld: Sqld, target: Target, project: Project, tmp_path: Path
 ) -> None:
     deploy(target, project)
-    stop = Event()
-    written: list[str] = []
-
-    def write() -> None:
-        database = HranaDatabase(sqld.url, sqld.token(), 30)
-        while not stop.is_set():
-            name = f"Author {len(written)}"
-            database.query([Query("INSERT INTO authors (name) VALUES (?1)", (name,))])
-            written.append(name)
-        database.close()
-
-    writing = Thread(target=write)
-    writing.start()
-    try:
+    with writing_all_the_time(sqld, "INSERT INTO authors (name) VALUES ('Author ' || ?1)") as written:
         for number in range(5):
             seeds = f"id,name,profile\n1,Ada {number},\n2,Grace,\n"
             report = deploy(target, project_of(tmp_path / "next", authors=seeds))
             assert (report.error, report.status) == (None, Status.DEPLOYED)
-    finally:
-        stop.set()
-        writing.join()
     assert target.value("SELECT count(*) FROM authors") == 2 + len(written)
 
 
