@@ -40,7 +40,7 @@ class Delivery:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._retries = Retries(database.timeout, database.retries)
+        self._retries = Retries(database.patience)
         self._open: list[_Open] = []
         self._error: DatabaseError | None = None
 
@@ -54,9 +54,12 @@ class Delivery:
         return live.read_at + math.ceil(time.monotonic() - live.received_at + self._database.timeout)
 
     def try_again(self, reason: str) -> bool:
-        """Wait a moment before the transaction is planned and sent again; False when there is no more time."""
+        """Wait a moment before the transaction is planned and sent again; False when there is no more time.
+
+        A file is not waited for here: its client has waited for the lock already.
+        """
         stop_if_asked()
-        return self._retries.again(reason)
+        return bool(self._database.timeout) and self._retries.again(reason)
 
     def send(self, transaction: Transaction, sent_as: str, deadline: int | None) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
@@ -64,6 +67,7 @@ class Delivery:
         A signal to stop waits until the reply is there. Raises DatabaseError when it surely did not run.
         """
         stop_if_asked()
+        self._retries.begin()
         try:
             with held_back():
                 return self._database.apply(transaction)
@@ -114,7 +118,7 @@ class Delivery:
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (ledger.lookup_query(sent.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
-        retries = Retries(self._database.timeout, self._database.retries)
+        retries = Retries(self._database.patience)
         while True:
             try:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))
