@@ -26,6 +26,9 @@ from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.live import CLOCK_QUERY, Live
 from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, stop_if_asked
 
+# With its pauses about 90 s, more than the time-out is by default: a server that is started again meanwhile is heard.
+MOST_QUESTIONS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -118,7 +121,7 @@ class Delivery:
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (ledger.lookup_query(sent.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
-        retries = Retries(self._database.patience)
+        retries = Retries(self._database.patience, MOST_QUESTIONS)
         while True:
             try:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))

@@ -111,10 +111,13 @@ class Bench:
             proxy.plan(faults)
             proxy.late = choice.uniform(0, 1.5 * TIMEOUT)
             report = self._deploy(chosen.project, proxy.url, TIMEOUT)
+            was_answered = proxy.answered_in is not None and proxy.answered_in < TIMEOUT
             proxy.calm()
             tally.faults.update(proxy.happened)
             found = self._state(proxy)
             problems = _contradictions(report, found, chosen)
+            if report.committed is None and was_answered:
+                problems.append(f"unknown, although the server answered in the end: {report.error}")
             problems += damage(Target(proxy.url, proxy.url, self._sqld.token()))
             again = self._deploy(chosen.project, proxy.url, 30)
             expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}

@@ -19,6 +19,7 @@ from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
 from turso_deploy.database import retries
 from turso_deploy.database.retries import MAXIMUM_TRIES
+from turso_deploy.delivery import MOST_QUESTIONS
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.project import Project
 
@@ -105,6 +106,51 @@ def test_a_write_is_never_sent_again_before_the_ledger_was_asked(
     report = deploy(target, project)
     assert (report.status, report.requests) == (Status.DEPLOYED, 5)  # read, write, and the ledger asked three times
     assert target.value("SELECT count(*) FROM schema_deployments") == 1
+
+
+SHUT = Fault.CUT_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("write", "shut_for", "committed"),
+    [
+        (Fault.CUT_AFTER, 1000, None),
+        (Fault.CUT_AFTER, MOST_QUESTIONS - 1, True),
+        (Fault.RAN_502, MAXIMUM_TRIES, True),
+        (Fault.HELD_BACK, 1, True),
+        (SHUT, MAXIMUM_TRIES, True),
+    ],
+)
+def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
+    target: Target, proxy: Proxy, project: Project, write: Fault, shut_for: int, committed: bool | None
+) -> None:
+    proxy.plan([*READ, write, *[SHUT] * shut_for])
+    report = deploy(target, project)
+    assert (report.status, report.committed) == (Status.DEPLOYED if committed else Status.FAILED, committed)
+    proxy.calm()
+    ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments")]
+    if committed is None:
+        assert report.error is not None
+        assert (report.error.code, report.exit_code) == ("outcome-unknown", 1)
+        assert [identity for identity in ids if str(identity) in str(report.error.hint)] == ids
+    else:
+        assert ids == [report.deployment_id]
+    assert deploy(target, project).status is Status.UNCHANGED
+
+
+@pytest.mark.parametrize(("shut_for", "committed"), [(1000, None), (MOST_QUESTIONS - 1, False)])
+def test_a_failure_whose_reply_is_lost_is_known_once_the_server_is_back(
+    target: Target, proxy: Proxy, tmp_path: Path, shut_for: int, committed: bool | None
+) -> None:
+    """A bound that does not hold: the transaction was rolled back, and would be again."""
+    project = project_of(tmp_path / "wrong", manifest='rows: {authors: ">=200"}\n')
+    proxy.plan([*READ, Fault.CUT_AFTER, *[SHUT] * shut_for])
+    report = deploy(target, project, timeout=2)
+    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, committed, 1)
+    assert report.error is not None
+    assert report.error.code == ("outcome-unknown" if committed is None else "check-failed")
+    proxy.calm()
+    assert target.names() == set()
 
 
 @pytest.mark.parametrize("seconds", [1, 4, 6, *([20] if "FAULT_SCHEDULES" in os.environ else [])])

@@ -37,13 +37,14 @@ class Patience:
 
 
 class Retries:
-    """The tries of one thing, at the cost of the patience of the run.
+    """The tries of one thing, at most so many, at the cost of the patience of the run.
 
     The pauses vary, so that clients which were turned away together do not come back together.
     """
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, most: int | None = None) -> None:
         self._patience = patience
+        self._most = MAXIMUM_TRIES if most is None else most
         self._tries = 1
         self.begin()
 
@@ -55,7 +56,7 @@ class Retries:
         """Wait for the next try, `at_least` as many seconds as the server asked for; False when there is none left."""
         pause = min(FIRST_PAUSE * 2 ** (self._tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
         pause = max(pause, at_least)
-        if self._tries >= MAXIMUM_TRIES or not self._patience.lasts(self._begun, pause):
+        if self._tries >= self._most or not self._patience.lasts(self._begun, pause):
             return False
         self._tries += 1
         self._patience.log.append(
