@@ -48,6 +48,11 @@ PAYLOADS = {
 }
 
 
+# In the long run everything; otherwise a part of what takes a server, and the terminal's form alone.
+LOUD = ["--verbose", "--json"] if tally.LONG else ["--verbose"]
+SOME = list(PAYLOADS) if tally.LONG else list(PAYLOADS)[::4]
+
+
 def files_with(text: str) -> dict[str, str]:
     """A schema folder that has the text wherever text of somebody's own can be."""
     line = " ".join(text.split())
@@ -131,7 +136,7 @@ def assert_only_words(markdown: str, like: str) -> None:
     tally.count("injections looked for", "pages of Markdown")
 
 
-@pytest.mark.parametrize("loud", ["--verbose", "--json"])
+@pytest.mark.parametrize("loud", LOUD)
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_text_of_the_repository_is_shown_and_never_followed(
     watcher: Watcher, tmp_path: Path, payload: str, loud: str
@@ -162,7 +167,7 @@ def test_the_pages_of_a_schema_show_text_and_follow_none(watcher: Watcher, tmp_p
         assert_only_words(hostile[name], plain[name])
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("payload", SOME)
 def test_what_a_server_says_is_never_followed(watcher: Watcher, tmp_path: Path, payload: str) -> None:
     def answers(text: str) -> list[Answer]:
         errors = [{"message": f"SQLite error: no such table: {text}", "code": text}] * 20
@@ -184,7 +189,7 @@ def test_what_a_server_says_is_never_followed(watcher: Watcher, tmp_path: Path, 
         assert_only_text(*runs)
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("payload", SOME)
 def test_the_name_of_a_branch_goes_to_the_ledger_as_it_is_and_nowhere_else(
     watcher: Watcher, on_sqld: Target, tmp_path: Path, payload: str
 ) -> None:
