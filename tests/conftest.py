@@ -21,6 +21,12 @@ settings.register_profile("ci", parent=settings.get_profile("default"), derandom
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Count the tests that ran."""
+    if call.when == "call":
+        tally.count("tests", "passed" if call.excinfo is None else "failed")
+
+
 def pytest_sessionfinish() -> None:
     """Leave what was counted."""
     tally.save()

@@ -15,6 +15,7 @@ from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
 from tests.projects import SMALL, project_of
 from tests.sqld import Sqld
+from tests.tally import count
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
 from turso_deploy.database.hrana import HranaDatabase
@@ -55,6 +56,16 @@ class Tally:
     faults: Counter[Fault] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+
+    def save(self) -> None:
+        """Add the figures to those of the whole run of tests."""
+        for section, counter in (
+            ("schedules of faults", self.schedules),
+            ("requests by what befell them", self.faults),
+            ("reported, and the state that was found", self.found),
+        ):
+            for what, number in counter.items():
+                count(section, str(what), number)
 
     def table(self) -> str:
         """The figures, for people."""

@@ -20,6 +20,7 @@ from tests.faults.states import damage, state
 from tests.faults.writers import writing_all_the_time
 from tests.projects import SMALL, project_of
 from tests.sqld import Sqld, running_sqld
+from tests.tally import count
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
 from turso_deploy.database import retries
@@ -52,6 +53,11 @@ def folder(tmp_path: Path) -> Path:
     path = tmp_path / "server"
     path.mkdir()
     return path
+
+
+@pytest.fixture(autouse=True)
+def _counted(request: pytest.FixtureRequest) -> None:
+    count("out of disk, memory or lock", request.function.__name__.removeprefix("test_").replace("_", " "))
 
 
 def target_of(sqld: Sqld) -> Target:

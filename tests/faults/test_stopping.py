@@ -20,12 +20,13 @@ from tests.door import Door, open_door
 from tests.faults.proxy import running_proxy
 from tests.projects import SMALL, write_folder
 from tests.sqld import Sqld, running_sqld
+from tests.tally import count
 from tests.targets import Target
 from turso_deploy.database import retries
 from turso_deploy.report.document import Status
 from turso_deploy.schema.project import load_project
 
-KILLS = 100 if "FAULT_SCHEDULES" in os.environ else 6
+KILLS = 60 if "FAULT_SCHEDULES" in os.environ else 6
 STOPPING = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -120,6 +121,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
     for number in range(KILLS // 2):
         folder = tmp_path / str(number)
         folder.mkdir()
+        count("kills and restarts", "server killed in the middle of a run and started again")
         with running_proxy("") as proxy, ExitStack() as first, ThreadPoolExecutor(1) as pool:
             server = first.enter_context(running_sqld(folder))
             proxy.target = server.url
@@ -138,7 +140,6 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
 def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: Path, schema: Path) -> None:
     """With SIGKILL nothing can be said; with the others what is said is true. Run again, it ends in success."""
     choice = random.Random(20260101)
-    found = {True: 0, False: 0}
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -156,9 +157,8 @@ def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: P
             assert committed == ("books" in names)
             if output:
                 assert json.loads(output)["committed"] == committed
-            found[committed] += 1
+            count("kills and restarts", f"client ended by {sent.name}, {'committed' if committed else 'not committed'}")
             assert target.rows("PRAGMA integrity_check") == [("ok",)]
             again = start(target, schema)
             report = report_of(again)
             assert (report["status"], again.returncode) == ("unchanged" if committed else "deployed", 0)
-    print(f"killed {KILLS} times: {found[True]} committed, {found[False]} not")
