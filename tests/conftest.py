@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import tally
 from tests.door import Door, open_door
 from tests.sqld import Sqld, running_sqld
 from turso_deploy.database import retries
@@ -18,6 +19,17 @@ from turso_deploy.database.hrana import HranaDatabase
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Count the tests that ran."""
+    if call.when == "call":
+        tally.count("tests", "passed" if call.excinfo is None else "failed")
+
+
+def pytest_sessionfinish() -> None:
+    """Leave what was counted."""
+    tally.save()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+_LONGEST_WAIT = 60
 
 
 def _opened() -> threading.Event:
@@ -25,7 +28,8 @@ class Door:
     """What came through. `bodies` are the JSON documents in the order of their arrival, `replies` what was answered.
 
     `latency` is waited before each reply, in seconds, and then `gate` until it is set, as it is at first. With
-    `lose_replies` the server gets the request and answers it, and the client sees its connection close.
+    `lose_replies` the server gets the request and answers it, and the client sees its connection close. The replies
+    behind the first `free_replies` are held until the door is opened for them.
     """
 
     url: str = ""
@@ -35,11 +39,27 @@ class Door:
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     replies: list[bytes] = field(default_factory=list)
+    free_replies: float = math.inf
+    open_for_replies: threading.Event = field(default_factory=threading.Event)
+    _arrival: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def requests(self) -> int:
         """How many requests came through."""
         return len(self.bodies)
+
+    def let_in(self, body: Any, headers: dict[str, str]) -> int:
+        """Keep a request that has arrived, and number it."""
+        with self._arrival:
+            self.bodies.append(body)
+            self.headers.append(headers)
+            self._arrival.notify_all()
+            return self.requests
+
+    def await_requests(self, count: int) -> None:
+        """Wait until so many requests have arrived."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: self.requests >= count, _LONGEST_WAIT), f"{self.requests} of {count}"
 
 
 @contextmanager
@@ -54,8 +74,7 @@ def open_door(target: str) -> Iterator[Door]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            door.bodies.append(json.loads(body))
-            door.headers.append(dict(self.headers))
+            number = door.let_in(json.loads(body), dict(self.headers))
             connection = http.client.HTTPConnection(host)
             try:
                 # The reply is kept as text, so it must not be compressed: http.client asks for that by itself.
@@ -68,6 +87,8 @@ def open_door(target: str) -> Iterator[Door]:
                 connection.close()
             time.sleep(door.latency)
             door.gate.wait()
+            if number > door.free_replies:
+                door.open_for_replies.wait()
             if door.lose_replies:
                 self.close_connection = True
                 return
@@ -89,6 +110,7 @@ def open_door(target: str) -> Iterator[Door]:
     try:
         yield door
     finally:
+        door.open_for_replies.set()
         server.shutdown()
         thread.join()
         server.server_close()

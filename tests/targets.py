@@ -25,6 +25,7 @@ from turso_deploy.database.base import (
     Value,
 )
 from turso_deploy.database.connect import open_database
+from turso_deploy.database.retries import Patience
 from turso_deploy.inputs import Pipeline
 from turso_deploy.report.document import Report
 from turso_deploy.schema.project import Project
@@ -146,6 +147,10 @@ class OnTheWay:
     @property
     def requests(self) -> int:
         return self._database.requests
+
+    @property
+    def patience(self) -> Patience:
+        return self._database.patience
 
     @property
     def retries(self) -> list[str]:

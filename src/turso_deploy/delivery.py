@@ -28,6 +28,9 @@ from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.live import CLOCK_QUERY, Live
 from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, stop_if_asked
 
+# With its pauses about 90 s, more than the time-out is by default: a server that is started again meanwhile is heard.
+MOST_QUESTIONS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -42,7 +45,7 @@ class Delivery:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._retries = Retries(database.timeout, database.retries)
+        self._retries = Retries(database.patience)
         self._open: list[_Open] = []
         self._error: DatabaseError | None = None
 
@@ -56,9 +59,12 @@ class Delivery:
         return live.read_at + math.ceil(time.monotonic() - live.received_at + self._database.timeout)
 
     def try_again(self, reason: str) -> bool:
-        """Wait a moment before the transaction is planned and sent again; False when there is no more time."""
+        """Wait a moment before the transaction is planned and sent again; False when there is no more time.
+
+        A file is not waited for here: its client has waited for the lock already.
+        """
         stop_if_asked()
-        return self._retries.again(reason)
+        return bool(self._database.timeout) and self._retries.again(reason)
 
     def send(self, part: Part) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
@@ -66,6 +72,7 @@ class Delivery:
         A signal to stop waits until the reply is there. Raises DatabaseError when it surely did not run.
         """
         stop_if_asked()
+        self._retries.begin()
         try:
             with held_back():
                 return self._database.apply(part.assembly.transaction)
@@ -82,8 +89,8 @@ class Delivery:
             self._open.append(_Open(part.name, deadline=0))
 
     def settle(self) -> None:
-        """A part is committed, so that those sent before it never can be; the next has all the time again."""
-        self._retries = Retries(self._database.timeout, self._database.retries)
+        """A part is committed, so that those sent before it never can be; the next has all tries again."""
+        self._retries = Retries(self._database.patience)
         self._open.clear()
 
     def recognised(self, live: Live) -> PartName | None:
@@ -127,7 +134,7 @@ class Delivery:
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (ledger.lookup_query(sent.name.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
-        retries = Retries(self._database.timeout, self._database.retries)
+        retries = Retries(self._database.patience, MOST_QUESTIONS)
         while True:
             try:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))

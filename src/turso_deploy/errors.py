@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     STATEMENT_FAILED = "statement-failed"
     CHECK_FAILED = "check-failed"
     DATABASE_BUSY = "database-busy"
+    DATABASE_FULL = "database-full"
     STALE_PLAN = "stale-plan"
     OUTCOME_UNKNOWN = "outcome-unknown"
     STOPPED = "stopped"

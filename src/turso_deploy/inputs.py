@@ -88,7 +88,12 @@ class Inputs(BaseModel):
         False,
         description="Let an `http://` URL lead to another machine. The token then travels in clear text.",
     )
-    timeout: float = Field(60.0, gt=0, le=3600, description="Seconds to wait for the server, for each request.")
+    timeout: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Seconds to wait for the server, for each request; and in all for what is tried again.",
+    )
     request_size: int = Field(
         REQUEST_SIZE,
         ge=100_000,

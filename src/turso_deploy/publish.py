@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -54,8 +55,19 @@ def publish(
     for level in Level:  # the worst first
         for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
             runner.annotate(note.level, note.message, title=note.title, place=note.place)
-    runner.set_outputs(outputs(report))
-    runner.append_summary(lambda room: summary(report, room))
+    with _without_failing(runner, "The outputs"):
+        runner.set_outputs(outputs(report))
+    with _without_failing(runner, "The job summary"):
+        runner.append_summary(lambda room: summary(report, room))
+
+
+@contextmanager
+def _without_failing(runner: Runner, what: str) -> Iterator[None]:
+    """A file of the runner's that cannot be written is a warning: the exit status tells of the database."""
+    try:
+        yield
+    except OSError as error:
+        runner.annotate(Level.WARNING, f"{what} could not be written: {error.strerror}.")
 
 
 def _annotations(report: Report) -> Iterator[_Annotation]:

@@ -55,6 +55,7 @@ _IN_ITS_PLACE: dict[Fault, Reply] = {
     Fault.STATUS_502: (502, {"Content-Type": "text/html"}, b"<html>Bad gateway</html>"),
     Fault.STATUS_503: (503, {}, b""),
 }
+_ANSWERED = {Fault.NONE, Fault.DUPLICATED, Fault.DUPLICATED_SECOND}
 _AFTER_IT_RAN = {
     Fault.RAN_408: Fault.STATUS_408,
     Fault.RAN_500: Fault.STATUS_500,
@@ -69,6 +70,7 @@ class Proxy:
 
     `host` is the Host header that the server gets: with namespaces its first label names the database. `delay` is how
     long, in seconds, a delayed reply takes, and `late` a request that is held back, unless it is `released` before.
+    `answered_in` is how many seconds the last request took to get its own, whole answer; None when it got none.
     """
 
     url: str = ""
@@ -76,6 +78,7 @@ class Proxy:
     host: str = ""
     delay: float = 0
     late: float = 0
+    answered_in: float | None = None
     released: threading.Event = field(default_factory=threading.Event)
     faults: list[Fault] = field(default_factory=list)
     happened: Counter[Fault] = field(default_factory=Counter)
@@ -121,10 +124,13 @@ def running_proxy(target: str, host: str = "", delay: float = 0, tls: ssl.SSLCon
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
+            proxy.answered_in, arrived = None, time.monotonic()
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = dict(self.headers)
             with suppress(ConnectionError, http.client.HTTPException):
-                self._answer(proxy.next_fault(), body, headers)
+                fault = proxy.next_fault()
+                self._answer(fault, body, headers)
+                proxy.answered_in = time.monotonic() - arrived if fault in _ANSWERED else None
                 return
             self.close_connection = True
 

@@ -13,8 +13,10 @@ import requests
 
 from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
+from tests.faults.states import damage, state
 from tests.projects import SMALL, project_of
 from tests.sqld import Sqld
+from tests.tally import count
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
 from turso_deploy.database.base import REQUEST_SIZE
@@ -76,6 +78,16 @@ class Tally:
     found: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
+    def save(self) -> None:
+        """Add the figures to those of the whole run of tests."""
+        for section, counter in (
+            ("schedules of faults", self.schedules),
+            ("requests by what befell them", self.faults),
+            ("reported, and the state that was found", self.found),
+        ):
+            for what, number in counter.items():
+                count(section, str(what), number)
+
     def table(self) -> str:
         """The figures, for people."""
         parts = (("schedules", self.schedules), ("faults", self.faults), ("reported, and found", self.found))
@@ -136,17 +148,20 @@ class Bench:
             proxy.plan([*undisturbed, *faults])
             proxy.late = choice.uniform(0, 1.5 * TIMEOUT)
             report = self._deploy(chosen.project, proxy.url, TIMEOUT, chosen.request_size)
+            was_answered = proxy.answered_in is not None and proxy.answered_in < TIMEOUT
             proxy.calm()
             tally.faults.update(proxy.happened)
-            state = self._state(proxy)
-            problems = _contradictions(report, state, chosen)
-            problems += self._damage(proxy)
+            state_found = self._state(proxy)
+            problems = _contradictions(report, state_found, chosen)
+            if report.committed is None and was_answered:
+                problems.append(f"unknown, although the server answered in the end: {report.error}")
+            problems += damage(Target(proxy.url, proxy.url, self._sqld.token()))
             again = self._deploy(chosen.project, proxy.url, 30, chosen.request_size)
             expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}
             if again.status not in expected or chosen.found(self._state(proxy)) != chosen.end:
                 problems.append(f"run again it ended as {again.status}: {again.error}")
         tally.schedules[chosen.name] += 1
-        found = chosen.found(state)
+        found = chosen.found(state_found)
         tally.found[f"{report.status}, committed: {report.committed}; the state is that {found}"] += 1
         planned = ", ".join(faults)
         tally.problems += [f"seed {seed} ({chosen.name}; {planned}): {problem}" for problem in problems]
@@ -180,21 +195,13 @@ class Bench:
             database.close()
 
     def _state(self, proxy: Proxy) -> Any:
-        """All that the database holds, but the id and the time of each deployment, which no two runs share."""
-        held = Target(proxy.url, proxy.url, self._sqld.token()).dump()
-        ledger = held.get("schema_deployments", [])
-        return held | {"schema_deployments": [(number, *rest) for number, _, _, *rest in ledger]}
-
-    def _damage(self, proxy: Proxy) -> list[str]:
-        target = Target(proxy.url, proxy.url, self._sqld.token())
-        whole, orphans = target.rows("PRAGMA integrity_check"), target.rows("PRAGMA foreign_key_check")
-        return [f"damage: {whole} {orphans}"] if (whole, orphans) != ([("ok",)], []) else []
+        return state(Target(proxy.url, proxy.url, self._sqld.token()))
 
 
-def _contradictions(report: Report, state: Any, chosen: Story) -> list[str]:
+def _contradictions(report: Report, state_found: Any, chosen: Story) -> list[str]:
     """Where the report and the database disagree."""
     said = f"{report.status}, committed: {report.committed}, exit {report.exit_code}, {report.chunks}, {report.error}"
-    found = chosen.found(state)
+    found = chosen.found(state_found)
     if found is None:
         return [f"a state that none may see; {said}"]
     if not chosen.can_succeed:
@@ -203,7 +210,7 @@ def _contradictions(report: Report, state: Any, chosen: Story) -> list[str]:
         case Status.DEPLOYED, True:
             true = found == "after" and report.exit_code == 0
         case Status.FAILED, True:
-            rows = rows_between(state, chosen.after)
+            rows = rows_between(state_found, chosen.after)
             true = (
                 found == "between"
                 and report.exit_code == 1

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 
 from tests.faults.proxy import Fault, Proxy, running_proxy
-from tests.faults.writers import Writer
+from tests.faults.writers import Writer, writing_all_the_time
 from tests.projects import project_of
 from tests.sqld import Sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
-from turso_deploy.database.base import Query
-from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database import retries
 from turso_deploy.database.retries import MAXIMUM_TRIES
+from turso_deploy.delivery import MOST_QUESTIONS
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.project import Project
 
@@ -109,6 +108,51 @@ def test_a_write_is_never_sent_again_before_the_ledger_was_asked(
     assert target.value("SELECT count(*) FROM schema_deployments") == 1
 
 
+SHUT = Fault.CUT_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("write", "shut_for", "committed"),
+    [
+        (Fault.CUT_AFTER, 1000, None),
+        (Fault.CUT_AFTER, MOST_QUESTIONS - 1, True),
+        (Fault.RAN_502, MAXIMUM_TRIES, True),
+        (Fault.HELD_BACK, 1, True),
+        (SHUT, MAXIMUM_TRIES, True),
+    ],
+)
+def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
+    target: Target, proxy: Proxy, project: Project, write: Fault, shut_for: int, committed: bool | None
+) -> None:
+    proxy.plan([*READ, write, *[SHUT] * shut_for])
+    report = deploy(target, project)
+    assert (report.status, report.committed) == (Status.DEPLOYED if committed else Status.FAILED, committed)
+    proxy.calm()
+    ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments")]
+    if committed is None:
+        assert report.error is not None
+        assert (report.error.code, report.exit_code) == ("outcome-unknown", 1)
+        assert [identity for identity in ids if str(identity) in str(report.error.hint)] == ids
+    else:
+        assert ids == [report.deployment_id]
+    assert deploy(target, project).status is Status.UNCHANGED
+
+
+@pytest.mark.parametrize(("shut_for", "committed"), [(1000, None), (MOST_QUESTIONS - 1, False)])
+def test_a_failure_whose_reply_is_lost_is_known_once_the_server_is_back(
+    target: Target, proxy: Proxy, tmp_path: Path, shut_for: int, committed: bool | None
+) -> None:
+    """A bound that does not hold: the transaction was rolled back, and would be again."""
+    project = project_of(tmp_path / "wrong", manifest='rows: {authors: ">=200"}\n')
+    proxy.plan([*READ, Fault.CUT_AFTER, *[SHUT] * shut_for])
+    report = deploy(target, project, timeout=2)
+    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, committed, 1)
+    assert report.error is not None
+    assert report.error.code == ("outcome-unknown" if committed is None else "check-failed")
+    proxy.calm()
+    assert target.names() == set()
+
+
 @pytest.mark.parametrize("seconds", [1, 4, 6, *([20] if "FAULT_SCHEDULES" in os.environ else [])])
 def test_a_lock_that_another_writer_holds_is_waited_for(
     sqld: Sqld, target: Target, project: Project, seconds: int
@@ -132,27 +176,11 @@ def test_an_application_that_writes_all_the_time_is_neither_blocked_nor_in_the_w
     sqld: Sqld, target: Target, project: Project, tmp_path: Path
 ) -> None:
     deploy(target, project)
-    stop = Event()
-    written: list[str] = []
-
-    def write() -> None:
-        database = HranaDatabase(sqld.url, sqld.token(), 30)
-        while not stop.is_set():
-            name = f"Author {len(written)}"
-            database.query([Query("INSERT INTO authors (name) VALUES (?1)", (name,))])
-            written.append(name)
-        database.close()
-
-    writing = Thread(target=write)
-    writing.start()
-    try:
+    with writing_all_the_time(sqld, "INSERT INTO authors (name) VALUES ('Author ' || ?1)") as written:
         for number in range(5):
             seeds = f"id,name,profile\n1,Ada {number},\n2,Grace,\n"
             report = deploy(target, project_of(tmp_path / "next", authors=seeds))
             assert (report.error, report.status) == (None, Status.DEPLOYED)
-    finally:
-        stop.set()
-        writing.join()
     assert target.value("SELECT count(*) FROM authors") == 2 + len(written)
 
 
@@ -178,11 +206,46 @@ def test_of_twenty_deployers_of_two_commits_none_is_told_a_lie(
     assert target.rows("SELECT name FROM authors WHERE id = 1") in ([("Ada",)], [("Other",)])
 
 
-def test_no_try_is_made_after_the_time_that_was_set(target: Target, proxy: Proxy, project: Project) -> None:
+class Clock:
+    """A clock that only pauses move."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which is tried again, with pauses as long as they are outside of tests."""
+    ticking = Clock()
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(retries, "time", ticking)
+    return ticking
+
+
+@pytest.mark.parametrize(("lost", "committed"), [([], False), ([*READ, Fault.CUT_AFTER], None)])
+def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
+    target: Target, proxy: Proxy, project: Project, clock: Clock, lost: list[Fault], committed: bool | None
+) -> None:
+    """Reading, asking the ledger, and planning again are not given that time each, nor one inside the other."""
+    proxy.plan([*lost, *[Fault.STATUS_503] * 1000])
+    report = deploy(target, project, timeout=20)
+    assert (report.status, report.committed) == (Status.FAILED, committed)
+    assert 5 < sum(clock.pauses) <= 20
+    assert sum("tried again" in notice for notice in report.notices) == len(clock.pauses)
+
+
+def test_no_try_is_made_after_the_time_that_was_set(
+    target: Target, proxy: Proxy, project: Project, clock: Clock
+) -> None:
     proxy.plan([Fault.STATUS_503] * 1000)
-    started = time.monotonic()
     report = deploy(target, project, timeout=0.5)
     assert report.error is not None
     assert (report.error.code, report.committed) == ("server-error", False)
-    assert report.requests <= MAXIMUM_TRIES
-    assert time.monotonic() - started < 30
+    assert report.requests == 1 + len(clock.pauses) <= MAXIMUM_TRIES
+    assert sum(clock.pauses) <= 0.5

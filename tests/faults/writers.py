@@ -1,13 +1,18 @@
-"""Another writer: an application in an interactive transaction, which holds the write lock."""
+"""Other writers: an application in an interactive transaction, which holds the write lock; one that never rests."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 import requests
 
 from tests.sqld import Sqld
+from turso_deploy.database.base import Query, Rows
+from turso_deploy.database.hrana import HranaDatabase
 
 
 class Writer:
@@ -34,3 +39,27 @@ class Writer:
             time.sleep(min(left, 2))
             self.execute("SELECT 1")
         self.committed = self.execute("COMMIT")["type"] == "ok"
+
+
+@contextmanager
+def writing_all_the_time(sqld: Sqld, sql: str) -> Iterator[list[int]]:
+    """Inside, the statement is run again and again, with the number of the time as `?1`; yields those that worked."""
+    stop, written = Event(), list[int]()
+
+    def write() -> None:
+        database = HranaDatabase(sqld.url, sqld.token(), 60)
+        number = 0
+        while not stop.is_set():
+            number += 1
+            [answer] = database.query([Query(sql, (number,))])
+            if isinstance(answer, Rows):
+                written.append(number)
+        database.close()
+
+    thread = Thread(target=write)
+    thread.start()
+    try:
+        yield written
+    finally:
+        stop.set()
+        thread.join()

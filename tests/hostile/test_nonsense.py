@@ -7,6 +7,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.projects import SMALL, project_of, write_folder
+from tests.tally import LONG, count
 from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.errors import DeployError
 from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.project import Project, load_project
 from turso_deploy.schema.seed_files import read_seed_file
+from turso_deploy.sql.lexer import SqlTextError, scan
+from turso_deploy.sql.script import split
 from turso_deploy.turso.tokens import read_claims
 from turso_deploy.work import understand
 
 HOST = "https://db-org.turso.io"
-PATIENT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MORE = 10 if LONG else 1
+PATIENT = settings(max_examples=150 * MORE, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -53,6 +58,7 @@ def refusal(call: Callable[[], object]) -> DeployError | None:
 @PATIENT
 @given(suffix=st.sampled_from(["csv", "json", "jsonl", "yaml"]), content=st.binary(max_size=300))
 def test_no_bytes_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, content: bytes) -> None:
+    count("inputs fuzzed", "seed readers, bytes")
     path = tmp_path / f"books.{suffix}"
     path.write_bytes(content)
     error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
@@ -67,15 +73,17 @@ PIECES = st.lists(
 @PATIENT
 @given(suffix=st.sampled_from(["csv", "json", "jsonl", "yaml"]), content=PIECES)
 def test_no_signs_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, content: str) -> None:
+    count("inputs fuzzed", "seed readers, signs")
     path = tmp_path / f"books.{suffix}"
     path.write_bytes(content.encode())
     error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
     assert error is None or error.place
 
 
-@settings(PATIENT, max_examples=100)
+@settings(PATIENT, max_examples=100 * MORE)
 @given(content=PIECES | JSON.map(json.dumps) | st.binary(max_size=100).map(lambda content: content.decode("latin-1")))
 def test_no_manifest_breaks_its_reader(tmp_path: Path, content: str) -> None:
+    count("inputs fuzzed", "manifest")
     folder = write_folder(tmp_path / "schema", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
     (folder / "manifest.yml").write_text(content, encoding="utf-8", newline="")
     error = refusal(lambda: load_project(folder))
@@ -118,6 +126,7 @@ RESULTS = STEPS.map(lambda steps: {"type": "ok", "response": {"type": "batch", "
     writes=st.booleans(),
 )
 def test_no_reply_of_a_server_breaks_the_client(body: bytes, writes: bool) -> None:
+    count("inputs fuzzed", "server replies")
     ask(body, writes=writes)
 
 
@@ -150,6 +159,7 @@ ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sa
 @PATIENT
 @given(answers=st.lists(ROWS, min_size=len(LIVE_QUERIES), max_size=len(LIVE_QUERIES)))
 def test_no_catalog_or_ledger_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
+    count("inputs fuzzed", "catalog and ledger")
     rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]
     error = refusal(lambda: understand(rows, project))
     assert error is None or error.hint
@@ -183,8 +193,33 @@ def encoded(document: Any) -> str:
     )
 )
 def test_no_text_breaks_the_reader_of_tokens(text: str) -> None:
+    count("inputs fuzzed", "token parser")
     error = refusal(lambda: read_claims(text))
     assert error is None or len(text) < 4 or text not in error.message
+
+
+WORDS = """CREATE TABLE VIEW TRIGGER INDEX BEGIN END CASE WHEN SELECT WITH t a ( ) , ; . 'x' "q" `b` [c] 1 x'ff' ?1 --
+    /* */ ; ;""".split()
+SQL = st.lists(st.sampled_from([*WORDS, "'", '"', "\n", "\x00", "\ufeff", "--\n", "é"]), max_size=40).map(" ".join)
+
+
+@settings(PATIENT, max_examples=300 * MORE)
+@given(text=SQL | st.text(max_size=80))
+def test_no_text_breaks_the_lexer_or_the_splitter(text: str) -> None:
+    count("inputs fuzzed", "lexer and splitter")
+    for read in (scan, split):
+        with suppress(SqlTextError):
+            list(read(text))
+
+
+@settings(PATIENT, max_examples=100 * MORE)
+@given(content=SQL | st.binary(max_size=100).map(lambda content: content.decode("latin-1")))
+def test_no_sql_file_breaks_its_reader(tmp_path: Path, content: str) -> None:
+    count("inputs fuzzed", "SQL files")
+    folder = write_folder(tmp_path / "schema", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    (folder / "more.sql").write_text(content, encoding="utf-8", newline="")
+    error = refusal(lambda: load_project(folder))
+    assert error is None or error.place
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -171,7 +171,7 @@ def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> N
     patient = LocalDatabase(file_path, patience=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        patient.retries = FreesTheLock(other)
+        patient.patience.log = FreesTheLock(other)
         assert patient.apply(Transaction((change(TABLE),))).committed
     assert len(patient.retries) == 1
     assert patient.retries[0].startswith("Another connection has locked the database file; tried again after")
@@ -181,7 +181,7 @@ def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> No
     patient = LocalDatabase(file_path, patience=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        patient.retries = FreesTheLock(other)
+        patient.patience.log = FreesTheLock(other)
         assert objects(patient) == []
     assert len(patient.retries) == 1
 

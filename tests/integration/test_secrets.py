@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.hostile.readers import COMMANDS, obeyed
 from tests.projects import SMALL, with_changes, write_folder
 from tests.sqld import Sqld, free_port, sign
 from tests.targets import Target
@@ -218,26 +219,7 @@ def test_exceptions_hold_no_token(on_sqld: Target) -> None:
     database.close()
 
 
-OURS = {"add-mask", "group", "endgroup", "stop-commands", "error", "notice", "warning"}
 COMMAND = "::error::OBEYED%0A::set-output name=status::OBEYED"
-
-
-def obeyed(printed: str) -> Iterator[tuple[str, str]]:
-    """The commands that a runner takes from a log: name and message, those between stop-commands and its token not."""
-    token = None
-    for line in re.split(r"\r\n|\r|\n", printed):
-        found = re.match(r"\s*::(?P<name>[\w-]+)(?: [^:]*(?:%3A[^:]*)*)?::(?P<data>.*)$", line) or re.search(
-            r"##\[(?P<name>[\w-]+)[^\]]*\](?P<data>.*)$", line
-        )
-        if not found:
-            continue
-        if token:
-            token = None if found["name"] == token else token
-        elif found["name"] == "stop-commands":
-            token = found["data"]
-            yield found["name"], ""
-        else:
-            yield found["name"], found["data"]
 
 
 HOSTILE = with_changes(
@@ -265,7 +247,7 @@ HOSTILE_FAILURES = {
 
 def assert_nothing_obeyed(seen: Seen) -> None:
     commands = list(obeyed(seen.printed))
-    assert {name for name, _ in commands} <= OURS
+    assert {name for name, _ in commands} <= COMMANDS
     errors = sum(name == "error" for name, _ in commands)
     assert (1 <= errors <= MOST_ANNOTATIONS) if seen.status else errors == 0
     assert not any(data.startswith("OBEYED") for _, data in commands)

@@ -1,4 +1,4 @@
-"""A stand-in of GitHub's secrets API, with a real key pair: the test opens what was sealed for it."""
+"""A stand-in of GitHub's API: secrets, with a real key pair (the test opens what was sealed), and comments."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.platform.server import Answer, Faults, Request, serving
 
 WRITER = "github_pat_writer"
 READER = "github_pat_reader"
+COMMENTS = "/repos/acme/quiz/issues/7/comments"
 PLACES = ("/repos/acme/quiz/actions/secrets", "/repos/acme/quiz/environments/*/secrets", "/orgs/acme/actions/secrets")
 
 
@@ -27,6 +28,7 @@ class Github:
     key: PrivateKey = field(default_factory=PrivateKey.generate)
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: set[str] = field(default_factory=lambda: {"production"})
+    comments: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
     frozen: bool = False
@@ -41,6 +43,8 @@ class Github:
         """The API itself."""
         if request.bearer not in (WRITER, READER):
             return Answer(401, {"message": "Bad credentials"})
+        if request.path == COMMENTS:
+            return self._comment(request)
         collection, _, name = request.path.removesuffix("/repositories").rpartition("/")
         if not self._is_there(collection):
             return Answer(404, {"message": "Not Found"})
@@ -56,6 +60,12 @@ class Github:
             return Answer(document={"total_count": len(chosen), "repositories": [{"id": one} for one in chosen]})
         shown = {key: value for key, value in self.secrets[request.path].items() if key != "encrypted_value"}
         return Answer(document=shown)
+
+    def _comment(self, request: Request) -> Answer:
+        if request.method == "GET":
+            return Answer(document=[])
+        self.comments.append(request.body["body"])
+        return Answer(201, {"id": len(self.comments)})
 
     def _put(self, request: Request) -> Answer:
         if request.bearer != WRITER:

@@ -57,6 +57,7 @@ class Turso:
     url: str = ""
     databases: dict[str, Hosted] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
+    minted: list[str] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
     starting: int = 0
     """How many times a new branch answers 404 before it is up."""
@@ -157,7 +158,8 @@ class Turso:
         lifetime = timedelta(seconds=sum(int(number) * SECONDS[unit] for number, unit in parts))
         access = {"full-access": "rw", "read-only": "ro"}[request.query["authorization"]]
         hosted = self.databases[name]
-        return Answer(document={"jwt": self.token(hosted, access, exp=datetime.now(UTC) + lifetime)})
+        self.minted.append(self.token(hosted, access, exp=datetime.now(UTC) + lifetime))
+        return Answer(document={"jwt": self.minted[-1]})
 
     def _rotate(self, _request: Request, name: str) -> Answer:
         hosted = self.databases[name]

@@ -83,6 +83,14 @@ def test_outputs_and_summary_are_written_with_json_too(tmp_path: Path) -> None:
     assert "Verified" in (tmp_path / "summary").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_file_of_the_runner_that_cannot_be_written_is_a_warning(tmp_path: Path, variable: str) -> None:
+    """A deployment that was committed is not called a failure because nobody can be told."""
+    text = published(REPORT, {"GITHUB_ACTIONS": "true", variable: str(tmp_path / "nowhere" / "file")}, io.StringIO())
+    assert text.splitlines()[-1].endswith("could not be written: No such file or directory.")
+    assert text.splitlines()[-1].startswith("::warning::The ")
+
+
 def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> None:
     step = StepLine("rebuild table", "books", "", ("narrows-type: books.pages",), "schema/tables.sql:12:3")
     report = replace(FAILED, steps=(step,))

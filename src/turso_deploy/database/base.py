@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from turso_deploy.database.retries import Patience
 from turso_deploy.errors import Place
 
 REQUEST_SIZE = 1_000_000
@@ -116,7 +117,12 @@ class Database(Protocol):
     """Where it is, fit for a log: no token, no credentials."""
 
     timeout: float
-    """How long to wait for an answer, and to try again what failed in passing, in seconds; 0 tries nothing again."""
+    """How long to wait for an answer, in seconds; 0 where no answer can be lost on the way."""
+
+    @property
+    def patience(self) -> Patience:
+        """The time that this run has for all that fails in passing and is tried again."""
+        ...
 
     request_size: int | None
     """How many bytes a request with seeds may have; None where no requests are made."""

@@ -22,14 +22,17 @@ class Explanation:
 
 
 # Codes of sqld: libsql-server/src/hrana/stmt.rs; of SQLite: https://www.sqlite.org/rescode.html.
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY", "TRANSACTION_TIMEOUT")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY")
+_TAKEN_AWAY = (
+    "TRANSACTION_TIMEOUT"  # only when another writer waits: libsql-server/src/connection/connection_manager.rs
+)
+_FULL = "SQLITE_FULL"
 _BROKEN = (
     "SQLITE_IOERR",
     "SQLITE_CORRUPT",
     "SQLITE_NOTADB",
     "SQLITE_CANTOPEN",
     "SQLITE_NOMEM",
-    "SQLITE_FULL",
     "SQLITE_INTERNAL",
 )
 _HINTS = (
@@ -60,13 +63,28 @@ def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Expl
             "another writer held the database for too long",
             "Run it again when the other writer is done; a `concurrency:` group keeps two deployments apart.",
         )
+    if (
+        failure.code == _TAKEN_AWAY
+    ):  # libsql-server/src/connection/connection_manager.rs; 5 s unless it is set otherwise
+        return Explanation(
+            ErrorCode.DATABASE_BUSY,
+            "the server took the write lock away, because the transaction lasted too long while another writer waited",
+            "Nothing is wrong with the deployment: run it again when others write less, or let it do less at once. A "
+            "libSQL server grants a transaction 5 seconds for as long as somebody else waits to write.",
+        )
+    if failure.code.startswith(_FULL):
+        return Explanation(
+            ErrorCode.DATABASE_FULL,
+            "the database, or the disk under it, is full",
+            "Give it more room (the disk, the size limit of the database, the plan's quota) and run it again.",
+        )
     if failure.code == "BLOCKED" or "operations are forbidden" in failure.message:
         return blocked(token_is_read_only)
     if failure.code.startswith(_BROKEN):
         return Explanation(
             ErrorCode.SERVER_ERROR,
             f"the database cannot do its work: {reason} ({failure.code})",
-            "Check the database itself: its size limit and quota, or the file and the disk under it.",
+            "Check the database itself: the file, the disk under it (is it full?) and the memory that it may use.",
         )
     hint = next(
         (hint for start, hint in _HINTS if reason.startswith(start)),

@@ -19,6 +19,7 @@ from turso_deploy.database.base import (
 )
 from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
 from turso_deploy.database.refusals import UNREADABLE
+from turso_deploy.database.retries import Patience
 from turso_deploy.database.transport import Transport, encoded, failed
 from turso_deploy.database.wire import (
     AUTOCOMMIT,
@@ -71,9 +72,14 @@ class HranaDatabase:
         return self._transport.requests
 
     @property
+    def patience(self) -> Patience:
+        """The time that there is for what fails in passing: `timeout` in all."""
+        return self._transport.patience
+
+    @property
     def retries(self) -> list[str]:
         """What was sent again, and why."""
-        return self._transport.retries
+        return self.patience.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one batch without conditions, so that a query that fails does not stop the rest."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from turso_deploy.database.base import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
-from turso_deploy.database.retries import Retries
+from turso_deploy.database.retries import Patience, Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.progress import doing
 
@@ -39,17 +39,21 @@ class LocalDatabase:
                 "the database file is a folder",
                 hint="Name a file in it: file:folder/name.db.",
             )
-        self._patience = patience
+        self.patience = Patience(patience)
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0
         self.request_size: int | None = None
-        self.retries: list[str] = []
+
+    @property
+    def retries(self) -> list[str]:
+        """What was tried again, and why."""
+        return self.patience.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
         path = str(self._file) if self._file.exists() else ":memory:"
-        retries = Retries(self._patience, self.retries)
+        retries = Retries(self.patience)
         while True:
             with self._connection(path) as connection:
                 connection.execute("BEGIN")
@@ -95,7 +99,7 @@ class LocalDatabase:
         setting = _run(connection, Query("PRAGMA foreign_keys"))
         if not isinstance(setting, Rows) or setting.rows != ((int(foreign_keys),),):
             return Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET)
-        retries = Retries(self._patience, self.retries)
+        retries = Retries(self.patience)
         while isinstance(reply := _run(connection, Query("BEGIN IMMEDIATE")), Failure):
             if not _is_busy(reply) or not retries.again(_LOCKED):
                 return reply

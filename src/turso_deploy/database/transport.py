@@ -19,7 +19,7 @@ from urllib3 import exceptions as urllib3_exceptions
 from turso_deploy import __version__
 from turso_deploy.database.failures import Explanation
 from turso_deploy.database.refusals import UNREADABLE, refusal, unreadable
-from turso_deploy.database.retries import Retries
+from turso_deploy.database.retries import Patience, Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError, LostReplyError
 
 _HOST_HINT = (
@@ -69,15 +69,15 @@ class Transport:
         self._timeout = timeout
         self._session = session or requests.Session()
         self.requests = 0
-        self.retries: list[str] = []
+        self.patience = Patience(timeout)
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
         """The results of the pipeline, one for each request in it.
 
-        What surely did not run, or only reads, is sent again for as long as `timeout`. Raises LostReplyError when it
+        What surely did not run, or only reads, is sent again while the patience lasts. Raises LostReplyError when it
         `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
-        retries = Retries(self._timeout, self.retries)
+        retries = Retries(self.patience)
         body = encoded(pipeline)
         while isinstance(answer := self._try(body, len(pipeline)), _Failed):
             lost = writes and answer.may_have_run

@@ -59,7 +59,7 @@ def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> s
         (f"[{code(view.name)}]({facts.pages['view', name]}#{anchor(view.name)})", text(facts.meanings.of(view)))
         for name, view in facts.schema.views.items()
     ]
-    version = f" {facts.version}" if facts.version else ""
+    version = f" {text(facts.version)}" if facts.version else ""
     return page(
         _NOTE,
         f"# {text(facts.title)}{version}: the schema",

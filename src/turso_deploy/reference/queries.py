@@ -9,6 +9,7 @@ from pathlib import Path
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.text_files import TextFileError, read_text
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.kinds import StatementKind, describe
 from turso_deploy.sql.lexer import SqlTextError, position
@@ -37,7 +38,10 @@ def run_queries(folder: Path, shown: str, scratch: Scratch) -> list[tuple[str, l
     found = []
     for path in sorted((folder / QUERIES_FOLDER).glob("*.sql")):
         file = f"{shown}/{QUERIES_FOLDER}/{path.name}"
-        text = path.read_text(encoding="utf-8-sig")
+        try:
+            text = read_text(path, folder)
+        except TextFileError as error:
+            raise _refused(error.message, Place(file, error.line)) from None
         try:
             statements = split(text)
         except SqlTextError as error:
@@ -87,7 +91,7 @@ def _verdict(action: int) -> int:
 def _refused(message: str, place: Place) -> ProjectError:
     return ProjectError(
         ErrorCode.SQL_INVALID,
-        f"This query of the reference fails: {message}.",
-        hint="Correct the query here; it is run with the schema and the seeds of this folder.",
+        f"The queries of the reference cannot be used: {message}.",
+        hint="Correct it here; each is run with the schema and the seeds of this folder.",
         place=place,
     )

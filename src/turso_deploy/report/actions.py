@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from turso_deploy.errors import Place
 from turso_deploy.report.document import Report
-from turso_deploy.report.wording import printable, rows_seeded
+from turso_deploy.report.wording import printable, printable_lines, rows_seeded
 
 SUMMARY_LIMIT = 1024 * 1024
 """The bytes that the summary of one step may have.
@@ -140,10 +140,10 @@ class Runner:
 
     def annotate(self, level: Level, message: str, *, title: str | None = None, place: Place | None = None) -> None:
         """Attach a message to the run, and to the file and line that caused it where there is one."""
-        properties: dict[str, str | int | None] = {"title": title}
+        properties: dict[str, str | int | None] = {"title": printable(title) if title else None}
         if place:
-            properties |= {"file": place.file, "line": place.line, "col": place.column}
-        self._command(level.value, message, properties)
+            properties |= {"file": printable(place.file), "line": place.line, "col": place.column}
+        self._command(level.value, "\n".join(printable_lines(message)), properties)
 
     def print_untrusted(self, text: str) -> None:
         """Print text that may quote SQL, names or data, none of which the runner may obey.

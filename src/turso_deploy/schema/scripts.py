@@ -13,6 +13,7 @@ from pathlib import Path
 from turso_deploy.database.base import Purpose, Query, TransactionStep
 from turso_deploy.errors import ErrorCode, Place, ProjectError, RefusedError
 from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.text_files import TextFileError, read_text
 from turso_deploy.sql.kinds import StatementKind, describe
 from turso_deploy.sql.lexer import SqlTextError, position
 from turso_deploy.sql.script import Statement, split
@@ -51,20 +52,18 @@ def load_scripts(folder: Path, displayed_folder: str, wanted: Scratch) -> tuple[
     scripts = []
     for path in sorted((folder / SCRIPTS_FOLDER).glob("*.sql")):
         shown = f"{displayed_folder}/{SCRIPTS_FOLDER}/{path.name}"
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise _invalid("it is a link to a file outside of the schema folder", Place(shown))
-        script = _read(path, shown)
+        script = _read(path, folder, shown)
         if not script.runs_before:
             script = replace(script, fault=_fault(script, wanted))
         scripts.append(script)
     return tuple(scripts)
 
 
-def _read(path: Path, shown: str) -> Script:
+def _read(path: Path, folder: Path, shown: str) -> Script:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _invalid("it is not UTF-8 text", Place(shown, error.object.count(b"\n", 0, error.start) + 1)) from None
+        text = read_text(path, folder)
+    except TextFileError as error:
+        raise _invalid(error.message, Place(shown, error.line)) from None
     first_line = text.partition("\n")[0].strip()
     if first_line not in _FIRST_LINES:
         raise _invalid("its first line has to be `-- @run before` or `-- @run after`", Place(shown, 1))

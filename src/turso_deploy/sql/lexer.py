@@ -54,19 +54,24 @@ class Token(NamedTuple):
 _NAME_START = r"[^\x00-@\[-^`{-\x7f]"
 _NAME_REST = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+_BLANK = r"[ \t\n\v\f\r\ufeff]*+"
+_TOKENS = {
+    Kind.WORD: rf"(?![xX]'){_NAME_START}{_NAME_REST}*+",
+    Kind.QUOTED: r""" "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*+\] """,
+    Kind.STRING: r"'[^']*+(?:''[^']*+)*+'",
+    Kind.BLOB: r"[xX]'(?:[0-9A-Fa-f]{2})*+'",
+    Kind.NUMBER: rf"""(?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
+        | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?!{_NAME_REST})""",
+    Kind.VARIABLE: rf"\?[0-9]*+ | [$@:\#](?:::)*+{_NAME_REST}(?:{_NAME_REST}|::)*+(?:\([^\s)]*+\)|(?!\())",
+    Kind.OPERATOR: r"->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()]",
+    Kind.COMMENT: r"--[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
+}
 _SCANNER = re.compile(
-    rf"""[ \t\n\v\f\r\ufeff]*+(?:
-      ((?![xX]'){_NAME_START}{_NAME_REST}*+)
-    | ("[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*+\])
-    | ('[^']*+(?:''[^']*+)*+')
-    | ([xX]'(?:[0-9A-Fa-f]{{2}})*+')
-    | ((?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
-        | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?!{_NAME_REST}))
-    | (\?[0-9]*+ | [$@:\#](?:::)*+{_NAME_REST}(?:{_NAME_REST}|::)*+(?:\([^\s)]*+\)|(?!\()))
-    | (->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()])
-    | (--[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+)
-    | (.)
-    | \Z)""",
+    rf"{_BLANK}(?: {'|'.join(f'({pattern})' for pattern in _TOKENS.values())} | (.) | \Z)", re.VERBOSE | re.DOTALL
+)
+_UP_TO_SEMICOLON = re.compile(
+    rf"(?:(?:{_BLANK}(?:{_TOKENS[Kind.COMMENT]}))*+{_BLANK}(?!;)"
+    rf"(?:{'|'.join(pattern for kind, pattern in _TOKENS.items() if kind is not Kind.COMMENT)}))*+",
     re.VERBOSE | re.DOTALL,
 )
 _KINDS = {kind.value: kind for kind in Kind}
@@ -86,6 +91,13 @@ def scan(sql: str, start: int = 0) -> Iterator[Token]:
         if group > _LAST:
             raise _illegal(sql, match.start(group))
         yield _token((_KINDS[group], match[group], match.start(group)))
+
+
+def up_to_semicolon(sql: str, start: int) -> int:
+    """The end of the last token before the next semicolon, or before what is no token; `start` where there is none."""
+    match = _UP_TO_SEMICOLON.match(sql, start)
+    assert match is not None
+    return match.end()
 
 
 def tokenize(sql: str) -> list[Token]:

@@ -6,11 +6,10 @@ CREATE TRIGGER at the semicolon of its `; END ;`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from turso_deploy.sql.lexer import Kind, Token, capitals, scan
+from turso_deploy.sql.lexer import Kind, Token, capitals, scan, up_to_semicolon
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,6 @@ _NEXT = (
     (0, 4, 4, 4, 4, 4, 4),  # 6 after `; END` in a trigger
 )
 
-# What an ordinary statement holds up to its semicolon: strings, names and comments are stepped over, the rest is not
-# looked at. It ends behind the last of it that is no comment, or before a quote that is never closed.
-_REST = re.compile(
-    r"""(?:(?:[ \t\n\v\f\r\ufeff] | --[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+)*+
-      (?:'[^']*+' | "[^"]*+" | `[^`]*+` | \[[^\]]*+\] | -(?!-) | /(?!\*.) | [^ \t\n\v\f\r\ufeff;'"`\[/-]++))*+""",
-    re.VERBOSE | re.DOTALL,
-)
-
 
 def split(script: str) -> list[Statement]:
     """The statements of a script in order; the last one may lack its semicolon, and empty ones are left out.
@@ -97,8 +88,8 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
             continue
         start = token.start if start is None else start
         end = token.end
-        if state == _ORDINARY and (rest := _REST.match(script, end)):
-            at = end = rest.end()
+        if state == _ORDINARY:
+            at = end = up_to_semicolon(script, end)
     if start is not None:
         yield above, start, end
 

@@ -5,6 +5,7 @@ Nothing is sent twice, no redirect is followed, and no reply's text is repeated 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from turso_deploy.errors import ErrorCode, InputError, PlatformError
 
 _LONGEST_REASON = 200
 # What could be a token: three base64url parts, or any other long run without a space.
-_SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=]{40,}")
+_SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=-]{40,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class JsonApi:
             )
         self.name = name
         self.url = url.rstrip("/")
+        self._token = token
         self._authentication = _Bearer(token)
         self._timeout = timeout
         self._session = requests.Session()
@@ -102,7 +104,14 @@ class JsonApi:
                 f"{self.name} could not be reached, or the connection broke before the answer.",
                 hint="Check that this machine may reach it (network, proxy, firewall), and run it again.",
             ) from None
-        return Reply(response.status_code, _document(response), _seconds(response.headers.get("Retry-After")))
+        return Reply(response.status_code, self._document(response), _seconds(response.headers.get("Retry-After")))
+
+    def _document(self, response: requests.Response) -> Any:
+        """The reply's JSON, without the token that it was asked with, should the server say it back."""
+        try:
+            return json.loads(response.content.replace(self._token.encode(), b"***"))
+        except (ValueError, RecursionError):
+            return None
 
     def close(self) -> None:
         """Close the connection."""
@@ -134,13 +143,6 @@ def _refuse_clear_text(name: str, url: str) -> None:
         f"The address of {name} does not start with https://: the token would travel in clear text.",
         hint="Plain http is for servers on this machine.",
     )
-
-
-def _document(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None
 
 
 def _seconds(header: str | None) -> int | None:

@@ -32,9 +32,21 @@ def test_a_lock_is_known_by_its_message_where_the_code_says_nothing() -> None:
     assert explain(Failure("SQLite error: database is locked", "SQLITE_UNKNOWN")).code is ErrorCode.DATABASE_BUSY
 
 
-@pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CORRUPT"])
+@pytest.mark.parametrize("code", ["SQLITE_NOMEM", "SQLITE_IOERR_WRITE", "SQLITE_CORRUPT"])
 def test_a_database_that_cannot_work_is_no_fault_of_the_statement(code: str) -> None:
-    assert explain(Failure("database or disk is full", code)).code is ErrorCode.SERVER_ERROR
+    assert explain(Failure("disk I/O error", code)).code is ErrorCode.SERVER_ERROR
+
+
+def test_a_database_that_is_full_has_a_name_of_its_own() -> None:
+    explanation = explain(Failure("database or disk is full", "SQLITE_FULL"))
+    assert explanation.code is ErrorCode.DATABASE_FULL
+    assert "more room" in explanation.hint
+
+
+def test_a_lock_that_was_taken_away_is_not_blamed_on_another_writer_that_held_it() -> None:
+    explanation = explain(Failure("Transaction timed out", "TRANSACTION_TIMEOUT"))
+    assert "took the write lock away" in explanation.message
+    assert "5 seconds" in explanation.hint
 
 
 def test_a_constraint_has_its_own_hint() -> None:

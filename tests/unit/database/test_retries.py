@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.database import retries
-from turso_deploy.database.retries import MAXIMUM_TRIES, Retries
+from turso_deploy.database.retries import MAXIMUM_TRIES, Patience, Retries
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_pauses_grow_vary_and_come_to_an_end(pauses: list[float]) -> None:
-    tries = Retries(3600, [])
+    tries = Retries(Patience(3600))
     while tries.again("the server failed"):
         pass
     assert len(pauses) == MAXIMUM_TRIES - 1
@@ -29,27 +29,53 @@ def test_pauses_grow_vary_and_come_to_an_end(pauses: list[float]) -> None:
 
 
 def test_all_tries_together_stay_within_the_time(pauses: list[float]) -> None:
-    tries = Retries(2, [])
+    tries = Retries(Patience(2))
     while tries.again("the server failed"):
         pass
     assert 0 < sum(pauses) <= 2
 
 
 def test_the_wait_that_the_server_asks_for_is_kept(pauses: list[float]) -> None:
-    assert Retries(60, []).again("too many requests", at_least=17)
+    assert Retries(Patience(60)).again("too many requests", at_least=17)
     assert pauses == [17]
 
 
 def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(pauses: list[float]) -> None:
-    assert not Retries(10, []).again("too many requests", at_least=17)
+    assert not Retries(Patience(10)).again("too many requests", at_least=17)
     assert pauses == []
 
 
 def test_nothing_is_tried_again_without_time(pauses: list[float]) -> None:
-    assert not Retries(0, []).again("the server failed")
+    assert not Retries(Patience(0)).again("the server failed")
 
 
 def test_every_try_is_told_as_a_sentence(pauses: list[float]) -> None:
-    log: list[str] = []
-    Retries(60, log).again("the server failed (HTTP 503)", at_least=2)
-    assert log == ["The server failed (HTTP 503); tried again after 2 s."]
+    patience = Patience(60)
+    Retries(patience).again("the server failed (HTTP 503)", at_least=2)
+    assert patience.log == ["The server failed (HTTP 503); tried again after 2 s."]
+
+
+def test_one_thing_inside_another_spends_the_time_once(pauses: list[float]) -> None:
+    patience = Patience(100)
+    outer = Retries(patience)
+    inner = Retries(patience)
+    pauses.append(10)  # the inner try takes 10 s, and fails
+    assert inner.again("the server failed", at_least=20)
+    pauses.append(30)  # so does the second one after 30 s, and the outer one with it
+    assert outer.again("the database was busy", at_least=40)
+    assert sum(pauses) == 100
+    assert not outer.again("the database was busy")
+
+
+def test_time_in_which_nothing_failed_is_not_spent(pauses: list[float]) -> None:
+    patience = Patience(10)
+    assert Retries(patience).again("the server failed", at_least=3)
+    pauses.append(600)  # a long transaction
+    assert Retries(patience).again("the reply was lost", at_least=7)
+
+
+def test_a_try_counts_from_when_it_began(pauses: list[float]) -> None:
+    patient = Retries(Patience(10))
+    pauses.append(600)  # the plan is made
+    patient.begin()
+    assert patient.again("the database was busy", at_least=10)

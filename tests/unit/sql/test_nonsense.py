@@ -5,6 +5,7 @@ import contextlib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.tally import LONG, count
 from turso_deploy.sql.comments import column_comments
 from turso_deploy.sql.ddl import TableDefinition, parse
 from turso_deploy.sql.kinds import describe
@@ -33,8 +34,9 @@ WORDS = [
 @example("TABLE t(a", ["PRIMARY", "KEY", ")", ";"])
 @example("TABLE t(a", [",", "PRIMARY", "KEY", "(", "b", ")", ")"])
 @example("TABLE t(a", ["DEFAULT", "-"])
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=10_000 if LONG else 500)
 def test_nonsense_is_read_or_refused(start: str, words: list[str]) -> None:
+    count("inputs fuzzed", "DDL reader")
     sql = " ".join(["CREATE", start, *words])
     for read in (parse, describe, names_in, lambda text: with_table_name(text, "x")):
         with contextlib.suppress(SqlTextError):

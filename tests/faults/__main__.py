@@ -1,0 +1,45 @@
+"""`make faults`: the long run of all that is done to the program on purpose, and one report of what was found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.tally import collected
+
+ROOMS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
+
+
+def main() -> int:
+    """Run, report, and return pytest's exit status."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"FAULT_SCHEDULES": "1000", **os.environ, "FAULT_REPORT": folder}
+        command = [sys.executable, "-m", "pytest", *ROOMS, "--numprocesses", "auto", "--quiet", *sys.argv[1:]]
+        status = subprocess.run(command, env=environment, check=False).returncode
+        found = collected(Path(folder))
+    for line in report(found):
+        print(line)
+    tests = found.get("tests", Counter())
+    print(f"\n{tests['passed']:,} tests passed and {tests['failed']:,} failed in {time.monotonic() - started:.0f} s")
+    print("nothing lost, leaked or unknown" if status == 0 else "NOT as promised: see the failures above")
+    return status
+
+
+def report(found: dict[str, Counter[str]]) -> list[str]:
+    """Each section with its total and its lines."""
+    lines = []
+    for section, counter in sorted(found.items()):
+        if section != "tests":
+            lines += ["", f"{section}: {counter.total():,}"]
+            lines += [f"  {number:9,}  {what}" for what, number in sorted(counter.items())]
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
