@@ -47,7 +47,7 @@ def _examples(count: int) -> settings:
     )
 
 
-@_examples(200)
+@_examples(150)
 @given(ways(), st.data())
 def test_any_schema_becomes_any_other_in_a_file(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def test_any_schema_becomes_any_other_on_a_server(way: Way, data: st.DataObject)
         _there_and_back(Target(server.url, server.url, server.token()), Path(folder), way, data)
 
 
-@_examples(60)
+@_examples(30)
 @given(ways())
 def test_what_was_adopted_needs_no_change(way: Way) -> None:
     with tempfile.TemporaryDirectory() as name:
