@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.tally import collected
 
 ROOMS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
+SIDE_BY_SIDE = ("--numprocesses", "auto", "--dist", "worksteal")
 
 
 def main() -> int:
@@ -20,7 +21,18 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         environment = {"FAULT_SCHEDULES": "1000", **os.environ, "FAULT_REPORT": folder}
-        command = [sys.executable, "-m", "pytest", *ROOMS, "--numprocesses", "auto", "--quiet", *sys.argv[1:]]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *ROOMS,
+            "--numprocesses",
+            "auto",
+            "--dist",
+            "worksteal",
+            "--quiet",
+            *sys.argv[1:],
+        ]
         status = subprocess.run(command, env=environment, check=False).returncode
         found = collected(Path(folder))
     for line in report(found):

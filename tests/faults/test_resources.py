@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.door import open_door
 from tests.faults.limits import bytes_of_data, limited, until_it_works_for
 from tests.faults.states import damage, state
 from tests.faults.writers import writing_all_the_time
@@ -177,9 +178,9 @@ def test_a_server_that_dies_for_want_of_memory_leaves_the_old_state_and_an_outco
         held = state(target)
         with limited(sqld.process_id, resource.RLIMIT_DATA, bytes_of_data(sqld.process_id)):
             report = deploy(target, larger, timeout=2)
-    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, None, 1)
-    assert report.error is not None
-    assert report.error.code == "outcome-unknown"
+    # It may die of the first request that reads: then it is known that nothing was sent which writes.
+    assert (report.status, report.exit_code) == (Status.FAILED, 1)
+    assert report.committed is not True
     with running_sqld(folder, key=sqld.key) as again:
         target = target_of(again)
         assert state(target) == held
@@ -211,11 +212,12 @@ def patient(sqld: Sqld, tmp_path: Path) -> Target:
 def test_a_server_that_is_killed_in_the_middle_of_a_statement_keeps_the_old_state(folder: Path, tmp_path: Path) -> None:
     """As the kernel does when memory is short. The statement would take years."""
     project = slow_project(tmp_path / "slow")
-    with running_sqld(folder) as sqld, ThreadPoolExecutor(1) as pool:
-        target = target_of(sqld)
+    with running_sqld(folder) as sqld, open_door(sqld.url) as door, ThreadPoolExecutor(1) as pool:
+        target = Target(door.url, sqld.url, sqld.token())
         target.run(_PATIENCE.rstrip(";\n"), f"INSERT INTO patience VALUES ({10**15}, NULL)")
         held = state(target)
-        deploying = pool.submit(deploy, target, project, 2)
+        deploying = pool.submit(deploy, target, project, 10)
+        door.await_requests(2)
         until_it_works_for(sqld.process_id, 0.5)
         os.kill(sqld.process_id, signal.SIGKILL)
         report = deploying.result(timeout=60)

@@ -114,7 +114,8 @@ def leaks(watched: Watched, secrets: dict[str, str]) -> list[str]:
     for place, text in watched.written.items():
         decoded = f"{text}\n{_unescaped(text)}"
         for name, secret in secrets.items():
-            count("secrets searched for", f"{name} in {place}")
+            count("secrets searched for, by secret", name)
+            count("secrets searched for, by place", place)
             if any(part in decoded for part in parts_of(secret)):
                 found.append(f"{name} in {place}")
     return found
