@@ -241,6 +241,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("tables.sql", "CREATE TABLE t (a CHECK (" + "(" * 10_000 + "1" + ")" * 10_000 + "));"),
         ("tables.sql", "CREATE TABLE t (a DEFAULT (" + "-" * 50_000 + "1));"),
         ("tables.sql", "/*" * 50_000),
+        ("tables.sql", "%\x01"),
         ("tables.sql", "CREATE TABLE t (a);\x00DROP TABLE t;"),
     ],
     ids=lambda value: value[:12],

@@ -52,7 +52,11 @@ def run_queries(folder: Path, shown: str, scratch: Scratch) -> list[tuple[str, l
 
 def _run(statement: Statement, file: str, scratch: Scratch) -> Answer:
     place = Place(file, statement.line, statement.column)
-    if describe(statement.text).kind is not StatementKind.SELECT:
+    try:
+        kind = describe(statement.text).kind
+    except SqlTextError as error:
+        raise _refused(error.message, place) from None
+    if kind is not StatementKind.SELECT:
         raise _refused("only SELECT statements can stand here", place)
     try:
         plan = _plan(statement.text, scratch)

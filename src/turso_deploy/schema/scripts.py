@@ -72,8 +72,13 @@ def _read(path: Path, folder: Path, shown: str) -> Script:
     except SqlTextError as error:
         raise _invalid(error.message, Place(shown, *position(text, error.offset))) from None
     for statement in statements:
-        if describe(statement.text).kind is not StatementKind.WRITE:
-            raise _invalid("it may hold INSERT, UPDATE and DELETE only", Place(shown, statement.line, statement.column))
+        place = Place(shown, statement.line, statement.column)
+        try:
+            kind = describe(statement.text).kind
+        except SqlTextError as error:
+            raise _invalid(error.message, place) from None
+        if kind is not StatementKind.WRITE:
+            raise _invalid("it may hold INSERT, UPDATE and DELETE only", place)
     checksum = sha256(text.replace("\r\n", "\n").encode()).hexdigest()
     return Script(path.stem, shown, _FIRST_LINES[first_line], checksum, tuple(statements))
 
