@@ -82,6 +82,7 @@ class _Planner:
         self.changes: dict[str, TableChange] = {}
         self.cleared: dict[CatalogRow, bool] = {}
         self.order: Mapping[tuple[str, str], int] = {}
+        self._catalog: Catalog | None = None
         self.scratch = Scratch()
         # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
         self.scratch.run("PRAGMA foreign_keys = off")
@@ -141,10 +142,13 @@ class _Planner:
         return to_be_rehearsed(self.wanted, self.live, self.managed)
 
     def _now(self) -> Catalog:
-        rows = [*self.scratch.rows(), *self.beyond_scratch]
-        return read_catalog(rows, {*self.scratch.shadows(), *self.live.shadows}, self.ignore)
+        if self._catalog is None:
+            rows = [*self.scratch.rows(), *self.beyond_scratch]
+            self._catalog = read_catalog(rows, {*self.scratch.shadows(), *self.live.shadows}, self.ignore)
+        return self._catalog
 
     def _rehearse(self, step: Step) -> None:
+        self._catalog = None
         for sql in step.statements:
             try:
                 self.scratch.run(sql)
@@ -236,6 +240,7 @@ class _Planner:
                 self._rehearse(step)
             self.steps.append(step)
         self.beyond_scratch = [row for row in self.beyond_scratch if row not in aside]
+        self._catalog = None
         together = [*self.cleared, *aside]
         return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
 

@@ -19,8 +19,8 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
     """The live objects that a plan without renames can touch, or that could notice what it does.
 
     Those are all views, triggers and virtual tables with what they name, and the tables that differ or have an index
-    that does, with the children that refer to them. Without the others, the time that a rehearsal takes follows the
-    size of the change and not that of the database.
+    that does, with the children that refer to them; of the children only what can be part of a key.
+    Without the others, the time that a rehearsal takes follows the size of the change and not that of the database.
     """
     difference = diff(wanted, live.schema)
     changes = (*difference.missing, *difference.changed)
@@ -29,17 +29,26 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
         *(item for change in changes for item in (change.wanted, change.live) if item),
     ]
     touched = {name for item in items for name in (fold(item.name), fold(_table_of(item)))}
-    children = _children(live.schema)
-    concerned = touched.union(*(children.get(name, ()) for name in touched), *_named_elsewhere(wanted, live))
+    concerned = touched.union(*_named_elsewhere(wanted, live))
+    found = _children(live.schema)
+    children = {child for name in concerned for child in found.get(name, ())}
     return [
         row
         for row in live.rows
-        if _reads_other_tables(row) or fold(row.name) in concerned or fold(row.table) in concerned
+        if _reads_other_tables(row)
+        or fold(row.name) in concerned
+        or fold(row.table) in concerned
+        or (fold(row.table) in children and _can_hold_a_key(row))
     ]
 
 
 def _table_of(item: SchemaObject) -> str:
     return item.name if isinstance(item, Table | View) else item.table
+
+
+def _can_hold_a_key(row: CatalogRow) -> bool:
+    """Whether it is a table or a unique index: https://www.sqlite.org/foreignkeys.html#fk_indexes."""
+    return row.kind == "table" or (row.sql or "").startswith("CREATE UNIQUE INDEX")
 
 
 def _reads_other_tables(row: CatalogRow) -> bool:
