@@ -147,7 +147,7 @@ class Draft:
                 for script in work.skipped
             ),
             *_rest_notice(work),
-            *(_long_rewrite_notice(hazard) for hazard in plan.hazards if is_long_rewrite(hazard)),
+            *(_long_rewrite_notice(one, self._subject.address) for one in plan.hazards if is_long_rewrite(one)),
         ]
 
     def note_schema(self, live: Live) -> None:
@@ -335,11 +335,14 @@ def error_line(error: DeployError) -> ErrorLine:
     )
 
 
-def _long_rewrite_notice(hazard: Hazard) -> str:
+def _long_rewrite_notice(hazard: Hazard, address: str) -> str:
+    what = f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction."
+    if address.startswith("file:"):
+        return f"{what} Meanwhile nobody else can write to the file: deploy while others write little."
     return (
-        f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction. A libSQL server takes "
-        "the write lock away from a transaction after 5 seconds when another writer waits: deploy while others write "
-        "little. If that happens, nothing is changed, and the deployment can be run again."
+        f"{what} A libSQL server takes the write lock away from a transaction after 5 seconds when another writer "
+        "waits: deploy while others write little. If that happens, nothing is changed, and the deployment can be run "
+        "again."
     )
 
 

@@ -15,15 +15,13 @@ LARGE = 10
 
 def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
     """The schema as it stands, or some of its tables by their folded names, with all columns."""
-    shown = list(schema.tables) if tables is None else [name for name in schema.tables if name in set(tables)]
-    entities = tuple(_entity(schema.tables[name], None, "") for name in shown)
+    shown = set(schema.tables if tables is None else tables)
+    found = [table for name, table in schema.tables.items() if name in shown]
+    entities = tuple(_entity(table, None, "") for table in found)
     relations = tuple(
-        relation
-        for name in shown
-        for _, relation in _relations(schema, schema.tables[name])
-        if _is_within(relation, shown)
+        relation for table in found for _, relation in _relations(schema, table) if _is_within(relation, shown)
     )
-    return Picture(entities, relations, len(schema.tables) - len(shown))
+    return Picture(entities, relations, len(schema.tables) - len(found))
 
 
 def picture_of_change(before: Schema, after: Schema, renamed: Iterable[str] = ()) -> Picture:
@@ -126,8 +124,8 @@ def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
 
 def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
     """The relations of `after`, the new ones marked, and those of `before` that go."""
-    old = [(fold(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)]
-    new = [(fold(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)]
+    old = {(fold(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
+    new = {(fold(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
     for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
         for table in schema.tables.values():
             for key, relation in _relations(schema, table):
@@ -144,5 +142,5 @@ def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
                     yield relation
 
 
-def _is_within(relation: Relation, shown: Iterable[str]) -> bool:
-    return {fold(relation.child), fold(relation.parent)} <= set(shown)
+def _is_within(relation: Relation, shown: Set[str]) -> bool:
+    return {fold(relation.child), fold(relation.parent)} <= shown

@@ -50,3 +50,4 @@ def test_a_table_that_takes_long_to_rewrite_is_announced(target: Target, tmp_pat
     [notice] = report.notices
     assert "t has 1,000,000 rows, all written again in one transaction" in notice
     assert "deploy while others write little" in notice
+    assert ("after 5 seconds" in notice) is not target.is_file

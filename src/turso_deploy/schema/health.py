@@ -12,10 +12,21 @@ from turso_deploy.sql.lexer import fold, quote
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
-    """Tables, views and triggers that would fail in use, each with SQLite's reason. `scratch` holds the schema."""
-    items: tuple[View | Trigger, ...] = (*schema.views.values(), *schema.triggers.values())
-    tried = {title(item): fault(item, schema, scratch) for item in items}
-    tried |= {title(table): key_fault(table, schema, scratch) for table in schema.tables.values()}
+    """Tables, views and triggers that would fail in use, each with SQLite's reason.
+
+    `scratch` holds the schema, or the part of it that is looked at.
+    """
+    held = {row.key for row in scratch.rows()}
+    items: tuple[View | Trigger | Table, ...] = (
+        *schema.views.values(),
+        *schema.triggers.values(),
+        *schema.tables.values(),
+    )
+    tried = {
+        title(item): key_fault(item, schema, scratch) if isinstance(item, Table) else fault(item, schema, scratch)
+        for item in items
+        if (item.kind, fold(item.name)) in held
+    }
     return {name: reason for name, reason in tried.items() if reason is not None}
 
 
