@@ -178,10 +178,12 @@ class Runner:
         self._append("GITHUB_OUTPUT", f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
     def append_summary(self, render: Callable[[int], str]) -> None:
-        """Append to the job summary what `render` makes of the bytes that are left in it.
+        """Append to the job summary, where there is one, what `render` makes of the bytes that are left in it.
 
         Raises ValueError when it makes more than that: a summary that is too long would not be shown at all.
         """
+        if self._file("GITHUB_STEP_SUMMARY") is None:
+            return
         room = self._room_in_summary()
         markdown = render(room)
         if len(markdown.encode()) > room:
