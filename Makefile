@@ -28,6 +28,10 @@ test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
 faults: $(DEVELOPMENT) $(SQLD) ## Do everything bad that tests can do, a thousand schedules of it, and report what was found
 	$(BIN)/python -m tests.faults
 
+.PHONY: fuzz
+fuzz: $(DEVELOPMENT) ## Feed each reader of outside bytes what leads it somewhere new, by atheris, for two minutes
+	$(BIN)/python -m tests.hostile.fuzz
+
 .PHONY: lint
 lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check
