@@ -118,6 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as error:  # before the run itself began
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
+    finally:
+        _keep_the_exit_status(sys.stdout)
+
+
+def _keep_the_exit_status(stream: TextIO) -> None:
+    """Python ends with 120 when what is left to print cannot be: https://docs.python.org/3/library/sys.html#sys.exit."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _print_anything(*streams: TextIO) -> None:

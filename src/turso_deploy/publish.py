@@ -43,22 +43,26 @@ def publish(
 ) -> None:
     """Print the report, and tell the runner what steps, people and later jobs need to know.
 
-    As JSON the output gets one document and nothing else, so `runner` has to have another log.
+    As JSON the output gets one document and nothing else, so `runner` has to have another log. Raises OSError when the
+    output cannot be written, after all else is done.
     """
-    if loudness is Loudness.JSON:
-        output.write(_json(report))
-    else:
-        quiet, verbose = loudness is Loudness.QUIET, loudness is Loudness.VERBOSE
-        with runner.group(f"turso-deploy {report.command}"):
-            text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
-            runner.print_untrusted(text)
-    for level in Level:  # the worst first
-        for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
-            runner.annotate(note.level, note.message, title=note.title, place=note.place)
-    with _without_failing(runner, "The outputs"):
-        runner.set_outputs(outputs(report))
-    with _without_failing(runner, "The job summary"):
-        runner.append_summary(lambda room: summary(report, room))
+    try:
+        if loudness is Loudness.JSON:
+            output.write(_json(report))
+        else:
+            quiet, verbose = loudness is Loudness.QUIET, loudness is Loudness.VERBOSE
+            with runner.group(f"turso-deploy {report.command}"):
+                text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
+                runner.print_untrusted(text)
+        for level in Level:  # the worst first
+            for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
+                runner.annotate(note.level, note.message, title=note.title, place=note.place)
+        output.flush()
+    finally:
+        with _without_failing(runner, "The outputs"):
+            runner.set_outputs(outputs(report))
+        with _without_failing(runner, "The job summary"):
+            runner.append_summary(lambda room: summary(report, room))
 
 
 @contextmanager

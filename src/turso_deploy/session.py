@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,11 +59,23 @@ def run(
         from turso_deploy.pull_request import comment_on
 
         report = comment_on(report, inputs, read_pipeline(environment))
-    with unstoppable():
+    with unstoppable(), _though_nobody_may_listen(errors or sys.stderr):
         publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
     if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
         return CHANGES_PENDING
     return report.exit_code
+
+
+@contextmanager
+def _though_nobody_may_listen(errors: TextIO) -> Iterator[None]:
+    """A report that cannot be printed (a full disk, a reader that is gone) changes nothing of what was done."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError):
+            errors.write(
+                f"The report could not be printed: {error.strerror}. The exit status tells how the run ended.\n"
+            )
 
 
 def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:

@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -291,3 +293,19 @@ def test_a_rename_is_drawn_as_one(job: Job, tmp_path: Path) -> None:
     drawn = job.summary_file.read_text(encoding="utf-8")
     assert '"writers (renamed)"' in drawn
     assert '"authors (removed)"' not in drawn
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_report_that_cannot_be_printed_does_not_turn_a_deployment_into_a_failure(
+    tmp_path: Path, unbuffered: str, flags: tuple[str, ...]
+) -> None:
+    schema = write_folder(tmp_path / "schema", SMALL)
+    command = [sys.executable, "-m", "turso_deploy", "deploy", "--schema-path", str(schema), *flags]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "TURSO_DATABASE_URL": f"file:{tmp_path}/site.db"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert done.stderr.startswith("The report could not be printed: No space left on device.")
+    assert (tmp_path / "site.db").exists()
