@@ -17,25 +17,18 @@ from urllib.parse import urlsplit
 _LONGEST_WAIT = 60
 
 
-def _opened() -> threading.Event:
-    gate = threading.Event()
-    gate.set()
-    return gate
-
-
 @dataclass
 class Door:
     """What came through. `bodies` are the JSON documents in the order of their arrival, `replies` what was answered.
 
-    `latency` is waited before each reply, in seconds, and then `gate` until it is set, as it is at first. With
-    `lose_replies` the server gets the request and answers it, and the client sees its connection close. The replies
-    behind the first `free_replies` are held until the door is opened for them.
+    `latency` is waited before each reply, in seconds. With `lose_replies` the server gets the request and answers it,
+    and the client sees its connection close. The replies behind the first `free_replies` are held until the door is
+    opened for them.
     """
 
     url: str = ""
     latency: float = 0
     lose_replies: bool = False
-    gate: threading.Event = field(default_factory=_opened)
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     replies: list[bytes] = field(default_factory=list)
@@ -86,7 +79,6 @@ def open_door(target: str) -> Iterator[Door]:
             finally:
                 connection.close()
             time.sleep(door.latency)
-            door.gate.wait()
             if number > door.free_replies:
                 door.open_for_replies.wait()
             if door.lose_replies:

@@ -93,9 +93,9 @@ def test_a_terminal_shows_the_wait_for_a_lock_on_one_line_and_takes_it_away(in_f
 
 
 def test_the_line_is_gone_before_the_report_comes_to_the_same_terminal(on_sqld: Target, tmp_path: Path) -> None:
-    on_sqld.door.gate.clear()
+    on_sqld.door.free_replies = 0
     seen = run_on_a_terminal(
-        on_sqld, tmp_path, piped=False, until="reading the database … 0 s", then=on_sqld.door.gate.set
+        on_sqld, tmp_path, piped=False, until="reading the database … 0 s", then=on_sqld.door.open_for_replies.set
     )
     assert seen.terminal.rindex(ERASED) < seen.terminal.index("✔")
     assert seen.terminal.index("reading the database") < seen.terminal.rindex(ERASED)
@@ -176,10 +176,10 @@ def test_a_runners_log_is_told_once_of_a_request_that_takes_long(
 ) -> None:
     monkeypatch.setattr(progress, "LONG", 0)
     log = Log("Reading the database takes longer than 0 s.\n")
-    on_sqld.door.gate.clear()
+    on_sqld.door.free_replies = 0
     thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"})
     assert log.has_it.wait(60), log.getvalue()
-    on_sqld.door.gate.set()
+    on_sqld.door.open_for_replies.set()
     thread.join()
     assert log.getvalue().count("Reading the database") == 1
     assert "Deployed 1.0.0" in log.getvalue()
