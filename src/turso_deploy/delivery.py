@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Database, Outcome, Purpose, Transaction, TransactionStep
 from turso_deploy.database.failures import explain
@@ -32,8 +33,7 @@ from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, sto
 MOST_QUESTIONS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Struct, frozen=True):
     """A part that may be in the ledger, or come to be, and when it can no longer start."""
 
     name: PartName

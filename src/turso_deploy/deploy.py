@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum, auto
+
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Database, Outcome, Purpose, TransactionStep
 from turso_deploy.database.failures import explain

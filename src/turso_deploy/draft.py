@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import Cause, DeployError, Place, RefusedError
@@ -61,8 +63,7 @@ class Subject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FolderSubject:
+class FolderSubject(Struct, frozen=True):
     """Another schema folder in place of a database; it takes no request."""
 
     folder: str

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
+
+from msgspec import Struct
 
 
 class ErrorCode(StrEnum):
@@ -78,8 +79,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in the repository an error was caused. Lines and columns count from 1; `file` is as the user named it."""
 
     file: str
@@ -97,8 +97,7 @@ class Place:
         return cls(match[1], int(match[2])) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One of several things that are wrong at once, in a sentence, at its own place in the repository."""
 
     message: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -257,8 +257,7 @@ def _refuse_contradictions(inputs: Inputs) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """Where this run takes place, as GitHub's runner tells it; all None, and `on_runner` False, elsewhere.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/variables

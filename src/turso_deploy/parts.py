@@ -9,9 +9,11 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy import __version__
 from turso_deploy.database.base import Database
@@ -38,8 +40,7 @@ class PartKind(Enum):
     LAST = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class PartName:
+class PartName(Struct, frozen=True):
     """How the ledger will know a part, and what it does; `chunks` of seeds are left before it is carried out."""
 
     id: str
@@ -52,8 +53,7 @@ class PartName:
         return self.kind in (PartKind.WHOLE, PartKind.LAST)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One transaction of the work, the seeds that it brings in, and until when it starts by the server's clock.
 
     `size` is that of its request, in bytes.
@@ -73,8 +73,7 @@ def _at_any_time(_: Live) -> None:
     """The deadline of a part that is not sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Maker:
+class _Maker(Struct, frozen=True):
     """Makes parts of work. `deadline` says until when one may start; `commit` whether it ends with a COMMIT."""
 
     project: Project

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import TextIO
+
+from msgspec import Struct
 
 from turso_deploy.errors import Cause, ErrorCode, Place, RefusedError
 from turso_deploy.report import console
@@ -30,8 +31,7 @@ class Loudness(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class _Annotation:
+class _Annotation(Struct, frozen=True):
     level: Level
     message: str
     title: str

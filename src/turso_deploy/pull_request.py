@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.errors import DeployError, ErrorCode, PlatformError
 from turso_deploy.inputs import Inputs, Pipeline
@@ -23,8 +25,7 @@ _ON_A_PAGE = 100
 _MOST_PAGES = 30
 
 
-@dataclass(frozen=True, slots=True)
-class _Comment:
+class _Comment(Struct, frozen=True):
     id: int
     content: str
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from turso_deploy import deploy as story
 from turso_deploy.access import DEPLOYMENT_LIFETIME, Access, Hosting, lifetime_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from turso_deploy.access import Access, lifetime_of
 from turso_deploy.errors import ErrorCode, InputError

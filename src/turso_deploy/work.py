@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Database, Failure, Rows
 from turso_deploy.errors import DatabaseError, ErrorCode
@@ -23,8 +25,7 @@ from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.sql.lexer import fold
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
 
     Of seeds that were on their way when a deployment stopped, `seeds` are the rows that are left, and may be none.

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import responses
+from msgspec.structs import replace
 from responses.matchers import query_param_matcher
 
 from turso_deploy.inputs import Inputs, read_inputs, read_pipeline

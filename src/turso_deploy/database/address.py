@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
 
 from turso_deploy.errors import ErrorCode, InputError
 
@@ -24,8 +25,7 @@ _ROTATE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteAddress:
+class RemoteAddress(Struct, frozen=True):
     """A server that speaks SQL over HTTP. `url` starts with http: or https: and ends without a slash."""
 
     url: str
@@ -36,8 +36,7 @@ class RemoteAddress:
         return self.url
 
 
-@dataclass(frozen=True, slots=True)
-class FileAddress:
+class FileAddress(Struct, frozen=True):
     """A database file. `path` is decoded: the name that the file system knows."""
 
     path: str

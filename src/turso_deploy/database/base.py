@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from turso_deploy.database.retries import Patience
 from turso_deploy.errors import Place
@@ -24,16 +25,14 @@ def json_bytes(text: str) -> int:
     return len(json.dumps(text)) - 2
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """One SQL statement and its positional arguments (`?1`, `?2`, …)."""
 
     sql: str
     arguments: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The answer to one query. `affected` is how many rows the statement inserted, updated or deleted."""
 
     columns: tuple[str, ...] = ()
@@ -41,8 +40,7 @@ class Rows:
     affected: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One query that the engine refused. `message` may quote SQL text or data: it is shown only redacted.
 
     `offset` counts characters into the statement's own text, where the engine told it.
@@ -64,8 +62,7 @@ class Purpose(StrEnum):
     LEDGER = "ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionStep:
+class TransactionStep(Struct, frozen=True):
     """One statement inside the transaction, with what it is for and the place in the repository that caused it."""
 
     query: Query
@@ -74,8 +71,7 @@ class TransactionStep:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """Everything that one deployment writes, in order; it commits only when every step succeeded.
 
     `foreign_keys` is the enforcement that the steps need: set before BEGIN and read back.
@@ -87,8 +83,7 @@ class Transaction:
     commit: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FailedStep:
+class FailedStep(Struct, frozen=True):
     """The step that stopped a transaction.
 
     `index` counts into `Transaction.steps`; None when it was none of them (BEGIN, COMMIT).
@@ -98,8 +93,7 @@ class FailedStep:
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a transaction. `results` follows `Transaction.steps`; None where a step failed or did not run.
 
     The results of the steps before a failure are there although the transaction was rolled back.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from turso_deploy.database.base import Failure
 from turso_deploy.database.messages import showable
@@ -12,8 +12,7 @@ FOREIGN_KEYS_NOT_SET = "FOREIGN_KEYS_NOT_SET"
 """Our own failure code: foreign keys, read back before BEGIN, were not as the transaction asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """A failure in our words: the parts of the error that is raised for it."""
 
     code: ErrorCode

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from turso_deploy.schema.model import Schema, SchemaObject, Table
 from turso_deploy.schema.sources import Source, read_sources
@@ -14,8 +15,7 @@ from turso_deploy.sql.lexer import Kind, scan
 from turso_deploy.sql.script import comment_text, comments_directly_above
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
+class Category(Struct, frozen=True):
     """One SQL file: its page and what it is about. `objects` are the kinds and folded names that it defines."""
 
     title: str
@@ -26,8 +26,7 @@ class Category:
     objects: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Meanings:
+class Meanings(Struct, frozen=True):
     """The files, and what each object and each column means, by kind and folded name."""
 
     categories: tuple[Category, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, Place, ProjectError
@@ -21,8 +22,7 @@ QUERIES_FOLDER = "queries"
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A query that was run: what it is for, its columns and rows, and how SQLite goes about it."""
 
     title: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.reference.comments import Meanings
 from turso_deploy.reference.markdown import anchor, code, fenced, page, table, text
@@ -13,8 +14,7 @@ from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, IndexDefinition, 
 from turso_deploy.sql.lexer import fold
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """All that pages are made from. `pages` says which page has an object, `examples` has JSON by table and column."""
 
     title: str

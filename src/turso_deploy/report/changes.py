@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.report.document import ChangeLine, PartLine
 from turso_deploy.report.wording import printable, printable_lines
@@ -11,8 +12,7 @@ from turso_deploy.report.wording import printable, printable_lines
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 
 
-@dataclass(frozen=True, slots=True)
-class DiffLine:
+class DiffLine(Struct, frozen=True):
     """One line: `+`, `-` or `~`, how deep it stands below its object, and what it says, fit to print."""
 
     sign: str

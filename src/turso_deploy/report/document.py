@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from turso_deploy.errors import Cause
 
@@ -27,8 +28,7 @@ class Status(StrEnum):
     """Something did not work: the input, the schema folder, the network, the database, a check in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartLine:
+class PartLine(Struct, frozen=True):
     """A part of an object that changes: `was` before and is `now`; None where it is not.
 
     `part` is `column email`, `column name`, `constraint`, `option` or, for what is not a table, `definition`.
@@ -39,8 +39,7 @@ class PartLine:
     now: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeLine:
+class ChangeLine(Struct, frozen=True):
     """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is what it was called."""
 
     effect: str
@@ -50,8 +49,7 @@ class ChangeLine:
     parts: tuple[PartLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StepLine:
+class StepLine(Struct, frozen=True):
     """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
 
     kind: str
@@ -61,8 +59,7 @@ class StepLine:
     place: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CountLine:
+class CountLine(Struct, frozen=True):
     """How many objects of one kind the manifest expects, and the database has. None: not stated, not known."""
 
     expected: str | None
@@ -70,8 +67,7 @@ class CountLine:
     ok: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class CheckLine:
+class CheckLine(Struct, frozen=True):
     """One check: its name, whether it held, what was expected, what was found, and details of what is wrong.
 
     `section` of the manifest states it; empty for what is always checked. `place` is told when it failed.
@@ -86,8 +82,7 @@ class CheckLine:
     place: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SeedLine:
+class SeedLine(Struct, frozen=True):
     """The seeds of one table: rows in the file, rows the database had to write, rows that already stood there."""
 
     table: str
@@ -96,16 +91,14 @@ class SeedLine:
     unchanged: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChunksLine:
+class ChunksLine(Struct, frozen=True):
     """Seeds that are not part of the one transaction: how many chunks of them were committed, and are to be in all."""
 
     sent: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class FindingLine:
+class FindingLine(Struct, frozen=True):
     """One thing that is wrong with a token: `warning` or `error`, in words, and what to do about it."""
 
     level: str
@@ -113,8 +106,7 @@ class FindingLine:
     to_do: str
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLine:
+class TokenLine(Struct, frozen=True):
     """A token by its role, which is the setting that it was given in. Holds no part of it.
 
     `expires_at` is ISO 8601 in UTC. None: it does not say. `key` tells apart the keys that tokens were signed with, and
@@ -134,8 +126,7 @@ class TokenLine:
     findings: tuple[FindingLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EntityColumn:
+class EntityColumn(Struct, frozen=True):
     """A column in a diagram: its name, its type, `PK`, `FK` and `UK` for its keys, and what happened to it."""
 
     name: str
@@ -144,8 +135,7 @@ class EntityColumn:
     effect: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """A table in a diagram. `effect` is what the run does to it: `added`, `changed`, `renamed`, `removed` or empty."""
 
     name: str
@@ -153,8 +143,7 @@ class Entity:
     effect: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A foreign key in a diagram, by the child's columns.
 
     `optional`: the child may have no parent; `single`: a parent has one child at most; `logical`: no key enforces it.
@@ -169,8 +158,7 @@ class Relation:
     effect: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """Tables and how they refer to each other; `left_out` tables of the database are not in it."""
 
     entities: tuple[Entity, ...]
@@ -178,8 +166,7 @@ class Picture:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorLine:
+class ErrorLine(Struct, frozen=True):
     """Why the run failed or was refused, and what to do. `file` and `line` name the cause where there is one.
 
     `causes` are for several things that are wrong at once, the worst first; `message` tells them all.
@@ -194,8 +181,7 @@ class ErrorLine:
     causes: tuple[Cause, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is.
 
     `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `way_back` are
@@ -211,7 +197,7 @@ class Report:
     changes: tuple[ChangeLine, ...] = ()
     steps: tuple[StepLine, ...] = ()
     picture: Picture | None = None
-    counts: dict[str, CountLine] = field(default_factory=dict)
+    counts: dict[str, CountLine] = {}
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()
     chunks: ChunksLine | None = None
@@ -236,4 +222,5 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain values, in the order of the fields: the document that `--json` prints."""
-        return asdict(self)
+        plain: dict[str, Any] = to_builtins(self)
+        return plain

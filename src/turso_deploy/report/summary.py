@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
+
+from msgspec import Struct
 
 from turso_deploy.report import wording
 from turso_deploy.report.actions import SUMMARY_LIMIT
@@ -28,8 +29,7 @@ _FEW_LINES = 20
 _ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Detail:
+class _Detail(Struct, frozen=True):
     """How much a summary tells: with the SQL and the picture or without, and at most so many rows in each list."""
 
     sql: bool

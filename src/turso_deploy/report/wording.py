@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.errors import Place
 from turso_deploy.report.document import CheckLine, ErrorLine, Report, Status, StepLine, TokenLine
@@ -58,8 +59,7 @@ def label(name: str) -> str:
     return printable(name).replace("_", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestLine:
+class ManifestLine(Struct, frozen=True):
     """One line of the manifest held against the database. `ok` is None where nothing is expected."""
 
     name: str

@@ -8,10 +8,11 @@ seen differently. Nothing here depends on the pragmas of either engine: the stor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TypeVar
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.errors import ErrorCode, InternalError, Place
@@ -37,8 +38,7 @@ SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' A
 _INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogRow:
+class CatalogRow(Struct, frozen=True):
     """One row of `sqlite_schema`. `sql` is None for the indexes that PRIMARY KEY and UNIQUE make by themselves."""
 
     kind: str
@@ -52,8 +52,7 @@ class CatalogRow:
         return self.kind, fold(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """All rows of a catalog, sorted into the schema that counts and the names that do not.
 
     `uncounted` holds kind and exact name of every internal, shadow, ledger and ignored object.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.schema.diff import Change, diff, title
 from turso_deploy.schema.model import Schema, SchemaObject
@@ -20,8 +22,7 @@ from turso_deploy.sql.ddl import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PartChange:
+class PartChange(Struct, frozen=True):
     """A part of an object: `was` before and is `now`; None where it is not.
 
     `part` is what it is: `column email`, `column name`, `constraint`, `option` or `definition`.
@@ -32,8 +33,7 @@ class PartChange:
     now: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
+class ObjectChange(Struct, frozen=True):
     """One object. `effect` is `added`, `changed`, `renamed` or `removed`; `old_name` is what it was called."""
 
     effect: str

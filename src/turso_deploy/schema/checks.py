@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Query, Rows, Value
 from turso_deploy.errors import Place
@@ -34,8 +35,7 @@ _COUNT_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """One figure of a check and the bound that it must keep. `capped`: counting stopped where the bound was decided.
 
     `key` says where in the manifest it stands; empty for what is always checked.
@@ -47,8 +47,7 @@ class Expectation:
     key: Key = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """What one expectation came to."""
 
     name: str
@@ -58,8 +57,7 @@ class CheckResult:
     key: Key = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations.
 
     `details` returns rows of one text that name what is wrong, and none when nothing is; `place` is what is to blame.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.schema.model import Schema, SchemaObject, Table
 from turso_deploy.sql.ddl import TableDefinition
@@ -12,8 +13,7 @@ Managed = frozenset[str]
 """What the ledger says that we made or adopted, by kind and name: `table users`, `index idx_users_name`, …"""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One object that differs: wanted and not there, there and not wanted, or there with another meaning."""
 
     wanted: SchemaObject | None
@@ -27,8 +27,7 @@ class Change:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """All changes between two schemas, each list in the order tables, indexes, views, triggers."""
 
     missing: tuple[Change, ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.sources import Source
@@ -14,8 +15,7 @@ from turso_deploy.sql.lexer import Kind, SqlTextError, fold, position, scan
 from turso_deploy.sql.script import Comment
 
 
-@dataclass(frozen=True, slots=True)
-class TableDirectives:
+class TableDirectives(Struct, frozen=True):
     """What the comments at one table ask for, and those at its columns by folded name."""
 
     table: Directives

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Query, Rows
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
@@ -54,8 +56,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
 """Every hazard: what it does to a deployment, and what it costs. docs/hazards.md is made from this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hazard:
+class Hazard(Struct, frozen=True):
     """One hazard of one plan. `object` is a table, or `table.column`.
 
     `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
@@ -94,8 +95,7 @@ class Hazard:
         return f"{self.name} {self.object}: {self.cost} ({known}){along}"
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """One entry of `allow-hazards`: a hazard by name, everywhere or for one object."""
 
     name: HazardName

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
 from turso_deploy.schema.catalog import LEDGER_TABLE
@@ -48,8 +49,7 @@ LAST_DEPLOYMENT_QUERY = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """What the ledger says of the last deployment.
 
     `seeds` maps a table to the fingerprint of its seed rows (see `seeds_mark`), `scripts` the scripts that ever ran to
@@ -64,8 +64,7 @@ class Deployment:
     scripts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one.
 
     `backup` is how to get back to before: a moment (ISO 8601) or the name of a branch; None where there is no way.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.schema.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
@@ -23,8 +24,7 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 LIVE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """A database as it was at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
 
     `schema_version` is None where the server does not serve it.

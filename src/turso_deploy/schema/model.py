@@ -8,7 +8,8 @@ because SQLite compares names without regard to ASCII case (https://www.sqlite.o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from turso_deploy.errors import Place
 from turso_deploy.sql.ddl import (
@@ -20,17 +21,21 @@ from turso_deploy.sql.ddl import (
     VirtualTableDefinition,
 )
 from turso_deploy.sql.lexer import fold, position
+from turso_deploy.sql.meaning import Meant
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Meant, frozen=True):
     """An ordinary or a virtual table."""
 
     name: str
     sql: str
     definition: TableDefinition | VirtualTableDefinition
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = None
     kind = "table"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.sql, self.definition)
 
     def place_of(self, column: str) -> Place | None:
         """Where a column is written: the stored text keeps the lines of the file. Without that, where the table is."""
@@ -41,46 +46,54 @@ class Table:
         return Place(self.place.file, self.place.line + line - 1, in_line if line > 1 else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Meant, frozen=True):
     """An index that a CREATE INDEX made; the ones behind PRIMARY KEY and UNIQUE belong to their table."""
 
     name: str
     table: str
     sql: str
     definition: IndexDefinition
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = None
     kind = "index"
 
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.table, self.sql, self.definition)
 
-@dataclass(frozen=True, slots=True)
-class View:
+
+class View(Meant, frozen=True):
     """A view."""
 
     name: str
     sql: str
     definition: ViewDefinition
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = None
     kind = "view"
 
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.sql, self.definition)
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+
+class Trigger(Meant, frozen=True):
     """A trigger, on a table or (INSTEAD OF) on a view."""
 
     name: str
     table: str
     sql: str
     definition: TriggerDefinition
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = None
     kind = "trigger"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.table, self.sql, self.definition)
 
 
 SchemaObject = Table | Index | View | Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
 
     tables: Mapping[str, Table]

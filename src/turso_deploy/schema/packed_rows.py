@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Value, json_bytes
 from turso_deploy.schema.upsert import as_json
@@ -25,8 +26,7 @@ class Run(NamedTuple):
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
-class PackedRows:
+class PackedRows(Struct, frozen=True):
     """Rows in order: runs of them, and up to which row each goes."""
 
     runs: tuple[Run, ...]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.catalog import Catalog
@@ -11,8 +13,7 @@ from turso_deploy.schema.hazards import Hazard
 from turso_deploy.schema.model import Schema, SchemaObject
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
     `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called.
@@ -31,8 +32,7 @@ class Step:
         return ";\n".join(self.statements)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps, in order, and the catalog that they lead to, as the rehearsal showed it.
 
     `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from msgspec import Struct
 
 from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.schema.catalog import read_catalog
@@ -22,8 +23,7 @@ from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a repository wants of a database. It is loaded once and never changes; many databases may be brought to it.
 
     `rehearsed` is the scratch database in which the wanted schema and the seeds stand.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, Place, RefusedError
@@ -15,8 +17,7 @@ from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 
 
-@dataclass(frozen=True, slots=True)
-class Renames:
+class Renames(Struct, frozen=True):
     """The steps, and the managed objects as they are called afterwards."""
 
     steps: tuple[Step, ...]

@@ -13,8 +13,9 @@ import sys
 from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
@@ -36,8 +37,7 @@ class ScratchError(Exception):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Struct, frozen=True):
     """Text that was taken out of a table's SQL, where, and how much followed it: that tail is never rewritten."""
 
     text: str

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Purpose, Query, TransactionStep
 from turso_deploy.errors import ErrorCode, Place, ProjectError, RefusedError
@@ -22,8 +24,7 @@ SCRIPTS_FOLDER = "scripts"
 _FIRST_LINES = {"-- @run before": True, "-- @run after": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """A script by its name without `.sql`. `checksum` is a SHA-256 of its text; its first line says when it runs.
 
     `fault` is what is wrong with it in the wanted schema: of no concern once it has run, because schemas move on.

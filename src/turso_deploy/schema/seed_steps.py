@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import DatabaseError, ErrorCode, Place
@@ -26,8 +27,7 @@ CHUNK_BYTES = 500_000  # far below the 5 MB that a Turso value may have, and fin
 _ORPHANS_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanCheck:
+class OrphanCheck(Struct, frozen=True):
     """Rows whose parent is not among the seeds, and the two steps that ask whether the database has it.
 
     The rows of `figures` give positions in `lines`: where in `file` the parents stand that are missing.
@@ -41,16 +41,14 @@ class OrphanCheck:
     lines: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SeedPlan:
+class SeedPlan(Struct, frozen=True):
     """All steps, in order, and those among them that ask for parents."""
 
     steps: tuple[TransactionStep, ...] = ()
     orphan_checks: tuple[OrphanCheck, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SeedResult:
+class SeedResult(Struct, frozen=True):
     """What became of the seeds of one table: rows in the file, rows written, rows that stood there already."""
 
     table: str
@@ -59,8 +57,7 @@ class SeedResult:
     unchanged: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A foreign key of a seeded table to a table of the wanted schema, its parent columns always spelt out."""
 
     columns: tuple[str, ...]

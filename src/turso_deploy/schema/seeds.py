@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.packed_rows import PackedRows, Packer, SeedRow
@@ -17,8 +19,7 @@ from turso_deploy.sql.lexer import fold
 SEEDS_FOLDER = "seeds"
 
 
-@dataclass(frozen=True, slots=True)
-class SeedGroup:
+class SeedGroup(Struct, frozen=True):
     """Rows that give the same columns, in the table's order, and have the same key; `lines` goes with `rows`."""
 
     columns: tuple[str, ...]
@@ -27,8 +28,7 @@ class SeedGroup:
     lines: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SeedTable:
+class SeedTable(Struct, frozen=True):
     """The seeds of one table, or the part of them that follows `before` other rows.
 
     `fingerprint` is a SHA-256 of what the whole file says, whatever its format.
@@ -114,8 +114,7 @@ def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """How the values of rows with certain column names become values in the table's order, and where the keys are."""
 
     columns: tuple[str, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
 from turso_deploy.schema.scratch import syntax_error
@@ -43,8 +44,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One CREATE statement of the schema folder."""
 
     statement: Statement

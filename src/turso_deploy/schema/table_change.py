@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
@@ -16,8 +18,7 @@ from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDef
 from turso_deploy.sql.lexer import fold, quote
 
 
-@dataclass(frozen=True)
-class TableChange:
+class TableChange(Struct, frozen=True, dict=True):
     """An ordinary table as it is wanted and as it is after the renames, with its directives and the wanted schema."""
 
     wanted: Table

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.database.base import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.schema import ledger
@@ -15,8 +16,7 @@ from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Assembly:
+class Assembly(Struct, frozen=True):
     """A transaction, and where in it the figures of each check stand."""
 
     transaction: Transaction

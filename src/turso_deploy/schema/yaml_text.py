@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
@@ -55,22 +56,21 @@ class YamlTextError(Exception):
         self.column = column
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct, dict=True):
     """One value and where it begins: for a member of a mapping, the line and column of its key."""
 
     content: Scalar | list[Node] | dict[str, Node]
     line: int
     column: int
-    value: Plain = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def value(self) -> Plain:
+        """The value without its places."""
         if isinstance(self.content, dict):
-            self.value = {key: node.value for key, node in self.content.items()}
-        elif isinstance(self.content, list):
-            self.value = [node.value for node in self.content]
-        else:
-            self.value = self.content
+            return {key: node.value for key, node in self.content.items()}
+        if isinstance(self.content, list):
+            return [node.value for node in self.content]
+        return self.content
 
     def line_of(self, path: Key) -> int:
         """The line of the value at `path`, or of the deepest value on the way to it that exists."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, scan, tokenize, unquote
@@ -23,8 +24,7 @@ from turso_deploy.sql.script import Comment, comment_text, comments_directly_abo
 _MISSPELT = ("@rename", "@using")
 
 
-@dataclass(frozen=True, slots=True)
-class Directives:
+class Directives(Struct, frozen=True):
     """What the comments at one table or column ask for: its old name without quotes, and an expression as written."""
 
     renamed_from: str | None = None

@@ -11,24 +11,25 @@ field says otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
+
+from msgspec import Struct
 
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.meaning import Meant
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(Struct, frozen=True):
     """The expression of a generated column (https://www.sqlite.org/gencol.html)."""
 
     expression: Tokens
     stored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnDefinition:
+class ColumnDefinition(Meant, frozen=True):
     """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
 
     `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
@@ -37,20 +38,30 @@ class ColumnDefinition:
     last constraint, and `start` and `end` are its place in the statement, in characters.
     """
 
-    name: str = field(compare=False)
+    name: str
     type: str
     not_null: bool
     not_null_conflict: str | None
     default: Tokens | None
     collation: str | None
     generated: Generated | None
-    text: str = field(compare=False)
-    start: int = field(compare=False)
-    end: int = field(compare=False)
+    text: str
+    start: int
+    end: int
+
+    def meaning(self) -> tuple[object, ...]:
+        """All but the name and where it is written."""
+        return (
+            self.type,
+            self.not_null,
+            self.not_null_conflict,
+            self.default,
+            self.collation,
+            self.generated,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPart:
+class KeyPart(Struct, frozen=True):
     """One part of a key or an index: a column, or else an expression."""
 
     column: str | None
@@ -59,8 +70,7 @@ class KeyPart:
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PrimaryKey:
+class PrimaryKey(Struct, frozen=True):
     """The primary key; of a `rowid_alias` the column is the rowid (https://www.sqlite.org/lang_createtable.html#rowid)."""
 
     parts: tuple[KeyPart, ...]
@@ -69,27 +79,28 @@ class PrimaryKey:
     rowid_alias: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unique:
+class Unique(Struct, frozen=True):
     """A UNIQUE constraint."""
 
     parts: tuple[KeyPart, ...]
     on_conflict: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Meant, frozen=True):
     """A CHECK constraint.
 
     `at_column` is the column that it is written at, None at the table; DROP COLUMN takes the former along.
     """
 
     expression: Tokens
-    at_column: str | None = field(compare=False)
+    at_column: str | None
+
+    def meaning(self) -> tuple[object, ...]:
+        """What is checked, wherever it is written."""
+        return (self.expression,)
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
+class ForeignKey(Meant, frozen=True):
     """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
 
     `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
@@ -103,11 +114,22 @@ class ForeignKey:
     on_update: str | None
     match: str | None
     deferred: bool
-    at_column: str | None = field(compare=False)
+    at_column: str | None
+
+    def meaning(self) -> tuple[object, ...]:
+        """What it asks for, wherever it is written."""
+        return (
+            self.columns,
+            self.parent,
+            self.parent_columns,
+            self.on_delete,
+            self.on_update,
+            self.match,
+            self.deferred,
+        )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TableDefinition:
+class TableDefinition(Meant, frozen=True, dict=True):
     """An ordinary table. Columns and constraints stand in written order, which is not compared."""
 
     name: str
@@ -119,27 +141,23 @@ class TableDefinition:
     strict: bool
     without_rowid: bool
     random_rowid: bool
-    by_name: Mapping[str, ColumnDefinition] = field(init=False, repr=False)
-    """The columns in written order by their folded names."""
 
-    def __post_init__(self) -> None:
-        """Index the columns."""
-        object.__setattr__(self, "by_name", {fold(column.name): column for column in self.columns})
+    @cached_property
+    def by_name(self) -> Mapping[str, ColumnDefinition]:
+        """The columns in written order by their folded names."""
+        return {fold(column.name): column for column in self.columns}
 
     @property
     def rowid_names(self) -> tuple[str, ...]:
         """The names that mean the rowid, which a column can take away: https://www.sqlite.org/lang_createtable.html#rowid."""
         return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)
 
-    def __eq__(self, other: object) -> bool:
-        """Whether both mean the same to SQLite."""
-        return isinstance(other, TableDefinition) and self._meaning() == other._meaning()
-
     def __hash__(self) -> int:
         """Equal definitions have equal names."""
         return hash(self.name)
 
-    def _meaning(self) -> tuple[object, ...]:
+    def meaning(self) -> tuple[object, ...]:
+        """What it is to SQLite, in whatever order it is written."""
         return (
             self.name,
             self.by_name,
@@ -153,8 +171,7 @@ class TableDefinition:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class IndexDefinition:
+class IndexDefinition(Struct, frozen=True):
     """An index; `where` is the predicate of a partial one (https://www.sqlite.org/partialindex.html)."""
 
     name: str
@@ -164,8 +181,7 @@ class IndexDefinition:
     where: Tokens | None
 
 
-@dataclass(frozen=True, slots=True)
-class ViewDefinition:
+class ViewDefinition(Struct, frozen=True):
     """A view; `columns` is None when it does not name them."""
 
     name: str
@@ -173,8 +189,7 @@ class ViewDefinition:
     select: Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerDefinition:
+class TriggerDefinition(Struct, frozen=True):
     """A trigger.
 
     `timing` is BEFORE, AFTER or INSTEAD OF, `event` is INSERT, UPDATE or DELETE; `body` is its statements, each with
@@ -190,8 +205,7 @@ class TriggerDefinition:
     body: Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualTableDefinition:
+class VirtualTableDefinition(Struct, frozen=True):
     """A virtual table. Its arguments are the module's own language: words are folded, quoted text is kept."""
 
     name: str

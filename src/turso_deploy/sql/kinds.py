@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.lexer import fold, tokenize
+from turso_deploy.sql.meaning import Meant
 from turso_deploy.sql.reader import Reader, at_header, read_header
 
 
@@ -36,8 +36,7 @@ class StatementKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Meant, frozen=True):
     """What a statement does. Names are as written, without quotes.
 
     For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
@@ -51,7 +50,11 @@ class Description:
     table: str | None = None
     if_not_exists: bool = False
     writes: bool = False
-    named_at: int = field(default=0, compare=False)
+    named_at: int = 0
+
+    def meaning(self) -> tuple[object, ...]:
+        """What the statement does, wherever it says so."""
+        return (self.kind, self.name, self.schema, self.table, self.if_not_exists, self.writes)
 
 
 _BY_FIRST_WORD = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+
+from msgspec import Struct
 
 from turso_deploy.sql.canonical import Tokens, canonical
 from turso_deploy.sql.lexer import Kind, SqlTextError, Token, code, fold, unquote
@@ -149,8 +150,7 @@ class Reader:
         return closing
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The beginning of a CREATE statement. `position` is the index of the token that names the object."""
 
     kind: str

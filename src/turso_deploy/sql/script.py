@@ -7,21 +7,21 @@ CREATE TRIGGER at the semicolon of its `; END ;`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from turso_deploy.sql.lexer import Kind, Token, capitals, scan, up_to_semicolon
+from turso_deploy.sql.meaning import Meant
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """One comment without its marks and the spaces around; `start` is its offset in the text it was found in."""
 
     text: str
     start: int
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Meant, frozen=True):
     """One statement of a script: from its first token to its last, without the semicolon; comments inside are kept.
 
     `offset` counts characters from the start of the script, `line` and `column` count from 1. `comments` are the ones
@@ -32,7 +32,11 @@ class Statement:
     offset: int
     line: int
     column: int
-    comments: tuple[Comment, ...] = field(default=(), compare=False)
+    comments: tuple[Comment, ...] = ()
+
+    def meaning(self) -> tuple[object, ...]:
+        """The statement and its place, whatever is said above it."""
+        return (self.text, self.offset, self.line, self.column)
 
 
 # The states of SQLite's own sqlite3_complete(): in each row, the state that follows a token of each class.

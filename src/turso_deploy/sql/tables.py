@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.sql.canonical import VALUE_WORDS, Tokens
 from turso_deploy.sql.definitions import (
@@ -25,8 +26,7 @@ _AFTER_TYPE = frozenset(
 )
 
 
-@dataclass(slots=True)
-class _Column:
+class _Column(Struct):
     """A column while it is read."""
 
     name: str
@@ -41,17 +41,16 @@ class _Column:
     end: int = 0
 
 
-@dataclass(slots=True)
-class _Table:
+class _Table(Struct):
     """A table while it is read. A key written at its column with DESC (`key_descends`) is not the rowid."""
 
-    columns: list[_Column] = field(default_factory=list)
+    columns: list[_Column] = []
     primary_key: PrimaryKey | None = None
     key_descends: bool = False
-    uniques: list[Unique] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    foreign_keys: list[ForeignKey] = field(default_factory=list)
-    options: set[str] = field(default_factory=set)
+    uniques: list[Unique] = []
+    checks: list[Check] = []
+    foreign_keys: list[ForeignKey] = []
+    options: set[str] = set()
 
 
 def read_table(reader: Reader, name: str, sql: str) -> TableDefinition:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from turso_deploy.errors import DeployError, ErrorCode
 from turso_deploy.turso.branches import branch_name
@@ -16,8 +17,7 @@ _STAMP = "before-%Y%m%d-%H%M%S"
 _BACKUP_NAME = re.compile(r"-before-\d{8}-\d{6}$")
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(Struct, frozen=True):
     """How to get back to the moment before a write.
 
     `reference` is for the ledger: the moment (ISO 8601, UTC) or the branch. `lines` are for people: what to run.

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
 from typing import Any
 from uuid import uuid4
+
+from msgspec import Struct
 
 from turso_deploy.errors import DeployError, ErrorCode
 from turso_deploy.turso.examination import Answer, ask
@@ -30,8 +31,7 @@ _NOT_UP_YET = (ErrorCode.UNREACHABLE, ErrorCode.DATABASE_NOT_FOUND, ErrorCode.SE
 _ATTEMPTS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """A branch in use. `token` opens it with full access and lapses by itself; it is masked already."""
 
     database: PlatformDatabase

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from turso_deploy.database.address import RemoteAddress
 from turso_deploy.database.base import Failure, Query
@@ -32,8 +33,7 @@ _REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until
 _MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the server said to one token: nothing against it, or the error that it is refused with."""
 
     error: DeployError | None = None

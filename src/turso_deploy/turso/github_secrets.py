@@ -9,8 +9,9 @@ import base64
 import binascii
 import re
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from turso_deploy.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.turso.api import JsonApi, Reply, segment
@@ -25,8 +26,7 @@ _ORGANIZATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _LOOKS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class SecretPlace:
+class SecretPlace(Struct, frozen=True):
     """Whose secret it is. `owner` is `owner/repository` or the organization; `environment` is the repository's."""
 
     scope: Literal["repository", "environment", "organization"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from turso_deploy.database.address import RemoteAddress, is_loopback, parse_address
 from turso_deploy.errors import ErrorCode, InputError
@@ -26,8 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _MOST_PAGES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformDatabase:
+class PlatformDatabase(Struct, frozen=True):
     """A database as the platform knows it. `id` is what its tokens carry; `parent_id` is that of a branch's origin."""
 
     name: str

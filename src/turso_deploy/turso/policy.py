@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, InputError, RefusedError
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
@@ -42,8 +44,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """How old a token may get, how long before its end to warn, whether it must end, and whether the run then fails.
 
     With `off` age and expiry are not judged; what makes a token useless for its role still is.
@@ -55,8 +56,7 @@ class Policy:
     mode: Mode = "warn"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is wrong with a token. `stops` says that the run cannot go on, whatever the policy is."""
 
     level: Level
@@ -66,8 +66,7 @@ class Finding:
     stops: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCheck:
+class TokenCheck(Struct, frozen=True):
     """A token by its role: what it is, and what is wrong with it. Holds no part of the token.
 
     `state` is one or two words for a table; `claims` is None when the token could not be read.

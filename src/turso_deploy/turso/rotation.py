@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from turso_deploy.errors import DeployError, ErrorCode, InputError, PlatformError
 from turso_deploy.turso.branches import await_answer
@@ -33,8 +34,7 @@ _LOCKED_OUT = (
 _REVOKED = "The secret holds a token that works with the new keys."
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(Struct, frozen=True):
     """What was done. `steps` are sentences in order; `expires_at` and `fingerprint` are those of the stored token."""
 
     steps: tuple[str, ...]
@@ -43,8 +43,7 @@ class Rotation:
     revoked: bool
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(Struct):
     """The parts of one rotation, and what has been done so far. `standing` says which token works at this moment."""
 
     platform: Platform

@@ -7,9 +7,10 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from turso_deploy.errors import ErrorCode, InputError
 
@@ -29,8 +30,7 @@ READING = frozenset({"data_read"})
 _PLATFORM_CLAIMS = frozenset({"scopes", "organization", "org_id", "azp"})
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What a database token says about itself. A claim that it does not make is None (or empty).
 
     `access` is `rw`, `ro` or `roa` (read, and attach); `restrictions` are the fine-grained rules (claim `perm`).

@@ -2,13 +2,13 @@
 
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from turso_deploy.errors import Place
 from turso_deploy.report import actions

@@ -2,11 +2,11 @@
 
 import html
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from turso_deploy.report.actions import SUMMARY_LIMIT
 from turso_deploy.report.document import (

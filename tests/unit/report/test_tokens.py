@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from turso_deploy.report.actions import outputs
 from turso_deploy.report.console import render

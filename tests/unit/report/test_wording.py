@@ -1,10 +1,9 @@
 """The words that all renderings share."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.wording import (

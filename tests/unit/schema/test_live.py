@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Rows
 from turso_deploy.schema import ledger
