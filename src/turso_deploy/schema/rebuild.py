@@ -21,19 +21,29 @@ _TEMPORARY = "turso_deploy_new_"
 def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
     """The statements that rebuild an ordinary table. `taken` are the folded names that stand in the database."""
     new = _free_name(change.wanted.name, taken)
+    return (
+        with_table_name(change.wanted.sql, new),
+        _carry_over(change, new),
+        *_carry_over_counter(change, new),
+        f"DROP TABLE {quote(change.live.name)}",
+        f"ALTER TABLE {quote(new)} RENAME TO {quote(change.wanted.name)}",
+    )
+
+
+def _carry_over(change: TableChange, new: str) -> str:
+    """The copy of the rows. Where no value, order or rowid changes, whole records are copied without being read.
+
+    For that SQLite wants to see a `*`: https://www.sqlite.org/src/file?name=src/insert.c (xferOptimization).
+    """
+    if change.keeps_records:
+        return f"INSERT INTO {quote(new)} SELECT * FROM {quote(change.live.name)}"
     columns, values = [quote(name) for name in change.sources], list(change.sources.values())
     if not columns:  # every wanted column is new, and an INSERT has to name one of them
         first = next(column for column in change.new.columns if column.generated is None)
         columns, values = [quote(first.name)], [f"({' '.join(first.default)})" if first.default else "NULL"]
     if change.rowid:
         columns, values = [change.rowid, *columns], [change.rowid, *values]
-    return (
-        with_table_name(change.wanted.sql, new),
-        _copy(new, columns, values, change.live.name),
-        *_carry_over_counter(change, new),
-        f"DROP TABLE {quote(change.live.name)}",
-        f"ALTER TABLE {quote(new)} RENAME TO {quote(change.wanted.name)}",
-    )
+    return _copy(new, columns, values, change.live.name)
 
 
 def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str) -> str:

@@ -92,6 +92,13 @@ class TableChange(Struct, frozen=True, dict=True):
         return self._rowid_of(self.new, self.old)
 
     @property
+    def keeps_records(self) -> bool:
+        """Whether the wanted table has the columns of the live one in their order, and takes each as it is."""
+        as_it_is = [quote(column.name) for column in self.old.columns]
+        same_order = list(self.new.by_name) == list(self.old.by_name)
+        return self.rowid is None and same_order and list(self.sources.values()) == as_it_is
+
+    @property
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
         columns = [
