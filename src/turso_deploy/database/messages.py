@@ -7,6 +7,7 @@ that, with the names in it when they look like names; every other message (a tri
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _PREFIX = re.compile(
     r"^(?:SQLITE_[A-Z_]+: |SQL_[A-Z_]+: |BLOCKED: |SQLite error: |SQL input error: |SQL string could not be parsed: )+"
@@ -159,10 +160,15 @@ _REWORDED = (
 _NESTED = re.compile(
     r"^error in (view|trigger|index|table) (.+?)(?: after (?:rename|drop column|add column))?: (.*)$", re.DOTALL
 )
-_FORMS = tuple(
-    (form, re.compile("(.*)".join(re.escape(part) for part in form.split("{}")), re.DOTALL))
-    for form in _KNOWN.strip().splitlines()
-)
+
+
+@cache
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """What is known, ready to be compared; made when a message has to be judged, which most runs never do."""
+    return tuple(
+        (form, re.compile("(.*)".join(re.escape(part) for part in form.split("{}")), re.DOTALL))
+        for form in _KNOWN.strip().splitlines()
+    )
 
 
 def showable(message: str) -> str:
@@ -173,7 +179,7 @@ def showable(message: str) -> str:
             return words
     if nested := _NESTED.fullmatch(text):
         return f"error in {nested[1]} {_name_only(nested[2])}: {showable(nested[3])}"
-    for form, pattern in _FORMS:
+    for form, pattern in _forms():
         if match := pattern.fullmatch(text):
             return form.format(*(_name_only(part) for part in match.groups()))
     return WITHHELD
