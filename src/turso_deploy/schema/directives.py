@@ -31,8 +31,6 @@ class TableDirectives(Struct, frozen=True):
         return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
 
 
-_TABLES = (StatementKind.CREATE_TABLE, StatementKind.CREATE_VIRTUAL_TABLE)
-
 NO_DIRECTIVES = Directives()
 NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
@@ -44,16 +42,42 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
     """
     found = {}
     for source in sources:
-        if source.description.kind not in _TABLES or "@" not in _text_and_comments(source):
+        if "@" not in _text_and_comments(source):
             continue
         try:
-            at_table = _table_directives(source.statement.comments)
-            is_virtual = source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE
-            in_text = {} if is_virtual else _column_directives(source.statement.text)
+            asked = _asked_of(source)
         except SqlTextError as error:
             raise _malformed(error, source) from None
-        found[fold(source.description.name or "")] = TableDirectives(at_table, in_text)
+        if asked is not None:
+            found[fold(source.description.name or "")] = asked
     return found
+
+
+def _asked_of(source: Source) -> TableDirectives | None:
+    """What the comments of one statement ask for; only a table can be asked for anything."""
+    above, text = source.statement.comments, source.statement.text
+    match source.description.kind:
+        case StatementKind.CREATE_TABLE:
+            return TableDirectives(_table_directives(above), _column_directives(text))
+        case StatementKind.CREATE_VIRTUAL_TABLE:
+            _refuse_any(_comments_in(text), "no column of a virtual table can be renamed or filled")
+            return TableDirectives(_table_directives(above), {})
+        case _:
+            _refuse_any(
+                [*above, *_comments_in(text)], "it stands at no table, and what else there is has no rows to keep"
+            )
+            return None
+
+
+def _comments_in(sql: str) -> list[Comment]:
+    return [plain(token) for token in scan(sql) if token.kind is Kind.COMMENT]
+
+
+def _refuse_any(comments: Iterable[Comment], reason: str) -> None:
+    """A directive that would do nothing is not passed over: whoever wrote it counts on it."""
+    for comment in comments:
+        if directives([comment]) != NO_DIRECTIVES:
+            raise SqlTextError(reason, comment.start)
 
 
 def _text_and_comments(source: Source) -> str:
@@ -66,9 +90,8 @@ def _column_directives(sql: str) -> dict[str, Directives]:
     found = {}
     of_columns = column_comments(sql, definition)
     owned = {comment.start for comments in of_columns.values() for comment in comments}
-    for token in scan(sql):
-        if token.kind is Kind.COMMENT and token.start not in owned and directives([plain(token)]) != NO_DIRECTIVES:
-            raise SqlTextError("it stands at no column: it belongs directly above one, or behind it", token.start)
+    astray = [comment for comment in _comments_in(sql) if comment.start not in owned]
+    _refuse_any(astray, "it stands at no column: it belongs directly above one, or behind it")
     for name, comments in of_columns.items():
         found[name] = directives(comments)
         if found[name].using is not None and definition.by_name[name].generated is not None:

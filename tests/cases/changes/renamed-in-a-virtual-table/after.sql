@@ -1,0 +1,4 @@
+CREATE VIRTUAL TABLE s USING fts5 (
+  -- @renamed from=a
+  b
+);
