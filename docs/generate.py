@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from turso_deploy.cli import COMMANDS
 from turso_deploy.inputs import Inputs, flag_of, input_of, variable_of
 from turso_deploy.report.actions import OUTPUTS
 from turso_deploy.schema.hazards import HAZARDS
-from turso_deploy.schema.manifest import Manifest
+from turso_deploy.schema.manifest import manifest_json_schema
 
 PAGES = Path(__file__).parent
 ROOT = PAGES.parent
@@ -29,7 +30,7 @@ def hazards() -> str:
 
 def manifest() -> str:
     """Every key of the manifest: what it takes, and what it means."""
-    schema = Manifest.model_json_schema()
+    schema = json.loads(manifest_json_schema())
     rows = [(f"`{name}`", kind, text) for name, kind, text in _keys(schema, schema["$defs"])]
     return _table(("key", "takes", "meaning"), rows)
 

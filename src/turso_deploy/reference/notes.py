@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct, field
 
 from turso_deploy.errors import ErrorCode, Place, ProjectError
+from turso_deploy.outside import FaultsError, taken
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.yaml_text import YamlTextError, read_yaml
 from turso_deploy.sql.ddl import TableDefinition
@@ -18,33 +19,31 @@ from turso_deploy.sql.lexer import fold
 NOTES_NAME = "reference.yml"
 _LONGEST_LINE = 100
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+RowCount = Annotated[int, Meta(ge=0)]
 
 
-class TableNotes(_Strict):
+class TableNotes(Struct, frozen=True, forbid_unknown_fields=True):
     """A table as its application sees it."""
 
-    application_name: str | None = Field(None, description="Its name in the application's code.")
-    rows: int | None = Field(None, ge=0, description="About how many rows it has in production.")
-    examples: dict[str, Any] = Field({}, description="A value of each JSON column that no seed fills.")
+    application_name: Annotated[str | None, Meta(description="Its name in the application's code.")] = None
+    rows: Annotated[RowCount | None, Meta(description="About how many rows it has in production.")] = None
+    examples: Annotated[dict[str, Any], Meta(description="A value of each JSON column that no seed fills.")] = {}
 
 
-class LogicalRelation(_Strict):
+class LogicalRelation(Struct, frozen=True, forbid_unknown_fields=True):
     """A reference that no foreign key enforces."""
 
-    child: str = Field(alias="from", description="The column that refers, as `table.column`.")
-    parent: str = Field(alias="to", description="What it refers to, as `table.column`.")
-    meaning: str = Field(description="How the two belong together.")
+    child: Annotated[str, Meta(description="The column that refers, as `table.column`.")] = field(name="from")
+    parent: Annotated[str, Meta(description="What it refers to, as `table.column`.")] = field(name="to")
+    meaning: Annotated[str, Meta(description="How the two belong together.")]
 
 
-class Notes(_Strict):
+class Notes(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in the file."""
 
-    title: str | None = Field(None, description="The name of the schema.")
+    title: Annotated[str | None, Meta(description="The name of the schema.")] = None
     tables: dict[str, TableNotes] = {}
-    relations: Annotated[tuple[LogicalRelation, ...], Field(strict=False)] = ()
+    relations: tuple[LogicalRelation, ...] = ()
 
     def of(self, table: str) -> TableNotes:
         """What is noted about a table, by its folded name."""
@@ -58,17 +57,16 @@ def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
         return Notes()
     try:
         document = read_yaml(path.read_text(encoding="utf-8-sig"), NOTES_NAME)
-        notes = Notes.model_validate({} if document.value is None else document.value)
+        notes = taken({} if document.value is None else document.value, Notes)
     except OSError as error:
         raise _invalid(f"the file cannot be read ({os.strerror(error.errno or 0)})", place) from None
     except UnicodeDecodeError:
         raise _invalid("the file is not UTF-8 text", place) from None
     except YamlTextError as error:
         raise _invalid(error.message, Place(place.file, error.line, error.column)) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise _invalid(f"`{key}`: {first['msg']}", Place(place.file, document.line_of(first["loc"]))) from None
+    except FaultsError as error:
+        first = error.faults[0]
+        raise _invalid(first.message, Place(place.file, document.line_of(first.path))) from None
     for at, unknown in _unknown_names(notes, schema):
         raise _invalid(f"{unknown} is in no file", Place(place.file, document.line_of(at)))
     return notes

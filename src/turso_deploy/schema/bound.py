@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 # A bound stands in SQL as a number, whose largest has 19 digits: https://www.sqlite.org/datatype3.html
 _MOST_DIGITS = 18
 
 
-@dataclass(frozen=True, slots=True)
 class Bound:
-    """From `low` to `high`, both included; `high` None is no upper limit. `text` is how the manifest wrote it."""
+    """From `low` to `high`, both included; `high` None is no upper limit. `text` is how the manifest wrote it.
 
-    low: int
-    high: int | None
-    text: str
+    It is no Struct, because msgspec would look for its parts in the manifest, where a bound is one value.
+    """
+
+    __slots__ = ("high", "low", "text")
+
+    def __init__(self, low: int, high: int | None, text: str) -> None:
+        self.low = low
+        self.high = high
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bound) and (self.low, self.high, self.text) == (other.low, other.high, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high, self.text))
+
+    def __repr__(self) -> str:
+        return f"Bound({self.low!r}, {self.high!r}, {self.text!r})"
 
     def holds(self, count: int) -> bool:
         """Whether a count lies within the bound."""

@@ -4,79 +4,76 @@ from __future__ import annotations
 
 import json
 import os
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from msgspec import Meta, Struct
 
 from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
+from turso_deploy.outside import FaultsError, taken
 from turso_deploy.schema.bound import Bound, parse_bound
 from turso_deploy.schema.yaml_text import Key, Node, YamlTextError, read_yaml
 
 MANIFEST_NAME = "manifest.yml"
 
-BoundField = Annotated[
-    Bound,
-    BeforeValidator(parse_bound),
-    WithJsonSchema(
-        {
-            "description": 'An exact number, or a bound: ">=20", "<=40", "20..40".',
-            "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "string", "pattern": r"^(>=\s*\d+|<=\s*\d+|\d+\s*\.\.\s*\d+|\d+)$"},
-            ],
-        }
-    ),
-]
+_BOUND_SCHEMA = {
+    "description": 'An exact number, or a bound: ">=20", "<=40", "20..40".',
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^(>=\s*\d+|<=\s*\d+|\d+\s*\.\.\s*\d+|\d+)$"},
+    ],
+}
+
+Names = tuple[str, ...]
+Version = Annotated[str, Meta(min_length=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Expect(_Strict):
+class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     """How many objects of each kind the database holds after a deployment; a kind that is left out is not checked.
 
     Counted is every object that is not internal to SQLite, libSQL or Turso, not the ledger, and not ignored.
     """
 
-    tables: BoundField | None = Field(None, description="Tables, virtual ones included, their shadow tables not.")
-    indexes: BoundField | None = Field(
-        None, description="Indexes made by CREATE INDEX, not those behind PRIMARY KEY or UNIQUE."
-    )
-    views: BoundField | None = Field(None, description="Views.")
-    triggers: BoundField | None = Field(None, description="Triggers.")
-    foreign_keys: BoundField | None = Field(
-        None, description="Foreign keys of all counted tables; a composite one counts once."
-    )
+    tables: Annotated[Bound | None, Meta(description="Tables, virtual ones included, their shadow tables not.")] = None
+    indexes: Annotated[
+        Bound | None, Meta(description="Indexes made by CREATE INDEX, not those behind PRIMARY KEY or UNIQUE.")
+    ] = None
+    views: Annotated[Bound | None, Meta(description="Views.")] = None
+    triggers: Annotated[Bound | None, Meta(description="Triggers.")] = None
+    foreign_keys: Annotated[
+        Bound | None, Meta(description="Foreign keys of all counted tables; a composite one counts once.")
+    ] = None
 
 
-class Objects(_Strict):
+class Objects(Struct, frozen=True, forbid_unknown_fields=True):
     """Names that must be there; more may be."""
 
-    tables: tuple[str, ...] = Field((), strict=False, description="Tables that must exist.")
-    indexes: tuple[str, ...] = Field((), strict=False, description="Indexes that must exist.")
-    views: tuple[str, ...] = Field((), strict=False, description="Views that must exist.")
-    triggers: tuple[str, ...] = Field((), strict=False, description="Triggers that must exist.")
+    tables: Annotated[Names, Meta(description="Tables that must exist.")] = ()
+    indexes: Annotated[Names, Meta(description="Indexes that must exist.")] = ()
+    views: Annotated[Names, Meta(description="Views that must exist.")] = ()
+    triggers: Annotated[Names, Meta(description="Triggers that must exist.")] = ()
 
 
-class Manifest(_Strict):
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     """What a deployment is checked against before it commits."""
 
-    schema_version: str | None = Field(
-        None, min_length=1, description="The version of the schema, recorded with every deployment."
-    )
-    expect: Expect = Field(Expect(), description="How many objects of each kind there must be.")
-    objects: Objects = Field(Objects(), description="Objects that must exist, by name.")
-    rows: dict[str, BoundField] = Field({}, description="How many rows each table must hold.")
-    json_columns: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(
-        {}, description="Columns in which every value that is not NULL must be valid JSON, by table."
-    )
-    ignore: tuple[str, ...] = Field(
-        (),
-        strict=False,
-        description="Glob patterns for objects that this schema does not own: never counted, compared or touched.",
-    )
+    schema_version: Annotated[
+        Version | None, Meta(description="The version of the schema, recorded with every deployment.")
+    ] = None
+    expect: Annotated[Expect, Meta(description="How many objects of each kind there must be.")] = Expect()
+    objects: Annotated[Objects, Meta(description="Objects that must exist, by name.")] = Objects()
+    rows: Annotated[dict[str, Bound], Meta(description="How many rows each table must hold.")] = {}
+    json_columns: Annotated[
+        dict[str, Names],
+        Meta(description="Columns in which every value that is not NULL must be valid JSON, by table."),
+    ] = {}
+    ignore: Annotated[
+        Names,
+        Meta(
+            description="Glob patterns for objects that this schema does not own: never counted, compared or touched."
+        ),
+    ] = ()
 
 
 def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
@@ -90,13 +87,15 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
         return Manifest()
     document = _read(folder, shown)
     try:
-        return Manifest.model_validate({} if document.value is None else document.value)
-    except ValidationError as error:
-        causes = [
-            Cause(_explain(one["loc"], one), Place(shown, document.line_of(one["loc"])))
-            for one in error.errors(include_url=False)
-        ]
+        return read_manifest({} if document.value is None else document.value)
+    except FaultsError as error:
+        causes = [Cause(fault.message, Place(shown, document.line_of(fault.path))) for fault in error.faults]
         raise _invalid(*causes) from None
+
+
+def read_manifest(value: Any) -> Manifest:
+    """The manifest that plain data describe. Raises FaultsError with everything that is wrong."""
+    return taken(value, Manifest, lambda _, written: parse_bound(written))
 
 
 def place_in_manifest(folder: Path, displayed_folder: str, path: Key) -> Place:
@@ -137,25 +136,18 @@ def _invalid(*causes: Cause) -> ProjectError:
     )
 
 
-def _explain(path: Key, error: Any) -> str:
-    key = ".".join(str(part) for part in path)
-    if error["type"] == "extra_forbidden":
-        known = _model_at(path[:-1])
-        return f"unknown key `{key}`" + (f"; known here: {', '.join(known)}" if known else "")
-    if error["type"] == "string_type":
-        return f"`{key}` has to be text: write the value in quotes"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"`{key}`: {message[:1].lower()}{message[1:]}" if key else message
-
-
-def _model_at(path: Key) -> list[str]:
-    models: dict[Key, type[BaseModel]] = {(): Manifest, ("expect",): Expect, ("objects",): Objects}
-    model = models.get(path)
-    return list(model.model_fields) if model else []
-
-
 def manifest_json_schema() -> str:
     """The JSON Schema of the manifest, as published at `schema/manifest.schema.json`."""
-    schema = Manifest.model_json_schema()
-    schema["title"] = "turso-deploy manifest"
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+    from msgspec.json import schema_components
+
+    _, parts = schema_components([Manifest], schema_hook=lambda _: _BOUND_SCHEMA, ref_template="#/$defs/{name}")
+    for part in parts.values():
+        part["description"] = cleandoc(part["description"])  # only from Python 3.13 on docstrings come without indents
+    whole = parts.pop("Manifest")
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": parts,
+        **whole,
+        "title": "turso-deploy manifest",
+    }
+    return json.dumps(schema, indent=2) + "\n"

@@ -103,7 +103,11 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
     [
         ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "nowhere is in no file"),
         ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "books.no is in no file"),
-        ("tables:\n  books: {row: 1}\n", 2, "Extra inputs"),
+        (
+            "tables:\n  books: {row: 1}\n",
+            2,
+            "unknown key `tables.books.row`; known here: application_name, rows, examples",
+        ),
     ],
 )
 def test_notes_about_what_there_is_not_are_refused(tmp_path: Path, notes: str, line: int, reason: str) -> None:

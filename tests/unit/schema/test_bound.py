@@ -88,3 +88,9 @@ def test_no_more_rows_are_counted_than_decide(written: object) -> None:
 
 def test_a_lower_bound_counts_no_further_than_itself() -> None:
     assert Bound(20, None, ">=20").enough == 20
+
+
+def test_bounds_are_equal_when_they_are_written_alike() -> None:
+    assert parse_bound(">=20") == Bound(20, None, ">=20")
+    assert len({parse_bound("20..40"), parse_bound("20..40"), parse_bound("20")}) == 2
+    assert parse_bound("20") != "20"

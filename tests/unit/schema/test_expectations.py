@@ -10,7 +10,7 @@ import yaml
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.expectations import actual_counts, missing_names, refuse_a_mismatch
-from turso_deploy.schema.manifest import Manifest
+from turso_deploy.schema.manifest import read_manifest
 from turso_deploy.schema.scratch import Scratch
 
 PLACE = Place("schema/manifest.yml")
@@ -29,7 +29,7 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
     scratch = Scratch()
     for sql in (*DATABASE, *extra):
         scratch.run(sql)
-    model = Manifest.model_validate(manifest)
+    model = read_manifest(manifest)
     catalog = read_catalog(scratch.rows(), scratch.shadows(), model.ignore)
     others = [item for item in catalog.schema.objects() if item.name in unmanaged]
     refuse_a_mismatch(model, catalog, others, lambda _: PLACE)
@@ -99,7 +99,7 @@ def test_objects_of_others_are_not_blamed_for_what_is_missing() -> None:
 def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     scratch = Scratch()
     scratch.run("CREATE TABLE t (a)")
-    manifest = Manifest.model_validate({"ignore": ["t"], "objects": {"tables": ["t"]}})
+    manifest = read_manifest({"ignore": ["t"], "objects": {"tables": ["t"]}})
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
     assert missing_names(manifest, catalog) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0

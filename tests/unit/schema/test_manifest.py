@@ -82,13 +82,20 @@ def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None
         ("\nschema_version: 2.2\n", 2, "`schema_version` has to be text: write the value in quotes"),
         ("schema_version: ''\n", 1, "at least 1 character"),
         ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` has to be text"),
-        ("- a\n", 1, "dictionary"),
+        ("- a\n", 1, "expected a mapping"),
     ],
 )
 def test_a_bad_value_is_placed_at_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
     error = refusal(tmp_path, text)
     assert error.place == Place("schema/manifest.yml", line)
     assert told in error.message
+
+
+def test_everything_that_is_wrong_is_told_each_at_its_line(tmp_path: Path) -> None:
+    text = "expects: {}\nexpect:\n  tables: many\n  tabels: 1\nrows:\n  a: '>3'\nignore:\n  - x\n  - 1\n"
+    error = refusal(tmp_path, text)
+    assert [cause.place for cause in error.causes] == [Place("schema/manifest.yml", line) for line in (1, 3, 4, 6, 9)]
+    assert all(cause.message in error.message for cause in error.causes)
 
 
 @pytest.mark.parametrize(
