@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from turso_deploy.cli import COMMANDS
-from turso_deploy.inputs import Inputs, flag_of, input_of, variable_of
+from turso_deploy.inputs import SETTINGS, flag_of, input_of, variable_of
 from turso_deploy.report.actions import OUTPUTS
 from turso_deploy.schema.hazards import HAZARDS
 from turso_deploy.schema.manifest import manifest_json_schema
@@ -65,10 +65,10 @@ def inputs() -> str:
             f"`{input_of(name)}`",
             "" if name == "command" else f"`{flag_of(name)}`",
             f"`{variable_of(name)}`",
-            _default(field.default),
-            str(field.description).replace("|", "\\|"),
+            _default(setting.default),
+            setting.description.replace("|", "\\|"),
         )
-        for name, field in Inputs.model_fields.items()
+        for name, setting in SETTINGS.items()
     ]
     return _table(("input", "flag", "variable", "default", "meaning"), rows)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
+from msgspec import Struct, field
 
 from turso_deploy.database.address import Address, FileAddress, parse_address
 from turso_deploy.errors import ErrorCode, InputError
 from turso_deploy.inputs import Inputs, Pipeline
 from turso_deploy.report.document import FindingLine, TokenLine
+from turso_deploy.secret import Secret
 from turso_deploy.turso.durations import parse_duration
 from turso_deploy.turso.policy import Policy, Role, TokenCheck, examine, is_due, refusal
 from turso_deploy.turso.tokens import fingerprint
@@ -25,16 +25,14 @@ EMBEDDED_DATABASE = "turso-deploy.db"
 DEPLOYMENT_LIFETIME = "15m"
 
 
-@dataclass(frozen=True, slots=True)
-class Hosting:
+class Hosting(Struct, frozen=True):
     """The database at the Turso Platform, when there is an API token."""
 
     platform: Platform
     database: PlatformDatabase
 
 
-@dataclass(slots=True)
-class Access:
+class Access(Struct):
     """The way into the database. `checks` fill while it is opened, so that a refusal can still tell them."""
 
     address: Address = field(default_factory=lambda: FileAddress(EMBEDDED_DATABASE))
@@ -133,7 +131,7 @@ def _platform(inputs: Inputs) -> Platform | None:
     from turso_deploy.turso.platform import API_URL, Platform
     from turso_deploy.turso.tokens import read_platform_claims
 
-    token, organization = inputs.api_token.get_secret_value(), inputs.organization or ""
+    token, organization = inputs.api_token.reveal(), inputs.organization or ""
     read_platform_claims(token)  # a database token is told before it is sent to somebody else
     return Platform(token, organization, inputs.timeout, inputs.api_url or API_URL)
 
@@ -147,13 +145,13 @@ def _awake(platform: Platform, name: str) -> PlatformDatabase:
 
 def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
     """The tokens that are judged. The one that is rotated away may be anything."""
-    secrets: dict[Role, SecretStr | None] = {
+    secrets: dict[Role, Secret | None] = {
         Role.DEPLOY: inputs.auth_token if inputs.command != "rotate-token" else None,
         Role.SERVING: inputs.read_only_auth_token,
         Role.PREVIOUS: inputs.previous_auth_token,
         Role.PLATFORM: inputs.api_token,
     }
-    return {role: secret.get_secret_value() for role, secret in secrets.items() if secret}
+    return {role: secret.reveal() for role, secret in secrets.items() if secret}
 
 
 def _address(inputs: Inputs, pipeline: Pipeline, hosting: Hosting | None) -> Address:

@@ -14,7 +14,7 @@ from turso_deploy import __version__
 from turso_deploy.stopping import StoppedError, stoppable
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
+    from turso_deploy.inputs import Setting
 
 # A run makes a few hundred thousand objects and hardly a cycle among them: looking for some after every 700 of them, as
 # Python does, takes a tenth of a large plan (https://docs.python.org/3/library/gc.html#gc.set_threshold).
@@ -180,15 +180,15 @@ def _add_flags(command: argparse.ArgumentParser, shown: Sequence[str]) -> None:
 
     Values are checked by `Inputs`, so that flags and variables are judged alike.
     """
-    from turso_deploy.inputs import Inputs, flag_of
+    from turso_deploy.inputs import SETTINGS, flag_of
 
     told = {name: title for title, names in map(_GROUPS.__getitem__, shown) for name in names.split()}
     titles = {title: command.add_argument_group(title) for title in dict.fromkeys(told.values())}
-    for name in dict.fromkeys([*told, *Inputs.model_fields]):
-        field = Inputs.model_fields[name]
-        help_text = _help_of(field) if name in told else argparse.SUPPRESS
+    for name in dict.fromkeys([*told, *SETTINGS]):
+        setting = SETTINGS[name]
+        help_text = _help_of(setting) if name in told else argparse.SUPPRESS
         options: dict[str, Any] = {"dest": name, "default": None, "help": help_text}
-        if field.annotation is bool:
+        if setting.core is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["metavar"] = name.rpartition("_")[2].upper()
@@ -196,8 +196,8 @@ def _add_flags(command: argparse.ArgumentParser, shown: Sequence[str]) -> None:
             (titles[told[name]] if name in told else command).add_argument(flag_of(name), **options)
 
 
-def _help_of(field: FieldInfo) -> str:
-    text = str(field.description).replace("`", "").replace("%", "%%")
-    number = isinstance(field.default, float)
-    shown = "" if field.default in (None, False, "") else f" Default: {field.default:{'g' if number else ''}}."
+def _help_of(setting: Setting) -> str:
+    text = setting.description.replace("`", "").replace("%", "%%")
+    number = isinstance(setting.default, float)
+    shown = "" if setting.default in (None, False, "") else f" Default: {setting.default:{'g' if number else ''}}."
     return text + shown

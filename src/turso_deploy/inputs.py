@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from msgspec import Struct
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 from turso_deploy.database.base import REQUEST_SIZE
 from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.outside import FaultsError, kind_of, taken
+from turso_deploy.secret import Secret
 from turso_deploy.turso.durations import parse_duration
 
 # `v2.2.0`, or in a repository with several parts `database/v2.2.0` and `database-v2.2.0`.
@@ -26,21 +27,24 @@ Command = Literal["deploy", "plan", "verify", "docs", "adopt", "check-tokens", "
 # The name that applications know the token by that they serve with.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
 
+_ON = ("true", "yes", "on", "1", "t", "y")
+_OFF = ("false", "no", "off", "0", "f", "n")
+_SWITCHES = dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False)
 
-def _checked_duration(text: str) -> str:
-    try:
+
+class Duration(str):
+    """A span of time as it is written: `90d`, `12h`, `15m`. There is none that `parse_duration` does not take."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Duration:
+        """Raises ValueError with the reason why the text is none."""
         parse_duration(text)
-    except ValueError as error:
-        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
-    return text
-
-
-Duration = Annotated[str, AfterValidator(_checked_duration)]
-"""A span of time as it is written: `90d`, `12h`, `15m`."""
+        return super().__new__(cls, text)
 
 
 def input_of(name: str) -> str:
-    """The Action's input for a field. `json_output` has its name because pydantic's models have a method `json`."""
+    """The Action's input for a field. `json_output` is `json` to people, and not in here, where that is a module."""
     return name.removesuffix("_output").replace("_", "-")
 
 
@@ -63,118 +67,177 @@ def _flag_or_word(name: str) -> str:
     return "the first word of the command line" if name == "command" else flag_of(name)
 
 
-class Inputs(BaseModel):
+class Inputs(Struct, frozen=True, kw_only=True):
     """The settings of one run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    command: Annotated[
+        Command,
+        Meta(
+            description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `docs` (write the "
+            "schema's documentation), `adopt` (write a schema folder), `check-tokens` or `rotate-token`."
+        ),
+    ] = "deploy"
+    schema_path: Annotated[
+        str, Meta(min_length=1, description="Folder with the SQL files, `seeds/` and `manifest.yml`.")
+    ] = "schema"
+    database_url: Annotated[
+        str | None,
+        Meta(
+            description="Database to deploy to: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
+            "elsewhere the default is an embedded database in the working folder."
+        ),
+    ] = None
+    auth_token: Annotated[
+        Secret | None, Meta(description="Database token; read-write for `deploy`, read-only is enough for the rest.")
+    ] = None
+    allow_insecure_http: Annotated[
+        bool, Meta(description="Let an `http://` URL lead to another machine. The token then travels in clear text.")
+    ] = False
+    timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds to wait for the server, for each request; and in all for what is tried again.",
+        ),
+    ] = 60.0
+    request_size: Annotated[
+        int,
+        Meta(
+            ge=100_000,
+            le=100_000_000,
+            description="Bytes that a request with seeds may have. "
+            "Seeds that need more go in chunks, after the schema.",
+        ),
+    ] = REQUEST_SIZE
+    allow_hazards: Annotated[
+        str,
+        Meta(description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."),
+    ] = ""
+    rehearse: Annotated[
+        Literal["off", "rollback", "branch"],
+        Meta(
+            description="`rollback`, with `plan`: run the whole transaction on the database and roll it back. "
+            "`branch`, with `deploy` and an API token: deploy to a branch of the database first."
+        ),
+    ] = "off"
+    against: Annotated[
+        str | None, Meta(description="With `plan`: another schema folder to compare with, in place of a database.")
+    ] = None
+    sql: Annotated[bool, Meta(description="With `plan`: print the plan as a script for `sqlite3`.")] = False
+    check: Annotated[
+        bool,
+        Meta(
+            description="With `plan`: exit with 3 when something would run. With `docs`: write nothing, and exit "
+            "with 3 when pages are stale."
+        ),
+    ] = False
+    output: Annotated[str, Meta(min_length=1, description="With `docs`: the folder for the pages.")] = "docs/schema"
+    version_from_tag: Annotated[
+        bool, Meta(description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`.")
+    ] = False
+    api_token: Annotated[
+        Secret | None,
+        Meta(
+            description="Token of the Turso Platform API, with `organization` and `database`: finds the database, and "
+            "mints a token for the run where `auth-token` is not given."
+        ),
+    ] = None
+    organization: Annotated[
+        str | None, Meta(description="Organization at Turso; for a personal account the user name.")
+    ] = None
+    database: Annotated[str | None, Meta(description="Name of the database at Turso.")] = None
+    api_url: Annotated[
+        str | None, Meta(description="Address of the Turso Platform API, where it is not Turso's own.")
+    ] = None
+    read_only_auth_token: Annotated[
+        Secret | None, Meta(description="Token that the application serves with: checked to work, and to be read-only.")
+    ] = None
+    previous_auth_token: Annotated[
+        Secret | None, Meta(description="Token from before the last rotation: checked to be refused.")
+    ] = None
+    token_policy: Annotated[
+        Literal["warn", "enforce", "off"],
+        Meta(description="What a token that breaks the rotation policy does: `warn`, `enforce` (fail) or `off`."),
+    ] = "warn"
+    token_max_age: Annotated[Duration, Meta(description="Age at which a token is to be rotated: `90d`, `12h`.")] = (
+        Duration("90d")
+    )
+    token_expiry_warning: Annotated[Duration, Meta(description="Time before a token's end from which on to warn.")] = (
+        Duration("14d")
+    )
+    token_require_expiry: Annotated[bool, Meta(description="Whether a token without an end breaks the policy.")] = False
+    token_lifetime: Annotated[
+        Duration | None,
+        Meta(description="Life of a minted token; `15m` for a deployment, `90d` with `rotate-token`, unless given."),
+    ] = None
+    keep_branch: Annotated[bool, Meta(description="Keep the branch of `rehearse: branch`.")] = False
+    backup: Annotated[
+        Literal["bookmark", "branch", "off"],
+        Meta(
+            description="Way back, with an API token: `bookmark` (commands that restore to the moment before), "
+            "`branch` or `off`."
+        ),
+    ] = "bookmark"
+    backup_keep: Annotated[int, Meta(ge=1, le=100, description="How many branches of `backup: branch` are kept.")] = 3
+    comment: Annotated[
+        bool, Meta(description="Keep the report as one comment on the pull request up to date; takes `github-token`.")
+    ] = False
+    github_token: Annotated[
+        Secret | None,
+        Meta(
+            description="GitHub token. With `comment`: the workflow's own, with `pull-requests: write`. With "
+            "`rotate-token`: one that may write secrets, which the workflow's own may not."
+        ),
+    ] = None
+    secret_name: Annotated[str, Meta(description="With `rotate-token`: the secret that gets the new token.")] = (
+        "TURSO_AUTH_TOKEN"
+    )
+    secret_scope: Annotated[
+        str,
+        Meta(
+            description="With `rotate-token`: whose secret it is: `repository`, `environment:NAME` or "
+            "`organization:NAME`."
+        ),
+    ] = "repository"
+    token_access: Annotated[
+        Literal["full-access", "read-only"],
+        Meta(description="With `rotate-token`: what the new token may do: `full-access` or `read-only`."),
+    ] = "full-access"
+    revoke_others: Annotated[
+        bool,
+        Meta(
+            description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
+            "A short downtime."
+        ),
+    ] = False
+    quiet: Annotated[bool, Meta(description="Print the verdict only, and why it failed.")] = False
+    verbose: Annotated[bool, Meta(description="Print every step with its SQL, also of a deployment.")] = False
+    json_output: Annotated[bool, Meta(description="Print one JSON document instead of the report.")] = False
 
-    command: Command = Field(
-        "deploy",
-        description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `docs` (write the "
-        "schema's documentation), `adopt` (write a schema folder), `check-tokens` or `rotate-token`.",
-    )
-    schema_path: str = Field(
-        "schema", min_length=1, description="Folder with the SQL files, `seeds/` and `manifest.yml`."
-    )
-    database_url: str | None = Field(
-        None,
-        description="Database to deploy to: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
-        "elsewhere the default is an embedded database in the working folder.",
-    )
-    auth_token: SecretStr | None = Field(
-        None, description="Database token; read-write for `deploy`, read-only is enough for the rest."
-    )
-    allow_insecure_http: bool = Field(
-        False,
-        description="Let an `http://` URL lead to another machine. The token then travels in clear text.",
-    )
-    timeout: float = Field(
-        60.0,
-        gt=0,
-        le=3600,
-        description="Seconds to wait for the server, for each request; and in all for what is tried again.",
-    )
-    request_size: int = Field(
-        REQUEST_SIZE,
-        ge=100_000,
-        le=100_000_000,
-        description="Bytes that a request with seeds may have. Seeds that need more go in chunks, after the schema.",
-    )
-    allow_hazards: str = Field(
-        "", description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."
-    )
-    rehearse: Literal["off", "rollback", "branch"] = Field(
-        "off",
-        description="`rollback`, with `plan`: run the whole transaction on the database and roll it back. `branch`, "
-        "with `deploy` and an API token: deploy to a branch of the database first.",
-    )
-    against: str | None = Field(
-        None, description="With `plan`: another schema folder to compare with, in place of a database."
-    )
-    sql: bool = Field(False, description="With `plan`: print the plan as a script for `sqlite3`.")
-    check: bool = Field(
-        False,
-        description="With `plan`: exit with 3 when something would run. With `docs`: write nothing, and exit with 3 "
-        "when pages are stale.",
-    )
-    output: str = Field("docs/schema", min_length=1, description="With `docs`: the folder for the pages.")
-    version_from_tag: bool = Field(
-        False, description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`."
-    )
-    api_token: SecretStr | None = Field(
-        None,
-        description="Token of the Turso Platform API, with `organization` and `database`: finds the database, and "
-        "mints a token for the run where `auth-token` is not given.",
-    )
-    organization: str | None = Field(None, description="Organization at Turso; for a personal account the user name.")
-    database: str | None = Field(None, description="Name of the database at Turso.")
-    api_url: str | None = Field(None, description="Address of the Turso Platform API, where it is not Turso's own.")
-    read_only_auth_token: SecretStr | None = Field(
-        None, description="Token that the application serves with: checked to work, and to be read-only."
-    )
-    previous_auth_token: SecretStr | None = Field(
-        None, description="Token from before the last rotation: checked to be refused."
-    )
-    token_policy: Literal["warn", "enforce", "off"] = Field(
-        "warn", description="What a token that breaks the rotation policy does: `warn`, `enforce` (fail) or `off`."
-    )
-    token_max_age: Duration = Field("90d", description="Age at which a token is to be rotated: `90d`, `12h`.")
-    token_expiry_warning: Duration = Field("14d", description="Time before a token's end from which on to warn.")
-    token_require_expiry: bool = Field(False, description="Whether a token without an end breaks the policy.")
-    token_lifetime: Duration | None = Field(
-        None, description="Life of a minted token; `15m` for a deployment, `90d` with `rotate-token`, unless given."
-    )
-    keep_branch: bool = Field(False, description="Keep the branch of `rehearse: branch`.")
-    backup: Literal["bookmark", "branch", "off"] = Field(
-        "bookmark",
-        description="Way back, with an API token: `bookmark` (commands that restore to the moment before), `branch` "
-        "or `off`.",
-    )
-    backup_keep: int = Field(3, ge=1, le=100, description="How many branches of `backup: branch` are kept.")
-    comment: bool = Field(
-        False, description="Keep the report as one comment on the pull request up to date; takes `github-token`."
-    )
-    github_token: SecretStr | None = Field(
-        None,
-        description="GitHub token. With `comment`: the workflow's own, with `pull-requests: write`. With "
-        "`rotate-token`: one that may write secrets, which the workflow's own may not.",
-    )
-    secret_name: str = Field("TURSO_AUTH_TOKEN", description="With `rotate-token`: the secret that gets the new token.")
-    secret_scope: str = Field(
-        "repository",
-        description="With `rotate-token`: whose secret it is: `repository`, `environment:NAME` or `organization:NAME`.",
-    )
-    token_access: Literal["full-access", "read-only"] = Field(
-        "full-access", description="With `rotate-token`: what the new token may do: `full-access` or `read-only`."
-    )
-    revoke_others: bool = Field(
-        False,
-        description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
-        "A short downtime.",
-    )
-    quiet: bool = Field(False, description="Print the verdict only, and why it failed.")
-    verbose: bool = Field(False, description="Print every step with its SQL, also of a deployment.")
-    json_output: bool = Field(False, description="Print one JSON document instead of the report.")
+
+class Setting(Struct, frozen=True):
+    """What the field of `Inputs` says of one setting."""
+
+    takes: Any
+    """Its type, limits included."""
+    core: Any
+    """Its type alone: without limits, and without `| None`."""
+    default: Any
+    description: str
+
+
+def _settings() -> dict[str, Setting]:
+    settings = {}
+    for field in fields(Inputs):
+        kind = kind_of(field.type)
+        description = next(note.description for note in kind.notes if note.description)
+        settings[field.name] = Setting(field.type, kind.core, field.default, description)
+    return settings
+
+
+SETTINGS: Mapping[str, Setting] = _settings()
+"""Every setting, by the name of its field, in the order in which they are told."""
 
 
 def wants_json(flags: Mapping[str, Any]) -> bool:
@@ -188,16 +251,12 @@ def wants_sql(flags: Mapping[str, Any]) -> bool:
 
 
 def _is_wanted(name: str, flags: Mapping[str, Any]) -> bool:
-    value = _raw(name, flags)
-    try:
-        return TypeAdapter(bool).validate_python(value or False)
-    except ValidationError:
-        return False
+    return _switch(_raw(name, flags)) is True
 
 
 def secret_values(flags: Mapping[str, Any]) -> list[str]:
     """Every value that a secret setting is given, be it used or not, so that all can be masked before anything else."""
-    secret = [name for name, field in Inputs.model_fields.items() if field.annotation == SecretStr | None]
+    secret = [name for name, setting in SETTINGS.items() if setting.core is Secret]
     sources = [(flags.get(name), *_from_variables(name)) for name in secret]
     return [value for values in sources for value in values if value]
 
@@ -218,20 +277,49 @@ def _from_variables(name: str) -> list[str]:
 
 def read_inputs(flags: Mapping[str, Any]) -> Inputs:
     """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
-    from_variables = {name: values[0] for name in Inputs.model_fields if (values := _from_variables(name))}
-    try:
-        inputs = Inputs(**(from_variables | dict(flags)))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        raise InputError(
-            ErrorCode.INPUT_INVALID,
-            f"The setting `{input_of(name)}` cannot be used: {str(first['msg'])[:1].lower()}{str(first['msg'])[1:]}.",
-            hint=f"It is set by {_flag_or_word(name)}, by the Action's input `{input_of(name)}` "
-            f"or by {variable_of(name)}.",
-        ) from None
+    from_variables = {name: values[0] for name in SETTINGS if (values := _from_variables(name))}
+    inputs = Inputs(**{name: _taken(name, value) for name, value in (from_variables | dict(flags)).items()})
     _refuse_contradictions(inputs)
     return inputs
+
+
+def _taken(name: str, written: Any) -> Any:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise _unusable(name, "there is no such setting")
+    try:
+        return taken(_plain(written, setting.core), setting.takes, lambda core, text: core(text))
+    except FaultsError as error:
+        raise _unusable(name, error.faults[0].message) from None
+
+
+def _unusable(name: str, reason: str) -> InputError:
+    return InputError(
+        ErrorCode.INPUT_INVALID,
+        f"The setting `{input_of(name)}` cannot be used: {reason}.",
+        hint=f"It is set by {_flag_or_word(name)}, by the Action's input `{input_of(name)}` or by {variable_of(name)}.",
+    )
+
+
+def _plain(written: Any, core: Any) -> Any:
+    """A switch or a number out of the text that says it; all else stays as it is, to be judged by what is wanted."""
+    if core is bool:
+        return _switch(written)
+    if core in (int, float):
+        return _number(written, core)
+    return written
+
+
+def _switch(written: Any) -> Any:
+    return _SWITCHES.get(str(written).lower(), written)
+
+
+def _number(written: Any, core: type[int] | type[float]) -> Any:
+    try:
+        number = float(written)
+    except ValueError:
+        return written
+    return int(number) if core is int and number.is_integer() else number
 
 
 def _refuse_contradictions(inputs: Inputs) -> None:

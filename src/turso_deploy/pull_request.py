@@ -52,7 +52,7 @@ def _keep_up_to_date(report: Report, inputs: Inputs, pipeline: Pipeline) -> None
             "The setting `comment` takes a GitHub token.",
             hint="Give `github-token: ${{ github.token }}`, and the job the permission `pull-requests: write`.",
         )
-    token, url = inputs.github_token.get_secret_value(), pipeline.github_api_url or API_URL
+    token, url = inputs.github_token.reveal(), pipeline.github_api_url or API_URL
     issues = f"/repos/{pipeline.repository}/issues"
     # Of several databases or schema folders, each has a comment of its own.
     owner = _fingerprint(f"{inputs.schema_path}\n{report.database}")

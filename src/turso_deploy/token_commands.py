@@ -39,9 +39,7 @@ def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[s
             "`rotate-token` mints a token at the Turso Platform and stores it at GitHub; a token for one is missing.",
             hint="Give `api-token`, `organization`, `database`, and a `github-token` that may write secrets.",
         )
-    secrets = GithubSecrets(
-        place, inputs.github_token.get_secret_value(), inputs.timeout, pipeline.github_api_url or API_URL
-    )
+    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, pipeline.github_api_url or API_URL)
     try:
         done = rotate_token(
             access.hosting.platform,
@@ -52,7 +50,7 @@ def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[s
             lifetime=lifetime_of(inputs, ROTATED_LIFETIME),
             now=access.now,
             read_only=inputs.token_access == "read-only",
-            old_token=inputs.auth_token.get_secret_value() if inputs.auth_token else None,
+            old_token=inputs.auth_token.reveal() if inputs.auth_token else None,
             revoke_others=inputs.revoke_others,
             timeout=inputs.timeout,
         )

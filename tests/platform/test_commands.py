@@ -409,8 +409,8 @@ def test_there_has_to_be_a_token_to_check(program: Program) -> None:
         ("token_max_age", "ninety days", "a duration is a number with its unit"),
         ("token_expiry_warning", "0d", "more than nothing"),
         ("token_lifetime", "15", "a duration is a number with its unit"),
-        ("token_policy", "strict", "'warn', 'enforce' or 'off'"),
-        ("backup_keep", "0", "greater than or equal to 1"),
+        ("token_policy", "strict", "expected `warn`, `enforce` or `off`"),
+        ("backup_keep", "0", "expected an integer, at least 1 and at most 100"),
     ],
 )
 def test_a_malformed_setting_of_the_policy_is_told(program: Program, setting: str, value: str, says: str) -> None:

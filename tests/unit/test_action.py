@@ -8,28 +8,27 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic.fields import FieldInfo
 
 from turso_deploy.errors import ErrorCode
-from turso_deploy.inputs import Inputs, input_of, variable_of
+from turso_deploy.inputs import SETTINGS, Setting, input_of, variable_of
 from turso_deploy.report.actions import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-FIELDS = {input_of(name): (name, field) for name, field in Inputs.model_fields.items()}
+FIELDS = {input_of(name): (name, setting) for name, setting in SETTINGS.items()}
 
 
-def default_of(field: FieldInfo) -> str:
+def default_of(setting: Setting) -> str:
     """A default as a workflow writes it; empty where there is none."""
-    match field.default:
+    match setting.default:
         case None:
             return ""
         case bool():
-            return str(field.default).lower()
+            return str(setting.default).lower()
         case float():
-            return f"{field.default:g}"
+            return f"{setting.default:g}"
         case _:
-            return str(field.default)
+            return str(setting.default)
 
 
 def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
@@ -38,9 +37,9 @@ def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_input_of_the_action_is_the_setting_of_the_program(name: str) -> None:
-    described, field = ACTION["inputs"][name], FIELDS[name][1]
-    assert described["description"] == field.description
-    assert described.get("default", "") == default_of(field)
+    described, setting = ACTION["inputs"][name], FIELDS[name][1]
+    assert described["description"] == setting.description
+    assert described.get("default", "") == default_of(setting)
     assert not described.get("required")
 
 

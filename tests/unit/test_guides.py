@@ -14,12 +14,12 @@ import yaml
 
 from turso_deploy.cli import COMMANDS
 from turso_deploy.errors import ErrorCode
-from turso_deploy.inputs import Inputs, flag_of, input_of
+from turso_deploy.inputs import SETTINGS, flag_of, input_of
 from turso_deploy.schema.hazards import parse_permissions
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for folder in ("", "docs", "docs/schema", "benchmarks") for path in (ROOT / folder).glob("*.md"))
-FLAGS = {flag_of(name) for name in Inputs.model_fields} | {"--help", "--version"}
+FLAGS = {flag_of(name) for name in SETTINGS} | {"--help", "--version"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -69,7 +69,7 @@ def test_every_command_in_a_page_exists_with_its_flags(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_workflow_in_a_page_gives_inputs_that_there_are(page: Path) -> None:
-    known = {input_of(name) for name in Inputs.model_fields}
+    known = {input_of(name) for name in SETTINGS}
     for block in blocks(page, "yaml"):
         jobs = yaml.safe_load(block).get("jobs", {})
         for step in (step for job in jobs.values() for step in job["steps"]):

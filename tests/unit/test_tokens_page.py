@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.inputs import Inputs, input_of, read_inputs
+from turso_deploy.inputs import SETTINGS, input_of, read_inputs
 
 PAGE = (Path(__file__).parents[2] / "docs/tokens.md").read_text(encoding="utf-8")
 WORKFLOWS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)]
-FIELDS = {input_of(name): name for name in Inputs.model_fields}
+FIELDS = {input_of(name): name for name in SETTINGS}
 
 
 def settings_of(workflow: dict[str, Any]) -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_the_policys_defaults_are_those_of_the_program() -> None:
     rows = dict(re.findall(r"^\| `(token-[a-z-]+)` \| `(\S+)` \|", PAGE, flags=re.MULTILINE))
     assert set(rows) == {"token-max-age", "token-expiry-warning", "token-require-expiry", "token-policy"}
     for name, default in rows.items():
-        assert str(Inputs.model_fields[FIELDS[name]].default).lower() == default
+        assert str(SETTINGS[FIELDS[name]].default).lower() == default
 
 
 def test_every_setting_that_the_page_names_is_one() -> None:

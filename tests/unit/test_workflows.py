@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.inputs import Inputs, input_of
+from turso_deploy.inputs import SETTINGS, input_of
 from turso_deploy.report.actions import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_a_workflow_may_do_nothing_but_what_a_job_asks_for(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_workflow_gives_our_action_inputs_that_it_has(path: Path) -> None:
-    known = {input_of(name) for name in Inputs.model_fields}
+    known = {input_of(name) for name in SETTINGS}
     given = {name for step in steps(load(path)) if step.get("uses") in OURS for name in step.get("with", {})}
     assert given <= known
 
