@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-from pydantic import BaseModel, ConfigDict, model_validator
+from msgspec import Struct, convert
 
 from tests.sqld import running_sqld
 from tests.targets import NOWHERE, Target
@@ -47,11 +47,7 @@ CASES = TESTS / "cases" / "changes"
 NAMES = sorted(folder.name for folder in CASES.iterdir())
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Refused(_Strict):
+class Refused(Struct, frozen=True, forbid_unknown_fields=True):
     """The error: its code, a part of its message or hint, and `file:line` of its place."""
 
     code: str
@@ -59,14 +55,14 @@ class Refused(_Strict):
     place: str | None = None
 
 
-class Answer(_Strict):
+class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """A query, and the rows that it returns afterwards."""
 
     query: str
     rows: list[list[Any]]
 
 
-class Expected(_Strict):
+class Expected(Struct, frozen=True, forbid_unknown_fields=True):
     """What a case expects.
 
     `steps` are kind and object of every step, in order; `hazards` the rows that each concerns, by its name and object;
@@ -83,11 +79,9 @@ class Expected(_Strict):
     rows: list[Answer] = []
     writes_to: list[str] = []
 
-    @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Expected:
+    def __post_init__(self) -> None:
         if (self.refused is None) == (self.steps is None):
             raise ValueError("a case expects either steps or a refusal")
-        return self
 
 
 @dataclass
@@ -224,7 +218,7 @@ def _run_without_foreign_keys(target: Target, statements: Sequence[str]) -> None
 @pytest.fixture
 def case(request: pytest.FixtureRequest, name: str, target: Target, tmp_path: Path) -> Case:
     folder = CASES / name
-    expected = Expected.model_validate(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")))
+    expected = convert(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")), Expected)
     if expected.only not in (None, "file" if target.is_file else "sqld"):
         pytest.skip(f"what this case needs is in {expected.only} only")
     return Case(folder, expected, target, tmp_path)
