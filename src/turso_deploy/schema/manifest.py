@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -138,6 +137,8 @@ def _invalid(*causes: Cause) -> ProjectError:
 
 def manifest_json_schema() -> str:
     """The JSON Schema of the manifest, as published at `schema/manifest.schema.json`."""
+    from inspect import cleandoc
+
     from msgspec.json import schema_components
 
     _, parts = schema_components([Manifest], schema_hook=lambda _: _BOUND_SCHEMA, ref_template="#/$defs/{name}")
