@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -36,9 +35,6 @@ from turso_deploy.database.wire import (
 )
 from turso_deploy.errors import DatabaseError, ErrorCode
 
-if TYPE_CHECKING:
-    import requests
-
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
 _LONG = 1_000  # characters
 _READ_BACK = 1
@@ -53,19 +49,11 @@ class HranaDatabase:
     Raises InputError for a token that cannot be put into a header.
     """
 
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        timeout: float,
-        session: requests.Session | None = None,
-        *,
-        request_size: int = REQUEST_SIZE,
-    ) -> None:
+    def __init__(self, url: str, token: str, timeout: float, *, request_size: int = REQUEST_SIZE) -> None:
         self.address = url
         self.timeout = timeout
         self.request_size: int | None = request_size
-        self._transport = Transport(url, token, timeout, session)
+        self._transport = Transport(url, token, timeout)
 
     @property
     def requests(self) -> int:

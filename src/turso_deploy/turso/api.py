@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-import requests
+from msgspec import Struct
 
-from turso_deploy import __version__
 from turso_deploy.database.address import is_loopback
+from turso_deploy.database.connection import MISSING_CERTIFICATES, Connection, NoAnswerError, Trouble
 from turso_deploy.errors import ErrorCode, InputError, PlatformError
 
 _LONGEST_REASON = 200
@@ -23,8 +22,7 @@ _LONGEST_REASON = 200
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=-]{40,}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The answer of an API. `document` is its JSON, or None where there is none. `retry_after` is in seconds."""
 
     status: int
@@ -70,10 +68,8 @@ class JsonApi:
         self.name = name
         self.url = url.rstrip("/")
         self._token = token
-        self._authentication = _Bearer(token)
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.headers.update({"User-Agent": f"turso-deploy/{__version__}", **(headers or {})})
+        self._connection = Connection(self.url, token, timeout, headers)
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
@@ -83,55 +79,46 @@ class JsonApi:
         Raises PlatformError (`unreachable`, `timeout`) when no reply came: a request that writes may have run then.
         """
         try:
-            response = self._session.request(
+            answer = self._connection.request(
                 method,
-                self.url + path,
-                params=query,
-                json=body,  # None sends no body at all
-                auth=self._authentication,
-                timeout=(self._timeout, self._timeout),
-                allow_redirects=False,  # a redirect would carry the token to another host
+                f"{path}?{urlencode(query)}" if query else path,
+                None if body is None else json.dumps(body).encode(),
             )
-        except requests.Timeout:
-            raise PlatformError(
+        except NoAnswerError as error:
+            raise self._unanswered(error.trouble) from None
+        return Reply(answer.status, self._document(answer.body), _seconds(answer.headers.get("Retry-After")))
+
+    def _unanswered(self, trouble: Trouble) -> PlatformError:
+        if trouble in (Trouble.NOT_REACHED_IN_TIME, Trouble.NOT_ANSWERED_IN_TIME):
+            return PlatformError(
                 ErrorCode.TIMEOUT,
                 f"{self.name} did not answer within {self._timeout:g} s.",
                 hint="Run it again; give it more time with `timeout`.",
-            ) from None
-        except requests.RequestException:  # its text may quote the URL and its parameters
-            raise PlatformError(
-                ErrorCode.UNREACHABLE,
-                f"{self.name} could not be reached, or the connection broke before the answer.",
-                hint="Check that this machine may reach it (network, proxy, firewall), and run it again.",
-            ) from None
-        return Reply(response.status_code, self._document(response), _seconds(response.headers.get("Retry-After")))
+            )
+        if trouble in MISSING_CERTIFICATES:
+            reason, hint = MISSING_CERTIFICATES[trouble]
+            return PlatformError(ErrorCode.UNREACHABLE, f"{self.name} could not be reached: {reason}.", hint=hint)
+        return PlatformError(
+            ErrorCode.UNREACHABLE,
+            f"{self.name} could not be reached, or the connection broke before the answer.",
+            hint="Check that this machine may reach it (network, proxy, firewall), and run it again.",
+        )
 
-    def _document(self, response: requests.Response) -> Any:
+    def _document(self, body: bytes) -> Any:
         """The reply's JSON, without the token that it was asked with, should the server say it back."""
         try:
-            return json.loads(response.content.replace(self._token.encode(), b"***"))
+            return json.loads(body.replace(self._token.encode(), b"***"))
         except (ValueError, RecursionError):
             return None
 
     def close(self) -> None:
         """Close the connection."""
-        self._session.close()
+        self._connection.close()
 
 
 def segment(text: str) -> str:
     """One segment of a path: a slash or a question mark inside must not lead elsewhere."""
     return quote(text, safe="")
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the Authorization header itself: a header given in any other way loses to a netrc entry for the host."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _refuse_clear_text(name: str, url: str) -> None:
