@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import responses
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from tests.faults.proxy import running_proxy
+from tests.certificates import make_certificate
+from tests.faults.proxy import Fault, running_proxy
 from tests.projects import SMALL, project_of, write_folder
+from tests.replies import replying
 from tests.sqld import Sqld, running_sqld
 from tests.targets import Target, run_program
 from turso_deploy.database.base import Query
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.report.document import Status
 
-CLOUD = "https://db-org.turso.io"
-
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate for 127.0.0.1 that no one has signed but itself, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "certificate.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(private + signed.public_bytes(Encoding.PEM))
-    return path
+    return make_certificate(tmp_path)
 
 
 def test_a_certificate_is_believed_only_when_its_signer_is(
@@ -68,14 +42,33 @@ def test_a_certificate_is_believed_only_when_its_signer_is(
         assert target.deploy(project).status is Status.DEPLOYED
 
 
-def test_a_proxy_of_the_environment_is_used(sqld: Sqld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_PROXY", "no_proxy", "http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+def use_proxies(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_of_the_environment_is_used(
+    sqld: Sqld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     with running_proxy(sqld.url) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("http_proxy", proxy.url)
+        use_proxies(monkeypatch, **{name: proxy.url})
         report = Target(sqld.url, sqld.url, sqld.token()).deploy(project_of(tmp_path / "schema"))
         assert (report.error, report.status, proxy.happened.total()) == (None, Status.DEPLOYED, 2)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_AFTER, Fault.CUT_HALF_WAY, Fault.TRUNCATED])
+def test_a_reply_that_is_lost_on_the_way_through_a_proxy_is_found_in_the_ledger(
+    sqld: Sqld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    with running_proxy(sqld.url) as proxy:
+        use_proxies(monkeypatch, HTTP_PROXY=proxy.url)
+        proxy.plan([Fault.NONE, fault])
+        report = Target(sqld.url, sqld.url, sqld.token()).deploy(project_of(tmp_path / "schema"))
+        assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 3)
 
 
 @pytest.mark.parametrize("base", ["https://elsewhere.example", "http://db-org.turso.io", "https://other-org.turso.io"])
@@ -83,22 +76,29 @@ def test_another_server_that_a_reply_names_never_gets_a_request(base: str) -> No
     """A `base_url` is for the next request of a stream, and each of our streams is one request."""
     rows = {"cols": [], "rows": [], "affected_row_count": 0}
     batch = {"type": "batch", "result": {"step_results": [rows], "step_errors": [None]}}
-    database = HranaDatabase(CLOUD, "token", timeout=5)
-    with responses.RequestsMock() as mock:
+    with replying() as cloud:
+        database = HranaDatabase(cloud.url, "token", timeout=5)
         reply = {"baton": "b", "base_url": base, "results": [{"type": "ok", "response": batch}, {"type": "ok"}]}
-        mock.post(f"{CLOUD}/v3/pipeline", json=reply)
+        cloud.to("POST", "/v3/pipeline", reply)
         for _ in range(2):
             database.query([Query("SELECT 1")])
-        assert {call.request.url for call in mock.calls} == {f"{CLOUD}/v3/pipeline"}
+        database.close()
+        assert [(request.path, request.headers["Host"]) for request in cloud.asked] == [
+            ("/v3/pipeline", cloud.url.removeprefix("http://"))
+        ] * 2
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_http_to_another_machine_is_refused_unless_it_is_allowed(tmp_path: Path, allowed: bool) -> None:
+def test_http_to_another_machine_is_refused_unless_it_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
     folder = write_folder(tmp_path / "schema", SMALL)
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        mock.post("http://db.example/v3/pipeline", status=401)
+    with replying() as network:
+        use_proxies(monkeypatch, HTTP_PROXY=network.url)  # it stands for the other machine
+        if allowed:
+            network.to("POST", "/v3/pipeline", status=401)
         done = run_program("deploy", folder, "http://db.example", allow_insecure_http=allowed)
-        assert len(mock.calls) == allowed
+        assert [request.headers["Host"] for request in network.asked] == ["db.example"] * allowed
     assert done.error["code"] == ("token-refused" if allowed else "database-url-invalid")
 
 

@@ -6,17 +6,17 @@ import base64
 import json
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.projects import SMALL, project_of, write_folder
+from tests.replies import Replies, replying
 from tests.tally import LONG, count
 from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
@@ -29,7 +29,6 @@ from turso_deploy.sql.script import split
 from turso_deploy.turso.tokens import read_claims
 from turso_deploy.work import understand
 
-HOST = "https://db-org.turso.io"
 MORE = 10 if LONG else 1
 PATIENT = settings(max_examples=150 * MORE, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -90,13 +89,21 @@ def test_no_manifest_breaks_its_reader(tmp_path: Path, content: str) -> None:
     assert error is None or error.place
 
 
-def ask(body: bytes, *, writes: bool) -> None:
-    database = HranaDatabase(HOST, "token", timeout=5)
-    with responses.RequestsMock() as mock:
-        mock.add(responses.POST, f"{HOST}/v3/pipeline", body=body)
-        transaction = Transaction((TransactionStep(Query("SELECT 1"), Purpose.FIGURES, "one"),))
-        error = refusal(lambda: database.apply(transaction) if writes else database.query([Query("SELECT 1")]))
-        assert error is None or error.hint
+@pytest.fixture(scope="module")
+def server() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
+
+
+def ask(server: Replies, body: bytes, *, writes: bool) -> None:
+    server.forget()
+    server.to("POST", "/v3/pipeline", body)
+    database = HranaDatabase(server.url, "token", timeout=5)
+    transaction = Transaction((TransactionStep(Query("SELECT 1"), Purpose.FIGURES, "one"),))
+    error = refusal(lambda: database.apply(transaction) if writes else database.query([Query("SELECT 1")]))
+    database.close()
+    assert server.asked
+    assert error is None or error.hint
 
 
 @pytest.fixture
@@ -125,9 +132,9 @@ RESULTS = STEPS.map(lambda steps: {"type": "ok", "response": {"type": "batch", "
     | RESULTS.map(replies),
     writes=st.booleans(),
 )
-def test_no_reply_of_a_server_breaks_the_client(body: bytes, writes: bool) -> None:
+def test_no_reply_of_a_server_breaks_the_client(server: Replies, body: bytes, writes: bool) -> None:
     count("inputs fuzzed", "server replies")
-    ask(body, writes=writes)
+    ask(server, body, writes=writes)
 
 
 INFINITE = {"cols": [], "rows": [], "affected_row_count": float("inf")}
@@ -149,8 +156,8 @@ INFINITE = {"cols": [], "rows": [], "affected_row_count": float("inf")}
     ],
     ids=["open", "nested", "numbers", "message", "infinite", "text", "object", "utf-16", "digits"],
 )
-def test_a_reply_that_is_made_to_break_a_parser_is_refused(body: bytes, writes: bool) -> None:
-    ask(body, writes=writes)
+def test_a_reply_that_is_made_to_break_a_parser_is_refused(server: Replies, body: bytes, writes: bool) -> None:
+    ask(server, body, writes=writes)
 
 
 ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sampled_from(["table", "{}", "[]"])))

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-import responses
+import urllib3
 
+from tests.platform.server import Answer as HttpAnswer
+from tests.platform.server import Faults, Request, serving
 from tests.projects import project_of
 from tests.sqld import Sqld
 from tests.targets import NOWHERE, OnTheWay, Target
@@ -20,7 +21,6 @@ from turso_deploy.database.retries import MAXIMUM_TRIES
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.project import Project
 
-CLOUD = "https://db-org.aws-eu-west-1.turso.io"
 BLOCKED = {
     "message": "Operation was blocked: SQL write operations are forbidden "
     "(writes are blocked, do you need to upgrade your plan?)",
@@ -34,25 +34,26 @@ class Cloud:
 
     def __init__(self, sqld: Sqld) -> None:
         self._sqld = sqld
+        self.url = ""
         self.bodies: list[Any] = []
         self.change: Callable[[int, Callable[[], Answer]], Answer] = lambda number, forward: forward()
 
-    def answer(self, request: requests.PreparedRequest) -> Answer:
-        self.bodies.append(json.loads(request.body or b""))
-        return self.change(len(self.bodies), lambda: self._forward(request))
+    def answer(self, request: Request) -> HttpAnswer:
+        self.bodies.append(request.body)
+        status, headers, text = self.change(len(self.bodies), lambda: self._forward(request))
+        return HttpAnswer(status, text.encode(), headers)
 
-    def _forward(self, request: requests.PreparedRequest) -> Answer:
+    def _forward(self, request: Request) -> Answer:
         headers = {"Authorization": f"Bearer {self._sqld.token()}"}
-        reply = requests.post(f"{self._sqld.url}/v3/pipeline", request.body, headers=headers, timeout=30)
-        return reply.status_code, {}, reply.text
+        url = f"{self._sqld.url}/v3/pipeline"
+        reply = urllib3.request("POST", url, json=request.body, headers=headers, timeout=30, retries=False)
+        return reply.status, {}, reply.data.decode()
 
 
 @pytest.fixture
 def cloud(sqld: Sqld) -> Iterator[Cloud]:
-    with responses.RequestsMock() as mock:
-        mock.add_passthru("http://127.0.0.1")
-        found = Cloud(sqld)
-        mock.add_callback(responses.POST, f"{CLOUD}/v3/pipeline", found.answer)
+    found = Cloud(sqld)
+    with serving(found.answer, [], Faults()) as found.url:
         yield found
 
 
@@ -61,8 +62,10 @@ def project(tmp_path: Path) -> Project:
     return project_of(tmp_path / "schema")
 
 
-def deploy(project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30) -> Report:
-    database = OnTheWay(HranaDatabase(CLOUD, "token", timeout), after_query)
+def deploy(
+    cloud: Cloud, project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30
+) -> Report:
+    database = OnTheWay(HranaDatabase(cloud.url, "token", timeout), after_query)
     report = story.deploy(project, database, NOWHERE)
     database.close()
     return report
@@ -92,11 +95,11 @@ def test_where_the_schema_version_is_not_served_the_catalog_guards(
     if deployed_before:
         on_sqld.deploy(project)
         on_sqld.run("DROP VIEW v_books")
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
     assert "pragma_schema_version" not in guard_of(cloud.bodies[1])
     assert "sqlite_master" in guard_of(cloud.bodies[1])
-    assert deploy(project).status is Status.UNCHANGED
+    assert deploy(cloud, project).status is Status.UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def test_the_catalog_guards_against_every_change_of_schema(
         if number == 1:
             on_sqld.run(meddling)
 
-    report = deploy(project, meddle)
+    report = deploy(cloud, project, meddle)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
 
 
@@ -157,7 +160,7 @@ def test_a_read_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body)
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.committed) == (code, False)
     assert report.requests == (MAXIMUM_TRIES if passes(status, body) else 1)
@@ -171,7 +174,7 @@ def test_a_write_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number >= 2 else forward()
-    report = deploy(project, timeout=1)
+    report = deploy(cloud, project, timeout=1)
     assert report.error is not None
     if status == 408:
         assert (report.error.code, report.committed) == ("outcome-unknown", None)  # nor is the ledger's answer given
@@ -188,7 +191,7 @@ def test_a_write_that_may_have_run_is_sent_again_when_the_ledger_does_not_know_i
     cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number == 2 else forward()
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 5)
     assert any("the ledger shows no commit" in notice for notice in report.notices)
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
@@ -198,7 +201,7 @@ def test_a_write_that_surely_did_not_run_is_sent_again_without_asking(
     cloud: Cloud, on_sqld: Target, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "0"}, "") if number == 2 else forward()
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
     assert any("too many requests" in notice for notice in report.notices)
 
@@ -207,7 +210,7 @@ def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
     cloud: Cloud, on_sqld: Target, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "100"}, "")
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.requests, report.notices) == ("rate-limited", 1, ())
 
@@ -223,7 +226,7 @@ def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_ledger
         return (status, {}, body) if number == 2 else answer
 
     cloud.change = change
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 3)
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
@@ -243,7 +246,7 @@ def test_a_write_that_is_blocked_step_by_step_changed_nothing(cloud: Cloud, on_s
         return 200, {}, json.dumps({"baton": None, "base_url": None, "results": [batch, closed]})
 
     cloud.change = change
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 2)
     assert on_sqld.names() == set()
@@ -252,7 +255,7 @@ def test_a_write_that_is_blocked_step_by_step_changed_nothing(cloud: Cloud, on_s
 def test_a_batch_that_is_blocked_as_a_whole_changed_nothing(cloud: Cloud, on_sqld: Target, project: Project) -> None:
     blocked = {"results": [{"type": "error", "error": BLOCKED}, {"type": "ok", "response": {"type": "close"}}]}
     cloud.change = lambda number, forward: (200, {}, json.dumps(blocked)) if number == 2 else forward()
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 2)
     assert on_sqld.names() == set()
@@ -262,7 +265,7 @@ def test_a_database_whose_reads_are_blocked_is_told(cloud: Cloud, project: Proje
     blocked = {**BLOCKED, "message": BLOCKED["message"].replace("write", "read")}
     answer = {"results": [{"type": "error", "error": blocked}, {"type": "ok", "response": {"type": "close"}}]}
     cloud.change = lambda number, forward: (200, {}, json.dumps(answer))
-    report = deploy(project)
+    report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 1)
 
@@ -280,5 +283,5 @@ def test_where_shadow_tables_cannot_be_told_the_rest_is_read_all_the_same(
         return status, headers, json.dumps(document)
 
     cloud.change = change
-    assert deploy(project).status is Status.DEPLOYED
+    assert deploy(cloud, project).status is Status.DEPLOYED
     assert {"authors", "books"} <= on_sqld.names()

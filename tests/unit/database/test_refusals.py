@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
-import responses
 
+from tests.replies import Replies, replying
 from turso_deploy.database.base import Failure, Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.errors import DatabaseError, ErrorCode, LostReplyError
 
-HOST = "https://db-org.turso.io"
-URL = f"{HOST}/v3/pipeline"
+PIPELINE = "/v3/pipeline"
 WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
 CLOSED = {"type": "ok", "response": {"type": "close"}}
 
 
 @pytest.fixture
-def cloud() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
+def cloud() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
 
 
 @pytest.fixture
-def database() -> Iterator[HranaDatabase]:
-    opened = HranaDatabase(HOST, "hunter2", timeout=5)
+def database(cloud: Replies) -> Iterator[HranaDatabase]:
+    opened = HranaDatabase(cloud.url, "hunter2", timeout=5)
     yield opened
     opened.close()
 
@@ -62,9 +59,9 @@ def jwt_error(text: str) -> dict[str, str]:
     ],
 )
 def test_a_refused_write_surely_did_not_run(
-    cloud: responses.RequestsMock, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
-    cloud.post(URL, status=status, **({"body": body} if isinstance(body, str) else {"json": body}))
+    cloud.to("POST", PIPELINE, body, status)
     with pytest.raises(DatabaseError) as caught:
         database.apply(WRITE)
     assert not isinstance(caught.value, LostReplyError)
@@ -91,9 +88,9 @@ def test_a_refused_write_surely_did_not_run(
     ],
 )
 def test_a_write_whose_answer_cannot_be_read_may_have_run(
-    cloud: responses.RequestsMock, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
-    cloud.post(URL, status=status, **({"body": body} if isinstance(body, str) else {"json": body}))
+    cloud.to("POST", PIPELINE, body, status)
     with pytest.raises(LostReplyError) as caught:
         database.apply(WRITE)
     assert (caught.value.code, caught.value.committed) == (code, None)
@@ -101,38 +98,12 @@ def test_a_write_whose_answer_cannot_be_read_may_have_run(
 
 
 @pytest.mark.parametrize("status", [200, 408, 500])
-def test_a_read_never_leaves_the_outcome_open(
-    cloud: responses.RequestsMock, database: HranaDatabase, status: int
-) -> None:
-    cloud.post(URL, status=status)
+def test_a_read_never_leaves_the_outcome_open(cloud: Replies, database: HranaDatabase, status: int) -> None:
+    cloud.to("POST", PIPELINE, status=status)
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
     assert not isinstance(caught.value, LostReplyError)
     assert caught.value.committed is False
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "lost"),
-    [
-        (requests.ConnectTimeout(), ErrorCode.TIMEOUT, False),
-        (requests.ReadTimeout(), ErrorCode.TIMEOUT, True),
-        (requests.exceptions.ProxyError(), ErrorCode.UNREACHABLE, False),
-        (requests.exceptions.SSLError(ssl.SSLCertVerificationError()), ErrorCode.UNREACHABLE, False),
-        (requests.exceptions.SSLError(ssl.SSLEOFError()), ErrorCode.UNREACHABLE, True),
-        (requests.exceptions.ChunkedEncodingError(), ErrorCode.UNREACHABLE, True),
-        (requests.ConnectionError("reset by peer: hunter2"), ErrorCode.UNREACHABLE, True),
-        (requests.exceptions.InvalidProxyURL("http://user:hunter2@"), ErrorCode.UNREACHABLE, False),
-    ],
-)
-def test_a_broken_connection_is_told_by_when_it_broke(
-    cloud: responses.RequestsMock, database: HranaDatabase, error: Exception, code: ErrorCode, lost: bool
-) -> None:
-    cloud.post(URL, body=error)
-    with pytest.raises(DatabaseError) as caught:
-        database.apply(WRITE)
-    assert isinstance(caught.value, LostReplyError) is lost
-    assert caught.value.code is code
-    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_a_host_that_no_name_server_knows_is_told() -> None:
@@ -143,15 +114,15 @@ def test_a_host_that_no_name_server_knows_is_told() -> None:
     assert not isinstance(caught.value, LostReplyError)
 
 
-def test_a_redirect_is_not_followed(cloud: responses.RequestsMock, database: HranaDatabase) -> None:
-    cloud.post(URL, status=307, headers={"Location": "https://elsewhere.example/v3/pipeline"})
+def test_a_redirect_is_not_followed(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, status=307, headers={"Location": f"{cloud.url}/elsewhere"})
     with pytest.raises(DatabaseError, match="redirect"):
         database.query([Query("SELECT 1")])
-    assert len(cloud.calls) == 1
+    assert len(cloud.asked) == 1
 
 
-def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: responses.RequestsMock, database: HranaDatabase) -> None:
-    cloud.post(URL, status=429, headers={"Retry-After": "17"})
+def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, status=429, headers={"Retry-After": "17"})
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
     assert caught.value.hint is not None
@@ -163,28 +134,24 @@ def in_band(message: str, code: str) -> dict[str, Any]:
     return {"baton": None, "base_url": None, "results": [{"type": "error", "error": error}, CLOSED]}
 
 
-def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: responses.RequestsMock, database: HranaDatabase) -> None:
+def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: Replies, database: HranaDatabase) -> None:
     failure = Failure("SQL write operations are forbidden", "BLOCKED")
-    cloud.post(URL, json=in_band(failure.message, failure.code))
+    cloud.to("POST", PIPELINE, in_band(failure.message, failure.code))
     outcome = database.apply(WRITE)
     assert not outcome.committed
     assert outcome.failed is not None
     assert (outcome.failed.index, outcome.failed.failure) == (None, failure)
 
 
-def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(
-    cloud: responses.RequestsMock, database: HranaDatabase
-) -> None:
-    cloud.post(URL, json=in_band("Response is too large", "RESPONSE_TOO_LARGE"))
+def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, in_band("Response is too large", "RESPONSE_TOO_LARGE"))
     with pytest.raises(LostReplyError):
         database.apply(WRITE)
 
 
-def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(
-    cloud: responses.RequestsMock, database: HranaDatabase
-) -> None:
-    cloud.post(URL, json=in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
-    cloud.post(URL, status=503)
+def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
+    cloud.to("POST", PIPELINE, status=503)
     outcome = database.apply(WRITE)
     assert outcome.failed is not None
     assert (outcome.failed.index, outcome.failed.failure.code) == (None, "SQL_PARSE_ERROR")

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import responses
 from nacl.public import PrivateKey, SealedBox
 
+from tests.replies import Replies, replying
 from turso_deploy.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.turso.github_secrets import (
-    API_URL,
     GithubSecrets,
     SecretPlace,
     parse_place,
@@ -18,22 +17,22 @@ from turso_deploy.turso.github_secrets import (
     usable_secret_name,
 )
 
-SECRETS = f"{API_URL}/repos/acme/quiz/actions/secrets"
+SECRETS = "/repos/acme/quiz/actions/secrets"
 KEY = PrivateKey.generate()
 PUBLIC_KEY = base64.b64encode(bytes(KEY.public_key)).decode()
 
 
 @pytest.fixture
-def secrets() -> Iterator[GithubSecrets]:
-    client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5)
-    yield client
-    client.close()
+def api() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
 
 
 @pytest.fixture
-def api() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
+def secrets(api: Replies) -> Iterator[GithubSecrets]:
+    client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5, url=api.url)
+    yield client
+    client.close()
 
 
 def test_only_the_owner_of_the_key_opens_what_is_sealed() -> None:
@@ -100,16 +99,16 @@ def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
 )
 def test_each_refusal_of_a_write_says_what_to_do(
     secrets: GithubSecrets,
-    api: responses.RequestsMock,
+    api: Replies,
     status: int,
     document: Any,
     headers: dict[str, str],
     code: ErrorCode,
     hint: str,
 ) -> None:
-    api.get(f"{SECRETS}/public-key", json={"key_id": "1", "key": PUBLIC_KEY})
-    api.get(f"{SECRETS}/TOKEN", status=404)
-    api.put(f"{SECRETS}/TOKEN", json=document, status=status, headers=headers)
+    api.to("GET", f"{SECRETS}/public-key", {"key_id": "1", "key": PUBLIC_KEY})
+    api.to("GET", f"{SECRETS}/TOKEN", status=404)
+    api.to("PUT", f"{SECRETS}/TOKEN", document, status=status, headers=headers)
     with pytest.raises(PlatformError, match=f"Storing the secret TOKEN failed: .*HTTP {status}") as caught:
         secrets.store("TOKEN", "value")
     assert caught.value.code is code
@@ -117,9 +116,7 @@ def test_each_refusal_of_a_write_says_what_to_do(
 
 
 @pytest.mark.parametrize("document", [{}, {"key_id": 1, "key": PUBLIC_KEY}, [], None])
-def test_a_place_without_a_public_key_is_told(
-    secrets: GithubSecrets, api: responses.RequestsMock, document: Any
-) -> None:
-    api.get(f"{SECRETS}/public-key", json=document)
+def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: Replies, document: Any) -> None:
+    api.to("GET", f"{SECRETS}/public-key", document)
     with pytest.raises(PlatformError, match="public key"):
         secrets.check("TOKEN")

@@ -5,65 +5,65 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
-import responses
 
+from tests import breaking
+from tests.breaking import Server
+from tests.replies import Replies, replying
 from turso_deploy.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.turso.platform import API_URL, Platform, PlatformDatabase
+from turso_deploy.turso.platform import Platform, PlatformDatabase
 
-DATABASES = f"{API_URL}/v1/organizations/acme/databases"
+DATABASES = "/v1/organizations/acme/databases"
 SECRET = "an-api-token-that-nobody-may-see"
 QUIZ = PlatformDatabase("quiz", "0a1b", "quiz-acme.aws-us-east-1.turso.io", "default")
 
 
 @pytest.fixture
-def platform() -> Iterator[Platform]:
-    client = Platform(SECRET, "acme", timeout=5)
-    yield client
-    client.close()
+def api() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
 
 
 @pytest.fixture
-def api() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
+def platform(api: Replies) -> Iterator[Platform]:
+    client = Platform(SECRET, "acme", timeout=5, url=api.url)
+    yield client
+    client.close()
 
 
 def entry(**fields: Any) -> dict[str, Any]:
     return {"Name": "quiz", "DbId": "0a1b", "Hostname": QUIZ.hostname, "group": "default", **fields}
 
 
-def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: responses.RequestsMock) -> None:
+def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: Replies) -> None:
     shown = entry(block_writes=True, sleeping=True, parent={"id": "99", "name": "origin"})
-    api.get(f"{DATABASES}/quiz", json={"database": shown})
+    api.to("GET", f"{DATABASES}/quiz", {"database": shown})
     found = platform.database("quiz")
     assert found == PlatformDatabase("quiz", "0a1b", QUIZ.hostname, "default", "99", block_writes=True, asleep=True)
     assert found.address.url == f"https://{QUIZ.hostname}"
-    assert api.calls[0].request.headers["Authorization"] == f"Bearer {SECRET}"
-    assert api.calls[0].request.headers["User-Agent"].startswith("turso-deploy/")
+    assert api.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
+    assert api.asked[0].headers["User-Agent"].startswith("turso-deploy/")
 
 
-def test_every_page_of_databases_is_read(platform: Platform, api: responses.RequestsMock) -> None:
+def test_every_page_of_databases_is_read(platform: Platform, api: Replies) -> None:
     first = {"databases": [entry(Name="a")], "pagination": {"next": "c1"}}
     second = {"databases": [entry(Name="b", name="b")], "pagination": {"next": None}}
-    api.get(DATABASES, json=first, match=[responses.matchers.query_param_matcher({"group": "default"})])
-    api.get(
-        DATABASES, json=second, match=[responses.matchers.query_param_matcher({"group": "default", "cursor": "c1"})]
-    )
+    api.to("GET", DATABASES, first, query={"group": "default"})
+    api.to("GET", DATABASES, second, query={"group": "default", "cursor": "c1"})
     assert [found.name for found in platform.databases(group="default")] == ["a", "b"]
 
 
-def test_a_token_is_minted_without_a_body(platform: Platform, api: responses.RequestsMock) -> None:
-    api.post(f"{DATABASES}/quiz/auth/tokens", json={"jwt": "h.p.s"})
+def test_a_token_is_minted_without_a_body(platform: Platform, api: Replies) -> None:
+    api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"jwt": "h.p.s"})
     assert platform.mint("quiz", timedelta(minutes=15), read_only=True) == "h.p.s"
-    request = api.calls[0].request
+    [request] = api.asked
     assert request.body is None
-    assert str(request.url).endswith("/auth/tokens?expiration=15m&authorization=read-only")
+    assert request.path.endswith("/auth/tokens")
+    assert request.query == {"expiration": "15m", "authorization": "read-only"}
 
 
 @pytest.mark.parametrize("document", [{}, {"jwt": None}, {"jwt": ""}, {"jwt": 7}, [], None])
-def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: responses.RequestsMock, document: Any) -> None:
-    api.post(f"{DATABASES}/quiz/auth/tokens", json=document)
+def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: Replies, document: Any) -> None:
+    api.to("POST", f"{DATABASES}/quiz/auth/tokens", document)
     with pytest.raises(PlatformError, match=r"Minting a token for quiz failed: the answer .* cannot be read") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=True)
     assert caught.value.code is ErrorCode.UNEXPECTED_REPLY
@@ -88,9 +88,9 @@ def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: responses
     ],
 )
 def test_each_refusal_says_what_to_do(
-    platform: Platform, api: responses.RequestsMock, status: int, text: str, code: ErrorCode, hint: str
+    platform: Platform, api: Replies, status: int, text: str, code: ErrorCode, hint: str
 ) -> None:
-    api.post(f"{DATABASES}/quiz/auth/tokens", json={"error": text}, status=status, headers={"Retry-After": "7"})
+    api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"error": text}, status, headers={"Retry-After": "7"})
     with pytest.raises(PlatformError, match=f"HTTP {status}") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=False)
     assert (caught.value.code, caught.value.committed) == (code, False)
@@ -98,16 +98,16 @@ def test_each_refusal_says_what_to_do(
     assert text in caught.value.message
 
 
-def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, api: responses.RequestsMock) -> None:
-    api.delete(f"{DATABASES}/quiz", json={"error": "database has delete protection enabled"}, status=400)
+def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, api: Replies) -> None:
+    api.to("DELETE", f"{DATABASES}/quiz", {"error": "database has delete protection enabled"}, status=400)
     with pytest.raises(PlatformError) as caught:
         platform.delete("quiz")
     assert caught.value.code is ErrorCode.DELETE_PROTECTED
 
 
-def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: responses.RequestsMock) -> None:
+def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: Replies) -> None:
     leaked = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
-    api.get(f"{DATABASES}/quiz", json={"error": f"bad token {leaked}\x1b[31m {'x' * 500}"}, status=401)
+    api.to("GET", f"{DATABASES}/quiz", {"error": f"bad token {leaked}\x1b[31m {'x' * 500}"}, status=401)
     with pytest.raises(PlatformError) as caught:
         platform.database("quiz")
     assert leaked not in caught.value.message
@@ -116,54 +116,51 @@ def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: responses.Req
 
 
 @pytest.mark.parametrize(
-    ("problem", "code"),
+    ("server", "code"),
     [
-        (requests.ConnectTimeout(SECRET), ErrorCode.TIMEOUT),
-        (requests.ReadTimeout(SECRET), ErrorCode.TIMEOUT),
-        (requests.ConnectionError(SECRET), ErrorCode.UNREACHABLE),
-        (requests.exceptions.ChunkedEncodingError(SECRET), ErrorCode.UNREACHABLE),
+        (breaking.that_cannot_be_reached, ErrorCode.TIMEOUT),
+        (breaking.that_is_silent, ErrorCode.TIMEOUT),
+        (breaking.that_refuses, ErrorCode.UNREACHABLE),
+        (breaking.that_answers_half_a_chunk, ErrorCode.UNREACHABLE),
     ],
 )
-def test_an_api_that_does_not_answer_is_told(
-    platform: Platform, api: responses.RequestsMock, problem: Exception, code: ErrorCode
-) -> None:
-    api.get(f"{DATABASES}/quiz", body=problem)
-    with pytest.raises(PlatformError) as caught:
-        platform.database("quiz")
+def test_an_api_that_does_not_answer_is_told(server: Server, code: ErrorCode) -> None:
+    with server() as url:
+        platform = Platform(SECRET, "acme", timeout=0.2, url=url)
+        with pytest.raises(PlatformError) as caught:
+            platform.database("quiz")
+        platform.close()
     assert caught.value.code is code
-    assert SECRET not in caught.value.message
+    assert SECRET not in f"{caught.value.message} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"database": null}', '{"database": {"Name": "quiz"}}'])
-def test_a_reply_that_is_no_database_is_told(platform: Platform, api: responses.RequestsMock, body: str) -> None:
-    api.get(f"{DATABASES}/quiz", body=body)
+def test_a_reply_that_is_no_database_is_told(platform: Platform, api: Replies, body: str) -> None:
+    api.to("GET", f"{DATABASES}/quiz", body)
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.database("quiz")
 
 
-def test_a_branch_is_asked_for_by_both_names_that_are_documented(
-    platform: Platform, api: responses.RequestsMock
-) -> None:
+def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platform, api: Replies) -> None:
     def seeded(key: str) -> Any:
-        seed = {"type": "database", key: "quiz"}
-        return responses.matchers.json_params_matcher({"name": "quiz-b", "group": "default", "seed": seed})
+        return {"name": "quiz-b", "group": "default", "seed": {"type": "database", key: "quiz"}}
 
-    api.post(DATABASES, json={"error": "seed.value is missing"}, status=400, match=[seeded("name")])
+    api.to("POST", DATABASES, {"error": "seed.value is missing"}, status=400, body=seeded("name"))
     made = {"DbId": "77", "Hostname": "quiz-b-acme.turso.io", "Name": "quiz-b"}
-    api.post(DATABASES, json={"database": made}, match=[seeded("value")])
+    api.to("POST", DATABASES, {"database": made}, body=seeded("value"))
     assert platform.create_branch("quiz-b", QUIZ).id == "77"
 
 
 @pytest.mark.parametrize(("exp", "expected"), [(-1, None), (1777593600, datetime(2026, 5, 1, tzinfo=UTC))])
 def test_the_end_of_the_api_token_is_read(
-    platform: Platform, api: responses.RequestsMock, exp: int, expected: datetime | None
+    platform: Platform, api: Replies, exp: int, expected: datetime | None
 ) -> None:
-    api.get(f"{API_URL}/v1/auth/validate", json={"exp": exp})
+    api.to("GET", "/v1/auth/validate", {"exp": exp})
     assert platform.token_expires_at() == expected
 
 
-def test_an_end_of_another_form_is_told(platform: Platform, api: responses.RequestsMock) -> None:
-    api.get(f"{API_URL}/v1/auth/validate", json={"exp": "soon"})
+def test_an_end_of_another_form_is_told(platform: Platform, api: Replies) -> None:
+    api.to("GET", "/v1/auth/validate", {"exp": "soon"})
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.token_expires_at()
 
