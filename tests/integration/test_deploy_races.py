@@ -10,11 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.door import open_door
 from tests.projects import SMALL, project_of
-from tests.sqld import Sqld
+from tests.sqld import Sqld, send
 from tests.targets import NOWHERE, OnTheWay, Target
 from turso_deploy import deploy as story
 from turso_deploy.report.document import Report, Status
@@ -246,9 +245,7 @@ class Writer:
 
     def _send(self, request: object) -> None:
         body = {"baton": self._baton, "requests": [request]}
-        answer = requests.post(self._url, json=body, headers=self._headers, timeout=30)
-        answer.raise_for_status()
-        self._baton = answer.json()["baton"]
+        self._baton = send("POST", self._url, body, self._headers)["baton"]
 
 
 def test_a_transaction_that_still_waits_for_the_lock_is_not_called_rolled_back(

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.door import Door
-from tests.sqld import Sqld, free_port, running_sqld, sign
+from tests.sqld import Sqld, free_port, running_sqld, send, sign
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.failures import explain
 from turso_deploy.database.hrana import HranaDatabase
@@ -249,10 +248,9 @@ def holding_the_lock(sqld: Sqld) -> Iterator[None]:
     """Another writer that is inside a transaction."""
     begin = {"type": "execute", "stmt": {"sql": "BEGIN IMMEDIATE"}}
     headers = {"Authorization": f"Bearer {sqld.token()}"}
-    answer = requests.post(f"{sqld.url}/v3/pipeline", json={"requests": [begin]}, headers=headers, timeout=30)
+    answer = send("POST", f"{sqld.url}/v3/pipeline", {"requests": [begin]}, headers)
     yield
-    end = {"baton": answer.json()["baton"], "requests": [{"type": "close"}]}
-    requests.post(f"{sqld.url}/v3/pipeline", json=end, headers=headers, timeout=30).raise_for_status()
+    send("POST", f"{sqld.url}/v3/pipeline", {"baton": answer["baton"], "requests": [{"type": "close"}]}, headers)
 
 
 def test_a_blocked_database_is_told(sqld: Sqld, remote: HranaDatabase) -> None:

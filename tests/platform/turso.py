@@ -15,12 +15,12 @@ from typing import Any
 from uuid import uuid4
 
 import jwt
-import requests
+import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.platform.server import Answer, Faults, Request, serving
-from tests.sqld import Sqld, sign
+from tests.sqld import Sqld, send, sign
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
 EVERYTHING = ("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds")
@@ -77,7 +77,7 @@ class Turso:
 
     def configure(self, hosted: Hosted, **settings: Any) -> None:
         """Change what sqld enforces for a database: block_reads, block_writes, jwt_key."""
-        current = self._admin("GET", f"{hosted.id}/config").json()
+        current = self._admin("GET", f"{hosted.id}/config")
         self._admin("POST", f"{hosted.id}/config", {**current, **settings})
         hosted.settings |= {key: value for key, value in settings.items() if key.startswith("block")}
 
@@ -177,20 +177,17 @@ class Turso:
 
         def to_sqld(request: Request) -> Answer:
             headers = {"Host": f"{hosted.id}.db", "Authorization": f"Bearer {request.bearer}"}
-            reply = requests.request(
-                request.method, self.sqld.url + request.path, json=request.body, headers=headers, timeout=30
-            )
-            return Answer(reply.status_code, reply.content)
+            url = self.sqld.url + request.path
+            reply = urllib3.request(request.method, url, json=request.body, headers=headers, timeout=30, retries=False)
+            return Answer(reply.status, reply.data)
 
         url = self.stack.enter_context(serving(to_sqld, hosted.asked, hosted.faults))
         hosted.hostname = url.removeprefix("http://")
         self.databases[name] = hosted
         return hosted
 
-    def _admin(self, method: str, path: str, body: Any = None) -> requests.Response:
-        reply = requests.request(method, f"{self.sqld.admin_url}/v1/namespaces/{path}", json=body, timeout=30)
-        reply.raise_for_status()
-        return reply
+    def _admin(self, method: str, path: str, body: Any = None) -> Any:
+        return send(method, f"{self.sqld.admin_url}/v1/namespaces/{path}", body)
 
 
 def refused(status: int, text: str, **headers: str) -> Answer:
