@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,47 @@ def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
     error = write("https://db.example", timeout=0.3)
     assert not isinstance(error, LostReplyError)
     assert error.message == "The proxy could not be reached."
-    assert all("Authorization" not in request.headers for request in server.asked)
+    assert {(request.method, request.bearer) for request in server.asked} == {("CONNECT", "")}
+
+
+def test_a_reply_that_is_lost_behind_a_tunnel_leaves_the_outcome_open_and_the_proxy_sees_no_token(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with breaking.that_ends_a_secure_connection(certificate) as url, tunnelling() as (proxy, seen):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        error = write(url)
+    assert isinstance(error, LostReplyError)
+    assert "connection broke" in error.message
+    assert seen[0].startswith(b"CONNECT 127.0.0.1:")
+    assert TOKEN.encode() not in b"".join(seen)
+
+
+@contextmanager
+def tunnelling() -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that makes one tunnel, and all that it gets to see of the client."""
+    seen: list[bytes] = []
+
+    def pass_on(source: socket.socket, target: socket.socket, keep: list[bytes]) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                keep.append(piece)
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
+
+        def tunnel() -> None:
+            with listening.accept()[0] as client:
+                seen.append(client.recv(65536))
+                host, _, port = seen[0].split()[1].decode().partition(":")
+                with socket.create_connection((host, int(port))) as server, ThreadPoolExecutor(1) as back:
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    back.submit(pass_on, server, client, [])
+                    pass_on(client, server, seen)
+
+        background.submit(tunnel)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", seen
 
 
 def test_a_reply_that_a_proxy_loses_leaves_the_outcome_open(monkeypatch: pytest.MonkeyPatch) -> None:
