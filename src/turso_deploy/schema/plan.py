@@ -13,10 +13,18 @@ from turso_deploy.schema.hazards import Hazard
 from turso_deploy.schema.model import Schema, SchemaObject
 
 
+class Altered(Struct, frozen=True):
+    """What a step makes of a table: the SQL that SQLite stores for it afterwards."""
+
+    table: str
+    sql: str
+
+
 class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
     `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called.
+    `altered` is there where planning the step has shown what SQLite makes of it, and nothing else is concerned.
     """
 
     kind: str
@@ -25,6 +33,7 @@ class Step(Struct, frozen=True):
     hazards: tuple[Hazard, ...] = ()
     place: Place | None = None
     old_name: str | None = None
+    altered: Altered | None = None
 
     @property
     def sql(self) -> str:

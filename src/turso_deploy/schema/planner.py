@@ -149,6 +149,8 @@ class _Planner:
 
     def _rehearse(self, step: Step) -> None:
         self._catalog = None
+        if step.altered and self.scratch.rewrite(step.altered.table, step.altered.sql):
+            return
         for sql in step.statements:
             try:
                 self.scratch.run(sql)

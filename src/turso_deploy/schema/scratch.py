@@ -78,12 +78,25 @@ class Scratch:
         cut_sql, cut = _without_random_rowid(sql)
         before = self._table_names() if cut or self._cuts else set()
         if _MAKES_ONE.match(sql) and not (cut or self._cuts):
+            self._catalog.settle()
             self._execute(self._connection, Query(cut_sql), cut)
             self._catalog.made_one()
             return
         self._execute(self.connection, Query(cut_sql), cut)
         if cut or self._cuts:
             self._follow(cut, before)
+
+    def rewrite(self, table: str, sql: str) -> bool:
+        """Let a table without rows be what an ALTER TABLE is known to make of it, in place of running that.
+
+        After each ALTER TABLE, SQLite reads the definitions of all objects again; what is rewritten is read once. False
+        where that cannot be done.
+        """
+        return not self._cuts and self._catalog.rewrite(table, sql)
+
+    def sql_of(self, table: str) -> str:
+        """The SQL of a table. Raises KeyError when there is none."""
+        return {fold(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold(table)]
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""

@@ -120,7 +120,7 @@ class TableChange(Struct, frozen=True, dict=True):
             yield from self._missing_values(column)
             yield from self._refused_by_type(column)
         yield from self._duplicates()
-        yield from self._broken_checks()
+        yield from self.broken_checks()
         yield from self._dangling_references()
 
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
@@ -236,7 +236,8 @@ class TableChange(Struct, frozen=True, dict=True):
         """A query that counts the rows which would share a key, of a constraint or of an index."""
         return count_duplicates(self.projection, self.new, parts, where)
 
-    def _broken_checks(self) -> Iterator[Hazard]:
+    def broken_checks(self) -> Iterator[Hazard]:
+        """What the CHECKs may cost that the live table does not have."""
         for check in self.new.checks:
             if check not in self.old.checks:
                 rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns

@@ -11,7 +11,7 @@ from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.schema.diff import explicit, title
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import SchemaObject, Table
-from turso_deploy.schema.plan import Step
+from turso_deploy.schema.plan import Altered, Step
 from turso_deploy.schema.rebuild import (
     keeps_nothing,
     made_and_filled,
@@ -61,20 +61,26 @@ def _alterations(change: TableChange, indexes: Iterable[str]) -> list[Step] | No
         return None
     scratch = Scratch()
     try:
-        for sql in (change.live.sql, *indexes, *(sql for step in steps for sql in step.statements)):
+        for sql in (change.live.sql, *indexes):
             scratch.run(sql)
-        (reached,) = (row.sql for row in scratch.rows() if row.kind == "table" and fold(row.name) == fold(wanted.name))
+        steps = [_tried(step, change.live, scratch) for step in steps]
+        reached = scratch.sql_of(change.live.name)
     except ScratchError:
         return None
     finally:
         scratch.close()
-    if reached is None:
-        return None
     definition = parse(reached)
     assert isinstance(definition, TableDefinition)
     # A reference that stood there may name its parent's key, and the wanted one leave it out.
     altered = explicit(replace(wanted, definition=definition), change.schema)
     return steps if altered == explicit(wanted, change.schema) else None
+
+
+def _tried(step: Step, live: Table, scratch: Scratch) -> Step:
+    """The step once it was run. To add a column concerns its own table only: what became of that is noted."""
+    for sql in step.statements:
+        scratch.run(sql)
+    return replace(step, altered=Altered(live.name, scratch.sql_of(live.name))) if step.kind == "add column" else step
 
 
 def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
@@ -114,11 +120,7 @@ def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
     sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
     target = f"{change.wanted.name}.{column.name}"
     # Its own CHECK is tried on the rows that are there: https://www.sqlite.org/lang_altertable.html#altertabaddcol
-    checks = tuple(
-        hazard
-        for hazard in change.hazards()
-        if hazard.name is HazardName.ADD_CHECK and fold(hazard.object) == fold(target)
-    )
+    checks = tuple(hazard for hazard in change.broken_checks() if fold(hazard.object) == fold(target))
     return Step("add column", target, (sql,), checks, change.wanted.place_of(column.name))
 
 

@@ -46,6 +46,27 @@ def test_rows_that_are_away_are_back_for_whatever_else_runs() -> None:
     assert scratch.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+def test_a_table_that_is_rewritten_is_the_one_that_alter_table_makes() -> None:
+    altered, rewritten = filled(), filled()
+    for number in (0, 7, LONGEST - 1):
+        altered.run(f"ALTER TABLE t{number} ADD COLUMN more TEXT DEFAULT 'x'")
+        assert rewritten.rewrite(f"t{number}", altered.sql_of(f"t{number}"))
+    for scratch in (altered, rewritten):
+        scratch.run("CREATE INDEX on_more ON t7 (more)")
+        scratch.run("INSERT INTO t0 (name) VALUES ('a')")
+    everything = Query("SELECT rowid, * FROM sqlite_master ORDER BY rowid")
+    assert rewritten.query(everything) == altered.query(everything)
+    row = Query("SELECT * FROM t0")
+    assert rewritten.query(row) == altered.query(row)
+    assert rewritten.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_table_without_its_random_rowid_is_not_rewritten() -> None:
+    scratch = Scratch()
+    scratch.run("CREATE TABLE t (a) RANDOM ROWID")
+    assert not scratch.rewrite("t", "CREATE TABLE t (a, b) RANDOM ROWID")
+
+
 def test_a_refused_definition_takes_nothing_away() -> None:
     scratch = filled()
     with pytest.raises(ScratchError, match="no such column: missing"):
@@ -68,5 +89,6 @@ def test_where_the_catalog_can_never_be_written_it_stays_long() -> None:
         for sql in TABLES:
             connection.execute(sql)
             catalog.made_one()
+        assert not catalog.rewrite("t0", "CREATE TABLE t0 (a)")
         catalog.put_back()
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (3 * LONGEST + 1,)
