@@ -46,18 +46,21 @@ def that_is_silent() -> Iterator[str]:
 
 def that_answers_half() -> AbstractContextManager[str]:
     """The URL of a server that closes the connection half way through its answer."""
-    return _answering(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"))
+    return that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{")
 
 
 def that_answers_half_a_chunk() -> AbstractContextManager[str]:
     """The URL of a server that closes the connection half way through a part of its answer."""
-    half = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5a\r\n{"
-    return _answering(lambda connection: connection.sendall(half))
+    return that_says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5a\r\n{")
 
 
 def that_answers_what_is_not_packed() -> AbstractContextManager[str]:
     """The URL of a server that calls its answer compressed, which it is not."""
-    answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"
+    return that_says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def that_says(answer: bytes) -> AbstractContextManager[str]:
+    """The URL of a server that reads the request, says this, and closes the connection."""
     return _answering(lambda connection: connection.sendall(answer))
 
 

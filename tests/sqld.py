@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
-import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -48,9 +50,22 @@ class Sqld:
 
 def send(method: str, url: str, document: Any = None, headers: Mapping[str, str] | None = None) -> Any:
     """The JSON that a server answers with, if any; what it refuses is a failure of the test."""
-    answer = urllib3.request(method, url, json=document, headers=headers, timeout=LONGEST_WAIT, retries=False)
-    assert answer.status == 200, f"HTTP {answer.status}: {answer.data.decode()}"
-    return answer.json() if answer.data else None
+    status, content = exchange(method, url, document, headers)
+    assert status == 200, f"HTTP {status}: {content.decode()}"
+    return json.loads(content) if content else None
+
+
+def exchange(
+    method: str, url: str, document: Any = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """The status and the body that a server answers with, to a document as JSON where there is one."""
+    parts = urlsplit(url)
+    body = None if document is None else json.dumps(document)
+    content_type = {} if document is None else {"Content-Type": "application/json"}
+    with closing(HTTPConnection(parts.netloc, timeout=LONGEST_WAIT)) as connection:
+        connection.request(method, parts.path, body, {**content_type, **(headers or {})})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def sign(key: Ed25519PrivateKey, claims: dict[str, Any]) -> str:
@@ -109,7 +124,7 @@ def _becomes_healthy(url: str, process: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return urllib3.request("GET", f"{url}/health", timeout=START_SECONDS, retries=False).status == 200
-        except urllib3.exceptions.HTTPError:
+            return exchange("GET", f"{url}/health")[0] == 200
+        except (OSError, HTTPException):
             time.sleep(0.01)
     return False

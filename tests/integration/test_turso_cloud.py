@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from tests.platform.server import Answer as HttpAnswer
 from tests.platform.server import Faults, Request, serving
 from tests.projects import project_of
-from tests.sqld import Sqld
+from tests.sqld import Sqld, exchange
 from tests.targets import NOWHERE, OnTheWay, Target
 from turso_deploy import deploy as story
 from turso_deploy.database.hrana import HranaDatabase
@@ -45,9 +44,8 @@ class Cloud:
 
     def _forward(self, request: Request) -> Answer:
         headers = {"Authorization": f"Bearer {self._sqld.token()}"}
-        url = f"{self._sqld.url}/v3/pipeline"
-        reply = urllib3.request("POST", url, json=request.body, headers=headers, timeout=30, retries=False)
-        return reply.status, {}, reply.data.decode()
+        status, content = exchange("POST", f"{self._sqld.url}/v3/pipeline", request.body, headers)
+        return status, {}, content.decode()
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ from typing import Any
 from uuid import uuid4
 
 import jwt
-import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.platform.server import Answer, Faults, Request, serving
-from tests.sqld import Sqld, send, sign
+from tests.sqld import Sqld, exchange, send, sign
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
 EVERYTHING = ("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds")
@@ -177,9 +176,7 @@ class Turso:
 
         def to_sqld(request: Request) -> Answer:
             headers = {"Host": f"{hosted.id}.db", "Authorization": f"Bearer {request.bearer}"}
-            url = self.sqld.url + request.path
-            reply = urllib3.request(request.method, url, json=request.body, headers=headers, timeout=30, retries=False)
-            return Answer(reply.status, reply.data)
+            return Answer(*exchange(request.method, self.sqld.url + request.path, request.body, headers))
 
         url = self.stack.enter_context(serving(to_sqld, hosted.asked, hosted.faults))
         hosted.hostname = url.removeprefix("http://")

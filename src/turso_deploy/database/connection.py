@@ -1,40 +1,50 @@
 """HTTP with one server, over a connection that is kept: by the proxy and under the authorities that the machine names.
 
-Every request is sent once. No redirect is followed: it would carry the token to another host.
+Every request is sent once, and known to have run nowhere before its body was begun to be sent. No redirect is followed:
+it would carry the token to another host.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import sys
+import selectors
+import socket
+import ssl
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
-import urllib3
 from msgspec import Struct
-from urllib3 import exceptions
 
 from turso_deploy import __version__
+from turso_deploy.database.proxies import proxy_for
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from email.message import Message
+    from gzip import GzipFile
 
-_HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+_HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip"}
+_PORTS = {"http": 80, "https": 443}
+_OF_A_PATH = "!$%&'()*+,/:;=?@[]"  # what else it may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
+# Some servers want to be told that nothing follows: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+_USUALLY_WITH_A_BODY = ("POST", "PUT", "PATCH")
+_PIECE = 65_536  # bytes
+# Far more than a libSQL server ever answers, and no more than a machine can hold: a few bytes can unpack to any size.
+_LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
 # Both are known from other programs, and name a file of certificates or a folder of such files.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_SYSTEM_KNOWS_PROXIES = sys.platform in ("darwin", "win32")
 
 
 class Answer(Struct, frozen=True):
     """What a server answers. The names of `headers` are found in any case; `body` is decompressed."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property
@@ -51,6 +61,7 @@ class Trouble(Enum):
     UNKNOWN_HOST = auto()
     REFUSED = auto()
     PROXY = auto()
+    UNUSABLE_PROXY = auto()
     NOT_SECURE = auto()
     NO_AUTHORITIES = auto()
     UNUSABLE_BUNDLE = auto()
@@ -70,23 +81,11 @@ MISSING_CERTIFICATES = {
 }
 """What is missing for a server's certificate to be verified, and what to do about it."""
 
-# A kind comes before the kinds that it is one of.
-_TROUBLES: tuple[tuple[type[exceptions.HTTPError], Trouble], ...] = (
-    (exceptions.NameResolutionError, Trouble.UNKNOWN_HOST),
-    (exceptions.NewConnectionError, Trouble.REFUSED),
-    (exceptions.ConnectTimeoutError, Trouble.NOT_REACHED_IN_TIME),
-    (exceptions.ReadTimeoutError, Trouble.NOT_ANSWERED_IN_TIME),
-    (exceptions.SSLError, Trouble.NOT_SECURE),
-    (exceptions.LocationValueError, Trouble.UNUSABLE_ADDRESS),
-)
-# A wrong name, certificate or address stays what it is.
-_STAYS = (exceptions.NameResolutionError, exceptions.SSLError, exceptions.LocationValueError)
-
 
 class NoAnswerError(Exception):
     """No answer came, or only a part of one; the message repeats nothing of the request.
 
-    `sent` is whether the server may have got the request: its body, where it has one, was begun to be sent.
+    `sent` is whether the server may have got the request: its body, or else its head, was begun to be sent.
     `passing` is whether the same request may be answered a moment later.
     """
 
@@ -109,135 +108,200 @@ class Connection:
         self._headers = {**_HEADERS, **(headers or {})}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._timeout = urllib3.Timeout(connect=timeout, read=timeout)
-        self._authorities: SSLContext | None = None
-        self._manager: urllib3.PoolManager | None = None
+        self._timeout = timeout
+        self._way: _Way | None = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """The answer to a request, whatever its status. `body` is JSON. Raises NoAnswerError."""
-        letter = None if body is None else _Letter(body)
+        self._way = self._way or _way_to(self._url, self._timeout)
+        line = self._way.line
         try:
-            self._manager = self._manager or self._open()
-            answer = self._manager.request(
-                method,
-                f"{_in_ascii(self._url)}{path}",
-                body=letter,
-                headers=self._headers | (letter.headers if letter else {}),
-                timeout=self._timeout,
-                redirect=False,
-                retries=False,
-            )
-        except exceptions.HTTPError as error:
-            raise self._no_answer(error, sent=letter is None or letter.opened) from None
-        return Answer(answer.status, answer.headers, answer.data)
+            if not line.sock or _has_ended(line.sock):
+                line.close()
+                _connect(self._way)
+            _write_head(line, method, self._way.base + path, self._way.headers | self._headers, body)
+            _send(line, body)
+            return _answer(line)
+        except BaseException:  # an interrupt, too: what is half said belongs to no other request
+            line.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
-        if self._manager:
-            self._manager.clear()
-
-    def _open(self) -> urllib3.PoolManager:
-        named = _proxy_for(self._url)
-        proxy = named and urllib3.util.parse_url(named)
-        if self._url.startswith("https:") or (proxy and proxy.scheme == "https"):
-            self._authorities = _authorities()
-        if not proxy:
-            return urllib3.PoolManager(ssl_context=self._authorities)
-        credentials = unquote(proxy.auth or "", "latin-1")  # which is how make_headers writes them
-        return urllib3.ProxyManager(
-            proxy._replace(auth=None).url,
-            proxy_headers=urllib3.make_headers(proxy_basic_auth=credentials) if ":" in credentials else None,
-            proxy_ssl_context=self._authorities,
-            ssl_context=self._authorities,
-        )
-
-    def _no_answer(self, error: exceptions.HTTPError, *, sent: bool) -> NoAnswerError:
-        # With a proxy, urllib3 lays the blame on it for what breaks after sending, too.
-        cause = error.original_error if isinstance(error, exceptions.ProxyError) else error
-        trouble = next((trouble for kind, trouble in _TROUBLES if isinstance(cause, kind)), Trouble.BROKEN)
-        if cause is not error and not sent:
-            trouble = Trouble.PROXY
-        elif trouble is Trouble.NOT_SECURE and self._no_authority_is_known(cause):
-            trouble = Trouble.NO_AUTHORITIES
-        return NoAnswerError(trouble, sent=sent, passing=not isinstance(cause, _STAYS))
-
-    def _no_authority_is_known(self, error: Exception) -> bool:
-        """Whether a certificate could not be verified because there is none on this machine to verify it with.
-
-        Those of a folder are read when they are asked for, so this is known only afterwards.
-        """
-        from ssl import SSLCertVerificationError
-
-        unverified = any(isinstance(cause, SSLCertVerificationError) for cause in error.args)
-        return unverified and self._authorities is not None and not self._authorities.cert_store_stats()["x509"]
+        if self._way:
+            self._way.line.close()
 
 
-class _Letter:
-    """The body of a request, which knows whether it was begun to be sent: all connecting comes before that."""
+class _Way(Struct, frozen=True):
+    """The way to a server: the line is open to `host`, or to a proxy that asks it.
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        self.opened = False
+    `base` comes before each path, and `headers` go with each request.
+    """
 
-    def __iter__(self) -> Iterator[bytes]:
-        self.opened = True
-        yield self._content
+    line: HTTPConnection
+    host: str
+    base: str
+    headers: dict[str, str]
+    by_proxy: bool
+    authorities: ssl.SSLContext | None
 
 
-def _authorities() -> SSLContext:
+class _FinalResponse(HTTPResponse):
+    """The response that is meant: Python passes over "100 Continue" only, and other interim ones may come before it."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200:
+            self.headers = None  # type: ignore[assignment]  # which is how it knows that there is more to read
+            super().begin()
+
+
+def _way_to(url: str, timeout: float) -> _Way:
+    with _refused_as(Trouble.UNUSABLE_ADDRESS):
+        parts = urlsplit(url)
+        host, usual_port = _in_ascii(parts.hostname or ""), _PORTS[parts.scheme]
+        port = usual_port if parts.port is None else parts.port
+        line = HTTPConnection(host, port, timeout)
+    with _refused_as(Trouble.UNUSABLE_PROXY):
+        proxy = proxy_for(parts)
+        line = HTTPConnection(proxy.host, proxy.port, timeout) if proxy else line
+    line.response_class = _FinalResponse
+    bracketed = f"[{host}]" if ":" in host else host
+    authority = bracketed if port == usual_port else f"{bracketed}:{port}"
+    base, headers = parts.path, {"Host": authority}
+    authorities = _authorities() if parts.scheme == "https" else None
+    if proxy and authorities:
+        line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
+    elif proxy:
+        base, headers = f"http://{authority}{base}", headers | proxy.headers
+    return _Way(line, host, base, headers, proxy is not None, authorities)
+
+
+def _has_ended(line: socket.socket) -> bool:
+    """Whether the server closed a line that was kept, or says on it what nobody asked for."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(line, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _connect(way: _Way) -> None:
+    """Open the line to the server, through the proxy if there is one, and secure it if that is wanted."""
+    try:
+        way.line.connect()
+    except (OSError, HTTPException, ValueError) as error:
+        lasting = isinstance(error, (socket.gaierror, ValueError))  # a wrong name stays what it is
+        trouble = Trouble.PROXY if way.by_proxy else _why_not_reached(error)
+        raise NoAnswerError(trouble, sent=False, passing=not lasting) from None
+    if way.authorities:
+        _secure(way, way.authorities)
+
+
+def _why_not_reached(error: Exception) -> Trouble:
+    match error:
+        case socket.gaierror():
+            return Trouble.UNKNOWN_HOST
+        case TimeoutError():
+            return Trouble.NOT_REACHED_IN_TIME
+        case OSError():
+            return Trouble.REFUSED
+        case _:
+            return Trouble.UNUSABLE_ADDRESS
+
+
+def _secure(way: _Way, authorities: ssl.SSLContext) -> None:
+    with _broken(Trouble.NOT_REACHED_IN_TIME, sent=False):
+        try:
+            way.line.sock = authorities.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
+        except ssl.SSLError as error:
+            unverified = isinstance(error, ssl.SSLCertVerificationError)
+            # The certificates of a folder are read when they are asked for, so that there is none is known only now.
+            nobody = unverified and not authorities.cert_store_stats()["x509"]
+            trouble = Trouble.NO_AUTHORITIES if nobody else Trouble.NOT_SECURE
+            raise NoAnswerError(trouble, sent=False, passing=False) from None
+
+
+def _write_head(line: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    """Write down what goes before the body. Nothing is sent: what would be more than one header is refused."""
+    with _refused_as(Trouble.UNUSABLE_ADDRESS):
+        line.putrequest(method, quote(target, safe=_OF_A_PATH), skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            line.putheader(name, value)
+        if body is not None:
+            line.putheader("Content-Type", "application/json")
+        if body is not None or method in _USUALLY_WITH_A_BODY:
+            line.putheader("Content-Length", len(body or b""))
+
+
+def _send(line: HTTPConnection, body: bytes | None) -> None:
+    """Send the head, and then the body: no server does what it was asked before it was told what that is."""
+    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=not body):
+        line.endheaders()
+    # A server may answer, and close the line, before it has read everything.
+    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), suppress(BrokenPipeError, ConnectionResetError):
+        if body:
+            line.send(body)
+
+
+def _answer(line: HTTPConnection) -> Answer:
+    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), line.getresponse() as response:
+        return Answer(response.status, response.headers, _unpacked(response))
+
+
+def _unpacked(response: HTTPResponse) -> bytes:
+    source: HTTPResponse | GzipFile = response
+    if response.headers.get("Content-Encoding", "").strip().lower() == "gzip":
+        from gzip import GzipFile  # few answers are long enough for a server to pack them
+
+        source = GzipFile(fileobj=response, mode="rb")
+    body = bytearray()
+    while piece := source.read(_PIECE):
+        body += piece
+        if len(body) > _LONGEST_ANSWER:
+            raise NoAnswerError(Trouble.BROKEN, sent=True, passing=False)
+    if response.length:
+        raise IncompleteRead(b"", response.length)
+    return bytes(body)
+
+
+@contextmanager
+def _broken(in_time: Trouble, *, sent: bool) -> Iterator[None]:
+    """Inside, whatever goes wrong on the line is told, and what is not done in time as that."""
+    try:
+        yield
+    except TimeoutError:
+        raise NoAnswerError(in_time, sent=sent, passing=True) from None
+    except (OSError, HTTPException, EOFError, ValueError, zlib.error):
+        raise NoAnswerError(Trouble.BROKEN, sent=sent, passing=True) from None
+
+
+@contextmanager
+def _refused_as(trouble: Trouble) -> Iterator[None]:
+    """Inside, what cannot be a part of a request is told before anything is sent."""
+    try:
+        yield
+    except (KeyError, ValueError, HTTPException):  # of which http.client.InvalidURL is one
+        raise NoAnswerError(trouble, sent=False, passing=False) from None
+
+
+def _authorities() -> ssl.SSLContext:
     """Whose certificates are believed: those of a bundle that is named, or else those of the system."""
-    import ssl
-
     bundle = next(filter(None, map(os.environ.get, _BUNDLES)), None)
     is_folder = bundle is not None and Path(bundle).is_dir()
     try:
         # Without either, SSL_CERT_FILE and SSL_CERT_DIR count, and where these are not set, what the system has.
-        return ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
+        context = ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
     except OSError:  # ssl.SSLError, for a file without certificates, is one
         raise NoAnswerError(Trouble.UNUSABLE_BUNDLE, sent=False, passing=False) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-def _proxy_for(url: str) -> str | None:
-    """The URL of the proxy that the environment, or the settings of the system, name for a URL."""
-    if not _SYSTEM_KNOWS_PROXIES and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies, proxy_bypass  # slow to load
-
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    hosts = (parts.hostname or "", parts.netloc)
-    if not proxy or any(map(proxy_bypass, hosts)) or _is_in_a_network(hosts[0], proxies.get("no", "")):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_in_a_network(host: str, names: str) -> bool:
-    """Whether NO_PROXY means an address by its network, such as 10.0.0.0/8."""
-    with suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        for name in names.split(","):
-            with suppress(ValueError):
-                if "/" in name and address in ipaddress.ip_network(name.strip(), strict=False):
-                    return True
-    return False
-
-
-def _in_ascii(url: str) -> str:
-    """The URL with its host as name servers know it: https://www.rfc-editor.org/rfc/rfc3490.
+def _in_ascii(host: str) -> str:
+    """The host as name servers know it: https://www.rfc-editor.org/rfc/rfc3490. Raises ValueError where there is none.
 
     Signs that this standard and the next one write differently would lead to two hosts, and lead to none.
     """
-    if url.isascii():
-        return url
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        name = host.encode("idna")
-        known = name.decode("idna") == host
-    except UnicodeError:
-        known = False
-    if not known:
-        raise exceptions.LocationParseError(url)
-    return parts._replace(netloc=f"{name.decode()}:{parts.port}" if parts.port else name.decode()).geturl()
+    name = host if host.isascii() else host.encode("idna").decode()
+    if not name or (name != host and name.encode().decode("idna") != host):
+        raise ValueError
+    return name

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from turso_deploy.database.connection import MISSING_CERTIFICATES, Connection, NoAnswerError, Trouble
 from turso_deploy.database.failures import Explanation
+from turso_deploy.database.proxies import UNUSABLE
 from turso_deploy.database.refusals import UNREADABLE, refusal, unreadable
 from turso_deploy.database.retries import Patience, Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError, LostReplyError
@@ -124,6 +125,8 @@ def _unanswered(trouble: Trouble, timeout: float) -> Explanation:
             return _unreachable("the host of the database URL is not known")
         case Trouble.PROXY:
             return _unreachable("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
+        case Trouble.UNUSABLE_PROXY:
+            return _unreachable(*UNUSABLE)
         case Trouble.NOT_SECURE:
             return _unreachable(
                 "no secure connection to the server could be made",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -62,6 +63,17 @@ def ask(url: str, path: str = "/", body: bytes | None = None) -> bytes:
         return connection.request("POST" if body else "GET", path, body).body
     finally:
         connection.close()
+
+
+def failure(
+    url: str, path: str = "/", body: bytes | None = b"{}", headers: dict[str, str] | None = None
+) -> NoAnswerError:
+    """Why there is no answer."""
+    connection = Connection(url, TOKEN, timeout=5, headers=headers)
+    with pytest.raises(NoAnswerError) as caught:
+        connection.request("POST" if body else "GET", path, body)
+    connection.close()
+    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -211,7 +223,17 @@ def test_a_reply_that_a_proxy_loses_leaves_the_outcome_open(monkeypatch: pytest.
             assert "connection broke" in error.message
 
 
-@pytest.mark.parametrize("proxy", [f"http://user:{TOKEN}@", "socks5://127.0.0.1:1", "http://[::1", "http://a b"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        f"http://user:{TOKEN}@",
+        f"https://user:{TOKEN}@127.0.0.1:1",
+        "socks5://127.0.0.1:1",
+        "http://[::1",
+        "http://a b",
+        "http://a:70000",
+    ],
+)
 def test_a_proxy_whose_address_cannot_be_used_is_told_and_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
@@ -219,6 +241,25 @@ def test_a_proxy_whose_address_cannot_be_used_is_told_and_nothing_was_sent(
     error = write("http://db.example")
     assert not isinstance(error, LostReplyError)
     assert error.code is ErrorCode.UNREACHABLE
+    assert error.message == "The proxy that this machine names cannot be used."
+    assert "http://HOST:PORT" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [("https://db.example", "db.example:443"), ("https://[::1]:8443", "[::1]:8443"), ("https://[::1]", "[::1]:443")],
+)
+def test_a_tunnel_is_asked_for_by_host_and_port(monkeypatch: pytest.MonkeyPatch, url: str, place: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{listening.getsockname()[1]}")
+        caught = background.submit(failure, url)
+        with listening.accept()[0] as proxy:
+            asked = proxy.recv(65536).decode()
+    assert asked.startswith(f"CONNECT {place} HTTP/1.")
+    assert f"\r\nHost: {place}\r\n" in asked
+    assert "\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in asked
+    assert TOKEN not in asked
+    assert (caught.result().trouble, caught.result().sent) == (Trouble.PROXY, False)
 
 
 def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,9 +269,9 @@ def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monke
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     ask(server.url)
     through, direct = server.asked
-    assert through.headers["proxy-authorization"] == "Basic dXNlcjpwQHNz4oKs"
+    assert through.headers["Proxy-Authorization"] == "Basic dXNlcjpwQHNz4oKs"
     assert through.bearer == direct.bearer == TOKEN
-    assert "proxy-authorization" not in direct.headers
+    assert "Proxy-Authorization" not in direct.headers
 
 
 @pytest.mark.parametrize(
@@ -268,6 +309,164 @@ def test_a_compressed_answer_is_read(server: Replies) -> None:
     assert "gzip" in server.asked[0].headers["Accept-Encoding"]
 
 
+def test_a_compressed_answer_may_have_parts(server: Replies) -> None:
+    parts = gzip.compress(b'{"a"') + gzip.compress(b": 1}")
+    server.to("GET", "/", parts, headers={"Content-Encoding": "GZip"})
+    assert ask(server.url) == b'{"a": 1}'
+
+
+def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> None:
+    with breaking.that_says(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 27))
+    ) as url:
+        error = failure(url)
+    assert (error.trouble, error.sent, error.passing) == (Trouble.BROKEN, True, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-server\r\n",
+        b"HTTP/1.1 99999 No\r\n\r\n",
+        b"HTTP/1.1 200 " + b"O" * 70_000,
+        b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"A: a\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffff\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-1],
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-8] + bytes(8),
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ],
+)
+def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
+    with breaking.that_says(answer) as url:
+        error = failure(url)
+    assert (error.trouble, error.sent) == (Trouble.BROKEN, True)
+
+
+def test_answers_in_every_framing_are_read() -> None:
+    for framed in (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\nTrailer: t\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\n\r\n{}",
+    ):
+        with breaking.that_says(framed) as url:
+            assert ask(url) == b"{}"
+
+
+def test_interim_answers_are_passed_over() -> None:
+    interim = (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    )
+    with breaking.that_says(interim + b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as url:
+        connection = Connection(url, TOKEN, timeout=5)
+        answer = connection.request("POST", "/", b"{}")
+        connection.close()
+    assert (answer.status, answer.headers.get("LINK"), answer.body) == (404, None, b"{}")
+
+
+def test_an_answer_that_comes_before_the_request_is_read_is_heard() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
+        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        asked = background.submit(connection.request, "POST", "/", bytes(1 << 25))
+        with listening.accept()[0] as accepted:
+            accepted.recv(1)
+            accepted.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        assert asked.result().status == 413
+
+
+@pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb", "\N{SNOWMAN}"])
+def test_a_header_that_would_be_two_is_not_sent(server: Replies, header: str) -> None:
+    error = failure(server.url, headers={"X-One": header})
+    assert (error.trouble, error.sent, error.passing) == (Trouble.UNUSABLE_ADDRESS, False, False)
+    assert server.asked == []
+
+
+def test_a_path_stays_a_path(server: Replies) -> None:
+    server.to("GET", "/base/a%20b%0D%0AX-Other:%201%23c%2Fd", {})
+    ask(f"{server.url}/base", "/a b\r\nX-Other: 1#c%2Fd")
+    assert "X-Other" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http:///a", "ftp://a", "http://a:b", "http://a:70000", "http://[a]", "http://a b"]
+)
+def test_an_address_that_cannot_be_used_is_told_and_nothing_was_sent(url: str) -> None:
+    error = failure(url)
+    assert (error.trouble, error.sent, error.passing) == (Trouble.UNUSABLE_ADDRESS, False, False)
+
+
+def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) -> None:
+    server.to("POST", "/", {})
+    connection = Connection(server.url, TOKEN, timeout=5)
+    connection.request("POST", "/")
+    connection.close()
+    assert server.asked[0].headers["Content-Length"] == "0"
+    assert "Content-Type" not in server.asked[0].headers
+
+
+def test_what_did_not_reach_the_server_was_not_sent_with_or_without_a_body() -> None:
+    with breaking.that_refuses() as url:
+        assert not failure(url, body=b"{}").sent
+        assert not failure(url, body=None).sent
+    with breaking.that_resets() as url:
+        assert failure(url, body=None).sent
+
+
+def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
+        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        asked = background.submit(connection.request, "POST", "/", b"{}")
+        with listening.accept()[0] as accepted:
+            read_to(accepted, b"{}")
+            accepted.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            assert asked.result().status == 204
+            again = background.submit(connection.request, "POST", "/", b"[]")
+            read_to(accepted, b"[]")
+        with pytest.raises(NoAnswerError) as caught:
+            again.result()
+        listening.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert (caught.value.trouble, caught.value.sent) == (Trouble.BROKEN, True)
+
+
+def test_an_interrupted_request_leaves_no_connection_for_the_next_one() -> None:
+    def interrupt(*signal_and_frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
+        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                connection.request("POST", "/", b"{}")
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        with listening.accept()[0] as first:
+            read_to(first, b"{}")
+            assert first.recv(1) == b""
+            first.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+        asked = background.submit(connection.request, "POST", "/", b"[]")
+        with listening.accept()[0] as second:
+            read_to(second, b"[]")
+            second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nread")
+            assert asked.result().body == b"read"
+        connection.close()
+
+
+def read_to(line: socket.socket, end: bytes) -> None:
+    received = b""
+    while not received.endswith(end):
+        received += line.recv(65536)
+
+
 def test_requests_share_a_connection_until_the_server_closes_it() -> None:
     """One that was closed in between is not written to: the answer would be lost."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
@@ -276,9 +475,7 @@ def test_requests_share_a_connection_until_the_server_closes_it() -> None:
         def exchange(accepted: socket.socket | None = None) -> socket.socket:
             asked = background.submit(connection.request, "POST", "/", b"{}")
             accepted = accepted or listening.accept()[0]
-            received = b""
-            while not received.endswith(b"{}"):
-                received += accepted.recv(65536)
+            read_to(accepted, b"{}")
             accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nread")
             assert asked.result().body == b"read"
             return accepted
@@ -298,12 +495,10 @@ def test_a_host_beyond_ascii_is_asked_for_by_its_ascii_name(server: Replies, mon
 
 @pytest.mark.parametrize("host", ["faß.example", "a" * 64, "a..b", "\N{SNOWMAN}" * 60])
 def test_a_host_that_could_be_two_or_none_gets_nothing(host: str) -> None:
-    connection = Connection(f"http://{host}", TOKEN, timeout=5)
-    with pytest.raises(NoAnswerError) as caught:
-        connection.request("POST", "/", b"{}")
-    assert not caught.value.sent
-    assert not caught.value.passing
-    assert caught.value.trouble in (Trouble.UNUSABLE_ADDRESS, Trouble.UNKNOWN_HOST)
+    error = failure(f"http://{host}")
+    assert not error.sent
+    assert not error.passing
+    assert error.trouble in (Trouble.UNUSABLE_ADDRESS, Trouble.UNKNOWN_HOST)
 
 
 def test_certificates_are_not_read_for_http(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
