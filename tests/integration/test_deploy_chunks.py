@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,8 @@ def deploy_until(target: Target, project: Project, transactions: int) -> None:
         if number > transactions:
             raise KeyboardInterrupt
 
-    with suppress(KeyboardInterrupt):
-        story.deploy(project, OnTheWay(target.open(), before_apply=stop), NOWHERE)
+    with suppress(KeyboardInterrupt), closing(target.open()) as database:
+        story.deploy(project, OnTheWay(database, before_apply=stop), NOWHERE)
 
 
 def marks(target: Target) -> Any:
@@ -115,7 +115,8 @@ def test_parents_are_there_before_their_children_after_each_chunk(chunked: Targe
         if number > 1:
             seen.append((*chunked.rows(ROWS)[0], len(chunked.rows("PRAGMA foreign_key_check"))))
 
-    report = story.deploy(project, OnTheWay(chunked.open(), before_apply=look), NOWHERE)
+    with closing(chunked.open()) as database:
+        report = story.deploy(project, OnTheWay(database, before_apply=look), NOWHERE)
     assert report.status is Status.DEPLOYED
     assert all(writers == AUTHORS for writers, books, _ in seen if books)
     assert [orphans for *_, orphans in seen] == [0] * len(seen)
@@ -203,9 +204,9 @@ def test_a_schema_that_changes_comes_first_and_whole(chunked: Target, project: P
     chunked.deploy(project)
     tables = FILES["tables.sql"].replace("title TEXT NOT NULL", "title BLOB NOT NULL")
     changed = {**FILES, "tables.sql": tables, "seeds/books.csv": FILES["seeds/books.csv"].replace("long", "short")}
-    database = chunked.open()
     permissions = [Permission(HazardName.CHANGE_TYPE, None)]
-    report = story.deploy(project_of(tmp_path / "changed", changed), database, NOWHERE, permissions)
+    with closing(chunked.open()) as database:
+        report = story.deploy(project_of(tmp_path / "changed", changed), database, NOWHERE, permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, AUTHORS))
@@ -283,7 +284,8 @@ def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: Target,
         if 1 < number < 8:
             deploy_until(chunked, project, 1)
 
-    report = story.deploy(project, OnTheWay(chunked.open(), before_apply=intrude), NOWHERE)
+    with closing(chunked.open()) as database:
+        report = story.deploy(project, OnTheWay(database, before_apply=intrude), NOWHERE)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert chunked.rows(ROWS) == ALL
     assert chunked.deploy(project).status is Status.UNCHANGED
@@ -308,7 +310,8 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
     permissions = [Permission(name, None) for name in HazardName]
 
     def deploy(number: int) -> Report:
-        return story.deploy(commits[number % 2], chunked.open(), NOWHERE, permissions)
+        with closing(chunked.open()) as database:
+            return story.deploy(commits[number % 2], database, NOWHERE, permissions)
 
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(deploy, range(6)))
@@ -317,7 +320,7 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
     assert all(report.committed is not None for report in reports)
     assert {report.deployment_id for report in reports if report.committed} <= ids
     assert all(bool(report.committed) == bool(report.deployment_id) for report in reports)
-    assert story.deploy(project, chunked.open(), NOWHERE, permissions).error is None
+    assert deploy(0).error is None
     assert chunked.rows(ROWS) == ALL
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == 0
 
@@ -344,9 +347,9 @@ def test_a_report_says_that_the_chunks_are_not_one_transaction(chunked: Target, 
 
 def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(chunked: Target, project: Project) -> None:
     for expected in ("The schema was rehearsed", "The first chunk of the seeds was rehearsed"):
-        database = chunked.open()
         before = chunked.dump()
-        report = story.plan(project, database, NOWHERE, rehearse=True)
+        with closing(chunked.open()) as database:
+            report = story.plan(project, database, NOWHERE, rehearse=True)
         assert (report.error, report.status, report.committed) == (None, Status.PLANNED, False)
         assert any(expected in notice and "not rehearsed" in notice for notice in report.notices)
         assert chunked.dump() == before
@@ -355,7 +358,8 @@ def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(chunked: Tar
 
 
 def test_a_script_holds_all_seeds_in_one_transaction(chunked: Target, project: Project) -> None:
-    _, script = story.script(project, chunked.open(), NOWHERE)
+    with closing(chunked.open()) as database:
+        _, script = story.script(project, database, NOWHERE)
     assert script.count("COMMIT;") == 1
     assert f"book {BOOKS - 1}" in script
 
@@ -374,7 +378,6 @@ def sent_ids(target: Target) -> Sequence[str]:
 
 def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: Target, project: Project) -> None:
     """Every reply to a write gets lost: it is looked up, found, and the next chunk is sent."""
-    database = chunked.open()
 
     def lose(number: int) -> None:
         chunked.door.lose_replies = number % 2 == 1  # each write is followed by a look into the ledger
@@ -382,7 +385,8 @@ def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: Target, project: 
     def answer(number: int) -> None:
         chunked.door.lose_replies = False
 
-    report = story.deploy(project, OnTheWay(database, after_query=answer, before_apply=lose), NOWHERE)
+    with closing(chunked.open()) as database:
+        report = story.deploy(project, OnTheWay(database, after_query=answer, before_apply=lose), NOWHERE)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     ids = sent_ids(chunked)
     assert len(ids) == len(set(ids)) == (report.chunks.total if report.chunks else 0) + 1
@@ -397,6 +401,7 @@ def test_the_size_of_a_request_is_counted_to_the_byte(chunked: Target, project: 
             counted.append(self.size(transaction))
             return super().apply(transaction)
 
-    story.deploy(project, Counting(chunked.open()), NOWHERE)
+    with closing(chunked.open()) as database:
+        story.deploy(project, Counting(database), NOWHERE)
     writes = [size for size, body in zip(body_sizes(chunked), chunked.door.bodies, strict=True) if "BEGIN" in str(body)]
     assert counted == writes
