@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.loopback import listening
 
 _LONGEST_WAIT = 60
 
@@ -94,15 +96,8 @@ def open_door(target: str) -> Iterator[Door]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True  # an idle kept-alive connection must not hold up the end of a test
-    door.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield door
-    finally:
-        door.open_for_replies.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as door.url:
+        try:
+            yield door
+        finally:
+            door.open_for_replies.set()
