@@ -51,10 +51,22 @@ class Door:
             self._arrival.notify_all()
             return self.requests
 
+    def keep_reply(self, content: bytes) -> None:
+        """Keep what the server replied."""
+        with self._arrival:
+            self.replies.append(content)
+            self._arrival.notify_all()
+
     def await_requests(self, count: int) -> None:
         """Wait until so many requests have arrived."""
         with self._arrival:
             assert self._arrival.wait_for(lambda: self.requests >= count, _LONGEST_WAIT), f"{self.requests} of {count}"
+
+    def await_replies(self, count: int) -> None:
+        """Wait until the server has replied to so many requests, whether or not the replies were let through."""
+        with self._arrival:
+            replied = self._arrival.wait_for(lambda: len(self.replies) >= count, _LONGEST_WAIT)
+            assert replied, f"{len(self.replies)} of {count}"
 
 
 @contextmanager
@@ -77,7 +89,7 @@ def open_door(target: str) -> Iterator[Door]:
                 connection.request("POST", self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
-                door.replies.append(content)
+                door.keep_reply(content)
             finally:
                 connection.close()
             time.sleep(door.latency)

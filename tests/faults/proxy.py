@@ -153,7 +153,7 @@ def running_proxy(target: str, host: str = "", delay: float = 0, tls: ssl.SSLCon
                     half = content[: len(content) // 2]
                     promised = content if fault is Fault.CUT_HALF_WAY else half
                     self._send((status, reply_headers, half), len(promised))
-                    self.close_connection = True
+                    self.close_connection = fault is Fault.CUT_HALF_WAY
                 case Fault.DUPLICATED:
                     first = proxy.forward(self.path, body, headers)
                     proxy.forward(self.path, body, headers)

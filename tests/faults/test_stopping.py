@@ -96,6 +96,7 @@ def test_a_signal_while_the_write_is_on_its_way_waits_for_what_becomes_of_it(
 def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(target: Target, schema: Path) -> None:
     """Two signals of one kind could be handled as one. The third leaves no time to ask the ledger either."""
     process = reading_then_writing(target, schema)
+    target.door.await_replies(2)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
     target.door.await_requests(3)
@@ -214,6 +215,7 @@ def test_killed_between_chunks_the_database_holds_whole_chunks_and_running_again
             time.sleep(choice.uniform(0, 0.02))
             process.kill()
             process.communicate()
+            door.await_replies(door.requests)  # what was on its way has come to its end
             rows = target.value("SELECT count(*) FROM books")
             marks = json.loads(str(target.value("SELECT seeds FROM schema_deployments")))
             assert marks["books"].endswith(f":{rows!s}") or rows == BOOKS
