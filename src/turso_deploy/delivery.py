@@ -27,7 +27,7 @@ from turso_deploy.progress import doing
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.live import CLOCK_QUERY, Live
-from turso_deploy.stopping import StoppedError, held_back, is_asked_to_stop, stop_if_asked
+from turso_deploy.stopping import StoppedError, hold_back, impatient, interruptible, is_asked_to_stop, stop_if_asked
 
 # With its pauses about 90 s, more than the time-out is by default: a server that is started again meanwhile is heard.
 MOST_QUESTIONS = 20
@@ -63,18 +63,20 @@ class Delivery:
 
         A file is not waited for here: its client has waited for the lock already.
         """
-        stop_if_asked()
-        return bool(self._database.timeout) and self._retries.again(reason)
+        with interruptible():
+            return bool(self._database.timeout) and self._retries.again(reason)
 
     def send(self, part: Part) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
 
-        A signal to stop waits until the reply is there. Raises DatabaseError when it surely did not run.
+        A signal to stop waits until the reply is there, and from then on until all is told or something may be ended.
+        Raises DatabaseError when it surely did not run.
         """
         stop_if_asked()
+        hold_back()
         self._retries.begin()
         try:
-            with held_back():
+            with impatient():
                 return self._database.apply(part.assembly.transaction)
         except LostReplyError as lost:
             self._error = lost
@@ -107,15 +109,19 @@ class Delivery:
             return None
         last = max(sent.deadline for sent in self._open)
         while True:
-            with held_back():
-                found, now = self._look_up()
+            try:
+                with impatient():
+                    found, now = self._look_up()
+            except StoppedError:
+                raise self._unknown("there was no time to wait for the answer") from None
             if found or not finally_ or now > last:
                 return found
             if is_asked_to_stop():
                 raise self._unknown("there was no time to wait until the request can no longer arrive")
             doing("waiting until the transaction can no longer arrive")
             try:
-                time.sleep(last + 1 - now)
+                with interruptible():
+                    time.sleep(last + 1 - now)
             except StoppedError:
                 continue  # ask once more, and say what is known
 
@@ -140,8 +146,6 @@ class Delivery:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))
             except DatabaseError as error:
                 reason = error.message
-            except StoppedError:
-                raise self._unknown("there was no time to wait for the answer") from None
             else:
                 answers, failed = outcome.results, outcome.failed
                 if answers[0] is not None:

@@ -26,7 +26,7 @@ from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.script_text import as_script
 from turso_deploy.schema.seed_steps import seed_results
-from turso_deploy.stopping import StoppedError, stopped
+from turso_deploy.stopping import StoppedError, interruptible, stopped
 from turso_deploy.work import Work, as_if_deployed, find_work, understand, work_for
 
 _EVERYTHING = "every step and every check held."
@@ -79,7 +79,8 @@ def _deployed(
     """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
     stale, least = 0, math.inf
     while stale < MAXIMUM_PLANS:
-        work = find_work(project, database)
+        with interruptible():
+            work = find_work(project, database)
         if draft.chunks and (found := delivery.recognised(work.live)):
             _part_is_committed(found, draft, delivery)
         _note(work, project, draft, permissions)

@@ -1,7 +1,12 @@
-"""What SIGINT and SIGTERM do: they end a run, but not before it is known what became of a write that is on its way."""
+"""What SIGINT and SIGTERM do: they end a run, but not before it is known what became of a write that is on its way.
+
+Until the first write they end it wherever it is. From then on they end only what says that it may be ended: whatever
+stands between a commit and the report of it must not.
+"""
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -22,12 +27,13 @@ class _Stopping:
 
     def __init__(self) -> None:
         self.received = 0
-        self.held_back = 0
+        self.patience: float = 0
+        """How many signals wait."""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """The first signal waits for what `held_back` says; a second one does not."""
+        """The signals that need not wait end what is done."""
         self.received += 1
-        if not self.held_back or self.received > 1:
+        if self.received > self.patience:
             raise stopped()
 
 
@@ -45,7 +51,7 @@ def stopped(*, half_way: bool = False) -> StoppedError:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Inside, SIGINT and SIGTERM raise StoppedError, in the main thread."""
-    with _handled_by(_stopping.receive):
+    with _patience(0), _handled_by(_stopping.receive):
         yield
     _stopping.received = 0
 
@@ -57,10 +63,53 @@ def unstoppable() -> Iterator[None]:
         yield
 
 
+def hold_back() -> None:
+    """Let signals wait from now on, to the end of the run."""
+    if _is_told_of_signals():
+        _stopping.patience = math.inf
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, a signal ends what is done, and so does one that has waited. Raises StoppedError."""
+    with _patience(0):
+        stop_if_asked()
+        yield
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Inside, the first signal waits, and one more ends what it waits for. Raises StoppedError."""
+    with _patience(1):
+        yield
+
+
+def is_asked_to_stop() -> bool:
+    """Whether a signal came."""
+    return bool(_stopping.received)
+
+
+def stop_if_asked() -> None:
+    """Raise StoppedError when a signal came and waited."""
+    if is_asked_to_stop():
+        raise stopped()
+
+
+@contextmanager
+def _patience(count: float) -> Iterator[None]:
+    if not _is_told_of_signals():
+        yield
+        return
+    before, _stopping.patience = _stopping.patience, count
+    try:
+        yield
+    finally:
+        _stopping.patience = before
+
+
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    """Signals can be handled in the main thread only: https://docs.python.org/3/library/signal.html#signal.signal."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_told_of_signals():
         yield
         return
     before = {number: signal.signal(number, handler) for number in _SIGNALS}
@@ -71,22 +120,6 @@ def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handle
             signal.signal(number, handler_before)
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Inside, the first signal waits; it is for `stop_if_asked` to follow it."""
-    _stopping.held_back += 1
-    try:
-        yield
-    finally:
-        _stopping.held_back -= 1
-
-
-def is_asked_to_stop() -> bool:
-    """Whether a signal came that was held back."""
-    return bool(_stopping.received)
-
-
-def stop_if_asked() -> None:
-    """Raise StoppedError when a signal was held back."""
-    if is_asked_to_stop():
-        raise stopped()
+def _is_told_of_signals() -> bool:
+    """Only the main thread is: https://docs.python.org/3/library/signal.html#signals-and-threads."""
+    return threading.current_thread() is threading.main_thread()

@@ -22,9 +22,11 @@ from tests.projects import SMALL, with_changes, write_folder
 from tests.sqld import Sqld, running_sqld
 from tests.tally import count
 from tests.targets import Target
+from turso_deploy import deploy as story
 from turso_deploy.database import retries
 from turso_deploy.report.document import Status
 from turso_deploy.schema.project import load_project
+from turso_deploy.stopping import stoppable
 
 KILLS = 60 if "FAULT_SCHEDULES" in os.environ else 6
 STOPPING = [signal.SIGTERM, signal.SIGINT]
@@ -139,6 +141,25 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
                 assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
                 assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
                 assert target.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_between_the_commit_and_the_report_hides_neither(
+    target: Target, schema: Path, signals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> bool:
+        """The first thing that looks at the reply."""
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGTERM)
+        return guard_failed(*arguments)
+
+    guard_failed = story._guard_failed
+    monkeypatch.setattr(story, "_guard_failed", interrupted)
+    with stoppable():
+        report = target.deploy(load_project(schema))
+        signal.raise_signal(signal.SIGINT)  # the report is not printed yet
+    assert (report.status, report.committed) == (Status.DEPLOYED, True)
+    assert "books" in target.names()
 
 
 def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: Path, schema: Path) -> None:
