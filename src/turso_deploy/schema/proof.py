@@ -6,6 +6,8 @@ within the transaction (libSQL servers refuse temporary ones).
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.bound import Bound
@@ -44,9 +46,10 @@ def note_figures(plan: Plan) -> list[TransactionStep]:
     """The steps that note how things are before the tables change; none where no table is made anew or dropped."""
     if not _is_needed(plan):
         return []
+    copied = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
     return [
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
-        *(_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, plan)}") for name in plan.proven),
+        *(_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, copied)}") for name in plan.proven),
         *(_note(_BEFORE + name, _violations(name)) for name in plan.related),
     ]
 
@@ -103,13 +106,12 @@ def _note(name: str, figures: str) -> TransactionStep:
     return _step(f"INSERT INTO {_TABLE} SELECT {literal(name)}, * FROM ({figures})", f"note {name}")
 
 
-def _as_read(name: str, plan: Plan) -> str:
+def _as_read(name: str, copied: Set[str]) -> str:
     """A table whose rows are counted: one that is copied afterwards is read itself, and is in memory already then.
 
     SQLite alone would rather count in the smallest index: https://www.sqlite.org/lang_indexedby.html
     """
-    is_copied = any(step.kind == "rebuild table" and fold(step.object) == fold(name) for step in plan.steps)
-    return f"{quote(name)} NOT INDEXED" if is_copied else quote(name)
+    return f"{quote(name)} NOT INDEXED" if fold(name) in copied else quote(name)
 
 
 def _count_rows(name: str) -> str:
