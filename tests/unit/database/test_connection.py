@@ -323,23 +323,29 @@ def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> N
     assert (error.trouble, error.sent, error.passing) == (Trouble.BROKEN, True, False)
 
 
+# gzip writes the time into its header, unless it is told one.
+GZIPPED = gzip.compress(b"{}", mtime=0)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        b"",
-        b"SSH-2.0-server\r\n",
-        b"HTTP/1.1 99999 No\r\n\r\n",
-        b"HTTP/1.1 200 " + b"O" * 70_000,
-        b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000,
-        b"HTTP/1.1 200 OK\r\n" + b"A: a\r\n" * 200 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffff\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-1],
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-8] + bytes(8),
-        b"HTTP/1.1 103 Early Hints\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"SSH-2.0-server\r\n", id="another protocol"),
+        pytest.param(b"HTTP/1.1 99999 No\r\n\r\n", id="no status"),
+        pytest.param(b"HTTP/1.1 200 " + b"O" * 70_000, id="a long reason"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000, id="a long header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: a\r\n" * 200 + b"\r\n", id="many headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n{}", id="a length never reached"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n", id="a chunk without size"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffff\r\n{}", id="a huge chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", id="no last chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED[:-1], id="gzip cut short"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED[:-8] + bytes(8), id="gzip of another sum"
+        ),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="an interim answer alone"),
+        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", id="a switch of protocols"),
     ],
 )
 def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
