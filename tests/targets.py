@@ -26,7 +26,7 @@ from turso_deploy.database.base import (
 )
 from turso_deploy.database.connect import open_database
 from turso_deploy.database.retries import Patience
-from turso_deploy.inputs import Pipeline
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import Report
 from turso_deploy.schema.project import Project
 from turso_deploy.session import run

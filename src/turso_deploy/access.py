@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from turso_deploy.database.address import Address, FileAddress, parse_address
 from turso_deploy.errors import ErrorCode, InputError
-from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.inputs import Inputs
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.secret import Secret
 from turso_deploy.turso.durations import parse_duration

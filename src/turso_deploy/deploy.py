@@ -14,8 +14,8 @@ from turso_deploy.delivery import Delivery
 from turso_deploy.draft import Draft, FolderSubject
 from turso_deploy.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.explain import explain_failed_checks, explain_failure
-from turso_deploy.inputs import Pipeline
 from turso_deploy.parts import Part, PartKind, PartName, outlook, parts, whole
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.progress import doing
 from turso_deploy.report.document import Report, Status
 from turso_deploy.report.wording import counted

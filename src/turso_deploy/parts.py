@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from turso_deploy import __version__
 from turso_deploy.database.base import Database
-from turso_deploy.inputs import Pipeline
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.schema import ledger
 from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks

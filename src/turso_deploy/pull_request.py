@@ -10,7 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.errors import DeployError, ErrorCode, PlatformError
-from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.inputs import Inputs
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import Report
 from turso_deploy.report.summary import summary
 from turso_deploy.turso.api import JsonApi, Reply

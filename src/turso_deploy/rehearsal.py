@@ -13,7 +13,8 @@ from turso_deploy.access import DEPLOYMENT_LIFETIME, Access, Hosting, lifetime_o
 from turso_deploy.database.base import Database
 from turso_deploy.database.connect import open_database
 from turso_deploy.errors import DeployError, ErrorCode, InputError
-from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.inputs import Inputs
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.progress import doing
 from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import Permission

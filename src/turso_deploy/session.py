@@ -15,7 +15,8 @@ from turso_deploy.access import EMBEDDED_DATABASE, Access, opened
 from turso_deploy.database.connect import open_database
 from turso_deploy.draft import error_line, status_of
 from turso_deploy.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
-from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline, secret_values, wants_json, wants_sql
+from turso_deploy.inputs import Inputs, read_inputs, secret_values, wants_json, wants_sql
+from turso_deploy.pipeline import Pipeline, read_pipeline
 from turso_deploy.progress import doing
 from turso_deploy.publish import Loudness, print_script, publish
 from turso_deploy.report.actions import Runner

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from turso_deploy.access import Access, lifetime_of
 from turso_deploy.errors import ErrorCode, InputError
-from turso_deploy.inputs import Inputs, Pipeline
+from turso_deploy.inputs import Inputs
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import Report, Status
 from turso_deploy.turso.github_secrets import API_URL, GithubSecrets, parse_place, usable_secret_name
 from turso_deploy.turso.rotation import rotate_token

@@ -18,7 +18,7 @@ import pytest
 from tests.projects import SHIPPED, SMALL, project_of, shipped_project
 from tests.targets import Target
 from turso_deploy import __version__
-from turso_deploy.inputs import Pipeline
+from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import CountLine, Report, Status
 from turso_deploy.schema.project import load_project
 

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from tests import breaking
 from tests.replies import Replies, replying
-from turso_deploy.inputs import Inputs, Pipeline, read_inputs, read_pipeline
+from turso_deploy.inputs import Inputs, read_inputs
+from turso_deploy.pipeline import Pipeline, read_pipeline
 from turso_deploy.pull_request import LONGEST_COMMENT, comment_on
 from turso_deploy.report.document import Report, Status, StepLine
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from turso_deploy.inputs import read_pipeline
+from turso_deploy.pipeline import read_pipeline
 from turso_deploy.session import run
 
 
