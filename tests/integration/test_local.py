@@ -186,6 +186,31 @@ def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> No
     assert len(patient.retries) == 1
 
 
+def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None:
+    patient = LocalDatabase(file_path, patience=60)
+    patient.apply(Transaction((change(TABLE),)))
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM parents").fetchall()
+        patient.patience.log = FreesTheLock(other)
+        assert patient.apply(Transaction((change("INSERT INTO parents VALUES (1, 'a')"),))).committed
+    assert len(patient.retries) == 1
+    assert patient.query([Query("SELECT * FROM parents")]) == [Rows(("id", "name"), ((1, "a"),), 0)]
+
+
+def test_without_patience_a_reader_makes_the_commit_busy_and_nothing_is_changed(
+    local: LocalDatabase, file_path: str
+) -> None:
+    local.apply(Transaction((change(TABLE),)))
+    with closing(sqlite3.connect(file_path)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM parents").fetchall()
+        outcome = local.apply(Transaction((change("INSERT INTO parents VALUES (1, 'a')"),)))
+        assert outcome.failed is not None
+        assert explain(outcome.failed.failure).code is ErrorCode.DATABASE_BUSY
+    assert local.query([Query("SELECT count(*) FROM parents")]) == [Rows(("count(*)",), ((0,),), 0)]
+
+
 def test_without_patience_another_writer_makes_it_busy(local: LocalDatabase, file_path: str) -> None:
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -78,7 +78,9 @@ class LocalDatabase:
                     raise _ended_early()
             if not transaction.commit:
                 return Outcome(False, tuple(results))
-            reply = _run(connection, Query("COMMIT"))
+            # Who still reads the file holds a commit up, and what was done so far waits for it to go on:
+            # https://www.sqlite.org/lang_transaction.html
+            reply = self._when_free(connection, "COMMIT")
             if isinstance(reply, Failure):
                 return Outcome(False, tuple(results), FailedStep(None, reply))
             return Outcome(True, tuple(results))
@@ -99,12 +101,18 @@ class LocalDatabase:
         setting = _run(connection, Query("PRAGMA foreign_keys"))
         if not isinstance(setting, Rows) or setting.rows != ((int(foreign_keys),),):
             return Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET)
-        retries = Retries(self.patience)
-        while isinstance(reply := _run(connection, Query("BEGIN IMMEDIATE")), Failure):
-            if not _is_busy(reply) or not retries.again(_LOCKED):
-                return reply
+        reply = self._when_free(connection, "BEGIN IMMEDIATE")
+        if isinstance(reply, Failure):
+            return reply
         _run(connection, Query(f"PRAGMA cache_size = -{_CACHE}"))
         return None
+
+    def _when_free(self, connection: sqlite3.Connection, sql: str) -> Rows | Failure:
+        """Run a statement that needs the lock, again as long as somebody else holds it and there is patience."""
+        retries = Retries(self.patience)
+        while _is_busy(reply := _run(connection, Query(sql))) and retries.again(_LOCKED):
+            pass
+        return reply
 
     @contextmanager
     def _connection(self, path: str) -> Iterator[sqlite3.Connection]:
