@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,6 +136,55 @@ def test_rows_that_change_in_between_do_not_make_a_plan_stale(target: Target, pr
         target, project, after_query=lambda number: target.run("INSERT INTO authors (name) VALUES ('Alan')")
     )
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+
+
+EMPTY = {
+    "tables.sql": "CREATE TABLE old (id INTEGER PRIMARY KEY, code TEXT);",
+    "manifest.yml": "schema_version: 1.0.0\n",
+}
+LOSSES = {
+    "drop-table old": "CREATE TABLE new (id INTEGER PRIMARY KEY);",
+    "drop-column old.code": "CREATE TABLE old (id INTEGER PRIMARY KEY);",
+    "change-type old.code": "CREATE TABLE old (id INTEGER PRIMARY KEY, code INTEGER);",
+    "change-type old.number": "CREATE TABLE old (id INTEGER PRIMARY KEY, \nnumber INTEGER -- @renamed from=code\n);",
+    "change-generated old.code": "CREATE TABLE old (id INTEGER PRIMARY KEY, code TEXT AS (id || 'x'));",
+}
+
+
+@pytest.mark.parametrize("hazard", LOSSES)
+def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
+    target: Target, tmp_path: Path, hazard: str
+) -> None:
+    target.deploy(project_of(tmp_path / "before", EMPTY))
+    after = project_of(tmp_path / "after", EMPTY, tables=LOSSES[hazard])
+
+    def meddle(number: int) -> None:
+        if number == 2:  # the second read is the one that counts
+            target.run("INSERT INTO old VALUES (1, '007')")
+
+    report = deploy_while(target, after, after_query=meddle)
+    assert (report.status, report.committed) == (Status.REFUSED, False)
+    assert report.error is not None
+    assert report.error.code == "hazard-refused"
+    assert hazard in report.error.message
+    assert "(1 row)" in report.error.message
+    assert target.rows("SELECT id, code FROM old") == [(1, "007")]
+
+
+def test_a_rehearsal_does_not_call_a_plan_safe_that_would_lose_rows_which_have_come_since(
+    target: Target, tmp_path: Path
+) -> None:
+    target.deploy(project_of(tmp_path / "before", EMPTY))
+    after = project_of(tmp_path / "after", EMPTY, tables=LOSSES["drop-table old"])
+
+    def meddle(number: int) -> None:
+        if number == 2:
+            target.run("INSERT INTO old VALUES (1, '007')")
+
+    with closing(OnTheWay(target.open(), meddle)) as database:
+        report = story.plan(after, database, NOWHERE, rehearse=True)
+    assert report.error is not None
+    assert report.error.code == "stale-plan"
 
 
 def test_of_many_deployers_at_once_one_deploys_and_the_others_find_nothing_to_do(

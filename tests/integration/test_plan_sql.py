@@ -152,6 +152,20 @@ def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_chan
 
 
 @CLIENTS
+def test_rows_that_have_come_meanwhile_stop_a_script_that_would_lose_them(tmp_path: Path, client: Client) -> None:
+    file = tmp_path / "before.db"
+    target = Target(f"file:{file}", f"file:{file}")
+    before = {"tables.sql": "CREATE TABLE old (code TEXT); CREATE TABLE kept (x);"}
+    schema = write_folder(tmp_path / "schema", before)
+    assert run({"command": "deploy", "schema_path": str(schema), "database_url": target.url}, {}, StringIO()) == 0
+    script, status, _ = script_for(write_folder(schema, {"tables.sql": "CREATE TABLE kept (x);"}), target.url)
+    assert status == 0  # the table is empty, so that nobody is asked
+    target.run("INSERT INTO old VALUES ('new')")
+    assert client(script, file) == 1
+    assert target.rows("SELECT code FROM old") == [("new",)]
+
+
+@CLIENTS
 def test_a_check_that_fails_at_the_end_takes_everything_back(deployed: Path, tmp_path: Path, client: Client) -> None:
     schema = write_folder(tmp_path / "after", CHANGED)
     script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)

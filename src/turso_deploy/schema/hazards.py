@@ -8,9 +8,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.database.base import Failure, Query, Rows
+from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold, literal
 
 
 class Severity(StrEnum):
@@ -189,6 +189,26 @@ def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
     exact = ",".join(f"{hazard.name}:{hazard.object}" for hazard in needed)
     remedies = list(dict.fromkeys(hazard.remedy for hazard in needed if hazard.remedy))
     return [*remedies, f"To accept exactly this: --allow-hazards {exact}"]
+
+
+def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
+    """The steps that fail where rows have come since none were counted, so that nobody was asked whether they may go.
+
+    They count as the hazards were counted: before anything is renamed.
+    """
+    return [
+        TransactionStep(
+            Query(
+                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({literal(f'rows have come: {hazard.name}')}))",
+                hazard.count.arguments,
+            ),
+            Purpose.GUARD,
+            f"still no row that {hazard.name} {hazard.object} would cost",
+            hazard.place,
+        )
+        for hazard in hazards
+        if hazard.severity is Severity.NEEDS_PERMISSION and hazard.rows == 0
+    ]
 
 
 def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permission]) -> list[Permission]:

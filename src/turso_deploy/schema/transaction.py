@@ -9,6 +9,7 @@ from msgspec import Struct
 from turso_deploy.database.base import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.schema import ledger
 from turso_deploy.schema.checks import Check
+from turso_deploy.schema.hazards import loss_guards
 from turso_deploy.schema.live import Live, guard_step
 from turso_deploy.schema.plan import Plan, Step
 from turso_deploy.schema.proof import forget_figures, note_figures, note_violations, reference_proofs, row_proofs
@@ -58,7 +59,7 @@ def assemble(
     enforcement is off.
     """
     parts = _Parts()
-    parts.add(guard_step(live, deadline))
+    parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))
     parts.add(*(step for script in scripts if script.runs_before for step in script.steps()))
     parts.add(*_change_steps(plan.renames))
     parts.add(*note_figures(plan))
