@@ -257,7 +257,10 @@ class _Planner:
         for index in before.schema.indexes.values():
             if fold(index.table) in made_anew and index not in down:
                 wanted = self.wanted.indexes.get(fold(index.name), index)
-                self._add(Step("restore index", index.name, (wanted.sql,), place=wanted.place))
+                change = self.changes.get(fold(index.table))
+                again = change is not None and not change.changed_columns.isdisjoint(names_in(wanted.sql))
+                hazards = self._unique_hazard(wanted, before) if again else ()
+                self._add(Step("restore index", index.name, (wanted.sql,), hazards, wanted.place))
 
     def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:
         """A unique index on a table that has rows, or may have, needs them to be unique."""

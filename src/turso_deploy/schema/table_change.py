@@ -98,6 +98,13 @@ class TableChange(Struct, frozen=True, dict=True):
         same_order = list(self.new.by_name) == list(self.old.by_name)
         return self.rowid is None and same_order and list(self.sources.values()) == as_it_is
 
+    @cached_property
+    def changed_columns(self) -> frozenset[str]:
+        """The folded names of the wanted columns whose values are stored or compared in another way than before."""
+        found = {name for name, column in self.new.by_name.items() if self._differs(column, self.old.by_name.get(name))}
+        computed = {name for name, column in self.new.by_name.items() if column.generated is not None}
+        return frozenset(found | computed if found else ())
+
     @property
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
@@ -132,6 +139,11 @@ class TableChange(Struct, frozen=True, dict=True):
     @property
     def _live_name(self) -> str:
         return quote(self.live.name)
+
+    def _differs(self, new: ColumnDefinition, old: ColumnDefinition | None) -> bool:
+        if old is None or self.new.strict != self.old.strict:
+            return True
+        return (_kind(new), new.collation) != (_kind(old), old.collation)
 
     def _affinity(self, column: ColumnDefinition) -> Affinity:
         return affinity_of(column.type, strict=self.new.strict)
@@ -221,16 +233,8 @@ class TableChange(Struct, frozen=True, dict=True):
     def _duplicates(self) -> Iterator[Hazard]:
         known = set(_unique_keys(self.old))
         for parts in _unique_keys(self.new):
-            if parts not in known or self._changes_values(parts):
+            if parts not in known or any(part.column in self.changed_columns for part in parts):
                 yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(parts), self.count_duplicates(parts))
-
-    def _changes_values(self, parts: tuple[KeyPart, ...]) -> bool:
-        """Whether values of a key are compared or stored in another way than before."""
-        for part in parts:
-            new, old = self.new.by_name.get(part.column or ""), self.old.by_name.get(part.column or "")
-            if new is None or old is None or _kind(new) != _kind(old) or new.collation != old.collation:
-                return True
-        return False
 
     def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
         """A query that counts the rows which would share a key, of a constraint or of an index."""
