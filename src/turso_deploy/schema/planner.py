@@ -257,8 +257,8 @@ class _Planner:
         for index in before.schema.indexes.values():
             if fold(index.table) in made_anew and index not in down:
                 wanted = self.wanted.indexes.get(fold(index.name), index)
-                change = self.changes.get(fold(index.table))
-                again = change is not None and not change.changed_columns.isdisjoint(names_in(wanted.sql))
+                table = self.changes.get(fold(index.table))
+                again = table is not None and not table.changed_columns.isdisjoint(names_in(wanted.sql))
                 hazards = self._unique_hazard(wanted, before) if again else ()
                 self._add(Step("restore index", index.name, (wanted.sql,), hazards, wanted.place))
 

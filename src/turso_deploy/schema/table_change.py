@@ -224,11 +224,15 @@ class TableChange(Struct, frozen=True, dict=True):
         wanted_type = "integer" if is_rowid else strict_type(column.type) if self.new.strict else None
         if wanted_type is None or (column.name not in self.sources and column.default is None):
             return
-        if live is not None and (self._is_rowid(live, self.old) or (self.old.strict and live.type == column.type)):
+        if live is not None and (self._is_rowid(live, self.old) or self._has_type(live, column.type)):
             return
         other_type = f"typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
         count = f"SELECT count(*) FROM {self.projection} WHERE {other_type}"
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
+
+    def _has_type(self, live: ColumnDefinition, name: str | None) -> bool:
+        """Whether a live column holds values of a type only: a STRICT table does not look at generated ones."""
+        return self.old.strict and live.generated is None and live.type == name
 
     def _duplicates(self) -> Iterator[Hazard]:
         known = set(_unique_keys(self.old))
