@@ -230,7 +230,7 @@ class TableChange(Struct, frozen=True, dict=True):
         count = f"SELECT count(*) FROM {self.projection} WHERE {other_type}"
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
 
-    def _has_type(self, live: ColumnDefinition, name: str | None) -> bool:
+    def _has_type(self, live: ColumnDefinition, name: str) -> bool:
         """Whether a live column holds values of a type only: a STRICT table does not look at generated ones."""
         return self.old.strict and live.generated is None and live.type == name
 
