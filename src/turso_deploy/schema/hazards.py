@@ -212,8 +212,9 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
 
 
 def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permission]) -> list[Permission]:
-    """Permissions that no hazard of the plan needs."""
-    return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in hazards)]
+    """Permissions that no hazard of the plan needs. In another database the same plan may concern rows, and need one."""
+    needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_PERMISSION]
+    return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]
 
 
 # Measured on two cores: a million rows of four columns and an index take about a second, and the lock is safe for five.
