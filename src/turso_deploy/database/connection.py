@@ -6,7 +6,6 @@ it would carry the token to another host.
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 import ssl
@@ -15,14 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
 from turso_deploy import __version__
-from turso_deploy.database.proxies import proxy_for
+from turso_deploy.database import authorities, proxies
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -36,8 +34,6 @@ _USUALLY_WITH_A_BODY = ("POST", "PUT", "PATCH")
 _PIECE = 65_536  # bytes
 # Far more than a libSQL server ever answers, and no more than a machine can hold: a few bytes can unpack to any size.
 _LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
-# Both are known from other programs, and name a file of certificates or a folder of such files.
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Answer(Struct, frozen=True):
@@ -69,17 +65,12 @@ class Trouble(Enum):
     BROKEN = auto()
 
 
-MISSING_CERTIFICATES = {
-    Trouble.NO_AUTHORITIES: (
-        "this machine has no certificate of an authority to verify the server's with",
-        "Install such certificates (Debian's package ca-certificates), or name a file of them in SSL_CERT_FILE.",
-    ),
-    Trouble.UNUSABLE_BUNDLE: (
-        f"the certificates that {' or '.join(_BUNDLES)} names cannot be read",
-        "Name a file of certificates in PEM, or no file for those of the system.",
-    ),
+TO_SET_UP = {
+    Trouble.UNUSABLE_PROXY: proxies.UNUSABLE,
+    Trouble.NO_AUTHORITIES: authorities.NONE_KNOWN,
+    Trouble.UNUSABLE_BUNDLE: authorities.UNUSABLE,
 }
-"""What is missing for a server's certificate to be verified, and what to do about it."""
+"""The troubles that are this machine's own: what is wrong with it, and what to do about it."""
 
 
 class NoAnswerError(Exception):
@@ -143,7 +134,7 @@ class _Way(Struct, frozen=True):
     base: str
     headers: dict[str, str]
     by_proxy: bool
-    authorities: ssl.SSLContext | None
+    verifier: ssl.SSLContext | None
 
 
 class _FinalResponse(HTTPResponse):
@@ -163,18 +154,21 @@ def _way_to(url: str, timeout: float) -> _Way:
         port = usual_port if parts.port is None else parts.port
         line = HTTPConnection(host, port, timeout)
     with _refused_as(Trouble.UNUSABLE_PROXY):
-        proxy = proxy_for(parts)
+        proxy = proxies.proxy_for(parts)
         line = HTTPConnection(proxy.host, proxy.port, timeout) if proxy else line
     line.response_class = _FinalResponse
     bracketed = f"[{host}]" if ":" in host else host
     authority = bracketed if port == usual_port else f"{bracketed}:{port}"
     base, headers = parts.path, {"Host": authority}
-    authorities = _authorities() if parts.scheme == "https" else None
-    if proxy and authorities:
+    verifier = None
+    if parts.scheme == "https":
+        with _refused_as(Trouble.UNUSABLE_BUNDLE):
+            verifier = authorities.verifier()
+    if proxy and verifier:
         line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
     elif proxy:
         base, headers = f"http://{authority}{base}", headers | proxy.headers
-    return _Way(line, host, base, headers, proxy is not None, authorities)
+    return _Way(line, host, base, headers, proxy is not None, verifier)
 
 
 def _has_ended(line: socket.socket) -> bool:
@@ -192,8 +186,8 @@ def _connect(way: _Way) -> None:
         lasting = isinstance(error, (socket.gaierror, ValueError))  # a wrong name stays what it is
         trouble = Trouble.PROXY if way.by_proxy else _why_not_reached(error)
         raise NoAnswerError(trouble, sent=False, passing=not lasting) from None
-    if way.authorities:
-        _secure(way, way.authorities)
+    if way.verifier:
+        _secure(way, way.verifier)
 
 
 def _why_not_reached(error: Exception) -> Trouble:
@@ -208,14 +202,13 @@ def _why_not_reached(error: Exception) -> Trouble:
             return Trouble.UNUSABLE_ADDRESS
 
 
-def _secure(way: _Way, authorities: ssl.SSLContext) -> None:
+def _secure(way: _Way, verifier: ssl.SSLContext) -> None:
     with _broken(Trouble.NOT_REACHED_IN_TIME, sent=False):
         try:
-            way.line.sock = authorities.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
+            way.line.sock = verifier.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
         except ssl.SSLError as error:
             unverified = isinstance(error, ssl.SSLCertVerificationError)
-            # The certificates of a folder are read when they are asked for, so that there is none is known only now.
-            nobody = unverified and not authorities.cert_store_stats()["x509"]
+            nobody = unverified and authorities.none_known(verifier)
             trouble = Trouble.NO_AUTHORITIES if nobody else Trouble.NOT_SECURE
             raise NoAnswerError(trouble, sent=False, passing=False) from None
 
@@ -281,19 +274,6 @@ def _refused_as(trouble: Trouble) -> Iterator[None]:
         yield
     except (KeyError, ValueError, HTTPException):  # of which http.client.InvalidURL is one
         raise NoAnswerError(trouble, sent=False, passing=False) from None
-
-
-def _authorities() -> ssl.SSLContext:
-    """Whose certificates are believed: those of a bundle that is named, or else those of the system."""
-    bundle = next(filter(None, map(os.environ.get, _BUNDLES)), None)
-    is_folder = bundle is not None and Path(bundle).is_dir()
-    try:
-        # Without either, SSL_CERT_FILE and SSL_CERT_DIR count, and where these are not set, what the system has.
-        context = ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
-    except OSError:  # ssl.SSLError, for a file without certificates, is one
-        raise NoAnswerError(Trouble.UNUSABLE_BUNDLE, sent=False, passing=False) from None
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _in_ascii(host: str) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from turso_deploy.database.connection import MISSING_CERTIFICATES, Connection, NoAnswerError, Trouble
+from turso_deploy.database.connection import TO_SET_UP, Connection, NoAnswerError, Trouble
 from turso_deploy.database.failures import Explanation
-from turso_deploy.database.proxies import UNUSABLE
 from turso_deploy.database.refusals import UNREADABLE, refusal, unreadable
 from turso_deploy.database.retries import Patience, Retries
 from turso_deploy.errors import DatabaseError, ErrorCode, InputError, LostReplyError
@@ -126,14 +125,14 @@ def _unanswered(trouble: Trouble, timeout: float) -> Explanation:
         case Trouble.PROXY:
             return _unreachable("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
         case Trouble.UNUSABLE_PROXY:
-            return _unreachable(*UNUSABLE)
+            return _unreachable(*TO_SET_UP[trouble])
         case Trouble.NOT_SECURE:
             return _unreachable(
                 "no secure connection to the server could be made",
                 "Check its certificate; a server on this machine without TLS is http://127.0.0.1:PORT.",
             )
         case Trouble.NO_AUTHORITIES | Trouble.UNUSABLE_BUNDLE:
-            reason, hint = MISSING_CERTIFICATES[trouble]
+            reason, hint = TO_SET_UP[trouble]
             return _unreachable(f"no secure connection to the server could be made: {reason}", hint)
         case Trouble.REFUSED:
             return _unreachable("the server does not accept connections")

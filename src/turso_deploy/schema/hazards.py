@@ -212,7 +212,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
 
 
 def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permission]) -> list[Permission]:
-    """Permissions that no hazard of the plan needs. In another database the same plan may concern rows, and need one."""
+    """Permissions that no hazard of the plan could need, however many rows there were."""
     needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_PERMISSION]
     return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]
 

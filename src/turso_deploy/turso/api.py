@@ -14,12 +14,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from msgspec import Struct
 
 from turso_deploy.database.address import is_loopback
-from turso_deploy.database.connection import MISSING_CERTIFICATES, Connection, NoAnswerError, Trouble
-from turso_deploy.database.proxies import UNUSABLE
+from turso_deploy.database.connection import TO_SET_UP, Connection, NoAnswerError, Trouble
 from turso_deploy.errors import ErrorCode, InputError, PlatformError
 
 _LONGEST_REASON = 200
-_TO_SET_UP = {**MISSING_CERTIFICATES, Trouble.UNUSABLE_PROXY: UNUSABLE}  # on this machine
 # What could be a token: three base64url parts, or any other long run without a space.
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=-]{40,}")
 
@@ -97,8 +95,8 @@ class JsonApi:
                 f"{self.name} did not answer within {self._timeout:g} s.",
                 hint="Run it again; give it more time with `timeout`.",
             )
-        if trouble in _TO_SET_UP:
-            reason, hint = _TO_SET_UP[trouble]
+        if trouble in TO_SET_UP:
+            reason, hint = TO_SET_UP[trouble]
             return PlatformError(ErrorCode.UNREACHABLE, f"{self.name} could not be reached: {reason}.", hint=hint)
         return PlatformError(
             ErrorCode.UNREACHABLE,
