@@ -49,7 +49,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.CHANGE_COLLATION: (Severity.INFORMS, "texts compare and sort in another way"),
     HazardName.ADD_NOT_NULL: (Severity.FORBIDS, "rows have no value for the column"),
     HazardName.ADD_UNIQUE: (Severity.FORBIDS, "rows share a key that has to be unique"),
-    HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the new CHECK"),
+    HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the CHECK"),
     HazardName.ADD_FOREIGN_KEY: (Severity.FORBIDS, "rows refer to rows that are not there"),
     HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of the column does not take"),
 }

@@ -16,6 +16,7 @@ from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.names import names_in
 
 
 class TableChange(Struct, frozen=True, dict=True):
@@ -208,12 +209,10 @@ class TableChange(Struct, frozen=True, dict=True):
             return
         if live is not None and self.sources.get(column.name) == quote(live.name) and self._never_null(live):
             return
-        if live is not None and live.not_null and column.generated is not None and live.generated == column.generated:
+        if column.generated is not None and fold(column.name) not in self.changed_columns:
             return
         count = f"SELECT count(*) FROM {self.projection} WHERE {quote(column.name)} IS NULL"
-        remedy = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
-        remedy += ", or give it a DEFAULT." if live is None else "; a DEFAULT is for rows to come."
-        yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, remedy)
+        yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, _what_fills(column, is_new=live is None))
 
     def _never_null(self, live: ColumnDefinition) -> bool:
         return live.not_null or self._is_rowid(live, self.old)
@@ -245,12 +244,15 @@ class TableChange(Struct, frozen=True, dict=True):
         return count_duplicates(self.projection, self.new, parts, where)
 
     def broken_checks(self) -> Iterator[Hazard]:
-        """What the CHECKs may cost that the live table does not have."""
+        """What the CHECKs may cost that the live table does not have, or that read what is another value there."""
         for check in self.new.checks:
-            if check not in self.old.checks:
+            if check not in self.old.checks or self._reads_changes(check.expression):
                 rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns
                 count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
                 yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
+
+    def _reads_changes(self, expression: Tokens) -> bool:
+        return not self.changed_columns.isdisjoint(names_in(_sql(expression)))
 
     def _dangling_references(self) -> Iterator[Hazard]:
         for key in self.new.foreign_keys:
@@ -264,6 +266,13 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _count_dangling(self, key: ForeignKey) -> str:
         return f"SELECT count(*) FROM {self.projection} AS child WHERE {refers_to_nothing(key, self.schema)}"
+
+
+def _what_fills(column: ColumnDefinition, *, is_new: bool) -> str:
+    if column.generated is not None:
+        return f"Mend the rows that the expression of {column.name} reads, or write it so that it is never NULL."
+    fill = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
+    return f"{fill}, or give it a DEFAULT." if is_new else f"{fill}; a DEFAULT is for rows to come."
 
 
 def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:

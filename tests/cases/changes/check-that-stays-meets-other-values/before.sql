@@ -1,0 +1,7 @@
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY,
+  a TEXT CHECK (length(a) > 1),
+  b,
+  c AS (coalesce(d, 0)) CHECK (typeof(c) = 'integer'),
+  d
+);

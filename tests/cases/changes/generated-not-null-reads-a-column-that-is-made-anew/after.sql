@@ -1,0 +1,1 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, c, b AS (c + 1) NOT NULL);
