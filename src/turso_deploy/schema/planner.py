@@ -162,10 +162,10 @@ class _Planner:
         self.steps.append(step)
 
     def _clear_the_way(self) -> list[Step]:
-        """Take down the views and triggers that change and read a view, before columns are renamed.
+        """Take down the views and triggers that change and read a view, before columns are renamed, and who reads them.
 
         RENAME COLUMN renames the column of a view that shows it too, and then finds that who reads the view does not
-        know it: https://www.sqlite.org/lang_altertable.html#altertabrename
+        know it; and it fails where a view is missing: https://www.sqlite.org/lang_altertable.html#altertabrename
         `cleared` keeps what was taken down, and whether it is to come back as it was.
         """
         now = self._now()
@@ -174,13 +174,15 @@ class _Planner:
         changing |= {(change.object.kind, fold(change.object.name)) for change in difference.changed}
         views = now.schema.views.keys()
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
-        going = {
-            row.key for row in rows if row.key in changing and names_in(row.sql or "") & (views - {fold(row.name)})
-        }
-        down = [row for row in rows if row.key in going or ("view", fold(row.table)) in going]
-        self.cleared = {row: row.key not in going for row in down}
+        named = {row.key: names_in(row.sql or "") for row in rows}
+        going = {row.key for row in rows if row.key in changing and named[row.key] & (views - {fold(row.name)})}
+        down = _with_readers(going, named)
+        self.cleared = {row: row.key not in going for row in rows if row.key in down}
         self.order = {row.key: number for number, row in enumerate(rows)}
-        return [_drop(row, "drop" if row.key in going else "set aside") for row in _triggers_first(down)]
+        return [
+            _drop(row, "set aside" if comes_back else "drop")
+            for row, comes_back in sorted(self.cleared.items(), key=lambda item: item[0].kind)
+        ]
 
     def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
         """Indexes that change or go: they come down first, because a column that an index needs cannot be dropped."""
@@ -331,6 +333,20 @@ def _content(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
     definition = item.definition if item else None
     return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
+
+
+def _with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:
+    """Objects, and the views and triggers that are broken without the views among them, at any distance.
+
+    `named` is what each view and trigger names.
+    """
+    found = set(objects)
+    while True:
+        views = {name for kind, name in found if kind == "view"}
+        readers = {key for key, names in named.items() if not names.isdisjoint(views)}
+        if readers <= found:
+            return found
+        found |= readers
 
 
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:

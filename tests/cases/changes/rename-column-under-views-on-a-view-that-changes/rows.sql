@@ -1,0 +1,2 @@
+INSERT INTO other VALUES (1), (2);
+CREATE VIEW theirs AS SELECT n FROM v3;
