@@ -318,22 +318,39 @@ def _number(written: Any, core: type[int] | type[float]) -> Any:
     return int(number) if core is int and number.is_integer() else number
 
 
+_WRITING = ("deploy", "adopt", "rotate-token")
+
+
 def _refuse_contradictions(inputs: Inputs) -> None:
-    """Settings that cannot both be followed."""
-    if inputs.quiet and inputs.verbose:
+    """Settings that cannot both be followed, and those of a trial where the command would write in earnest."""
+    trials = {
+        "against": inputs.against is not None,
+        "rehearse: rollback": inputs.rehearse == "rollback",
+        "sql": inputs.sql,
+        "check": inputs.check,
+    }
+    for trial, is_given in trials.items():
+        if is_given and inputs.command in _WRITING:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"`{trial}` belongs to `plan`, which changes nothing: `{inputs.command}` does.",
+                hint="Run `turso-deploy plan` (input `command: plan`) for it, or leave it out.",
+            )
+    if inputs.command == "plan" and inputs.rehearse == "branch":
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "The settings `quiet` and `verbose` cannot be used together.",
-            hint="Leave one of them out.",
+            "`rehearse: branch` belongs to `deploy`: a plan makes no branch.",
+            hint="`rehearse: rollback` tries a plan on the database itself and leaves nothing behind.",
         )
-    given = {
-        "against": inputs.against is not None,
-        "rehearse": inputs.rehearse == "rollback",
-        "sql": inputs.sql,
-        "json": inputs.json_output,
-    }
-    for one, other in (("sql", "json"), ("sql", "rehearse"), ("sql", "against"), ("against", "rehearse")):
-        if inputs.command == "plan" and given[one] and given[other]:
+    given = {**trials, "json": inputs.json_output, "quiet": inputs.quiet, "verbose": inputs.verbose}
+    of_a_plan = (
+        ("sql", "json"),
+        ("sql", "rehearse: rollback"),
+        ("sql", "against"),
+        ("against", "rehearse: rollback"),
+    )
+    for one, other in (("quiet", "verbose"), *(of_a_plan if inputs.command == "plan" else ())):
+        if given[one] and given[other]:
             raise InputError(
                 ErrorCode.INPUT_INVALID,
                 f"The settings `{one}` and `{other}` cannot be used together.",

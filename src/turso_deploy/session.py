@@ -148,12 +148,6 @@ def _database_report(
     from turso_deploy.schema.hazards import parse_permissions
     from turso_deploy.schema.project import load_project
 
-    if inputs.command == "plan" and inputs.rehearse == "branch":
-        raise InputError(
-            ErrorCode.INPUT_INVALID,
-            "`rehearse: branch` belongs to `deploy`: a plan makes no branch.",
-            hint="`rehearse: rollback` tries a plan on the database itself and leaves nothing behind.",
-        )
     permissions = parse_permissions(inputs.allow_hazards)
     doing("reading the schema folder")
     project = load_project(Path(inputs.schema_path))

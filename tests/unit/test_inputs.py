@@ -87,8 +87,8 @@ def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPat
     + [(word, False) for word in "false FALSE 0 no N off Off f".split()],
 )
 def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
-    monkeypatch.setenv("INPUT_CHECK", written)
-    assert read_inputs({}).check is meant
+    monkeypatch.setenv("INPUT_QUIET", written)
+    assert read_inputs({}).quiet is meant
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,21 @@ def test_every_setting_is_described(name: str) -> None:
     description = SETTINGS[name].description
     assert description
     assert description.endswith(".")
+
+
+@pytest.mark.parametrize("command", ["deploy", "adopt", "rotate-token"])
+@pytest.mark.parametrize("trial", ["rehearse=rollback", "sql=true", "against=base", "check=yes"])
+def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(command: str, trial: str) -> None:
+    name, _, value = trial.partition("=")
+    with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
+        read_inputs({"command": command, name: value})
+    assert read_inputs({"command": "plan", name: value}).command == "plan"
+
+
+def test_a_trial_that_an_input_asks_for_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_REHEARSE", "rollback")
+    with pytest.raises(InputError, match="`rehearse: rollback` belongs to `plan`"):
+        read_inputs({})
+    monkeypatch.setenv("INPUT_REHEARSE", "branch")
+    with pytest.raises(InputError, match="`rehearse: branch` belongs to `deploy`"):
+        read_inputs({"command": "plan"})
