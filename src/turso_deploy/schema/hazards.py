@@ -111,19 +111,26 @@ class Permission(Struct, frozen=True):
 
 
 def parse_permissions(text: str) -> tuple[Permission, ...]:
-    """Read `name[,name…]` or `name:object`. Raises InputError (`input-invalid`) for a hazard that does not exist."""
-    permissions = []
-    for entry in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
-        name, _, target = entry.partition(":")
-        try:
-            permissions.append(Permission(HazardName(name.strip()), target.strip() or None))
-        except ValueError:
-            raise InputError(
-                ErrorCode.INPUT_INVALID,
-                f"There is no hazard `{name.strip()}`.",
-                hint=f"The hazards are {', '.join(HazardName)}; one is allowed for one object as name:object.",
-            ) from None
-    return tuple(permissions)
+    """Read `name[,name…]` or `name:object`. Raises InputError (`input-invalid`) for what allows nothing."""
+    entries = (part.strip() for part in text.replace("\n", ",").split(","))
+    return tuple(map(_permission, filter(None, entries)))
+
+
+def _permission(entry: str) -> Permission:
+    name, colon, target = (part.strip() for part in entry.partition(":"))
+    if name not in tuple(HazardName):
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"There is no hazard `{name}`.",
+            hint=f"The hazards are {', '.join(HazardName)}; one is allowed for one object as name:object.",
+        )
+    if colon and not target:  # of a template whose object is empty; it must not allow everything
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"The permission `{entry}` names no object behind its colon.",
+            hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
+        )
+    return Permission(HazardName(name), target or None)
 
 
 def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) -> tuple[Hazard, ...]:
