@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from turso_deploy import __version__
@@ -98,6 +99,7 @@ What --flag switches on, --no-flag switches off.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Without a command, the Action's input `command` says which."""
+    _open_streams()
     gc.set_threshold(_SELDOM)
     atexit.register(gc.freeze)
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -123,6 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     finally:
         _keep_the_exit_status(sys.stdout)
+
+
+def _open_streams() -> None:
+    """A stream that was closed before the start is None in Python (https://docs.python.org/3/library/sys.html#sys.stdout).
+
+    What would be told there goes nowhere, and the run itself goes on.
+    """
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — for as long as the run takes
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
 def _keep_the_exit_status(stream: TextIO) -> None:

@@ -309,3 +309,17 @@ def test_a_report_that_cannot_be_printed_does_not_turn_a_deployment_into_a_failu
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert done.stderr.startswith("The report could not be printed: No space left on device.")
     assert (tmp_path / "site.db").exists()
+
+
+@pytest.mark.parametrize("command", ["deploy", "plan"])
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_are_closed_from_the_start_hear_nothing_and_change_nothing(
+    tmp_path: Path, command: str, closing: str
+) -> None:
+    schema = write_folder(tmp_path / "schema", SMALL)
+    run_closed = ["sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-m", "turso_deploy", command]
+    arguments = ["--schema-path", str(schema), "--database-url", f"file:{tmp_path}/site.db"]
+    done = subprocess.run([*run_closed, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (closing == "2>&-")
+    assert (tmp_path / "site.db").exists() == (command == "deploy")
