@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -84,6 +86,7 @@ def read_sources(folder: Path, shown: str) -> list[Source]:
             hint="Name it with --schema-path (input `schema-path`), relative to the working folder. In a workflow, "
             "actions/checkout has to run first.",
         )
+    _refuse_unreadable_folders(folder, shown)
     sources = [
         source
         for path in _sql_files(folder, shown)
@@ -97,6 +100,17 @@ def read_sources(folder: Path, shown: str) -> list[Source]:
         )
     _refuse_duplicates(sources)
     return sorted(sources, key=lambda source: _ORDER[source.description.kind])
+
+
+def _refuse_unreadable_folders(folder: Path, shown: str) -> None:
+    """A folder that cannot be looked into seems empty, be it for scripts or seeds, and what it defines seems gone."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise _closed("folder", error.errno, f"{shown}/{Path(error.filename).relative_to(folder).as_posix()}")
+
+    for found, _, _ in os.walk(folder, onerror=refuse):
+        if not os.access(found, os.X_OK):  # its files have names, and nothing else
+            refuse(PermissionError(errno.EACCES, "", found))
 
 
 def _sql_files(folder: Path, shown: str) -> list[Path]:
@@ -118,12 +132,7 @@ def _read_file(path: Path, shown: str) -> Iterator[Source]:
     try:
         script = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ProjectError(
-            ErrorCode.SCHEMA_NOT_FOUND,
-            f"The file cannot be read: {os.strerror(error.errno or 0)}.",
-            hint="Give the user who deploys the right to read it.",
-            place=Place(shown),
-        ) from None
+        raise _closed("file", error.errno, shown) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ProjectError(
@@ -141,6 +150,15 @@ def _read_file(path: Path, shown: str) -> Iterator[Source]:
             raise _unreadable_statement(Source(statement, Description(StatementKind.OTHER), place), error) from None
         _refuse_what_is_no_definition(source)
         yield source
+
+
+def _closed(kind: str, number: int | None, shown: str) -> ProjectError:
+    return ProjectError(
+        ErrorCode.SCHEMA_NOT_FOUND,
+        f"The {kind} cannot be read: {os.strerror(number or 0)}.",
+        hint="Give the user who deploys the right to read it.",
+        place=Place(shown.removesuffix("/.")),
+    )
 
 
 def _refuse_what_is_no_definition(source: Source) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unprivileged import without_privileges
 from turso_deploy.errors import ErrorCode, ProjectError
 from turso_deploy.schema.sources import Source, read_sources
 
@@ -210,3 +211,28 @@ def test_a_link_inside_the_folder_is_a_file_like_any_other(read: Read, tmp_path:
     (tmp_path / "schema").mkdir()
     (tmp_path / "schema" / "b.sql").symlink_to("parts/b.txt")
     assert len(read({"a.sql": "CREATE TABLE t (a);", "parts/b.txt": "CREATE TABLE u (a);"})) == 2
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o444, 0o111])
+@pytest.mark.parametrize("name", [".", "parts", "parts/deep", "scripts", "seeds", "queries"])
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path, name: str, rights: int) -> None:
+    for path in ("a.sql", "parts/b.sql", "parts/deep/c.sql", "scripts/d.sql", "seeds/e.csv", "queries/f.sql"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"CREATE TABLE {Path(path).stem} (x);")
+    (tmp_path / name).chmod(rights)
+    done = without_privileges("-c", _READ, str(tmp_path))
+    (tmp_path / name).chmod(0o755)
+    folder = "schema" if name == "." else f"schema/{name}"
+    assert done.stdout == f"schema-not-found {folder} The folder cannot be read: Permission denied.\n", done.stderr
+
+
+_READ = """
+import sys
+from pathlib import Path
+from turso_deploy.errors import ProjectError
+from turso_deploy.schema.sources import read_sources
+try:
+    print(len(read_sources(Path(sys.argv[1]), "schema")))
+except ProjectError as error:
+    print(error.code, error.place, error.message)
+"""
