@@ -107,6 +107,12 @@ def test_a_rehearsal_holds_and_leaves_nothing(local: LocalDatabase) -> None:
     assert objects(local) == []
 
 
+def test_a_rehearsal_on_a_missing_file_creates_none(local: LocalDatabase, file_path: str) -> None:
+    outcome = local.apply(Transaction((change(TABLE), change("INSERT INTO parents VALUES (1, 'a')")), commit=False))
+    assert outcome.failed is None
+    assert not Path(file_path).exists()
+
+
 @pytest.mark.parametrize(("foreign_keys", "children"), [(True, 0), (False, 1)])
 def test_foreign_keys_are_as_the_transaction_asks(local: LocalDatabase, foreign_keys: bool, children: int) -> None:
     steps = (

@@ -52,10 +52,9 @@ class LocalDatabase:
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
-        path = str(self._file) if self._file.exists() else ":memory:"
         retries = Retries(self.patience)
         while True:
-            with self._connection(path) as connection:
+            with self._connection(creates=False) as connection:
                 connection.execute("BEGIN")
                 answers = [_run(connection, query) for query in queries]
             if not any(map(_is_busy, answers)) or not retries.again(_LOCKED):
@@ -63,7 +62,7 @@ class LocalDatabase:
 
     def apply(self, transaction: Transaction) -> Outcome:
         """See `Database.apply`."""
-        with self._connection(str(self._file)) as connection:
+        with self._connection(creates=transaction.commit) as connection:
             results: list[Rows | None] = [None] * len(transaction.steps)
             failure = self._begin(connection, foreign_keys=transaction.foreign_keys)
             if failure is not None:
@@ -115,13 +114,15 @@ class LocalDatabase:
         return reply
 
     @contextmanager
-    def _connection(self, path: str) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, creates: bool) -> Iterator[sqlite3.Connection]:
         """A new connection in autocommit mode. Closing it rolls back what did not commit.
 
+        A file that is not there is as an empty database in memory, unless the connection `creates` it.
         It does not wait for a lock by itself: SQLite's waiting could not be interrupted.
         """
         self.requests += 1
         try:
+            path = self._file if creates or self._file.exists() else ":memory:"
             connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         except sqlite3.Error as error:
             explanation = explain(_failure(error))
