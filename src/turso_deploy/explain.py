@@ -78,7 +78,7 @@ def explain_failed_checks(
         ErrorCode.CHECK_FAILED,
         f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {told}.{''.join(details)}",
         hint=hint,
-        place=placed[0].place if placed else project.manifest_place,
+        place=placed[0].place if placed else None,
         causes=placed,
     )
 

@@ -20,7 +20,7 @@ from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.proof import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
-from turso_deploy.schema.scripts import Script, pending_scripts
+from turso_deploy.schema.scripts import Script, pending_scripts, refuse_what_cannot_run_first
 from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.sql.lexer import fold
 
@@ -125,6 +125,8 @@ def work_for(project: Project, live: Live) -> Work:
     is_new = not (last or live.catalog.schema.tables.keys() & project.wanted.tables.keys())
     pending = pending_scripts(project.scripts, last.scripts if last else {})
     skipped = tuple(script for script in pending if is_new and script.runs_before)
+    to_run = tuple(script for script in pending if script not in skipped)
+    refuse_what_cannot_run_first(to_run, live.catalog)
     return Work(
         live,
         plan,
@@ -133,7 +135,7 @@ def work_for(project: Project, live: Live) -> Work:
             for seed in project.seeds
             if seed.table in created or deployed.get(seed.table) != seed.fingerprint
         ),
-        tuple(script for script in pending if script not in skipped),
+        to_run,
         skipped,
         _ledger_is_behind(project, live),
     )

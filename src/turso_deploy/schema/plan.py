@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,6 +56,8 @@ class Plan(Struct, frozen=True):
     unmanaged: tuple[SchemaObject, ...] = ()
     proven: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
+    places: Mapping[str, Place | None] = {}
+    """Where the schema folder defines those of `related`, by their folded name."""
     respelt: tuple[str, ...] = ()
     passed_over: tuple[tuple[str, Place | None], ...] = ()
     renamed: Schema | None = None

@@ -130,6 +130,7 @@ class _Planner:
             unmanaged=unmanaged,
             proven=proven,
             related=related,
+            places={name: self.wanted.tables[name].place for name in map(fold, related) if name in self.wanted.tables},
             respelt=respelt(self.wanted, predicted.schema),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,

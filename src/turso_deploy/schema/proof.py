@@ -74,7 +74,6 @@ def row_proofs(plan: Plan) -> list[Check]:
 
 def reference_proofs(plan: Plan) -> list[Check]:
     """No foreign key of any table has more rows that refer to nothing than before; a new one has none at all."""
-    places = {fold(step.object): step.place for step in plan.steps}
     return [
         Check(
             f"foreign keys of {name} kept",
@@ -82,7 +81,7 @@ def reference_proofs(plan: Plan) -> list[Check]:
             (),
             (Expectation(f"foreign-key violations added in {name}", _NONE),),
             Query(f"SELECT * FROM ({rows}) LIMIT {_NAMED_VIOLATIONS}") if rows else None,
-            places.get(fold(name)),
+            plan.places.get(fold(name)),
         )
         for name in plan.related
         for rows in [_violating_rows(name, plan.predicted.schema)]

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Purpose, Query, TransactionStep
 from turso_deploy.errors import ErrorCode, Place, ProjectError, RefusedError
+from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.text_files import TextFileError, read_text
 from turso_deploy.sql.kinds import StatementKind, describe
@@ -112,6 +113,26 @@ def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[
         if script.fault is not None:
             raise _invalid(*script.fault)
     return pending
+
+
+def refuse_what_cannot_run_first(scripts: Sequence[Script], live: Catalog) -> None:
+    """Try the scripts that run before the steps for the schema, on the live one.
+
+    Where that has what plain SQLite cannot hold, the server alone can tell. Raises ProjectError (`script-invalid`).
+    """
+    first = [script for script in scripts if script.runs_before]
+    if not first:
+        return
+    scratch = Scratch()
+    try:
+        left_out = scratch.load(live.rows, live.shadows)
+        if any(row.sql and not row.name.startswith("sqlite_") for row in left_out):
+            return
+        for script in first:
+            if fault := _fault(script, scratch):
+                raise _invalid(*fault)
+    finally:
+        scratch.close()
 
 
 def _invalid(message: str, place: Place) -> ProjectError:

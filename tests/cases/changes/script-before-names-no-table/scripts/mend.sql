@@ -1,0 +1,3 @@
+-- @run before
+UPDATE users SET a = 'y';
+UPDATE userz SET a = 'z';

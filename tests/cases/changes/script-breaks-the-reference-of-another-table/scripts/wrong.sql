@@ -1,0 +1,2 @@
+-- @run after
+UPDATE c SET p = 5;
