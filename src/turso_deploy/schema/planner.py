@@ -206,9 +206,10 @@ class _Planner:
                 indexes = standing.get(fold(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
         extra = [change.object for change in difference.extra if change.object not in removed]
+        new = [change.wanted for change in difference.missing if isinstance(change.wanted, Table)]
         for item in removed:
             if isinstance(item, Table):
-                steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)]))
+                steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)], new))
         return steps
 
     def _change_table(

@@ -14,6 +14,7 @@ from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens
+from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
@@ -171,10 +172,12 @@ class TableChange(Struct, frozen=True, dict=True):
         return key is not None and key.rowid_alias and key.parts[0].column == fold(column.name)
 
     def _dropped_columns(self) -> Iterator[Hazard]:
+        new = [column.name for column in self.added if column.generated is None]
         for column in self.dropped:
             if column.generated is None:
                 count = f"SELECT count({quote(column.name)}) FROM {self._live_name}"
-                yield self.hazard(HazardName.DROP_COLUMN, column.name, count)
+                remedy = if_renamed(f"column {column.name}", column.name, new) if new else None
+                yield self.hazard(HazardName.DROP_COLUMN, column.name, count, remedy)
 
     def _changed_values(self, column: ColumnDefinition, live: ColumnDefinition) -> Iterator[Hazard]:
         if column.collation != live.collation:
@@ -212,7 +215,16 @@ class TableChange(Struct, frozen=True, dict=True):
         if column.generated is not None and fold(column.name) not in self.changed_columns:
             return
         count = f"SELECT count(*) FROM {self.projection} WHERE {quote(column.name)} IS NULL"
-        yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, _what_fills(column, is_new=live is None))
+        yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, self._what_fills(column))
+
+    def _what_fills(self, column: ColumnDefinition) -> str:
+        if column.generated is not None:
+            return f"Mend the rows that the expression of {column.name} reads, or write it so that it is never NULL."
+        if using := self.using(fold(column.name)):
+            return f"`-- @using {using}` at the column {column.name} gives NULL there: write it so that it never does."
+        fill = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
+        is_new = fold(column.name) not in self.old.by_name
+        return f"{fill}, or give it a DEFAULT." if is_new else f"{fill}; a DEFAULT is for rows to come."
 
     def _never_null(self, live: ColumnDefinition) -> bool:
         return live.not_null or self._is_rowid(live, self.old)
@@ -268,11 +280,9 @@ class TableChange(Struct, frozen=True, dict=True):
         return f"SELECT count(*) FROM {self.projection} AS child WHERE {refers_to_nothing(key, self.schema)}"
 
 
-def _what_fills(column: ColumnDefinition, *, is_new: bool) -> str:
-    if column.generated is not None:
-        return f"Mend the rows that the expression of {column.name} reads, or write it so that it is never NULL."
-    fill = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
-    return f"{fill}, or give it a DEFAULT." if is_new else f"{fill}; a DEFAULT is for rows to come."
+def if_renamed(what: str, old: str, new: Sequence[str]) -> str:
+    """What to do where a table or a column goes and others come: nobody guesses that it was renamed."""
+    return f"If the {what} is called {' or '.join(new)} now, say so there: `{renamed_from(old)}`."
 
 
 def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:

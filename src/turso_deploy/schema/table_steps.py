@@ -20,7 +20,7 @@ from turso_deploy.schema.rebuild import (
     rebuild_virtual,
 )
 from turso_deploy.schema.scratch import Scratch, ScratchError
-from turso_deploy.schema.table_change import TableChange
+from turso_deploy.schema.table_change import TableChange, if_renamed
 from turso_deploy.sql.ddl import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
 from turso_deploy.sql.lexer import fold, quote
 
@@ -33,11 +33,25 @@ def create_table(wanted: Table, *, filled: bool = False) -> Step:
     return Step("create table", wanted.name, statements, place=wanted.place)
 
 
-def drop_table(live: Table, not_ours: Sequence[SchemaObject]) -> Step:
-    """The step that drops a table, and the rows that go with it. `not_ours` are objects of others that go too."""
+def drop_table(live: Table, not_ours: Sequence[SchemaObject], new: Sequence[Table] = ()) -> Step:
+    """The step that drops a table, and the rows that go with it.
+
+    `not_ours` are objects of others that go too, `new` the tables that are made.
+    """
     count = Query(f"SELECT count(*) FROM {quote(live.name)}")
-    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, takes_along=tuple(map(title, not_ours)))
+    alike = [table for table in new if _are_alike(table, live)]
+    remedy = if_renamed(f"table {live.name}", live.name, [table.name for table in alike]) if alike else None
+    place = alike[0].place if alike else None
+    along = tuple(map(title, not_ours))
+    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=along)
     return Step("drop table", live.name, (f"DROP TABLE {quote(live.name)}",), (hazard,))
+
+
+def _are_alike(new: Table, old: Table) -> bool:
+    """Whether half of the columns are there again, so that one may be the other under a new name."""
+    if not (isinstance(new.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
+        return False
+    return 2 * len(new.definition.by_name.keys() & old.definition.by_name.keys()) >= len(old.definition.by_name)
 
 
 def change_table(change: TableChange, indexes: Iterable[str], taken: Collection[str]) -> list[Step]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
-from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, scan, tokenize, unquote
+from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, quote, scan, tokenize, unquote
 from turso_deploy.sql.script import Comment, comment_text, comments_directly_above
 
 # A comment may begin with another tool's @word, but hardly with one of these.
@@ -101,6 +101,11 @@ def _column_at(table: TableDefinition, starts: Sequence[int], token: Token | Non
 def plain(comment: Token) -> Comment:
     """A comment's token as what it says, without its marks."""
     return Comment(comment_text(comment), comment.start)
+
+
+def renamed_from(old: str) -> str:
+    """The directive that says of a table or a column what it was called, as somebody would write it."""
+    return f"-- @renamed from={old if old.isidentifier() else quote(old)}"
 
 
 def _old_name(text: str, comment: Comment) -> str:

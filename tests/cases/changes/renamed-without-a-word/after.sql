@@ -1,0 +1,6 @@
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY,
+  "full name" TEXT,
+  nick TEXT,
+  initial AS (substr(nick, 1, 1))
+);

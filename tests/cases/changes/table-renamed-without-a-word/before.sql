@@ -1,0 +1,1 @@
+CREATE TABLE "all users" (id INTEGER PRIMARY KEY, name TEXT, age);

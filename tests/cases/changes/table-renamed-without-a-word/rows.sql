@@ -1,0 +1,1 @@
+INSERT INTO "all users" VALUES (1, 'Ada', 36);
