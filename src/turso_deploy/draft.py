@@ -30,7 +30,7 @@ from turso_deploy.report.document import (
 from turso_deploy.report.wording import counted
 from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check, CheckResult
-from turso_deploy.schema.diff import Change, diff
+from turso_deploy.schema.diff import diff, title
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
 from turso_deploy.schema.hazards import Hazard, Permission, is_long_rewrite, stale_permissions
 from turso_deploy.schema.live import Live
@@ -154,8 +154,13 @@ class Draft:
     def note_schema(self, live: Live) -> None:
         """How a database that is only looked at compares with the wanted schema."""
         difference = diff(self._project.wanted, live.catalog.schema)
-        named = {"missing": difference.missing, "different": difference.changed}
-        findings = [f"{word}: {', '.join(map(_name, changes))}" for word, changes in named.items() if changes]
+        removed = difference.removed(live.last.managed if live.last else frozenset())
+        named = {
+            "missing": [change.object for change in difference.missing],
+            "different": [change.object for change in difference.changed],
+            "still": removed,  # ours, and no longer in the folder: the next deployment drops it
+        }
+        findings = [f"{word}: {', '.join(map(title, objects))}" for word, objects in named.items() if objects]
         lines = [CheckLine("schema", not findings, "as in the schema folder", "; ".join(findings) or "the same")]
         absent = missing_names(self._project.manifest, live.catalog)
         if absent:
@@ -164,9 +169,9 @@ class Draft:
         self.checks += tuple(lines)
         self.differing = (
             *(
-                Cause(f"{_name(change)} is {word} in the database", change.object.place)
-                for word, changes in named.items()
-                for change in changes
+                Cause(f"{title(item)} is {word} in the database", item.place)
+                for word, objects in named.items()
+                for item in objects
             ),
             *(
                 Cause(f"{name} is missing in the database", self._project.place_in_manifest(key))
@@ -174,7 +179,7 @@ class Draft:
             ),
         )
         self._note_counts(live.catalog.schema)
-        self.notices = _unmanaged_notice([change.object for change in difference.extra])
+        self.notices = _unmanaged_notice([change.object for change in difference.extra if change.object not in removed])
 
     def note_answers(
         self,
@@ -311,10 +316,6 @@ def _change_line(change: ObjectChange) -> ChangeLine:
 
 def _script_line(script: Script) -> StepLine:
     return StepLine("run script", script.name, "", (), script.file)
-
-
-def _name(change: Change) -> str:
-    return f"{change.object.kind} {change.object.name}"
 
 
 def status_of(error: DeployError) -> Status:

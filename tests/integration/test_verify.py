@@ -43,6 +43,19 @@ def test_a_deployed_database_is_verified_in_one_request(target: Target, folder: 
     }
 
 
+def test_what_the_next_deployment_drops_is_no_part_of_the_schema_and_what_is_not_ours_may_stay(
+    target: Target, tmp_path: Path
+) -> None:
+    target.deploy(project_of(tmp_path / "before", SMALL))
+    target.run("CREATE TABLE other_one (x)", "CREATE TABLE theirs (x)")
+    tables = SMALL["tables.sql"].replace("CREATE INDEX idx_books_author ON books (author);", "")
+    manifest = SMALL["manifest.yml"].replace("tables: 2, indexes: 1", "tables: 3, indexes: 0")
+    report = target.verify(project_of(tmp_path / "after", SMALL, tables=tables, manifest=manifest))
+    assert report.error is not None
+    assert "found still: index idx_books_author" in report.error.message
+    assert report.notices == ("In the database and not in the schema folder, left as it is: table theirs.",)
+
+
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
