@@ -137,7 +137,7 @@ class Draft:
         self.rows_to_write = work.rows_to_write
         self.notices = [
             *_unmanaged_notice(plan.unmanaged),
-            *(f"{respelt}; only the case differs, which is left as it is." for respelt in plan.respelt),
+            *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
             *(_passed_over_notice(column, place) for column, place in plan.passed_over),
             *(
                 f"The permission {entry} is not needed and can be removed from allow-hazards."

@@ -128,7 +128,14 @@ def _comparison(inputs: Inputs, against: str) -> Report:
     from turso_deploy.schema.project import load_project
 
     permissions = parse_permissions(inputs.allow_hazards)
-    return story.compare(load_project(Path(inputs.schema_path)), load_project(Path(against)), permissions)
+    project = load_project(Path(inputs.schema_path))
+    if not Path(against).is_dir():
+        raise InputError(
+            ErrorCode.SCHEMA_NOT_FOUND,
+            f"There is no schema folder `{against}` to compare with.",
+            hint="Name it with --against (input `against`), relative to the working folder.",
+        )
+    return story.compare(project, load_project(Path(against)), permissions)
 
 
 def _adopt(inputs: Inputs, database: Database) -> Report:

@@ -83,7 +83,9 @@ def test_a_manifest_that_would_not_hold_is_told(tmp_path: Path) -> None:
 
 
 def test_another_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    assert compare(SHIPPED, tmp_path / "nowhere")["error"]["code"] == "schema-not-found"
+    error = compare(SHIPPED, tmp_path / "nowhere")["error"]
+    assert error["code"] == "schema-not-found"
+    assert "--against" in error["hint"]
 
 
 @pytest.mark.parametrize(("changed", "status"), [(True, 3), (False, 0)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -84,12 +86,24 @@ def explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
     return replace(item, definition=replace(definition, foreign_keys=tuple(keys)))
 
 
+def _respelt_columns(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
+    if not (isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition)):
+        return
+    names = [(column.name, live.definition.by_name.get(name)) for name, column in wanted.definition.by_name.items()]
+    other = [f"{name} is called {there.name}" for name, there in names if there and there.name != name]
+    if other:
+        yield f"in table {wanted.name}, column {', '.join(other)} in the database"
+
+
 def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:
     """Objects whose names differ in case only. SQLite cannot tell them apart, so that is reported and not acted on."""
-    live_names = {(item.kind, fold(item.name)): item.name for item in live.objects()}
+    live_objects = {(item.kind, fold(item.name)): item for item in live.objects()}
     found = []
     for item in wanted.objects():
-        name = live_names.get((item.kind, fold(item.name)), item.name)
-        if name != item.name:
-            found.append(f"{title(item)} is called {name} in the database")
+        there = live_objects.get((item.kind, fold(item.name)))
+        if there is None or there.sql == item.sql:
+            continue
+        if there.name != item.name:
+            found.append(f"{title(item)} is called {there.name} in the database")
+        found += _respelt_columns(item, there)
     return tuple(found)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from turso_deploy.sql.lexer import Kind, Token, capitals, scan, up_to_semicolon
+from turso_deploy.sql.lexer import Kind, SqlTextError, Token, capitals, scan, up_to_semicolon
 from turso_deploy.sql.meaning import Meant
 
 
@@ -61,6 +61,7 @@ def split(script: str) -> list[Statement]:
 
     Raises SqlTextError where the script cannot be read.
     """
+    _refuse_open_comment(script)
     statements = []
     line, line_start, counted = 1, 0, 0
     for above, start, end in _pieces(script):
@@ -96,6 +97,14 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
             at = end = up_to_semicolon(script, end)
     if start is not None:
         yield above, start, end
+
+
+def _refuse_open_comment(script: str) -> None:
+    """SQLite takes all that follows for the comment (https://www.sqlite.org/lang_comment.html), and says nothing."""
+    if "/*" in script:
+        *_, last = scan(script)
+        if last.kind is Kind.COMMENT and last.text.startswith("/*") and not last.text.endswith("*/", 2):
+            raise SqlTextError("this comment is never closed", last.start)
 
 
 def comments_directly_above(text: str, comments: Sequence[Token], start: int) -> tuple[Comment, ...]:

@@ -167,9 +167,7 @@ def test_no_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     assert "schema-path" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize(
-    "files", [{}, {"a.sql": ""}, {"a.sql": "-- nothing\n;;\n"}, {"seeds/t.csv": "a\n1\n"}, {"a.sql": "/* open"}]
-)
+@pytest.mark.parametrize("files", [{}, {"a.sql": ""}, {"a.sql": "-- nothing\n;;\n"}, {"seeds/t.csv": "a\n1\n"}])
 def test_a_folder_without_a_definition_never_means_an_empty_database(read: Read, files: dict[str, str | bytes]) -> None:
     assert refusal(read, files).code is ErrorCode.SCHEMA_EMPTY
 
@@ -211,6 +209,18 @@ def test_a_link_inside_the_folder_is_a_file_like_any_other(read: Read, tmp_path:
     (tmp_path / "schema").mkdir()
     (tmp_path / "schema" / "b.sql").symlink_to("parts/b.txt")
     assert len(read({"a.sql": "CREATE TABLE t (a);", "parts/b.txt": "CREATE TABLE u (a);"})) == 2
+
+
+@pytest.mark.parametrize("comment", ["/* all of it: CREATE TABLE u (a);", "/*", "/*/", "/* -- */ /* and"])
+def test_a_comment_that_is_never_closed_hides_no_definitions(read: Read, comment: str) -> None:
+    error = refusal(read, {"a.sql": f"CREATE TABLE t (a);\n  {comment}\nCREATE TABLE v (a);\n"})
+    assert error.code is ErrorCode.SQL_SYNTAX
+    assert "this comment is never closed" in error.message
+    assert str(error.place) == f"schema/a.sql:2:{2 + comment.rindex('/*') + 1}"
+
+
+def test_what_only_looks_like_an_open_comment_is_none(read: Read) -> None:
+    assert len(read({"a.sql": "CREATE TABLE t (a DEFAULT '/*'); -- /*\nCREATE TABLE u (a /* \n**/);/**/"})) == 2
 
 
 @pytest.mark.parametrize("rights", [0o000, 0o444, 0o111])
