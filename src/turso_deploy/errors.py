@@ -104,6 +104,13 @@ class Cause(Struct, frozen=True):
     place: Place | None = None
 
 
+def listed(causes: Sequence[Cause]) -> str:
+    """The causes of an error as its message tells them: one goes on in the line, several have a line each."""
+    if len(causes) == 1:
+        return f" {causes[0].message}."
+    return "".join(f"\n  {cause.place}: {cause.message}" if cause.place else f"\n  {cause.message}" for cause in causes)
+
+
 class DeployError(Exception):
     """The base of every failure that this program explains.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
+from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.outside import FaultsError, taken
 from turso_deploy.schema.bound import Bound, parse_bound
 from turso_deploy.schema.yaml_text import Key, Node, YamlTextError, read_yaml
@@ -128,7 +128,7 @@ def _refuse_another_spelling(folder: Path, displayed_folder: str) -> None:
 def _invalid(*causes: Cause) -> ProjectError:
     return ProjectError(
         ErrorCode.MANIFEST_INVALID,
-        f"The manifest cannot be used: {'; '.join(cause.message for cause in causes)}.",
+        f"The manifest cannot be used:{listed(causes)}",
         hint="docs/manifest.md describes every key; the JSON Schema beside the manifest lets an editor complete them.",
         place=causes[0].place,
         causes=causes,

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from msgspec import Struct
 
-from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
+from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.directives import TableDirectives, read_directives
 from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
@@ -107,7 +107,7 @@ def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, show
     if unknown:
         raise ProjectError(
             ErrorCode.MANIFEST_INVALID,
-            f"The manifest cannot be used: {'; '.join(cause.message for cause in unknown)}.",
+            f"The manifest cannot be used:{listed(unknown)}",
             hint="Correct the name, or define the object.",
             place=unknown[0].place,
             causes=unknown,

@@ -95,7 +95,9 @@ def test_everything_that_is_wrong_is_told_each_at_its_line(tmp_path: Path) -> No
     text = "expects: {}\nexpect:\n  tables: many\n  tabels: 1\nrows:\n  a: '>3'\nignore:\n  - x\n  - 1\n"
     error = refusal(tmp_path, text)
     assert [cause.place for cause in error.causes] == [Place("schema/manifest.yml", line) for line in (1, 3, 4, 6, 9)]
-    assert all(cause.message in error.message for cause in error.causes)
+    first, *lines = error.message.split("\n")
+    assert first == "The manifest cannot be used:"
+    assert lines == [f"  {cause.place}: {cause.message}" for cause in error.causes]
 
 
 @pytest.mark.parametrize(
