@@ -28,6 +28,7 @@ from turso_deploy.database.connect import open_database
 from turso_deploy.database.retries import Patience
 from turso_deploy.pipeline import Pipeline
 from turso_deploy.report.document import Report
+from turso_deploy.schema.hazards import Permission
 from turso_deploy.schema.project import Project
 from turso_deploy.session import run
 from turso_deploy.sql.lexer import quote
@@ -59,11 +60,11 @@ class Target:
     def open(self, timeout: float = 30) -> Database:
         return open_database(parse_address(self.url), self.token, timeout, self.request_size)
 
-    def deploy(self, project: Project, pipeline: Pipeline = NOWHERE) -> Report:
-        return self._with(self.url, lambda database: story.deploy(project, database, pipeline))
+    def deploy(self, project: Project, pipeline: Pipeline = NOWHERE, permissions: Sequence[Permission] = ()) -> Report:
+        return self._with(self.url, lambda database: story.deploy(project, database, pipeline, permissions))
 
-    def plan(self, project: Project) -> Report:
-        return self._with(self.url, lambda database: story.plan(project, database, NOWHERE))
+    def plan(self, project: Project, permissions: Sequence[Permission] = ()) -> Report:
+        return self._with(self.url, lambda database: story.plan(project, database, NOWHERE, permissions))
 
     def verify(self, project: Project) -> Report:
         return self._with(self.url, lambda database: story.verify(project, database))

@@ -21,7 +21,7 @@ from turso_deploy.report.document import Report, Status
 from turso_deploy.report.wording import counted
 from turso_deploy.schema.checks import json_checks, row_checks
 from turso_deploy.schema.expectations import refuse_a_mismatch
-from turso_deploy.schema.hazards import Permission, refuse_hazards
+from turso_deploy.schema.hazards import Permission, refusal_of, refuse_hazards
 from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.script_text import as_script
@@ -142,6 +142,7 @@ def plan(
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False)
+        draft.note_refusal(refusal_of(work.plan.hazards, permissions))
         first = outlook(work, project, pipeline, database)
         _note_part(first, database, draft)
         if rehearse:
@@ -178,6 +179,7 @@ def compare(project: Project, other: Project, permissions: Sequence[Permission] 
     try:
         work = work_for(project, as_if_deployed(other, project.manifest.ignore))
         _note(work, project, draft, permissions)
+        draft.note_refusal(refusal_of(work.plan.hazards, permissions, counted=False))
         return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
     except DeployError as error:
         return draft.failed(error)

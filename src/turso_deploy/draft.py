@@ -20,6 +20,7 @@ from turso_deploy.report.document import (
     ChunksLine,
     CountLine,
     ErrorLine,
+    HazardLine,
     PartLine,
     Picture,
     Report,
@@ -32,7 +33,7 @@ from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check, CheckResult
 from turso_deploy.schema.diff import diff, title
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
-from turso_deploy.schema.hazards import Hazard, Permission, is_long_rewrite, stale_permissions
+from turso_deploy.schema.hazards import Hazard, Permission, is_allowed, is_long_rewrite, stale_permissions
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.schema.project import Project
@@ -92,6 +93,7 @@ class Draft:
         self.notices: list[str] = []
         self.rows_to_write: int | None = None
         self.chunks: ChunksLine | None = None
+        self.refusal: ErrorLine | None = None
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
         self._project = project
@@ -116,7 +118,7 @@ class Draft:
                 step.kind,
                 step.object,
                 step.sql,
-                tuple(str(hazard) for hazard in step.hazards if hazard.concerns_rows),
+                tuple(_hazard_line(hazard, permissions) for hazard in step.hazards if hazard.concerns_rows),
                 str(step.place) if step.place else None,
             )
             for step in plan.all_steps
@@ -150,6 +152,10 @@ class Draft:
             *_rest_notice(work),
             *(_long_rewrite_notice(one, self._subject.address) for one in plan.hazards if is_long_rewrite(one)),
         ]
+
+    def note_refusal(self, error: RefusedError | None) -> None:
+        """Why a deployment would refuse what is only planned, if it would."""
+        self.refusal = error_line(error) if error else None
 
     def note_schema(self, live: Live) -> None:
         """How a database that is only looked at compares with the wanted schema."""
@@ -294,6 +300,7 @@ class Draft:
             rows_to_write=self.rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
+            refusal=None if error else self.refusal,
             error=self._error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )
@@ -312,6 +319,11 @@ class Draft:
 def _change_line(change: ObjectChange) -> ChangeLine:
     parts = tuple(PartLine(part.part, part.was, part.now) for part in change.parts)
     return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
+
+
+def _hazard_line(hazard: Hazard, permissions: Sequence[Permission]) -> HazardLine:
+    allowed = is_allowed(hazard, permissions)
+    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, allowed, str(hazard))
 
 
 def _script_line(script: Script) -> StepLine:

@@ -12,7 +12,7 @@ from typing import TextIO
 from msgspec import Struct
 
 from turso_deploy.errors import Cause, ErrorCode, Place, RefusedError
-from turso_deploy.report import console
+from turso_deploy.report import console, wording
 from turso_deploy.report.actions import Level, Runner, inert, outputs
 from turso_deploy.report.document import ErrorLine, Report
 from turso_deploy.report.summary import summary
@@ -77,8 +77,10 @@ def _without_failing(runner: Runner, what: str) -> Iterator[None]:
 def _annotations(report: Report) -> Iterator[_Annotation]:
     """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
     if report.error:
-        yield from _of_the_error(report.error, verdict(report))
-    told = report.error.message if report.error else ""
+        yield from _of_the_error(report.error, verdict(report), Level.ERROR)
+    if report.refusal:
+        yield from _of_the_error(report.refusal, verdict(report), Level.WARNING)
+    told = "".join(error.message for error in (report.error, report.refusal) if error)
     for token in report.tokens:
         for finding in token.findings:
             if finding.text in told:
@@ -86,16 +88,17 @@ def _annotations(report: Report) -> Iterator[_Annotation]:
             yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
     for step in report.steps:
         for hazard in step.hazards:
-            if hazard not in told:
-                yield _Annotation(Level.WARNING, hazard, f"{step.kind} {step.object}", Place.read(step.place))
+            if hazard.text not in told:
+                message = wording.hazard(hazard)
+                yield _Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
 
 
-def _of_the_error(error: ErrorLine, title: str) -> Iterator[_Annotation]:
+def _of_the_error(error: ErrorLine, title: str, level: Level) -> Iterator[_Annotation]:
     """Each of several things that are wrong at its own place, the first with what to do; else the error itself."""
     hint = f"\n{error.hint}" if error.hint else ""
     several = error.causes if len(error.causes) > 1 else (Cause(error.message, place_of(error)),)
     for number, cause in enumerate(several):
-        yield _Annotation(Level.ERROR, f"{cause.message}{'' if number else hint}", title, cause.place)
+        yield _Annotation(level, f"{cause.message}{'' if number else hint}", title, cause.place)
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:

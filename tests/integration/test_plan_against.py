@@ -49,9 +49,28 @@ def test_the_plan_is_the_one_for_a_database_to_which_the_other_folder_was_deploy
 def test_the_rows_of_a_hazard_are_not_counted_and_nothing_is_refused(tmp_path: Path) -> None:
     before, after = write_folder(tmp_path / "before", SMALL), write_folder(tmp_path / "after", NARROWER)
     hazards = [hazard for step in compare(after, before)["steps"] for hazard in step["hazards"]]
-    assert "drop-column authors.profile: the values of the column are gone (rows not counted)" in hazards
-    assert all(hazard.endswith("(rows not counted)") for hazard in hazards)
+    assert [(hazard["name"], hazard["object"]) for hazard in hazards] == [
+        ("drop-column", "authors.profile"),
+        ("rewrite-table", "books"),
+    ]
+    assert all(hazard["rows"] is None and hazard["text"].endswith("(rows not counted)") for hazard in hazards)
     assert compare(after, before)["rows_to_write"] is None
+
+
+def test_it_says_that_a_deployment_may_be_refused_and_what_allows_it(tmp_path: Path) -> None:
+    before, after = write_folder(tmp_path / "before", SMALL), write_folder(tmp_path / "after", NARROWER)
+    found = compare(after, before)
+    assert (found["status"], found["exit_code"]) == ("planned", 0)
+    assert "No rows were counted. Where they are concerned, a deployment is refused" in found["refusal"]["message"]
+    assert "rewrite-table" not in found["refusal"]["message"]
+    assert found["refusal"]["hint"].endswith("--allow-hazards drop-column:authors.profile")
+    assert compare(after, before, allow_hazards="drop-column:authors.profile")["refusal"] is None
+
+
+def test_a_rule_that_no_permission_helps_may_refuse_too(tmp_path: Path) -> None:
+    before = write_folder(tmp_path / "before", {"a.sql": "CREATE TABLE a (x);"})
+    after = write_folder(tmp_path / "after", {"a.sql": "CREATE TABLE a (x NOT NULL);"})
+    assert "add-not-null a.x" in compare(after, before)["refusal"]["message"]
 
 
 def test_what_the_other_folder_defined_and_this_one_does_not_is_dropped(tmp_path: Path) -> None:

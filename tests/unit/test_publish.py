@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from turso_deploy.publish import Loudness, publish
 from turso_deploy.report.actions import Runner
-from turso_deploy.report.document import ErrorLine, FindingLine, Report, Status, StepLine, TokenLine
+from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
 
 REPORT = Report("verify", Status.VERIFIED, committed=False, database="file:x.db", notices=("##[error]gotcha ✔",))
 FAILED = Report(
@@ -22,6 +22,10 @@ FAILED = Report(
     error=ErrorLine("sql-syntax", "It is\nwrong.", "Do\nthis.", "schema/a,b.sql", 3, 9),
     exit_code=2,
 )
+
+
+COST = HazardLine("change-type", "books.pages", 3, "needs permission", allowed=False, text="change-type books.pages")
+STEP = StepLine("rebuild table", "books", "", (COST,), "schema/tables.sql:12:3")
 
 
 class Terminal(io.StringIO):
@@ -92,12 +96,21 @@ def test_a_file_of_the_runner_that_cannot_be_written_is_a_warning(tmp_path: Path
 
 
 def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> None:
-    step = StepLine("rebuild table", "books", "", ("narrows-type: books.pages",), "schema/tables.sql:12:3")
-    report = replace(FAILED, steps=(step,))
+    report = replace(FAILED, steps=(STEP,))
     text = published(report, {"GITHUB_ACTIONS": "true"}, io.StringIO())
     error, warning = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
     assert "file=schema/a%2Cb.sql" in error
-    assert warning == "::warning title=rebuild table books,file=schema/tables.sql,line=12::narrows-type: books.pages"
+    where = "title=rebuild table books,file=schema/tables.sql,line=12"
+    assert warning == f"::warning {where}::needs permission: change-type books.pages"
+
+
+def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_and_no_error() -> None:
+    refusal = ErrorLine("hazard-refused", "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12)
+    plan = replace(REPORT, status=Status.PLANNED, steps=(STEP,), refusal=refusal)
+    text = published(plan, {"GITHUB_ACTIONS": "true"}, io.StringIO())
+    [annotation] = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
+    assert annotation.startswith("::warning title=Planned")
+    assert annotation.endswith("line=12::It costs:%0A  change-type books.pages%0AAllow it.")
 
 
 def test_of_each_level_ten_annotations_are_sent() -> None:

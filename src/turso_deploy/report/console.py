@@ -27,6 +27,7 @@ _SIGNS = {"created": "+", "changed": "~", "dropped": "-", "run": "~", "written":
 
 # SGR codes of ECMA-48 (https://ecma-international.org/publications-and-standards/standards/ecma-48/), section 8.3.117.
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
+_HAZARDS = {True: "!", False: "✗", None: "?"}
 _COLOURS = {"✔": _GREEN, "✗": _RED, "?": _YELLOW, "+": _GREEN, "~": _YELLOW, "-": _RED, "!": _YELLOW}
 
 
@@ -58,7 +59,7 @@ def render(report: Report, colour: bool, *, quiet: bool = False, verbose: bool =
 def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
     yield islice(_heading(report, paint), 1)
     if report.error:
-        yield _error(report.error, report, paint)
+        yield _error(report.error, wording.fate(report), paint)
 
 
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
@@ -73,12 +74,14 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _notices(report.notices, paint)
     yield _tokens(report.tokens, paint)
     yield _way_back(report.way_back, paint)
+    if report.refusal:
+        yield _error(report.refusal, "", paint)
     if report.error:
-        yield _error(report.error, report, paint)
+        yield _error(report.error, wording.fate(report), paint)
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
-    done = "!" if report.status is Status.STALE else "✔"
+    done = "!" if report.status is Status.STALE or report.refusal else "✔"
     sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
@@ -142,10 +145,10 @@ def _set_aside(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
 
 
 def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """A hazard names its object by itself."""
+    """A hazard names its object by itself; its sign says whether a deployment goes on with it."""
     for step in steps:
         for hazard in step.hazards:
-            yield f"  {paint.sign('!')} {printable(hazard)}"
+            yield f"  {paint.sign(_HAZARDS[hazard.allowed])} {printable(wording.hazard(hazard))}"
 
 
 def _names(steps: Sequence[StepLine]) -> list[str]:
@@ -203,20 +206,20 @@ def _way_back(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
         yield from (f"      {printable(command)}" for command in commands)
 
 
-def _error(error: ErrorLine, report: Report, paint: _Paint) -> Iterator[str]:
-    """What happened, where, whether the database changed, and what to do."""
+def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
+    """What happened, where, whether the database changed, and what to do. What would happen has no outcome."""
     place = wording.place_of(error)
     facts = {
-        "error": error.message,
+        "error" if outcome else "refused": error.message,
         "where": str(place) if place else "",
-        "outcome": wording.fate(report),
+        "outcome": outcome,
         "to do": error.hint or "",
         "code": error.code,
     }
     for name, value in facts.items():
         if value:
             first, *rest = wording.printable_lines(value)
-            yield f"  {paint(name.ljust(10), _RED if name == 'error' else _DIM)}  {first}"
+            yield f"  {paint(name.ljust(10), _RED if name in ('error', 'refused') else _DIM)}  {first}"
             yield from (f"{' ' * 14}{line}".rstrip() for line in rest)
 
 

@@ -49,13 +49,28 @@ class ChangeLine(Struct, frozen=True):
     parts: tuple[PartLine, ...] = ()
 
 
+class HazardLine(Struct, frozen=True):
+    """What a step may cost: `text` says it in a sentence. `rows` is None where they were not counted.
+
+    `severity` is what it does to a deployment: `informs`, `needs permission` or `forbids`. `allowed` says whether one
+    goes on with it; None where the engine finds out, inside the transaction.
+    """
+
+    name: str
+    object: str
+    rows: int | None
+    severity: str
+    allowed: bool | None
+    text: str
+
+
 class StepLine(Struct, frozen=True):
     """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
 
     kind: str
     object: str
     sql: str
-    hazards: tuple[str, ...] = ()
+    hazards: tuple[HazardLine, ...] = ()
     place: str | None = None
 
 
@@ -186,6 +201,8 @@ class Report(Struct, frozen=True):
 
     `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `way_back` are
     commands that restore the database to the moment before the run. `chunks` is None where all is one transaction.
+    `refusal` is the error with which a deployment would refuse what is planned; where no database was asked, with which
+    one may.
     """
 
     command: str
@@ -207,6 +224,7 @@ class Report(Struct, frozen=True):
     rows_to_write: int | None = None
     requests: int = 0
     duration_ms: int = 0
+    refusal: ErrorLine | None = None
     error: ErrorLine | None = None
     exit_code: int = 0
 

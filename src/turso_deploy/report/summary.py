@@ -26,6 +26,7 @@ _NOT_PLAIN = re.compile(
 _BACK_TICKS = re.compile(r"`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
 _FEW_LINES = 20
+_HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 _ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 
@@ -102,7 +103,7 @@ def _heading(report: Report) -> str:
         case Status.STALE:
             sign = "⚠️"
         case _:
-            sign = "✅"
+            sign = "⚠️" if report.refusal else "✅"
     return f"{sign} {escape(wording.verdict(report))}"
 
 
@@ -111,10 +112,12 @@ def _body(report: Report, detail: _Detail) -> str:
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
+    if report.refusal:
+        yield from _error(report.refusal, wording.outlook(report).capitalize())
     if report.error:
-        yield from _error(report.error)
+        yield from _error(report.error, "Error")
     yield _manifest(report)
-    yield _list(report.notices, detail)
+    yield _list([escape(notice) for notice in report.notices], detail)
     yield _checks(report.checks, detail)
     yield _changes(report, detail)
     yield _hazards(report, detail)
@@ -127,10 +130,10 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _footer(report)
 
 
-def _error(error: ErrorLine) -> Iterator[str]:
+def _error(error: ErrorLine, title: str) -> Iterator[str]:
     place = wording.place_of(error)
     where = f" at {code(str(place))}" if place else ""
-    yield f"**Error** {code(error.code)}{where}"
+    yield f"**{title}** {code(error.code)}{where}"
     yield _prose(error.message)
     if error.hint:
         yield f"**What to do:** {_prose(error.hint)}"
@@ -154,8 +157,8 @@ def _manifest(report: Report) -> str:
 def _hazards(report: Report, detail: _Detail) -> str:
     """What the steps may cost; what the error is about, it has told."""
     told = report.error.message if report.error else ""
-    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard not in told]
-    return _list(hazards, detail, sign="⚠️ ")
+    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in told]
+    return _list([f"{_HAZARDS[one.allowed]}{escape(wording.hazard(one))}" for one in hazards], detail)
 
 
 def _changes(report: Report, detail: _Detail) -> str:
@@ -230,9 +233,10 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
     return _folded(title, table, unfolded=bool(failed))
 
 
-def _list(notices: Sequence[str], detail: _Detail, sign: str = "") -> str:
-    lines = [f"- {sign}{escape(notice)}" for notice in notices[: detail.rows]]
-    return "\n".join([*lines, *_more(len(notices), detail.rows, "- ")])
+def _list(texts: Sequence[str], detail: _Detail) -> str:
+    """A list of texts that are Markdown already."""
+    lines = [f"- {text}" for text in texts[: detail.rows]]
+    return "\n".join([*lines, *_more(len(texts), detail.rows, "- ")])
 
 
 def _tokens(tokens: Sequence[TokenLine]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from turso_deploy.errors import Place
-from turso_deploy.report.document import CheckLine, ErrorLine, Report, Status, StepLine, TokenLine
+from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 
 ZERO_WIDTH_JOINER = "\u200d"
 
@@ -101,6 +101,16 @@ def _failed_line(check: CheckLine) -> ManifestLine:
     return ManifestLine(printable(check.name), printable(check.expected), printable(check.actual), False)
 
 
+def hazard(line: HazardLine) -> str:
+    """What a step may cost, behind what that does to a deployment."""
+    does = line.severity
+    if line.severity == "needs permission" and line.allowed:
+        does = "needs permission, allowed by this run"
+    if line.severity == "forbids" and line.allowed is None:
+        does = "forbids, if rows still break it"
+    return f"{does}: {line.text}"
+
+
 def fate(report: Report) -> str:
     """What became of the database, in words: it was changed, it was not, or nobody knows."""
     return _FATES[report.committed]
@@ -190,7 +200,8 @@ def verdict(report: Report) -> str:
                 return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
             return f"Unchanged: the database already is at {_target(report)}, in {counted(report.requests, 'request')}"
         case Status.PLANNED:
-            return _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
+            title = _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
+            return f"{title}; {outlook(report)}" if report.refusal else title
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
         case Status.ADOPTED:
@@ -208,6 +219,13 @@ def verdict(report: Report) -> str:
             return f"Refused: {fate(report)}"
         case Status.FAILED:
             return f"Failed: {fate(report)}"
+
+
+def outlook(report: Report) -> str:
+    """What would become of a deployment where a plan has a refusal."""
+    if not report.requests:  # no database was asked
+        return "a deployment may be refused, depending on the rows"
+    return "a deployment would be refused"
 
 
 def _titled(word: str, report: Report, parts: Sequence[str]) -> str:

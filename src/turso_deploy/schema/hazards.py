@@ -159,26 +159,52 @@ def before_parents_are_seeded(hazards: Sequence[Hazard], seeded: Collection[str]
     )
 
 
+def is_allowed(hazard: Hazard, permissions: Sequence[Permission]) -> bool | None:
+    """Whether a deployment goes on with a hazard that concerns rows.
+
+    None: a rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
+    """
+    match hazard.severity:
+        case Severity.INFORMS:
+            return True
+        case Severity.NEEDS_PERMISSION:
+            return any(entry.covers(hazard) for entry in permissions)
+        case Severity.FORBIDS:
+            return None if hazard.rows is None else False
+
+
 def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission]) -> None:
     """Stop a plan that would lose data without permission, or that existing rows make impossible.
 
     Raises RefusedError (`hazard-refused`) that names each hazard, its rows, and how to go on.
     """
+    if error := refusal_of(hazards, permissions):
+        raise error
+
+
+_REFUSED = "The plan is refused because of what it would cost"
+_MAYBE_REFUSED = "No rows were counted. Where they are concerned, a deployment is refused because of what it would cost"
+
+
+def refusal_of(
+    hazards: Iterable[Hazard], permissions: Sequence[Permission], *, counted: bool = True
+) -> RefusedError | None:
+    """The error with which a deployment would refuse a plan; None where it would not.
+
+    Without `counted` no database was asked, and it is the error with which one may.
+    """
+    open_questions = (False,) if counted else (False, None)
     concerning = [hazard for hazard in hazards if hazard.concerns_rows]
-    # A rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
-    forbidden = [hazard for hazard in concerning if hazard.severity is Severity.FORBIDS and hazard.rows is not None]
-    needed = [
-        hazard
-        for hazard in concerning
-        if hazard.severity is Severity.NEEDS_PERMISSION and not any(entry.covers(hazard) for entry in permissions)
-    ]
-    if not (forbidden or needed):
-        return
+    refusing = [hazard for hazard in concerning if is_allowed(hazard, permissions) in open_questions]
+    if not refusing:
+        return None
+    forbidden = [hazard for hazard in refusing if hazard.severity is Severity.FORBIDS]
+    needed = [hazard for hazard in refusing if hazard.severity is Severity.NEEDS_PERMISSION]
     refused = (*forbidden, *needed)
     lines = "\n".join(f"  {hazard}" for hazard in refused)
-    raise RefusedError(
+    return RefusedError(
         ErrorCode.HAZARD_REFUSED,
-        f"The plan is refused because of what it would cost:\n{lines}",
+        f"{_REFUSED if counted else _MAYBE_REFUSED}:\n{lines}",
         hint="\n".join([*_remedies(forbidden), *_how_to_allow(needed)]),
         place=refused[0].place,
         causes=[Cause(str(hazard), hazard.place) for hazard in refused],

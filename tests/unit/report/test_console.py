@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turso_deploy.report.console import render
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, HazardLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.summary import summary
 
 COLOUR = re.compile(r"\x1b\[[0-9;]+m")
@@ -51,10 +51,31 @@ def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report)
 def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: Report) -> None:
     steps = (
         StepLine("add column", "users.email", "…"),
-        StepLine("drop table", "old", "…", ("drop-table old: (12 rows)",)),
+        StepLine("drop table", "old", "…", (DROP,)),
     )
     text = render(replace(deployed, steps=steps), colour=False)
-    assert "  ~ add column  1  users.email\n  - drop table  1  old\n  ! drop-table old: (12 rows)\n" in text
+    assert (
+        "  ~ add column  1  users.email\n  - drop table  1  old\n"
+        "  ✗ needs permission: drop-table old: gone (12 rows)\n" in text
+    )
+
+
+def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed: Report) -> None:
+    allowed = (DROP, replace(DROP, allowed=True), replace(FORBIDS, allowed=None), FORBIDS)
+    steps = (StepLine("rebuild table", "old", "…", allowed),)
+    lines = render(replace(deployed, steps=steps), colour=False).splitlines()
+    assert [line[2] for line in lines if "old: gone" in line or "null" in line] == ["✗", "!", "?", "✗"]
+
+
+def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_go_on(deployed: Report) -> None:
+    refusal = ErrorLine("hazard-refused", "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2)
+    text = render(replace(deployed, status=Status.PLANNED, committed=False, refusal=refusal), colour=False)
+    assert text.startswith("! Planned 2.2.0: ")
+    assert text.split("\n")[0].endswith("; a deployment would be refused")
+    assert text.endswith(
+        "  refused     It costs:\n                drop-table old\n  where       a.sql:2\n"
+        "  to do       --allow-hazards drop-table:old\n  code        hazard-refused\n"
+    )
 
 
 def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> None:
@@ -66,10 +87,13 @@ def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> No
     )
 
 
+DROP = HazardLine("drop-table", "old", 12, "needs permission", allowed=False, text="drop-table old: gone (12 rows)")
+FORBIDS = HazardLine("add-not-null", "t.a", 2, "forbids", allowed=False, text="add-not-null t.a: null (2 rows)")
+REWRITE = HazardLine("rewrite-table", "users", 9, "informs", allowed=True, text="rewrite-table users: slow (9 rows)")
 REBUILD = (
     StepLine("run script", "clean", "", (), "schema/scripts/clean.sql"),
     StepLine("set aside view", "v", 'DROP VIEW "v"'),
-    StepLine("rebuild table", "users", "CREATE TABLE a (x);\nDROP TABLE b", ("rewrite-table users: slow (9 rows)",)),
+    StepLine("rebuild table", "users", "CREATE TABLE a (x);\nDROP TABLE b", (REWRITE,)),
     StepLine("restore view", "v", "CREATE VIEW v AS SELECT 1"),
 )
 
@@ -89,7 +113,7 @@ def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of
     assert (
         "  ~ run script clean  schema/scripts/clean.sql\n\n"
         "  ~ rebuild table users\n"
-        "  ! rewrite-table users: slow (9 rows)\n"
+        "  ! informs: rewrite-table users: slow (9 rows)\n"
         "      CREATE TABLE a (x);\n      DROP TABLE b;\n\n"
         "  ~ 1 view set aside and restored\n" in text
     )
@@ -151,13 +175,14 @@ def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
         database=text,
         deployment_id=text,
         schema_version=text,
-        steps=(StepLine("create table", text, text, (text,), text),),
+        steps=(StepLine("create table", text, text, (HazardLine(text, text, 1, text, None, text),), text),),
         counts={text: CountLine(text, 1)},
         checks=(CheckLine(text, False, text, text),),
         seeds=(SeedLine(text, 1, 1, 0),),
         notices=(text,),
         error=ErrorLine(text, text, text, text, 1),
     )
-    for shown in (render(report, colour=False), render(replace(report, status=Status.PLANNED), colour=False)):
+    planned = replace(report, status=Status.PLANNED, refusal=report.error, error=None)
+    for shown in (render(report, colour=False), render(planned, colour=False)):
         assert all(c.isprintable() or c in "\n\u200d" for c in shown)
         assert shown.encode()

@@ -14,6 +14,7 @@ from turso_deploy.report.document import (
     CheckLine,
     CountLine,
     ErrorLine,
+    HazardLine,
     PartLine,
     Report,
     SeedLine,
@@ -123,14 +124,38 @@ CHANGED = (
 )
 
 
+GONE = HazardLine(
+    "drop-column",
+    "users.email",
+    120,
+    "needs permission",
+    allowed=False,
+    text="drop-column users.email: gone (120 rows)",
+)
+
+
 def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Report) -> None:
-    steps = (StepLine("drop column", "users.email", "", ("drop-column users.email: gone (120 rows)",), "a.sql:1"),)
+    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, steps=steps, changes=CHANGED))
     difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
-    hazard = "- ⚠️ drop-column users.email: gone &#40;120 rows&#41;"
+    hazard = "- ⛔ needs permission: drop-column users.email: gone &#40;120 rows&#41;"
     assert text.index(difference) < text.index(hazard)
-    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {steps[0].hazards[0]}"))
+    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {GONE.text}"))
     assert hazard not in summary(refused), "the error has said it"
+
+
+def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Report) -> None:
+    refusal = ErrorLine(
+        "hazard-refused", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
+    )
+    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
+    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, refusal=refusal))
+    first, _, second = text.split("\n")[:3]
+    assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
+    assert first.endswith("; a deployment would be refused")
+    assert second == "**A deployment would be refused** <code>hazard-refused</code> at <code>a.sql</code>"
+    assert "**What to do:** &#45;&#45;allow-hazards drop-column:users.email\n" in text
+    assert "- ⛔ needs permission: drop-column users.email" in text
 
 
 def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
@@ -181,7 +206,7 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         deployment_id=name,
         schema_version=name,
         changes=(ChangeLine("changed", "table", name, name, (PartLine(name, name, None),)),),
-        steps=(StepLine("create table", name, "SELECT 1", (name,), name),),
+        steps=(StepLine("create table", name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),),
         counts={name: CountLine(name, 1)},
         checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
         seeds=(SeedLine(name, 1, 1, 0),),

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from turso_deploy.report.document import CountLine, Report, Status, StepLine
+from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
 from turso_deploy.report.wording import (
     effect,
+    hazard,
     printable,
     rows_seeded,
     rows_to_write,
@@ -46,6 +47,28 @@ def test_the_verdict_of_a_plan_speaks_of_what_is_to_do(deployed: Report) -> None
 def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=())
     assert verdict(planned) == "Planned 2.2.0: nothing to do"
+
+
+def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed: Report) -> None:
+    refusal = ErrorLine("hazard-refused", "")
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), refusal=refusal)
+    assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be refused"
+    assert verdict(replace(planned, requests=0)).endswith("; a deployment may be refused, depending on the rows")
+
+
+@pytest.mark.parametrize(
+    ("severity", "allowed", "expected"),
+    [
+        ("informs", True, "informs"),
+        ("needs permission", False, "needs permission"),
+        ("needs permission", True, "needs permission, allowed by this run"),
+        ("forbids", False, "forbids"),
+        ("forbids", None, "forbids, if rows still break it"),
+    ],
+)
+def test_a_hazard_begins_with_what_it_does_to_a_deployment(severity: str, allowed: bool | None, expected: str) -> None:
+    line = HazardLine("change-type", "t.a", 3, severity, allowed, "change-type t.a: values change (3 rows)")
+    assert hazard(line) == f"{expected}: change-type t.a: values change (3 rows)"
 
 
 def test_a_refusal_is_no_failure(deployed: Report) -> None:

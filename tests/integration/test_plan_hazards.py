@@ -1,0 +1,82 @@
+"""What a plan says of its hazards: what each does to a deployment, and whether one would be refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.projects import project_of
+from tests.targets import Target
+from turso_deploy.report.document import HazardLine, Report, Status
+from turso_deploy.report.wording import verdict
+from turso_deploy.schema.hazards import Permission, parse_permissions
+from turso_deploy.schema.project import Project
+
+BEFORE = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, note TEXT);"}
+ALLOWED = parse_permissions("drop-column:t.note")
+
+
+@pytest.fixture
+def narrower(target: Target, tmp_path: Path) -> Project:
+    """Drops a column and demands a value in another, of rows that have one and none."""
+    target.deploy(project_of(tmp_path / "before", BEFORE))
+    target.run("INSERT INTO t VALUES (1, NULL, 'a'), (2, 'x', 'b')")
+    return project_of(
+        tmp_path / "after", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL);"}
+    )
+
+
+@pytest.fixture
+def shorter(target: Target, tmp_path: Path) -> Project:
+    """Drops a column with values in it."""
+    target.deploy(project_of(tmp_path / "before", BEFORE))
+    target.run("INSERT INTO t VALUES (1, NULL, 'a'), (2, 'x', 'b')")
+    return project_of(tmp_path / "after", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT);"})
+
+
+def hazards(report: Report) -> dict[str, HazardLine]:
+    return {f"{line.name} {line.object}": line for step in report.steps for line in step.hazards}
+
+
+def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allows_it(
+    target: Target, narrower: Project
+) -> None:
+    found = hazards(target.plan(narrower, ALLOWED))
+    assert {name: (line.severity, line.allowed, line.rows) for name, line in found.items()} == {
+        "rewrite-table t": ("informs", True, 2),
+        "drop-column t.note": ("needs permission", True, 2),
+        "add-not-null t.code": ("forbids", False, 1),
+    }
+    assert hazards(target.plan(narrower))["drop-column t.note"].allowed is False
+
+
+@pytest.mark.parametrize("permissions", [(), ALLOWED])
+def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
+    target: Target, narrower: Project, permissions: tuple[Permission, ...]
+) -> None:
+    plan = target.plan(narrower, permissions)
+    assert (plan.status, plan.exit_code, plan.error) == (Status.PLANNED, 0, None)
+    assert verdict(plan).endswith("; a deployment would be refused")
+    refused = target.deploy(narrower, permissions=permissions)
+    assert refused.status is Status.REFUSED
+    assert refused.error is not None
+    assert plan.refusal == refused.error
+    assert ("--allow-hazards drop-column:t.note" in (plan.refusal.hint or "")) is not bool(permissions)
+
+
+def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: Target, shorter: Project) -> None:
+    assert target.plan(shorter).refusal is not None
+    allowed = target.plan(shorter, ALLOWED)
+    assert (allowed.refusal, "refused" in verdict(allowed)) == (None, False)
+    assert target.deploy(shorter, permissions=ALLOWED).status is Status.DEPLOYED
+
+
+def test_a_rule_whose_rows_a_script_may_mend_is_left_to_the_engine(
+    target: Target, narrower: Project, tmp_path: Path
+) -> None:
+    script = "-- @run before\nUPDATE t SET code = '' WHERE code IS NULL;\n"
+    files = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL);", "scripts/mend.sql": script}
+    plan = target.plan(project_of(tmp_path / "mended", files), ALLOWED)
+    assert hazards(plan)["add-not-null t.code"].allowed is None
+    assert plan.refusal is None
