@@ -67,8 +67,9 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _manifest(report, paint)
     in_full = verbose or report.status is Status.PLANNED
     if in_full:
-        yield _changes(report.changes, paint)
-    yield _script(report.steps, paint) if in_full else _steps(report.steps, paint)
+        yield _titled(counted(len(report.changes), "change"), report, _changes(report.changes, paint))
+    steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
+    yield _titled(counted(len(wording.told(report.steps)), "step"), report, steps)
     yield _seeds(report.seeds, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
@@ -100,7 +101,17 @@ def _manifest(report: Report, paint: _Paint) -> Iterator[str]:
     lines = wording.manifest_lines(report)
     if lines:
         rows = [(line.name, line.expected, line.actual) for line in lines]
-        yield from _table(("manifest", "expected", "actual"), rows, [_VERDICTS[line.ok] for line in lines], paint)
+        header = ("manifest", "expected", wording.heading_of_counts(report))
+        yield from _table(header, rows, [_VERDICTS[line.ok] for line in lines], paint)
+
+
+def _titled(title: str, report: Report, lines: Iterator[str]) -> Iterator[str]:
+    """The lines, under a title where nothing came of what they tell."""
+    undone = wording.undone(report)
+    for number, line in enumerate(lines):
+        if undone and not number:
+            yield f"  {title}{undone}:"
+        yield line
 
 
 def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:

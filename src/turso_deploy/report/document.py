@@ -75,7 +75,10 @@ class StepLine(Struct, frozen=True):
 
 
 class CountLine(Struct, frozen=True):
-    """How many objects of one kind the manifest expects, and the database has. None: not stated, not known."""
+    """How many objects of one kind the manifest expects, and the database has. None: not stated, not known.
+
+    Of a plan, and of a run that changed nothing because it was refused or failed, `actual` is what it would come to.
+    """
 
     expected: str | None
     actual: int | None

@@ -151,7 +151,8 @@ def _manifest(report: Report) -> str:
         (escape(line.name), escape(line.expected), escape(line.actual), marks[line.ok])
         for line in wording.manifest_lines(report)
     ]
-    return _table("lrrc", ("Manifest", "Expected", "Actual", ""), rows, limit=None)
+    found = wording.heading_of_counts(report).capitalize()
+    return _table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
 
 
 def _hazards(report: Report, detail: _Detail) -> str:
@@ -168,7 +169,7 @@ def _changes(report: Report, detail: _Detail) -> str:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
     unfolded = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
-    return _folded(f"{counted(len(report.changes), 'change')}{_undone(report)}", body, unfolded=unfolded)
+    return _folded(f"{counted(len(report.changes), 'change')}{wording.undone(report)}", body, unfolded=unfolded)
 
 
 def _steps(report: Report, detail: _Detail) -> str:
@@ -181,11 +182,7 @@ def _steps(report: Report, detail: _Detail) -> str:
     table = _table("lll", ("Step", "Object", "From"), rows, detail.rows)
     body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
     unfolded = report.status is Status.PLANNED and not report.changes
-    return _folded(f"{counted(len(told), 'step')}{_undone(report)}: {kinds}", body, unfolded=unfolded)
-
-
-def _undone(report: Report) -> str:
-    return "" if report.succeeded or report.committed is not False else ", none of them done"
+    return _folded(f"{counted(len(told), 'step')}{wording.undone(report)}: {kinds}", body, unfolded=unfolded)
 
 
 def _picture(picture: Picture | None, detail: _Detail) -> str:

@@ -16,6 +16,7 @@ _SET_ASIDE = ("set aside", "restore")
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
 _MOST_FAILED = 10
+_WRITE = ("deploy", "plan")
 
 _FATES = {
     False: "nothing was changed",
@@ -90,6 +91,17 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
             lines.append(ManifestLine(name, counted(len(checks), noun), counted(held, noun), not failed))
             lines += [_failed_line(check) for check in failed[:_MOST_FAILED]]
     return lines
+
+
+def heading_of_counts(report: Report) -> str:
+    """What the counts are: those of the database, or those that it would have come to."""
+    not_done = not report.succeeded and not report.committed and report.command in _WRITE
+    return "would be" if report.status is Status.PLANNED or not_done else "actual"
+
+
+def undone(report: Report) -> str:
+    """What stands behind the number of steps where it is known that nothing came of them; empty where it is not."""
+    return "" if report.succeeded or report.committed is not False else ", none of them done"
 
 
 def is_in_manifest(check: CheckLine) -> bool:

@@ -33,6 +33,25 @@ def test_columns_are_aligned(deployed: Report) -> None:
     assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
 
 
+def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False)
+    for report in (planned, failed, replace(failed, status=Status.REFUSED), replace(failed, committed=None)):
+        assert re.search(r"manifest +expected +would be\n", render(report, colour=False))
+        assert "| Manifest | Expected | Would be |" in summary(report)
+    for report in (deployed, replace(failed, command="verify"), replace(failed, committed=True)):
+        assert re.search(r"manifest +expected +actual\n", render(report, colour=False))
+        assert "| Manifest | Expected | Actual |" in summary(report)
+
+
+def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
+    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    assert "\n\n  50 steps, none of them done:\n  + create table " in render(refused, colour=False)
+    assert "\n\n  50 steps, none of them done:\n  + create table users" in render(refused, colour=False, verbose=True)
+    for done in (deployed, replace(refused, status=Status.FAILED, committed=None)):
+        assert "none of them done" not in render(done, colour=False)
+    assert "none of them done" not in render(replace(refused, steps=()), colour=False)
+
+
 def test_steps_of_a_kind_are_grouped_with_their_number_and_names(deployed: Report) -> None:
     text = render(deployed, colour=False)
     assert "  + create table    12  users, questions," in text
