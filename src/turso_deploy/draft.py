@@ -327,7 +327,7 @@ def _hazard_line(hazard: Hazard, permissions: Sequence[Permission]) -> HazardLin
 
 
 def _script_line(script: Script) -> StepLine:
-    return StepLine("run script", script.name, "", (), script.file)
+    return StepLine("run script", script.name, script.sql, (), script.file)
 
 
 def status_of(error: DeployError) -> Status:

@@ -22,6 +22,7 @@ from turso_deploy.report.wording import counted, printable
 _WIDTH = 100
 _NAMES_SHOWN = 60
 _CHECKS_SHOWN = 20
+_SQL_SHOWN = 200
 _VERDICTS = {True: "✔", False: "✗", None: "·"}
 _SIGNS = {"created": "+", "changed": "~", "dropped": "-", "run": "~", "written": "+"}
 
@@ -143,10 +144,19 @@ def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         title = paint(f"{printable(step.kind)} {printable(step.object)}", _BOLD)
         yield f"  {paint.sign(_SIGNS[wording.effect(step.kind)])} {title}{place}"
         yield from _hazards([step], paint)
-        if sql := wording.statement(step.sql):
-            yield from (f"      {line}".rstrip() for line in sql.split("\n"))
+        yield from _sql(step.sql, paint)
     if line := list(_set_aside(steps, paint)):
         yield from ["", *line]
+
+
+def _sql(sql: str, paint: _Paint) -> Iterator[str]:
+    """The first 200 lines: of a script that moves many rows, nobody reads more in a terminal."""
+    text = wording.statement(sql)
+    lines = text.split("\n") if text else []
+    yield from (f"      {line}".rstrip() for line in lines[:_SQL_SHOWN])
+    if len(lines) > _SQL_SHOWN:
+        more = counted(len(lines) - _SQL_SHOWN, "more line")
+        yield f"      {paint(f'… and {more}', _DIM)}"
 
 
 def _set_aside(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:

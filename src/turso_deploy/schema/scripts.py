@@ -38,6 +38,11 @@ class Script(Struct, frozen=True):
     statements: tuple[Statement, ...]
     fault: tuple[str, Place] | None = None
 
+    @property
+    def sql(self) -> str:
+        """All statements as one text."""
+        return ";\n".join(item.text for item in self.statements)
+
     def steps(self) -> list[TransactionStep]:
         """What the script adds to a transaction."""
         return [

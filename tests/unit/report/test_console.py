@@ -110,7 +110,7 @@ DROP = HazardLine("drop-table", "old", 12, "needs permission", allowed=False, te
 FORBIDS = HazardLine("add-not-null", "t.a", 2, "forbids", allowed=False, text="add-not-null t.a: null (2 rows)")
 REWRITE = HazardLine("rewrite-table", "users", 9, "informs", allowed=True, text="rewrite-table users: slow (9 rows)")
 REBUILD = (
-    StepLine("run script", "clean", "", (), "schema/scripts/clean.sql"),
+    StepLine("run script", "clean", "DELETE FROM t;\nDELETE FROM u", (), "schema/scripts/clean.sql"),
     StepLine("set aside view", "v", 'DROP VIEW "v"'),
     StepLine("rebuild table", "users", "CREATE TABLE a (x);\nDROP TABLE b", (REWRITE,)),
     StepLine("restore view", "v", "CREATE VIEW v AS SELECT 1"),
@@ -130,13 +130,23 @@ def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=REBUILD, rows_to_write=9)
     text = render(planned, colour=False)
     assert (
-        "  ~ run script clean  schema/scripts/clean.sql\n\n"
+        "  ~ run script clean  schema/scripts/clean.sql\n"
+        "      DELETE FROM t;\n      DELETE FROM u;\n\n"
         "  ~ rebuild table users\n"
         "  ! informs: rewrite-table users: slow (9 rows)\n"
         "      CREATE TABLE a (x);\n      DROP TABLE b;\n\n"
         "  ~ 1 view set aside and restored\n" in text
     )
     assert "  writes      about 9 rows\n" in text
+
+
+def test_of_a_script_of_thousands_of_lines_the_first_are_shown_and_the_rest_is_counted(deployed: Report) -> None:
+    sql = ";\n".join(f"DELETE FROM t WHERE id = {number}" for number in range(1200))
+    report = replace(deployed, steps=(StepLine("run script", "clean", sql),))
+    text = render(report, colour=False, verbose=True)
+    assert "      DELETE FROM t WHERE id = 199;\n      … and 1,000 more lines\n" in text
+    assert "id = 200" not in text
+    assert report.as_json()["steps"][0]["sql"] == sql
 
 
 def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:

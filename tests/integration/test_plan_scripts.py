@@ -1,0 +1,25 @@
+"""One-time scripts in a report: what they do is shown as that of any other step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.projects import SMALL, project_of
+from tests.targets import Target
+from turso_deploy.report.console import render
+from turso_deploy.report.summary import summary
+
+STATEMENTS = ("UPDATE books SET title = 'a\n```\nb'", "DELETE FROM books WHERE title = ''")
+SQL = ";\n".join(STATEMENTS)
+
+
+def test_the_statements_of_a_script_stand_in_the_plan_and_in_the_report_of_the_deployment(
+    target: Target, tmp_path: Path
+) -> None:
+    target.deploy(project_of(tmp_path / "before"))
+    script = f"-- @run after\n{SQL};\n"
+    project = project_of(tmp_path / "after", {**SMALL, "scripts/tidy.sql": script})
+    for report in (target.plan(project), target.deploy(project)):
+        assert [step["sql"] for step in report.as_json()["steps"] if step["kind"] == "run script"] == [SQL]
+        assert "      DELETE FROM books WHERE title = '';\n" in render(report, colour=False, verbose=True)
+        assert f"````sql\n{SQL};\n````" in summary(report)
