@@ -35,6 +35,7 @@ from turso_deploy.schema.diff import diff, title
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
 from turso_deploy.schema.hazards import Hazard, Permission, is_allowed, is_long_rewrite, stale_permissions
 from turso_deploy.schema.live import Live
+from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.scripts import Script
@@ -275,11 +276,7 @@ class Draft:
         return self._report(status_of(error), error.committed, error)
 
     def _note_counts(self, schema: Schema) -> None:
-        expected, actual = expected_counts(self._project.manifest), actual_counts(schema)
-        self.counts = {
-            kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
-            for kind, bound in expected.items()
-        }
+        self.counts = count_lines(self._project.manifest, schema)
 
     def _report(self, status: Status, committed: bool | None, error: DeployError | None) -> Report:
         return Report(
@@ -314,6 +311,15 @@ class Draft:
         stands = f"{schema}{self.chunks.sent:,} of {counted(self.chunks.total, 'chunk')} of the seeds"
         more = f"Committed before that, and still there: {stands}. Running it again goes on from there."
         return replace(line, message=f"{line.message} {more}")
+
+
+def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
+    """How many objects of each kind a manifest expects, and a schema has."""
+    actual = actual_counts(schema)
+    return {
+        kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
+        for kind, bound in expected_counts(manifest).items()
+    }
 
 
 def _change_line(change: ObjectChange) -> ChangeLine:

@@ -8,14 +8,14 @@ import time
 from pathlib import Path, PurePath
 
 from turso_deploy.database.base import Query
+from turso_deploy.draft import count_lines
 from turso_deploy.errors import ErrorCode, InputError
 from turso_deploy.reference.comments import read_meanings
 from turso_deploy.reference.notes import Notes, as_json, load_notes
 from turso_deploy.reference.pages import PLAN, render
 from turso_deploy.reference.queries import run_queries
 from turso_deploy.reference.tables import Facts
-from turso_deploy.report.document import CountLine, Report, Status, StepLine
-from turso_deploy.schema.expectations import actual_counts
+from turso_deploy.report.document import Report, Status, StepLine
 from turso_deploy.schema.project import Project, load_project
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
@@ -39,7 +39,6 @@ def document(folder: Path, output: Path, *, check: bool) -> Report:
     if not check:
         _write(stale, output)
     shown = PurePath(output).as_posix()
-    counts = actual_counts(project.wanted)
     return Report(
         command="docs",
         status=Status.STALE if check and stale else Status.DOCUMENTED,
@@ -47,7 +46,7 @@ def document(folder: Path, output: Path, *, check: bool) -> Report:
         database="",
         schema_version=project.manifest.schema_version,
         steps=tuple(StepLine("write page", f"{shown}/{name}", "") for name in stale),
-        counts={kind: CountLine(None, number) for kind, number in counts.items()},
+        counts=count_lines(project.manifest, project.wanted),
         duration_ms=round((time.monotonic() - started) * 1000),
     )
 

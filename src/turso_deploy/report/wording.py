@@ -72,8 +72,10 @@ class ManifestLine(Struct, frozen=True):
 def manifest_lines(report: Report) -> list[ManifestLine]:
     """What the manifest expects and what there is: kind by kind, and of rows and JSON how many are as they should be.
 
-    What is not as it should be has a line of its own, the first ten of each; the checks tell all.
+    What is not as it should be has a line of its own, the first ten of each; the checks tell all. Where the manifest
+    expects no count, there is none to hold against it.
     """
+    states_counts = any(line.expected is not None for line in report.counts.values())
     lines = [
         ManifestLine(
             label(name),
@@ -82,6 +84,7 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
             line.ok if line.expected else None,
         )
         for name, line in report.counts.items()
+        if states_counts
     ]
     for section, (name, noun) in _SECTIONS.items():
         checks = [check for check in report.checks if check.section == section]

@@ -8,7 +8,7 @@ import pytest
 from tests.projects import SHIPPED, SMALL, project_of, shipped_project
 from turso_deploy.errors import ErrorCode, ProjectError
 from turso_deploy.reference.story import document, reference_pages
-from turso_deploy.report.document import Status
+from turso_deploy.report.document import CountLine, Status
 
 ROOT = SHIPPED.parent
 COMMENTED = {
@@ -128,6 +128,14 @@ def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
     (output / "tables.md").write_text("old", encoding="utf-8")
     stale = document(tmp_path / "schema", output, check=True)
     assert [Path(step.object).name for step in stale.steps] == ["tables.md"]
+
+
+def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) -> None:
+    project_of(tmp_path / "schema", manifest="expect: {tables: 2, views: 4}\n")
+    counts = document(tmp_path / "schema", tmp_path / "pages", check=False).counts
+    assert counts["tables"] == CountLine("2", 2)
+    assert counts["views"] == CountLine("4", 1, ok=False)
+    assert counts["triggers"] == CountLine(None, 1)
 
 
 def test_a_plan_that_another_sqlite_words_otherwise_makes_no_page_stale(tmp_path: Path) -> None:

@@ -33,6 +33,15 @@ def test_columns_are_aligned(deployed: Report) -> None:
     assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
 
 
+def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Report) -> None:
+    counts = {kind: CountLine(None, 3) for kind in deployed.counts}
+    bare = replace(deployed, counts=counts, checks=())
+    assert "manifest" not in render(bare, colour=False)
+    assert "| Manifest |" not in summary(bare)
+    rows = replace(deployed, counts=counts)
+    assert re.search(r"manifest +expected +actual\n  ✔ rows as expected ", render(rows, colour=False))
+
+
 def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False)
     for report in (planned, failed, replace(failed, status=Status.REFUSED), replace(failed, committed=None)):
