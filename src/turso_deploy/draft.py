@@ -227,7 +227,7 @@ class Draft:
         """The seeds of the project, and which of them the database has not seen."""
         known = {seed.table: seed.before for seed in pending}
         self.seeds = tuple(
-            SeedLine(seed.table, seed.row_count, 0, known.get(seed.table, seed.row_count))
+            SeedLine(seed.table, seed.row_count, 0, 0, deployed_before=known.get(seed.table, seed.row_count))
             for seed in self._project.seeds
         )
 

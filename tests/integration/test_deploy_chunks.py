@@ -209,7 +209,7 @@ def test_a_schema_that_changes_comes_first_and_whole(chunked: Target, project: P
         report = story.deploy(project_of(tmp_path / "changed", changed), database, NOWHERE, permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
-    assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, AUTHORS))
+    assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, 0, AUTHORS))
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == BOOKS
     assert not any("not needed" in notice for notice in report.notices)
 

@@ -43,7 +43,7 @@ def test_the_plan_is_the_one_for_a_database_to_which_the_other_folder_was_deploy
         (step["kind"], step["object"]) for step in found["steps"] if not step["kind"].startswith(("set", "restore"))
     ]
     assert kinds == [("drop column", "authors.profile"), ("rebuild table", "books")]
-    assert [seed["table"] for seed in found["seeds"] if seed["rows"] > seed["unchanged"]] == ["authors"]
+    assert [seed["table"] for seed in found["seeds"] if seed["rows"] > seed["deployed_before"]] == ["authors"]
 
 
 def test_the_rows_of_a_hazard_are_not_counted_and_nothing_is_refused(tmp_path: Path) -> None:

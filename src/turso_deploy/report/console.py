@@ -12,7 +12,6 @@ from turso_deploy.report.document import (
     CheckLine,
     ErrorLine,
     Report,
-    SeedLine,
     Status,
     StepLine,
     TokenLine,
@@ -71,7 +70,7 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
         yield _titled(counted(len(report.changes), "change"), report, _changes(report.changes, paint))
     steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
     yield _titled(counted(len(wording.told(report.steps)), "step"), report, steps)
-    yield _seeds(report.seeds, paint)
+    yield _seeds(report, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
     yield _tokens(report.tokens, paint)
@@ -178,12 +177,13 @@ def _names(steps: Sequence[StepLine]) -> list[str]:
     return [*names, f"and {left_out:,} more"] if left_out else names
 
 
-def _seeds(seeds: Sequence[SeedLine], paint: _Paint) -> Iterator[str]:
-    if not seeds:
+def _seeds(report: Report, paint: _Paint) -> Iterator[str]:
+    if not report.seeds:
         return
-    rows = [(printable(seed.table), f"{seed.rows:,}", f"{seed.written:,}", f"{seed.unchanged:,}") for seed in seeds]
-    signs = ["+" if seed.rows > seed.unchanged else "·" for seed in seeds]
-    yield from _table(("seeds", "rows", "written", "unchanged"), rows, signs, paint)
+    header, numbers = wording.seed_numbers(report)
+    rows = [(printable(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
+    signs = ["+" if seed.to_bring_in > seed.unchanged else "·" for seed in report.seeds]
+    yield from _table(("seeds", *header), rows, signs, paint)
 
 
 def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:

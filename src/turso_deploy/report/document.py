@@ -101,12 +101,21 @@ class CheckLine(Struct, frozen=True):
 
 
 class SeedLine(Struct, frozen=True):
-    """The seeds of one table: rows in the file, rows the database had to write, rows that already stood there."""
+    """The seeds of one table: rows in the file, rows the database had to write, rows that stood there just so.
+
+    `deployed_before` are those that an earlier deployment has brought in; nobody looked whether they still stand so.
+    """
 
     table: str
     rows: int
     written: int
     unchanged: int
+    deployed_before: int = 0
+
+    @property
+    def to_bring_in(self) -> int:
+        """How many rows a deployment has to look at, and to write where the database has others."""
+        return self.rows - self.deployed_before
 
 
 class ChunksLine(Struct, frozen=True):

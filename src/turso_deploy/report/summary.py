@@ -205,8 +205,9 @@ def _sql(report: Report, detail: _Detail) -> str:
 def _seeds(report: Report, detail: _Detail) -> str:
     if not report.seeds:
         return ""
-    rows = [(code(seed.table), f"{seed.rows:,}", f"{seed.written:,}", f"{seed.unchanged:,}") for seed in report.seeds]
-    table = _table("lrrr", ("Table", "Rows", "Written", "Unchanged"), rows, detail.rows)
+    header, numbers = wording.seed_numbers(report)
+    rows = [(code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
+    table = _table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
     return _folded(f"Seeds of {counted(len(report.seeds), 'table')}", table)
 
 

@@ -98,8 +98,25 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
 
 def heading_of_counts(report: Report) -> str:
     """What the counts are: those of the database, or those that it would have come to."""
+    return "would be" if _is_foretold(report) else "actual"
+
+
+def _is_foretold(report: Report) -> bool:
     not_done = not report.succeeded and not report.committed and report.command in _WRITE
-    return "would be" if report.status is Status.PLANNED or not_done else "actual"
+    return report.status is Status.PLANNED or not_done
+
+
+def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
+    """How the numbers of seeds are headed, and those of each table: of a plan other ones than of a deployment."""
+    columns = {"rows": [seed.rows for seed in report.seeds]}
+    if _is_foretold(report):
+        columns["to bring in"] = [seed.to_bring_in for seed in report.seeds]
+    else:
+        columns["written"] = [seed.written for seed in report.seeds]
+        columns["unchanged"] = [seed.unchanged for seed in report.seeds]
+    if any(seed.deployed_before for seed in report.seeds):
+        columns["deployed before"] = [seed.deployed_before for seed in report.seeds]
+    return list(columns), [tuple(f"{number:,}" for number in line) for line in zip(*columns.values(), strict=True)]
 
 
 def undone(report: Report) -> str:
@@ -264,7 +281,7 @@ def _work_to_do(report: Report) -> list[str]:
     work = [f"{counted(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
     if scripts := _scripts(report):
         work.append(f"{counted(scripts, 'script')} to run")
-    rows = sum(seed.rows - seed.unchanged for seed in report.seeds)
+    rows = sum(seed.to_bring_in for seed in report.seeds)
     return [*work, f"{counted(rows, 'row')} to seed"] if rows else work
 
 

@@ -33,6 +33,38 @@ def test_columns_are_aligned(deployed: Report) -> None:
     assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
 
 
+SEEDS = (
+    SeedLine("authors", 3, 0, 0),
+    SeedLine("books", 2_000, 0, 0, deployed_before=2_000),
+    SeedLine("lent", 9, 0, 0, deployed_before=4),
+)
+
+
+def test_the_seeds_of_a_plan_are_to_be_brought_in_or_were_before(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False, seeds=SEEDS)
+    assert (
+        "    seeds     rows  to bring in  deployed before\n"
+        "  + authors      3            3                0\n"
+        "  · books    2,000            0            2,000\n"
+        "  + lent         9            5                4\n" in render(planned, colour=False)
+    )
+    assert "| <code>lent</code> | 9 | 5 | 4 |" in summary(planned)
+    assert "8 rows to seed" in summary(planned).split("\n")[0]
+    for undone in (Status.REFUSED, Status.FAILED):
+        assert "rows  to bring in" in render(replace(planned, status=undone), colour=False)
+
+
+def test_seeds_that_nobody_looked_at_are_not_called_unchanged(deployed: Report) -> None:
+    done = replace(deployed, seeds=(SeedLine("authors", 3, 1, 2), SEEDS[1], SeedLine("same", 2, 0, 2)))
+    assert (
+        "    seeds     rows  written  unchanged  deployed before\n"
+        "  + authors      3        1          2                0\n"
+        "  · books    2,000        0          0            2,000\n"
+        "  · same         2        0          2                0\n" in render(done, colour=False)
+    )
+    assert "| Table | Rows | Written | Unchanged | Deployed before |" in summary(done)
+
+
 def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Report) -> None:
     counts = {kind: CountLine(None, 3) for kind in deployed.counts}
     bare = replace(deployed, counts=counts, checks=())
