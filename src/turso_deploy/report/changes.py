@@ -30,10 +30,10 @@ def diff_lines(changes: Sequence[ChangeLine]) -> Iterator[DiffLine]:
 
 
 def _part(part: PartLine) -> Iterator[DiffLine]:
-    """Short texts on one line; texts of several lines, such as a view's, below each other."""
+    """Short texts on one line; definitions, and what has several lines, below each other."""
     was, now = (printable_lines(text) if text is not None else [] for text in (part.was, part.now))
     name = printable(part.part)
-    if len(was) == 1 and len(now) == 1:
+    if len(was) == 1 and len(now) == 1 and part.part != "definition":
         yield DiffLine("~", 1, f"{name}: {was[0]} → {now[0]}")
     elif len(was) + len(now) == 1:
         yield DiffLine("+" if now else "-", 1, f"{name}: {(now or was)[0]}")

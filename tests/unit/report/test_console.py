@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turso_deploy.report.console import render
-from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, HazardLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.document import (
+    ChangeLine,
+    CheckLine,
+    CountLine,
+    ErrorLine,
+    HazardLine,
+    PartLine,
+    Report,
+    SeedLine,
+    Status,
+    StepLine,
+)
 from turso_deploy.report.summary import summary
 
 COLOUR = re.compile(r"\x1b\[[0-9;]+m")
@@ -188,6 +199,18 @@ def test_of_a_script_of_thousands_of_lines_the_first_are_shown_and_the_rest_is_c
     assert "      DELETE FROM t WHERE id = 199;\n      … and 1,000 more lines\n" in text
     assert "id = 200" not in text
     assert report.as_json()["steps"][0]["sql"] == sql
+
+
+def test_the_definitions_of_what_is_no_table_stand_below_each_other(deployed: Report) -> None:
+    was, now = "CREATE INDEX i ON t (a)", "CREATE INDEX i ON t (a, b)"
+    changes = (
+        ChangeLine("changed", "index", "i", parts=(PartLine("definition", was, now),)),
+        ChangeLine("changed", "table", "t", parts=(PartLine("column a", "INT", "TEXT"),)),
+    )
+    report = replace(deployed, changes=changes)
+    text = render(report, colour=False, verbose=True)
+    assert f"  ~ index i\n      - {was}\n      + {now}\n  ~ table t\n      ~ column a: INT → TEXT\n" in text
+    assert f"\n! index i\n-   {was}\n+   {now}\n! table t\n" in summary(report)
 
 
 def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:
