@@ -64,7 +64,7 @@ _TOKENS = {
         | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?!{_NAME_REST})""",
     Kind.VARIABLE: rf"\?[0-9]*+ | [$@:\#](?:::)*+{_NAME_REST}(?:{_NAME_REST}|::)*+(?:\([^\s)]*+\)|(?!\())",
     Kind.OPERATOR: r"->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()]",
-    Kind.COMMENT: r"--[^\n]*+ | /\*.[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
+    Kind.COMMENT: r"--[^\n]*+ | /\*(?=.)[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
 }
 _SCANNER = re.compile(
     rf"{_BLANK}(?: {'|'.join(f'({pattern})' for pattern in _TOKENS.values())} | (.) | \Z)", re.VERBOSE | re.DOTALL

@@ -220,7 +220,7 @@ def test_a_comment_that_is_never_closed_hides_no_definitions(read: Read, comment
 
 
 def test_what_only_looks_like_an_open_comment_is_none(read: Read) -> None:
-    assert len(read({"a.sql": "CREATE TABLE t (a DEFAULT '/*'); -- /*\nCREATE TABLE u (a /* \n**/);/**/"})) == 2
+    assert len(read({"a.sql": "CREATE TABLE t (a DEFAULT '/*'); -- /*\n/**/CREATE TABLE u (a /* \n**/);/***/"})) == 2
 
 
 @pytest.mark.parametrize("rights", [0o000, 0o444, 0o111])

@@ -94,6 +94,8 @@ def test_text_that_sqlite_cannot_read_is_refused_where_it_begins(sql: str, offse
 )
 @example("1/*")
 @example("/*/")
+@example("/**/'")
+@example("/***/'")
 @example("x'0'")
 @settings(deadline=None)
 def test_what_the_engine_does_not_recognize_is_refused_and_nothing_that_it_accepts(text: str) -> None:
