@@ -37,6 +37,7 @@ class Door:
     free_replies: float = math.inf
     open_for_replies: threading.Event = field(default_factory=threading.Event)
     _arrival: threading.Condition = field(default_factory=threading.Condition)
+    _guests: int = 0
 
     @property
     def requests(self) -> int:
@@ -56,6 +57,17 @@ class Door:
         with self._arrival:
             self.replies.append(content)
             self._arrival.notify_all()
+
+    def welcome(self, more: int) -> None:
+        """Count the connections that are open: one more, or one less."""
+        with self._arrival:
+            self._guests += more
+            self._arrival.notify_all()
+
+    def await_farewell(self) -> None:
+        """Wait until nobody is connected any more: all that they asked for is done, whether or not they heard of it."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: self._guests == 0, _LONGEST_WAIT), f"{self._guests} are connected"
 
     def await_requests(self, count: int) -> None:
         """Wait until so many requests have arrived."""
@@ -78,6 +90,15 @@ def open_door(target: str) -> Iterator[Door]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            door.welcome(1)
+            super().setup()
+
+        def finish(self) -> None:
+            with suppress(ConnectionError):
+                super().finish()
+            door.welcome(-1)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

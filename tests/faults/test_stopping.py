@@ -177,6 +177,7 @@ def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: P
             sent = choice.choice([signal.SIGKILL, *STOPPING])
             process.send_signal(sent)
             output, _ = process.communicate(timeout=60)
+            door.await_farewell()  # what was on its way has come to its end
             names = target.names()
             committed = "schema_deployments" in names
             assert committed == ("books" in names)
@@ -236,7 +237,7 @@ def test_killed_between_chunks_the_database_holds_whole_chunks_and_running_again
             time.sleep(choice.uniform(0, 0.02))
             process.kill()
             process.communicate()
-            door.await_replies(door.requests)  # what was on its way has come to its end
+            door.await_farewell()  # what was on its way has come to its end
             rows = target.value("SELECT count(*) FROM books")
             marks = json.loads(str(target.value("SELECT seeds FROM schema_deployments")))
             assert marks["books"].endswith(f":{rows!s}") or rows == BOOKS
