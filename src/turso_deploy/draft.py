@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import Cause, DeployError, Place, RefusedError
+from turso_deploy.notices import chunks_notices, notices_of, unmanaged_notices
 from turso_deploy.parts import PartKind, PartName
 from turso_deploy.picture import picture_of_change
 from turso_deploy.report.document import (
@@ -33,10 +34,10 @@ from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check, CheckResult
 from turso_deploy.schema.diff import diff, title
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
-from turso_deploy.schema.hazards import Hazard, Permission, is_allowed, is_long_rewrite, stale_permissions
+from turso_deploy.schema.hazards import Hazard, Permission, is_allowed
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.manifest import Manifest
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedResult
@@ -138,21 +139,7 @@ class Draft:
             return  # the rest is as it was noted before the first part
         self._note_seeds(work.seeds)
         self.rows_to_write = work.rows_to_write
-        self.notices = [
-            *_unmanaged_notice(plan.unmanaged),
-            *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
-            *(_passed_over_notice(column, place) for column, place in plan.passed_over),
-            *(
-                f"The permission {entry} is not needed and can be removed from allow-hazards."
-                for entry in stale_permissions(plan.hazards, permissions)
-            ),
-            *(
-                f"The script {script.name} is for databases that were there before; it counts as run in this new one."
-                for script in work.skipped
-            ),
-            *_rest_notice(work),
-            *(_long_rewrite_notice(one, self._subject.address) for one in plan.hazards if is_long_rewrite(one)),
-        ]
+        self.notices = notices_of(work, self._project.wanted, permissions, self._subject.address)
 
     def note_refusal(self, error: RefusedError | None) -> None:
         """Why a deployment would refuse what is only planned, if it would."""
@@ -186,7 +173,7 @@ class Draft:
             ),
         )
         self._note_counts(live.catalog.schema)
-        self.notices = _unmanaged_notice([change.object for change in difference.extra if change.object not in removed])
+        self.notices = unmanaged_notices([change.object for change in difference.extra if change.object not in removed])
 
     def note_answers(
         self,
@@ -293,7 +280,7 @@ class Draft:
             checks=self.checks,
             seeds=self.seeds,
             chunks=self.chunks,
-            notices=(*self.notices, *_chunks_notice(self.chunks), *self._subject.retries),
+            notices=(*self.notices, *chunks_notices(self.chunks), *self._subject.retries),
             rows_to_write=self.rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
@@ -353,49 +340,3 @@ def error_line(error: DeployError) -> ErrorLine:
         column=place.column if place else None,
         causes=error.causes,
     )
-
-
-def _long_rewrite_notice(hazard: Hazard, address: str) -> str:
-    what = f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction."
-    if address.startswith("file:"):
-        return f"{what} Meanwhile nobody else can write to the file: deploy while others write little."
-    return (
-        f"{what} A libSQL server takes the write lock away from a transaction after 5 seconds when another writer "
-        "waits: deploy while others write little. If that happens, nothing is changed, and the deployment can be run "
-        "again."
-    )
-
-
-def _passed_over_notice(column: str, place: Place | None) -> str:
-    where = f" ({place})" if place else ""
-    return (
-        f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
-        "type, NOT NULL or STRICT changes. To change values that stand there, use a one-time script."
-    )
-
-
-def _rest_notice(work: Work) -> list[str]:
-    tables = [seed.table for seed in work.seeds if seed.before]
-    if not tables:
-        return []
-    return [
-        f"A deployment stopped while it brought in these seeds: {', '.join(tables)}. What is there already is not "
-        "brought in again; the checks of rows are still to be made."
-    ]
-
-
-def _chunks_notice(chunks: ChunksLine | None) -> list[str]:
-    if chunks is None:
-        return []
-    return [
-        f"The seeds are too large for one request, and not part of the one transaction: they go in "
-        f"{counted(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
-        "when it is run again."
-    ]
-
-
-def _unmanaged_notice(objects: Sequence[SchemaObject]) -> list[str]:
-    if not objects:
-        return []
-    names = ", ".join(f"{item.kind} {item.name}" for item in objects)
-    return [f"In the database and not in the schema folder, left as it is: {names}."]

@@ -65,6 +65,14 @@ def test_the_plan_after_an_adoption_is_empty(target: Target, tmp_path: Path) -> 
     assert target.dump() == before
 
 
+def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Target, tmp_path: Path) -> None:
+    in_file.run(*(f"CREATE TABLE t{number:02} (x)" for number in range(12)))
+    assert run_program("adopt", tmp_path / "schema", in_file.url).status == 0
+    [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
+    assert notice.startswith("Was already in the database; a deployment takes it over")
+    assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
+
+
 def test_an_adopted_folder_makes_the_same_database_again(in_file: Target, tmp_path: Path) -> None:
     in_file.run(*ODDITIES)
     run_program("adopt", tmp_path / "schema", in_file.url)

@@ -1,0 +1,109 @@
+"""What somebody should know of a plan besides its steps: a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from turso_deploy.errors import Place
+from turso_deploy.report.document import ChunksLine
+from turso_deploy.report.wording import counted
+from turso_deploy.schema import ledger
+from turso_deploy.schema.diff import title
+from turso_deploy.schema.hazards import HAZARDS, Hazard, Permission, Severity, is_long_rewrite, stale_permissions
+from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.sql.lexer import fold
+from turso_deploy.work import Work
+
+_NAMED = 10  # of the objects that are taken over: all of a large database, once it was adopted
+
+
+def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], address: str) -> list[str]:
+    """All that there is to know of the work on the database at an address."""
+    plan = work.plan
+    return [
+        *unmanaged_notices(plan.unmanaged),
+        *_managed_notices(work, wanted),
+        *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
+        *(_passed_over_notice(column, place) for column, place in plan.passed_over),
+        *map(_stale_notice, stale_permissions(plan.hazards, permissions)),
+        *(
+            f"The script {script.name} is for databases that were there before; it counts as run in this new one."
+            for script in work.skipped
+        ),
+        *_rest_notices(work),
+        *(_long_rewrite_notice(one, address) for one in plan.hazards if is_long_rewrite(one)),
+    ]
+
+
+def unmanaged_notices(objects: Sequence[SchemaObject]) -> list[str]:
+    """What is in the database and nobody's here."""
+    if not objects:
+        return []
+    names = ", ".join(map(title, objects))
+    return [f"In the database and not in the schema folder, left as it is: {names}."]
+
+
+def chunks_notices(chunks: ChunksLine | None) -> list[str]:
+    """That the seeds go in several transactions, where they do."""
+    if chunks is None:
+        return []
+    return [
+        f"The seeds are too large for one request, and not part of the one transaction: they go in "
+        f"{counted(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
+        "when it is run again."
+    ]
+
+
+def _managed_notices(work: Work, wanted: Schema) -> list[str]:
+    """What stood there before, and is dropped from now on when it leaves the schema folder."""
+    if not work.ledger_is_behind:
+        return []
+    before = {fold(name) for name in work.live.last.managed} if work.live.last else set()
+    there = {fold(title(item)) for item in work.live.catalog.schema.objects()}
+    names = sorted(name for name in ledger.managed_names(wanted) if fold(name) in there and fold(name) not in before)
+    if not names:
+        return []
+    more = f" and {counted(len(names) - _NAMED, 'more object')}" if len(names) > _NAMED else ""
+    return [
+        "Was already in the database; a deployment takes it over, and drops it when it leaves the schema folder: "
+        f"{', '.join(names[:_NAMED])}{more}."
+    ]
+
+
+def _stale_notice(entry: Permission) -> str:
+    match HAZARDS[entry.name][0]:
+        case Severity.NEEDS_PERMISSION:
+            return f"The permission {entry} fits nothing in this plan: it is misspelt, or can be removed."
+        case Severity.INFORMS:
+            return f"The permission {entry} is not needed: {entry.name} only informs."
+        case Severity.FORBIDS:
+            return f"The permission {entry} does not help: {entry.name} is about rows that have to be mended."
+
+
+def _long_rewrite_notice(hazard: Hazard, address: str) -> str:
+    what = f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction."
+    if address.startswith("file:"):
+        return f"{what} Meanwhile nobody else can write to the file: deploy while others write little."
+    return (
+        f"{what} A libSQL server takes the write lock away from a transaction after 5 seconds when another writer "
+        "waits: deploy while others write little. If that happens, nothing is changed, and the deployment can be run "
+        "again."
+    )
+
+
+def _passed_over_notice(column: str, place: Place | None) -> str:
+    where = f" ({place})" if place else ""
+    return (
+        f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
+        "type, NOT NULL or STRICT changes. To change values that stand there, use a one-time script."
+    )
+
+
+def _rest_notices(work: Work) -> list[str]:
+    tables = [seed.table for seed in work.seeds if seed.before]
+    if not tables:
+        return []
+    return [
+        f"A deployment stopped while it brought in these seeds: {', '.join(tables)}. What is there already is not "
+        "brought in again; the checks of rows are still to be made."
+    ]
