@@ -83,7 +83,9 @@ _SHOWN = {
 }
 """What the help of a command tells. Every flag is taken by every command, as every variable is."""
 
-_EPILOGUE = """examples:
+_EPILOGUE = """Without a command it deploys.
+
+examples:
   turso-deploy deploy                                   an embedded database in the working folder
   turso-deploy plan --check --database-url libsql://…   exit with 3 when something would change
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy

@@ -40,11 +40,12 @@ def explain_failure(
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
     found = explain(failed.failure)
+    is_its_fault = found.code is ErrorCode.STATEMENT_FAILED
     return DatabaseError(
         found.code,
         f"{step.label}: {found.message}. The transaction was rolled back.",
         hint=found.hint,
-        place=_place(step, failed.failure),
+        place=_place(step, failed.failure) if is_its_fault else None,
     )
 
 
@@ -70,6 +71,8 @@ def explain_failed_checks(
     ]
     details = [f"\n  {text}" for check in checks if not check.ok for text in _with_rest(check)]
     hint = "Correct the schema, the seeds or the bounds in the manifest."
+    if differing:
+        hint = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
     if details:
         hint = "Mend these rows with a script in schema/scripts/, or add what they refer to, as seeds for example."
     placed = [*differing, *(cause for cause in wrong if cause.place)]

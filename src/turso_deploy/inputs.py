@@ -84,7 +84,8 @@ class Inputs(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     auth_token: Annotated[
-        Secret | None, Meta(description="Database token; read-write for `deploy`, read-only is enough for the rest.")
+        Secret | None,
+        Meta(description="Database token; read-write for `deploy` and a rehearsal, read-only is enough for the rest."),
     ] = None
     allow_insecure_http: Annotated[
         bool, Meta(description="Let an `http://` URL lead to another machine. The token then travels in clear text.")

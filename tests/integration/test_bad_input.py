@@ -273,5 +273,5 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("These are notes, and no database at all. " * 20, encoding="utf-8")
     finished = run_program("deploy", write_folder(tmp_path / "schema", SMALL), f"file:{file}")
-    assert_refused(finished, "server-error", status=1)
+    assert_refused(finished, "database-url-invalid", status=1)
     assert file.read_text(encoding="utf-8").startswith("These are notes")

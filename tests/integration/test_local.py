@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.projects import write_folder
+from tests.unprivileged import without_privileges
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.failures import explain
 from turso_deploy.database.local import LocalDatabase
@@ -238,7 +241,30 @@ def test_a_file_that_is_no_database_is_told(local: LocalDatabase, file_path: str
     Path(file_path).write_text("This is a letter, and not a database. " * 100)
     [answer] = local.query([Query("SELECT * FROM sqlite_master")])
     assert isinstance(answer, Failure)
-    assert explain(answer).message == "the database cannot do its work: file is not a database (SQLITE_NOTADB)"
+    assert explain(answer).message == "the file is no SQLite database"
+
+
+@pytest.mark.parametrize(
+    ("file_rights", "folder_rights", "reason"),
+    [(0o444, 0o755, "attempt to write a readonly database"), (0o000, 0o755, "unable to open"), (0o644, 0o555, "")],
+)
+def test_a_file_that_cannot_be_written_is_told_as_such_and_not_as_a_statement(
+    tmp_path: Path, file_rights: int, folder_rights: int, reason: str
+) -> None:
+    schema = write_folder(tmp_path / "schema", {"a.sql": "CREATE TABLE a (x);"})
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert LocalDatabase(str(folder / "site.db")).apply(Transaction((change(TABLE),))).committed
+    (folder / "site.db").chmod(file_rights)
+    folder.chmod(folder_rights)
+    arguments = ["--schema-path", str(schema), "--database-url", f"file:{folder}/site.db", "--json"]
+    done = without_privileges("-m", "turso_deploy", "deploy", *arguments)
+    folder.chmod(0o755)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"], error["file"]) == (1, "access-blocked", None)
+    assert "database file cannot be used as it is" in error["message"]
+    assert reason in error["message"]
+    assert "right to read and write the file" in error["hint"]
 
 
 def test_a_missing_folder_is_an_error_in_the_input(tmp_path: Path) -> None:

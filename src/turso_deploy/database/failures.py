@@ -26,16 +26,18 @@ _TAKEN_AWAY = (
     "TRANSACTION_TIMEOUT"  # only when another writer waits: libsql-server/src/connection/connection_manager.rs
 )
 _FULL = "SQLITE_FULL"
+_CLOSED = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 _BROKEN = (
     "SQLITE_IOERR",
     "SQLITE_CORRUPT",
-    "SQLITE_NOTADB",
-    "SQLITE_CANTOPEN",
     "SQLITE_NOMEM",
     "SQLITE_INTERNAL",
 )
 _HINTS = (
-    ("UNIQUE constraint", "Another row has the same key already. Look for it in the seed file and in the table."),
+    (
+        "UNIQUE constraint",
+        "Another row has the same key already. Look for it in the table, and in what brings rows in: seeds or scripts.",
+    ),
     ("NOT NULL constraint", "Give the column a value, or a DEFAULT in the schema."),
     (
         "CHECK constraint",
@@ -79,6 +81,19 @@ def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Expl
         )
     if failure.code == "BLOCKED" or "operations are forbidden" in failure.message:
         return blocked(token_is_read_only)
+    if failure.code.startswith(_CLOSED):
+        return Explanation(
+            ErrorCode.ACCESS_BLOCKED,
+            f"the database file cannot be used as it is: {reason} ({failure.code})",
+            "Give the user who deploys the right to read and write the file, and to write its folder, where SQLite "
+            "keeps its journal.",
+        )
+    if failure.code.startswith("SQLITE_NOTADB"):
+        return Explanation(
+            ErrorCode.DATABASE_URL_INVALID,
+            "the file is no SQLite database",
+            "Name another file in `database-url`; one that does not exist is made.",
+        )
     if failure.code.startswith(_BROKEN):
         return Explanation(
             ErrorCode.SERVER_ERROR,
@@ -110,6 +125,6 @@ def read_only_token() -> Explanation:
     """The token may read and must not write."""
     return Explanation(
         ErrorCode.TOKEN_READ_ONLY,
-        "the database token is read-only, and a deployment writes",
+        "the database token is read-only, and a deployment writes, as its rehearsal does",
         "Mint one with full access: `turso db tokens create <database>`.",
     )

@@ -144,6 +144,7 @@ def _invalid(message: str, place: Place) -> ProjectError:
     return ProjectError(
         ErrorCode.SCRIPT_INVALID,
         f"The script cannot be used: {message}.",
-        hint="docs/schema-changes.md describes one-time scripts.",
+        hint="A script begins with `-- @run before` or `-- @run after`, and holds INSERT, UPDATE and DELETE for the "
+        "schema as it is then (docs/schema-changes.md of turso-deploy).",
         place=place,
     )

@@ -118,8 +118,9 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
     if needs_write and claims.read_only:
         raise InputError(
             ErrorCode.TOKEN_READ_ONLY,
-            "the database token is read-only, and a deployment writes",
-            hint="Use a token with full access for `deploy`; `plan` and `verify` work with a read-only one.",
+            "the database token is read-only, and a deployment writes, as its rehearsal does",
+            hint="Use a token with full access for `deploy`, and for `plan` with `rehearse: rollback`; `plan` alone "
+            "and `verify` work with a read-only one.",
         )
 
 
