@@ -151,6 +151,25 @@ def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_chan
     assert target.dump() == before
 
 
+@pytest.mark.skipif(not SHELL, reason="no sqlite3 shell")
+@pytest.mark.parametrize(
+    ("meanwhile", "checked"),
+    [
+        ("CREATE TABLE somebody (x)", "checking: the database is as it was when planned"),
+        ("INSERT INTO authors (id, name) VALUES (3, 'A third')", "checking: rows of authors"),
+    ],
+)
+def test_a_script_that_stops_has_said_what_it_checked(
+    deployed: Path, tmp_path: Path, meanwhile: str, checked: str
+) -> None:
+    schema = write_folder(tmp_path / "after", CHANGED)
+    script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
+    Target(f"file:{deployed}", f"file:{deployed}").run(meanwhile)
+    done = subprocess.run([SHELL, deployed], input=script, text=True, capture_output=True, check=False)
+    assert "malformed JSON" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith(checked)
+
+
 @CLIENTS
 def test_rows_that_have_come_meanwhile_stop_a_script_that_would_lose_them(tmp_path: Path, client: Client) -> None:
     file = tmp_path / "before.db"

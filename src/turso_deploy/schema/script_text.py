@@ -19,7 +19,8 @@ _HEADER = f"""\
 .bail on
 -- Made by turso-deploy {__version__}. One transaction: everything in it is done, or nothing.
 -- To run it: sqlite3 DATABASE < SCRIPT
--- It stops, and changes nothing, where the database is no longer as it was when this was made, or a check fails.
+-- It stops, and changes nothing, where the database is no longer as it was when this was made, or a check fails: with
+-- "malformed JSON", below the line that says what was checked.
 -- Another client than sqlite3 has to stop at the first error by itself, and takes the script without its first line.
 """
 
@@ -38,7 +39,9 @@ def as_script(transaction: Transaction) -> str:
         "FROM pragma_foreign_keys;",
     ]
     for step in transaction.steps:
-        if step.purpose is not Purpose.FIGURES:  # they say why a check fails, and their check is there too
+        if step.purpose in (Purpose.GUARD, Purpose.CHECK):  # what did not hold is the last that is printed
+            lines += ["", f"SELECT {literal(f'checking: {_title(step)}')};", _statement(step)]
+        elif step.purpose is not Purpose.FIGURES:  # they say why a check fails, and their check is there too
             lines += ["", f"-- {_title(step)}", _statement(step)]
     lines += ["", "COMMIT;" if transaction.commit else "ROLLBACK;", ""]
     return "\n".join(lines)
