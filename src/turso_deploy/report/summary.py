@@ -136,7 +136,15 @@ def _error(error: ErrorLine, title: str) -> Iterator[str]:
     yield f"**{title}** {code(error.code)}{where}"
     yield _prose(error.message)
     if error.hint:
-        yield f"**What to do:** {_prose(error.hint)}"
+        yield _what_to_do(error.hint)
+
+
+def _what_to_do(hint: str) -> str:
+    """One thing in the line; of several, each by itself."""
+    lines = [line for line in hint.splitlines() if line.strip()]
+    if len(lines) == 1 or any(line[0].isspace() for line in lines):
+        return f"**What to do:** {_prose(hint)}"
+    return "**What to do:**\n\n" + "\n".join(f"- {escape(line)}" for line in lines)
 
 
 def _prose(text: str) -> str:

@@ -38,8 +38,8 @@ def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment
     """
     found: dict[str, list[Comment]] = {}
     starts = [column.start for column in table.columns]
-    for before, comments, after in _gaps(sql):
-        trailing = [comment for comment in comments if _stands_behind(sql, before, comment, after)]
+    for before, comments, comma, after in _gaps(sql):
+        trailing = [comment for comment in comments if _stands_behind(sql, before, comment, comma, after)]
         owners = [(_column_at(table, starts, before), [plain(comment) for comment in trailing])]
         if after is not None:
             leading = comments_directly_above(sql, comments[len(trailing) :], after.start)
@@ -72,25 +72,29 @@ def documentation(comments: Iterable[Comment]) -> str:
     return "\n".join(comment.text for comment in comments if not comment.text.startswith(("@renamed", "@using")))
 
 
-def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None]]:
-    """Each run of comments, with the token before and the one after it; commas are passed over."""
+def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None, Token | None]]:
+    """Each run of comments, with the token before it, the last comma in it, if any, and the token after it."""
     before: Token | None = None
+    comma: Token | None = None
     comments: list[Token] = []
     for token in scan(sql):
         if token.kind is Kind.COMMENT:
             comments.append(token)
-        elif token.text != ",":
+        elif token.text == ",":
+            comma = token
+        else:
             if comments:
-                yield before, comments, token
-            before, comments = token, []
+                yield before, comments, comma, token
+            before, comma, comments = token, None, []
     if comments:
-        yield before, comments, None
+        yield before, comments, comma, None
 
 
-def _stands_behind(sql: str, before: Token | None, comment: Token, after: Token | None) -> bool:
-    """Whether a comment ends the line of the token before it."""
+def _stands_behind(sql: str, before: Token | None, comment: Token, comma: Token | None, after: Token | None) -> bool:
+    """Whether a comment stands on the line of the token before it, and ends that line or comes before its comma."""
     starts_there = before is not None and "\n" not in sql[before.end : comment.start]
-    return starts_there and (after is None or "\n" in sql[comment.start : after.start])
+    is_before_comma = comma is not None and comment.start < comma.start
+    return starts_there and (is_before_comma or after is None or "\n" in sql[comment.start : after.start])
 
 
 def _column_at(table: TableDefinition, starts: Sequence[int], token: Token | None) -> ColumnDefinition | None:

@@ -158,6 +158,14 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
     assert "- ⛔ needs permission: drop-column users.email" in text
 
 
+def test_several_things_to_do_are_a_list(failed: Report) -> None:
+    assert failed.error is not None
+    text = summary(replace(failed, error=replace(failed.error, hint="Say `a`.\nOr allow <b>.")))
+    assert "**What to do:**\n\n- Say &#96;a&#96;.\n- Or allow &lt;b&gt;.\n" in text
+    text = summary(replace(failed, error=replace(failed.error, hint="Run:\n  a <b>")))
+    assert "**What to do:** Run:\n\n```text\n  a <b>\n```" in text
+
+
 def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
     many = tuple(ChangeLine("added", "table", f"t{number}") for number in range(50))
     planned = replace(deployed, status=Status.PLANNED, committed=False, changes=many)
