@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.projects import project_of
 from tests.targets import Target
 from turso_deploy.report.document import Status
@@ -79,3 +81,13 @@ CREATE TRIGGER IF NOT EXISTS t INSTEAD OF UPDATE OF one ON v WHEN new.one > '' B
 END;
 """.replace("y generated", "y text generated")
     deploys(target, tmp_path / "schema", sql, tables=2, indexes=1, views=1, triggers=1)
+
+
+@pytest.mark.parametrize("name", ["tmp_one", "turso_one"])
+def test_an_index_that_is_ignored_survives_a_rebuild(target: Target, tmp_path: Path, name: str) -> None:
+    files = {"t.sql": "CREATE TABLE t (a TEXT);", "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run(f"CREATE UNIQUE INDEX {name} ON t (a)")
+    report = target.deploy(project_of(tmp_path / "after", files, t="CREATE TABLE t (a TEXT CHECK (length(a) < 9));"))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert name in target.names()

@@ -11,6 +11,7 @@ from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.hazards import Hazard
 from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.sql.lexer import fold
 
 
 class Altered(Struct, frozen=True):
@@ -57,7 +58,9 @@ class Plan(Struct, frozen=True):
     proven: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     places: Mapping[str, Place | None] = {}
-    """Where the schema folder defines those of `related`, by their folded name."""
+    """Where the schema folder defines the tables, by their folded name."""
+    keyed: tuple[str, ...] = ()
+    """All tables that have foreign keys afterwards, in place of `related` where rows are written, too."""
     respelt: tuple[str, ...] = ()
     passed_over: tuple[tuple[str, Place | None], ...] = ()
     renamed: Schema | None = None
@@ -80,6 +83,11 @@ class Plan(Struct, frozen=True):
         https://www.sqlite.org/foreignkeys.html#fk_schemacommands
         """
         return not any(step.kind in ("rebuild table", "replace table", "drop table") for step in self.steps)
+
+    @property
+    def old_names(self) -> Mapping[str, str]:
+        """What each table that is renamed is called before, by its folded new name."""
+        return {fold(step.object): step.old_name or "" for step in self.renames if step.kind == "rename table"}
 
     def with_hazards(self, counted: Sequence[Hazard]) -> Plan:
         """The same plan with its hazards counted; they come in the order of `hazards`."""

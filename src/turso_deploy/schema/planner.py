@@ -18,7 +18,7 @@ from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of
-from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed
+from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed, with_foreign_keys
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -112,6 +112,7 @@ class _Planner:
         for step in tables:
             if step not in late:
                 self._add(step)
+        self._build_again(before, tables)
         self._create_indexes(difference, before, tables, down)
         self._put_up("view", difference, removed, aside)
         for step in late:
@@ -130,7 +131,8 @@ class _Planner:
             unmanaged=unmanaged,
             proven=proven,
             related=related,
-            places={name: self.wanted.tables[name].place for name in map(fold, related) if name in self.wanted.tables},
+            places={name: table.place for name, table in self.wanted.tables.items()},
+            keyed=with_foreign_keys(predicted.schema, broken_before),
             respelt=respelt(self.wanted, predicted.schema),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
@@ -250,6 +252,21 @@ class _Planner:
         together = [*self.cleared, *aside]
         return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
 
+    def _build_again(self, before: Catalog, tables: Sequence[Step]) -> None:
+        """Build a full-text index again that stays, where the content that it reads becomes another.
+
+        No trigger tells it of the copy: https://www.sqlite.org/fts5.html#the_rebuild_command
+        """
+        made_anew = {fold(step.object) for step in tables}
+        for name, table in before.schema.tables.items():
+            change = self.changes.get(_content(table))
+            if change is None or name in made_anew or _content(table) not in made_anew:
+                continue
+            if not change.revalued_columns.isdisjoint(names_in(table.sql)):
+                wanted = self.wanted.tables.get(name, table)
+                sql = f"INSERT INTO {quote(table.name)} ({quote(table.name)}) VALUES ('rebuild')"
+                self._add(Step("rebuild index", table.name, (sql,), place=wanted.place))
+
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
     ) -> None:
@@ -265,6 +282,14 @@ class _Planner:
                 again = table is not None and not table.changed_columns.isdisjoint(names_in(wanted.sql))
                 hazards = self._unique_hazard(wanted, before) if again else ()
                 self._add(Step("restore index", index.name, (wanted.sql,), hazards, wanted.place))
+        for row in before.rows:  # those that are ignored, too, go with the old table
+            if (
+                row.kind == "index"
+                and row.sql
+                and fold(row.table) in made_anew
+                and (row.kind, row.name) in before.uncounted
+            ):
+                self._add(Step("restore index", row.name, (row.sql,)))
 
     def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:
         """A unique index on a table that has rows, or may have, needs them to be unique."""
@@ -365,8 +390,9 @@ def _stands_on(item: SchemaObject, table: Table) -> bool:
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:
     """The SQL of the indexes that stay up while tables change, by the folded name of their table."""
+    going = {fold(index.name) for index in down}
     found: dict[str, list[str]] = {}
-    for index in catalog.schema.indexes.values():
-        if index not in down:
-            found.setdefault(fold(index.table), []).append(index.sql)
+    for row in catalog.rows:
+        if row.kind == "index" and row.sql and fold(row.name) not in going:
+            found.setdefault(fold(row.table), []).append(row.sql)
     return found

@@ -6,7 +6,10 @@ within the transaction (libSQL servers refuse temporary ones).
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import ErrorCode, RefusedError
@@ -21,6 +24,7 @@ from turso_deploy.sql.lexer import fold, literal, quote
 _TABLE = "turso_deploy_proof"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
 _NONE = Bound(0, 0, "0")
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _NAMED_VIOLATIONS = 10
 _LONGEST_KEY = 60
 
@@ -42,16 +46,36 @@ def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
         )
 
 
-def note_figures(plan: Plan) -> list[TransactionStep]:
-    """The steps that note how things are before the tables change; none where no table is made anew or dropped."""
+def with_written_rows(plan: Plan) -> Plan:
+    """The plan of a deployment that writes rows besides: where foreign keys are off, none is enforced for those either.
+
+    No action of a key fires, and no row that refers to nothing is refused, so all tables have to be looked at.
+    """
+    return plan if plan.keeps_foreign_keys_on else replace(plan, related=plan.keyed)
+
+
+def note_references(plan: Plan, old_names: Mapping[str, str] = NO_NAMES) -> list[TransactionStep]:
+    """The steps that note how many rows refer to nothing before anything changes; none where no proof is needed.
+
+    `old_names` are those of tables that are still to be renamed.
+    """
     if not _is_needed(plan):
         return []
-    copied = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
+    new = {fold(step.object) for step in plan.steps if step.kind == "create table"}
     return [
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
-        *(_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, copied)}") for name in plan.proven),
-        *(_note(_BEFORE + name, _violations(name)) for name in plan.related),
+        *(
+            _note(_BEFORE + name, _violations(old_names.get(fold(name), name)))
+            for name in plan.related
+            if fold(name) not in new
+        ),
     ]
+
+
+def note_rows(plan: Plan) -> list[TransactionStep]:
+    """The steps that note how many rows there are before the tables change."""
+    copied = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
+    return [_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, copied)}") for name in plan.proven]
 
 
 def note_violations(plan: Plan) -> list[TransactionStep]:

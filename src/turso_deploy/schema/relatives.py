@@ -93,6 +93,15 @@ def to_be_proven(
     return tuple(rows), tuple(name for name in keyed if "mismatch" not in broken.get(f"table {name}", ""))
 
 
+def with_foreign_keys(schema: Schema, broken: Mapping[str, str]) -> tuple[str, ...]:
+    """All tables that have foreign keys which SQLite can check. `broken` as for `to_be_proven`."""
+    return tuple(
+        table.name
+        for name, table in schema.tables.items()
+        if _has_foreign_keys(schema, name) and "mismatch" not in broken.get(f"table {name}", "")
+    )
+
+
 def _shows_rows_of_another(table: Table) -> bool:
     return isinstance(table.definition, VirtualTableDefinition) and reads_another_table(table.definition)
 

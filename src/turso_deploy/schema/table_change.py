@@ -108,6 +108,21 @@ class TableChange(Struct, frozen=True, dict=True):
         return frozenset(found | computed if found else ())
 
     @property
+    def revalued_columns(self) -> frozenset[str]:
+        """The folded names of the wanted columns that hold other values than those of their names did."""
+        found, computed = set(), set()
+        for name, column in self.new.by_name.items():
+            live = self.old.by_name.get(name)
+            if column.generated is not None:
+                computed.add(name)
+                is_kept = live is not None and live.generated == column.generated
+            else:
+                is_kept = live is not None and self._stored(column) == quote(live.name)
+            if not is_kept:
+                found.add(name)
+        return frozenset(found | computed if found else ())
+
+    @property
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
         columns = [

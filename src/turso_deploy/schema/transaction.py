@@ -12,7 +12,15 @@ from turso_deploy.schema.checks import Check
 from turso_deploy.schema.hazards import loss_guards
 from turso_deploy.schema.live import Live, guard_step
 from turso_deploy.schema.plan import Plan, Step
-from turso_deploy.schema.proof import forget_figures, note_figures, note_violations, reference_proofs, row_proofs
+from turso_deploy.schema.proof import (
+    forget_figures,
+    note_references,
+    note_rows,
+    note_violations,
+    reference_proofs,
+    row_proofs,
+    with_written_rows,
+)
 from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedPlan
 
@@ -60,9 +68,15 @@ def assemble(
     """
     parts = _Parts()
     parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))
-    parts.add(*(step for script in scripts if script.runs_before for step in script.steps()))
+    if scripts or seeds.steps:
+        plan = with_written_rows(plan)
+    first = [step for script in scripts if script.runs_before for step in script.steps()]
+    if first:  # what they break is no violation that was there before
+        parts.add(*note_references(plan, plan.old_names), *first)
     parts.add(*_change_steps(plan.renames))
-    parts.add(*note_figures(plan))
+    if not first:
+        parts.add(*note_references(plan))
+    parts.add(*note_rows(plan))
     parts.add(*_change_steps(plan.steps))
     parts.check(row_proofs(plan))
     parts.add(*seeds.steps)

@@ -1,0 +1,2 @@
+-- @run after
+DELETE FROM p WHERE id = 1;

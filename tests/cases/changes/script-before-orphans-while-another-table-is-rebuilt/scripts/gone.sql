@@ -1,0 +1,2 @@
+-- @run before
+DELETE FROM p WHERE id = 1;
