@@ -18,7 +18,7 @@ from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of
-from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed, with_foreign_keys
+from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed, with_foreign_keys, with_readers
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -179,7 +179,7 @@ class _Planner:
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
         named = {row.key: names_in(row.sql or "") for row in rows}
         going = {row.key for row in rows if row.key in changing and named[row.key] & (views - {fold(row.name)})}
-        down = _with_readers(going, named)
+        down = with_readers(going, named)
         self.cleared = {row: row.key not in going for row in rows if row.key in down}
         self.order = {row.key: number for number, row in enumerate(rows)}
         return [
@@ -335,7 +335,10 @@ class _Planner:
 
     def _refuse_what_breaks_others(self, predicted: Catalog, broken_before: Mapping[str, str]) -> None:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
-        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps):
+        # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
+        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps) and not (
+            predicted.schema.views or predicted.schema.triggers
+        ):
             return
         for name, reason in broken_objects(predicted.schema, self.scratch).items():
             if name not in broken_before:
@@ -360,20 +363,6 @@ def _content(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
     definition = item.definition if item else None
     return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
-
-
-def _with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:
-    """Objects, and the views and triggers that are broken without the views among them, at any distance.
-
-    `named` is what each view and trigger names.
-    """
-    found = set(objects)
-    while True:
-        views = {name for kind, name in found if kind == "view"}
-        readers = {key for key, names in named.items() if not names.isdisjoint(views)}
-        if readers <= found:
-            return found
-        found |= readers
 
 
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:

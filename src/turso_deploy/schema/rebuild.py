@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from turso_deploy.schema.model import Table
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import code, fold, literal, quote
 from turso_deploy.sql.names import with_table_name
 
 _TEMPORARY = "turso_deploy_new_"
@@ -97,8 +97,8 @@ def made_and_filled(wanted: Table) -> tuple[str, ...]:
 
 
 def _named(wanted: Table, name: str) -> str:
-    """The CREATE VIRTUAL TABLE under another name: stored SQL has exactly `CREATE VIRTUAL TABLE name USING …`."""
-    using = wanted.sql.upper().index("USING", len("CREATE VIRTUAL TABLE ") + len(wanted.name))
+    """The CREATE VIRTUAL TABLE under another name: what stands before USING is `CREATE VIRTUAL TABLE name`."""
+    using = next(token.start for token in code(wanted.sql) if fold(token.text) == "using")
     return f"CREATE VIRTUAL TABLE {quote(name)} {wanted.sql[using:]}"
 
 

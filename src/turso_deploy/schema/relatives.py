@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from turso_deploy.schema.catalog import Catalog, CatalogRow
 from turso_deploy.schema.diff import Managed, diff
@@ -64,6 +64,20 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
     for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
         # A virtual table may name another in a string: content = 'other'.
         yield frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
+
+
+def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:
+    """Objects, and the views and triggers that are broken without the views among them, at any distance.
+
+    `named` is what each view and trigger names.
+    """
+    found = set(objects)
+    while True:
+        views = {name for kind, name in found if kind == "view"}
+        readers = {key for key, names in named.items() if not names.isdisjoint(views)}
+        if readers <= found:
+            return found
+        found |= readers
 
 
 def to_be_proven(

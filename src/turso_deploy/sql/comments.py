@@ -57,7 +57,7 @@ def directives(comments: Iterable[Comment]) -> Directives:
     """
     renamed_from = using = None
     for comment in comments:
-        word, _, rest = comment.text.partition(" ")
+        word, rest = [*comment.text.split(maxsplit=1), "", ""][:2]
         if word == "@renamed":
             renamed_from = _old_name(rest, comment)
         elif word == "@using":

@@ -1,0 +1,1 @@
+CREATE TRIGGER theirs AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.id, new.a); END;

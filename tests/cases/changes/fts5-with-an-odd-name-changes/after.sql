@@ -1,0 +1,1 @@
+CREATE VIRTUAL TABLE "straße using" /* using porter */ USING fts5(a, tokenize=porter);

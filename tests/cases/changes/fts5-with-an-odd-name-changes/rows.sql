@@ -1,0 +1,1 @@
+INSERT INTO "straße using" VALUES ('running');
