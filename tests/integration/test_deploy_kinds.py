@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,34 @@ def test_an_index_that_is_ignored_survives_a_rebuild(target: Target, tmp_path: P
     report = target.deploy(project_of(tmp_path / "after", files, t="CREATE TABLE t (a TEXT CHECK (length(a) < 9));"))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert name in target.names()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 cannot tell SQLite that double quotes hold names")
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        'CREATE VIEW theirs AS SELECT "id", "nick" FROM "t"',
+        'CREATE TRIGGER theirs AFTER INSERT ON t BEGIN INSERT INTO log SELECT "nick" FROM t; END',
+        'CREATE INDEX theirs ON "t" ("nick")',
+    ],
+)
+def test_a_quoted_name_that_goes_is_no_text_from_then_on(target: Target, tmp_path: Path, theirs: str) -> None:
+    tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, nick TEXT{}); CREATE TABLE log (x);"
+    target.deploy(project_of(tmp_path / "before", {"t.sql": tables.format(", b TEXT")}))
+    target.run(theirs)
+    without = project_of(tmp_path / "after", {"t.sql": tables.replace(" nick TEXT{}", " b TEXT")})
+    report = target.deploy(without)
+    assert (report.status, report.committed) == (Status.REFUSED, False)
+    assert report.error is not None
+    assert report.error.code == "plan-impossible"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 cannot tell SQLite that double quotes hold names")
+def test_a_misspelt_name_in_double_quotes_fills_no_column(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "before", {"t.sql": "CREATE TABLE t (name TEXT);"}))
+    target.run("INSERT INTO t VALUES ('x')")
+    sql = 'CREATE TABLE t (name TEXT,\n  n TEXT NOT NULL -- @using upper("nmae")\n);'
+    report = target.deploy(project_of(tmp_path / "after", {"t.sql": sql}))
+    assert report.error is not None
+    assert 'no such column: "nmae"' in report.error.message or "no such column: nmae" in report.error.message
+    assert target.rows("SELECT * FROM t") == [("x",)]

@@ -12,7 +12,6 @@ import sqlite3
 import sys
 from bisect import bisect_left
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import pairwise
 
 from msgspec import Struct
@@ -128,7 +127,6 @@ class Scratch:
 
         Nobody can create automatic indexes, `sqlite_` tables and shadow tables; most of them come by themselves.
         """
-        self._double_quoted_strings(True)  # the other database has accepted what it holds
         by_themselves = {fold(name) for name in shadows}
         wanted = [
             row
@@ -138,11 +136,21 @@ class Scratch:
             and fold(row.name) not in by_themselves
             and fold(row.table) not in by_themselves
         ]
-        for row in sorted(wanted, key=lambda row: _KIND_ORDER[row.kind]):
-            with suppress(ScratchError):
-                self.run(row.sql or "")
+        in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
+        refused = [row for row in in_order if not self._takes(row)]
+        if refused:
+            self._double_quoted_strings(True)  # the other database has accepted what it holds
+            for row in refused:
+                self._takes(row)
         present = {row.key for row in self.rows()}
         return [row for row in rows if row.key not in present]
+
+    def _takes(self, row: CatalogRow) -> bool:
+        try:
+            self.run(row.sql or "")
+        except ScratchError:
+            return False
+        return True
 
     def close(self) -> None:
         """Forget the database."""
