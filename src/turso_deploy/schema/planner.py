@@ -18,7 +18,7 @@ from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of
-from turso_deploy.schema.relatives import to_be_proven, to_be_rehearsed, with_foreign_keys, with_readers
+from turso_deploy.schema.relatives import later_triggers, to_be_proven, to_be_rehearsed, with_foreign_keys, with_readers
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -240,7 +240,12 @@ class _Planner:
         if any(step.kind in _NEEDS_A_CLEAR_FIELD for step in tables):
             aside = standing
         else:  # a view takes its INSTEAD OF triggers along
-            aside = [row for row in standing if row.key in going or ("view", fold(row.table)) in going]
+            later = later_triggers(
+                standing, {(item.object.kind, fold(item.object.name)) for item in difference.changed}
+            )
+            aside = [
+                row for row in standing if row.key in going or ("view", fold(row.table)) in going or row.key in later
+            ]
         unknown = {row.key for row in self.beyond_scratch}
         for row in _triggers_first(aside):
             step = _drop(row, "drop" if row.key in going else "set aside")
