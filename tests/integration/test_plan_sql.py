@@ -207,6 +207,22 @@ def test_a_hazard_that_is_not_allowed_gives_no_script(deployed: Path, tmp_path: 
     assert "drop-column" in told
 
 
+@pytest.mark.parametrize(
+    ("sql", "is_refused"),
+    [
+        ("CREATE VIEW v AS SELECT 6\n/\n3 AS x;", True),
+        ("CREATE TABLE t (a,\n GO \n);", True),
+        ("CREATE TABLE t (a DEFAULT '\n/\n');", False),
+    ],
+)
+def test_a_line_that_would_end_a_statement_in_the_shell_is_refused(tmp_path: Path, sql: str, is_refused: bool) -> None:
+    script, status, told = script_for(write_folder(tmp_path / "schema", {"a.sql": sql}), f"file:{tmp_path / 'new.db'}")
+    assert (status, script == "") == (int(is_refused), is_refused)
+    assert ("which ends a statement" in told) == is_refused
+    if not is_refused and SHELL:
+        assert in_shell(script, tmp_path / "by-hand.db") == 0
+
+
 def test_the_program_prints_the_script_and_nothing_else(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "turso_deploy", "plan", "--sql"]
     command += ["--schema-path", str(SHIPPED), "--database-url", f"file:{tmp_path / 'new.db'}"]

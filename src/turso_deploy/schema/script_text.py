@@ -8,6 +8,7 @@ SQL: a client that stops at the first error by itself runs the script without it
 from __future__ import annotations
 
 import math
+import sqlite3
 
 from turso_deploy import __version__
 from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep, Value
@@ -23,6 +24,10 @@ _HEADER = f"""\
 -- "malformed JSON", below the line that says what was checked.
 -- Another client than sqlite3 has to stop at the first error by itself, and takes the script without its first line.
 """
+
+
+# As in the shells of Oracle and SQL Server: https://www.sqlite.org/cli.html
+_ENDS = ("/", "go")
 
 
 def as_script(transaction: Transaction) -> str:
@@ -63,7 +68,21 @@ def _statement(step: TransactionStep) -> str:
             "`turso-deploy deploy`, which keeps every character.",
             place=step.place,
         )
+    if _ends_early(text):
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The plan cannot be put into a script: {step.label} has a line of `/` or `go` alone, which ends a "
+            "statement for sqlite3.",
+            hint="Join that line with the one before it, or run `turso-deploy deploy`, which keeps every character.",
+            place=step.place,
+        )
     return text
+
+
+def _ends_early(text: str) -> bool:
+    lines = text.split("\n")
+    ends = (number for number, line in enumerate(lines) if line.strip().lower() in _ENDS)
+    return any(sqlite3.complete_statement("\n".join(lines[:number]) + ";") for number in ends)
 
 
 def with_arguments(query: Query) -> str:
