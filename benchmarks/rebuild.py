@@ -35,10 +35,10 @@ _COLUMNS = "(id INTEGER PRIMARY KEY, name TEXT, price REAL, quantity INTEGER{})"
 _INDEX = "CREATE INDEX {0}_name ON {0} (name)"
 _CHECK = ", CHECK (quantity >= 0)"
 _CHANGES = {"a CHECK added": _CHECK, "a CHECK taken away": ""}
-"""What each of two changes leaves in the table, behind its columns; either makes it anew, and they take turns."""
+"""What each of two changes leaves in the table, behind its columns; either makes it anew."""
 
-_LIMITS = {"a CHECK taken away": AT_MOST}
-"""Where a CHECK is added, the rows that break it are counted first, which no bare copy does."""
+_COUNTED = "a CHECK added"
+"""Where the rows that break a CHECK are counted first, which no bare copy does, so that no limit stands for it."""
 
 _COPY = "bare INSERT … SELECT and CREATE INDEX"
 _FILL = (
@@ -56,33 +56,47 @@ print(json.dumps(time.perf_counter() - start))
 
 
 def measure() -> Iterator[Row]:
-    """A file, then a server."""
+    """A file, with and without secure_delete, then a server."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"file:{folder}/things.db"
         target = Target(url, url)
-        yield from _measure_target("file", target, Path(folder))
-        with _without_secure_delete():
-            pairs = [(_rebuild(target, Path(folder)), _bare_copy(target, "")[0]) for _ in range(TRIES)]
-        yield _row("file", "secure_delete off", _middle(pairs), _COPY)
+        _fill(target, Path(folder))
+        with _secure_delete(on=False):
+            yield from _measure_target("file", target, Path(folder), AT_MOST)
+        with _secure_delete(on=True):
+            yield from _measure_target("file, secure_delete on", target, Path(folder))
         pairs = [(_rebuild(target, Path(folder)), _transform(target)) for _ in range(TRIES)]
         yield _row("file", "either", _middle(pairs), "sqlite-utils transform", 1)
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
-        yield from _measure_target("sqld", Target(server.url, server.url, server.token()), Path(folder))
+        target = Target(server.url, server.url, server.token())
+        _fill(target, Path(folder))
+        yield from _measure_target("sqld", target, Path(folder), AT_MOST)
 
 
-def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
+def _fill(target: Target, folder: Path) -> None:
     _deploy(target, "", folder)
     _run(target, _FILL)
-    found: dict[str, list[tuple[float, float, float]]] = {change: [] for change in _CHANGES}
-    for _ in range(TRIES):  # in turns, so that all meet the same machine
-        for change, rules in _CHANGES.items():
-            copied, dropped = _bare_copy(target, rules)
-            found[change].append((_deploy(target, rules, folder), copied, copied + dropped))
-    for change, times in found.items():
-        pair = _middle([(ours, copied) for ours, copied, _ in times])
-        yield _row(engine, change, pair, _COPY, _LIMITS.get(change))
-        pair = _middle([(ours, whole) for ours, _, whole in times])
-        yield _row(engine, change, pair, "the same, and DROP TABLE")
+
+
+def _measure_target(engine: str, target: Target, folder: Path, limit: float | None = None) -> Iterator[Row]:
+    for change, rules in _CHANGES.items():
+        before = next(other for other in _CHANGES.values() if other != rules)
+        measures = {
+            "copy": partial(_bare_copy, target, rules),
+            "hand": partial(_by_hand, target, rules),
+            "ours": partial(_deploy, target, rules, folder),
+        }
+        found: dict[str, list[float]] = {name: [] for name in measures}
+        for turn in range(TRIES):  # in turns, each of them first as often as the others
+            order = list(measures)
+            for name in order[turn % len(order) :] + order[: turn % len(order)]:
+                _by_hand(target, before)
+                found[name].append(measures[name]())
+        ours, copied, by_hand = found["ours"], found["copy"], found["hand"]
+        pair = _middle(list(zip(ours, copied, strict=True)))
+        yield _row(engine, change, pair, _COPY, None if change == _COUNTED else limit)
+        pair = _middle(list(zip(ours, by_hand, strict=True)))
+        yield _row(engine, change, pair, "the five statements by hand")
 
 
 def _middle(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -91,19 +105,19 @@ def _middle(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 @contextmanager
-def _without_secure_delete() -> Iterator[None]:
-    """SQLite as its makers build it. Debian's overwrites all that is deleted: a DROP writes the table once more.
+def _secure_delete(*, on: bool) -> Iterator[None]:
+    """SQLite as Debian builds it, which overwrites all that is deleted, or as its makers do.
 
     https://www.sqlite.org/pragma.html#pragma_secure_delete
     """
-    with patch("sqlite3.connect", partial(sqlite3.connect, factory=_Unsecured)):
+
+    class Connection(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.execute(f"PRAGMA secure_delete = {int(on)}")
+
+    with patch("sqlite3.connect", partial(sqlite3.connect, factory=Connection)):
         yield
-
-
-class _Unsecured(sqlite3.Connection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.execute("PRAGMA secure_delete = off")
 
 
 def _row(engine: str, change: str, pair: tuple[float, float], against: str, limit: float | None = None) -> Row:
@@ -129,11 +143,25 @@ def _deploy(target: Target, rules: str, folder: Path) -> float:
         return seconds(run)
 
 
-def _bare_copy(target: Target, rules: str) -> tuple[float, float]:
-    """How long the copy takes into the table as it is wanted, and how long a table of that size takes to be dropped."""
+def _bare_copy(target: Target, rules: str) -> float:
+    """How long the copy takes into the table as it is wanted. The old one stays, and the copy goes afterwards."""
     table = f"CREATE TABLE bare {_COLUMNS.format(rules)}"
     copy = (table, "INSERT INTO bare SELECT * FROM things", _INDEX.format("bare"))
-    return seconds(lambda: _run(target, *copy)), seconds(lambda: _run(target, "DROP TABLE bare"))
+    taken = seconds(lambda: _run(target, *copy))
+    _run(target, "DROP TABLE bare")
+    return taken
+
+
+def _by_hand(target: Target, rules: str) -> float:
+    """How long the engine takes for what every way of making a table anew consists of."""
+    statements = (
+        f"CREATE TABLE anew {_COLUMNS.format(rules)}",
+        "INSERT INTO anew SELECT * FROM things",
+        "DROP TABLE things",
+        "ALTER TABLE anew RENAME TO things",
+        _INDEX.format("things"),
+    )
+    return seconds(lambda: _run(target, *statements))
 
 
 def _run(target: Target, *statements: str) -> None:
