@@ -66,24 +66,40 @@ def _counts(table: TableDefinition) -> bool:
     return table.primary_key is not None and table.primary_key.autoincrement
 
 
-def rebuild_virtual(wanted: Table, shared: Sequence[str], taken: Collection[str]) -> tuple[str, ...]:
-    """The statements that make a virtual table anew. `shared` are the columns that are copied, () for none."""
-    definition = wanted.definition
-    assert isinstance(definition, VirtualTableDefinition)
-    if not shared:
-        return (f"DROP TABLE {quote(wanted.name)}", *made_and_filled(wanted))
+def rebuild_virtual(wanted: Table, live: Table, shared: Sequence[str], taken: Collection[str]) -> tuple[str, ...]:
+    """The statements that make a virtual table anew.
+
+    `shared` are the columns that are copied, () for an index that is built from the content of another table.
+    """
     new = _free_name(wanted.name, taken)
-    columns = (
-        ["rowid", *(quote(name) for name in shared)]
-        if definition.module.startswith("fts")
-        else [quote(name) for name in shared]
-    )
     return (
         _named(wanted, new),
-        _copy(new, columns, columns, wanted.name),
+        *_carry_over_settings(wanted, live, new),
+        _carry_over_content(wanted, shared, new),
         f"DROP TABLE {quote(wanted.name)}",
         f"ALTER TABLE {quote(new)} RENAME TO {quote(wanted.name)}",
     )
+
+
+def _carry_over_settings(wanted: Table, live: Table, new: str) -> tuple[str, ...]:
+    """What was set in an FTS5 table itself, such as its ranking: https://www.sqlite.org/fts5.html#the_rank_configuration_option."""
+    if not (_is_fts5(wanted) and _is_fts5(live)):
+        return ()
+    settings = quote(f"{live.name}_config")
+    return (f"INSERT INTO {quote(new)} ({quote(new)}, rank) SELECT k, v FROM {settings} WHERE k <> 'version'",)
+
+
+def _is_fts5(table: Table) -> bool:
+    return isinstance(table.definition, VirtualTableDefinition) and table.definition.module == "fts5"
+
+
+def _carry_over_content(wanted: Table, shared: Sequence[str], new: str) -> str:
+    if not shared:
+        return _build(new)
+    assert isinstance(wanted.definition, VirtualTableDefinition)
+    rowid = ["rowid"] if wanted.definition.module.startswith("fts") else []
+    columns = [*rowid, *map(quote, shared)]
+    return _copy(new, columns, columns, wanted.name)
 
 
 def made_and_filled(wanted: Table) -> tuple[str, ...]:
@@ -93,7 +109,12 @@ def made_and_filled(wanted: Table) -> tuple[str, ...]:
     """
     if not (isinstance(wanted.definition, VirtualTableDefinition) and reads_another_table(wanted.definition)):
         return (wanted.sql,)
-    return (wanted.sql, f"INSERT INTO {quote(wanted.name)} ({quote(wanted.name)}) VALUES ('rebuild')")
+    return (wanted.sql, _build(wanted.name))
+
+
+def _build(name: str) -> str:
+    """The statement that builds a full-text index from the content that it reads."""
+    return f"INSERT INTO {quote(name)} ({quote(name)}) VALUES ('rebuild')"
 
 
 def _named(wanted: Table, name: str) -> str:

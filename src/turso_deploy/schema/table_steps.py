@@ -108,7 +108,33 @@ def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
     refers = any(key.at_column == fold(column.name) for key in change.new.foreign_keys)
     if column.default is None:
         return True
-    return _is_constant(column.default) and not refers and (not change.new.strict or _default_fits(column))
+    if not _is_constant(column.default) or refers or not _reads_as_written(column, strict=change.new.strict):
+        return False
+    return not change.new.strict or _default_fits(column)
+
+
+def _reads_as_written(column: ColumnDefinition, *, strict: bool) -> bool:
+    """Whether the rows that are there show the default as a new row stores it.
+
+    A text column reads TRUE as the number 1 and 1e3 as '1e3' there, and stores '1' and '1000.0'. SQLite is asked where
+    the default is no string and has other than digits.
+    """
+    value = (column.default or ("",))[-1]
+    if value == "NULL" or value[0] == "'" or value.isdigit():
+        return True
+    options = " STRICT" if strict else ""
+    scratch = Scratch()
+    try:
+        scratch.run(f"CREATE TABLE tried (first INTEGER){options}")
+        scratch.run("INSERT INTO tried VALUES (1)")
+        scratch.run(f"ALTER TABLE tried ADD COLUMN added {column.type} DEFAULT {' '.join(column.default or ())}")
+        scratch.run("INSERT INTO tried (first) VALUES (2)")
+        shown = scratch.query(Query("SELECT count(DISTINCT quote(added)), count(DISTINCT typeof(added)) FROM tried"))
+        return shown.rows == ((1, 1),)
+    except ScratchError:
+        return False
+    finally:
+        scratch.close()
 
 
 def _default_fits(column: ColumnDefinition) -> bool:
@@ -152,7 +178,8 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
     if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
         if reads_another_table(new) and reads_another_table(old):
-            return Step("rebuild table", wanted.name, rebuild_virtual(wanted, (), taken), (rewrite,), wanted.place)
+            statements = rebuild_virtual(wanted, live, (), taken)
+            return Step("rebuild table", wanted.name, statements, (rewrite,), wanted.place)
         columns = _columns(wanted)
         shared = [name for name in _columns(live) if fold(name) in {fold(column) for column in columns}]
         if shared and readable and not (keeps_nothing(old) or reads_another_table(new)):
@@ -166,7 +193,7 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
                 for name in _columns(live)
                 if name not in shared
             )
-            statements = rebuild_virtual(wanted, shared, taken)
+            statements = rebuild_virtual(wanted, live, shared, taken)
             return Step("rebuild table", wanted.name, statements, (rewrite, *lost), wanted.place)
     gone = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
     statements = (f"DROP TABLE {quote(live.name)}", *made_and_filled(wanted))
@@ -174,14 +201,21 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
 
 
 def _columns(table: Table) -> list[str]:
-    """The columns that a virtual table declares; its module tells them."""
-    assert not isinstance(table.definition, TableDefinition)
+    """The columns of a virtual table that hold what somebody wrote; its module tells them.
+
+    FTS4 hides the column of a `languageid` option: https://www.sqlite.org/fts3.html#the_languageid_option
+    """
+    definition = table.definition
+    assert isinstance(definition, VirtualTableDefinition)
     scratch = Scratch()
     try:
         scratch.run(table.sql)
-        found = scratch.query(Query("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", (table.name,)))
-        return [str(name) for (name,) in found.rows]
+        found = scratch.query(Query("SELECT name, hidden FROM pragma_table_xinfo(?1)", (table.name,)))
     except ScratchError:
         return []
     finally:
         scratch.close()
+    names = {str(name): bool(hidden) for name, hidden in found.rows}
+    if definition.module in ("fts3", "fts4"):
+        return [name for name, hidden in names.items() if not (hidden and fold(name) in (fold(table.name), "docid"))]
+    return [name for name, hidden in names.items() if not hidden]

@@ -25,7 +25,7 @@ from turso_deploy.sql.definitions import (
     VirtualTableDefinition,
 )
 from turso_deploy.sql.keys import key_parts
-from turso_deploy.sql.lexer import Kind, fold, tokenize
+from turso_deploy.sql.lexer import Kind, fold, tokenize, unquote
 from turso_deploy.sql.reader import Header, Reader, Span, read_header
 from turso_deploy.sql.tables import read_table
 
@@ -132,14 +132,27 @@ def _condition(reader: Reader) -> Span:
     return start, reader.at
 
 
+_OF_COLUMNS = ("fts", "rtree")
+"""The modules, by how they are called first, whose arguments are columns."""
+
+
 def _read_virtual_table(reader: Reader, name: str) -> VirtualTableDefinition:
     """`USING module [(argument, …)]`: https://www.sqlite.org/lang_createvtab.html."""
     reader.expect("USING")
     module = reader.folded_name()
-    arguments = tuple(_argument(reader, span) for span in reader.items(reader.group())) if reader.word else ()
+    read = _column_argument if module.startswith(_OF_COLUMNS) else _argument
+    arguments = tuple(read(reader, span) for span in reader.items(reader.group())) if reader.word else ()
     return VirtualTableDefinition(name, module, tuple(argument for argument in arguments if argument))
 
 
 def _argument(reader: Reader, span: Span) -> Tokens:
     tokens = reader.tokens[span[0] : span[1]]
     return tuple(fold(token.text) if token.kind is Kind.WORD else token.text for token in tokens)
+
+
+def _column_argument(reader: Reader, span: Span) -> Tokens:
+    """An option, `name = value`, or a column, whose name may stand in quotes: https://www.sqlite.org/fts5.html#fts5_table_creation_and_initialization."""
+    words, tokens = _argument(reader, span), reader.tokens[span[0] : span[1]]
+    if not tokens or tokens[0].kind > Kind.STRING or words[1:2] == ("=",):
+        return words
+    return (fold(unquote(tokens[0])), *words[1:])

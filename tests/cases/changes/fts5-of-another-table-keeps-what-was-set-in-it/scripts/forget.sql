@@ -1,0 +1,2 @@
+-- @run after
+DELETE FROM pages WHERE id = 3;
