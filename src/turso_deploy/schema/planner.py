@@ -15,10 +15,17 @@ from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of
-from turso_deploy.schema.relatives import later_triggers, to_be_proven, to_be_rehearsed, with_foreign_keys, with_readers
+from turso_deploy.schema.relatives import (
+    go_by_order,
+    later_triggers,
+    to_be_proven,
+    to_be_rehearsed,
+    with_foreign_keys,
+    with_readers,
+)
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -348,6 +355,15 @@ class _Planner:
         for name, reason in broken_objects(predicted.schema, self.scratch).items():
             if name not in broken_before:
                 raise impossible(f"{name} would no longer work", reason, None)
+        schema = predicted.schema
+        not_ours: tuple[View | Trigger, ...] = (
+            *(view for name, view in schema.views.items() if name not in self.wanted.views),
+            *(trigger for name, trigger in schema.triggers.items() if name not in self.wanted.triggers),
+        )
+        moved = {name for name, change in self.changes.items() if change.moves_columns}
+        for item in go_by_order(not_ours, moved):
+            reason = "it goes by the order of the columns of a table, in which others stand at their places now"
+            raise impossible(f"{title(item)} would use other columns than before", reason, None)
 
     def _prove_convergence(self, predicted: Catalog) -> tuple[SchemaObject, ...]:
         """After all steps nothing differs but what is not ours, which is returned."""

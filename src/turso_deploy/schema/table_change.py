@@ -100,6 +100,11 @@ class TableChange(Struct, frozen=True, dict=True):
         same_order = list(self.new.by_name) == list(self.old.by_name)
         return self.rowid is None and same_order and list(self.sources.values()) == as_it_is
 
+    @property
+    def moves_columns(self) -> bool:
+        """Whether a column that stood at some place among all is another one now, or none."""
+        return list(self.new.by_name)[: len(self.old.by_name)] != list(self.old.by_name)
+
     @cached_property
     def changed_columns(self) -> frozenset[str]:
         """The folded names of the wanted columns whose values are stored or compared in another way than before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from turso_deploy.sql.lexer import Kind, SqlTextError, code, fold, quote, tokenize, unquote
 from turso_deploy.sql.reader import Reader, read_header
 
@@ -12,6 +14,31 @@ def names_in(sql: str) -> frozenset[str]:
     What a view or a trigger reads or writes is among them. Raises SqlTextError.
     """
     return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.QUOTED)
+
+
+def counts_columns_of(sql: str) -> frozenset[str]:
+    """The folded names of the tables into which a statement inserts without naming columns: it goes by their order.
+
+    Raises SqlTextError.
+    """
+    tokens = list(code(sql))
+    found = set()
+    for index, token in enumerate(tokens):
+        if fold(token.text) != "into" or token.kind is not Kind.WORD:
+            continue
+        at = index + 1
+        while tokens[at + 1].text == ".":
+            at += 2
+        follows = at + 3 if fold(tokens[at + 1].text) == "as" else at + 1
+        if tokens[follows].text != "(":
+            found.add(fold(unquote(tokens[at])))
+    return frozenset(found)
+
+
+def takes_every_column(sql: str) -> bool:
+    """Whether a statement selects `*`, so that what it gives goes by the order of columns. Raises SqlTextError."""
+    texts = [fold(token.text) for token in code(sql)]
+    return any(text == "*" and before in ("select", "distinct", "all", ".", ",") for before, text in pairwise(texts))
 
 
 def with_table_name(sql: str, name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from turso_deploy.sql.ddl import parse
 from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.names import names_in, with_table_name
+from turso_deploy.sql.names import counts_columns_of, names_in, takes_every_column, with_table_name
 
 
 def test_names_are_found_in_every_quote_style_and_never_in_strings_or_comments() -> None:
@@ -40,3 +40,30 @@ def test_the_engine_turns_the_renamed_table_into_the_same_table_again() -> None:
 def test_only_a_create_table_can_take_another_name(sql: str) -> None:
     with pytest.raises(SqlTextError, match="not a CREATE TABLE"):
         with_table_name(sql, "x")
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("INSERT INTO t VALUES (1)", {"t"}),
+        ("INSERT INTO main . [The T] AS x SELECT 1", {"the t"}),
+        ("insert or replace into t (a) values (1)", set()),
+        ("INSERT INTO t AS x (a) VALUES (1)", set()),
+        ("REPLACE INTO a VALUES (1); INSERT INTO b(x) SELECT 1; INSERT INTO c WITH n AS (SELECT 1) SELECT 1", {"a", "c"}),
+    ],
+)
+def test_an_insert_without_columns_goes_by_their_order(sql: str, tables: set[str]) -> None:
+    assert counts_columns_of(sql) == tables
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT * FROM t", True),
+        ("SELECT DISTINCT * FROM t", True),
+        ("SELECT 1, t.* FROM t", True),
+        ("SELECT count(*), 2 * 3, a*b FROM t", False),
+    ],
+)
+def test_a_star_that_multiplies_or_counts_takes_no_columns(sql: str, expected: bool) -> None:
+    assert takes_every_column(sql) is expected
