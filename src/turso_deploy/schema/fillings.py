@@ -63,7 +63,7 @@ def passed_over(
             continue
         if not isinstance(new.definition, TableDefinition) or not isinstance(old.definition, TableDefinition):
             continue
-        change = TableChange(new, old, at_table, wanted)
+        change = TableChange(new, old, at_table, wanted, live)
         for column, at_column in at_table.columns.items():
             if at_column.using is None or change.using(column) is not None or column not in old.definition.by_name:
                 continue

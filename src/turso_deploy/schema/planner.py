@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
+from msgspec.structs import replace
+
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
@@ -209,6 +211,9 @@ class _Planner:
                 steps.append(create_table(change.wanted, filled=_content(change.wanted) in holders))
         taken = {fold(row.name) for row in before.rows}
         standing = _indexes_by_table(before, down)
+        for change in difference.changed:
+            if isinstance(change.wanted, Table) and isinstance(change.live, Table):
+                self._find_change(change.wanted, change.live, before.schema)
         # What shows the rows of another table is copied before that changes.
         for change in sorted(difference.changed, key=lambda change: not _content(change.live)):
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
@@ -221,18 +226,23 @@ class _Planner:
                 steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)], new))
         return steps
 
+    def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
+        if isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition):
+            at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
+            change = TableChange(wanted, live, at_table, self.wanted, before, self.changes)
+            refuse_broken_expressions(change, self.scratch)
+            self.changes[fold(wanted.name)] = change
+
     def _change_table(
         self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str], before: Schema
     ) -> list[Step]:
-        if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
+        change = self.changes.get(fold(wanted.name))
+        if change is None:
             content = _content(live)  # a view is set aside meanwhile, and a column may be known by another name now
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
-        at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
-        change = TableChange(wanted, live, at_table, self.wanted)
-        refuse_broken_expressions(change, self.scratch)
-        self.changes[fold(wanted.name)] = change
-        return change_table(change, indexes, taken)
+        *steps, last = change_table(change, indexes, taken)
+        return [*steps, replace(last, hazards=(*last.hazards, *change.orphans()))]
 
     def _take_down(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]

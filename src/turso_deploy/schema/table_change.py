@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
-from turso_deploy.schema.directives import TableDirectives
+from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens
@@ -21,12 +21,18 @@ from turso_deploy.sql.names import names_in
 
 
 class TableChange(Struct, frozen=True, dict=True):
-    """An ordinary table as it is wanted and as it is after the renames, with its directives and the wanted schema."""
+    """An ordinary table as it is wanted and as it is after the renames, with its directives.
+
+    `schema` is the wanted one and `before` the live one after the renames; `others` are the changes of other tables, by
+    folded name.
+    """
 
     wanted: Table
     live: Table
     directives: TableDirectives
     schema: Schema
+    before: Schema
+    others: Mapping[str, TableChange] = {}
 
     @property
     def new(self) -> TableDefinition:
@@ -131,13 +137,15 @@ class TableChange(Struct, frozen=True, dict=True):
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
         columns = [
-            f"{self._stored(column)} AS {quote(column.name)}" for column in self.new.columns if column.generated is None
+            f"{self._compared(column, self._stored(column))} AS {quote(column.name)}"
+            for column in self.new.columns
+            if column.generated is None
         ]
         rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self._live_name}"
         for column in self.new.columns:
             if column.generated is not None:
-                value = stored_form(f"({_sql(column.generated.expression)})", self._affinity(column))
-                rows = f"SELECT *, ({value}) AS {quote(column.name)} FROM ({rows})"
+                value = self._compared(column, f"({self._generated(column)})")
+                rows = f"SELECT *, {value} AS {quote(column.name)} FROM ({rows})"
         return f"({rows})"
 
     def hazards(self) -> Iterator[Hazard]:
@@ -180,6 +188,16 @@ class TableChange(Struct, frozen=True, dict=True):
             return source  # as a column, it is compared by its affinity in a CHECK
         return f"({stored_form(source, after)})"
 
+    def _generated(self, column: ColumnDefinition) -> str:
+        assert column.generated is not None
+        return stored_form(f"({_sql(column.generated.expression)})", self._affinity(column))
+
+    def _compared(self, column: ColumnDefinition, value: str) -> str:
+        """The value with the collation of its column, which a column that stays as it is has already."""
+        live = self.old.by_name.get(fold(column.name))
+        before = live.collation if live is not None and value == quote(live.name) else None
+        return value if column.collation == before else f"{value} COLLATE {quote(column.collation or 'binary')}"
+
     @staticmethod
     def _rowid_of(*tables: TableDefinition) -> str | None:
         """A name of the rowid in all of the tables; None where one has no rowid, or no name is left for it."""
@@ -205,10 +223,8 @@ class TableChange(Struct, frozen=True, dict=True):
             yield self.hazard(HazardName.CHANGE_COLLATION, column.name, count)
         if column.generated is not None:
             if live.generated is None:
-                expression = " ".join(column.generated.expression)
-                count = (
-                    f"SELECT count(*) FROM {self._live_name} WHERE quote({quote(live.name)}) IS NOT quote({expression})"
-                )
+                value = self._generated(column)
+                count = f"SELECT count(*) FROM {self._live_name} WHERE quote({quote(live.name)}) IS NOT quote({value})"
                 yield self.hazard(HazardName.CHANGE_GENERATED, column.name, count)
             return
         if self.using(fold(column.name)) is not None:
@@ -273,7 +289,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
         """A query that counts the rows which would share a key, of a constraint or of an index."""
-        return count_duplicates(self.projection, self.new, parts, where)
+        return count_duplicates(f"{self.projection} AS {quote(self.wanted.name)}", self.new, parts, where)
 
     def broken_checks(self) -> Iterator[Hazard]:
         """What the CHECKs may cost that the live table does not have, or that read what is another value there."""
@@ -293,11 +309,57 @@ class TableChange(Struct, frozen=True, dict=True):
                 yield replace(found, parent=key.parent)
 
     def _enforces_the_same(self, one: ForeignKey, other: ForeignKey) -> bool:
-        columns, others = self.schema.parent_columns(one), self.schema.parent_columns(other)
+        columns, others = self.schema.parent_columns(one), self.before.parent_columns(other)
         return (one.columns, one.parent, columns) == (other.columns, other.parent, others)
 
     def _count_dangling(self, key: ForeignKey) -> str:
-        return f"SELECT count(*) FROM {self.projection} AS child WHERE {refers_to_nothing(key, self.schema)}"
+        return f"SELECT count(*) FROM {self.projection} AS child WHERE {self._leads_nowhere(key)}"
+
+    def _leads_nowhere(self, key: ForeignKey) -> str:
+        """A condition on a row called `child`: that its foreign key is given, and will lead to no row of the parent."""
+        parent = self.others.get(key.parent)
+        if parent is None or not parent.changed_columns:
+            return refers_to_nothing(key, self.schema)
+        columns = self.schema.parent_columns(key)
+        names = [quote(parent.new.by_name[column].name) for column in columns]
+        child = [f"child.{quote(name)}" for name in key.columns]
+        values = [parent.as_key(column, value) for column, value in zip(columns, child, strict=True)]
+        # No column of a list of rows has an index, and NOT EXISTS would read the list for each child.
+        keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_given, names))}"
+        return f"{' AND '.join(map(_given, child))} AND ({', '.join(values)}) NOT IN ({keys})"
+
+    def as_key(self, name: str, value: str) -> str:
+        """What a child's value is compared as with a column of this table: https://www.sqlite.org/foreignkeys.html#fk_indexes."""
+        column = self.new.by_name[name]
+        return f"({stored_form(value, self._affinity(column))}) COLLATE {quote(column.collation or 'binary')}"
+
+    def orphans(self) -> Iterator[Hazard]:
+        """What becomes of children that stay as they are where the key that they refer to gets other values.
+
+        Those that have no parent already are no worse off.
+        """
+        for name, child in self.schema.tables.items():
+            before = self.before.tables.get(name)
+            if name in self.others or before is None or not isinstance(child.definition, TableDefinition):
+                continue
+            family = TableChange(child, before, NO_TABLE_DIRECTIVES, self.schema, self.before, self.others)
+            for key in child.definition.foreign_keys:
+                if key.parent == fold(self.wanted.name) and self._becomes_another(key):
+                    yield family.loses_parent(key)
+
+    def _becomes_another(self, key: ForeignKey) -> bool:
+        columns = self.schema.parent_columns(key)
+        return columns != self.before.parent_columns(key) or not self.changed_columns.isdisjoint(columns)
+
+    def loses_parent(self, key: ForeignKey) -> Hazard:
+        """The hazard that rows which have a parent have none afterwards."""
+        count = f"{self._count_dangling(key)} AND NOT ({refers_to_nothing(key, self.before)})"
+        found = self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), count)
+        return replace(found, parent=key.parent)
+
+
+def _given(value: str) -> str:
+    return f"{value} IS NOT NULL"
 
 
 def if_renamed(what: str, old: str, new: Sequence[str]) -> str:
@@ -309,7 +371,7 @@ def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
     """A condition on a row called `child`: that its foreign key is given, and leads to no row of the parent."""
     given = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
     same = " AND ".join(
-        f"parent.{quote(parent)} = child.{quote(name)}"
+        f"parent.{quote(parent)} = +child.{quote(name)}"  # + so that the affinity of the parent alone decides
         for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
     )
     return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"

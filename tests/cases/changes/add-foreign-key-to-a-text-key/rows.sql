@@ -1,0 +1,2 @@
+INSERT INTO p VALUES ('01'), ('2');
+INSERT INTO c VALUES (1, 1), (2, 2);
