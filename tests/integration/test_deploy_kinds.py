@@ -94,6 +94,19 @@ def test_an_index_that_is_ignored_survives_a_rebuild(target: Target, tmp_path: P
     assert name in target.names()
 
 
+def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word(
+    target: Target, tmp_path: Path
+) -> None:
+    files = {"t.sql": "CREATE TABLE t (a TEXT);", "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run("CREATE INDEX tmp_one ON t (a)")
+    report = target.deploy(project_of(tmp_path / "after", files, t="CREATE TABLE other (a TEXT);"))
+    assert report.status is Status.REFUSED
+    assert report.error is not None
+    assert "and with it index tmp_one, never deployed from here" in report.error.message
+    assert "tmp_one" in target.names()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 cannot tell SQLite that double quotes hold names")
 @pytest.mark.parametrize(
     "theirs",

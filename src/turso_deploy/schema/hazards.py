@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
-from turso_deploy.sql.lexer import fold, literal
+from turso_deploy.sql.lexer import fold, literal, quote
 
 
 class Severity(StrEnum):
@@ -107,12 +109,22 @@ class Permission(Struct, frozen=True):
 
     def __str__(self) -> str:
         """The entry as it is written."""
-        return self.name if self.object is None else f"{self.name}:{self.object}"
+        if self.object is None:
+            return self.name
+        is_plain = not re.search(r'[,\n]|^[\s"]|\s$', self.object)
+        return f"{self.name}:{self.object if is_plain else quote(self.object)}"
+
+
+# An object that begins with a double quote ends with one, because a name may hold commas.
+_ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
 
 def parse_permissions(text: str) -> tuple[Permission, ...]:
-    """Read `name[,name…]` or `name:object`. Raises InputError (`input-invalid`) for what allows nothing."""
-    entries = (part.strip() for part in text.replace("\n", ",").split(","))
+    """Read `name`, `name:object` and `name:"object"`, between commas.
+
+    Raises InputError (`input-invalid`) for what allows nothing.
+    """
+    entries = (entry.strip() for entry in _ENTRY.findall(text))
     return tuple(map(_permission, filter(None, entries)))
 
 
@@ -130,6 +142,8 @@ def _permission(entry: str) -> Permission:
             f"The permission `{entry}` names no object behind its colon.",
             hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
         )
+    if len(target) > 1 and target[0] == target[-1] == '"':
+        target = target[1:-1].replace('""', '"')
     return Permission(HazardName(name), target or None)
 
 
@@ -219,7 +233,7 @@ def _remedies(forbidden: Sequence[Hazard]) -> list[str]:
 def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
     if not needed:
         return []
-    exact = ",".join(f"{hazard.name}:{hazard.object}" for hazard in needed)
+    exact = shlex.quote(",".join(str(Permission(hazard.name, hazard.object)) for hazard in needed))
     remedies = list(dict.fromkeys(hazard.remedy for hazard in needed if hazard.remedy))
     return [*remedies, f"To accept exactly this: --allow-hazards {exact}"]
 

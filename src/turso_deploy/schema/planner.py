@@ -174,10 +174,11 @@ class _Planner:
         self.steps.append(step)
 
     def _clear_the_way(self) -> list[Step]:
-        """Take down the views and triggers that change and read a view, before columns are renamed, and who reads them.
+        """Take down the views and triggers that change and could stop a RENAME COLUMN, and who reads them.
 
-        RENAME COLUMN renames the column of a view that shows it too, and then finds that who reads the view does not
-        know it; and it fails where a view is missing: https://www.sqlite.org/lang_altertable.html#altertabrename
+        It renames the column of a view that shows it too, and then finds that who reads the view does not know it; it
+        renames no column by which a view joins; and it fails where a view is missing:
+        https://www.sqlite.org/lang_altertable.html#altertabrename
         `cleared` keeps what was taken down, and whether it is to come back as it was.
         """
         now = self._now()
@@ -187,7 +188,8 @@ class _Planner:
         views = now.schema.views.keys()
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
         named = {row.key: names_in(row.sql or "") for row in rows}
-        going = {row.key for row in rows if row.key in changing and named[row.key] & (views - {fold(row.name)})}
+        stopping = views | {"using", "natural"}
+        going = {row.key for row in rows if row.key in changing and named[row.key] & (stopping - {fold(row.name)})}
         down = with_readers(going, named)
         self.cleared = {row: row.key not in going for row in rows if row.key in down}
         self.order = {row.key: number for number, row in enumerate(rows)}
@@ -220,10 +222,13 @@ class _Planner:
                 indexes = standing.get(fold(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
         extra = [change.object for change in difference.extra if change.object not in removed]
+        ignored = [row for row in before.rows if row.sql and (row.kind, row.name) in before.uncounted]
         new = [change.wanted for change in difference.missing if isinstance(change.wanted, Table)]
         for item in removed:
             if isinstance(item, Table):
-                steps.append(drop_table(item, [other for other in extra if _stands_on(other, item)], new))
+                along = [title(other) for other in extra if _stands_on(other, item)]
+                along += [f"{row.kind} {row.name}" for row in ignored if _goes_with(row, item)]
+                steps.append(drop_table(item, along, new))
         return steps
 
     def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
@@ -406,6 +411,10 @@ def _drop(row: CatalogRow, verb: str) -> Step:
 
 def _stands_on(item: SchemaObject, table: Table) -> bool:
     return isinstance(item, Index | Trigger) and fold(item.table) == fold(table.name)
+
+
+def _goes_with(row: CatalogRow, table: Table) -> bool:
+    return row.kind in ("index", "trigger") and fold(row.table) == fold(table.name)
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:

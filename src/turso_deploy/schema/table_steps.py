@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
-from turso_deploy.schema.diff import explicit, title
+from turso_deploy.schema.diff import explicit
 from turso_deploy.schema.hazards import Hazard, HazardName
-from turso_deploy.schema.model import SchemaObject, Table
+from turso_deploy.schema.model import Table
 from turso_deploy.schema.plan import Altered, Step
 from turso_deploy.schema.rebuild import (
     keeps_nothing,
@@ -33,17 +33,16 @@ def create_table(wanted: Table, *, filled: bool = False) -> Step:
     return Step("create table", wanted.name, statements, place=wanted.place)
 
 
-def drop_table(live: Table, not_ours: Sequence[SchemaObject], new: Sequence[Table] = ()) -> Step:
+def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) -> Step:
     """The step that drops a table, and the rows that go with it.
 
-    `not_ours` are objects of others that go too, `new` the tables that are made.
+    `not_ours` are kind and name of the objects of others that go too, `new` the tables that are made.
     """
     count = Query(f"SELECT count(*) FROM {quote(live.name)}")
     alike = [table for table in new if _are_alike(table, live)]
     remedy = if_renamed(f"table {live.name}", live.name, [table.name for table in alike]) if alike else None
     place = alike[0].place if alike else None
-    along = tuple(map(title, not_ours))
-    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=along)
+    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=tuple(not_ours))
     return Step("drop table", live.name, (f"DROP TABLE {quote(live.name)}",), (hazard,))
 
 

@@ -28,3 +28,15 @@ def test_a_hazard_that_does_not_exist_is_refused(written: str) -> None:
     with pytest.raises(InputError, match="There is no hazard") as caught:
         parse_permissions(written)
     assert "drop-table, drop-column" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "name", ["a,b", "t.a,drop-table", 'say "hi", twice', "two\nlines", ' "', " t ", 'a"b', "plain.column"]
+)
+def test_a_permission_is_read_as_it_is_printed_whatever_the_object_is_called(name: str) -> None:
+    permission = Permission(HazardName.DROP_COLUMN, name)
+    assert parse_permissions(f"drop-table,{permission},change-type:t.a") == (
+        Permission(HazardName.DROP_TABLE),
+        permission,
+        Permission(HazardName.CHANGE_TYPE, "t.a"),
+    )

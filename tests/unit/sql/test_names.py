@@ -49,7 +49,7 @@ def test_only_a_create_table_can_take_another_name(sql: str) -> None:
         ("INSERT INTO main . [The T] AS x SELECT 1", {"the t"}),
         ("insert or replace into t (a) values (1)", set()),
         ("INSERT INTO t AS x (a) VALUES (1)", set()),
-        ("REPLACE INTO a VALUES (1); INSERT INTO b(x) SELECT 1; INSERT INTO c WITH n AS (SELECT 1) SELECT 1", {"a", "c"}),
+        ("REPLACE INTO a VALUES (1); INSERT INTO b(x) SELECT 1; INSERT INTO c SELECT 1", {"a", "c"}),
     ],
 )
 def test_an_insert_without_columns_goes_by_their_order(sql: str, tables: set[str]) -> None:

@@ -1,0 +1,3 @@
+INSERT INTO x VALUES (1, 'a');
+DELETE FROM log;
+INSERT INTO y VALUES (1, 'b');
