@@ -126,7 +126,7 @@ def _platform(inputs: Inputs) -> Platform | None:
         raise InputError(
             ErrorCode.INPUT_INVALID,
             f"The Turso Platform is asked with `api-token`, `organization` and `database` together; "
-            f"{' and '.join(f'`{name}`' for name in missing)} is missing.",
+            f"{' and '.join(f'`{name}`' for name in missing)} {'is' if len(missing) == 1 else 'are'} missing.",
             hint="Set all three, or use `database-url` and `auth-token` alone.",
         )
     from turso_deploy.turso.platform import API_URL, Platform

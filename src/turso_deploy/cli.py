@@ -7,10 +7,10 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from turso_deploy import __version__
 from turso_deploy.stopping import StoppedError, stoppable
@@ -107,9 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser(arguments)
     flags, unknown = parser.parse_known_args(arguments)
-    if unknown:  # named without values, because one may be a token
-        named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-        parser.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}")
+    if unknown:
+        parser.commands.get(flags.command, parser).refuse(unknown)
     settings = {name: value for name, value in vars(flags).items() if value is not None}
     _print_anything(sys.stdout, sys.stderr)
     if settings.get("command") == "manifest-schema":
@@ -167,8 +166,30 @@ class _Help(argparse.HelpFormatter):
         return super()._format_action_invocation(action)
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """One whose errors say that nothing was changed, and where to look. `commands` are those of its commands."""
+
+    commands: Mapping[str, _Parser] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 after what argparse says, which begins in lower case and has no full stop."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {message}\nNothing was changed. What there is: {self.prog} --help\n")
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Exit with 2 because of arguments, which are named without their values: one may be a token."""
+        from difflib import get_close_matches
+
+        from turso_deploy.inputs import SETTINGS, flag_of
+
+        named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        alike = [flag for name in named for flag in get_close_matches(name, map(flag_of, SETTINGS), n=1, cutoff=0.75)]
+        meant = f" (meant: {' '.join(alike)}?)" if alike else ""
+        self.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}{meant}")
+
+
+def _parser(arguments: Sequence[str]) -> _Parser:
+    parser = _Parser(
         prog="turso-deploy",
         description="Bring a Turso (libSQL) database to the schema and seeds of a repository, proven before commit.",
         epilog=_EPILOGUE,
@@ -189,6 +210,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         )
         if name in arguments and name in _SHOWN:  # the model behind the flags is slow to load
             _add_flags(command, _SHOWN[name])
+    parser.commands = commands.choices
     return parser
 
 

@@ -74,7 +74,7 @@ def explain_failed_checks(
     if differing:
         hint = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
     if details:
-        hint = "Mend these rows with a script in schema/scripts/, or add what they refer to, as seeds for example."
+        hint = "Mend these rows with a script in the schema folder, or add what they refer to, as seeds for example."
     placed = [*differing, *(cause for cause in wrong if cause.place)]
     told = "; ".join(cause.message for cause in wrong)
     return DatabaseError(

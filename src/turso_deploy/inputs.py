@@ -79,7 +79,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str | None,
         Meta(
-            description="Database to deploy to: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
+            description="Database: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
             "elsewhere the default is an embedded database in the working folder."
         ),
     ] = None

@@ -33,13 +33,10 @@ def check_tokens(access: Access) -> Report:
 def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> Report:
     """Mint a token, store it as a GitHub secret, and refuse the older ones when asked to. Raises DeployError."""
     started = time.monotonic()
-    name, place = usable_secret_name(inputs.secret_name), parse_place(inputs.secret_scope, pipeline.repository)
+    name = usable_secret_name(inputs.secret_name)
     if access.hosting is None or inputs.github_token is None:
-        raise InputError(
-            ErrorCode.INPUT_INVALID,
-            "`rotate-token` mints a token at the Turso Platform and stores it at GitHub; a token for one is missing.",
-            hint="Give `api-token`, `organization`, `database`, and a `github-token` that may write secrets.",
-        )
+        raise _tokens_missing(access, inputs, pipeline)
+    place = parse_place(inputs.secret_scope, pipeline.repository)
     secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, pipeline.github_api_url or API_URL)
     try:
         done = rotate_token(
@@ -61,3 +58,18 @@ def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[s
         "rotate-token", Status.ROTATED, committed=False, database=access.address.display, notices=done.steps
     )
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
+
+
+def _tokens_missing(access: Access, inputs: Inputs, pipeline: Pipeline) -> InputError:
+    """All that is missing at once: whoever sets up a rotation has none of it yet."""
+    wanted = {
+        "`api-token`, `organization` and `database`": access.hosting is None,
+        "a `github-token` that may write secrets": inputs.github_token is None,
+        "outside of a workflow, GITHUB_REPOSITORY as owner/name": not pipeline.repository,
+    }
+    missing = [name for name, is_missing in wanted.items() if is_missing]
+    return InputError(
+        ErrorCode.INPUT_INVALID,
+        "`rotate-token` mints a token at the Turso Platform and stores it at GitHub; a token for one is missing.",
+        hint=f"Give {'; '.join(missing)}.",
+    )

@@ -80,3 +80,13 @@ def test_a_rule_whose_rows_a_script_may_mend_is_left_to_the_engine(
     plan = target.plan(project_of(tmp_path / "mended", files), ALLOWED)
     assert hazards(plan)["add-not-null t.code"].allowed is None
     assert plan.refusal is None
+
+
+def test_what_the_database_says_in_place_of_a_count_is_told(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "before", BEFORE))
+    target.run("INSERT INTO t VALUES (1, '{bad', 'a')")
+    sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, note, code INT NOT NULL -- @using json_extract(code, '$.x')\n);"
+    found = hazards(target.plan(project_of(tmp_path / "after", {"tables.sql": sql})))["add-not-null t.code"]
+    assert (found.rows, found.allowed) == (None, None)
+    assert found.text.startswith("add-not-null t.code: rows have no value for the column (rows not counted: ")
+    assert "malformed JSON" in found.text

@@ -120,6 +120,17 @@ def test_a_misspelt_flag_is_named_without_its_value(capsys: pytest.CaptureFixtur
     assert "eyJ-secret" not in output + error
 
 
+def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that_is_like_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = said(capsys, "plan", "--databse-url=x", "--bogus", status=2)[1]
+    assert error.splitlines() == [
+        "usage: turso-deploy plan [--FLAG …]",
+        "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (meant: --database-url?)",
+        "Nothing was changed. What there is: turso-deploy plan --help",
+    ]
+
+
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice" in said(capsys, "depoly", status=2)[1]
 

@@ -57,6 +57,8 @@ def parse_address(url: str, *, allow_insecure_http: bool = False) -> Address:
     http carries the token in clear text, so it is for loopback only unless `allow_insecure_http`.
     Raises InputError (DATABASE_URL_INVALID); no message repeats a part of the URL that could be a secret.
     """
+    if not url.strip():
+        raise _invalid("the database URL is empty", "A variable or a secret that is not set makes it so.")
     if url != url.strip():
         raise _invalid("the database URL has white space around it", "Store the value again, without it.")
     if url[:1] in ("'", '"', "`"):
@@ -88,6 +90,8 @@ def _file(parts: SplitResult) -> FileAddress:
 
 def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
     scheme = _HTTP_SCHEMES.get(parts.scheme)
+    if parts.scheme.startswith("sqlite"):
+        raise _invalid("the scheme of the database URL belongs to other tools", "For a file, write file:site.db.")
     if not parts.scheme or (scheme is None and not parts.netloc):
         raise _invalid("the database URL has no scheme", _EXAMPLES)
     if scheme is None:
@@ -107,7 +111,7 @@ def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
         scheme = "http"
     if scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise _invalid(
-            "http would send the token in clear text over the network",
+            "plain http would send the token in clear text over the network",
             "Use libsql:// or https://; plain http is for this machine only, unless `allow-insecure-http` is set.",
         )
     return RemoteAddress(f"{scheme}://{parts.netloc}{parts.path}".rstrip("/"))

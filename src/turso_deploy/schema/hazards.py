@@ -63,7 +63,8 @@ class Hazard(Struct, frozen=True):
 
     `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
     `takes_along` are indexes and triggers of others that go with a table: nobody here ever deployed them. `parent` is
-    the folded name of the table that a foreign key refers to.
+    the folded name of the table that a foreign key refers to. `fault` is what the live database said in place of a
+    count.
     """
 
     name: HazardName
@@ -74,6 +75,7 @@ class Hazard(Struct, frozen=True):
     remedy: str | None = None
     takes_along: tuple[str, ...] = ()
     parent: str | None = None
+    fault: str | None = None
 
     @property
     def severity(self) -> Severity:
@@ -92,7 +94,8 @@ class Hazard(Struct, frozen=True):
 
     def __str__(self) -> str:
         """One line: `drop-column users.email: the values of the column are gone (120 rows)`."""
-        known = "rows not counted" if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        unknown = f"rows not counted: {self.fault}" if self.fault else "rows not counted"
+        known = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         along = f", and with it {', '.join(self.takes_along)}, never deployed from here" if self.takes_along else ""
         return f"{self.name} {self.object}: {self.cost} ({known}){along}"
 
@@ -150,7 +153,9 @@ def _permission(entry: str) -> Permission:
 def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) -> tuple[Hazard, ...]:
     """The hazards with what the live database answered; a query that it could not answer leaves the rows unknown."""
     return tuple(
-        replace(hazard, rows=int(str(answer.rows[0][0] or 0))) if isinstance(answer, Rows) else hazard
+        replace(hazard, rows=int(str(answer.rows[0][0] or 0)))
+        if isinstance(answer, Rows)
+        else replace(hazard, fault=answer.message)
         for hazard, answer in zip(hazards, answers, strict=True)
     )
 
@@ -226,7 +231,7 @@ def refusal_of(
 
 
 def _remedies(forbidden: Sequence[Hazard]) -> list[str]:
-    general = "Mend the rows first, for example with a script in schema/scripts/ that runs before."
+    general = "Mend the rows first, for example with a script in scripts/ of the schema folder that runs before."
     return list(dict.fromkeys(hazard.remedy or general for hazard in forbidden))
 
 
@@ -235,7 +240,7 @@ def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
         return []
     exact = shlex.quote(",".join(str(Permission(hazard.name, hazard.object)) for hazard in needed))
     remedies = list(dict.fromkeys(hazard.remedy for hazard in needed if hazard.remedy))
-    return [*remedies, f"To accept exactly this: --allow-hazards {exact}"]
+    return [*remedies, f"To accept exactly this (input `allow-hazards`): --allow-hazards {exact}"]
 
 
 def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:

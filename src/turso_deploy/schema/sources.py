@@ -82,7 +82,7 @@ def read_sources(folder: Path, shown: str) -> list[Source]:
     if not folder.is_dir():
         raise ProjectError(
             ErrorCode.SCHEMA_NOT_FOUND,
-            f"There is no schema folder `{shown}`.",
+            f"There is no schema folder `{shown}`{': it is a file' if folder.exists() else ''}.",
             hint="Name it with --schema-path (input `schema-path`), relative to the working folder. In a workflow, "
             "actions/checkout has to run first.",
         )

@@ -127,7 +127,7 @@ def _expression(text: str, comment: Comment) -> str:
     if not tokens:
         raise SqlTextError("expected a comment of the form: -- @using <expression>", comment.start)
     if not _stands_alone(tokens):
-        raise SqlTextError(f"-- {comment.text} is not one expression by itself", comment.start)
+        raise SqlTextError(f"`-- {comment.text}` is not one expression by itself", comment.start)
     return text[tokens[0].start : tokens[-1].end]
 
 

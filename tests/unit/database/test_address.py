@@ -56,8 +56,10 @@ def test_plain_http_over_the_network_is_refused_unless_it_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("", "no scheme"),
+        ("", "is empty"),
         ("db-org.turso.io", "no scheme"),
+        ("sqlite:site.db", "belongs to other tools"),
+        ("sqlite3:///site.db", "belongs to other tools"),
         ("db-org.turso.io:443", "no scheme"),
         (SECRET, "no scheme"),
         ("postgres://host/db", "not one of libsql"),
