@@ -182,9 +182,9 @@ def test_a_database_that_is_blocked_is_told_before_anything_is_minted(program: P
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        ({"api_token": "x" * 20}, "`organization` and `database`"),
-        ({"organization": "acme", "database": "quiz"}, "`api-token`"),
-        ({"api_token": "x" * 20, "organization": "acme"}, "`database`"),
+        ({"api_token": "x" * 20}, "`organization` and `database` are"),
+        ({"organization": "acme", "database": "quiz"}, "`api-token` is"),
+        ({"api_token": "x" * 20, "organization": "acme"}, "`database` is"),
     ],
 )
 def test_a_part_of_the_way_to_the_platform_that_is_missing_is_named(
@@ -192,7 +192,7 @@ def test_a_part_of_the_way_to_the_platform_that_is_missing_is_named(
 ) -> None:
     done = program("deploy", **given)
     assert done.status == 2
-    assert f"{missing} is missing" in done.report["error"]["message"]
+    assert f"{missing} missing" in done.report["error"]["message"]
 
 
 def test_a_database_token_in_place_of_the_api_token_is_told(program: Program, turso: Turso) -> None:
