@@ -202,6 +202,8 @@ def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission])
 
 
 _REFUSED = "The plan is refused because of what it would cost"
+# An annotation or a summary that is too long is not shown at all, and nobody reads more; a plan lists every one.
+_TOLD = 100
 _MAYBE_REFUSED = "No rows were counted. Where they are concerned, a deployment is refused because of what it would cost"
 
 
@@ -220,7 +222,9 @@ def refusal_of(
     forbidden = [hazard for hazard in refusing if hazard.severity is Severity.FORBIDS]
     needed = [hazard for hazard in refusing if hazard.severity is Severity.NEEDS_PERMISSION]
     refused = (*forbidden, *needed)
-    lines = "\n".join(f"  {hazard}" for hazard in refused)
+    lines = "\n".join(f"  {hazard}" for hazard in refused[:_TOLD])
+    if len(refused) > _TOLD:
+        lines += f"\n  and {len(refused) - _TOLD:,} more, which a plan lists"
     return RefusedError(
         ErrorCode.HAZARD_REFUSED,
         f"{_REFUSED if counted else _MAYBE_REFUSED}:\n{lines}",
@@ -232,14 +236,17 @@ def refusal_of(
 
 def _remedies(forbidden: Sequence[Hazard]) -> list[str]:
     general = "Mend the rows first, for example with a script in scripts/ of the schema folder that runs before."
-    return list(dict.fromkeys(hazard.remedy or general for hazard in forbidden))
+    return list(dict.fromkeys(hazard.remedy or general for hazard in forbidden[:_TOLD]))
 
 
 def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
     if not needed:
         return []
+    remedies = list(dict.fromkeys(hazard.remedy for hazard in needed[:_TOLD] if hazard.remedy))
+    if len(needed) > _TOLD:
+        names = ",".join(sorted({hazard.name for hazard in needed}))
+        return [*remedies, f"To accept all of them, and any other (input `allow-hazards`): --allow-hazards {names}"]
     exact = shlex.quote(",".join(str(Permission(hazard.name, hazard.object)) for hazard in needed))
-    remedies = list(dict.fromkeys(hazard.remedy for hazard in needed if hazard.remedy))
     return [*remedies, f"To accept exactly this (input `allow-hazards`): --allow-hazards {exact}"]
 
 
