@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -62,6 +63,18 @@ def that_answers_what_is_not_packed() -> AbstractContextManager[str]:
 def that_says(answer: bytes) -> AbstractContextManager[str]:
     """The URL of a server that reads the request, says this, and closes the connection."""
     return _answering(lambda connection: connection.sendall(answer))
+
+
+def that_says_forever(begin: bytes, again: bytes) -> AbstractContextManager[str]:
+    """The URL of a server that begins with one thing, and says another again and again, a hundred times a second."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(begin)
+        for _ in range(_LONGEST_WAIT * 100):
+            connection.sendall(again)
+            time.sleep(0.01)
+
+    return _answering(answer)
 
 
 @contextmanager

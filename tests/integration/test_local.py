@@ -272,6 +272,21 @@ def test_a_missing_folder_is_an_error_in_the_input(tmp_path: Path) -> None:
         LocalDatabase(str(tmp_path / "missing" / "database.db"))
 
 
+def test_a_name_that_is_too_long_is_an_error_in_the_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be reached: File name too long"):
+        LocalDatabase(str(tmp_path / ("a" * 300)))
+
+
+def test_a_folder_that_may_not_be_entered_is_an_error_in_the_input(tmp_path: Path) -> None:
+    schema, folder = write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (a);"}), tmp_path / "closed"
+    folder.mkdir(mode=0o600)
+    arguments = ["--schema-path", str(schema), "--database-url", f"file:{folder}/site.db", "--json"]
+    done = without_privileges("-m", "turso_deploy", "plan", *arguments)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (2, "database-url-invalid")
+    assert "cannot be reached: Permission denied" in error["message"]
+
+
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         LocalDatabase(str(tmp_path))

@@ -100,6 +100,8 @@ def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
         )
     if "@" in parts.netloc:
         raise _invalid("the database URL holds a user name or password", _ROTATE)
+    if "eyJ" in parts.netloc + parts.path:  # as every token begins: https://www.rfc-editor.org/rfc/rfc7519#section-3.1
+        raise _invalid("the database URL holds a token", _ROTATE)
     if not parts.hostname:
         raise _invalid("the database URL names no host", _EXAMPLES)
     if any(character.isspace() for character in parts.netloc + parts.path):

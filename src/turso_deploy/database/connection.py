@@ -6,6 +6,7 @@ it would carry the token to another host.
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 import ssl
@@ -13,14 +14,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
 from turso_deploy import __version__
 from turso_deploy.database import authorities, proxies
+from turso_deploy.database.deadline import Deadline
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -32,6 +35,9 @@ _OF_A_PATH = "!$%&'()*+,/:;=?@[]"  # what else it may hold: https://www.rfc-edit
 # Some servers want to be told that nothing follows: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
 _USUALLY_WITH_A_BODY = ("POST", "PUT", "PATCH")
 _PIECE = 65_536  # bytes
+_SENT_AT_ONCE = 262_144  # bytes
+# What http.client says of a proxy's answer, which it keeps to itself.
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
 # Far more than a libSQL server ever answers, and no more than a machine can hold: a few bytes can unpack to any size.
 _LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
 
@@ -55,13 +61,16 @@ class Trouble(Enum):
     NOT_REACHED_IN_TIME = auto()
     NOT_ANSWERED_IN_TIME = auto()
     UNKNOWN_HOST = auto()
+    NO_NAME_SERVER = auto()
     REFUSED = auto()
     PROXY = auto()
+    PROXY_REFUSED = auto()
     UNUSABLE_PROXY = auto()
     NOT_SECURE = auto()
     NO_AUTHORITIES = auto()
     UNUSABLE_BUNDLE = auto()
     UNUSABLE_ADDRESS = auto()
+    TOO_LONG = auto()
     BROKEN = auto()
 
 
@@ -90,8 +99,8 @@ class NoAnswerError(Exception):
 class Connection:
     """A connection to the server at a URL, which is opened by the first request, and opened anew when it was closed.
 
-    The token is sent to this server only; an empty one is not sent. `timeout` is in seconds, for connecting and for
-    each wait for the server to say something.
+    The token is sent to this server only; an empty one is not sent. `timeout` is in seconds, for a request from its
+    beginning to the end of its answer.
     """
 
     def __init__(self, url: str, token: str, timeout: float, headers: Mapping[str, str] | None = None) -> None:
@@ -99,19 +108,20 @@ class Connection:
         self._headers = {**_HEADERS, **(headers or {})}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._timeout = timeout
+        self._deadline = Deadline(timeout)
         self._way: _Way | None = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """The answer to a request, whatever its status. `body` is JSON. Raises NoAnswerError."""
-        self._way = self._way or _way_to(self._url, self._timeout)
+        self._deadline.restart()
+        self._way = self._way or _way_to(self._url, self._deadline)
         line = self._way.line
         try:
             if not line.sock or _has_ended(line.sock):
                 line.close()
                 _connect(self._way)
             _write_head(line, method, self._way.base + path, self._way.headers | self._headers, body)
-            _send(line, body)
+            _send(line, body, self._deadline)
             return _answer(line)
         except BaseException:  # an interrupt, too: what is half said belongs to no other request
             line.close()
@@ -135,10 +145,19 @@ class _Way(Struct, frozen=True):
     headers: dict[str, str]
     by_proxy: bool
     verifier: ssl.SSLContext | None
+    deadline: Deadline
 
 
 class _FinalResponse(HTTPResponse):
-    """The response that is meant: Python passes over "100 Continue" only, and other interim ones may come before it."""
+    """The response that is meant: Python passes over "100 Continue" only, and other interim ones may come before it.
+
+    It is read until the deadline.
+    """
+
+    def __init__(self, line: socket.socket, *arguments: Any, deadline: Deadline, **keywords: Any) -> None:
+        super().__init__(line, *arguments, **keywords)
+        self.fp.close()
+        self.fp = deadline.reader(line)
 
     def begin(self) -> None:
         super().begin()
@@ -147,16 +166,16 @@ class _FinalResponse(HTTPResponse):
             super().begin()
 
 
-def _way_to(url: str, timeout: float) -> _Way:
+def _way_to(url: str, deadline: Deadline) -> _Way:
     with _refused_as(Trouble.UNUSABLE_ADDRESS):
         parts = urlsplit(url)
         host, usual_port = _in_ascii(parts.hostname or ""), _PORTS[parts.scheme]
         port = usual_port if parts.port is None else parts.port
-        line = HTTPConnection(host, port, timeout)
+        line = HTTPConnection(host, port)
     with _refused_as(Trouble.UNUSABLE_PROXY):
         proxy = proxies.proxy_for(parts)
-        line = HTTPConnection(proxy.host, proxy.port, timeout) if proxy else line
-    line.response_class = _FinalResponse
+        line = HTTPConnection(proxy.host, proxy.port) if proxy else line
+    line.response_class = partial(_FinalResponse, deadline=deadline)  # type: ignore[assignment]
     bracketed = f"[{host}]" if ":" in host else host
     authority = bracketed if port == usual_port else f"{bracketed}:{port}"
     base, headers = parts.path, {"Host": authority}
@@ -168,7 +187,7 @@ def _way_to(url: str, timeout: float) -> _Way:
         line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
     elif proxy:
         base, headers = f"http://{authority}{base}", headers | proxy.headers
-    return _Way(line, host, base, headers, proxy is not None, verifier)
+    return _Way(line, host, base, headers, proxy is not None, verifier, deadline)
 
 
 def _has_ended(line: socket.socket) -> bool:
@@ -181,9 +200,14 @@ def _has_ended(line: socket.socket) -> bool:
 def _connect(way: _Way) -> None:
     """Open the line to the server, through the proxy if there is one, and secure it if that is wanted."""
     try:
+        way.line.timeout = way.deadline.left()
         way.line.connect()
     except (OSError, HTTPException, ValueError) as error:
-        lasting = isinstance(error, (socket.gaierror, ValueError))  # a wrong name stays what it is
+        if refused := _REFUSED_TUNNEL.match(str(error)):
+            passing = refused[1] in ("429", "502", "503", "504")
+            raise NoAnswerError(Trouble.PROXY_REFUSED, sent=False, passing=passing) from None
+        unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
+        lasting = unknown or isinstance(error, ValueError)  # a wrong name stays what it is
         trouble = Trouble.PROXY if way.by_proxy else _why_not_reached(error)
         raise NoAnswerError(trouble, sent=False, passing=not lasting) from None
     if way.verifier:
@@ -192,6 +216,8 @@ def _connect(way: _Way) -> None:
 
 def _why_not_reached(error: Exception) -> Trouble:
     match error:
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            return Trouble.NO_NAME_SERVER
         case socket.gaierror():
             return Trouble.UNKNOWN_HOST
         case TimeoutError():
@@ -205,7 +231,10 @@ def _why_not_reached(error: Exception) -> Trouble:
 def _secure(way: _Way, verifier: ssl.SSLContext) -> None:
     with _broken(Trouble.NOT_REACHED_IN_TIME, sent=False):
         try:
+            way.line.sock.settimeout(way.deadline.left())
             way.line.sock = verifier.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # it went away, as a server does that starts again
+            raise NoAnswerError(Trouble.BROKEN, sent=False, passing=True) from None
         except ssl.SSLError as error:
             unverified = isinstance(error, ssl.SSLCertVerificationError)
             nobody = unverified and authorities.none_known(verifier)
@@ -225,14 +254,17 @@ def _write_head(line: HTTPConnection, method: str, target: str, headers: Mapping
             line.putheader("Content-Length", len(body or b""))
 
 
-def _send(line: HTTPConnection, body: bytes | None) -> None:
+def _send(line: HTTPConnection, body: bytes | None, deadline: Deadline) -> None:
     """Send the head, and then the body: no server does what it was asked before it was told what that is."""
     with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=not body):
+        line.sock.settimeout(deadline.left())
         line.endheaders()
     # A server may answer, and close the line, before it has read everything.
-    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), suppress(BrokenPipeError, ConnectionResetError):
-        if body:
-            line.send(body)
+    early = suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), early:
+        for start in range(0, len(body or b""), _SENT_AT_ONCE):
+            line.sock.settimeout(deadline.left())
+            line.send(memoryview(body or b"")[start : start + _SENT_AT_ONCE])
 
 
 def _answer(line: HTTPConnection) -> Answer:
@@ -250,7 +282,7 @@ def _unpacked(response: HTTPResponse) -> bytes:
     while piece := source.read(_PIECE):
         body += piece
         if len(body) > _LONGEST_ANSWER:
-            raise NoAnswerError(Trouble.BROKEN, sent=True, passing=False)
+            raise NoAnswerError(Trouble.TOO_LONG, sent=True, passing=False)
     if response.length:
         raise IncompleteRead(b"", response.length)
     return bytes(body)

@@ -132,7 +132,7 @@ class HranaDatabase:
             for index, one in enumerate(transaction.steps):
                 if results[index]["type"] == "error":
                     return FailedStep(index, read_failure(results[index]["error"], one.query.sql))
-        except (DatabaseError, KeyError, TypeError):
+        except (DatabaseError, KeyError, TypeError, ValueError):
             pass  # the refusal itself is known, and the more important news
         return FailedStep(None, failure)
 

@@ -27,18 +27,7 @@ class LocalDatabase:
 
     def __init__(self, path: str, patience: float = 0) -> None:
         self._file = Path(path)
-        if not self._file.parent.is_dir():
-            raise InputError(
-                ErrorCode.DATABASE_URL_INVALID,
-                "the folder of the database file does not exist",
-                hint="Create it first.",
-            )
-        if self._file.is_dir():
-            raise InputError(
-                ErrorCode.DATABASE_URL_INVALID,
-                "the database file is a folder",
-                hint="Name a file in it: file:folder/name.db.",
-            )
+        _refuse_no_file(self._file)
         self.patience = Patience(patience)
         self.address = f"file:{path}"
         self.requests = 0
@@ -131,6 +120,29 @@ class LocalDatabase:
             yield connection
         finally:
             connection.close()
+
+
+def _refuse_no_file(file: Path) -> None:
+    """Raises InputError when there can be no such file."""
+    try:
+        has_folder, is_folder = file.parent.is_dir(), file.is_dir()
+        file.exists()
+    except OSError as error:  # of a name that is too long, for example, or a folder that may not be entered
+        raise InputError(
+            ErrorCode.DATABASE_URL_INVALID,
+            f"the database file cannot be reached: {error.strerror}",
+            hint="Look at the name, and at the rights to the folders that lead to it.",
+        ) from None
+    if not has_folder:
+        raise InputError(
+            ErrorCode.DATABASE_URL_INVALID, "the folder of the database file does not exist", hint="Create it first."
+        )
+    if is_folder:
+        raise InputError(
+            ErrorCode.DATABASE_URL_INVALID,
+            "the database file is a folder",
+            hint="Name a file in it: file:folder/name.db.",
+        )
 
 
 def _run(connection: sqlite3.Connection, query: Query) -> Rows | Failure:

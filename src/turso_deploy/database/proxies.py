@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 
+from turso_deploy.database.address import is_loopback
+
 UNUSABLE = (
     "the proxy that this machine names cannot be used",
     "Name it as http://HOST:PORT in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; it cannot be one that is itself spoken to in "
@@ -31,7 +33,12 @@ class Proxy(Struct, frozen=True):
 
 
 def proxy_for(server: SplitResult) -> Proxy | None:
-    """The proxy for the server at a URL, if one is named for it. Raises ValueError when that one cannot be used."""
+    """The proxy for the server at a URL, if one is named for it. Raises ValueError when that one cannot be used.
+
+    Plain http to this machine goes directly: it is allowed because nobody else hears it.
+    """
+    if server.scheme == "http" and is_loopback(server.hostname or ""):
+        return None
     if not _SYSTEM_KNOWS_PROXIES and not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass  # slow to load

@@ -13,6 +13,9 @@ from turso_deploy.errors import ErrorCode
 
 _MINT = "Mint a token for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
+# What a gateway before the server says in a page of its own, and means as the server does.
+_TOLD_IN_PAGES = frozenset({401, 407, 408, 413, 429})
+
 UNREADABLE = Explanation(
     ErrorCode.UNEXPECTED_REPLY,
     "the answer of the server cannot be read",
@@ -24,7 +27,7 @@ UNREADABLE = Explanation(
 def refusal(status: int, body: str, retry_after: str | None = None) -> Explanation:
     """What an HTTP status other than 200 means. `retry_after` is the header of that name."""
     said = _words(body)
-    if _is_web_page(body) and status != 429:
+    if _is_web_page(body) and status not in _TOLD_IN_PAGES and status < 500:
         return web_page(status)
     if status == 401 or (status == 400 and ("JWT" in said or "Unauthorized" in said)):
         return _token_refused(said)
@@ -40,6 +43,12 @@ def refusal(status: int, body: str, retry_after: str | None = None) -> Explanati
                 ErrorCode.DATABASE_NOT_FOUND,
                 "there is no database at this address",
                 "Compare the host with `turso db show --url <database>`; a deleted database is not found either.",
+            )
+        case 407:
+            return Explanation(
+                ErrorCode.UNREACHABLE,
+                "the proxy wants a user and a password",
+                "Name them in HTTP_PROXY: http://USER:PASSWORD@HOST:PORT.",
             )
         case 408:
             return Explanation(
@@ -113,7 +122,7 @@ def _words(body: str) -> str:
     """What the body says, out of any of its shapes."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
     if not isinstance(document, dict):
         return body

@@ -21,6 +21,11 @@ _HOST_HINT = (
     "Check the host in the database URL, and that this machine may reach it (network, proxy, firewall, allowed IPs)."
 )
 
+# Turned away before anything was done. Behind any other status a write may have run: of a stream that it has closed,
+# the server says the same after a commit as before it.
+_NOT_RUN = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 411, 413, 414, 415, 429, 431})
+_OF_THE_TOKEN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED})
+
 # Turned away for now, or failed on the way: 408, 429, and all that a server or a gateway says of itself.
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -40,7 +45,7 @@ class _Failed(Struct, frozen=True):
 class Transport:
     """Sends pipelines to one server, over a connection that is kept open between them.
 
-    `timeout` is in seconds, for connecting and for each wait for the server to say something.
+    `timeout` is in seconds, for one request from its beginning to the end of its answer.
     """
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
@@ -78,9 +83,10 @@ class Transport:
         status = answer.status
         if status != 200:
             wait = answer.headers.get("Retry-After", "")
+            explanation = refusal(status, answer.text, wait)
             return _Failed(
-                refusal(status, answer.text, wait),
-                may_have_run=status == 408 or status >= 500,
+                explanation,
+                may_have_run=status not in _NOT_RUN and explanation.code not in _OF_THE_TOKEN,
                 passing=status in _PASSING_STATUSES,
                 wait=float(wait) if wait.isdecimal() else 0,
             )
@@ -124,6 +130,18 @@ def _unanswered(trouble: Trouble, timeout: float) -> Explanation:
             return _unreachable("the host of the database URL is not known")
         case Trouble.PROXY:
             return _unreachable("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
+        case Trouble.PROXY_REFUSED:
+            return _unreachable(
+                "the proxy does not lead to the server",
+                "Check its user and password in HTTPS_PROXY, and that it may lead to the host of the database.",
+            )
+        case Trouble.NO_NAME_SERVER:
+            return _unreachable("no name server told the address of the host of the database URL")
+        case Trouble.TOO_LONG:
+            return _unreachable(
+                "the answer is longer than any that a libSQL server gives",
+                "Check that a libSQL server is at the URL, and no proxy between.",
+            )
         case Trouble.UNUSABLE_PROXY:
             return _unreachable(*TO_SET_UP[trouble])
         case Trouble.NOT_SECURE:

@@ -7,6 +7,7 @@ KeyError, TypeError or OverflowError on anything else than it promises.
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from turso_deploy.database.messages import offset_in
 
 Json = dict[str, Any]
 
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 CLOSE: Json = {"type": "close"}
@@ -68,19 +70,25 @@ def encode(value: Value) -> Json:
 
 
 def decode(value: Json) -> Value:
-    """A value from the wire. A float without a value is NaN or an infinity, and reads as None."""
+    """A value from the wire. NaN and the infinities, which JSON has no number for, read as None."""
     match value:
         case {"type": "null"} | {"type": "float", "value": None}:
             return None
-        case {"type": "integer", "value": str(digits)}:
-            return int(digits)
-        case {"type": "float", "value": int() | float() as number}:
-            return float(number)
+        case {"type": "integer", "value": str(digits)} if _INTEGER.fullmatch(digits):
+            return _within_64_bits(int(digits))
+        case {"type": "float", "value": int() | float() as number} if not isinstance(number, bool):
+            return float(number) if math.isfinite(number) else None
         case {"type": "text", "value": str(text)}:
             return text
         case {"type": "blob", "base64": str(encoded)}:
             return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     raise ValueError("not a value of the protocol")
+
+
+def _within_64_bits(number: int) -> int:
+    if -(2**63) <= number < 2**63:
+        return number
+    raise ValueError("not an integer of SQLite")
 
 
 def read_batch(result: Json, sent: Sequence[Json]) -> list[Rows | Failure | None] | Failure:

@@ -58,6 +58,7 @@ def test_plain_http_over_the_network_is_refused_unless_it_is_allowed() -> None:
     [
         ("", "is empty"),
         ("db-org.turso.io", "no scheme"),
+        (f"libsql://db-org.turso.io/eyJhbGciOi.{SECRET}", "holds a token"),
         ("sqlite:site.db", "belongs to other tools"),
         ("sqlite3:///site.db", "belongs to other tools"),
         ("db-org.turso.io:443", "no scheme"),

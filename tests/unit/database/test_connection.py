@@ -7,10 +7,12 @@ import json
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.replies import Replies, replying
 from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.connection import Connection, NoAnswerError, Trouble
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.proxies import Proxy, proxy_for
 from turso_deploy.errors import DatabaseError, ErrorCode, LostReplyError
 
 WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
@@ -170,7 +173,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     error = write("https://db.example", timeout=0.3)
     assert not isinstance(error, LostReplyError)
-    assert error.message == "The proxy could not be reached."
+    assert error.message == "The proxy does not lead to the server."
     assert {(request.method, request.bearer) for request in server.asked} == {("CONNECT", "")}
 
 
@@ -278,12 +281,12 @@ def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monke
     ("named", "passed_by"),
     [
         ("*", True),
-        ("127.0.0.1", True),
-        ("127.0.0.1:{port}", True),
-        ("10.0.0.0/8, 127.0.0.0/8", True),
-        ("db.example,.1", True),
-        ("127.0.0.2", False),
-        ("127.0.0.1:1", False),
+        ("203.0.113.7", True),
+        ("203.0.113.7:8080", True),
+        ("10.0.0.0/8, 203.0.113.0/24", True),
+        ("db.example,.7", True),
+        ("203.0.113.8", False),
+        ("203.0.113.7:1", False),
         ("10.0.0.0/8", False),
         ("/,a/b", False),
         ("", False),
@@ -291,16 +294,69 @@ def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monke
 )
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 def test_what_no_proxy_names_is_asked_directly(
-    server: Replies, monkeypatch: pytest.MonkeyPatch, variable: str, named: str, passed_by: bool
+    monkeypatch: pytest.MonkeyPatch, variable: str, named: str, passed_by: bool
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "127.0.0.1:3128")
+    monkeypatch.setenv(variable, named)
+    proxy = proxy_for(urlsplit("http://203.0.113.7:8080"))
+    assert proxy == (None if passed_by else Proxy("127.0.0.1", 3128, {}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_plain_http_to_this_machine_never_leaves_it(
+    server: Replies, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     server.to("GET", "/", {"directly": True})
     with replying() as proxy:
-        if not passed_by:
-            proxy.to("GET", "/", {"directly": False})
-        monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
-        monkeypatch.setenv(variable, named.format(port=server.url.rpartition(":")[2]))
-        assert json.loads(ask(server.url)) == {"directly": passed_by}
-        server.forget()
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        assert json.loads(ask(server.url.replace("127.0.0.1", host))) == {"directly": True}
+        assert proxy.asked == []
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "again"),
+    [
+        pytest.param(HEAD + b"Content-Length: 1000000\r\n\r\n", b" ", id="body"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", id="chunks"),
+        pytest.param(HEAD + b"A: ", b"a", id="header"),
+        pytest.param(b"", b"HTTP/1.1 102 Processing\r\n\r\n", id="interim answers"),
+        pytest.param(HEAD + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"", mtime=0), id="empty gzip members"),
+    ],
+)
+def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(begin: bytes, again: bytes) -> None:
+    with breaking.that_says_forever(begin, again) as url:
+        started = time.monotonic()
+        error = write(url, timeout=0.5)
+        assert time.monotonic() - started < 20  # and not for ever
+    assert isinstance(error, LostReplyError)
+    assert error.code is ErrorCode.TIMEOUT
+    assert "did not answer within 0.5 s" in error.message
+
+
+def test_a_proxy_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with breaking.that_says_forever(b"HTTP/1.1 200 OK\r\nA: ", b"a") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        error = write("https://db.example", timeout=0.5)
+    assert not isinstance(error, LostReplyError)
+
+
+def test_a_server_that_goes_away_within_a_handshake_may_come_back() -> None:
+    with breaking.that_ends_a_handshake() as url:
+        error = failure(url)
+    assert (error.trouble, error.sent, error.passing) == (Trouble.BROKEN, False, True)
+
+
+def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*arguments: object, **keywords: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", busy)
+    error = failure("http://db.example")
+    assert (error.trouble, error.sent, error.passing) == (Trouble.NO_NAME_SERVER, False, True)
 
 
 def test_a_compressed_answer_is_read(server: Replies) -> None:
@@ -320,7 +376,7 @@ def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> N
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 27))
     ) as url:
         error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (Trouble.BROKEN, True, False)
+    assert (error.trouble, error.sent, error.passing) == (Trouble.TOO_LONG, True, False)
 
 
 # gzip writes the time into its header, unless it is told one.
@@ -376,11 +432,21 @@ def test_interim_answers_are_passed_over() -> None:
     assert (answer.status, answer.headers.get("LINK"), answer.body) == (404, None, b"{}")
 
 
-def test_an_answer_that_comes_before_the_request_is_read_is_heard() -> None:
+@pytest.mark.parametrize("secure", [False, True])
+def test_an_answer_that_comes_before_the_request_is_read_is_heard(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        scheme = "https" if secure else "http"
+        connection = Connection(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
         asked = background.submit(connection.request, "POST", "/", bytes(1 << 25))
-        with listening.accept()[0] as accepted:
+        accepted = listening.accept()[0]
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            accepted = context.wrap_socket(accepted, server_side=True)
+        with accepted:
             accepted.recv(1)
             accepted.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         assert asked.result().status == 413

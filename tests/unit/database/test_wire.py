@@ -30,15 +30,27 @@ def test_blobs_are_read_with_padding_and_without() -> None:
     assert decode({"type": "blob", "base64": "AP8"}) == decode({"type": "blob", "base64": "AP8="}) == b"\x00\xff"
 
 
-def test_a_float_without_a_value_reads_as_null() -> None:
-    assert decode({"type": "float", "value": None}) is None
+@pytest.mark.parametrize("value", ["null", "NaN", "1e999", "-Infinity"])
+def test_a_float_that_is_no_number_reads_as_null(value: str) -> None:
+    assert decode(json.loads(f'{{"type": "float", "value": {value}}}')) is None
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"type": "integer"}, {"type": "integer", "value": "x"}, {"type": "other", "value": 1}]
+    "value",
+    [
+        {},
+        {"type": "integer"},
+        {"type": "integer", "value": "x"},
+        {"type": "integer", "value": "1_0"},
+        {"type": "integer", "value": " 1"},
+        {"type": "integer", "value": str(2**63)},
+        {"type": "integer", "value": "9" * 5_000},
+        {"type": "float", "value": True},
+        {"type": "other", "value": 1},
+    ],
 )
 def test_anything_else_is_no_value(value: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"value|literal"):
+    with pytest.raises(ValueError, match=r"not a value|not an integer"):
         decode(value)
 
 
