@@ -42,6 +42,9 @@ class Fault(StrEnum):
     RAN_500 = "500 although it ran"
     RAN_502 = "502 although it ran"
     RAN_503 = "503 although it ran"
+    RAN_400 = "400 although it ran"
+    RAN_404 = "404 although it ran"
+    DRIPPED = "reply a byte at a time, past the time-out"
 
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -63,6 +66,10 @@ _AFTER_IT_RAN = {
     Fault.RAN_500: Fault.STATUS_500,
     Fault.RAN_502: Fault.STATUS_502,
     Fault.RAN_503: Fault.STATUS_503,
+}
+_STREAM_IS_GONE: dict[Fault, Reply] = {
+    Fault.RAN_400: (400, {}, b'{"message": "The stream has expired", "code": "STREAM_EXPIRED"}'),
+    Fault.RAN_404: (404, {}, b'{"error": "stream not found: 1:2"}'),
 }
 
 
@@ -167,6 +174,11 @@ def running_proxy(target: str, host: str = "", delay: float = 0, tls: ssl.SSLCon
                     self._send(reply)
                 case Fault.NONE:
                     self._send(proxy.forward(self.path, body, headers))
+                case Fault.DRIPPED:
+                    self._drip(proxy.forward(self.path, body, headers))
+                case _ if fault in _STREAM_IS_GONE:
+                    proxy.forward(self.path, body, headers)
+                    self._send(_STREAM_IS_GONE[fault])
                 case _ if fault in _AFTER_IT_RAN:
                     proxy.forward(self.path, body, headers)
                     self._send(_IN_ITS_PLACE[_AFTER_IT_RAN[fault]])
@@ -177,6 +189,16 @@ def running_proxy(target: str, host: str = "", delay: float = 0, tls: ssl.SSLCon
             proxy.released.wait(proxy.late)
             with suppress(ConnectionError, http.client.HTTPException):
                 proxy.forward(self.path, body, headers)
+
+        def _drip(self, reply: Reply) -> None:
+            status, headers, content = reply
+            self._send((status, headers, b""), len(content))
+            until = time.monotonic() + proxy.delay
+            for byte in content:
+                if time.monotonic() < until:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.05)
+            self.close_connection = True
 
         def _send(self, reply: Reply, promised: int | None = None) -> None:
             status, headers, content = reply

@@ -136,8 +136,8 @@ class Bench:
         choice = random.Random(seed)
         chosen = choice.choice(self.stories)
         kinds = everything()
-        # A delay takes as long as the time-out, so it comes less often than the others.
-        weights = [1 if fault is Fault.DELAYED else 4 for fault in kinds]
+        # Some take as long as the time-out, and come less often than the others.
+        weights = [1 if fault in (Fault.DELAYED, Fault.DRIPPED) else 4 for fault in kinds]
         count = choice.randint(1, MOST_FAULTS * (3 if chosen.is_in_chunks else 1))
         undisturbed = [Fault.NONE] * (choice.randint(0, MOST_FAULTS) if chosen.is_in_chunks else 0)
         calm = choice.random()

@@ -81,12 +81,25 @@ def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchan
     assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
 
-def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(target: Target, proxy: Proxy, project: Project) -> None:
+@pytest.mark.parametrize("late", [Fault.DELAYED, Fault.DRIPPED])
+def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(
+    target: Target, proxy: Proxy, project: Project, late: Fault
+) -> None:
     proxy.delay = 3
-    proxy.plan([*READ, Fault.DELAYED])
+    proxy.plan([*READ, late])
     report = deploy(target, project, timeout=1)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert any("reply was lost" in notice for notice in report.notices)
+
+
+@pytest.mark.parametrize("fault", [Fault.RAN_400, Fault.RAN_404])
+def test_a_refusal_of_a_stream_that_is_gone_may_hide_a_commit(
+    target: Target, proxy: Proxy, project: Project, fault: Fault
+) -> None:
+    proxy.plan([*READ, fault])
+    report = deploy(target, project)
+    assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
+    assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.STATUS_503, Fault.BROKEN_JSON])

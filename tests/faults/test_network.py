@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from tests.faults.proxy import Fault, running_proxy
 from tests.projects import SMALL, project_of, write_folder
 from tests.replies import replying
 from tests.sqld import Sqld, running_sqld
-from tests.targets import Target, run_program
+from tests.targets import NOWHERE, Target, run_program
+from turso_deploy import deploy as story
 from turso_deploy.database.base import Query
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.report.document import Status
+from turso_deploy.report.document import Report, Status
+from turso_deploy.schema.project import Project
 
 
 @pytest.fixture
@@ -50,13 +53,19 @@ def use_proxies(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
         monkeypatch.setenv(name, value)
 
 
+def deploy_elsewhere(sqld: Sqld, project: Project) -> Report:
+    """Deploy to a server that only the proxy can find."""
+    with closing(HranaDatabase("http://database.invalid", sqld.token(), timeout=30)) as database:
+        return story.deploy(project, database, NOWHERE)
+
+
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 def test_a_proxy_of_the_environment_is_used(
     sqld: Sqld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with running_proxy(sqld.url) as proxy:
         use_proxies(monkeypatch, **{name: proxy.url})
-        report = Target(sqld.url, sqld.url, sqld.token()).deploy(project_of(tmp_path / "schema"))
+        report = deploy_elsewhere(sqld, project_of(tmp_path / "schema"))
         assert (report.error, report.status, proxy.happened.total()) == (None, Status.DEPLOYED, 2)
 
 
@@ -67,7 +76,7 @@ def test_a_reply_that_is_lost_on_the_way_through_a_proxy_is_found_in_the_ledger(
     with running_proxy(sqld.url) as proxy:
         use_proxies(monkeypatch, HTTP_PROXY=proxy.url)
         proxy.plan([Fault.NONE, fault])
-        report = Target(sqld.url, sqld.url, sqld.token()).deploy(project_of(tmp_path / "schema"))
+        report = deploy_elsewhere(sqld, project_of(tmp_path / "schema"))
         assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 3)
 
 
