@@ -95,7 +95,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=3600,
-            description="Seconds to wait for the server, for each request; and in all for what is tried again.",
+            description="Seconds that a request and its answer may take; and in all, what is tried again.",
         ),
     ] = 60.0
     request_size: Annotated[

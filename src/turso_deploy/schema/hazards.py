@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
+from turso_deploy.database.messages import showable
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
 from turso_deploy.sql.lexer import fold, literal, quote
 
@@ -155,7 +156,7 @@ def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) ->
     return tuple(
         replace(hazard, rows=int(str(answer.rows[0][0] or 0)))
         if isinstance(answer, Rows)
-        else replace(hazard, fault=answer.message)
+        else replace(hazard, fault=showable(answer.message))
         for hazard, answer in zip(hazards, answers, strict=True)
     )
 

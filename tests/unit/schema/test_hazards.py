@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from turso_deploy.database.base import Failure, Query
 from turso_deploy.errors import InputError
-from turso_deploy.schema.hazards import HazardName, Permission, parse_permissions
+from turso_deploy.schema.hazards import Hazard, HazardName, Permission, parse_permissions, refusal_of, with_counts
 
 
 def test_permissions_are_for_every_object_or_for_one() -> None:
@@ -40,3 +41,21 @@ def test_a_permission_is_read_as_it_is_printed_whatever_the_object_is_called(nam
         permission,
         Permission(HazardName.CHANGE_TYPE, "t.a"),
     )
+
+
+def test_of_very_many_hazards_a_refusal_tells_the_first_hundred_and_how_many_more() -> None:
+    hazards = [Hazard(HazardName.DROP_COLUMN, f"t{number}.gone", Query("SELECT 1"), rows=1) for number in range(1_250)]
+    error = refusal_of(hazards, ())
+    assert error is not None
+    assert error.message.splitlines()[-1] == "  and 1,150 more, which a plan lists"
+    assert len(error.message.splitlines()) == 102
+    assert error.hint == "To accept all of them, and any other (input `allow-hazards`): --allow-hazards drop-column"
+    assert refusal_of(hazards, parse_permissions("drop-column")) is None
+
+
+def test_what_a_server_says_in_place_of_a_count_is_told_only_where_it_quotes_no_rows() -> None:
+    hazard = Hazard(HazardName.ADD_CHECK, "t", Query("SELECT 1"))
+    said = [Failure("malformed JSON", "SQLITE_ERROR"), Failure("no such hunter2", "SQLITE_ERROR")]
+    known, unknown = with_counts([hazard, hazard], said)
+    assert str(known).endswith("(rows not counted: malformed JSON)")
+    assert "hunter2" not in str(unknown)
