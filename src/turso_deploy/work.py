@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.database.base import Database, Failure, Rows
+from turso_deploy.database.messages import showable
 from turso_deploy.errors import DatabaseError, ErrorCode
 from turso_deploy.explain import explain_unread
 from turso_deploy.progress import doing
@@ -104,7 +105,7 @@ def find_work(project: Project, database: Database) -> Work:
     *counts, probe = database.query([*(hazard.count for hazard in hazards), FOREIGN_KEY_CHECK_PROBE])
     refuse_without_proof(work.plan, probe)
     seeded = {fold(seed.table) for seed in work.seeds}
-    counted = before_parents_are_seeded(with_counts(hazards, counts), seeded)
+    counted = before_parents_are_seeded(with_counts(hazards, counts, showable), seeded)
     if any(script.runs_before for script in work.scripts):
         counted = before_rows_are_mended(counted)
     return replace(work, plan=work.plan.with_hazards(counted))

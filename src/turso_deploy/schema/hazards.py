@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
-from turso_deploy.database.messages import showable
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
 from turso_deploy.sql.lexer import fold, literal, quote
 
@@ -151,8 +150,13 @@ def _permission(entry: str) -> Permission:
     return Permission(HazardName(name), target or None)
 
 
-def with_counts(hazards: Sequence[Hazard], answers: Sequence[Rows | Failure]) -> tuple[Hazard, ...]:
-    """The hazards with what the live database answered; a query that it could not answer leaves the rows unknown."""
+def with_counts(
+    hazards: Sequence[Hazard], answers: Sequence[Rows | Failure], showable: Callable[[str], str]
+) -> tuple[Hazard, ...]:
+    """The hazards with what the live database answered; a query that it could not answer leaves the rows unknown.
+
+    `showable` makes of a server's message one that quotes nothing.
+    """
     return tuple(
         replace(hazard, rows=int(str(answer.rows[0][0] or 0)))
         if isinstance(answer, Rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.database.base import Failure, Query
+from turso_deploy.database.messages import showable
 from turso_deploy.errors import InputError
 from turso_deploy.schema.hazards import Hazard, HazardName, Permission, parse_permissions, refusal_of, with_counts
 
@@ -56,6 +57,6 @@ def test_of_very_many_hazards_a_refusal_tells_the_first_hundred_and_how_many_mor
 def test_what_a_server_says_in_place_of_a_count_is_told_only_where_it_quotes_no_rows() -> None:
     hazard = Hazard(HazardName.ADD_CHECK, "t", Query("SELECT 1"))
     said = [Failure("malformed JSON", "SQLITE_ERROR"), Failure("no such hunter2", "SQLITE_ERROR")]
-    known, unknown = with_counts([hazard, hazard], said)
+    known, unknown = with_counts([hazard, hazard], said, showable)
     assert str(known).endswith("(rows not counted: malformed JSON)")
     assert "hunter2" not in str(unknown)
