@@ -21,6 +21,7 @@ from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigge
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of
 from turso_deploy.schema.relatives import (
+    children_of,
     go_by_order,
     later_triggers,
     to_be_proven,
@@ -89,6 +90,7 @@ class _Planner:
         self.ignore = ignore
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
+        self.children = children_of(wanted)
         self.cleared: dict[CatalogRow, bool] = {}
         self.order: Mapping[tuple[str, str], int] = {}
         self._catalog: Catalog | None = None
@@ -247,7 +249,8 @@ class _Planner:
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
         *steps, last = change_table(change, indexes, taken)
-        return [*steps, replace(last, hazards=(*last.hazards, *change.orphans()))]
+        orphans = change.orphans(sorted(self.children.get(fold(wanted.name), ())))
+        return [*steps, replace(last, hazards=(*last.hazards, *orphans))]
 
     def _take_down(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]

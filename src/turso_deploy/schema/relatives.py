@@ -30,7 +30,7 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
     ]
     touched = {name for item in items for name in (fold(item.name), fold(_table_of(item)))}
     concerned = touched.union(*_named_elsewhere(wanted, live))
-    found = _children(live.schema)
+    found = children_of(live.schema)
     children = {child for name in concerned for child in found.get(name, ())}
     return [
         row
@@ -117,7 +117,7 @@ def to_be_proven(
     dropped = {fold(step.object) for step in steps if step.kind in ("drop table", "replace table")}
     if not (rebuilt or dropped):
         return (), ()
-    children = _children(before, after)
+    children = children_of(before, after)
     family = _descendants(rebuilt | dropped, children)
     parents = {parent for parent, found in children.items() if found & rebuilt}
     standing = {
@@ -143,7 +143,8 @@ def _shows_rows_of_another(table: Table) -> bool:
     return isinstance(table.definition, VirtualTableDefinition) and reads_another_table(table.definition)
 
 
-def _children(*schemas: Schema) -> Mapping[str, set[str]]:
+def children_of(*schemas: Schema) -> Mapping[str, set[str]]:
+    """The tables that refer to each table, by folded names."""
     found: dict[str, set[str]] = defaultdict(set)
     for schema in schemas:
         for name, table in schema.tables.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -333,14 +333,17 @@ class TableChange(Struct, frozen=True, dict=True):
         column = self.new.by_name[name]
         return f"({stored_form(value, self._affinity(column))}) COLLATE {quote(column.collation or 'binary')}"
 
-    def orphans(self) -> Iterator[Hazard]:
+    def orphans(self, children: Iterable[str]) -> Iterator[Hazard]:
         """What becomes of children that stay as they are where the key that they refer to gets other values.
 
-        Those that have no parent already are no worse off.
+        `children` are the folded names of those that refer to this table. Rows that have no parent already are no worse
+        off.
         """
-        for name, child in self.schema.tables.items():
-            before = self.before.tables.get(name)
-            if name in self.others or before is None or not isinstance(child.definition, TableDefinition):
+        for name in children:
+            child, before = self.schema.tables.get(name), self.before.tables.get(name)
+            if name in self.others or child is None or before is None:
+                continue
+            if not isinstance(child.definition, TableDefinition):
                 continue
             family = TableChange(child, before, NO_TABLE_DIRECTIVES, self.schema, self.before, self.others)
             for key in child.definition.foreign_keys:
