@@ -241,7 +241,7 @@ def test_a_server_that_is_slow_is_given_up_after_the_time_that_was_set(on_sqld: 
     assert (finished.document["requests"], on_sqld.names()) == (1, set())
 
 
-@pytest.mark.parametrize("status", [200, 403, 404, 502])
+@pytest.mark.parametrize("status", [200, 403, 404])
 def test_a_web_page_is_not_taken_for_a_database(sqld: Sqld, tmp_path: Path, status: int) -> None:
     with web_site(status) as url:
         finished = run_program("deploy", write_folder(tmp_path / "schema", SMALL), url, sqld.token())

@@ -140,7 +140,7 @@ ANSWERS = [
     (505, "", "server-error"),
     (408, "request timeout", "timeout"),
     (500, '{"error":"internal error"}', "server-error"),
-    (502, "<html>Bad gateway</html>", "unexpected-reply"),
+    (502, "<html>Bad gateway</html>", "server-error"),
     (503, "", "server-error"),
     (200, "<html>Welcome</html>", "unexpected-reply"),
     (200, "", "unexpected-reply"),

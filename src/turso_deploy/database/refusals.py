@@ -38,7 +38,7 @@ def refusal(status: int, body: str, retry_after: str | None = None) -> Explanati
             return _token_refused(said)
         case 403:
             return blocked()
-        case 404:
+        case 404 if "stream" not in said:
             return Explanation(
                 ErrorCode.DATABASE_NOT_FOUND,
                 "there is no database at this address",

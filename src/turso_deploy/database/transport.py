@@ -24,7 +24,7 @@ _HOST_HINT = (
 # Turned away before anything was done. Behind any other status a write may have run: of a stream that it has closed,
 # the server says the same after a commit as before it.
 _NOT_RUN = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 411, 413, 414, 415, 429, 431})
-_OF_THE_TOKEN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED})
+_NEVER_RUN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED, ErrorCode.DATABASE_NOT_FOUND})
 
 # Turned away for now, or failed on the way: 408, 429, and all that a server or a gateway says of itself.
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -86,7 +86,7 @@ class Transport:
             explanation = refusal(status, answer.text, wait)
             return _Failed(
                 explanation,
-                may_have_run=status not in _NOT_RUN and explanation.code not in _OF_THE_TOKEN,
+                may_have_run=status not in _NOT_RUN and explanation.code not in _NEVER_RUN,
                 passing=status in _PASSING_STATUSES,
                 wait=float(wait) if wait.isdecimal() else 0,
             )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
-from turso_deploy.schema.affinity import affinity_of, stored_form, strict_type
+from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.schema.diff import explicit
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Table
@@ -24,6 +25,7 @@ from turso_deploy.schema.table_change import TableChange, if_renamed
 from turso_deploy.sql.ddl import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
 from turso_deploy.sql.lexer import fold, quote
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
@@ -98,7 +100,7 @@ def _tried(step: Step, live: Table, scratch: Scratch) -> Step:
 
 def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
     """Whether a table with rows takes the column: https://www.sqlite.org/lang_altertable.html#altertabaddcol."""
-    if change.directives.of(column.name).using is not None:
+    if change.directives.of(column.name).using is not None or _looks_null_to_servers(column, change):
         return False
     if column.generated is not None:
         return not column.generated.stored and not column.not_null
@@ -110,6 +112,26 @@ def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
     if not _is_constant(column.default) or refers or not _reads_as_written(column, strict=change.new.strict):
         return False
     return not change.new.strict or _default_fits(column)
+
+
+def _looks_null_to_servers(column: ColumnDefinition, change: TableChange) -> bool:
+    """Whether a server may take a column that has a default for NULL, when it looks through the rows that are there.
+
+    It does so when a column with a CHECK is added, a generated one that is NOT NULL, or any to a STRICT table, and the
+    SQLite 3.45 of libSQL fails at a NOT NULL column whose default is a fraction, in rows older than the column.
+    """
+    checked = any(check.at_column == fold(column.name) for check in change.new.checks)
+    looks = checked or change.new.strict or (column.generated is not None and column.not_null)
+    columns = (*change.old.columns, *change.added)
+    return looks and any(one.not_null and _has_fraction(one, strict=change.new.strict) for one in columns)
+
+
+def _has_fraction(column: ColumnDefinition, *, strict: bool) -> bool:
+    """Whether a default is a number that no integer stands for, in a column that does not make a text of it."""
+    default = "".join(column.default or ())
+    if affinity_of(column.type, strict=strict) is Affinity.TEXT or not _NUMBER.fullmatch(default):
+        return False
+    return not float(default).is_integer() or abs(float(default)) >= 2**63
 
 
 def _reads_as_written(column: ColumnDefinition, *, strict: bool) -> bool:

@@ -1,0 +1,1 @@
+CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT, price REAL NOT NULL DEFAULT 1.5, sort TEXT CHECK (sort <> ''));

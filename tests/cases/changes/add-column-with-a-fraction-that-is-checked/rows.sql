@@ -1,0 +1,2 @@
+INSERT INTO goods VALUES (1, 'a');
+INSERT INTO exact VALUES (1);

@@ -1,0 +1,1 @@
+CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT, price REAL NOT NULL DEFAULT 2.0 CHECK (price > 0), note TEXT NOT NULL DEFAULT 1.5 CHECK (note <> ''), tax REAL DEFAULT 0.5 CHECK (tax > 0));
