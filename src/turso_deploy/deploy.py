@@ -116,6 +116,8 @@ def _deployed(
 def _found_in_the_ledger(part: PartName, draft: Draft) -> Report:
     draft.note_committed(part)
     draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
+    if any(line.to_bring_in for line in draft.seeds):
+        draft.notices.append("How many seed rows it had to write stood in that reply: they are missing in the figures.")
     return draft.finished(Status.DEPLOYED, committed=True)
 
 

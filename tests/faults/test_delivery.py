@@ -92,6 +92,17 @@ def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(
     assert any("reply was lost" in notice for notice in report.notices)
 
 
+@pytest.mark.parametrize("seeded", [False, True])
+def test_the_seed_rows_of_a_lost_reply_are_said_to_be_missing_in_the_figures(
+    target: Target, proxy: Proxy, tmp_path: Path, seeded: bool
+) -> None:
+    files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"} | ({"seeds/t.csv": "id\n1\n"} if seeded else {})
+    proxy.plan([*READ, Fault.CUT_AFTER])
+    report = deploy(target, project_of(tmp_path / "schema", files))
+    assert report.status is Status.DEPLOYED
+    assert any("missing in the figures" in notice for notice in report.notices) is seeded
+
+
 @pytest.mark.parametrize("fault", [Fault.RAN_400, Fault.RAN_404])
 def test_a_refusal_of_a_stream_that_is_gone_may_hide_a_commit(
     target: Target, proxy: Proxy, project: Project, fault: Fault
