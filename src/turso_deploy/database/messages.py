@@ -30,6 +30,9 @@ UNIQUE constraint failed: index {}
 UNIQUE constraint failed: {}
 NOT NULL constraint failed: {}
 CHECK constraint failed: {}
+CHECK constraint failed
+NOT NULL constraint failed
+type mismatch on DEFAULT
 FOREIGN KEY constraint failed
 foreign key mismatch - {} referencing {}
 datatype mismatch
@@ -108,6 +111,12 @@ misuse of aggregate: {}
 misuse of aggregate function {}
 misuse of window function {}
 row value misused
+cannot join using column {} - column not present in both tables
+no tables specified
+unknown tokenizer: {}
+error in tokenizer constructor
+vtable constructor failed: {}
+unrecognized parameter: {}
 sub-select returns {} columns - expected {}
 SELECTs to the left and right of {} do not have the same number of result columns
 too many SQL variables

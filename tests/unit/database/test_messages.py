@@ -16,6 +16,8 @@ from turso_deploy.database.messages import WITHHELD, offset_in, showable
         ("SQLITE_CONSTRAINT: SQLite error: NOT NULL constraint failed: t.b", "NOT NULL constraint failed: t.b"),
         ("SQLite error: CHECK constraint failed: price_is_positive", "CHECK constraint failed: price_is_positive"),
         ("FOREIGN KEY constraint failed", "FOREIGN KEY constraint failed"),
+        ("SQLite error: NOT NULL constraint failed", "NOT NULL constraint failed"),
+        ("unknown tokenizer: klingon", "unknown tokenizer: klingon"),
         ("SQL input error: no such column: nocol (at offset 7)", "no such column: nocol"),
         ("SQL input error: table t already exists (at offset 13)", "table t already exists"),
         ("SQLite error: cannot store TEXT value in INT column z.a", "cannot store TEXT value in INT column z.a"),
