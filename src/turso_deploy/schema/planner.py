@@ -126,6 +126,7 @@ class _Planner:
         self._build_again(before, tables)
         self._create_indexes(difference, before, tables, down)
         self._put_up("view", difference, removed, aside)
+        self._build_again_what_views_hold(difference, before, tables)
         for step in late:
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
@@ -293,9 +294,25 @@ class _Planner:
             if change is None or name in made_anew or _content(table) not in made_anew:
                 continue
             if not change.revalued_columns.isdisjoint(names_in(table.sql)):
-                wanted = self.wanted.tables.get(name, table)
-                sql = f"INSERT INTO {quote(table.name)} ({quote(table.name)}) VALUES ('rebuild')"
-                self._add(Step("rebuild index", table.name, (sql,), place=wanted.place))
+                self._build_index_again(table)
+
+    def _build_again_what_views_hold(self, difference: Difference, before: Catalog, tables: Sequence[Step]) -> None:
+        """Build a full-text index again that stays, where the view that holds its content shows something else."""
+        made_anew = {fold(step.object) for step in tables}
+        changed = {fold(change.object.name) for change in difference.changed if change.object.kind == "view"}
+        changed |= {name for name in made_anew & self.changes.keys() if self.changes[name].revalued_columns}
+        if not changed:
+            return
+        named = {("view", name): names_in(view.sql) for name, view in self._now().schema.views.items()}
+        shown = with_readers({("view", name) for name in changed}, named)
+        for name, table in before.schema.tables.items():
+            if ("view", _content(table)) in shown & named.keys() and name not in made_anew:
+                self._build_index_again(table)
+
+    def _build_index_again(self, table: Table) -> None:
+        wanted = self.wanted.tables.get(fold(table.name), table)
+        sql = f"INSERT INTO {quote(table.name)} ({quote(table.name)}) VALUES ('rebuild')"
+        self._add(Step("rebuild index", table.name, (sql,), place=wanted.place))
 
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
