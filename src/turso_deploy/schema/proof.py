@@ -15,9 +15,9 @@ from turso_deploy.database.base import Failure, Purpose, Query, Rows, Transactio
 from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.checks import Check, Expectation
+from turso_deploy.schema.child_rows import refers_to_nothing
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.plan import Plan
-from turso_deploy.schema.table_change import refers_to_nothing
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, literal, quote
 

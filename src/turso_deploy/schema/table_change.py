@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
-from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
+from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.comments import renamed_from
-from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, KeyPart, TableDefinition
+from turso_deploy.sql.ddl import ColumnDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
 
@@ -149,7 +148,7 @@ class TableChange(Struct, frozen=True, dict=True):
         return f"({rows})"
 
     def hazards(self) -> Iterator[Hazard]:
-        """Everything that bringing the rows into the wanted form may cost."""
+        """What bringing the rows into the wanted form may cost, but for what they refer to (see `child_rows`)."""
         yield from self._dropped_columns()
         for column, live in self.kept:
             yield from self._changed_values(column, live)
@@ -158,7 +157,6 @@ class TableChange(Struct, frozen=True, dict=True):
             yield from self._refused_by_type(column)
         yield from self._duplicates()
         yield from self.broken_checks()
-        yield from self._dangling_references()
 
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
         """A hazard of this table, or of one of its columns."""
@@ -175,13 +173,14 @@ class TableChange(Struct, frozen=True, dict=True):
             return True
         return (_kind(new), new.collation) != (_kind(old), old.collation)
 
-    def _affinity(self, column: ColumnDefinition) -> Affinity:
+    def affinity(self, column: ColumnDefinition) -> Affinity:
+        """The affinity of a wanted column."""
         return affinity_of(column.type, strict=self.new.strict)
 
     def _stored(self, column: ColumnDefinition) -> str:
         """What a wanted column makes of the value that it is given."""
         source, live = self.sources.get(column.name), self.old.by_name.get(fold(column.name))
-        after = self._affinity(column)
+        after = self.affinity(column)
         if source is None:
             return f"({stored_form(f'({_sql(column.default)})', after)})" if column.default else "NULL"
         if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
@@ -190,7 +189,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _generated(self, column: ColumnDefinition) -> str:
         assert column.generated is not None
-        return stored_form(f"({_sql(column.generated.expression)})", self._affinity(column))
+        return stored_form(f"({_sql(column.generated.expression)})", self.affinity(column))
 
     def _compared(self, column: ColumnDefinition, value: str) -> str:
         """The value with the collation of its column, which a column that stays as it is has already."""
@@ -230,7 +229,7 @@ class TableChange(Struct, frozen=True, dict=True):
         if self.using(fold(column.name)) is not None:
             return  # the author says what becomes of the values
         before = affinity_of(live.type, strict=self.old.strict)
-        after = self._affinity(column)
+        after = self.affinity(column)
         if before is not after:
             value = quote(live.name)
             count = (
@@ -302,82 +301,10 @@ class TableChange(Struct, frozen=True, dict=True):
     def _reads_changes(self, expression: Tokens) -> bool:
         return not self.changed_columns.isdisjoint(names_in(_sql(expression)))
 
-    def _dangling_references(self) -> Iterator[Hazard]:
-        for key in self.new.foreign_keys:
-            if not any(self._enforces_the_same(key, other) for other in self.old.foreign_keys):
-                found = self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), self._count_dangling(key))
-                yield replace(found, parent=key.parent)
-
-    def _enforces_the_same(self, one: ForeignKey, other: ForeignKey) -> bool:
-        columns, others = self.schema.parent_columns(one), self.before.parent_columns(other)
-        return (one.columns, one.parent, columns) == (other.columns, other.parent, others)
-
-    def _count_dangling(self, key: ForeignKey) -> str:
-        return f"SELECT count(*) FROM {self.projection} AS child WHERE {self._leads_nowhere(key)}"
-
-    def _leads_nowhere(self, key: ForeignKey) -> str:
-        """A condition on a row called `child`: that its foreign key is given, and will lead to no row of the parent."""
-        parent = self.others.get(key.parent)
-        if parent is None or not parent.changed_columns:
-            return refers_to_nothing(key, self.schema)
-        columns = self.schema.parent_columns(key)
-        names = [quote(parent.new.by_name[column].name) for column in columns]
-        child = [f"child.{quote(name)}" for name in key.columns]
-        values = [parent.as_key(column, value) for column, value in zip(columns, child, strict=True)]
-        # No column of a list of rows has an index, and NOT EXISTS would read the list for each child.
-        keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_given, names))}"
-        return f"{' AND '.join(map(_given, child))} AND ({', '.join(values)}) NOT IN ({keys})"
-
-    def as_key(self, name: str, value: str) -> str:
-        """What a child's value is compared as with a column of this table: https://www.sqlite.org/foreignkeys.html#fk_indexes."""
-        column = self.new.by_name[name]
-        return f"({stored_form(value, self._affinity(column))}) COLLATE {quote(column.collation or 'binary')}"
-
-    def orphans(self, children: Iterable[str]) -> Iterator[Hazard]:
-        """What becomes of children that stay as they are where the key that they refer to gets other values.
-
-        `children` are the folded names of those that refer to this table. Rows that have no parent already are no worse
-        off.
-        """
-        for name in children:
-            child, before = self.schema.tables.get(name), self.before.tables.get(name)
-            if name in self.others or child is None or before is None:
-                continue
-            if not isinstance(child.definition, TableDefinition):
-                continue
-            family = TableChange(child, before, NO_TABLE_DIRECTIVES, self.schema, self.before, self.others)
-            for key in child.definition.foreign_keys:
-                if key.parent == fold(self.wanted.name) and self._becomes_another(key):
-                    yield family.loses_parent(key)
-
-    def _becomes_another(self, key: ForeignKey) -> bool:
-        columns = self.schema.parent_columns(key)
-        return columns != self.before.parent_columns(key) or not self.changed_columns.isdisjoint(columns)
-
-    def loses_parent(self, key: ForeignKey) -> Hazard:
-        """The hazard that rows which have a parent have none afterwards."""
-        count = f"{self._count_dangling(key)} AND NOT ({refers_to_nothing(key, self.before)})"
-        found = self.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), count)
-        return replace(found, parent=key.parent)
-
-
-def _given(value: str) -> str:
-    return f"{value} IS NOT NULL"
-
 
 def if_renamed(what: str, old: str, new: Sequence[str]) -> str:
     """What to do where a table or a column goes and others come: nobody guesses that it was renamed."""
     return f"If the {what} is called {' or '.join(new)} now, say so there: `{renamed_from(old)}`."
-
-
-def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
-    """A condition on a row called `child`: that its foreign key is given, and leads to no row of the parent."""
-    given = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
-    same = " AND ".join(
-        f"parent.{quote(parent)} = +child.{quote(name)}"  # + so that the affinity of the parent alone decides
-        for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
-    )
-    return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
 
 
 def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:

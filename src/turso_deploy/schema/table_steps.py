@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
+from turso_deploy.schema.child_rows import dangling_references
 from turso_deploy.schema.diff import explicit
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Table
@@ -61,7 +62,7 @@ def change_table(change: TableChange, indexes: Iterable[str], taken: Collection[
     if altered is not None:
         return altered
     rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
-    hazards = (rewrite, *change.hazards())
+    hazards = (rewrite, *change.hazards(), *dangling_references(change))
     return [Step("rebuild table", change.wanted.name, rebuild(change, taken), hazards, change.wanted.place)]
 
 
