@@ -49,10 +49,11 @@ def stored_form(expression: str, affinity: Affinity) -> str:
             return f"CASE WHEN typeof({value}) IN ('integer', 'real') THEN CAST({value} AS TEXT) ELSE {value} END"
         case Affinity.REAL:
             return f"CASE WHEN {is_number} OR typeof({value}) = 'integer' THEN CAST({value} AS REAL) ELSE {value} END"
-        case _:
+        case _:  # the smallest of all integers stays a real: sqlite3VdbeIntegerAffinity in src/vdbemem.c
+            is_whole = f"{value} = CAST({value} AS INTEGER) AND {value} > -9223372036854775808"
             return (
-                f"CASE WHEN {is_number} THEN CAST({value} AS NUMERIC) WHEN typeof({value}) = 'real' "
-                f"AND {value} = CAST({value} AS INTEGER) THEN CAST({value} AS INTEGER) ELSE {value} END"
+                f"CASE WHEN {is_number} THEN CAST({value} AS NUMERIC) "
+                f"WHEN typeof({value}) = 'real' AND {is_whole} THEN CAST({value} AS INTEGER) ELSE {value} END"
             )
 
 
