@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -50,6 +51,16 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
             raise _malformed(error, source) from None
         if asked is not None:
             found[fold(source.description.name or "")] = asked
+    return found
+
+
+def expressions_in(sql: str, table: TableDefinition) -> dict[str, str]:
+    """The `@using` expressions in the text of a table as a database stores it, by the folded names of their columns."""
+    found = {}
+    for name, comments in column_comments(sql, table).items():
+        with suppress(SqlTextError):  # somebody else's comment, which nobody is asked to correct here
+            if (using := directives(comments).using) is not None:
+                found[name] = using
     return found
 
 

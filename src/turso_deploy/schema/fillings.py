@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.directives import TableDirectives
@@ -12,25 +13,57 @@ from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.ddl import PrimaryKey, TableDefinition, Unique
 from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.names import names_in
 
 
 def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
     """Try every `@using` that would be used on the live table, which stands in the scratch database.
+
+    Views are set aside while a table is made anew, so that no expression can read one.
 
     Raises RefusedError (`directive-invalid`) with the line of its column.
     """
     for name, column in change.new.by_name.items():
         if (using := change.using(name)) is None:
             continue
-        reason = _fault(using, change.live, scratch)
+        views = sorted(names_in(using) & change.before.views.keys())
+        reason = f"it reads the view {views[0]}" if views else _fault(using, change.live, scratch)
         if reason is not None:
             raise RefusedError(
                 ErrorCode.DIRECTIVE_INVALID,
                 f"`@using {using}` at the column {change.wanted.name}.{column.name} cannot be used: {reason}.",
                 hint="It is an expression over the columns of one row of the table, as it is in the database after "
-                "renames.",
+                "renames. It may read other tables, and no views.",
                 place=change.wanted.place_of(name),
             )
+
+
+def in_reading_order(changes: Mapping[str, TableChange]) -> dict[str, int]:
+    """The place of each changed table, by its folded name: before every other whose rows one of its `@using` reads.
+
+    So each expression finds the rows as they were.
+
+    Raises RefusedError (`directive-invalid`) where two tables read each other, at any distance.
+    """
+    order = TopologicalSorter[str](dict.fromkeys(changes, ()))
+    for name, change in changes.items():
+        for read in sorted(_read_by(change) & changes.keys() - {name}):
+            order.add(read, name)
+    try:
+        return {name: place for place, name in enumerate(order.static_order())}
+    except CycleError as error:
+        one, other = (changes[name].wanted for name in error.args[1][:2])
+        raise RefusedError(
+            ErrorCode.DIRECTIVE_INVALID,
+            f"An `@using` in {one.name} and one in {other.name} read rows of each other's table; one is changed first.",
+            hint="Carry one of the changes out in a deployment of its own, or with a one-time script.",
+            place=one.place,
+        ) from None
+
+
+def _read_by(change: TableChange) -> set[str]:
+    used = (change.using(name) for name in change.new.by_name)
+    return {name for using in used if using is not None for name in names_in(using)}
 
 
 def _fault(using: str, table: Table, scratch: Scratch) -> str | None:

@@ -15,7 +15,7 @@ from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.child_rows import orphans
 from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
-from turso_deploy.schema.fillings import passed_over, refuse_broken_expressions
+from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
@@ -220,8 +220,11 @@ class _Planner:
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 self._find_change(change.wanted, change.live, before.schema)
-        # What shows the rows of another table is copied before that changes.
-        for change in sorted(difference.changed, key=lambda change: not _content(change.live)):
+        # What shows the rows of another table is copied before that changes, and what reads them for a value is, too.
+        order = in_reading_order(self.changes)
+        for change in sorted(
+            difference.changed, key=lambda item: (not _content(item.live), order.get(fold(item.object.name), 0))
+        ):
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 indexes = standing.get(fold(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)

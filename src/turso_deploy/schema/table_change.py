@@ -9,14 +9,16 @@ from msgspec import Struct
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
-from turso_deploy.schema.directives import TableDirectives
+from turso_deploy.schema.directives import TableDirectives, expressions_in
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
-from turso_deploy.sql.canonical import Tokens
+from turso_deploy.sql.canonical import Tokens, canonical_tokens
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.ddl import ColumnDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
+
+_BEFORE = "turso_deploy_before"
 
 
 class TableChange(Struct, frozen=True, dict=True):
@@ -81,12 +83,24 @@ class TableChange(Struct, frozen=True, dict=True):
     def using(self, name: str) -> str | None:
         """The `@using` expression of a column, by its folded name, where the column is new or of another kind.
 
-        A comment that has done its work may stay: the next rebuild must not change the values again.
+        A comment that has done its work may stay: the next rebuild must not change the values again. That it has is
+        known by the live table, whose stored text has the comment too, and then it fills what is NULL and must not be.
         """
         new, live = self.new.by_name[name], self.old.by_name.get(name)
-        if live is not None and self.new.strict == self.old.strict and _kind(new) == _kind(live):
+        using = self.directives.of(name).using
+        if live is None or using is None:
+            return using
+        if self.new.strict == self.old.strict and _kind(new) == _kind(live):
             return None
-        return self.directives.of(name).using
+        if name not in self._followed or canonical_tokens(self._followed[name]) != canonical_tokens(using):
+            return using
+        fills = new.type == live.type and new.not_null and not live.not_null and live.generated is None
+        return f"coalesce({quote(live.name)}, {using})" if fills else None
+
+    @cached_property
+    def _followed(self) -> Mapping[str, str]:
+        """The expressions that were at the columns when the live table was made, by folded name."""
+        return expressions_in(self.live.sql, self.old)
 
     @property
     def rowid(self) -> str | None:
@@ -135,10 +149,17 @@ class TableChange(Struct, frozen=True, dict=True):
     @property
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
+        return self.projection_with()
+
+    def projection_with(self, *more: str) -> str:
+        """The same with `more` columns of the live row."""
         columns = [
-            f"{self._compared(column, self._stored(column))} AS {quote(column.name)}"
-            for column in self.new.columns
-            if column.generated is None
+            *more,
+            *(
+                f"{self._compared(column, self._stored(column))} AS {quote(column.name)}"
+                for column in self.new.columns
+                if column.generated is None
+            ),
         ]
         rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self._live_name}"
         for column in self.new.columns:
@@ -222,8 +243,8 @@ class TableChange(Struct, frozen=True, dict=True):
             yield self.hazard(HazardName.CHANGE_COLLATION, column.name, count)
         if column.generated is not None:
             if live.generated is None:
-                value = self._generated(column)
-                count = f"SELECT count(*) FROM {self._live_name} WHERE quote({quote(live.name)}) IS NOT quote({value})"
+                rows = self.projection_with(f"quote({quote(live.name)}) AS {_BEFORE}")
+                count = f"SELECT count(*) FROM {rows} WHERE {_BEFORE} IS NOT quote({quote(column.name)})"
                 yield self.hazard(HazardName.CHANGE_GENERATED, column.name, count)
             return
         if self.using(fold(column.name)) is not None:

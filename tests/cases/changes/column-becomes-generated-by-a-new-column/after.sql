@@ -1,0 +1,1 @@
+CREATE TABLE o (id INTEGER PRIMARY KEY, first INT NOT NULL DEFAULT 3, net INT AS (first * 2));

@@ -1,0 +1,1 @@
+INSERT INTO o (id, net) VALUES (1, 6);

@@ -1,0 +1,2 @@
+DELETE FROM items;
+INSERT INTO items VALUES (1, 150), (2, 250);

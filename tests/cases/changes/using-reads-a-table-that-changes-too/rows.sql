@@ -1,0 +1,3 @@
+INSERT INTO p VALUES (1, 'u1'), (2, 'u2');
+INSERT INTO c VALUES (1, 1), (2, 2);
+INSERT INTO d VALUES (1, 2);

@@ -1,0 +1,3 @@
+CREATE TABLE b (id INTEGER PRIMARY KEY, t INT);
+CREATE TABLE a (id INTEGER PRIMARY KEY, total INT NOT NULL -- @using (SELECT sum(price) FROM b WHERE b.t = a.id)
+);
