@@ -20,7 +20,7 @@ from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Plan, Step, impossible
-from turso_deploy.schema.rebuild import content_of
+from turso_deploy.schema.rebuild import content_of, finds_rows_by
 from turso_deploy.schema.relatives import (
     children_of,
     go_by_order,
@@ -41,7 +41,7 @@ from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import fold, quote
-from turso_deploy.sql.names import names_in
+from turso_deploy.sql.names import names_and_strings_in, names_in
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
 # https://www.sqlite.org/lang_altertable.html#altertabrename
@@ -297,7 +297,7 @@ class _Planner:
             change = self.changes.get(_content(table))
             if change is None or name in made_anew or _content(table) not in made_anew:
                 continue
-            if not change.revalued_columns.isdisjoint(names_in(table.sql)):
+            if _shows_other_rows(table, change):
                 self._build_index_again(table)
 
     def _build_again_what_views_hold(self, difference: Difference, before: Catalog, tables: Sequence[Step]) -> None:
@@ -423,6 +423,15 @@ def _content(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
     definition = item.definition if item else None
     return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
+
+
+def _shows_other_rows(index: Table, content: TableChange) -> bool:
+    """Whether a full-text index would find other rows than it should in the table that holds its content."""
+    assert isinstance(index.definition, VirtualTableDefinition)
+    by_rowid = finds_rows_by(index.definition) in content.new.rowid_names
+    if by_rowid and not content.keeps_rowids:
+        return True
+    return not content.revalued_columns.isdisjoint(names_and_strings_in(index.sql))
 
 
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:

@@ -141,6 +141,14 @@ def content_of(definition: VirtualTableDefinition) -> str | None:
     return None
 
 
+def finds_rows_by(definition: VirtualTableDefinition) -> str:
+    """The folded name of the column of its content by which a full-text index finds rows there."""
+    for argument in definition.arguments:
+        if argument[:2] == ("content_rowid", "="):
+            return fold("".join(argument[2:]).strip("\"'`[]"))
+    return "rowid"
+
+
 def _free_name(name: str, taken: Collection[str]) -> str:
     candidate, number = f"{_TEMPORARY}{name}", 1
     while fold(candidate) in taken:

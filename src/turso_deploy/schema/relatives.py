@@ -11,8 +11,8 @@ from turso_deploy.schema.model import Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Step
 from turso_deploy.schema.rebuild import reads_another_table
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
-from turso_deploy.sql.lexer import Kind, code, fold, unquote
-from turso_deploy.sql.names import counts_columns_of, names_in, takes_every_column
+from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.names import counts_columns_of, names_and_strings_in, names_in, takes_every_column
 
 
 def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[CatalogRow]:
@@ -62,8 +62,7 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
         yield names_in(item.sql)
     virtual = (table.sql for table in wanted.tables.values() if isinstance(table.definition, VirtualTableDefinition))
     for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
-        # A virtual table may name another in a string: content = 'other'.
-        yield frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
+        yield names_and_strings_in(sql)  # a virtual table may name another so: content = 'other'
 
 
 def go_by_order(items: Iterable[View | Trigger], tables: Set[str]) -> Iterator[View | Trigger]:

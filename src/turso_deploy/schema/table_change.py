@@ -113,6 +113,15 @@ class TableChange(Struct, frozen=True, dict=True):
         return self._rowid_of(self.new, self.old)
 
     @property
+    def keeps_rowids(self) -> bool:
+        """Whether each row is found by the rowid that it had, when the table is made anew."""
+        if self.rowid is not None:
+            return True
+        old = next((column for column in self.old.columns if self._is_rowid(column, self.old)), None)
+        new = next((column for column in self.new.columns if self._is_rowid(column, self.new)), None)
+        return old is not None and new is not None and self.sources.get(new.name) == quote(old.name)
+
+    @property
     def keeps_records(self) -> bool:
         """Whether the wanted table has the columns of the live one in their order, and takes each as it is."""
         as_it_is = [quote(column.name) for column in self.old.columns]

@@ -16,6 +16,11 @@ def names_in(sql: str) -> frozenset[str]:
     return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.QUOTED)
 
 
+def names_and_strings_in(sql: str) -> frozenset[str]:
+    """Names as `names_in` finds them, and strings, by which a virtual table may mean a name. Raises SqlTextError."""
+    return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
+
+
 def counts_columns_of(sql: str) -> frozenset[str]:
     """The folded names of the tables into which a statement inserts without naming columns: it goes by their order.
 
