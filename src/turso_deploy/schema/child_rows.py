@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from msgspec.structs import replace
 
-from turso_deploy.schema.affinity import stored_form
+from turso_deploy.schema.affinity import affinity_of, stored_form
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema
@@ -32,22 +32,50 @@ def dangling_references(change: TableChange) -> Iterator[Hazard]:
             yield _hazard(change, key, _count_dangling(change, key))
 
 
-def orphans(change: TableChange, children: Iterable[str]) -> Iterator[Hazard]:
-    """What becomes of children that stay as they are where the key that they refer to gets other values.
+def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard]:
+    """What becomes of children where the key that they refer to is another column, or gets other values.
 
     `children` are the folded names of those that refer to the table. Rows that have no parent already are no worse off.
     """
     for name in children:
-        child, before = change.schema.tables.get(name), change.before.tables.get(name)
-        if name in change.others or child is None or before is None:
+        wanted, live = parent.schema.tables.get(name), parent.before.tables.get(name)
+        if wanted is None or live is None:
             continue
-        if not isinstance(child.definition, TableDefinition):
+        if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
             continue
-        family = TableChange(child, before, NO_TABLE_DIRECTIVES, change.schema, change.before, change.others)
-        for key in child.definition.foreign_keys:
-            if key.parent == fold(change.wanted.name) and _becomes_another(change, key):
-                count = f"{_count_dangling(family, key)} AND NOT ({refers_to_nothing(key, change.before)})"
-                yield _hazard(family, key, count)
+        unchanged = TableChange(wanted, live, NO_TABLE_DIRECTIVES, parent.schema, parent.before, parent.others)
+        child = parent.others.get(name, unchanged)
+        for key in child.new.foreign_keys:
+            before = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
+            if key.parent != fold(parent.wanted.name) or before is None:
+                continue
+            if child is unchanged and _becomes_another(parent, key, parent.changed_columns):
+                count = f"{_count_dangling(child, key)} AND NOT ({refers_to_nothing(key, parent.before)})"
+                yield _hazard(child, key, count)
+            if _becomes_another(parent, key, parent.revalued_columns):
+                count = _count_moved(parent, child, key)
+                yield child.hazard(HazardName.CHANGE_PARENT, ", ".join(key.columns), count)
+
+
+def _has_the_columns_of(one: ForeignKey, other: ForeignKey) -> bool:
+    return (one.columns, one.parent) == (other.columns, other.parent)
+
+
+def _count_moved(parent: TableChange, child: TableChange, key: ForeignKey) -> str:
+    """A query that counts the rows which have a parent, and will have another one."""
+    new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(key)
+    before = [f"turso_deploy_key_{number}" for number in range(len(key.columns))]
+    rows = child.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(key.columns, before, strict=True)))
+    keys = parent.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(old_columns, before, strict=True)))
+    was = [_as_key(parent.old, *pair) for pair in zip(old_columns, before, strict=True)]
+    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(quote, key.columns), strict=True)]
+    new_names = [quote(name) for name in new_columns]
+    return (
+        f"SELECT count(*) FROM {rows} WHERE ({', '.join(was)}) IN (SELECT {', '.join(before)} FROM {keys}) "
+        f"AND ({', '.join(will_be)}) IN (SELECT {', '.join(new_names)} FROM {keys}) "
+        f"AND ({', '.join([*was, *will_be])}) NOT IN (SELECT {', '.join([*before, *new_names])} FROM {keys} "
+        f"WHERE {' AND '.join(map(_given, [*before, *new_names]))})"
+    )
 
 
 def _hazard(change: TableChange, key: ForeignKey, count: str) -> Hazard:
@@ -60,9 +88,9 @@ def _enforces_the_same(change: TableChange, new: ForeignKey, old: ForeignKey) ->
     return (new.columns, new.parent, columns) == (old.columns, old.parent, others)
 
 
-def _becomes_another(parent: TableChange, key: ForeignKey) -> bool:
+def _becomes_another(parent: TableChange, key: ForeignKey, changed: Set[str]) -> bool:
     columns = parent.schema.parent_columns(key)
-    return columns != parent.before.parent_columns(key) or not parent.changed_columns.isdisjoint(columns)
+    return columns != parent.before.parent_columns(key) or not changed.isdisjoint(columns)
 
 
 def _count_dangling(change: TableChange, key: ForeignKey) -> str:
@@ -77,16 +105,17 @@ def _will_refer_to_nothing(change: TableChange, key: ForeignKey) -> str:
     columns = change.schema.parent_columns(key)
     names = [quote(parent.new.by_name[column].name) for column in columns]
     child = [f"child.{quote(name)}" for name in key.columns]
-    values = [_as_key(parent, column, value) for column, value in zip(columns, child, strict=True)]
+    values = [_as_key(parent.new, column, value) for column, value in zip(columns, child, strict=True)]
     # No column of a list of rows has an index, and NOT EXISTS would read the list for each child.
     keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_given, names))}"
     return f"{' AND '.join(map(_given, child))} AND ({', '.join(values)}) NOT IN ({keys})"
 
 
-def _as_key(parent: TableChange, name: str, value: str) -> str:
+def _as_key(parent: TableDefinition, name: str, value: str) -> str:
     """What a child's value is compared as with a column of its parent: https://www.sqlite.org/foreignkeys.html#fk_indexes."""
-    column = parent.new.by_name[name]
-    return f"({stored_form(value, parent.affinity(column))}) COLLATE {quote(column.collation or 'binary')}"
+    column = parent.by_name[name]
+    stored = stored_form(value, affinity_of(column.type, strict=parent.strict))
+    return f"({stored}) COLLATE {quote(column.collation or 'binary')}"
 
 
 def _given(value: str) -> str:

@@ -26,7 +26,7 @@ def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
     for name, column in change.new.by_name.items():
         if (using := change.using(name)) is None:
             continue
-        views = sorted(names_in(using) & change.before.views.keys())
+        views = sorted(_read_from(using) & change.before.views.keys())
         reason = f"it reads the view {views[0]}" if views else _fault(using, change.live, scratch)
         if reason is not None:
             raise RefusedError(
@@ -63,7 +63,13 @@ def in_reading_order(changes: Mapping[str, TableChange]) -> dict[str, int]:
 
 def _read_by(change: TableChange) -> set[str]:
     used = (change.using(name) for name in change.new.by_name)
-    return {name for using in used if using is not None for name in names_in(using)}
+    return {name for using in used if using is not None for name in _read_from(using)}
+
+
+def _read_from(using: str) -> frozenset[str]:
+    """What an expression may read besides its row: without a subquery, a name in it is the name of a column."""
+    names = names_in(using)
+    return names if "select" in names else frozenset()
 
 
 def _fault(using: str, table: Table, scratch: Scratch) -> str | None:

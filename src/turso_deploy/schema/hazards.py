@@ -35,6 +35,7 @@ class HazardName(StrEnum):
     CHANGE_TYPE = "change-type"
     CHANGE_GENERATED = "change-generated"
     CHANGE_COLLATION = "change-collation"
+    CHANGE_PARENT = "change-parent"
     ADD_NOT_NULL = "add-not-null"
     ADD_UNIQUE = "add-unique"
     ADD_CHECK = "add-check"
@@ -49,6 +50,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.CHANGE_TYPE: (Severity.NEEDS_PERMISSION, "values are stored in another form"),
     HazardName.CHANGE_GENERATED: (Severity.NEEDS_PERMISSION, "values are replaced by what the expression gives"),
     HazardName.CHANGE_COLLATION: (Severity.INFORMS, "texts compare and sort in another way"),
+    HazardName.CHANGE_PARENT: (Severity.NEEDS_PERMISSION, "rows refer to other rows than before"),
     HazardName.ADD_NOT_NULL: (Severity.FORBIDS, "rows have no value for the column"),
     HazardName.ADD_UNIQUE: (Severity.FORBIDS, "rows share a key that has to be unique"),
     HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the CHECK"),

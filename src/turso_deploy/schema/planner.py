@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
-from turso_deploy.schema.child_rows import orphans
+from turso_deploy.schema.child_rows import left_behind
 from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
@@ -254,8 +254,8 @@ class _Planner:
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
         *steps, last = change_table(change, indexes, taken)
-        left_behind = orphans(change, sorted(self.children.get(fold(wanted.name), ())))
-        return [*steps, replace(last, hazards=(*last.hazards, *left_behind))]
+        hazards = left_behind(change, sorted(self.children.get(fold(wanted.name), ())))
+        return [*steps, replace(last, hazards=(*last.hazards, *hazards))]
 
     def _take_down(
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]

@@ -203,14 +203,13 @@ class TableChange(Struct, frozen=True, dict=True):
             return True
         return (_kind(new), new.collation) != (_kind(old), old.collation)
 
-    def affinity(self, column: ColumnDefinition) -> Affinity:
-        """The affinity of a wanted column."""
+    def _affinity(self, column: ColumnDefinition) -> Affinity:
         return affinity_of(column.type, strict=self.new.strict)
 
     def _stored(self, column: ColumnDefinition) -> str:
         """What a wanted column makes of the value that it is given."""
         source, live = self.sources.get(column.name), self.old.by_name.get(fold(column.name))
-        after = self.affinity(column)
+        after = self._affinity(column)
         if source is None:
             return f"({stored_form(f'({_sql(column.default)})', after)})" if column.default else "NULL"
         if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
@@ -219,7 +218,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _generated(self, column: ColumnDefinition) -> str:
         assert column.generated is not None
-        return stored_form(f"({_sql(column.generated.expression)})", self.affinity(column))
+        return stored_form(f"({_sql(column.generated.expression)})", self._affinity(column))
 
     def _compared(self, column: ColumnDefinition, value: str) -> str:
         """The value with the collation of its column, which a column that stays as it is has already."""
@@ -259,7 +258,7 @@ class TableChange(Struct, frozen=True, dict=True):
         if self.using(fold(column.name)) is not None:
             return  # the author says what becomes of the values
         before = affinity_of(live.type, strict=self.old.strict)
-        after = self.affinity(column)
+        after = self._affinity(column)
         if before is not after:
             value = quote(live.name)
             count = (
