@@ -94,6 +94,25 @@ def test_an_index_that_is_ignored_survives_a_rebuild(target: Target, tmp_path: P
     assert name in target.names()
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "CREATE TRIGGER tmp_one AFTER UPDATE ON t BEGIN INSERT INTO audit (x, y) VALUES (new.a, 'u'); END",
+        "CREATE VIEW tmp_one AS SELECT x FROM audit",
+        "CREATE VIEW tmp_one (p, q) AS SELECT * FROM audit",
+    ],
+)
+def test_what_is_ignored_is_not_broken_without_a_word(target: Target, tmp_path: Path, theirs: str) -> None:
+    tables = "CREATE TABLE t (a TEXT); CREATE TABLE audit ({});"
+    files = {"t.sql": tables.format("x TEXT, y TEXT"), "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run(theirs)
+    report = target.deploy(project_of(tmp_path / "after", files, t=tables.format("y TEXT")))
+    assert report.error is not None
+    assert report.error.code == "plan-impossible"
+    assert "tmp_one would no longer work" in report.error.message
+
+
 def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word(
     target: Target, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         """All stages, in order."""
-        broken_before = broken_objects(self.live.schema, self.scratch)
+        broken_before = broken_objects(self._with_ignored(self.live), self.scratch)
         renames = plan_renames(
             self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse, self._clear_the_way
         )
@@ -132,7 +132,7 @@ class _Planner:
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
-        self._refuse_what_breaks_others(predicted, broken_before)
+        self._refuse_what_breaks_others(self._with_ignored(predicted), broken_before)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.schema, predicted.schema, broken_before)
         renamed = {step.object for step in renames.steps if step.kind == "rename column"}
@@ -384,17 +384,20 @@ class _Planner:
             if new.kind == kind:
                 self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
 
-    def _refuse_what_breaks_others(self, predicted: Catalog, broken_before: Mapping[str, str]) -> None:
+    def _with_ignored(self, catalog: Catalog) -> Schema:
+        """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
+        return read_catalog(catalog.rows, catalog.shadows).schema if self.ignore else catalog.schema
+
+    def _refuse_what_breaks_others(self, schema: Schema, broken_before: Mapping[str, str]) -> None:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
         # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
         if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps) and not (
-            predicted.schema.views or predicted.schema.triggers
+            schema.views or schema.triggers
         ):
             return
-        for name, reason in broken_objects(predicted.schema, self.scratch).items():
+        for name, reason in broken_objects(schema, self.scratch).items():
             if name not in broken_before:
                 raise impossible(f"{name} would no longer work", reason, None)
-        schema = predicted.schema
         not_ours: tuple[View | Trigger, ...] = (
             *(view for name, view in schema.views.items() if name not in self.wanted.views),
             *(trigger for name, trigger in schema.triggers.items() if name not in self.wanted.triggers),
