@@ -31,7 +31,8 @@ class Status(StrEnum):
 class PartLine(Struct, frozen=True):
     """A part of an object that changes: `was` before and is `now`; None where it is not.
 
-    `part` is `column email`, `column name`, `constraint`, `option` or, for what is not a table, `definition`.
+    `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for what is not a table,
+    `definition`.
     """
 
     part: str

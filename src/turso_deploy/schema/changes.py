@@ -20,12 +20,13 @@ from turso_deploy.sql.ddl import (
     TableDefinition,
     Unique,
 )
+from turso_deploy.sql.lexer import fold
 
 
 class PartChange(Struct, frozen=True):
     """A part of an object: `was` before and is `now`; None where it is not.
 
-    `part` is what it is: `column email`, `column name`, `constraint`, `option` or `definition`.
+    `part` is what it is: `column email`, `column name`, `order of columns`, `constraint`, `option` or `definition`.
     """
 
     part: str
@@ -93,6 +94,7 @@ def _parts(change: Change) -> tuple[PartChange, ...]:
 
 
 def _columns(was: TableDefinition, now: TableDefinition) -> Iterator[PartChange]:
+    both = was.by_name.keys() & now.by_name.keys()
     for name, column in now.by_name.items():
         old = was.by_name.get(name)
         if old != column:
@@ -100,6 +102,9 @@ def _columns(was: TableDefinition, now: TableDefinition) -> Iterator[PartChange]
     for name, column in was.by_name.items():
         if name not in now.by_name:
             yield PartChange(f"column {column.name}", _column(column), None)
+    orders = [[column.name for column in table.columns if fold(column.name) in both] for table in (was, now)]
+    if orders[0] != orders[1]:
+        yield PartChange("order of columns", *(", ".join(names) for names in orders))
 
 
 def _rules(was: TableDefinition, now: TableDefinition) -> Iterator[PartChange]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from turso_deploy.schema.column_order import stand_in_order, tables_in_order
 from turso_deploy.schema.model import Schema, SchemaObject, Table
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
@@ -50,6 +51,7 @@ def title(item: SchemaObject) -> str:
 def diff(wanted: Schema, live: Schema) -> Difference:
     """Compare two schemas in one pass."""
     missing, changed, extra = [], [], []
+    ordered = tables_in_order(wanted)
     pairs = (
         (wanted.tables, live.tables),
         (wanted.indexes, live.indexes),
@@ -64,10 +66,14 @@ def diff(wanted: Schema, live: Schema) -> Difference:
             elif not (
                 mean_the_same(wanted_object, live_object)
                 or mean_the_same(explicit(wanted_object, wanted), explicit(live_object, live))
-            ):
+            ) or (name in ordered and _moved(wanted_object, live_object)):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
     return Difference(tuple(missing), tuple(changed), tuple(extra))
+
+
+def _moved(wanted: SchemaObject, live: SchemaObject) -> bool:
+    return isinstance(wanted, Table) and isinstance(live, Table) and not stand_in_order(wanted, live)
 
 
 def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:

@@ -13,6 +13,7 @@ from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.child_rows import left_behind
+from turso_deploy.schema.column_order import go_by_order, tables_in_order
 from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
@@ -23,7 +24,6 @@ from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.rebuild import content_of, finds_rows_by
 from turso_deploy.schema.relatives import (
     children_of,
-    go_by_order,
     later_triggers,
     to_be_proven,
     to_be_rehearsed,
@@ -92,6 +92,7 @@ class _Planner:
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
         self.children = children_of(wanted)
+        self.ordered = tables_in_order(wanted)
         self.cleared: dict[CatalogRow, bool] = {}
         self.order: Mapping[tuple[str, str], int] = {}
         self._catalog: Catalog | None = None
@@ -253,7 +254,7 @@ class _Planner:
             content = _content(live)  # a view is set aside meanwhile, and a column may be known by another name now
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
-        *steps, last = change_table(change, indexes, taken)
+        *steps, last = change_table(change, indexes, taken, in_order=fold(wanted.name) in self.ordered)
         hazards = left_behind(change, sorted(self.children.get(fold(wanted.name), ())))
         return [*steps, replace(last, hazards=(*last.hazards, *hazards))]
 

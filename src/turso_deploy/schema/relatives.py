@@ -12,7 +12,7 @@ from turso_deploy.schema.plan import Step
 from turso_deploy.schema.rebuild import reads_another_table
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import fold
-from turso_deploy.sql.names import counts_columns_of, names_and_strings_in, names_in, takes_every_column
+from turso_deploy.sql.names import names_and_strings_in, names_in
 
 
 def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[CatalogRow]:
@@ -63,18 +63,6 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
     virtual = (table.sql for table in wanted.tables.values() if isinstance(table.definition, VirtualTableDefinition))
     for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
         yield names_and_strings_in(sql)  # a virtual table may name another so: content = 'other'
-
-
-def go_by_order(items: Iterable[View | Trigger], tables: Set[str]) -> Iterator[View | Trigger]:
-    """Those that would put values into other columns than before, once the columns of `tables` stand in another order.
-
-    A trigger that inserts without naming columns, or that reads `*`; a view that gives names of its own to `*`.
-    """
-    for item in items:
-        gives_names = isinstance(item, Trigger) or item.definition.columns is not None
-        reads_all = gives_names and takes_every_column(item.sql) and names_in(item.sql) & tables
-        if reads_all or counts_columns_of(item.sql) & tables:
-            yield item
 
 
 def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:

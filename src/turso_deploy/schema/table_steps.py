@@ -56,9 +56,15 @@ def _are_alike(new: Table, old: Table) -> bool:
     return 2 * len(new.definition.by_name.keys() & old.definition.by_name.keys()) >= len(old.definition.by_name)
 
 
-def change_table(change: TableChange, indexes: Iterable[str], taken: Collection[str]) -> list[Step]:
-    """The steps for an ordinary table. `indexes` is the SQL of those that stand on it meanwhile, `taken` all names."""
-    altered = _alterations(change, indexes)
+def change_table(
+    change: TableChange, indexes: Iterable[str], taken: Collection[str], *, in_order: bool = False
+) -> list[Step]:
+    """The steps for an ordinary table.
+
+    `indexes` is the SQL of those that stand on it meanwhile, `taken` all names. With `in_order` the columns have to
+    stand in the wanted order.
+    """
+    altered = _alterations(change, indexes, in_order=in_order)
     if altered is not None:
         return altered
     rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
@@ -66,7 +72,7 @@ def change_table(change: TableChange, indexes: Iterable[str], taken: Collection[
     return [Step("rebuild table", change.wanted.name, rebuild(change, taken), hazards, change.wanted.place)]
 
 
-def _alterations(change: TableChange, indexes: Iterable[str]) -> list[Step] | None:
+def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool) -> list[Step] | None:
     """DROP COLUMN and ADD COLUMN steps, when they alone lead to the wanted table; else None."""
     if not all(_can_be_added(column, change) for column in change.added):
         return None
@@ -88,6 +94,8 @@ def _alterations(change: TableChange, indexes: Iterable[str]) -> list[Step] | No
     definition = parse(reached)
     assert isinstance(definition, TableDefinition)
     # A reference that stood there may name its parent's key, and the wanted one leave it out.
+    if in_order and list(definition.by_name) != list(change.new.by_name):
+        return None
     altered = explicit(replace(wanted, definition=definition), change.schema)
     return steps if altered == explicit(wanted, change.schema) else None
 

@@ -1,0 +1,2 @@
+-- @run after
+INSERT INTO l VALUES ('A2');
