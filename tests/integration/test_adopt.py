@@ -137,3 +137,10 @@ def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_
     assert adopted.error["line"] == 1
     assert "is written, and cannot be deployed as it is" in adopted.error["message"]
     assert (tmp_path / "schema/views.sql").read_text(encoding="utf-8") == "CREATE VIEW v AS SELECT x FROM a;\n"
+
+
+def test_files_that_were_written_are_not_called_undone(in_file: Target, tmp_path: Path) -> None:
+    in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
+    told = run_program("adopt", tmp_path / "schema", in_file.url, json_output=False).printed
+    assert "write file" in told
+    assert "none of them done" not in told

@@ -121,7 +121,9 @@ def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
 
 def undone(report: Report) -> str:
     """What stands behind the number of steps where it is known that nothing came of them; empty where it is not."""
-    return "" if report.succeeded or report.committed is not False else ", none of them done"
+    if report.succeeded or report.committed is not False or report.command == "adopt":  # which writes files
+        return ""
+    return ", none of them done"
 
 
 def is_in_manifest(check: CheckLine) -> bool:

@@ -13,7 +13,7 @@ from turso_deploy.schema.model import Table
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import code, fold, literal, quote
-from turso_deploy.sql.names import with_table_name
+from turso_deploy.sql.names import names_in, with_table_name
 
 _TEMPORARY = "turso_deploy_new_"
 
@@ -35,19 +35,25 @@ def _carry_over(change: TableChange, new: str) -> str:
 
     For that SQLite wants to see a `*`: https://www.sqlite.org/src/file?name=src/insert.c (xferOptimization).
     """
+    insert = _insert(change)
     if change.keeps_records:
-        return f"INSERT INTO {quote(new)} SELECT * FROM {quote(change.live.name)}"
+        return f"{insert} INTO {quote(new)} SELECT * FROM {quote(change.live.name)}"
     columns, values = [quote(name) for name in change.sources], list(change.sources.values())
     if not columns:  # every wanted column is new, and an INSERT has to name one of them
         first = next(column for column in change.new.columns if column.generated is None)
         columns, values = [quote(first.name)], [f"({' '.join(first.default)})" if first.default else "NULL"]
     if change.rowid:
         columns, values = [change.rowid, *columns], [change.rowid, *values]
-    return _copy(new, columns, values, change.live.name)
+    return _copy(new, columns, values, change.live.name, insert)
 
 
-def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str) -> str:
-    return f"INSERT INTO {quote(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote(live)}"
+def _insert(change: TableChange) -> str:
+    """Conflict clauses of the table must not quietly leave rows out, or fill them: https://www.sqlite.org/lang_conflict.html."""
+    return "INSERT OR ABORT" if "conflict" in names_in(change.wanted.sql) else "INSERT"
+
+
+def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str, insert: str = "INSERT") -> str:
+    return f"{insert} INTO {quote(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote(live)}"
 
 
 def _carry_over_counter(change: TableChange, new: str) -> tuple[str, ...]:

@@ -245,7 +245,8 @@ def _columns(table: Table) -> list[str]:
         return []
     finally:
         scratch.close()
-    names = {str(name): bool(hidden) for name, hidden in found.rows}
+    # Where no option names it, the language is called __langid, and nobody writes one.
+    names = {str(name): bool(hidden) for name, hidden in found.rows if name != "__langid"}
     if definition.module in ("fts3", "fts4"):
         return [name for name, hidden in names.items() if not (hidden and fold(name) in (fold(table.name), "docid"))]
     return [name for name, hidden in names.items() if not hidden]

@@ -1,0 +1,2 @@
+-- @run before
+UPDATE t SET a = 'x' WHERE id = 1;

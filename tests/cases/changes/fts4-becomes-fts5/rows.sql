@@ -1,0 +1,1 @@
+INSERT INTO f (docid, body) VALUES (7, 'alpha');
