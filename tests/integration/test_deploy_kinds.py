@@ -126,7 +126,6 @@ def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word
     assert "tmp_one" in target.names()
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 cannot tell SQLite that double quotes hold names")
 @pytest.mark.parametrize(
     "theirs",
     [

@@ -36,12 +36,12 @@ from turso_deploy.schema.renames import (
     plan_renames,
     refuse_contradictions,
 )
-from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.lexer import fold, quote
-from turso_deploy.sql.names import names_and_strings_in, names_in
+from turso_deploy.sql.names import names_and_strings_in, names_in, names_in_double_quotes
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
 # https://www.sqlite.org/lang_altertable.html#altertabrename
@@ -403,10 +403,25 @@ class _Planner:
             *(view for name, view in schema.views.items() if name not in self.wanted.views),
             *(trigger for name, trigger in schema.triggers.items() if name not in self.wanted.triggers),
         )
+        indexes = (index for name, index in schema.indexes.items() if name not in self.wanted.indexes)
+        for item in (*not_ours, *indexes):
+            if lost := self._turns_into_a_text(item):
+                raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
         moved = {name for name, change in self.changes.items() if change.moves_columns}
         for item in go_by_order(not_ours, moved):
             reason = "it goes by the order of the columns of a table, in which others stand at their places now"
             raise impossible(f"{title(item)} would use other columns than before", reason, None)
+
+    def _turns_into_a_text(self, item: View | Trigger | Index) -> str | None:
+        """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
+        if REFUSES_DOUBLE_QUOTED_TEXTS:  # and has told
+            return None
+        quoted, names = names_in_double_quotes(item.sql), names_in(item.sql)
+        for name, change in self.changes.items():
+            gone = {fold(column.name) for column in change.dropped} & quoted
+            if gone and name in names:
+                return min(gone)
+        return None
 
     def _prove_convergence(self, predicted: Catalog) -> tuple[SchemaObject, ...]:
         """After all steps nothing differs but what is not ours, which is returned."""

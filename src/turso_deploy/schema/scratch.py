@@ -27,6 +27,10 @@ _MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECA
 _UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
 
 
+REFUSES_DOUBLE_QUOTED_TEXTS = sys.version_info >= (3, 12)
+"""Whether Python can have SQLite refuse a text in double quotes, which may be a misspelt column."""
+
+
 class ScratchError(Exception):
     """SQLite refused a statement. `message` is its own; `offset` counts characters into the statement, if known."""
 

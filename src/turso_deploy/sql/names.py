@@ -21,6 +21,14 @@ def names_and_strings_in(sql: str) -> frozenset[str]:
     return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
 
 
+def names_in_double_quotes(sql: str) -> frozenset[str]:
+    """The folded names that SQLite may take for texts where there is no such column. Raises SqlTextError.
+
+    https://www.sqlite.org/quirks.html#dblquote
+    """
+    return frozenset(fold(unquote(token)) for token in code(sql) if token.text[0] == '"')
+
+
 def counts_columns_of(sql: str) -> frozenset[str]:
     """The folded names of the tables into which a statement inserts without naming columns: it goes by their order.
 
