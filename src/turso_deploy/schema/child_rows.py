@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -46,14 +46,18 @@ def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard
         unchanged = TableChange(wanted, live, NO_TABLE_DIRECTIVES, parent.schema, parent.before, parent.others)
         child = parent.others.get(name, unchanged)
         for key in child.new.foreign_keys:
-            before = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
-            if key.parent != fold(parent.wanted.name) or before is None:
+            old = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
+            if key.parent != fold(parent.wanted.name) or old is None:
                 continue
-            if child is unchanged and _becomes_another(parent, key, parent.changed_columns):
-                count = f"{_count_dangling(child, key)} AND NOT ({refers_to_nothing(key, parent.before)})"
+            new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(old)
+            if not (parent.new.by_name.keys() >= {*new_columns} and parent.old.by_name.keys() >= {*old_columns}):
+                continue  # it leads to no key, and SQLite says so when rows are changed
+            is_another = new_columns != old_columns
+            if child is unchanged and (is_another or not parent.changed_columns.isdisjoint(new_columns)):
+                count = f"{_count_dangling(child, key)} AND NOT ({refers_to_nothing(old, parent.before)})"
                 yield _hazard(child, key, count)
-            if _becomes_another(parent, key, parent.revalued_columns):
-                count = _count_moved(parent, child, key)
+            if is_another or not parent.revalued_columns.isdisjoint(new_columns):
+                count = _count_moved(parent, child, key, old_columns)
                 yield child.hazard(HazardName.CHANGE_PARENT, ", ".join(key.columns), count)
 
 
@@ -61,9 +65,9 @@ def _has_the_columns_of(one: ForeignKey, other: ForeignKey) -> bool:
     return (one.columns, one.parent) == (other.columns, other.parent)
 
 
-def _count_moved(parent: TableChange, child: TableChange, key: ForeignKey) -> str:
+def _count_moved(parent: TableChange, child: TableChange, key: ForeignKey, old_columns: Sequence[str]) -> str:
     """A query that counts the rows which have a parent, and will have another one."""
-    new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(key)
+    new_columns = parent.schema.parent_columns(key)
     before = [f"turso_deploy_key_{number}" for number in range(len(key.columns))]
     rows = child.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(key.columns, before, strict=True)))
     keys = parent.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(old_columns, before, strict=True)))
@@ -86,11 +90,6 @@ def _hazard(change: TableChange, key: ForeignKey, count: str) -> Hazard:
 def _enforces_the_same(change: TableChange, new: ForeignKey, old: ForeignKey) -> bool:
     columns, others = change.schema.parent_columns(new), change.before.parent_columns(old)
     return (new.columns, new.parent, columns) == (old.columns, old.parent, others)
-
-
-def _becomes_another(parent: TableChange, key: ForeignKey, changed: Set[str]) -> bool:
-    columns = parent.schema.parent_columns(key)
-    return columns != parent.before.parent_columns(key) or not changed.isdisjoint(columns)
 
 
 def _count_dangling(change: TableChange, key: ForeignKey) -> str:

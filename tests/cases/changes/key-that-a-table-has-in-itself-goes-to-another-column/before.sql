@@ -1,0 +1,1 @@
+CREATE TABLE t (a, up REFERENCES t (b), b UNIQUE);
