@@ -176,8 +176,9 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
         old_columns = [quote(column.name) for column in old.definition.columns]
         if (table.name, new_columns) != (old.name, old_columns):
             # `main.` because the clause may have the very name of the table: https://www.sqlite.org/lang_with.html
-            rowids = [name for name in old.definition.rowid_names if name in table.definition.rowid_names]
-            rows = f"SELECT {', '.join([*old_columns, *rowids])} FROM main.{quote(old.name)}"
+            rowid = old.definition.rowid_names[:1]  # a column may have been called by a name of the rowid
+            rowids = table.definition.rowid_names if rowid else ()
+            rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote(old.name)}"
             tables.append(f"{quote(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
     return f"WITH {', '.join(tables)} " if tables else ""
 
