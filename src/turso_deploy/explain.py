@@ -8,6 +8,7 @@ from turso_deploy.database.base import Failure, Outcome, Purpose, TransactionSte
 from turso_deploy.database.failures import explain
 from turso_deploy.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.report.document import CheckLine, CountLine
+from turso_deploy.schema.catalog import LEDGER_TABLE
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.seed_steps import explain_orphans
 from turso_deploy.schema.transaction import Assembly
@@ -17,6 +18,13 @@ from turso_deploy.sql.lexer import position
 def explain_unread(failure: Failure) -> DatabaseError:
     """The catalog or the ledger could not be read."""
     found = explain(failure)
+    if "no such column" in failure.message:  # of all that is read, only the ledger is somebody's table
+        return DatabaseError(
+            found.code,
+            f"The table {LEDGER_TABLE} of the database is not the ledger of turso-deploy: {found.message}.",
+            hint="Another program or another version of this one seems to have made it. Rename it, or deploy to "
+            "another database.",
+        )
     return DatabaseError(found.code, f"The schema of the database could not be read: {found.message}.", hint=found.hint)
 
 
