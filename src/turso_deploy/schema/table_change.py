@@ -130,8 +130,9 @@ class TableChange(Struct, frozen=True, dict=True):
 
     @property
     def moves_columns(self) -> bool:
-        """Whether a column that stood at some place among all is another one now, or none."""
-        return list(self.new.by_name)[: len(self.old.by_name)] != list(self.old.by_name)
+        """Whether another column stands where one stood; to come or to go at the end moves none."""
+        pairs = zip(self.new.by_name, self.old.by_name, strict=False)
+        return any(new != old for new, old in pairs)
 
     @cached_property
     def changed_columns(self) -> frozenset[str]:

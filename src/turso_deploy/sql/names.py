@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from turso_deploy.sql.lexer import Kind, SqlTextError, code, fold, quote, tokenize, unquote
 from turso_deploy.sql.reader import Reader, read_header
 
@@ -49,9 +47,16 @@ def counts_columns_of(sql: str) -> frozenset[str]:
 
 
 def takes_every_column(sql: str) -> bool:
-    """Whether a statement selects `*`, so that what it gives goes by the order of columns. Raises SqlTextError."""
+    """Whether a statement selects `*`, and what that gives goes by the order of columns. Raises SqlTextError."""
     texts = [fold(token.text) for token in code(sql)]
-    return any(text == "*" and before in ("select", "distinct", "all", ".", ",") for before, text in pairwise(texts))
+    return any(
+        text == "*" and texts[index - 1] in _BEFORE_A_STAR and texts[max(index - 3, 0) : index] != _EXISTS
+        for index, text in enumerate(texts)
+    )
+
+
+_BEFORE_A_STAR = frozenset({"select", "distinct", "all", ".", ","})
+_EXISTS = ["exists", "(", "select"]
 
 
 def with_table_name(sql: str, name: str) -> str:

@@ -63,6 +63,8 @@ def test_an_insert_without_columns_goes_by_their_order(sql: str, tables: set[str
         ("SELECT DISTINCT * FROM t", True),
         ("SELECT 1, t.* FROM t", True),
         ("SELECT count(*), 2 * 3, a*b FROM t", False),
+        ("SELECT 1 WHERE EXISTS (SELECT * FROM t) OR NOT EXISTS(SELECT * FROM u)", False),
+        ("SELECT 1 WHERE a IN (SELECT * FROM t)", True),
     ],
 )
 def test_a_star_that_multiplies_or_counts_takes_no_columns(sql: str, expected: bool) -> None:
