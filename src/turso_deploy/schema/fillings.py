@@ -13,7 +13,7 @@ from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.ddl import PrimaryKey, TableDefinition, Unique
 from turso_deploy.sql.lexer import quote
-from turso_deploy.sql.names import names_in
+from turso_deploy.sql.names import names_behind_from, names_in
 
 
 def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
@@ -68,8 +68,7 @@ def _read_by(change: TableChange) -> set[str]:
 
 def _read_from(using: str) -> frozenset[str]:
     """What an expression may read besides its row: without a subquery, a name in it is the name of a column."""
-    names = names_in(using)
-    return names if "select" in names else frozenset()
+    return names_behind_from(using) if "select" in names_in(using) else frozenset()
 
 
 def _fault(using: str, table: Table, scratch: Scratch) -> str | None:

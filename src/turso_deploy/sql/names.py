@@ -19,6 +19,20 @@ def names_and_strings_in(sql: str) -> frozenset[str]:
     return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
 
 
+def names_behind_from(sql: str) -> frozenset[str]:
+    """The folded names that stand where a subquery names its tables: behind FROM, JOIN or a comma. Raises SqlTextError.
+
+    So it holds every table that is read, and may hold a column of a list.
+    """
+    tokens = list(code(sql))
+    found = set()
+    for index, token in enumerate(tokens[1:], start=1):
+        if fold(tokens[index - 1].text) in ("from", "join", ",") and token.kind <= Kind.STRING:
+            qualified = [behind.text for behind in tokens[index + 1 : index + 2]] == ["."]
+            found.add(fold(unquote(tokens[index + 2] if qualified else token)))
+    return frozenset(found)
+
+
 def names_in_double_quotes(sql: str) -> frozenset[str]:
     """The folded names that SQLite may take for texts where there is no such column. Raises SqlTextError.
 

@@ -6,7 +6,7 @@ import pytest
 
 from turso_deploy.sql.ddl import parse
 from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.names import counts_columns_of, names_in, takes_every_column, with_table_name
+from turso_deploy.sql.names import counts_columns_of, names_behind_from, names_in, takes_every_column, with_table_name
 
 
 def test_names_are_found_in_every_quote_style_and_never_in_strings_or_comments() -> None:
@@ -54,6 +54,20 @@ def test_only_a_create_table_can_take_another_name(sql: str) -> None:
 )
 def test_an_insert_without_columns_goes_by_their_order(sql: str, tables: set[str]) -> None:
     assert counts_columns_of(sql) == tables
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("(SELECT x FROM t WHERE t.a = b)", {"t"}),
+        ('(SELECT x FROM main . "T t" AS n, [u] JOIN main.v USING (w))', {"t t", "u", "v"}),
+        ("(SELECT x, y FROM (SELECT 1 FROM t))", {"y", "t"}),
+        ("(SELECT 1 FROM t)", {"t"}),
+        ("a + b", set()),
+    ],
+)
+def test_what_a_subquery_reads_stands_behind_from_join_or_a_comma(sql: str, tables: set[str]) -> None:
+    assert names_behind_from(sql) == tables
 
 
 @pytest.mark.parametrize(
