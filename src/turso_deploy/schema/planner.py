@@ -133,7 +133,7 @@ class _Planner:
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
-        self._refuse_what_breaks_others(self._with_ignored(predicted), broken_before)
+        self._refuse_what_breaks_others(self._with_ignored(predicted), broken_before, renames.steps)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.schema, predicted.schema, broken_before)
         renamed = {step.object for step in renames.steps if step.kind == "rename column"}
@@ -389,7 +389,9 @@ class _Planner:
         """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
         return read_catalog(catalog.rows, catalog.shadows).schema if self.ignore else catalog.schema
 
-    def _refuse_what_breaks_others(self, schema: Schema, broken_before: Mapping[str, str]) -> None:
+    def _refuse_what_breaks_others(
+        self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]
+    ) -> None:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
         # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
         if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps) and not (
@@ -407,6 +409,10 @@ class _Planner:
         for item in (*not_ours, *indexes):
             if lost := self._turns_into_a_text(item):
                 raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
+        renamed = {fold(step.object.rpartition(".")[0]) for step in renames if step.kind == "rename column"}
+        for item in not_ours:
+            if "natural" in names_in(item.sql) and names_in(item.sql) & renamed:
+                raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
         moved = {name for name, change in self.changes.items() if change.moves_columns}
         for item in go_by_order(not_ours, moved):
             reason = "it goes by the order of the columns of a table, in which others stand at their places now"
