@@ -298,7 +298,10 @@ class TableChange(Struct, frozen=True, dict=True):
         """STRICT columns, and rowids, take values of their own type only."""
         live, is_rowid = self.old.by_name.get(fold(column.name)), self._is_rowid(column, self.new)
         wanted_type = "integer" if is_rowid else strict_type(column.type) if self.new.strict else None
-        if wanted_type is None or (column.name not in self.sources and column.default is None):
+        is_stored = column.generated is not None and column.generated.stored  # and then it should fit, says the engine
+        if wanted_type is None or (column.name not in self.sources and column.default is None and not is_stored):
+            return
+        if is_stored and fold(column.name) not in self.changed_columns:
             return
         if live is not None and (self._is_rowid(live, self.old) or self._has_type(live, column.type)):
             return
