@@ -115,7 +115,14 @@ class Table:
     @property
     def has_own_rowid(self) -> bool:
         """Whether rows have a rowid that is no column and has a name to ask for it."""
-        return not self.without_rowid and self.key not in ("alias", "counter") and "rowid" not in self.columns
+        is_column = self.key in ("alias", "counter") or self.has_alias_by_type
+        return not (self.without_rowid or is_column or "rowid" in self.columns)
+
+    @property
+    def has_alias_by_type(self) -> bool:
+        """Whether the key is one column of the type INTEGER: https://www.sqlite.org/lang_createtable.html#rowid."""
+        key = self.key_columns if self.key in ("one", "descending") else []
+        return [self.columns[name].type.upper() for name in key] == ["INTEGER"]
 
     @property
     def has_rowid_name(self) -> bool:
