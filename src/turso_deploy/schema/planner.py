@@ -13,15 +13,21 @@ from turso_deploy.database.base import Query
 from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.child_rows import left_behind
-from turso_deploy.schema.column_order import go_by_order, tables_in_order
+from turso_deploy.schema.column_order import tables_in_order
+from turso_deploy.schema.content_indexes import (
+    build_again,
+    built_again,
+    built_again_behind_views,
+    content_holder,
+)
 from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
+from turso_deploy.schema.others import refuse_what_breaks, refuse_what_means_something_else
 from turso_deploy.schema.plan import Plan, Step, impossible
-from turso_deploy.schema.rebuild import content_of, finds_rows_by
 from turso_deploy.schema.relatives import (
     children_of,
     later_triggers,
@@ -36,12 +42,12 @@ from turso_deploy.schema.renames import (
     plan_renames,
     refuse_contradictions,
 )
-from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError
+from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
-from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
+from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
-from turso_deploy.sql.names import names_and_strings_in, names_in, names_in_double_quotes
+from turso_deploy.sql.names import names_in
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
 # https://www.sqlite.org/lang_altertable.html#altertabrename
@@ -120,16 +126,20 @@ class _Planner:
             self._add(Step("drop index", index.name, (f"DROP INDEX {quote(index.name)}",)))
         # An index of another's content is built from it, which may be a view, when that is as it is wanted.
         late = [
-            step for step in tables if len(step.statements) > 1 and _content(self.wanted.tables.get(fold(step.object)))
+            step
+            for step in tables
+            if len(step.statements) > 1 and content_holder(self.wanted.tables.get(fold(step.object)))
         ]
         for step in tables:
             if step not in late:
                 self._add(step)
-        self._build_again(before, tables)
+        made_anew = {fold(step.object) for step in tables}
+        for step in build_again(built_again(before.schema, self.changes, made_anew), self.wanted):
+            self._add(step)
         self._create_indexes(difference, before, tables, down)
         self._put_up("view", difference, removed, aside)
-        self._build_again_what_views_hold(difference, before, tables)
-        for step in late:
+        shown = built_again_behind_views(before.schema, self._now().schema, difference, self.changes, made_anew)
+        for step in (*build_again(shown, self.wanted), *late):
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
@@ -215,7 +225,7 @@ class _Planner:
         holders = before.schema.tables.keys() | before.schema.views.keys()
         for change in difference.missing:
             if isinstance(change.wanted, Table):
-                steps.append(create_table(change.wanted, filled=_content(change.wanted) in holders))
+                steps.append(create_table(change.wanted, filled=content_holder(change.wanted) in holders))
         taken = {fold(row.name) for row in before.rows}
         standing = _indexes_by_table(before, down)
         for change in difference.changed:
@@ -224,7 +234,7 @@ class _Planner:
         # What shows the rows of another table is copied before that changes, and what reads them for a value is, too.
         order = in_reading_order(self.changes)
         for change in sorted(
-            difference.changed, key=lambda item: (not _content(item.live), order.get(fold(item.object.name), 0))
+            difference.changed, key=lambda item: (not content_holder(item.live), order.get(fold(item.object.name), 0))
         ):
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 indexes = standing.get(fold(change.live.name), [])
@@ -235,7 +245,7 @@ class _Planner:
         for item in removed:
             if isinstance(item, Table):
                 along = [title(other) for other in extra if _stands_on(other, item)]
-                along += [f"{row.kind} {row.name}" for row in ignored if _goes_with(row, item)]
+                along += [f"{row.kind} {row.name}" for row in ignored if _stands_on(row, item)]
                 steps.append(drop_table(item, along, new))
         return steps
 
@@ -251,7 +261,8 @@ class _Planner:
     ) -> list[Step]:
         change = self.changes.get(fold(wanted.name))
         if change is None:
-            content = _content(live)  # a view is set aside meanwhile, and a column may be known by another name now
+            # A view is set aside meanwhile, and a column may be known by another name now.
+            content = content_holder(live)
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
         *steps, last = change_table(change, indexes, taken, in_order=fold(wanted.name) in self.ordered)
@@ -287,37 +298,6 @@ class _Planner:
         self._catalog = None
         together = [*self.cleared, *aside]
         return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
-
-    def _build_again(self, before: Catalog, tables: Sequence[Step]) -> None:
-        """Build a full-text index again that stays, where the content that it reads becomes another.
-
-        No trigger tells it of the copy: https://www.sqlite.org/fts5.html#the_rebuild_command
-        """
-        made_anew = {fold(step.object) for step in tables}
-        for name, table in before.schema.tables.items():
-            change = self.changes.get(_content(table))
-            if change is None or name in made_anew or _content(table) not in made_anew:
-                continue
-            if _shows_other_rows(table, change):
-                self._build_index_again(table)
-
-    def _build_again_what_views_hold(self, difference: Difference, before: Catalog, tables: Sequence[Step]) -> None:
-        """Build a full-text index again that stays, where the view that holds its content shows something else."""
-        made_anew = {fold(step.object) for step in tables}
-        changed = {fold(change.object.name) for change in difference.changed if change.object.kind == "view"}
-        changed |= {name for name in made_anew & self.changes.keys() if self.changes[name].revalued_columns}
-        if not changed:
-            return
-        named = {("view", name): names_in(view.sql) for name, view in self._now().schema.views.items()}
-        shown = with_readers({("view", name) for name in changed}, named)
-        for name, table in before.schema.tables.items():
-            if ("view", _content(table)) in shown & named.keys() and name not in made_anew:
-                self._build_index_again(table)
-
-    def _build_index_again(self, table: Table) -> None:
-        wanted = self.wanted.tables.get(fold(table.name), table)
-        sql = f"INSERT INTO {quote(table.name)} ({quote(table.name)}) VALUES ('rebuild')"
-        self._add(Step("rebuild index", table.name, (sql,), place=wanted.place))
 
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
@@ -398,36 +378,8 @@ class _Planner:
             schema.views or schema.triggers
         ):
             return
-        for name, reason in broken_objects(schema, self.scratch).items():
-            if name not in broken_before:
-                raise impossible(f"{name} would no longer work", reason, None)
-        not_ours: tuple[View | Trigger, ...] = (
-            *(view for name, view in schema.views.items() if name not in self.wanted.views),
-            *(trigger for name, trigger in schema.triggers.items() if name not in self.wanted.triggers),
-        )
-        indexes = (index for name, index in schema.indexes.items() if name not in self.wanted.indexes)
-        for item in (*not_ours, *indexes):
-            if lost := self._turns_into_a_text(item):
-                raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
-        renamed = {fold(step.object.rpartition(".")[0]) for step in renames if step.kind == "rename column"}
-        for item in not_ours:
-            if "natural" in names_in(item.sql) and names_in(item.sql) & renamed:
-                raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
-        moved = {name for name, change in self.changes.items() if change.moves_columns}
-        for item in go_by_order(not_ours, moved):
-            reason = "it goes by the order of the columns of a table, in which others stand at their places now"
-            raise impossible(f"{title(item)} would use other columns than before", reason, None)
-
-    def _turns_into_a_text(self, item: View | Trigger | Index) -> str | None:
-        """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
-        if REFUSES_DOUBLE_QUOTED_TEXTS:  # and has told
-            return None
-        quoted, names = names_in_double_quotes(item.sql), names_in(item.sql)
-        for name, change in self.changes.items():
-            gone = {fold(column.name) for column in change.dropped} & quoted
-            if gone and name in names:
-                return min(gone)
-        return None
+        refuse_what_breaks(schema, self.scratch, broken_before)
+        refuse_what_means_something_else(schema, self.wanted, self.changes, renames)
 
     def _prove_convergence(self, predicted: Catalog) -> tuple[SchemaObject, ...]:
         """After all steps nothing differs but what is not ours, which is returned."""
@@ -444,21 +396,6 @@ class _Planner:
         return tuple(change.object for change in left.extra)
 
 
-def _content(item: SchemaObject | None) -> str:
-    """The folded name of what a full-text index takes its content from; "" where it is no such index."""
-    definition = item.definition if item else None
-    return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
-
-
-def _shows_other_rows(index: Table, content: TableChange) -> bool:
-    """Whether a full-text index would find other rows than it should in the table that holds its content."""
-    assert isinstance(index.definition, VirtualTableDefinition)
-    by_rowid = finds_rows_by(index.definition) in content.new.rowid_names
-    if by_rowid and not content.keeps_rowids:
-        return True
-    return not content.revalued_columns.isdisjoint(names_and_strings_in(index.sql))
-
-
 def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:
     return sorted(rows, key=lambda row: row.kind)
 
@@ -467,12 +404,11 @@ def _drop(row: CatalogRow, verb: str) -> Step:
     return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
 
 
-def _stands_on(item: SchemaObject, table: Table) -> bool:
-    return isinstance(item, Index | Trigger) and fold(item.table) == fold(table.name)
-
-
-def _goes_with(row: CatalogRow, table: Table) -> bool:
-    return row.kind in ("index", "trigger") and fold(row.table) == fold(table.name)
+def _stands_on(item: SchemaObject | CatalogRow, table: Table) -> bool:
+    """Whether an index or a trigger goes with a table."""
+    if not isinstance(item, Index | Trigger | CatalogRow) or item.kind not in ("index", "trigger"):
+        return False
+    return fold(item.table) == fold(table.name)
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:

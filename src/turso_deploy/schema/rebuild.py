@@ -101,7 +101,7 @@ def _is_fts5(table: Table) -> bool:
 
 def _carry_over_content(wanted: Table, shared: Sequence[str], new: str) -> str:
     if not shared:
-        return _build(new)
+        return build_index(new)
     assert isinstance(wanted.definition, VirtualTableDefinition)
     rowid = ["rowid"] if wanted.definition.module.startswith("fts") else []
     columns = [*rowid, *map(quote, shared)]
@@ -115,10 +115,10 @@ def made_and_filled(wanted: Table) -> tuple[str, ...]:
     """
     if not (isinstance(wanted.definition, VirtualTableDefinition) and reads_another_table(wanted.definition)):
         return (wanted.sql,)
-    return (wanted.sql, _build(wanted.name))
+    return (wanted.sql, build_index(wanted.name))
 
 
-def _build(name: str) -> str:
+def build_index(name: str) -> str:
     """The statement that builds a full-text index from the content that it reads."""
     return f"INSERT INTO {quote(name)} ({quote(name)}) VALUES ('rebuild')"
 

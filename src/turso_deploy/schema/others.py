@@ -1,0 +1,61 @@
+"""What is not ours and worked before has to work afterwards, and to mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from turso_deploy.schema.column_order import go_by_order
+from turso_deploy.schema.diff import title
+from turso_deploy.schema.health import broken_objects
+from turso_deploy.schema.model import Index, Schema, Trigger, View
+from turso_deploy.schema.plan import Step, impossible
+from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
+from turso_deploy.schema.table_change import TableChange
+from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.names import names_in, names_in_double_quotes
+
+
+def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
+    """Try all that stands in the scratch database after the plan. Raises RefusedError (`plan-impossible`)."""
+    for name, reason in broken_objects(schema, scratch).items():
+        if name not in broken_before:
+            raise impossible(f"{name} would no longer work", reason, None)
+
+
+def refuse_what_means_something_else(
+    schema: Schema, wanted: Schema, changes: Mapping[str, TableChange], renames: Sequence[Step]
+) -> None:
+    """Look for what SQLite does not tell: names that turn into texts, joins and places that lead to other columns.
+
+    `schema` is as after the plan, `changes` are those of tables by folded name.
+    Raises RefusedError (`plan-impossible`).
+    """
+    not_ours: tuple[View | Trigger, ...] = (
+        *(view for name, view in schema.views.items() if name not in wanted.views),
+        *(trigger for name, trigger in schema.triggers.items() if name not in wanted.triggers),
+    )
+    indexes = (index for name, index in schema.indexes.items() if name not in wanted.indexes)
+    for item in (*not_ours, *indexes):
+        if lost := _turns_into_a_text(item, changes):
+            raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
+    renamed = {fold(step.object.rpartition(".")[0]) for step in renames if step.kind == "rename column"}
+    for item in not_ours if renamed else ():
+        names = names_in(item.sql)
+        if "natural" in names and names & renamed:
+            raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
+    moved = {name for name, change in changes.items() if change.moves_columns}
+    for item in go_by_order(not_ours, moved):
+        reason = "it goes by the order of the columns of a table, in which others stand at their places now"
+        raise impossible(f"{title(item)} would use other columns than before", reason, None)
+
+
+def _turns_into_a_text(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:
+    """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
+    if REFUSES_DOUBLE_QUOTED_TEXTS:  # and has told
+        return None
+    quoted, names = names_in_double_quotes(item.sql), names_in(item.sql)
+    for name, change in changes.items():
+        gone = {fold(column.name) for column in change.dropped} & quoted
+        if gone and name in names:
+            return min(gone)
+    return None
