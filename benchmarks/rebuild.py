@@ -62,7 +62,7 @@ def measure() -> Iterator[Row]:
         target = Target(url, url)
         _fill(target, Path(folder))
         with _secure_delete(on=False):
-            yield from _measure_target("file", target, Path(folder), AT_MOST)
+            yield from _measure_target("file", target, Path(folder))
         with _secure_delete(on=True):
             yield from _measure_target("file, secure_delete on", target, Path(folder))
         pairs = [(_rebuild(target, Path(folder)), _transform(target)) for _ in range(TRIES)]
@@ -70,7 +70,7 @@ def measure() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         target = Target(server.url, server.url, server.token())
         _fill(target, Path(folder))
-        yield from _measure_target("sqld", target, Path(folder), AT_MOST)
+        yield from _measure_target("sqld", target, Path(folder))
 
 
 def _fill(target: Target, folder: Path) -> None:
@@ -78,7 +78,7 @@ def _fill(target: Target, folder: Path) -> None:
     _run(target, _FILL)
 
 
-def _measure_target(engine: str, target: Target, folder: Path, limit: float | None = None) -> Iterator[Row]:
+def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
     for change, rules in _CHANGES.items():
         before = next(other for other in _CHANGES.values() if other != rules)
         measures = {
@@ -94,7 +94,7 @@ def _measure_target(engine: str, target: Target, folder: Path, limit: float | No
                 found[name].append(measures[name]())
         ours, copied, by_hand = found["ours"], found["copy"], found["hand"]
         pair = _middle(list(zip(ours, copied, strict=True)))
-        yield _row(engine, change, pair, _COPY, None if change == _COUNTED else limit)
+        yield _row(engine, change, pair, _COPY, None if change == _COUNTED else AT_MOST)
         pair = _middle(list(zip(ours, by_hand, strict=True)))
         yield _row(engine, change, pair, "the five statements by hand")
 
