@@ -1,4 +1,4 @@
-"""Every case in tests/cases/changes, on a real sqld and in a file: one change of a schema that holds rows.
+"""Every case in tests/cases/changes, on a real sqld and in files: one change of a schema that holds rows.
 
 A case is a folder:
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -183,15 +184,33 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         yield Target(running.url, running.url, running.token())
 
 
-@pytest.fixture(params=["sqld", "file"])
+_OTHER_FORM = (
+    "PRAGMA encoding = 'UTF-16be'",
+    "PRAGMA page_size = 65536",
+    "PRAGMA auto_vacuum = incremental",
+    "PRAGMA journal_mode = wal",
+    "CREATE TABLE first (a)",  # with which the encoding is settled
+    "DROP TABLE first",
+)
+"""What a file that somebody else made may be like: https://www.sqlite.org/pragma.html#pragma_encoding."""
+
+
+@pytest.fixture(params=["sqld", "file", "file of another form"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     """An empty database of either kind."""
-    if request.param == "file":
+    if request.param.startswith("file"):
         url = f"file:{tmp_path / 'database.db'}"
-        return Target(url, url)
-    found: Target = request.getfixturevalue("server")
-    _empty(found)
-    return found
+        found = Target(url, url)
+        if request.param != "file":
+            with closing(sqlite3.connect(found.file)) as connection:
+                for sql in _OTHER_FORM:
+                    connection.execute(sql)
+            with closing(sqlite3.connect(found.file)) as connection:
+                assert connection.execute("PRAGMA encoding").fetchone() == ("UTF-16be",)
+        return found
+    server: Target = request.getfixturevalue("server")
+    _empty(server)
+    return server
 
 
 def _empty(target: Target) -> None:
