@@ -23,6 +23,7 @@ from turso_deploy.schema.proof import (
 )
 from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedPlan
+from turso_deploy.schema.statistics import bring_back, set_aside, statistics_to_keep
 
 
 class Assembly(Struct, frozen=True):
@@ -70,6 +71,8 @@ def assemble(
     parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))
     if scripts or seeds.steps:
         plan = with_written_rows(plan)
+    statistics = statistics_to_keep(plan, live.catalog)
+    parts.add(*set_aside(statistics, live.catalog))
     first = [step for script in scripts if script.runs_before for step in script.steps()]
     if first:  # what they break is no violation that was there before
         parts.add(*note_references(plan, plan.old_names), *first)
@@ -78,6 +81,7 @@ def assemble(
         parts.add(*note_references(plan))
     parts.add(*note_rows(plan))
     parts.add(*_change_steps(plan.steps))
+    parts.add(*bring_back(statistics, live.catalog))
     parts.check(row_proofs(plan))
     parts.add(*seeds.steps)
     parts.add(*(step for script in scripts if not script.runs_before for step in script.steps()))

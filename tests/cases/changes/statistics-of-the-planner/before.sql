@@ -1,0 +1,10 @@
+CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT UNIQUE, kind TEXT, size INTEGER);
+CREATE INDEX things_kind ON things (kind);
+CREATE INDEX things_size ON things (size);
+CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, town TEXT);
+CREATE INDEX people_town ON people (town);
+CREATE TABLE words (word TEXT, language TEXT, PRIMARY KEY (word, language)) WITHOUT ROWID;
+CREATE TABLE parts (number TEXT UNIQUE, code TEXT);
+CREATE TABLE plain (a);
+CREATE TABLE untouched (a);
+CREATE INDEX untouched_a ON untouched (a);
