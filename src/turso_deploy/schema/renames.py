@@ -113,6 +113,15 @@ def _table_renames(
             if f"table {standing.name}" in managed:
                 raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
             continue
+        for other in (live.views.get(name), live.indexes.get(name)):
+            if other is not None:
+                raise _invalid(
+                    f"table {standing.name} cannot be renamed to {table.name}, which is the name of "
+                    f"{'a view' if other.kind == 'view' else 'an index'}",
+                    table.place,
+                    f"Let the {other.kind} go first, in a deployment of its own (by hand, where it is not managed), "
+                    "and rename then.",
+                )
         sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
         step = Step("rename table", table.name, (sql,), place=table.place, old_name=standing.name)
         yield step, standing.name, table.name
@@ -149,11 +158,14 @@ def _column_rename(
         yield Step("rename column", f"{table.name}.{new}", (sql,), place=place, old_name=old)
 
 
-def _invalid(message: str, place: Place | None) -> RefusedError:
+_CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."
+
+
+def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> RefusedError:
     return RefusedError(
         ErrorCode.RENAME_INVALID,
         f"A rename cannot be done: {message}.",
-        hint="Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed.",
+        hint=hint,
         place=Place(place.file, place.line) if place else None,
     )
 

@@ -1,0 +1,2 @@
+-- @renamed from=people
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
