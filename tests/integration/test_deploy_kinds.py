@@ -10,6 +10,7 @@ import pytest
 from tests.projects import project_of
 from tests.targets import Target
 from turso_deploy.report.document import Status
+from turso_deploy.schema.hazards import HazardName, Permission
 
 VECTORS = """\
 CREATE TABLE films (id INTEGER PRIMARY KEY, embedding F32_BLOB(3));
@@ -120,6 +121,49 @@ def test_what_is_ignored_is_not_broken_without_a_word(target: Target, tmp_path: 
     assert report.error is not None
     assert report.error.code == "plan-impossible"
     assert "tmp_one would no longer work" in report.error.message
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (
+            "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT);",
+            "table tmp_one would no longer work: foreign key mismatch",
+        ),
+        ("CREATE TABLE other (a TEXT);", "table tmp_one would no longer work: no such table: p"),
+        (
+            "CREATE TABLE p (id INTEGER PRIMARY KEY,\n-- @using a || '!'\na VARCHAR UNIQUE);",
+            "add-foreign-key tmp_one.a",
+        ),
+    ],
+)
+def test_a_child_that_is_ignored_keeps_its_parents(target: Target, tmp_path: Path, after: str, message: str) -> None:
+    files = {"t.sql": "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT UNIQUE);", "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run("CREATE TABLE tmp_one (a TEXT REFERENCES p (a))", "INSERT INTO p VALUES (1, 'x')")
+    target.run("INSERT INTO tmp_one VALUES ('x')")
+    was = target.dump()
+    report = target.deploy(
+        project_of(tmp_path / "after", files, t=after), permissions=(Permission(HazardName.DROP_TABLE),)
+    )
+    assert report.error is not None
+    assert message in report.error.message
+    assert target.dump() == was
+
+
+def test_a_script_leaves_no_child_behind_that_is_ignored(target: Target, tmp_path: Path) -> None:
+    tables = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (a TEXT{});"
+    files = {"t.sql": tables.format(""), "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run("CREATE TABLE tmp_one (p INTEGER REFERENCES p (id))", "INSERT INTO p VALUES (1)")
+    target.run("INSERT INTO tmp_one VALUES (1)")
+    was = target.dump()
+    more = {"scripts/one.sql": "-- @run after\nDELETE FROM p;"}
+    rebuilt = project_of(tmp_path / "after", files | more, t=tables.format(" CHECK (a <> '')"))
+    report = target.deploy(rebuilt)
+    assert report.error is not None
+    assert "foreign-key violations added in tmp_one: expected 0, found 1" in report.error.message
+    assert target.dump() == was
 
 
 def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -52,7 +53,7 @@ class CatalogRow(Struct, frozen=True):
         return self.kind, fold(self.name)
 
 
-class Catalog(Struct, frozen=True):
+class Catalog(Struct, frozen=True, dict=True):
     """All rows of a catalog, sorted into the schema that counts and the names that do not.
 
     `uncounted` holds kind and exact name of every internal, shadow, ledger and ignored object.
@@ -64,6 +65,11 @@ class Catalog(Struct, frozen=True):
     ignored: frozenset[str] = frozenset()
     shadows: frozenset[str] = frozenset()
     has_ledger: bool = False
+
+    @cached_property
+    def with_ignored(self) -> Schema:
+        """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
+        return read_catalog(self.rows, self.shadows).schema if self.ignored else self.schema
 
 
 def catalog_rows(answer: Rows) -> list[CatalogRow]:

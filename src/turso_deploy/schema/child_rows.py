@@ -35,10 +35,12 @@ def dangling_references(change: TableChange) -> Iterator[Hazard]:
 def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard]:
     """What becomes of children where the key that they refer to is another column, or gets other values.
 
-    `children` are the folded names of those that refer to the table. Rows that have no parent already are no worse off.
+    `children` are the folded names of those that refer to the table and stay; one that is not ours stays as it is.
+    Rows that have no parent already are no worse off.
     """
     for name in children:
-        wanted, live = parent.schema.tables.get(name), parent.before.tables.get(name)
+        live = parent.before.tables.get(name)
+        wanted = parent.schema.tables.get(name, live)
         if wanted is None or live is None:
             continue
         if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):

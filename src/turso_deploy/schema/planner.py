@@ -97,7 +97,7 @@ class _Planner:
         self.ignore = ignore
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
-        self.children = children_of(wanted)
+        self.children: Mapping[str, Set[str]] = {}
         self.ordered = tables_in_order(wanted)
         self.cleared: dict[CatalogRow, bool] = {}
         self.order: Mapping[tuple[str, str], int] = {}
@@ -112,13 +112,16 @@ class _Planner:
 
     def plan(self) -> Plan:
         """All stages, in order."""
-        broken_before = broken_objects(self._with_ignored(self.live), self.scratch)
+        broken_before = broken_objects(self.live.with_ignored, self.scratch)
         renames = plan_renames(
             self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse, self._clear_the_way
         )
         before = self._now()
         difference = diff(self.wanted, before.schema)
         removed = difference.removed(renames.managed)
+        going = {fold(item.name) for item in removed if isinstance(item, Table)}
+        found = children_of(self.wanted, before.with_ignored)
+        self.children = {parent: children - going for parent, children in found.items()}
         down = self._indexes_in_the_way(difference, removed)
         tables = self._table_steps(difference, removed, before, down)
         aside = self._take_down(difference, removed, before, tables)
@@ -143,9 +146,9 @@ class _Planner:
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
-        self._refuse_what_breaks_others(self._with_ignored(predicted), broken_before, renames.steps)
+        self._refuse_what_breaks_others(predicted.with_ignored, broken_before, renames.steps)
         unmanaged = self._prove_convergence(predicted)
-        proven, related = to_be_proven(tables, before.schema, predicted.schema, broken_before)
+        proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
         renamed = {step.object for step in renames.steps if step.kind == "rename column"}
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
@@ -156,7 +159,7 @@ class _Planner:
             proven=proven,
             related=related,
             places={name: table.place for name, table in self.wanted.tables.items()},
-            keyed=with_foreign_keys(predicted.schema, broken_before),
+            keyed=with_foreign_keys(predicted.with_ignored, broken_before),
             respelt=respelt(self.wanted, predicted.schema),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
@@ -230,7 +233,7 @@ class _Planner:
         standing = _indexes_by_table(before, down)
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
-                self._find_change(change.wanted, change.live, before.schema)
+                self._find_change(change.wanted, change.live, before.with_ignored)
         # What shows the rows of another table is copied before that changes, and what reads them for a value is, too.
         order = in_reading_order(self.changes)
         for change in sorted(
@@ -364,10 +367,6 @@ class _Planner:
         for new in missing:
             if new.kind == kind:
                 self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
-
-    def _with_ignored(self, catalog: Catalog) -> Schema:
-        """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
-        return read_catalog(catalog.rows, catalog.shadows).schema if self.ignore else catalog.schema
 
     def _refuse_what_breaks_others(
         self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]

@@ -108,7 +108,7 @@ def reference_proofs(plan: Plan) -> list[Check]:
             plan.places.get(fold(name)),
         )
         for name in plan.related
-        for rows in [_violating_rows(name, plan.predicted.schema)]
+        for rows in [_violating_rows(name, plan.predicted.with_ignored)]
     ]
 
 

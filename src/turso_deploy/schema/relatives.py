@@ -30,7 +30,7 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
     ]
     touched = {name for item in items for name in (fold(item.name), fold(_table_of(item)))}
     concerned = touched.union(*_named_elsewhere(wanted, live))
-    found = children_of(live.schema)
+    found = children_of(live.with_ignored)
     children = {child for name in concerned for child in found.get(name, ())}
     return [
         row

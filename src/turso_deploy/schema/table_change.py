@@ -24,8 +24,8 @@ _BEFORE = "turso_deploy_before"
 class TableChange(Struct, frozen=True, dict=True):
     """An ordinary table as it is wanted and as it is after the renames, with its directives.
 
-    `schema` is the wanted one and `before` the live one after the renames; `others` are the changes of other tables, by
-    folded name.
+    `schema` is the wanted one and `before` the live one after the renames, with what is ignored; `others` are the
+    changes of other tables, by folded name.
     """
 
     wanted: Table

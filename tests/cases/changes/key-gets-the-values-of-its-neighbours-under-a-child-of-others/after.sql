@@ -1,0 +1,2 @@
+CREATE TABLE p (id INTEGER NOT NULL UNIQUE -- @using id + 1
+);

@@ -1,0 +1,3 @@
+CREATE TABLE theirs (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));
+INSERT INTO p VALUES (1), (2), (3);
+INSERT INTO theirs VALUES (1, 2), (2, 3), (3, 9);
