@@ -41,7 +41,8 @@ def stored_form(expression: str, affinity: Affinity) -> str:
     (https://www.sqlite.org/datatype3.html#type_conversions_prior_to_comparison).
     """
     value = expression
-    is_number = f"typeof({value}) = 'text' AND {value} = CAST({value} AS NUMERIC)"
+    number = f"CAST({value} AS NUMERIC)"
+    is_number = f"typeof({value}) = 'text' AND {value} = {number}"
     match affinity:
         case Affinity.BLOB:
             return value
@@ -50,10 +51,10 @@ def stored_form(expression: str, affinity: Affinity) -> str:
         case Affinity.REAL:
             return f"CASE WHEN {is_number} OR typeof({value}) = 'integer' THEN CAST({value} AS REAL) ELSE {value} END"
         case _:  # the smallest of all integers stays a real: sqlite3VdbeIntegerAffinity in src/vdbemem.c
-            is_whole = f"{value} = CAST({value} AS INTEGER) AND {value} > -9223372036854775808"
+            is_whole = f"{number} = CAST({number} AS INTEGER) AND {number} > -9223372036854775808"
             return (
-                f"CASE WHEN {is_number} THEN CAST({value} AS NUMERIC) "
-                f"WHEN typeof({value}) = 'real' AND {is_whole} THEN CAST({value} AS INTEGER) ELSE {value} END"
+                f"CASE WHEN typeof({value}) = 'real' OR ({is_number}) "
+                f"THEN iif({is_whole}, CAST({number} AS INTEGER), {number}) ELSE {value} END"
             )
 
 
