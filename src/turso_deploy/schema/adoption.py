@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import yaml
 
-from turso_deploy.schema.catalog import Catalog
+from turso_deploy.schema.catalog import Catalog, read_catalog
 from turso_deploy.schema.expectations import actual_counts
 from turso_deploy.schema.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Trigger
 from turso_deploy.sql.lexer import Kind, fold, scan
+from turso_deploy.sql.names import names_and_strings_in
 
 FIRST_VERSION = "0.1.0"
 _MANIFEST_SCHEMA_NAME = "manifest.schema.json"
@@ -53,8 +54,19 @@ _LONGEST_FILE_NAME = 80
 
 
 def records_of_other_tools(catalog: Catalog) -> list[str]:
-    """The patterns by which a manifest ignores what other tools keep in this database."""
-    names = [*catalog.schema.tables, *catalog.schema.views]
+    """The patterns by which a manifest ignores what other tools keep in this database.
+
+    What an adopted object names is adopted too: without it, the schema folder could not be deployed.
+    """
+    names = {*catalog.schema.tables, *catalog.schema.views}
+    found = _matching(names)
+    adopted = read_catalog(catalog.rows, catalog.shadows, found).schema
+    hidden = names - adopted.tables.keys() - adopted.views.keys()
+    needed = _matching({name for item in adopted.objects() for name in names_and_strings_in(item.sql) & hidden})
+    return [pattern for pattern in found if pattern not in needed]
+
+
+def _matching(names: Collection[str]) -> list[str]:
     return [pattern for pattern in _RECORDS_OF_OTHER_TOOLS if any(fnmatchcase(name, fold(pattern)) for name in names)]
 
 

@@ -83,6 +83,20 @@ def test_what_other_tools_keep_is_ignored_and_a_database_without_it_has_nothing_
 
 
 @pytest.mark.parametrize(
+    "adopted",
+    [
+        "CREATE TABLE a (x REFERENCES schema_migrations)",
+        "CREATE VIEW v AS SELECT max(version) FROM Schema_Migrations",
+        "CREATE VIRTUAL TABLE f USING fts5 (version, content = 'schema_migrations')",
+    ],
+)
+def test_what_is_adopted_keeps_the_record_of_another_tool_that_it_names(adopted: str) -> None:
+    files = files_of("CREATE TABLE schema_migrations (version PRIMARY KEY)", "CREATE TABLE d1_migrations (id)", adopted)
+    assert files["schema_migrations.sql"] == "CREATE TABLE schema_migrations (version PRIMARY KEY);\n"
+    assert files["manifest.yml"].endswith("ignore:\n  - d1_migrations\n")
+
+
+@pytest.mark.parametrize(
     ("name", "file"),
     [
         ("users", "users.sql"),
