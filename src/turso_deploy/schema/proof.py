@@ -24,7 +24,7 @@ from turso_deploy.sql.lexer import fold, literal, quote
 _TABLE = "turso_deploy_proof"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
 _NONE = Bound(0, 0, "0")
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _NAMED_VIOLATIONS = 10
 _LONGEST_KEY = 60
 
@@ -54,10 +54,10 @@ def with_written_rows(plan: Plan) -> Plan:
     return plan if plan.keeps_foreign_keys_on else replace(plan, related=plan.keyed)
 
 
-def note_references(plan: Plan, old_names: Mapping[str, str] = NO_NAMES) -> list[TransactionStep]:
+def note_references(plan: Plan, live: Schema | None = None) -> list[TransactionStep]:
     """The steps that note how many rows refer to nothing before anything changes; none where no proof is needed.
 
-    `old_names` are those of tables that are still to be renamed.
+    `live` is the schema as it is, where the renames are still to come.
     """
     if not _is_needed(plan):
         return []
@@ -65,7 +65,7 @@ def note_references(plan: Plan, old_names: Mapping[str, str] = NO_NAMES) -> list
     return [
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
         *(
-            _note(_BEFORE + name, _violations(old_names.get(fold(name), name)))
+            _note(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
             for name in plan.related
             if fold(name) not in new
         ),
@@ -141,16 +141,42 @@ def _count_rows(name: str) -> str:
     return f"SELECT count(*) FROM {quote(name)}"
 
 
-def _violations(name: str) -> str:
-    """How many rows violate each foreign key of a table (https://www.sqlite.org/pragma.html#pragma_foreign_key_check)."""
+def _violations(
+    name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES
+) -> str:
+    """How many rows violate each foreign key of a table (https://www.sqlite.org/pragma.html#pragma_foreign_key_check).
+
+    The keys are called by what their parents and columns will be named, both by their folded names of now.
+    """
     by_number = f"SELECT parent, fkid, count(*) AS n FROM pragma_foreign_key_check({literal(name)}) GROUP BY fkid"
-    return f"SELECT {_key_of(name)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
+    return f"SELECT {_key_of(name, new_tables, new_columns)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
 
 
-def _key_of(name: str) -> str:
+def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
+    was = plan.old_names.get(fold(name), name)
+    new_tables = {fold(old): new for new, old in plan.old_names.items()}
+    before = live.tables.get(fold(was))
+    after = plan.renamed.tables.get(fold(name)) if plan.renamed else None
+    if before is None or after is None:  # without a rename, or ignored
+        return _violations(was, new_tables)
+    assert isinstance(before.definition, TableDefinition)
+    assert isinstance(after.definition, TableDefinition)
+    columns = zip(before.definition.by_name, after.definition.by_name, strict=True)
+    return _violations(was, new_tables, {old: new for old, new in columns if new != old})
+
+
+def _key_of(name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES) -> str:
     """What identifies the foreign key of a `violation`: its number is another one when the table has been made anew."""
-    columns = f'SELECT lower("from") AS name FROM pragma_foreign_key_list({literal(name)}) WHERE id = violation.fkid'
-    return f"(SELECT lower(violation.parent) || ':' || group_concat(name, ', ') FROM ({columns} ORDER BY 1))"
+    column, parent = _translated('lower("from")', new_columns), _translated("lower(violation.parent)", new_tables)
+    columns = f"SELECT {column} AS name FROM pragma_foreign_key_list({literal(name)}) WHERE id = violation.fkid"
+    return f"(SELECT {parent} || ':' || group_concat(name, ', ') FROM ({columns} ORDER BY 1))"
+
+
+def _translated(value: str, new_names: Mapping[str, str]) -> str:
+    if not new_names:
+        return value
+    cases = " ".join(f"WHEN {literal(old)} THEN {literal(new)}" for old, new in new_names.items())
+    return f"CASE {value} {cases} ELSE {value} END"
 
 
 def _worse(name: str) -> str:

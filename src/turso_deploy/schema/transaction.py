@@ -75,7 +75,7 @@ def assemble(
     parts.add(*set_aside(statistics, live.catalog))
     first = [step for script in scripts if script.runs_before for step in script.steps()]
     if first:  # what they break is no violation that was there before
-        parts.add(*note_references(plan, plan.old_names), *first)
+        parts.add(*note_references(plan, live.catalog.schema), *first)
     parts.add(*_change_steps(plan.renames))
     if not first:
         parts.add(*note_references(plan))

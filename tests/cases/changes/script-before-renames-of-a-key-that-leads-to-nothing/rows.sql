@@ -1,0 +1,3 @@
+INSERT INTO p VALUES (1);
+INSERT INTO c VALUES (10, 1, 'a'), (11, 9, 'b');
+INSERT INTO other VALUES (20, 8);

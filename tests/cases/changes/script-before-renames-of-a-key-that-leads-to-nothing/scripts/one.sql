@@ -1,0 +1,2 @@
+-- @run before
+UPDATE c SET note = note || '!';
