@@ -166,6 +166,18 @@ def test_a_script_leaves_no_child_behind_that_is_ignored(target: Target, tmp_pat
     assert target.dump() == was
 
 
+def test_a_full_text_index_that_is_ignored_learns_of_other_values(target: Target, tmp_path: Path) -> None:
+    files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);", "manifest.yml": "ignore: [tmp_*]\n"}
+    target.deploy(project_of(tmp_path / "before", files))
+    target.run("INSERT INTO t VALUES (1, 'old')", "CREATE VIRTUAL TABLE tmp_one USING fts5 (a, content = 't')")
+    target.run("INSERT INTO tmp_one (tmp_one) VALUES ('rebuild')")
+    after = "CREATE TABLE t (id INTEGER PRIMARY KEY,\n-- @using 'new'\na VARCHAR);"
+    report = target.deploy(project_of(tmp_path / "after", files, t=after))
+    assert report.error is None
+    assert target.rows("SELECT a FROM tmp_one ('new')") == [("new",)]
+    assert target.rows("SELECT a FROM tmp_one ('old')") == []
+
+
 def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word(
     target: Target, tmp_path: Path
 ) -> None:

@@ -137,11 +137,13 @@ class _Planner:
             if step not in late:
                 self._add(step)
         made_anew = {fold(step.object) for step in tables}
-        for step in build_again(built_again(before.schema, self.changes, made_anew), self.wanted):
+        for step in build_again(built_again(before.with_ignored, self.changes, made_anew), self.wanted):
             self._add(step)
         self._create_indexes(difference, before, tables, down)
         self._put_up("view", difference, removed, aside)
-        shown = built_again_behind_views(before.schema, self._now().schema, difference, self.changes, made_anew)
+        shown = built_again_behind_views(
+            before.with_ignored, self._now().with_ignored, difference, self.changes, made_anew
+        )
         for step in (*build_again(shown, self.wanted), *late):
             self._add(step)
         self._put_up("trigger", difference, removed, aside)
@@ -373,7 +375,8 @@ class _Planner:
     ) -> None:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
         # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
-        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in self.steps) and not (
+        steps = (*renames, *self.steps)
+        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in steps) and not (
             schema.views or schema.triggers
         ):
             return

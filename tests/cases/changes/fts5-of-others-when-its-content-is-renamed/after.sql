@@ -1,0 +1,2 @@
+-- @renamed from=t
+CREATE TABLE texts (id INTEGER PRIMARY KEY, a TEXT);
