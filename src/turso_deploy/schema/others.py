@@ -25,7 +25,7 @@ def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[
 def refuse_what_means_something_else(
     schema: Schema, wanted: Schema, changes: Mapping[str, TableChange], renames: Sequence[Step]
 ) -> None:
-    """Look for what SQLite does not tell: names that turn into texts, joins and places that lead to other columns.
+    """Look for what SQLite does not tell: names that turn into texts, joins, places and rowids that lead to others.
 
     `schema` is as after the plan, `changes` are those of tables by folded name.
     Raises RefusedError (`plan-impossible`).
@@ -47,6 +47,20 @@ def refuse_what_means_something_else(
     for item in go_by_order(not_ours, moved):
         reason = "it goes by the order of the columns of a table, in which others stand at their places now"
         raise impossible(f"{title(item)} would use other columns than before", reason, None)
+    for item in not_ours:
+        if table := _goes_by_lost_rowids(item, changes):
+            reason = f"it goes by the rowid of {table}, whose rows get other ones"
+            raise impossible(f"{title(item)} would find other rows than before", reason, None)
+
+
+def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
+    """The table that a view, or a trigger of another table, reads by its rowids, when the rows get other ones."""
+    names = names_in(item.sql)
+    for name, change in changes.items():
+        is_its_own = isinstance(item, Trigger) and fold(item.table) == name
+        if name in names and not is_its_own and names.intersection(change.old.rowid_names) and not change.keeps_rowids:
+            return change.wanted.name
+    return None
 
 
 def _turns_into_a_text(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:

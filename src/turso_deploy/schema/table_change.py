@@ -117,9 +117,9 @@ class TableChange(Struct, frozen=True, dict=True):
         """Whether each row is found by the rowid that it had, when the table is made anew."""
         if self.rowid is not None:
             return True
-        old = next((column for column in self.old.columns if self._is_rowid(column, self.old)), None)
-        new = next((column for column in self.new.columns if self._is_rowid(column, self.new)), None)
-        return old is not None and new is not None and self.sources.get(new.name) == quote(old.name)
+        old = next((quote(column.name) for column in self.old.columns if self._is_rowid(column, self.old)), None)
+        new = next((column.name for column in self.new.columns if self._is_rowid(column, self.new)), "")
+        return self.sources.get(new, "") in (old, self._rowid_of(self.old))
 
     @property
     def keeps_records(self) -> bool:

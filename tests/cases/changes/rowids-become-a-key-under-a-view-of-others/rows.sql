@@ -1,0 +1,5 @@
+CREATE TABLE log (t INTEGER, note TEXT);
+CREATE VIEW theirs AS SELECT t.a, log.note FROM t JOIN log ON log.t = t.ROWID;
+INSERT INTO t VALUES ('x'), ('y');
+INSERT INTO log VALUES (1, 'of x'), (2, 'of y');
+CREATE TRIGGER touched AFTER INSERT ON t BEGIN UPDATE t SET a = upper(a) WHERE rowid = new.rowid; END;
