@@ -92,13 +92,13 @@ class TableChange(Struct, frozen=True, dict=True):
             return using
         if self.new.strict == self.old.strict and _kind(new) == _kind(live):
             return None
-        if name not in self._followed or canonical_tokens(self._followed[name]) != canonical_tokens(using):
+        if name not in self.followed or canonical_tokens(self.followed[name]) != canonical_tokens(using):
             return using
         fills = new.type == live.type and new.not_null and not live.not_null and live.generated is None
         return f"coalesce({quote(live.name)}, {using})" if fills else None
 
     @cached_property
-    def _followed(self) -> Mapping[str, str]:
+    def followed(self) -> Mapping[str, str]:
         """The expressions that were at the columns when the live table was made, by folded name."""
         return expressions_in(self.live.sql, self.old)
 

@@ -11,6 +11,7 @@ from turso_deploy.database.base import Query
 from turso_deploy.schema.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.schema.child_rows import dangling_references
 from turso_deploy.schema.diff import explicit
+from turso_deploy.schema.directives import expressions_in
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Table
 from turso_deploy.schema.plan import Altered, Step
@@ -95,6 +96,10 @@ def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool)
     assert isinstance(definition, TableDefinition)
     # A reference that stood there may name its parent's key, and the wanted one leave it out.
     if in_order and list(definition.by_name) != list(change.new.by_name):
+        return None
+    # DROP COLUMN cuts out of the text what stands between two columns, and what was followed has to be known later.
+    kept = {name: using for name, using in change.followed.items() if name in change.new.by_name}
+    if expressions_in(reached, definition) != kept:
         return None
     altered = explicit(replace(wanted, definition=definition), change.schema)
     return steps if altered == explicit(wanted, change.schema) else None

@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY,
+  nick TEXT,
+  -- @using name || '!'
+  name TEXT
+);
