@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from turso_deploy.schema.column_order import go_by_order
 from turso_deploy.schema.diff import title
 from turso_deploy.schema.health import broken_objects
-from turso_deploy.schema.model import Index, Schema, Trigger, View
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
 from turso_deploy.schema.plan import Step, impossible
 from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
 from turso_deploy.schema.table_change import TableChange
@@ -20,6 +20,18 @@ def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[
     for name, reason in broken_objects(schema, scratch).items():
         if name not in broken_before:
             raise impossible(f"{name} would no longer work", reason, None)
+
+
+def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObject], steps: Sequence[Step]) -> None:
+    """Look for indexes, views and triggers that the plan loses, and that are neither `removed` nor told by a hazard.
+
+    Raises RefusedError (`plan-impossible`).
+    """
+    staying = {fold(title(item)) for item in (*after.objects(), *removed)}
+    told = {fold(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
+    for item in before.objects():
+        if not isinstance(item, Table) and fold(title(item)) not in staying | told:
+            raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)
 
 
 def refuse_what_means_something_else(

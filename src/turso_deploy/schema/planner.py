@@ -26,7 +26,7 @@ from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_b
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
-from turso_deploy.schema.others import refuse_what_breaks, refuse_what_means_something_else
+from turso_deploy.schema.others import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import (
     children_of,
@@ -149,6 +149,7 @@ class _Planner:
         self._put_up("trigger", difference, removed, aside)
         predicted = self._now()
         self._refuse_what_breaks_others(predicted.with_ignored, broken_before, renames.steps)
+        refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
         renamed = {step.object for step in renames.steps if step.kind == "rename column"}

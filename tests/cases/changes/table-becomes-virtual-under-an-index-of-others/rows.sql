@@ -1,0 +1,1 @@
+CREATE INDEX theirs ON t (a);
