@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.projects import SHIPPED
+from tests.projects import SHIPPED, project_of
 from tests.targets import Target, run_program
+from turso_deploy.adopt import adopt
+from turso_deploy.report.document import Status
+from turso_deploy.schema.project import load_project
 from turso_deploy.sql.script import split
 
 DRIZZLE = Path(__file__).parents[1] / "cases/drizzle-2.2.0.sql"
@@ -71,6 +75,16 @@ def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Tar
     [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
     assert notice.startswith("Was already in the database; a deployment takes it over")
     assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
+
+
+def test_directives_that_a_database_keeps_are_not_adopted(target: Target, tmp_path: Path) -> None:
+    for number, columns in enumerate(["a TEXT", "b TEXT NOT NULL -- @renamed from=a\n", "b TEXT NOT NULL, a TEXT"]):
+        sql = f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns});"
+        assert target.deploy(project_of(tmp_path / str(number), {"t.sql": sql})).error is None
+    with closing(target.open()) as database:
+        assert adopt(tmp_path / "adopted", database).error is None
+    report = target.plan(load_project(tmp_path / "adopted"))
+    assert (report.error, report.status) == (None, Status.UNCHANGED)
 
 
 def test_an_adopted_folder_makes_the_same_database_again(in_file: Target, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from turso_deploy.schema.catalog import Catalog, read_catalog
 from turso_deploy.schema.expectations import actual_counts
 from turso_deploy.schema.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Trigger
+from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.lexer import Kind, fold, scan
 from turso_deploy.sql.names import names_and_strings_in
 
@@ -109,11 +110,14 @@ def _triggers_on(name: str, schema: Schema) -> Iterator[Trigger]:
 
 
 def _text(items: Sequence[SchemaObject]) -> str:
-    """Statements, one blank line before each that is not the index of the table above it."""
+    """Statements, one blank line before each that is not the index of the table above it.
+
+    Directives have done their work in a database, or lost their column to an ALTER TABLE.
+    """
     pieces = []
     for number, item in enumerate(items):
         follows = isinstance(item, Index) and number > 0 and isinstance(items[number - 1], Index)
-        pieces += ["\n" if number and not follows else "", terminated(item.sql), "\n"]
+        pieces += ["\n" if number and not follows else "", terminated(without_directives(item.sql)), "\n"]
     return "".join(pieces)
 
 

@@ -72,6 +72,20 @@ def documentation(comments: Iterable[Comment]) -> str:
     return "\n".join(comment.text for comment in comments if not comment.text.startswith(("@renamed", "@using")))
 
 
+def without_directives(sql: str) -> str:
+    """A statement without the directives in it; a line that held nothing else goes with them. Raises SqlTextError."""
+    comments = [token for token in scan(sql) if token.kind is Kind.COMMENT]
+    for comment in reversed(comments):
+        if not comment_text(comment).startswith(_MISSPELT):
+            continue
+        before, after = sql[: comment.start].rstrip(" \t"), sql[comment.end :]
+        if before.endswith("\n") and after.startswith("\n"):
+            after = after[1:]
+        space = " " if comment.text.startswith("/*") else ""
+        sql = f"{before}{space}{after}"
+    return sql
+
+
 def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None, Token | None]]:
     """Each run of comments, with the token before it, the last comma in it, if any, and the token after it."""
     before: Token | None = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from turso_deploy.sql.comments import Directives, column_comments, directives, documentation
+from turso_deploy.sql.comments import Directives, column_comments, directives, documentation, without_directives
 from turso_deploy.sql.ddl import TableDefinition, parse
 from turso_deploy.sql.lexer import SqlTextError
 from turso_deploy.sql.script import Comment, split
@@ -73,3 +73,23 @@ def test_a_malformed_directive_is_refused_at_its_place(text: str) -> None:
     with pytest.raises(SqlTextError, match=r"@renamed|@using") as caught:
         directives([Comment("fine", 0), Comment(text, 7)])
     assert caught.value.offset == 7
+
+
+def test_a_statement_without_its_directives_keeps_all_other_comments() -> None:
+    sql = """CREATE TABLE t ( -- of people
+  -- @renamed from=x
+  -- what they are called
+  a TEXT, -- @using coalesce(b, 'none')
+  b /* @using a */TEXT, -- @user is another's
+  -- @using cut('off',
+  UNIQUE (a)
+)"""
+    assert (
+        without_directives(sql)
+        == """CREATE TABLE t ( -- of people
+  -- what they are called
+  a TEXT,
+  b TEXT, -- @user is another's
+  UNIQUE (a)
+)"""
+    )
