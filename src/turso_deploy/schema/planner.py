@@ -210,7 +210,14 @@ class _Planner:
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
         named = {row.key: names_in(row.sql or "") for row in rows}
         stopping = views | {"using", "natural"}
-        going = {row.key for row in rows if row.key in changing and named[row.key] & (stopping - {fold(row.name)})}
+        # Who reads a view and stays as it is wants the column of the view under the name that it has.
+        read = {name for row in rows if row.key not in changing for name in named[row.key] & views}
+        going = {
+            row.key
+            for row in rows
+            if row.key in changing
+            and (named[row.key] & (stopping - {fold(row.name)}) or (row.kind == "view" and fold(row.name) in read))
+        }
         down = with_readers(going, named)
         self.cleared = {row: row.key not in going for row in rows if row.key in down}
         self.order = {row.key: number for number, row in enumerate(rows)}

@@ -1,0 +1,6 @@
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY,
+  b TEXT -- @renamed from=a
+);
+CREATE VIEW v AS SELECT b AS a FROM t;
+CREATE VIEW w AS SELECT a FROM v;
