@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from turso_deploy.schema.column_order import go_by_order
 from turso_deploy.schema.diff import title
@@ -11,6 +11,7 @@ from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigge
 from turso_deploy.schema.plan import Step, impossible
 from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
 from turso_deploy.schema.table_change import TableChange
+from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 from turso_deploy.sql.names import names_in, names_in_double_quotes
 
@@ -51,9 +52,9 @@ def refuse_what_means_something_else(
         if lost := _turns_into_a_text(item, changes):
             raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
     renamed = {fold(step.object.rpartition(".")[0]) for step in renames if step.kind == "rename column"}
-    for item in not_ours if renamed else ():
+    for item in not_ours:
         names = names_in(item.sql)
-        if "natural" in names and names & renamed:
+        if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):
             raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
     moved = {name for name, change in changes.items() if change.moves_columns}
     for item in go_by_order(not_ours, moved):
@@ -63,6 +64,23 @@ def refuse_what_means_something_else(
         if table := _goes_by_lost_rowids(item, changes):
             reason = f"it goes by the rowid of {table}, whose rows get other ones"
             raise impossible(f"{title(item)} would find other rows than before", reason, None)
+
+
+def _have_other_columns_in_common(names: Set[str], schema: Schema, changes: Mapping[str, TableChange]) -> bool:
+    """Whether a table gets or loses a column that another has, too, both among `names`."""
+    return any(
+        fold(column.name) in _columns_of(other, schema, changes)
+        for name in names & changes.keys()
+        for column in (*changes[name].added, *changes[name].dropped)
+        for other in names - {name}
+    )
+
+
+def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -> Set[str]:
+    """The folded names of the columns of a table, before and after; none where it is no ordinary one."""
+    table = schema.tables.get(name)
+    after = table.definition.by_name.keys() if table and isinstance(table.definition, TableDefinition) else set()
+    return after | changes[name].old.by_name.keys() if name in changes else after
 
 
 def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
