@@ -166,6 +166,17 @@ def test_a_script_leaves_no_child_behind_that_is_ignored(target: Target, tmp_pat
     assert target.dump() == was
 
 
+def test_a_trigger_of_others_goes_with_its_table_beside_a_rebuild(target: Target, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "before", {"t.sql": "CREATE TABLE gone (a TEXT); CREATE TABLE t (a TEXT);"}))
+    target.run("CREATE TRIGGER theirs AFTER INSERT ON gone BEGIN INSERT INTO t VALUES (new.a); END")
+    after = project_of(tmp_path / "after", {"t.sql": "CREATE TABLE t (a TEXT NOT NULL);"})
+    report = target.deploy(after, permissions=(Permission(HazardName.DROP_TABLE),))
+    assert report.error is None
+    steps = [f"{step.kind} {step.object}" for step in report.steps]
+    assert steps == ["drop trigger theirs", "rebuild table t", "drop table gone"]
+    assert target.plan(after).status is Status.UNCHANGED
+
+
 def test_a_full_text_index_that_is_ignored_learns_of_other_values(target: Target, tmp_path: Path) -> None:
     files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);", "manifest.yml": "ignore: [tmp_*]\n"}
     target.deploy(project_of(tmp_path / "before", files))

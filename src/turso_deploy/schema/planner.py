@@ -303,7 +303,7 @@ class _Planner:
             ]
         unknown = {row.key for row in self.beyond_scratch}
         for row in _triggers_first(aside):
-            step = _drop(row, "drop" if row.key in going else "set aside")
+            step = _drop(row, "drop" if row.key in going or _goes_with_a_table(row, removed) else "set aside")
             if row.key not in unknown:
                 self._rehearse(step)
             self.steps.append(step)
@@ -369,7 +369,7 @@ class _Planner:
             if row.kind != kind or row.key in gone:
                 continue
             item = wanted.get(fold(row.name))
-            if item is None and self.cleared.get(row) is False:
+            if item is None and (self.cleared.get(row) is False or _goes_with_a_table(row, removed)):
                 continue
             verb = "create" if row.key in changed else "restore"
             sql = item.sql if item else row.sql or ""
@@ -412,6 +412,11 @@ def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:
 
 def _drop(row: CatalogRow, verb: str) -> Step:
     return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
+
+
+def _goes_with_a_table(row: CatalogRow, removed: Sequence[SchemaObject]) -> bool:
+    """Whether it is a trigger whose table is dropped, which the hazard of that has told."""
+    return row.kind == "trigger" and any(isinstance(item, Table) and _stands_on(row, item) for item in removed)
 
 
 def _stands_on(item: SchemaObject | CatalogRow, table: Table) -> bool:
