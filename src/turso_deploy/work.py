@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -121,8 +121,6 @@ def work_for(project: Project, live: Live) -> Work:
         managed=last.managed if last else frozenset(),
         ignore=project.manifest.ignore,
     )
-    created = {step.object for step in plan.steps if step.kind == "create table"}
-    deployed = last.seeds if last else {}
     is_new = not (last or live.catalog.schema.tables.keys() & project.wanted.tables.keys())
     pending = pending_scripts(project.scripts, last.scripts if last else {})
     skipped = tuple(script for script in pending if is_new and script.runs_before)
@@ -131,15 +129,27 @@ def work_for(project: Project, live: Live) -> Work:
     return Work(
         live,
         plan,
-        tuple(
-            seed if seed.table in created else seed.part(ledger.rows_in(deployed.get(seed.table), seed.fingerprint))
-            for seed in project.seeds
-            if seed.table in created or deployed.get(seed.table) != seed.fingerprint
-        ),
+        tuple(_pending_seeds(project, plan, live)),
         to_run,
         skipped,
         _ledger_is_behind(project, live),
     )
+
+
+def _pending_seeds(project: Project, plan: Plan, live: Live) -> Iterator[SeedTable]:
+    """The seeds that the database has not seen, as a whole or in part; another name of their table is no change."""
+    created = {step.object for step in plan.steps if step.kind == "create table"}
+    deployed = live.last.seeds if live.last else {}
+    for seed in project.seeds:
+        if seed.table in created:
+            yield seed
+            continue
+        table, fingerprint = seed.table, seed.fingerprint
+        if plan.renames:
+            table = plan.old_names.get(fold(table), table)
+            fingerprint = seed.fingerprint_under(table, plan.old_columns(seed.table, live.catalog.schema))
+        if deployed.get(table) != fingerprint:
+            yield seed.part(ledger.rows_in(deployed.get(table), fingerprint))
 
 
 def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:

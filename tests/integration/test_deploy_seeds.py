@@ -79,3 +79,31 @@ def test_what_the_database_computes_at_the_seeds_is_computed_there(target: Targe
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.rows("SELECT id FROM log") == [(4,), (5,)]
     assert report.seeds == (SeedLine("a", 2, 2, 0),)
+
+
+def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_change(
+    target: Target, tmp_path: Path
+) -> None:
+    before = {
+        "people.sql": "CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT, town TEXT);",
+        "seeds/people.csv": "id,mail,town\n1,a@b,Bern\n2,c@d,Basel\n",
+    }
+    after = {
+        "users.sql": "-- @renamed from=people\nCREATE TABLE users (id INTEGER PRIMARY KEY,\n"
+        "-- @renamed from=mail\naddress TEXT CHECK (address <> ''), town TEXT);",
+        "seeds/users.csv": "id,address,town\n1,a@b,Bern\n2,c@d,Basel\n",
+    }
+    assert target.deploy(project_of(tmp_path / "schema", before)).status is Status.DEPLOYED
+    target.run("UPDATE people SET town = 'Thun' WHERE id = 1")
+    renamed = project_of(tmp_path / "schema", after)
+    report = target.deploy(renamed)
+    assert report.status is Status.DEPLOYED, report.error
+    assert target.rows("SELECT * FROM users ORDER BY id") == [(1, "a@b", "Thun"), (2, "c@d", "Basel")]
+    assert target.deploy(renamed).status is Status.UNCHANGED
+
+    changed = {
+        "members.sql": "-- @renamed from=users\nCREATE TABLE members (id INTEGER PRIMARY KEY, address, town TEXT);",
+        "seeds/members.csv": "id,address,town\n1,a@b,Bern\n2,c@d,Basel\n3,e@f,Biel\n",
+    }
+    assert target.deploy(project_of(tmp_path / "schema", changed)).status is Status.DEPLOYED
+    assert target.rows("SELECT id, town FROM members ORDER BY id") == [(1, "Bern"), (2, "Basel"), (3, "Biel")]

@@ -11,6 +11,7 @@ from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.hazards import Hazard
 from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
 
@@ -88,6 +89,17 @@ class Plan(Struct, frozen=True):
     def old_names(self) -> Mapping[str, str]:
         """What each table that is renamed is called before, by its folded new name."""
         return {fold(step.object): step.old_name or "" for step in self.renames if step.kind == "rename table"}
+
+    def old_columns(self, table: str, live: Schema) -> Mapping[str, str]:
+        """What the columns of a table that are renamed are called in the `live` schema, by their new names."""
+        before = live.tables.get(fold(self.old_names.get(fold(table), table)))
+        after = self.renamed.tables.get(fold(table)) if self.renamed else None
+        if before is None or after is None:
+            return {}
+        if not (isinstance(before.definition, TableDefinition) and isinstance(after.definition, TableDefinition)):
+            return {}
+        columns = zip(before.definition.columns, after.definition.columns, strict=True)
+        return {new.name: old.name for old, new in columns if new.name != old.name}
 
     def with_hazards(self, counted: Sequence[Hazard]) -> Plan:
         """The same plan with its hazards counted; they come in the order of `hazards`."""

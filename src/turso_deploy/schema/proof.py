@@ -155,14 +155,8 @@ def _violations(
 def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
     was = plan.old_names.get(fold(name), name)
     new_tables = {fold(old): new for new, old in plan.old_names.items()}
-    before = live.tables.get(fold(was))
-    after = plan.renamed.tables.get(fold(name)) if plan.renamed else None
-    if before is None or after is None:  # without a rename, or ignored
-        return _violations(was, new_tables)
-    assert isinstance(before.definition, TableDefinition)
-    assert isinstance(after.definition, TableDefinition)
-    columns = zip(before.definition.by_name, after.definition.by_name, strict=True)
-    return _violations(was, new_tables, {old: new for old, new in columns if new != old})
+    new_columns = {fold(old): fold(new) for new, old in plan.old_columns(name, live).items()}
+    return _violations(was, new_tables, new_columns)
 
 
 def _key_of(name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -44,6 +44,13 @@ class SeedTable(Struct, frozen=True):
     def row_count(self) -> int:
         """How many rows there are, in the order of the groups."""
         return sum(len(group.rows) for group in self.groups)
+
+    def fingerprint_under(self, table: str, columns: Mapping[str, str]) -> str:
+        """What the fingerprint of the whole file was when its table had another name; `columns` are old ones by new."""
+        named = (
+            replace(group, columns=tuple(columns.get(name, name) for name in group.columns)) for group in self.groups
+        )
+        return _fingerprint(table, named)
 
     def part(self, start: int, stop: int | None = None) -> SeedTable:
         """The rows from `start` on, without the one at `stop` and what follows it."""
