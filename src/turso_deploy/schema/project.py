@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
 from msgspec import Struct
@@ -13,14 +13,16 @@ from turso_deploy.schema.directives import TableDirectives, read_directives
 from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.references import code_of, refuse_broken_references
-from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError
 from turso_deploy.schema.scripts import Script, load_scripts
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
 from turso_deploy.schema.seeds import SeedTable, load_seeds
 from turso_deploy.schema.sources import Source, read_sources
 from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
+from turso_deploy.sql.kinds import StatementKind
 from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.names import in_back_quotes
 
 
 class Project(Struct, frozen=True):
@@ -53,12 +55,11 @@ def load_project(folder: Path) -> Project:
     sources = read_sources(folder, shown)
     manifest = load_manifest(folder, shown)
     scratch = Scratch()
-    for source in sources:
-        _define(source, scratch)
-    places = {source.key: source.stored_place for source in sources}
-    wanted = read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places).schema
+    wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
     _refuse_ignored_definitions(sources, wanted)
     refuse_broken_references(wanted, scratch)
+    if not REFUSES_DOUBLE_QUOTED_TEXTS:
+        _refuse_double_quoted_texts(sources, manifest)
     _refuse_unknown_names(manifest, wanted, folder, shown)
     directives = read_directives(sources)
     scripts = load_scripts(folder, shown, scratch)
@@ -67,10 +68,18 @@ def load_project(folder: Path) -> Project:
     return Project(shown, manifest, wanted, directives, scripts, seeds, scratch)
 
 
-def _define(source: Source, scratch: Scratch) -> None:
-    """Run one definition in the scratch database."""
+def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Schema:
+    """Run the definitions in an empty scratch database, each in this writing, and return what SQLite makes of them."""
+    places = {}
+    for source, sql in definitions:
+        _define_one(source, sql, scratch)
+        places[source.key] = source.stored_place
+    return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places).schema
+
+
+def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
     try:
-        scratch.run(source.statement.text)
+        scratch.run(sql)
     except ScratchError as error:
         raise ProjectError(
             ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else code_of(error.message),
@@ -82,6 +91,22 @@ def _define(source: Source, scratch: Scratch) -> None:
 
 def _is_syntax(message: str) -> bool:
     return message.startswith(("near ", "incomplete input", "unrecognized token"))
+
+
+def _refuse_double_quoted_texts(sources: list[Source], manifest: Manifest) -> None:
+    """A name in double quotes that leads to no column would become a text, where this SQLite cannot be told otherwise.
+
+    In back-quotes it never does, and stands at the same offset. A virtual table reads its arguments by itself.
+    """
+    scratch = Scratch()
+    virtual = StatementKind.CREATE_VIRTUAL_TABLE
+    definitions = (
+        (source, sql if source.description.kind is virtual else in_back_quotes(sql))
+        for source in sources
+        for sql in [source.statement.text]
+    )
+    refuse_broken_references(_define(definitions, manifest, scratch), scratch)
+    scratch.close()
 
 
 def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:

@@ -41,6 +41,21 @@ def names_in_double_quotes(sql: str) -> frozenset[str]:
     return frozenset(fold(unquote(token)) for token in code(sql) if token.text[0] == '"')
 
 
+def in_back_quotes(sql: str) -> str:
+    """The statement with its names in back-quotes in place of double quotes: SQLite never takes those for texts.
+
+    Raises SqlTextError.
+    """
+    pieces = []
+    copied = 0
+    for token in code(sql):
+        if token.text[0] == '"':
+            name = unquote(token).replace("`", "``")
+            pieces += [sql[copied : token.start], f"`{name}`"]
+            copied = token.end
+    return "".join([*pieces, sql[copied:]])
+
+
 def counts_columns_of(sql: str) -> frozenset[str]:
     """The folded names of the tables into which a statement inserts without naming columns: it goes by their order.
 

@@ -53,6 +53,40 @@ def test_a_name_that_leads_nowhere_is_placed_at_its_line(tmp_path: Path, sql: st
     assert told in error.message
 
 
+@pytest.mark.parametrize(
+    ("sql", "line"),
+    [
+        ('CREATE INDEX i ON t ("zip");', 2),
+        ('CREATE INDEX i ON t (a)\nWHERE "zip" > 1;', 3),
+        ('CREATE TABLE c (x,\n CHECK ("zip" <> x));', 3),
+        ('CREATE TABLE c (x,\n y AS ("zip" || x));', 3),
+        ('CREATE VIEW v AS SELECT a,\n "zip" FROM t;', 3),
+        (trigger("r", "AFTER INSERT ON t", 'INSERT INTO t (a) SELECT "zip" FROM t'), 4),
+    ],
+)
+def test_a_name_in_double_quotes_that_leads_nowhere_is_no_text(tmp_path: Path, sql: str, line: int) -> None:
+    error = refusal(tmp_path, sql)
+    assert error.code is ErrorCode.MISSING_REFERENCE
+    assert error.place is not None
+    assert error.place.line == line
+    assert "zip" in error.message
+
+
+def test_double_quotes_may_hold_whatever_is_a_name_or_cannot_be_a_column(tmp_path: Path) -> None:
+    sql = """
+        CREATE TABLE "odd "" name` of [all]" ("a" TEXT DEFAULT "x" COLLATE "nocase", "b`" AS ("a") CHECK ("b`" <> 'y'));
+        CREATE INDEX "i" ON "odd "" name` of [all]" ("a" COLLATE "nocase") WHERE "b`" > 'x';
+        CREATE VIEW "v" AS SELECT "o"."a" AS "c" FROM "odd "" name` of [all]" AS "o" ORDER BY "c";
+        CREATE TRIGGER "r" INSTEAD OF INSERT ON "v" BEGIN INSERT INTO "t" ("a") VALUES (new."c"); END;
+        CREATE VIRTUAL TABLE "f" USING fts5("a", tokenize = "unicode61 remove_diacritics 2");
+    """
+    assert (
+        load_project(write_folder(tmp_path, {"a.sql": TABLES + sql}))
+        .wanted.views["v"]
+        .sql.startswith('CREATE VIEW "v"')
+    )
+
+
 def test_lines_are_counted_from_the_name_that_the_stored_text_begins_with(tmp_path: Path) -> None:
     error = refusal(tmp_path, "CREATE\nVIEW\nIF NOT EXISTS v\nAS SELECT\nzip FROM t;")
     assert error.place is not None
