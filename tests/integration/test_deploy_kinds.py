@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -221,7 +220,6 @@ def test_a_quoted_name_that_goes_is_no_text_from_then_on(target: Target, tmp_pat
     assert report.error.code == "plan-impossible"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 cannot tell SQLite that double quotes hold names")
 def test_a_misspelt_name_in_double_quotes_fills_no_column(target: Target, tmp_path: Path) -> None:
     target.deploy(project_of(tmp_path / "before", {"t.sql": "CREATE TABLE t (name TEXT);"}))
     target.run("INSERT INTO t VALUES ('x')")

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.model import Schema, Table
-from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.ddl import PrimaryKey, TableDefinition, Unique
@@ -76,6 +76,7 @@ def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
 
     WHERE looks at one row at a time and refuses aggregates: https://www.sqlite.org/lang_aggfunc.html
     """
+    using = with_names_only(using)
     try:
         scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote(table.name)}")
     except ScratchError as error:

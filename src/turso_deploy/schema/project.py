@@ -13,7 +13,7 @@ from turso_deploy.schema.directives import TableDirectives, read_directives
 from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.references import code_of, refuse_broken_references
-from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError
+from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError, with_names_only
 from turso_deploy.schema.scripts import Script, load_scripts
 from turso_deploy.schema.seed_rehearsal import rehearse_seeds
 from turso_deploy.schema.seeds import SeedTable, load_seeds
@@ -22,7 +22,6 @@ from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.kinds import StatementKind
 from turso_deploy.sql.lexer import fold
-from turso_deploy.sql.names import in_back_quotes
 
 
 class Project(Struct, frozen=True):
@@ -58,7 +57,7 @@ def load_project(folder: Path) -> Project:
     wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
     _refuse_ignored_definitions(sources, wanted)
     refuse_broken_references(wanted, scratch)
-    if not REFUSES_DOUBLE_QUOTED_TEXTS:
+    if not REFUSES_DOUBLE_QUOTED_TEXTS and any('"' in source.statement.text for source in sources):
         _refuse_double_quoted_texts(sources, manifest)
     _refuse_unknown_names(manifest, wanted, folder, shown)
     directives = read_directives(sources)
@@ -101,7 +100,7 @@ def _refuse_double_quoted_texts(sources: list[Source], manifest: Manifest) -> No
     scratch = Scratch()
     virtual = StatementKind.CREATE_VIRTUAL_TABLE
     definitions = (
-        (source, sql if source.description.kind is virtual else in_back_quotes(sql))
+        (source, sql if source.description.kind is virtual else with_names_only(sql))
         for source in sources
         for sql in [source.statement.text]
     )

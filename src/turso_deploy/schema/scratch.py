@@ -20,6 +20,7 @@ from turso_deploy.database.base import Query, Rows
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.schema.short_catalog import ShortCatalog
 from turso_deploy.sql.lexer import Kind, Token, fold, tokenize, unquote
+from turso_deploy.sql.names import in_back_quotes
 from turso_deploy.sql.reader import Reader, read_header
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
@@ -195,6 +196,11 @@ class Scratch:
             return row
         head, tail = row.sql[: len(row.sql) - cut.tail], row.sql[len(row.sql) - cut.tail :]
         return CatalogRow(row.kind, row.name, row.table, head + cut.text + tail)
+
+
+def with_names_only(sql: str) -> str:
+    """The statement as this SQLite has to see it so that it takes no name in double quotes for a text."""
+    return sql if REFUSES_DOUBLE_QUOTED_TEXTS else in_back_quotes(sql)
 
 
 def syntax_error(sql: str) -> ScratchError | None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from turso_deploy.database.base import Purpose, Query, TransactionStep
 from turso_deploy.errors import ErrorCode, Place, ProjectError, RefusedError
 from turso_deploy.schema.catalog import Catalog
-from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.schema.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.schema.text_files import TextFileError, read_text
 from turso_deploy.sql.kinds import StatementKind, describe
 from turso_deploy.sql.lexer import SqlTextError, position
@@ -93,7 +93,7 @@ def _read(path: Path, folder: Path, shown: str) -> Script:
 def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
     for statement in script.statements:
         try:
-            wanted.run(f"EXPLAIN {statement.text}")
+            wanted.run(f"EXPLAIN {with_names_only(statement.text)}")
         except ScratchError as error:
             return error.message, Place(script.file, statement.line)
     return None

@@ -1,0 +1,3 @@
+-- @run after
+
+UPDATE users SET mail = lower("mial");

@@ -1,0 +1,3 @@
+-- @run before
+
+UPDATE users SET mail = lower("mial");
