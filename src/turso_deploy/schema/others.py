@@ -28,10 +28,10 @@ def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObje
 
     Raises RefusedError (`plan-impossible`).
     """
-    staying = {fold(title(item)) for item in (*after.objects(), *removed)}
-    told = {fold(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
+    known = {fold(title(item)) for item in (*after.objects(), *removed)}
+    known |= {fold(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
     for item in before.objects():
-        if not isinstance(item, Table) and fold(title(item)) not in staying | told:
+        if not isinstance(item, Table) and fold(title(item)) not in known:
             raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)
 
 

@@ -97,12 +97,16 @@ def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool)
     # A reference that stood there may name its parent's key, and the wanted one leave it out.
     if in_order and list(definition.by_name) != list(change.new.by_name):
         return None
-    # DROP COLUMN cuts out of the text what stands between two columns, and what was followed has to be known later.
-    kept = {name: using for name, using in change.followed.items() if name in change.new.by_name}
-    if expressions_in(reached, definition) != kept:
+    if change.dropped and not _keeps_what_was_followed(change, reached, definition):
         return None
     altered = explicit(replace(wanted, definition=definition), change.schema)
     return steps if altered == explicit(wanted, change.schema) else None
+
+
+def _keeps_what_was_followed(change: TableChange, reached: str, definition: TableDefinition) -> bool:
+    """Whether each `@using` of the live text is in it afterwards: DROP COLUMN cuts out what stands around it."""
+    kept = {name: using for name, using in change.followed.items() if name in change.new.by_name}
+    return expressions_in(reached, definition) == kept
 
 
 def _tried(step: Step, live: Table, scratch: Scratch) -> Step:
