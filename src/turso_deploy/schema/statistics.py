@@ -89,7 +89,9 @@ def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator
             yield row.name, row.name
         elif same_keys:  # it is numbered by where its constraint stands
             yield row.name, f"sqlite_autoindex_{after.name}_{row.name[len(automatic) :]}"
-    if same_keys:  # a table WITHOUT ROWID is called an index of its own
+    definition = after.definition
+    # A table WITHOUT ROWID is called an index of its own.
+    if same_keys and isinstance(definition, TableDefinition) and definition.without_rowid:
         yield before.name, after.name
 
 
