@@ -14,7 +14,7 @@ from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens, canonical_tokens
 from turso_deploy.sql.comments import renamed_from
-from turso_deploy.sql.ddl import ColumnDefinition, KeyPart, TableDefinition
+from turso_deploy.sql.ddl import Check, ColumnDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
 
@@ -156,7 +156,7 @@ class TableChange(Struct, frozen=True, dict=True):
                 found.add(name)
         return frozenset(found | computed if found else ())
 
-    @property
+    @cached_property
     def projection(self) -> str:
         """The live rows as they will be stored, under the wanted names."""
         return self.projection_with()
@@ -180,14 +180,16 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def hazards(self) -> Iterator[Hazard]:
         """What bringing the rows into the wanted form may cost, but for what they refer to (see `child_rows`)."""
-        yield from self._dropped_columns()
+        for column in self.dropped:
+            yield from self.lost_values(column)
         for column, live in self.kept:
             yield from self._changed_values(column, live)
         for column in self.new.columns:
             yield from self._missing_values(column)
             yield from self._refused_by_type(column)
         yield from self._duplicates()
-        yield from self.broken_checks()
+        for check in self.new.checks:
+            yield from self.broken_check(check)
 
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
         """A hazard of this table, or of one of its columns."""
@@ -238,13 +240,13 @@ class TableChange(Struct, frozen=True, dict=True):
         key = table.primary_key
         return key is not None and key.rowid_alias and key.parts[0].column == fold(column.name)
 
-    def _dropped_columns(self) -> Iterator[Hazard]:
-        new = [column.name for column in self.added if column.generated is None]
-        for column in self.dropped:
-            if column.generated is None:
-                count = f"SELECT count({quote(column.name)}) FROM {self._live_name}"
-                remedy = if_renamed(f"column {column.name}", column.name, new) if new else None
-                yield self.hazard(HazardName.DROP_COLUMN, column.name, count, remedy)
+    def lost_values(self, column: ColumnDefinition) -> Iterator[Hazard]:
+        """What it costs to drop a column."""
+        if column.generated is None:
+            new = [added.name for added in self.added if added.generated is None]
+            count = f"SELECT count({quote(column.name)}) FROM {self._live_name}"
+            remedy = if_renamed(f"column {column.name}", column.name, new) if new else None
+            yield self.hazard(HazardName.DROP_COLUMN, column.name, count, remedy)
 
     def _changed_values(self, column: ColumnDefinition, live: ColumnDefinition) -> Iterator[Hazard]:
         if column.collation != live.collation:
@@ -323,13 +325,12 @@ class TableChange(Struct, frozen=True, dict=True):
         """A query that counts the rows which would share a key, of a constraint or of an index."""
         return count_duplicates(f"{self.projection} AS {quote(self.wanted.name)}", self.new, parts, where)
 
-    def broken_checks(self) -> Iterator[Hazard]:
-        """What the CHECKs may cost that the live table does not have, or that read what is another value there."""
-        for check in self.new.checks:
-            if check not in self.old.checks or self._reads_changes(check.expression):
-                rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns
-                count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
-                yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
+    def broken_check(self, check: Check) -> Iterator[Hazard]:
+        """What a CHECK may cost that the live table does not have, or that reads what is another value there."""
+        if check not in self.old.checks or self._reads_changes(check.expression):
+            rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns
+            count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
+            yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
 
     def _reads_changes(self, expression: Tokens) -> bool:
         return not self.changed_columns.isdisjoint(names_in(_sql(expression)))

@@ -199,15 +199,15 @@ def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
     sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
     target = f"{change.wanted.name}.{column.name}"
     # Its own CHECK is tried on the rows that are there: https://www.sqlite.org/lang_altertable.html#altertabaddcol
-    checks = tuple(hazard for hazard in change.broken_checks() if fold(hazard.object) == fold(target))
-    return Step("add column", target, (sql,), checks, change.wanted.place_of(column.name))
+    checks = (check for check in change.new.checks if check.at_column == fold(column.name))
+    hazards = tuple(hazard for check in checks for hazard in change.broken_check(check))
+    return Step("add column", target, (sql,), hazards, change.wanted.place_of(column.name))
 
 
 def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
     target = f"{change.wanted.name}.{column.name}"
-    hazards = tuple(hazard for hazard in change.hazards() if hazard.object == target)
     sql = f"ALTER TABLE {quote(change.live.name)} DROP COLUMN {quote(column.name)}"
-    return Step("drop column", target, (sql,), hazards, change.wanted.place)
+    return Step("drop column", target, (sql,), tuple(change.lost_values(column)), change.wanted.place)
 
 
 def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:

@@ -130,3 +130,11 @@ def test_every_step_names_the_line_that_wants_it() -> None:
         file = Path(step.place.file)
         assert step.place.line is not None
         assert step.object in file.read_text(encoding="utf-8").splitlines()[step.place.line - 1]
+
+
+def test_each_of_many_columns_with_a_check_has_its_own_hazard() -> None:
+    live = [f"c{number} TEXT" for number in range(200)]
+    new = [f"n{number} TEXT CHECK (n{number} <> '')" for number in range(200)]
+    plan = plan_for([f"CREATE TABLE t ({', '.join([*live, *new])})"], [f"CREATE TABLE t ({', '.join(live)})"])
+    assert [hazard.object for hazard in plan.hazards] == [f"t.n{number}" for number in range(200)]
+    assert [step.hazards[0].object for step in plan.steps] == [step.object for step in plan.steps]
