@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 
+from msgspec.structs import replace
+
 from turso_deploy.report.document import Entity, EntityColumn, Picture, Relation
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.ddl import ForeignKey, TableDefinition
@@ -123,21 +125,19 @@ def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
 
 
 def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
-    """The relations of `after`, the new ones marked, and those of `before` that go."""
+    """The relations of `after`, the new ones marked, and those of `before` that go, between tables as they are shown.
+
+    A table that is made anew may get a name in another case.
+    """
+    names = {name: table.name for schema in (before, after) for name, table in schema.tables.items()}
     old = {(fold(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
     new = {(fold(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
     for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
         for table in schema.tables.values():
             for key, relation in _relations(schema, table):
                 if (fold(table.name), key) not in known:
-                    yield Relation(
-                        relation.child,
-                        relation.parent,
-                        relation.columns,
-                        relation.optional,
-                        relation.single,
-                        effect=effect,
-                    )
+                    child, parent = (names.get(fold(end), end) for end in (relation.child, relation.parent))
+                    yield replace(relation, child=child, parent=parent, effect=effect)
                 elif schema is after:
                     yield relation
 

@@ -70,14 +70,13 @@ def run(
 
 @contextmanager
 def _though_nobody_may_listen(errors: TextIO) -> Iterator[None]:
-    """A report that cannot be printed (a full disk, a reader that is gone) changes nothing of what was done."""
+    """A report that cannot be printed (a full disk, a reader that is gone, a bug) changes nothing of what was done."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        reason = f"{error.strerror}." if isinstance(error, OSError) else f"{_bug(error).message} Please report it."
         with suppress(OSError):
-            errors.write(
-                f"The report could not be printed: {error.strerror}. The exit status tells how the run ended.\n"
-            )
+            errors.write(f"The report could not be printed: {reason} The exit status tells how the run ended.\n")
 
 
 def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:

@@ -52,6 +52,15 @@ def test_what_a_change_does_to_tables_columns_and_relations_is_marked(tmp_path: 
     }
 
 
+def test_a_relation_that_goes_leads_between_the_tables_as_they_are_called_now(tmp_path: Path) -> None:
+    authors = "CREATE TABLE Authors (id INTEGER PRIMARY KEY);"
+    before = schema(tmp_path, f"{authors} CREATE TABLE Books (id, author REFERENCES Authors);")
+    after = schema(tmp_path, f"{authors.lower()} CREATE TABLE books (id, author);")
+    picture = picture_of_change(before, after)
+    assert [item.name for item in picture.entities] == ["authors", "books"]
+    assert picture.relations == (Relation("books", "authors", "author", effect="removed"),)
+
+
 def test_a_new_table_is_shown_with_all_its_columns(tmp_path: Path) -> None:
     picture = picture_of_change(NOTHING, schema(tmp_path, AFTER))
     assert columns(picture, "shelves") == {"id": "", "room": ""}

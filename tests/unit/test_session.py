@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.projects import SMALL, with_changes, write_folder
+from turso_deploy import publish
 from turso_deploy.schema import project
 from turso_deploy.session import run
 
@@ -309,6 +310,20 @@ def test_a_report_that_cannot_be_printed_does_not_turn_a_deployment_into_a_failu
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert done.stderr.startswith("The report could not be printed: No space left on device.")
     assert (tmp_path / "site.db").exists()
+
+
+def test_a_bug_in_telling_of_a_deployment_does_not_turn_it_into_a_failure(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object) -> str:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(publish, "summary", failing)
+    url = f"file:{tmp_path}/site.db"
+    assert job.run(command="deploy", schema_path=str(tmp_path / "schema"), database_url=url) == 0
+    assert job.stderr.getvalue().startswith("The report could not be printed: ")
+    assert "a secret" not in job.stderr.getvalue()
+    assert "status<<" in job.outputs_file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", ["deploy", "plan"])
