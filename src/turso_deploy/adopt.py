@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from turso_deploy.database.base import Database, Failure
+from turso_deploy.database.base import Database
 from turso_deploy.draft import error_line, status_of
 from turso_deploy.errors import DeployError, ErrorCode, InputError, ProjectError
-from turso_deploy.explain import explain_unread
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.schema.adoption import FIRST_VERSION, records_of_other_tools, schema_files
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.expectations import actual_counts
-from turso_deploy.schema.live import LIVE_QUERIES, live_from
+from turso_deploy.schema.live import LIVE_QUERIES
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.project import load_project
+from turso_deploy.work import understand
 
 
 def adopt(folder: Path, database: Database) -> Report:
@@ -39,9 +39,7 @@ def adopt(folder: Path, database: Database) -> Report:
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
     """What there is to adopt, the version that was deployed last, and the patterns for what other tools keep."""
-    live = live_from(database.query(LIVE_QUERIES), ())
-    if isinstance(live, Failure):
-        raise explain_unread(live)
+    live = understand(database.query(LIVE_QUERIES), ())
     ignore = records_of_other_tools(live.catalog)
     schema = read_catalog(live.catalog.rows, live.catalog.shadows, ignore).schema
     if not any(schema.objects()):

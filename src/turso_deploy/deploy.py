@@ -194,7 +194,7 @@ def verify(project: Project, database: Database) -> Report:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
         doing("checking the database")
         answers = database.query([*LIVE_QUERIES, *(check.figures for check in checks)])
-        draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project))
+        draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project.manifest.ignore))
         draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
         if not draft.all_hold:
             raise explain_failed_checks(draft.checks, draft.counts, project, draft.differing)

@@ -97,7 +97,7 @@ def find_work(project: Project, database: Database) -> Work:
     doing("reading the database")
     answers = database.query(LIVE_QUERIES)
     doing("planning")
-    work = work_for(project, understand(answers, project))
+    work = work_for(project, understand(answers, project.manifest.ignore))
     hazards = work.plan.hazards
     if not hazards:
         return work
@@ -166,10 +166,13 @@ def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:
     return Live(catalog, None, last)
 
 
-def understand(answers: Sequence[Rows | Failure], project: Project) -> Live:
-    """The answers to `LIVE_QUERIES` as a Live. Raises DatabaseError where they are none."""
+def understand(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live:
+    """The answers to `LIVE_QUERIES` as a Live; `ignore` are the manifest's patterns.
+
+    Raises DatabaseError where they are none.
+    """
     try:
-        live = live_from(answers, project.manifest.ignore)
+        live = live_from(answers, ignore)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatabaseError(
             ErrorCode.UNEXPECTED_REPLY,

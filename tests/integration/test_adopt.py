@@ -158,3 +158,13 @@ def test_files_that_were_written_are_not_called_undone(in_file: Target, tmp_path
     told = run_program("adopt", tmp_path / "schema", in_file.url, json_output=False).printed
     assert "write file" in told
     assert "none of them done" not in told
+
+
+@pytest.mark.parametrize("command", ["adopt", "plan", "verify"])
+@pytest.mark.parametrize("managed", ["no json", "[1]", "{}"])
+def test_a_ledger_that_is_damaged_is_told(in_file: Target, tmp_path: Path, command: str, managed: str) -> None:
+    assert run_program("deploy", SHIPPED, in_file.url).status == 0
+    in_file.run(f"UPDATE schema_deployments SET managed_objects = '{managed}'")
+    told = run_program(command, tmp_path / "schema" if command == "adopt" else SHIPPED, in_file.url)
+    assert told.error["code"] == "unexpected-reply"
+    assert told.document["committed"] is False

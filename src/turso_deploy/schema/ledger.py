@@ -13,6 +13,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.json import decode
 
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
 from turso_deploy.schema.catalog import LEDGER_TABLE
@@ -100,7 +101,7 @@ def rows_in(mark: str | None, fingerprint: str) -> int:
 
 
 def last_deployment(rows: Rows) -> Deployment | None:
-    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty ledger."""
+    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty ledger. Raises ValueError for what is none."""
     if not rows.rows:
         return None
     identity, version, fingerprint, seeds, managed, scripts = rows.rows[0]
@@ -108,9 +109,9 @@ def last_deployment(rows: Rows) -> Deployment | None:
         str(identity),
         None if version is None else str(version),
         str(fingerprint),
-        MappingProxyType(json.loads(str(seeds))),
-        frozenset(json.loads(str(managed))),
-        MappingProxyType(json.loads(str(scripts))),
+        MappingProxyType(decode(str(seeds), type=dict[str, str])),
+        decode(str(managed), type=frozenset[str]),
+        MappingProxyType(decode(str(scripts), type=dict[str, str])),
     )
 
 
