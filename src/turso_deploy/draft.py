@@ -148,11 +148,11 @@ class Draft:
     def note_schema(self, live: Live) -> None:
         """How a database that is only looked at compares with the wanted schema."""
         difference = diff(self._project.wanted, live.catalog.schema)
-        removed = difference.removed(live.last.managed if live.last else frozenset())
+        managed = live.last.managed if live.last else frozenset()
         named = {
             "missing": [change.object for change in difference.missing],
             "different": [change.object for change in difference.changed],
-            "still": removed,  # ours, and no longer in the folder: the next deployment drops it
+            "still": difference.removed(managed),  # ours, and no longer in the folder: the next deployment drops it
         }
         findings = [f"{word}: {', '.join(map(title, objects))}" for word, objects in named.items() if objects]
         lines = [CheckLine("schema", not findings, "as in the schema folder", "; ".join(findings) or "the same")]
@@ -173,7 +173,7 @@ class Draft:
             ),
         )
         self._note_counts(live.catalog.schema)
-        self.notices = unmanaged_notices([change.object for change in difference.extra if change.object not in removed])
+        self.notices = unmanaged_notices(difference.unmanaged(managed))
 
     def note_answers(
         self,

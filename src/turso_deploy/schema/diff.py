@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.schema.column_order import stand_in_order, tables_in_order
-from turso_deploy.schema.model import Schema, SchemaObject, Table
+from turso_deploy.schema.model import Schema, SchemaObject, Table, key_of
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
@@ -38,9 +38,14 @@ class Difference(Struct, frozen=True):
     extra: tuple[Change, ...] = ()
 
     def removed(self, managed: Managed) -> list[SchemaObject]:
-        """What we made and the schema folder no longer has; whatever else is extra is not ours to drop."""
+        """What we made and the schema folder no longer has."""
         ours = {fold(name) for name in managed}
         return [change.object for change in self.extra if fold(title(change.object)) in ours]
+
+    def unmanaged(self, managed: Managed) -> list[SchemaObject]:
+        """Whatever else is extra: it is not ours to drop."""
+        ours = {fold(name) for name in managed}
+        return [change.object for change in self.extra if fold(title(change.object)) not in ours]
 
 
 def title(item: SchemaObject) -> str:
@@ -103,10 +108,10 @@ def _respelt_columns(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
 
 def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:
     """Objects whose names differ in case only. SQLite cannot tell them apart, so that is reported and not acted on."""
-    live_objects = {(item.kind, fold(item.name)): item for item in live.objects()}
+    live_objects = {key_of(item): item for item in live.objects()}
     found = []
     for item in wanted.objects():
-        there = live_objects.get((item.kind, fold(item.name)))
+        there = live_objects.get(key_of(item))
         if there is None or there.sql == item.sql:
             continue
         if there.name != item.name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from turso_deploy.database.base import Query
 from turso_deploy.schema.diff import title
-from turso_deploy.schema.model import Schema, Table, Trigger, View
+from turso_deploy.schema.model import Schema, Table, Trigger, View, key_of
 from turso_deploy.schema.rebuild import reads_another_table
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition
@@ -25,7 +25,7 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     tried = {
         title(item): key_fault(item, schema, scratch) if isinstance(item, Table) else fault(item, schema, scratch)
         for item in items
-        if (item.kind, fold(item.name)) in held
+        if key_of(item) in held
     }
     return {name: reason for name, reason in tried.items() if reason is not None}
 

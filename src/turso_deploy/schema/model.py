@@ -93,6 +93,11 @@ class Trigger(Meant, frozen=True):
 SchemaObject = Table | Index | View | Trigger
 
 
+def key_of(item: SchemaObject) -> tuple[str, str]:
+    """What identifies an object: its kind and its folded name, as in the catalog."""
+    return item.kind, fold(item.name)
+
+
 class Schema(Struct, frozen=True):
     """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
 

@@ -25,7 +25,7 @@ from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, key_of
 from turso_deploy.schema.others import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import (
@@ -204,8 +204,8 @@ class _Planner:
         """
         now = self._now()
         difference = diff(self.wanted, now.schema)
-        changing = {(item.kind, fold(item.name)) for item in difference.removed(self.managed)}
-        changing |= {(change.object.kind, fold(change.object.name)) for change in difference.changed}
+        changing = set(map(key_of, difference.removed(self.managed)))
+        changing |= {key_of(change.object) for change in difference.changed}
         views = now.schema.views.keys()
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
         named = {row.key: names_in(row.sql or "") for row in rows}
@@ -252,14 +252,11 @@ class _Planner:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 indexes = standing.get(fold(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
-        extra = [change.object for change in difference.extra if change.object not in removed]
-        ignored = [row for row in before.rows if row.sql and (row.kind, row.name) in before.uncounted]
         new = [change.wanted for change in difference.missing if isinstance(change.wanted, Table)]
+        along = _not_ours_by_table(before, difference, removed)
         for item in removed:
             if isinstance(item, Table):
-                along = [title(other) for other in extra if _stands_on(other, item)]
-                along += [f"{row.kind} {row.name}" for row in ignored if _stands_on(row, item)]
-                steps.append(drop_table(item, along, new))
+                steps.append(drop_table(item, along.get(fold(item.name), []), new))
         return steps
 
     def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
@@ -290,24 +287,24 @@ class _Planner:
         Returns those that were taken down, in the order in which they were created.
         """
         standing = [row for row in before.rows if row.kind in ("view", "trigger")]
-        going = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
-        going |= {(item.kind, fold(item.name)) for item in removed}
+        changed = {key_of(change.object) for change in difference.changed}
+        gone = set(map(key_of, removed))
+        going = changed | gone
         if any(step.kind in _NEEDS_A_CLEAR_FIELD for step in tables):
             aside = standing
         else:  # a view takes its INSTEAD OF triggers along
-            later = later_triggers(
-                standing, {(item.object.kind, fold(item.object.name)) for item in difference.changed}
-            )
+            later = later_triggers(standing, changed)
             aside = [
                 row for row in standing if row.key in going or ("view", fold(row.table)) in going or row.key in later
             ]
         unknown = {row.key for row in self.beyond_scratch}
         for row in _triggers_first(aside):
-            step = _drop(row, "drop" if row.key in going or _goes_with_a_table(row, removed) else "set aside")
+            step = _drop(row, "drop" if row.key in going or _goes_with_a_table(row, gone) else "set aside")
             if row.key not in unknown:
                 self._rehearse(step)
             self.steps.append(step)
-        self.beyond_scratch = [row for row in self.beyond_scratch if row not in aside]
+        taken_down = {row.key for row in aside}
+        self.beyond_scratch = [row for row in self.beyond_scratch if row.key not in taken_down]
         self._catalog = None
         together = [*self.cleared, *aside]
         return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
@@ -316,12 +313,13 @@ class _Planner:
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
     ) -> None:
         made_anew = {fold(step.object) for step in tables if step.kind == "rebuild table"}
+        gone = {fold(index.name) for index in down}
         for change in (*difference.missing, *difference.changed):
             if isinstance(change.wanted, Index):
                 hazards = self._unique_hazard(change.wanted, before)
                 self._add(Step("create index", change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place))
         for index in before.schema.indexes.values():
-            if fold(index.table) in made_anew and index not in down:
+            if fold(index.table) in made_anew and fold(index.name) not in gone:
                 wanted = self.wanted.indexes.get(fold(index.name), index)
                 table = self.changes.get(fold(index.table))
                 again = table is not None and not table.changed_columns.isdisjoint(names_in(wanted.sql))
@@ -355,21 +353,17 @@ class _Planner:
         self, kind: str, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]
     ) -> None:
         """Views or triggers: first those that were taken down, in their old order, which is the order of firing."""
-        gone = {(item.kind, fold(item.name)) for item in removed}
-        changed = {(change.object.kind, fold(change.object.name)) for change in difference.changed}
+        gone = set(map(key_of, removed))
+        changed = {key_of(change.object) for change in difference.changed}
         changed |= {row.key for row, comes_back in self.cleared.items() if not comes_back}
         taken_down = {row.key for row in aside}
-        missing = [
-            change.object
-            for change in difference.missing
-            if (change.object.kind, fold(change.object.name)) not in taken_down
-        ]
+        missing = [change.object for change in difference.missing if key_of(change.object) not in taken_down]
         wanted = self.wanted.views if kind == "view" else self.wanted.triggers
         for row in aside:
             if row.kind != kind or row.key in gone:
                 continue
             item = wanted.get(fold(row.name))
-            if item is None and (self.cleared.get(row) is False or _goes_with_a_table(row, removed)):
+            if item is None and (self.cleared.get(row) is False or _goes_with_a_table(row, gone)):
                 continue
             verb = "create" if row.key in changed else "restore"
             sql = item.sql if item else row.sql or ""
@@ -414,16 +408,23 @@ def _drop(row: CatalogRow, verb: str) -> Step:
     return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
 
 
-def _goes_with_a_table(row: CatalogRow, removed: Sequence[SchemaObject]) -> bool:
+def _goes_with_a_table(row: CatalogRow, gone: Set[tuple[str, str]]) -> bool:
     """Whether it is a trigger whose table is dropped, which the hazard of that has told."""
-    return row.kind == "trigger" and any(isinstance(item, Table) and _stands_on(row, item) for item in removed)
+    return row.kind == "trigger" and ("table", fold(row.table)) in gone
 
 
-def _stands_on(item: SchemaObject | CatalogRow, table: Table) -> bool:
-    """Whether an index or a trigger goes with a table."""
-    if not isinstance(item, Index | Trigger | CatalogRow) or item.kind not in ("index", "trigger"):
-        return False
-    return fold(item.table) == fold(table.name)
+def _not_ours_by_table(
+    catalog: Catalog, difference: Difference, removed: Sequence[SchemaObject]
+) -> Mapping[str, list[str]]:
+    """The indexes and triggers of others, those that are ignored last, by the folded name of their table."""
+    gone = set(map(key_of, removed))
+    extra = (change.object for change in difference.extra if key_of(change.object) not in gone)
+    ignored = (row for row in catalog.rows if row.sql and (row.kind, row.name) in catalog.uncounted)
+    found: dict[str, list[str]] = {}
+    for item in (*extra, *ignored):
+        if isinstance(item, Index | Trigger | CatalogRow) and item.kind in ("index", "trigger"):
+            found.setdefault(fold(item.table), []).append(f"{item.kind} {item.name}")
+    return found
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:

@@ -11,7 +11,7 @@ from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.directives import TableDirectives, read_directives
 from turso_deploy.schema.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
-from turso_deploy.schema.model import Schema
+from turso_deploy.schema.model import Schema, key_of
 from turso_deploy.schema.references import code_of, refuse_broken_references
 from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError, with_names_only
 from turso_deploy.schema.scripts import Script, load_scripts
@@ -110,7 +110,7 @@ def _refuse_double_quoted_texts(sources: list[Source], manifest: Manifest) -> No
 
 def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
     """A definition that is internal, or that `ignore:` covers, would never be compared: nobody means that."""
-    known = {(item.kind, fold(item.name)) for item in wanted.objects()}
+    known = {key_of(item) for item in wanted.objects()}
     for source in sources:
         if source.key not in known:
             raise ProjectError(
