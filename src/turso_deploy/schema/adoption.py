@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import yaml
@@ -86,27 +87,27 @@ def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> 
 
 def _table_files(schema: Schema) -> dict[str, str]:
     names = file_names([table.name for table in schema.tables.values()], taken=[_VIEWS])
+    indexes, triggers = _by_table(schema.indexes.values()), _by_table(schema.triggers.values())
     return {
-        file: _text(
-            [
-                table,
-                *(index for index in schema.indexes.values() if fold(index.table) == key),
-                *_triggers_on(key, schema),
-            ]
-        )
+        file: _text([table, *indexes[key], *triggers[key]])
         for (key, table), file in zip(schema.tables.items(), names, strict=True)
     }
 
 
 def _view_file(schema: Schema) -> dict[str, str]:
     items: list[SchemaObject] = []
+    triggers = _by_table(schema.triggers.values())
     for key, view in schema.views.items():
-        items += [view, *_triggers_on(key, schema)]
+        items += [view, *triggers[key]]
     return {f"{_VIEWS}.sql": _text(items)} if items else {}
 
 
-def _triggers_on(name: str, schema: Schema) -> Iterator[Trigger]:
-    return (trigger for trigger in schema.triggers.values() if fold(trigger.table) == name)
+def _by_table(items: Iterable[Index | Trigger]) -> Mapping[str, Sequence[SchemaObject]]:
+    """Indexes or triggers, by the folded name of what they stand on; none where nothing does."""
+    found: dict[str, list[SchemaObject]] = defaultdict(list)
+    for item in items:
+        found[fold(item.table)].append(item)
+    return found
 
 
 def _text(items: Sequence[SchemaObject]) -> str:
