@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.schema.diff import Change, diff, title
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema, key_of
 from turso_deploy.schema.plan import Plan, Step
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import (
@@ -50,10 +51,11 @@ def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
     difference = diff(after, before)
     parts = {title(change.object): _parts(change) for change in difference.changed}
     old_names = {f"table {step.object}": step.old_name for step in plan.renames if step.kind == "rename table"}
+    renamed = _renamed_columns(plan.renames)
     changed = []
     for item in after.objects():
         name = title(item)
-        found = (*_renamed_columns(item, plan.renames), *parts.get(name, ()))
+        found = (*renamed[key_of(item)], *parts.get(name, ()))
         if found or name in old_names:
             effect = "changed" if found else "renamed"
             changed.append(ObjectChange(effect, item.kind, item.name, old_names.get(name), found))
@@ -64,13 +66,14 @@ def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
     )
 
 
-def _renamed_columns(item: SchemaObject, renames: Sequence[Step]) -> tuple[PartChange, ...]:
-    start = f"{item.name}."
-    return tuple(
-        PartChange("column name", step.old_name, step.object.removeprefix(start))
-        for step in renames
-        if item.kind == "table" and step.kind == "rename column" and step.object.startswith(start)
-    )
+def _renamed_columns(renames: Sequence[Step]) -> Mapping[tuple[str, str], Sequence[PartChange]]:
+    """The columns that get another name, by what identifies their table; none where none does."""
+    found: dict[tuple[str, str], list[PartChange]] = defaultdict(list)
+    for step in renames:
+        if step.column_of is not None:
+            new_name = step.object.removeprefix(f"{step.column_of}.")
+            found["table", fold(step.column_of)].append(PartChange("column name", step.old_name, new_name))
+    return found
 
 
 def _before(plan: Plan, live: Schema) -> Schema:

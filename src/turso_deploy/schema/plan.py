@@ -25,8 +25,9 @@ class Altered(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
-    `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called.
-    `altered` is there where planning the step has shown what SQLite makes of it, and nothing else is concerned.
+    `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called, and
+    `column_of` the table of a column that is renamed: either name may hold a full stop. `altered` is there where
+    planning the step has shown what SQLite makes of it, and nothing else is concerned.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Step(Struct, frozen=True):
     hazards: tuple[Hazard, ...] = ()
     place: Place | None = None
     old_name: str | None = None
+    column_of: str | None = None
     altered: Altered | None = None
 
     @property

@@ -155,7 +155,8 @@ def _column_rename(
         return
     if was_there:
         sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
-        yield Step("rename column", f"{table.name}.{new}", (sql,), place=place, old_name=old)
+        name = f"{table.name}.{new}"
+        yield Step("rename column", name, (sql,), place=place, old_name=old, column_of=table.name)
 
 
 _CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."

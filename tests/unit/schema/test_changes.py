@@ -106,3 +106,14 @@ def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> N
     page = summary(compared)
     assert "```diff\n+ table fresh\n" in page
     assert "\n!   column full_name: TEXT → TEXT NOT NULL\n" in page
+
+
+def test_a_column_is_renamed_in_its_own_table_however_that_is_written(tmp_path: Path) -> None:
+    others = 'CREATE TABLE a (id, "b.d"); CREATE TABLE "a.b" (id, {});'
+    before = project_of(tmp_path / "b", {"s.sql": "CREATE TABLE Users (id, name);" + others.format("c")})
+    users = "CREATE TABLE users (id, full_name -- @renamed from=name\n);"
+    after = project_of(tmp_path / "a", {"s.sql": users + others.format("d -- @renamed from=c\n")})
+    assert [(change.name, change.parts) for change in compare(after, before).changes] == [
+        ("Users", (PartLine("column name", "name", "full_name"),)),
+        ("a.b", (PartLine("column name", "c", "d"),)),
+    ]

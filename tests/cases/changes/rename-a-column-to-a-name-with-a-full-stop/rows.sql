@@ -1,0 +1,3 @@
+INSERT INTO x VALUES (1, 'a');
+INSERT INTO y VALUES (1, 'b'), (2, 'c');
+CREATE VIEW theirs AS SELECT a, b FROM x NATURAL JOIN y;
