@@ -31,6 +31,7 @@ from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import (
     children_of,
     later_triggers,
+    named_at_any_distance,
     to_be_proven,
     to_be_rehearsed,
     with_foreign_keys,
@@ -194,7 +195,7 @@ class _Planner:
         self._rehearse(step)
         self.steps.append(step)
 
-    def _clear_the_way(self) -> list[Step]:
+    def _clear_the_way(self, renames: Sequence[Step]) -> list[Step]:
         """Take down the views and triggers that change and could stop a RENAME COLUMN, and who reads them.
 
         It renames the column of a view that shows it too, and then finds that who reads the view does not know it; it
@@ -210,8 +211,13 @@ class _Planner:
         rows = [row for row in now.rows if row.kind in ("view", "trigger")]
         named = {row.key: names_in(row.sql or "") for row in rows}
         stopping = views | {"using", "natural"}
-        # Who reads a view and stays as it is wants the column of the view under the name that it has.
-        read = {name for row in rows if row.key not in changing for name in named[row.key] & views}
+        # Who stays and has the old name of a column may find it in a view. What is not ours and reads the table as well
+        # is left to SQLite: it would come back as it was.
+        ours = set(map(key_of, self.wanted.objects()))
+        altered = {fold(step.column_of or "") for step in renames}
+        old_names = {fold(step.old_name or "") for step in renames}
+        stays = {key for key, names in named.items() if key in ours or not names & altered} - changing
+        read = named_at_any_distance((key for key in stays if named[key] & old_names), named)
         going = {
             row.key
             for row in rows

@@ -79,6 +79,17 @@ def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], 
         found |= readers
 
 
+def named_at_any_distance(objects: Iterable[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[str]:
+    """What views and triggers name, and what the views among that name. `named` is what each view and trigger names."""
+    found: set[str] = set()
+    waiting = list(objects)
+    while waiting:
+        new = named[waiting.pop()] - found
+        found |= new
+        waiting += [("view", name) for name in new if ("view", name) in named]
+    return found
+
+
 def later_triggers(standing: Sequence[CatalogRow], changed: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
     """The triggers that were made after one of their table that changes: the order decides which fires first."""
     later, tables = set(), set()

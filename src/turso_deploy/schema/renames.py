@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,12 +32,12 @@ def plan_renames(
     managed: Managed,
     live: Callable[[], Schema],
     run: Callable[[Step], None],
-    clear_the_way: Callable[[], list[Step]],
+    clear_the_way: Callable[[Sequence[Step]], list[Step]],
 ) -> Renames:
     """Plan the renames that are still to be done, tables before columns, and rehearse each.
 
     `live` gives the schema as it is after the steps so far, `run` rehearses one more, `clear_the_way` gives those that
-    have to come before a column is renamed. A rename that is done already, or whose table never stood in this
+    have to come before columns are renamed. A rename that is done already, or whose table never stood in this
     database, is passed over.
     Raises RefusedError (`rename-invalid`) where a rename cannot be meant.
     """
@@ -50,7 +50,7 @@ def plan_renames(
         if f"table {old}" in managed:
             managed |= {f"table {new}"}
     columns = list(_column_renames(wanted, directives, live()))
-    for step in [*(clear_the_way() if columns else ()), *columns]:
+    for step in [*(clear_the_way(columns) if columns else ()), *columns]:
         run(step)
         steps.append(step)
     return Renames(tuple(steps), managed, old_names)
