@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,12 +110,18 @@ def _read(folder: Path, shown: str) -> Node:
     except OSError as error:
         raise _invalid(Cause(f"the file cannot be read ({os.strerror(error.errno or 0)})", Place(shown))) from None
     try:
-        return read_yaml(data.decode("utf-8-sig"), shown)
+        return _document(data.decode("utf-8-sig"), shown)
     except YamlTextError as error:
         raise _invalid(Cause(error.message, Place(shown, error.line, error.column))) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _invalid(Cause("the file is not UTF-8 text", Place(shown, line))) from None
+
+
+@lru_cache(maxsize=1)
+def _document(text: str, shown: str) -> Node:
+    """The manifest with its places; where thousands of objects are missing, each is looked for in the same text."""
+    return read_yaml(text, shown)
 
 
 def _refuse_another_spelling(folder: Path, displayed_folder: str) -> None:

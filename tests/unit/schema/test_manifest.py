@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,11 @@ def test_the_json_schema_and_the_program_agree(tmp_path: Path, manifest: dict[st
         load(tmp_path, text)
     else:
         refusal(tmp_path, text)
+
+
+def test_many_places_are_found_soon(tmp_path: Path) -> None:
+    load(tmp_path, "rows:\n" + "".join(f"  t{number}: 1\n" for number in range(2_000)))
+    started = time.monotonic()
+    for number in range(2_000):
+        assert place_in_manifest(tmp_path, "schema", ("rows", f"t{number}")).line == number + 2
+    assert time.monotonic() - started < 10
