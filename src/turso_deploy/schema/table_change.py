@@ -19,6 +19,7 @@ from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
 
 _BEFORE = "turso_deploy_before"
+_NAMED = 5  # of the new names for something that goes: of hundreds, each would be told for each
 
 
 class TableChange(Struct, frozen=True, dict=True):
@@ -338,7 +339,8 @@ class TableChange(Struct, frozen=True, dict=True):
 
 def if_renamed(what: str, old: str, new: Sequence[str]) -> str:
     """What to do where a table or a column goes and others come: nobody guesses that it was renamed."""
-    return f"If the {what} is called {' or '.join(new)} now, say so there: `{renamed_from(old)}`."
+    names = [*new[:_NAMED], *(["another"] if len(new) > _NAMED else [])]
+    return f"If the {what} is called {' or '.join(names)} now, say so there: `{renamed_from(old)}`."
 
 
 def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:

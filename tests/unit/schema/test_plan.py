@@ -138,3 +138,13 @@ def test_each_of_many_columns_with_a_check_has_its_own_hazard() -> None:
     plan = plan_for([f"CREATE TABLE t ({', '.join([*live, *new])})"], [f"CREATE TABLE t ({', '.join(live)})"])
     assert [hazard.object for hazard in plan.hazards] == [f"t.n{number}" for number in range(200)]
     assert [step.hazards[0].object for step in plan.steps] == [step.object for step in plan.steps]
+
+
+def test_of_many_tables_that_may_be_the_renamed_one_a_few_are_named() -> None:
+    live = catalog_of([f"CREATE TABLE t{number} (a, b)" for number in range(100)])
+    managed = frozenset(f"table t{number}" for number in range(100))
+    wanted = catalog_of([f"CREATE TABLE u{number} (a, b)" for number in range(100)]).schema
+    remedies = [hazard.remedy for hazard in make_plan(wanted, live, managed=managed).hazards]
+    assert remedies[7] == (
+        "If the table t7 is called u0 or u1 or u2 or u3 or u4 or another now, say so there: `-- @renamed from=t7`."
+    )
