@@ -52,11 +52,8 @@ _HINTS = (
 )
 
 
-def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Explanation:
-    """What a refusal means.
-
-    `token_is_read_only` is what the token's claims say: it tells a read-only token from a blocked database.
-    """
+def explain(failure: Failure) -> Explanation:
+    """What a refusal means."""
     reason = showable(failure.message)
     if failure.code.startswith(_BUSY) or reason == "database is locked":
         return Explanation(
@@ -80,7 +77,7 @@ def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Expl
             "Give it more room (the disk, the size limit of the database, the plan's quota) and run it again.",
         )
     if failure.code == "BLOCKED" or "operations are forbidden" in failure.message:
-        return blocked(token_is_read_only)
+        return blocked()
     if failure.code.startswith(_CLOSED):
         return Explanation(
             ErrorCode.ACCESS_BLOCKED,
@@ -109,10 +106,8 @@ def explain(failure: Failure, *, token_is_read_only: bool | None = None) -> Expl
     )
 
 
-def blocked(token_is_read_only: bool | None = None) -> Explanation:
+def blocked() -> Explanation:
     """Access is forbidden: Turso Cloud says the same of a read-only token, a blocked database and a used-up plan."""
-    if token_is_read_only:
-        return read_only_token()
     return Explanation(
         ErrorCode.ACCESS_BLOCKED,
         "the database is blocked: the server forbids this access",

@@ -78,7 +78,7 @@ def _backups(platform: Platform, database: PlatformDatabase, newest: PlatformDat
     start = branch_name(database.name, "before")
     found = {
         branch.name
-        for branch in platform.databases(parent_id=database.id)
+        for branch in platform.branches(database.id)
         if branch.parent_id == database.id and branch.name.startswith(start) and _BACKUP_NAME.search(branch.name)
     }
     return sorted(found | {newest.name})

@@ -69,10 +69,10 @@ class Platform:
         doing = f"looking up the database {usable_name('database', name)}"
         return _database(_field(self._get(f"{self._databases}/{segment(name)}", doing), "database", doing), doing)
 
-    def databases(self, group: str | None = None, parent_id: str | None = None) -> list[PlatformDatabase]:
-        """All databases; only those of a group, or the branches of the database with the id `parent_id`, when given."""
-        doing, found = "listing the databases", list[PlatformDatabase]()
-        query = {key: value for key, value in (("group", group), ("parent", parent_id)) if value}
+    def branches(self, parent_id: str) -> list[PlatformDatabase]:
+        """The branches of the database with this id."""
+        doing, found = "listing the branches", list[PlatformDatabase]()
+        query = {"parent": parent_id}
         for _ in range(_MOST_PAGES):
             document = self._get(self._databases, doing, query)
             found += [_database(entry, doing) for entry in _field(document, "databases", doing)]

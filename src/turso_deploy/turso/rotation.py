@@ -40,7 +40,6 @@ class Rotation(Struct, frozen=True):
     steps: tuple[str, ...]
     fingerprint: str
     expires_at: datetime | None
-    revoked: bool
 
 
 class _Work(Struct):
@@ -136,7 +135,7 @@ def rotate_token(
             work.steps.append(_lapse(old_token, now))
     except DeployError as error:
         raise _told(error, work) from None
-    return Rotation(tuple(work.steps), fingerprint(token), read_claims(token).expires_at, revoke_others)
+    return Rotation(tuple(work.steps), fingerprint(token), read_claims(token).expires_at)
 
 
 def _revoke_others(work: _Work, token: str, old_token: str | None) -> str:

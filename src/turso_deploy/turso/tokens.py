@@ -44,7 +44,6 @@ class Claims(Struct, frozen=True):
     not_before: datetime | None = None
     key_id: str | None = None
     database_id: str | None = None
-    group_id: str | None = None
     restrictions: tuple[dict[str, Any], ...] = ()
     scopes: dict[str, Any] | None = None
 
@@ -182,7 +181,6 @@ def _claims(payload: dict[str, Any]) -> Claims:
             not_before=_moment(payload.get("nbf")),
             key_id=str(payload["kid"]) if "kid" in payload else None,
             database_id=payload.get("id"),
-            group_id=payload.get("gid"),
             restrictions=tuple(dict(rule) for rule in payload.get("perm") or ()),
             scopes=dict(payload["p"]) if "p" in payload else None,
         )

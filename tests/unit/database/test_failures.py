@@ -22,10 +22,8 @@ def test_another_writer_makes_the_database_busy(code: str) -> None:
 @pytest.mark.parametrize(
     "failure", [Failure(FORBIDDEN, "BLOCKED"), Failure(FORBIDDEN, "SQLITE_UNKNOWN"), Failure("quota", "BLOCKED")]
 )
-def test_a_refused_write_is_told_by_the_token(failure: Failure) -> None:
+def test_a_write_that_the_server_forbids_has_a_name_of_its_own(failure: Failure) -> None:
     assert explain(failure).code is ErrorCode.ACCESS_BLOCKED
-    assert explain(failure, token_is_read_only=False).code is ErrorCode.ACCESS_BLOCKED
-    assert explain(failure, token_is_read_only=True).code is ErrorCode.TOKEN_READ_ONLY
 
 
 def test_a_lock_is_known_by_its_message_where_the_code_says_nothing() -> None:

@@ -44,12 +44,12 @@ def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: Replies)
     assert api.asked[0].headers["User-Agent"].startswith("turso-deploy/")
 
 
-def test_every_page_of_databases_is_read(platform: Platform, api: Replies) -> None:
+def test_every_page_of_branches_is_read(platform: Platform, api: Replies) -> None:
     first = {"databases": [entry(Name="a")], "pagination": {"next": "c1"}}
     second = {"databases": [entry(Name="b", name="b")], "pagination": {"next": None}}
-    api.to("GET", DATABASES, first, query={"group": "default"})
-    api.to("GET", DATABASES, second, query={"group": "default", "cursor": "c1"})
-    assert [found.name for found in platform.databases(group="default")] == ["a", "b"]
+    api.to("GET", DATABASES, first, query={"parent": "0a1b"})
+    api.to("GET", DATABASES, second, query={"parent": "0a1b", "cursor": "c1"})
+    assert [found.name for found in platform.branches("0a1b")] == ["a", "b"]
 
 
 def test_a_token_is_minted_without_a_body(platform: Platform, api: Replies) -> None:

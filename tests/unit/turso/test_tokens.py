@@ -23,7 +23,6 @@ def test_the_claims_of_a_database_token_are_read() -> None:
         "exp": NOW,
         "iat": NOW - timedelta(days=1),
         "id": "4b1d",
-        "gid": "9f00",
         "perm": [{"t": ["users"], "a": ["data_read"]}],
     }
     assert read_claims(sign(Ed25519PrivateKey.generate(), claims)) == Claims(
@@ -31,7 +30,6 @@ def test_the_claims_of_a_database_token_are_read() -> None:
         expires_at=NOW,
         issued_at=NOW - timedelta(days=1),
         database_id="4b1d",
-        group_id="9f00",
         restrictions=({"t": ["users"], "a": ["data_read"]},),
     )
 
