@@ -119,9 +119,7 @@ def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relat
 
 
 def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
-    keys = [definition.primary_key.parts] if definition.primary_key else []
-    keys += [unique.parts for unique in definition.uniques]
-    return any({part.column for part in parts} == set(columns) for parts in keys)
+    return any({part.column for part in key.parts} == set(columns) for key in definition.keys)
 
 
 def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:

@@ -134,8 +134,7 @@ def _default(default: Tokens) -> str:
 
 
 def _constraints(table: TableDefinition) -> list[str]:
-    keys = [_key(key) for key in (table.primary_key, *table.uniques) if key]
-    return [*keys, *map(_check, table.checks), *map(_foreign_key, table.foreign_keys)]
+    return [*map(_key, table.keys), *map(_check, table.checks), *map(_foreign_key, table.foreign_keys)]
 
 
 def _key(key: PrimaryKey | Unique) -> str:

@@ -11,7 +11,7 @@ from turso_deploy.schema.model import Schema, Table
 from turso_deploy.schema.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
-from turso_deploy.sql.ddl import PrimaryKey, TableDefinition, Unique
+from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import quote
 from turso_deploy.sql.names import names_behind_from, names_in
 
@@ -118,9 +118,8 @@ def _differs(column: str, new: TableDefinition, old: TableDefinition) -> bool:
 
 def _rules(column: str, table: TableDefinition) -> set[object]:
     word = canonical_tokens(quote(column))[0]
-    keys: list[Unique | PrimaryKey] = [*table.uniques, *([table.primary_key] if table.primary_key else [])]
     return {
         *(check for check in table.checks if word in check.expression),
         *(key for key in table.foreign_keys if column in key.columns),
-        *(key for key in keys if any(part.column == column for part in key.parts)),
+        *(key for key in table.keys if any(part.column == column for part in key.parts)),
     }

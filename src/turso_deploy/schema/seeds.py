@@ -112,8 +112,7 @@ def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...],
     """What can identify a row: the primary key, UNIQUE constraints, unique indexes of all rows by columns alone."""
     indexes = (index.definition for index in wanted.indexes.values())
     own = (index for index in indexes if index.table == definition.name and index.unique and index.where is None)
-    primary_key = (definition.primary_key,) if definition.primary_key else ()
-    candidates = [key.parts for key in (*primary_key, *definition.uniques, *own)]
+    candidates = [key.parts for key in (*definition.keys, *own)]
     return tuple(
         tuple(definition.by_name[part.column].name for part in parts if part.column)
         for parts in candidates

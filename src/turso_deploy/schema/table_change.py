@@ -317,10 +317,10 @@ class TableChange(Struct, frozen=True, dict=True):
         return self.old.strict and live.generated is None and live.type == name
 
     def _duplicates(self) -> Iterator[Hazard]:
-        known = set(_unique_keys(self.old))
-        for parts in _unique_keys(self.new):
-            if parts not in known or any(part.column in self.changed_columns for part in parts):
-                yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(parts), self.count_duplicates(parts))
+        known = {key.parts for key in self.old.keys}
+        for key in self.new.keys:
+            if key.parts not in known or any(part.column in self.changed_columns for part in key.parts):
+                yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(key.parts), self.count_duplicates(key.parts))
 
     def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
         """A query that counts the rows which would share a key, of a constraint or of an index."""
@@ -367,11 +367,6 @@ def _term(part: KeyPart, table: TableDefinition) -> str:
 def _kind(column: ColumnDefinition) -> tuple[object, ...]:
     """What decides which values a column holds."""
     return column.type, column.not_null, column.generated
-
-
-def _unique_keys(table: TableDefinition) -> list[tuple[KeyPart, ...]]:
-    keys = [unique.parts for unique in table.uniques]
-    return [*keys, table.primary_key.parts] if table.primary_key else keys
 
 
 def _columns_of(parts: tuple[KeyPart, ...]) -> str:

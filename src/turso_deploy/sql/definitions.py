@@ -148,6 +148,11 @@ class TableDefinition(Meant, frozen=True, dict=True):
         return {fold(column.name): column for column in self.columns}
 
     @property
+    def keys(self) -> tuple[PrimaryKey | Unique, ...]:
+        """The primary key, where there is one, and the UNIQUE constraints."""
+        return (*([self.primary_key] if self.primary_key else []), *self.uniques)
+
+    @property
     def rowid_names(self) -> tuple[str, ...]:
         """The names that mean the rowid, which a column can take away: https://www.sqlite.org/lang_createtable.html#rowid."""
         return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)
