@@ -32,12 +32,12 @@ from turso_deploy.report.document import (
 from turso_deploy.report.wording import counted
 from turso_deploy.schema.changes import ObjectChange, object_changes
 from turso_deploy.schema.checks import Check, CheckResult
-from turso_deploy.schema.diff import diff, title
+from turso_deploy.schema.diff import diff
 from turso_deploy.schema.expectations import actual_counts, expected_counts, missing_names
 from turso_deploy.schema.hazards import Hazard, Permission, is_allowed
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.manifest import Manifest
-from turso_deploy.schema.model import Schema
+from turso_deploy.schema.model import Schema, title
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.scripts import Script
 from turso_deploy.schema.seed_steps import SeedResult

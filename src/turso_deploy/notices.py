@@ -8,9 +8,8 @@ from turso_deploy.errors import Place
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
-from turso_deploy.schema.diff import title
 from turso_deploy.schema.hazards import HAZARDS, Hazard, Permission, Severity, is_long_rewrite, stale_permissions
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema, SchemaObject, title
 from turso_deploy.sql.lexer import fold
 from turso_deploy.work import Work
 

@@ -42,6 +42,10 @@ class Bound:
         return self.text
 
 
+NONE = Bound(0, 0, "0")
+"""Not a single one."""
+
+
 def parse_bound(value: object) -> Bound:
     """Read a bound from a manifest's value. Raises ValueError with the reason."""
     if isinstance(value, Bound):

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.schema.diff import Change, diff, title
-from turso_deploy.schema.model import Schema, key_of
+from turso_deploy.schema.diff import Change, diff
+from turso_deploy.schema.model import Schema, key_of, title
 from turso_deploy.schema.plan import Plan, Step
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.ddl import (

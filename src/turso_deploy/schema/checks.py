@@ -14,15 +14,13 @@ from msgspec import Struct
 
 from turso_deploy.database.base import Query, Rows, Value
 from turso_deploy.errors import Place
-from turso_deploy.schema.bound import Bound
+from turso_deploy.schema.bound import NONE, Bound
 from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.expectations import expected_counts
 from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.lexer import fold, literal, quote
-
-_ZERO = Bound(0, 0, "0")
 
 # `pragma_foreign_key_list` gives a composite key a row a column; `seq` 0 is the first of them.
 _COUNT_OF = {
@@ -168,7 +166,7 @@ def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
             for position, column in enumerate(columns)
         )
         expectations = tuple(
-            Expectation(f"invalid JSON in {name}.{column}", _ZERO, key=("json_columns", name, position))
+            Expectation(f"invalid JSON in {name}.{column}", NONE, key=("json_columns", name, position))
             for position, column in enumerate(columns)
         )
         table = quote(wanted.tables[fold(name)].name)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.schema.column_order import stand_in_order, tables_in_order
-from turso_deploy.schema.model import Schema, SchemaObject, Table, key_of
+from turso_deploy.schema.model import Schema, SchemaObject, Table, key_of, title
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
 
@@ -46,11 +46,6 @@ class Difference(Struct, frozen=True):
         """Whatever else is extra: it is not ours to drop."""
         ours = {fold(name) for name in managed}
         return [change.object for change in self.extra if fold(title(change.object)) not in ours]
-
-
-def title(item: SchemaObject) -> str:
-    """Kind and name of an object, as the ledger and messages name it."""
-    return f"{item.kind} {item.name}"
 
 
 def diff(wanted: Schema, live: Schema) -> Difference:

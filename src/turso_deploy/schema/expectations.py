@@ -10,7 +10,7 @@ from turso_deploy.errors import Cause, ErrorCode, Place, RefusedError
 from turso_deploy.schema.bound import Bound
 from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.manifest import Manifest
-from turso_deploy.schema.model import Schema, SchemaObject, Table, View
+from turso_deploy.schema.model import Schema, SchemaObject, Table, View, title
 from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
@@ -81,7 +81,7 @@ def refuse_a_mismatch(
     message = "The manifest would not hold: " + "; ".join(cause.message for cause in wrong) + "."
     hint = "Correct the schema files, or the numbers in the manifest."
     if unmanaged and _too_many(manifest, actual):
-        names = ", ".join(f"{item.kind} {item.name}" for item in unmanaged)
+        names = ", ".join(map(title, unmanaged))
         message += f" The database holds objects that the schema folder does not define: {names}."
         hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
     raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)

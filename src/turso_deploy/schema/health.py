@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from turso_deploy.database.base import Query
-from turso_deploy.schema.diff import title
-from turso_deploy.schema.model import Schema, Table, Trigger, View, key_of
+from turso_deploy.schema.model import Schema, Table, Trigger, View, key_of, title
 from turso_deploy.schema.rebuild import reads_another_table
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.ddl import TableDefinition, VirtualTableDefinition

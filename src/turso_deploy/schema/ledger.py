@@ -17,7 +17,7 @@ from msgspec.json import decode
 
 from turso_deploy.database.base import Purpose, Query, Rows, TransactionStep
 from turso_deploy.schema.catalog import LEDGER_TABLE
-from turso_deploy.schema.model import Schema
+from turso_deploy.schema.model import Schema, title
 
 _CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
   number INTEGER PRIMARY KEY,
@@ -117,7 +117,7 @@ def last_deployment(rows: Rows) -> Deployment | None:
 
 def managed_names(schema: Schema) -> frozenset[str]:
     """The objects of a schema as the ledger names them, such as `table users`."""
-    return frozenset(f"{item.kind} {item.name}" for item in schema.objects())
+    return frozenset(map(title, schema.objects()))
 
 
 def schema_fingerprint(schema: Schema) -> str:

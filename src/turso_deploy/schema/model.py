@@ -98,6 +98,11 @@ def key_of(item: SchemaObject) -> tuple[str, str]:
     return item.kind, fold(item.name)
 
 
+def title(item: SchemaObject) -> str:
+    """Kind and name of an object, as the ledger and messages name it."""
+    return f"{item.kind} {item.name}"
+
+
 class Schema(Struct, frozen=True):
     """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
 

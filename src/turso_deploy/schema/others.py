@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from turso_deploy.schema.column_order import go_by_order
-from turso_deploy.schema.diff import title
 from turso_deploy.schema.health import broken_objects
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View, title
 from turso_deploy.schema.plan import Step, impossible
 from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
 from turso_deploy.schema.table_change import TableChange

@@ -20,12 +20,12 @@ from turso_deploy.schema.content_indexes import (
     built_again_behind_views,
     content_holder,
 )
-from turso_deploy.schema.diff import Difference, Managed, diff, respelt, title
+from turso_deploy.schema.diff import Difference, Managed, diff, respelt
 from turso_deploy.schema.directives import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.schema.fillings import in_reading_order, passed_over, refuse_broken_expressions
 from turso_deploy.schema.hazards import Hazard, HazardName
 from turso_deploy.schema.health import broken_objects, key_fault
-from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, key_of
+from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, key_of, title
 from turso_deploy.schema.others import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
 from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import (

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import ErrorCode, RefusedError
-from turso_deploy.schema.bound import Bound
+from turso_deploy.schema.bound import NONE
 from turso_deploy.schema.checks import Check, Expectation
 from turso_deploy.schema.child_rows import refers_to_nothing
 from turso_deploy.schema.model import Schema
@@ -23,7 +23,6 @@ from turso_deploy.sql.lexer import fold, literal, quote
 
 _TABLE = "turso_deploy_proof"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
-_NONE = Bound(0, 0, "0")
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _NAMED_VIOLATIONS = 10
 _LONGEST_KEY = 60
@@ -90,7 +89,7 @@ def row_proofs(plan: Plan) -> list[Check]:
             f"rows of {name} kept",
             f"SELECT ({_noted(_ROWS + name)}) - ({_count_rows(name)}) AS c0",
             (),
-            (Expectation(f"rows lost from {name}", _NONE),),
+            (Expectation(f"rows lost from {name}", NONE),),
         )
         for name in plan.proven
     ]
@@ -103,7 +102,7 @@ def reference_proofs(plan: Plan) -> list[Check]:
             f"foreign keys of {name} kept",
             f"SELECT coalesce(sum(more), 0) AS c0 FROM ({_worse(name)})",
             (),
-            (Expectation(f"foreign-key violations added in {name}", _NONE),),
+            (Expectation(f"foreign-key violations added in {name}", NONE),),
             Query(f"SELECT * FROM ({rows}) LIMIT {_NAMED_VIOLATIONS}") if rows else None,
             plan.places.get(fold(name)),
         )

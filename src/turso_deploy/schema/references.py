@@ -6,7 +6,7 @@ import re
 
 from turso_deploy.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.schema.health import fault, key_fault
-from turso_deploy.schema.model import Schema, SchemaObject
+from turso_deploy.schema.model import Schema, SchemaObject, title
 from turso_deploy.schema.scratch import Scratch, locate
 from turso_deploy.sql.lexer import position, quote
 from turso_deploy.sql.names import names_in
@@ -61,7 +61,7 @@ _LEADS_NOWHERE = re.compile(r"no such |has no column named|unknown column|foreig
 
 
 def _refusal(broken: _Broken, scratch: Scratch) -> ProjectError:
-    causes = [Cause(f"{item.kind} {item.name}: {message}", _place(item, message, scratch)) for item, message in broken]
+    causes = [Cause(f"{title(item)}: {message}", _place(item, message, scratch)) for item, message in broken]
     code = code_of(broken[0][1])
     is_missing = code is ErrorCode.MISSING_REFERENCE
     return ProjectError(
