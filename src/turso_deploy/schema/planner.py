@@ -28,15 +28,7 @@ from turso_deploy.schema.health import broken_objects, key_fault
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, key_of, title
 from turso_deploy.schema.others import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
 from turso_deploy.schema.plan import Plan, Step, impossible
-from turso_deploy.schema.relatives import (
-    children_of,
-    later_triggers,
-    named_at_any_distance,
-    to_be_proven,
-    to_be_rehearsed,
-    with_foreign_keys,
-    with_readers,
-)
+from turso_deploy.schema.relatives import children_of, to_be_proven, to_be_rehearsed, with_foreign_keys
 from turso_deploy.schema.renames import (
     counting_before_renames,
     old_rows_under_new_names,
@@ -46,13 +38,10 @@ from turso_deploy.schema.renames import (
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange, count_duplicates
 from turso_deploy.schema.table_steps import change_table, change_virtual_table, create_table, drop_table
+from turso_deploy.schema.views_and_triggers import Cleared, SetAside, in_the_way_of_renames, to_be_set_aside
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
-
-# RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
-# https://www.sqlite.org/lang_altertable.html#altertabrename
-_NEEDS_A_CLEAR_FIELD = frozenset({"rebuild table", "replace table", "drop column"})
 
 
 def make_plan(
@@ -100,8 +89,7 @@ class _Planner:
         self.changes: dict[str, TableChange] = {}
         self.children: Mapping[str, Set[str]] = {}
         self.ordered = tables_in_order(wanted)
-        self.cleared: dict[CatalogRow, bool] = {}
-        self.order: Mapping[tuple[str, str], int] = {}
+        self.cleared = Cleared()
         self._catalog: Catalog | None = None
         self.scratch = Scratch()
         # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
@@ -125,7 +113,8 @@ class _Planner:
         self.children = {parent: children - going for parent, children in found.items()}
         down = self._indexes_in_the_way(difference, removed)
         tables = self._table_steps(difference, removed, before, down)
-        aside = self._take_down(difference, removed, before, tables)
+        aside = to_be_set_aside(before, difference, removed, tables, self.cleared)
+        self._take_down(aside)
         for index in down:
             self._add(Step("drop index", index.name, (f"DROP INDEX {quote(index.name)}",)))
         # An index of another's content is built from it, which may be a view, when that is as it is wanted.
@@ -141,13 +130,16 @@ class _Planner:
         for step in build_again(built_again(before.with_ignored, self.changes, made_anew), self.wanted):
             self._add(step)
         self._create_indexes(difference, before, tables, down)
-        self._put_up("view", difference, removed, aside)
+        missing = [change.object for change in difference.missing]
+        for step in aside.back("view", self.wanted, missing):
+            self._add(step)
         shown = built_again_behind_views(
             before.with_ignored, self._now().with_ignored, difference, self.changes, made_anew
         )
         for step in (*build_again(shown, self.wanted), *late):
             self._add(step)
-        self._put_up("trigger", difference, removed, aside)
+        for step in aside.back("trigger", self.wanted, missing):
+            self._add(step)
         predicted = self._now()
         self._refuse_what_breaks_others(predicted.with_ignored, broken_before, renames.steps)
         refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
@@ -196,41 +188,8 @@ class _Planner:
         self.steps.append(step)
 
     def _clear_the_way(self, renames: Sequence[Step]) -> list[Step]:
-        """Take down the views and triggers that change and could stop a RENAME COLUMN, and who reads them.
-
-        It renames the column of a view that shows it too, and then finds that who reads the view does not know it; it
-        renames no column by which a view joins; and it fails where a view is missing:
-        https://www.sqlite.org/lang_altertable.html#altertabrename
-        `cleared` keeps what was taken down, and whether it is to come back as it was.
-        """
-        now = self._now()
-        difference = diff(self.wanted, now.schema)
-        changing = set(map(key_of, difference.removed(self.managed)))
-        changing |= {key_of(change.object) for change in difference.changed}
-        views = now.schema.views.keys()
-        rows = [row for row in now.rows if row.kind in ("view", "trigger")]
-        named = {row.key: names_in(row.sql or "") for row in rows}
-        stopping = views | {"using", "natural"}
-        # Who stays and has the old name of a column may find it in a view. What is not ours and reads the table as well
-        # is left to SQLite: it would come back as it was.
-        ours = set(map(key_of, self.wanted.objects()))
-        altered = {fold(step.column_of or "") for step in renames}
-        old_names = {fold(step.old_name or "") for step in renames}
-        stays = {key for key, names in named.items() if key in ours or not names & altered} - changing
-        read = named_at_any_distance((key for key in stays if named[key] & old_names), named)
-        going = {
-            row.key
-            for row in rows
-            if row.key in changing
-            and (named[row.key] & (stopping - {fold(row.name)}) or (row.kind == "view" and fold(row.name) in read))
-        }
-        down = with_readers(going, named)
-        self.cleared = {row: row.key not in going for row in rows if row.key in down}
-        self.order = {row.key: number for number, row in enumerate(rows)}
-        return [
-            _drop(row, "set aside" if comes_back else "drop")
-            for row, comes_back in sorted(self.cleared.items(), key=lambda item: item[0].kind)
-        ]
+        self.cleared = in_the_way_of_renames(self.wanted, self._now(), self.managed, renames)
+        return self.cleared.steps
 
     def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
         """Indexes that change or go: they come down first, because a column that an index needs cannot be dropped."""
@@ -285,35 +244,15 @@ class _Planner:
         hazards = left_behind(change, sorted(self.children.get(fold(wanted.name), ())))
         return [*steps, replace(last, hazards=(*last.hazards, *hazards))]
 
-    def _take_down(
-        self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, tables: Sequence[Step]
-    ) -> list[CatalogRow]:
-        """Take down the views and triggers that change or go, or all of them where a table needs a clear field.
-
-        Returns those that were taken down, in the order in which they were created.
-        """
-        standing = [row for row in before.rows if row.kind in ("view", "trigger")]
-        changed = {key_of(change.object) for change in difference.changed}
-        gone = set(map(key_of, removed))
-        going = changed | gone
-        if any(step.kind in _NEEDS_A_CLEAR_FIELD for step in tables):
-            aside = standing
-        else:  # a view takes its INSTEAD OF triggers along
-            later = later_triggers(standing, changed)
-            aside = [
-                row for row in standing if row.key in going or ("view", fold(row.table)) in going or row.key in later
-            ]
-        unknown = {row.key for row in self.beyond_scratch}
-        for row in _triggers_first(aside):
-            step = _drop(row, "drop" if row.key in going or _goes_with_a_table(row, gone) else "set aside")
-            if row.key not in unknown:
+    def _take_down(self, aside: SetAside) -> None:
+        unknown = set(self.beyond_scratch)
+        for row, step in aside.drops():
+            if row not in unknown:
                 self._rehearse(step)
             self.steps.append(step)
-        taken_down = {row.key for row in aside}
-        self.beyond_scratch = [row for row in self.beyond_scratch if row.key not in taken_down]
+        taken_down = set(aside.rows)
+        self.beyond_scratch = [row for row in self.beyond_scratch if row not in taken_down]
         self._catalog = None
-        together = [*self.cleared, *aside]
-        return sorted(together, key=lambda row: self.order.get(row.key, 0)) if self.cleared else aside
 
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
@@ -355,29 +294,6 @@ class _Planner:
             return ()
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
-    def _put_up(
-        self, kind: str, difference: Difference, removed: Sequence[SchemaObject], aside: Sequence[CatalogRow]
-    ) -> None:
-        """Views or triggers: first those that were taken down, in their old order, which is the order of firing."""
-        gone = set(map(key_of, removed))
-        changed = {key_of(change.object) for change in difference.changed}
-        changed |= {row.key for row, comes_back in self.cleared.items() if not comes_back}
-        taken_down = {row.key for row in aside}
-        missing = [change.object for change in difference.missing if key_of(change.object) not in taken_down]
-        wanted = self.wanted.views if kind == "view" else self.wanted.triggers
-        for row in aside:
-            if row.kind != kind or row.key in gone:
-                continue
-            item = wanted.get(fold(row.name))
-            if item is None and (self.cleared.get(row) is False or _goes_with_a_table(row, gone)):
-                continue
-            verb = "create" if row.key in changed else "restore"
-            sql = item.sql if item else row.sql or ""
-            self._add(Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None))
-        for new in missing:
-            if new.kind == kind:
-                self._add(Step(f"create {kind}", new.name, (new.sql,), place=new.place))
-
     def _refuse_what_breaks_others(
         self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]
     ) -> None:
@@ -404,19 +320,6 @@ class _Planner:
                 place=(*left.missing, *left.changed)[0].object.place,
             )
         return tuple(change.object for change in left.extra)
-
-
-def _triggers_first(rows: Sequence[CatalogRow]) -> list[CatalogRow]:
-    return sorted(rows, key=lambda row: row.kind)
-
-
-def _drop(row: CatalogRow, verb: str) -> Step:
-    return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
-
-
-def _goes_with_a_table(row: CatalogRow, gone: Set[tuple[str, str]]) -> bool:
-    """Whether it is a trigger whose table is dropped, which the hazard of that has told."""
-    return row.kind == "trigger" and ("table", fold(row.table)) in gone
 
 
 def _not_ours_by_table(

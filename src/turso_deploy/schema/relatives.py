@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from turso_deploy.schema.catalog import Catalog, CatalogRow
 from turso_deploy.schema.diff import Managed, diff
@@ -77,28 +77,6 @@ def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], 
         if readers <= found:
             return found
         found |= readers
-
-
-def named_at_any_distance(objects: Iterable[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[str]:
-    """What views and triggers name, and what the views among that name. `named` is what each view and trigger names."""
-    found: set[str] = set()
-    waiting = list(objects)
-    while waiting:
-        new = named[waiting.pop()] - found
-        found |= new
-        waiting += [("view", name) for name in new if ("view", name) in named]
-    return found
-
-
-def later_triggers(standing: Sequence[CatalogRow], changed: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
-    """The triggers that were made after one of their table that changes: the order decides which fires first."""
-    later, tables = set(), set()
-    for row in standing:
-        if row.kind == "trigger" and fold(row.table) in tables:
-            later.add(row.key)
-        if row.kind == "trigger" and row.key in changed:
-            tables.add(fold(row.table))
-    return later
 
 
 def to_be_proven(
