@@ -8,7 +8,7 @@ from turso_deploy.schema.column_order import go_by_order
 from turso_deploy.schema.health import broken_objects
 from turso_deploy.schema.model import Index, Schema, SchemaObject, Table, Trigger, View, title
 from turso_deploy.schema.plan import Step, impossible
-from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
+from turso_deploy.schema.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, locate
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import fold
@@ -17,9 +17,17 @@ from turso_deploy.sql.names import names_in, names_in_double_quotes
 
 def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
     """Try all that stands in the scratch database after the plan. Raises RefusedError (`plan-impossible`)."""
-    for name, reason in broken_objects(schema, scratch).items():
-        if name not in broken_before:
-            raise impossible(f"{name} would no longer work", reason, None)
+    found = broken_objects(schema, scratch)
+    broken = {name: reason for name, reason in found.items() if name not in broken_before}
+    if broken:
+        # A trigger fails with those that fire beside it, and whoever reads a view with that: the fault is where the
+        # missing name stands.
+        texts = {title(item): item.sql for item in schema.objects()}
+        at_fault = (
+            name for name, reason in broken.items() if locate(texts[name], reason, scratch.connection) is not None
+        )
+        name = next(at_fault, next(iter(broken)))
+        raise impossible(f"{name} would no longer work", broken[name], None)
 
 
 def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObject], steps: Sequence[Step]) -> None:
