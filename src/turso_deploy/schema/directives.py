@@ -124,6 +124,6 @@ def _malformed(error: SqlTextError, source: Source) -> ProjectError:
     return ProjectError(
         ErrorCode.DIRECTIVE_INVALID,
         f"A comment that starts with @ cannot be followed: {error.message}.",
-        hint="The directives are `-- @renamed from=old_name` and `-- @using <expression>`, each in a comment of its own.",
+        hint="The directives are `-- @renamed from=old_name` and `-- @using <expression>`, each in its own comment.",
         place=Place(source.place.file, (source.place.line or 1) + lines),
     )
