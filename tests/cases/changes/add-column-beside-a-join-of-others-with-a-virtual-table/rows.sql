@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (1, 'x');
+INSERT INTO words VALUES ('x');
+CREATE VIEW theirs AS SELECT id FROM t NATURAL JOIN words;

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (1, 'x');
+CREATE VIEW theirs AS SELECT id, "a" FROM t;

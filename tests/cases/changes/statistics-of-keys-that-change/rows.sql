@@ -1,0 +1,3 @@
+INSERT INTO words VALUES ('oui', 'fr'), ('no', 'en'), ('no', 'it');
+INSERT INTO letters VALUES ('Dear all');
+ANALYZE;
