@@ -1,0 +1,2 @@
+INSERT INTO p VALUES (1, 'x');
+CREATE TABLE theirs (id INTEGER PRIMARY KEY, p REFERENCES p (gone), code REFERENCES p (code));

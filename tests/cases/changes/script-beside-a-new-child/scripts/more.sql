@@ -1,0 +1,2 @@
+-- @run after
+INSERT INTO p VALUES (2);
