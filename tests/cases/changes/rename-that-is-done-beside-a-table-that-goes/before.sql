@@ -1,0 +1,3 @@
+-- @renamed from=members
+CREATE TABLE users (id INTEGER PRIMARY KEY);
+CREATE TABLE logs (id INTEGER PRIMARY KEY);
