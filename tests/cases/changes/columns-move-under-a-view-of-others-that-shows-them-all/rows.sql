@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (1, 'x', 'y');
+CREATE VIEW theirs AS SELECT * FROM t;

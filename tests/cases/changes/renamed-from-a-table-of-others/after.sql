@@ -1,0 +1,2 @@
+-- @renamed from=members
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
