@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.catalogs import catalog_of
 from turso_deploy.schema.adoption import file_names, records_of_other_tools, schema_files, terminated
-from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.manifest import load_manifest
+from turso_deploy.schema.scratch import ScratchError
 from turso_deploy.sql.script import split
 
 writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-
-
-def catalog_of(*statements: str) -> Catalog:
-    database = sqlite3.connect(":memory:")
-    for sql in statements:
-        database.execute(sql)
-    found = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
-    return read_catalog([CatalogRow(*row) for row in found])
 
 
 def files_of(*statements: str) -> dict[str, str]:
@@ -130,7 +122,7 @@ def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFac
     tables = [f'CREATE TABLE "{name.replace(chr(34), chr(34) * 2)}" (x)' for name in names]
     try:
         catalog = catalog_of(*tables)
-    except sqlite3.Error:  # reserved, or the same name for SQLite
+    except ScratchError:  # reserved, or the same name for SQLite
         return
     assume(catalog.schema.tables)  # a name may be internal, as those of Litestream are, and nothing is no schema
     folder = tmp_path_factory.mktemp("schema")

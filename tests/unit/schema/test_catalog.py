@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
+from tests.catalogs import catalog_of
 from turso_deploy.errors import ErrorCode, InternalError
 from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
 from turso_deploy.schema.expectations import actual_counts
 from turso_deploy.schema.ledger import create_step
-from turso_deploy.schema.scratch import Scratch
-
-
-def catalog_of(*statements: str, ignore: Sequence[str] = ()) -> Catalog:
-    scratch = Scratch()
-    for sql in statements:
-        scratch.run(sql)
-    catalog = read_catalog(scratch.rows(), scratch.shadows(), ignore)
-    scratch.close()
-    return catalog
 
 
 def counted(catalog: Catalog) -> set[str]:

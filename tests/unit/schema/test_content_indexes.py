@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from turso_deploy.schema.catalog import Catalog, read_catalog
+from tests.catalogs import catalog_of
 from turso_deploy.schema.hazards import HazardName
 from turso_deploy.schema.planner import make_plan
-from turso_deploy.schema.scratch import Scratch
 
 OF_A_TABLE = "CREATE VIRTUAL TABLE words USING fts5 (a, content = 't', content_rowid = 'id')"
-
-
-def catalog_of(*statements: str) -> Catalog:
-    scratch = Scratch()
-    for sql in statements:
-        scratch.run(sql)
-    return read_catalog(scratch.rows(), scratch.shadows())
 
 
 @pytest.mark.parametrize("content", [[], ["CREATE TABLE t (id INTEGER PRIMARY KEY)"]], ids=["no table", "no column"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.catalogs import catalog_of
 from tests.projects import shipped_project
-from turso_deploy.schema.catalog import Catalog, CatalogRow, read_catalog
+from turso_deploy.schema.catalog import CatalogRow, read_catalog
 from turso_deploy.schema.ledger import create_step
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.planner import make_plan
-from turso_deploy.schema.scratch import Scratch
 from turso_deploy.sql.script import split
 
 DRIZZLE = Path(__file__).parents[2] / "cases" / "drizzle-2.2.0.sql"
@@ -27,15 +27,8 @@ WANTED = (
 )
 
 
-def catalog_of(statements: Sequence[str]) -> Catalog:
-    scratch = Scratch()
-    for sql in statements:
-        scratch.run(sql)
-    return read_catalog(scratch.rows(), scratch.shadows())
-
-
 def plan_for(wanted: Sequence[str], live: Sequence[str] = (), ignore: Sequence[str] = ()) -> Plan:
-    return make_plan(catalog_of(wanted).schema, catalog_of(live), ignore=ignore)
+    return make_plan(catalog_of(*wanted).schema, catalog_of(*live), ignore=ignore)
 
 
 def made(plan: Plan) -> list[str]:
@@ -72,14 +65,14 @@ def test_a_database_that_has_everything_gets_nothing() -> None:
     respelt = [sql.replace("CREATE TABLE children", 'CREATE TABLE "children" /* ours */') for sql in WANTED]
     plan = plan_for(WANTED, respelt)
     assert not plan.all_steps
-    assert plan.predicted.rows == catalog_of(respelt).rows
+    assert plan.predicted.rows == catalog_of(*respelt).rows
 
 
 def test_what_the_schema_folder_does_not_define_is_reported_and_left() -> None:
     others = ("CREATE TABLE theirs (a)", "CREATE INDEX theirs_a ON theirs (a)", "CREATE TABLE skipped (a)")
     plan = make_plan(
-        catalog_of(WANTED).schema,
-        read_catalog(catalog_of(others).rows, ignore=["skip*"]),
+        catalog_of(*WANTED).schema,
+        read_catalog(catalog_of(*others).rows, ignore=["skip*"]),
         ignore=["skip*"],
     )
     assert [item.name for item in plan.unmanaged] == ["theirs", "theirs_a"]
@@ -90,13 +83,13 @@ def test_what_the_schema_folder_does_not_define_is_reported_and_left() -> None:
 
 def test_what_never_counts_before_never_counts_after() -> None:
     """Statistics, storage of vector indexes and the ledger pass through the rehearsal."""
-    live = catalog_of(["CREATE TABLE t (a)", "CREATE INDEX t_a ON t (a)", create_step().query.sql, "ANALYZE"])
+    live = catalog_of("CREATE TABLE t (a)", "CREATE INDEX t_a ON t (a)", create_step().query.sql, "ANALYZE")
     vector = [
         CatalogRow("index", "near", "t", "CREATE INDEX near ON t (libsql_vector_idx(a))"),
         CatalogRow("table", "near_shadow", "near_shadow", "CREATE TABLE near_shadow (a)"),
         CatalogRow("index", "near_shadow_idx", "near_shadow", "CREATE INDEX near_shadow_idx ON near_shadow (a)"),
     ]
-    plan = make_plan(catalog_of(WANTED).schema, read_catalog([*live.rows, *vector]))
+    plan = make_plan(catalog_of(*WANTED).schema, read_catalog([*live.rows, *vector]))
     assert predicted(plan) == predicted(plan_for(WANTED)) | {"table t", "index t_a", "index near"}
     assert {
         ("table", "sqlite_stat1"),
@@ -108,13 +101,13 @@ def test_what_never_counts_before_never_counts_after() -> None:
 
 def test_a_table_of_a_module_that_only_the_server_has_stays_and_counts() -> None:
     unknown = CatalogRow("table", "geo", "geo", "CREATE VIRTUAL TABLE geo USING their_module (a)")
-    plan = make_plan(catalog_of(WANTED).schema, read_catalog([unknown]))
+    plan = make_plan(catalog_of(*WANTED).schema, read_catalog([unknown]))
     assert "table geo" in predicted(plan)
     assert [item.name for item in plan.unmanaged] == ["geo"]
 
 
 def test_a_database_of_drizzle_is_only_added_to() -> None:
-    live = catalog_of([statement.text for statement in split(DRIZZLE.read_text(encoding="utf-8"))])
+    live = catalog_of(*(statement.text for statement in split(DRIZZLE.read_text(encoding="utf-8"))))
     plan = make_plan(shipped_project().wanted, live)
     assert Counter(step.kind for step in plan.all_steps) == {"create index": 32, "create view": 3, "create trigger": 2}
     assert "users_username_unique" not in {step.object for step in plan.all_steps}
@@ -123,7 +116,7 @@ def test_a_database_of_drizzle_is_only_added_to() -> None:
 
 
 def test_every_step_names_the_line_that_wants_it() -> None:
-    plan = make_plan(shipped_project().wanted, catalog_of([]))
+    plan = make_plan(shipped_project().wanted, catalog_of())
     assert len(plan.steps) == 12 + 33 + 3 + 2
     for step in plan.steps:
         assert step.place is not None
@@ -141,9 +134,9 @@ def test_each_of_many_columns_with_a_check_has_its_own_hazard() -> None:
 
 
 def test_of_many_tables_that_may_be_the_renamed_one_a_few_are_named() -> None:
-    live = catalog_of([f"CREATE TABLE t{number} (a, b)" for number in range(100)])
+    live = catalog_of(*(f"CREATE TABLE t{number} (a, b)" for number in range(100)))
     managed = frozenset(f"table t{number}" for number in range(100))
-    wanted = catalog_of([f"CREATE TABLE u{number} (a, b)" for number in range(100)]).schema
+    wanted = catalog_of(*(f"CREATE TABLE u{number} (a, b)" for number in range(100))).schema
     remedies = [hazard.remedy for hazard in make_plan(wanted, live, managed=managed).hazards]
     assert remedies[7] == (
         "If the table t7 is called u0 or u1 or u2 or u3 or u4 or another now, say so there: `-- @renamed from=t7`."
