@@ -1,0 +1,2 @@
+INSERT INTO p VALUES ('x'), ('y');
+INSERT INTO c VALUES ('x'), ('Y');

@@ -1,0 +1,1 @@
+INSERT INTO words VALUES ('a', 2), ('b', 3);
