@@ -188,7 +188,7 @@ class _Planner:
         self.steps.append(step)
 
     def _clear_the_way(self, renames: Sequence[Step]) -> list[Step]:
-        self.cleared = in_the_way_of_renames(self.wanted, self._now(), self.managed, renames)
+        self.cleared = in_the_way_of_renames(self.wanted, self._now(), self.managed, renames, self.scratch)
         return self.cleared.steps
 
     def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:

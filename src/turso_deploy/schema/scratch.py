@@ -19,7 +19,7 @@ from msgspec import Struct
 from turso_deploy.database.base import Query, Rows
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.schema.short_catalog import ShortCatalog
-from turso_deploy.sql.lexer import Kind, Token, fold, tokenize, unquote
+from turso_deploy.sql.lexer import Kind, Token, fold, quote, tokenize, unquote
 from turso_deploy.sql.names import in_back_quotes
 from turso_deploy.sql.reader import Reader, read_header
 
@@ -118,6 +118,25 @@ class Scratch:
             except sqlite3.Error as error:
                 if not self._stand_in_for(str(error)):
                     raise _refusal(str(error), query.sql, self.connection, cut) from None
+
+    def columns_read_by(self, view: str) -> frozenset[tuple[str, str]]:
+        """What a view reads itself, and not by way of another: the folded names of a table or view and of its column.
+
+        SQLite tells them while it compiles: https://www.sqlite.org/c3ref/set_authorizer.html. Raises ScratchError.
+        """
+        found = set()
+
+        def note(action: int, table: str | None, column: str | None, _: str | None, reader: str | None) -> int:
+            if action == sqlite3.SQLITE_READ and fold(reader or "") == fold(view):
+                found.add((fold(table or ""), fold(column or "")))
+            return sqlite3.SQLITE_OK
+
+        self.connection.set_authorizer(note)
+        try:
+            self.query(Query(f"SELECT * FROM {quote(view)} LIMIT 0"))
+        finally:
+            self.connection.set_authorizer(None)
+        return frozenset(found)
 
     def rows(self) -> list[CatalogRow]:
         """The catalog, with what was cut away for plain SQLite put back."""

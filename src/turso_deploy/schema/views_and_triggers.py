@@ -12,6 +12,7 @@ from turso_deploy.schema.diff import Difference, Managed, diff
 from turso_deploy.schema.model import Schema, SchemaObject, key_of
 from turso_deploy.schema.plan import Step
 from turso_deploy.schema.relatives import with_readers
+from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
 
@@ -35,12 +36,15 @@ class Cleared(Struct, frozen=True):
         return [_drop(row, "set aside" if self.rows[row] else "drop") for row in _triggers_first(self.rows)]
 
 
-def in_the_way_of_renames(wanted: Schema, now: Catalog, managed: Managed, renames: Sequence[Step]) -> Cleared:
+def in_the_way_of_renames(
+    wanted: Schema, now: Catalog, managed: Managed, renames: Sequence[Step], scratch: Scratch
+) -> Cleared:
     """The views and triggers that change and could stop a RENAME COLUMN, and who reads them.
 
     It renames the column of a view that shows it too, and then finds that who reads the view does not know it; it
     renames no column by which a view joins; and it fails where a view is missing:
     https://www.sqlite.org/lang_altertable.html#altertabrename
+    `scratch` holds what stands there now.
     """
     difference = diff(wanted, now.schema)
     changing = set(map(key_of, difference.removed(managed))) | _changed(difference)
@@ -48,13 +52,17 @@ def in_the_way_of_renames(wanted: Schema, now: Catalog, managed: Managed, rename
     rows = _standing(now)
     named = {row.key: names_in(row.sql or "") for row in rows}
     stopping = views | {"using", "natural"}
-    # Who stays and has the old name of a column may find it in a view. What is not ours and reads the table as well
-    # is left to SQLite: it would come back as it was.
+    # Who stays and has the old name of a column may find it in a view. What is not ours and reads the column itself is
+    # left to SQLite: it would come back as it was.
     ours = set(map(key_of, wanted.objects()))
-    altered = {fold(step.column_of or "") for step in renames}
-    old_names = {fold(step.old_name or "") for step in renames}
-    stays = {key for key, names in named.items() if key in ours or not names & altered} - changing
-    read = _named_at_any_distance((key for key in stays if named[key] & old_names), named)
+    columns = {(fold(step.column_of or ""), fold(step.old_name or "")) for step in renames}
+    old_names = {column for _, column in columns}
+    stays = [
+        key
+        for key, names in named.items()
+        if names & old_names and key not in changing and (key in ours or not _may_read(key, names, columns, scratch))
+    ]
+    read = _named_at_any_distance(stays, named)
     going = {
         row.key
         for row in rows
@@ -66,6 +74,17 @@ def in_the_way_of_renames(wanted: Schema, now: Catalog, managed: Managed, rename
         {row: row.key not in going for row in rows if row.key in down},
         {row.key: number for number, row in enumerate(rows)},
     )
+
+
+def _may_read(key: tuple[str, str], names: Set[str], columns: Set[tuple[str, str]], scratch: Scratch) -> bool:
+    """Whether a view or trigger reads, or may read, one of the columns of tables itself. `names` is what it names."""
+    kind, name = key
+    if names.isdisjoint(table for table, _ in columns):
+        return False
+    try:
+        return kind == "trigger" or not columns.isdisjoint(scratch.columns_read_by(name))
+    except ScratchError:
+        return True
 
 
 class SetAside(Struct, frozen=True):

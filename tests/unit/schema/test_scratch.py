@@ -246,3 +246,15 @@ def test_a_closed_scratch_is_gone(scratch: Scratch) -> None:
     scratch.close()
     with pytest.raises(sqlite3.ProgrammingError):
         scratch.connection.execute("SELECT 1")
+
+
+def test_the_columns_that_a_view_reads_itself_are_told_apart_from_those_of_a_view_that_it_reads() -> None:
+    scratch = Scratch()
+    scratch.run("CREATE TABLE T (id INTEGER PRIMARY KEY, a, b)")
+    scratch.run("CREATE VIEW v AS SELECT id, a FROM T")
+    scratch.run("CREATE VIEW W AS SELECT v.a FROM v WHERE id IN (SELECT B FROM t)")
+    assert scratch.columns_read_by("w") == {("v", "a"), ("v", "id"), ("t", "b")}
+    scratch.run("DROP VIEW v")
+    with pytest.raises(ScratchError, match=r"no such table: main\.v"):
+        scratch.columns_read_by("w")
+    assert scratch.query(Query("SELECT count(*) FROM t")).rows == ((0,),)
