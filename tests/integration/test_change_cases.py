@@ -9,8 +9,8 @@ A case is a folder:
     expect.yml           what has to come of it, see Expected
 
 Whatever a case expects: a rehearsal leaves nothing behind, a second plan is empty, the catalog means what the folder
-says, SQLite finds the database sound, rows of untouched tables and objects of others are there; a refusal changes
-nothing at all.
+says, SQLite finds the database sound, rows of untouched tables and objects of others are there; the script of
+`plan --sql` leaves in a file what the deployment leaves; a refusal changes nothing at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ import pytest
 import yaml
 from msgspec import Struct, convert
 
+from tests.by_hand import content, in_python
 from tests.sqld import running_sqld
 from tests.targets import NOWHERE, Target
 from turso_deploy import deploy as story
@@ -121,6 +122,13 @@ class Case:
     def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
         with closing(self.target.open()) as database:
             return story.plan(project, database, NOWHERE, parse_permissions(allow), rehearse=rehearse)
+
+    def script(self, project: Project, allow: str = "") -> str:
+        """What `plan --sql` prints; empty where nothing is to be done."""
+        with closing(self.target.open()) as database:
+            report, script = story.script(project, database, NOWHERE, parse_permissions(allow))
+        assert report.error is None, report.error
+        return script
 
     def planned(self, project: Project) -> tuple[list[str], dict[str, int | None]]:
         """Kind and object of each step, and the rows of each hazard that concerns any."""
@@ -258,7 +266,8 @@ def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     rehearsal = case.plan(after, case.expected.allow, rehearse=True)
     assert rehearsal.error is None, rehearsal.error
     assert case.snapshot() == was
-    report = case.deploy(after, case.expected.allow)
+    with _the_same_by_hand(case, after):
+        report = case.deploy(after, case.expected.allow)
     assert report.error is None, report.error
     for part in case.expected.notices:
         assert any(part in notice for notice in report.notices), report.notices
@@ -269,6 +278,22 @@ def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     _expect_what_was_not_touched(case, before, after, now, was)
     answers = case.ask(*(answer.query for answer in case.expected.rows)) if case.expected.rows else []
     assert [[list(row) for row in rows] for rows in answers] == [answer.rows for answer in case.expected.rows]
+
+
+@contextmanager
+def _the_same_by_hand(case: Case, after: Project) -> Iterator[None]:
+    """Run the script of the change on a copy of a file, and compare that with what is done to the file meanwhile."""
+    if not case.target.is_file:
+        yield
+        return
+    copy = case.workspace / "by-hand.db"
+    shutil.copy(case.target.file, copy)
+    script = case.script(after, case.expected.allow)
+    yield
+    assert script or not case.expected.steps
+    if script:
+        assert in_python(script, copy) == 0
+        assert content(copy) == content(case.target.file)
 
 
 def _refusal(case: Case) -> ErrorLine:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.by_hand import CLIENTS, SHELL, Client, content, in_shell
 from tests.projects import SHIPPED, SMALL, with_changes, write_folder
 from tests.targets import Target
 from turso_deploy.session import run
-
-SHELL = shutil.which("sqlite3") or ""
 
 # Renames, a rebuild with children, views and triggers around it, a dropped column, scripts, seeds in new tables.
 CHANGED = {
@@ -53,31 +50,6 @@ CREATE INDEX idx_books_title ON books (title COLLATE NOCASE);
 PERMISSIONS = "change-type:authors.id,drop-column"
 
 
-def in_shell(script: str, file: Path) -> int:
-    environment = {**os.environ, "HOME": str(file.parent)}
-    done = subprocess.run([SHELL, file], input=script, text=True, encoding="utf-8", cwd=file.parent, env=environment)
-    return done.returncode
-
-
-def in_python(script: str, file: Path) -> int:
-    first, _, rest = script.partition("\n")
-    assert first == ".bail on"
-    connection = sqlite3.connect(file, isolation_level=None)
-    try:
-        connection.executescript(rest)
-    except sqlite3.Error:
-        return 1
-    finally:
-        connection.close()
-    return 0
-
-
-CLIENTS = pytest.mark.parametrize(
-    "client", [pytest.param(in_shell, marks=pytest.mark.skipif(not SHELL, reason="no sqlite3 shell")), in_python]
-)
-Client = Callable[[str, Path], int]
-
-
 def script_for(
     schema: Path, url: str, environment: Mapping[str, str] | None = None, **settings: Any
 ) -> tuple[str, int, str]:
@@ -86,14 +58,6 @@ def script_for(
     given = {"command": "plan", "sql": True, "schema_path": str(schema), "database_url": url, **settings}
     status = run(given, environment or {}, output, errors)
     return output.getvalue(), status, errors.getvalue()
-
-
-def content(file: Path) -> dict[str, Any]:
-    """Everything in a database but what tells one deployment from another."""
-    found = Target(f"file:{file}", f"file:{file}").dump()
-    found.pop("schema_version")
-    found["schema_deployments"] = [row[3:7] + row[12:] for row in found["schema_deployments"]]
-    return found
 
 
 @pytest.fixture
