@@ -94,7 +94,7 @@ def to_be_proven(
     if not (rebuilt or dropped):
         return (), ()
     children = children_of(before, after)
-    family = _descendants(rebuilt | dropped, children)
+    family = reached_from(rebuilt | dropped, children)
     parents = {parent for parent, found in children.items() if found & rebuilt}
     standing = {
         name
@@ -130,12 +130,14 @@ def children_of(*schemas: Schema) -> Mapping[str, set[str]]:
     return found
 
 
-def _descendants(names: set[str], children: Mapping[str, set[str]]) -> set[str]:
-    found, waiting = set(names), list(names)
+def reached_from(names: Iterable[str], ways: Mapping[str, Set[str]]) -> Set[str]:
+    """The names, and where the ways from them lead to, at any distance."""
+    found = set(names)
+    waiting = list(found)
     while waiting:
-        for child in children.get(waiting.pop(), set()) - found:
-            found.add(child)
-            waiting.append(child)
+        new = ways.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
     return found
 
 

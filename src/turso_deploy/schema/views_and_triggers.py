@@ -11,7 +11,7 @@ from turso_deploy.schema.catalog import Catalog, CatalogRow
 from turso_deploy.schema.diff import Difference, Managed, diff
 from turso_deploy.schema.model import Schema, SchemaObject, key_of
 from turso_deploy.schema.plan import Step
-from turso_deploy.schema.relatives import with_readers
+from turso_deploy.schema.relatives import reached_from, with_readers
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.names import names_in
@@ -62,7 +62,8 @@ def in_the_way_of_renames(
         for key, names in named.items()
         if names & old_names and key not in changing and (key in ours or not _may_read(key, names, columns, scratch))
     ]
-    read = _named_at_any_distance(stays, named)
+    by_view = {name: names for (kind, name), names in named.items() if kind == "view"}  # those that are ignored, too
+    read = reached_from((name for key in stays for name in named[key]), by_view)
     going = {
         row.key
         for row in rows
@@ -174,17 +175,6 @@ def _triggers_first(rows: Iterable[CatalogRow]) -> list[CatalogRow]:
 
 def _drop(row: CatalogRow, verb: str) -> Step:
     return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
-
-
-def _named_at_any_distance(objects: Iterable[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[str]:
-    """What views and triggers name, and what the views among that name. `named` is what each view and trigger names."""
-    found: set[str] = set()
-    waiting = list(objects)
-    while waiting:
-        new = named[waiting.pop()] - found
-        found |= new
-        waiting += [("view", name) for name in new if ("view", name) in named]
-    return found
 
 
 def _later_triggers(standing: Sequence[CatalogRow], changed: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
