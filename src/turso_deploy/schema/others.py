@@ -87,7 +87,8 @@ def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -
     """The folded names of the columns of a table, before and after; none where it is no ordinary one."""
     table = schema.tables.get(name)
     after = table.definition.by_name.keys() if table and isinstance(table.definition, TableDefinition) else set()
-    return after | changes[name].old.by_name.keys() if name in changes else after
+    before = changes[name].old.by_name.keys() if name in changes else set()
+    return before | after
 
 
 def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:

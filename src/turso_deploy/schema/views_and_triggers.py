@@ -103,8 +103,8 @@ class SetAside(Struct, frozen=True):
     def drops(self) -> Iterator[tuple[CatalogRow, Step]]:
         """How each comes down."""
         for row in _triggers_first(self.rows):
-            leaves = row.key in self.changed or row.key in self.gone or self._goes_with_its_table(row)
-            yield row, _drop(row, "drop" if leaves else "set aside")
+            is_dropped = row.key in self.changed or row.key in self.gone or self._goes_with_its_table(row)
+            yield row, _drop(row, "drop" if is_dropped else "set aside")
 
     def back(self, kind: str, wanted: Schema, missing: Iterable[SchemaObject]) -> Iterator[Step]:
         """How the views or the triggers come back, in their old order, which is the order of firing, and then new ones.
@@ -114,13 +114,14 @@ class SetAside(Struct, frozen=True):
         items = wanted.views if kind == "view" else wanted.triggers
         down = self._in_old_order()
         for row in down:
-            item = items.get(fold(row.name))
-            if row.kind != kind or row.key in self.gone or (item is None and self._leaves(row)):
+            if row.kind != kind or row.key in self.gone:
                 continue
-            changed = row.key in self.changed or self.cleared.rows.get(row) is False
+            item, was_dropped = items.get(fold(row.name)), self.cleared.rows.get(row) is False
+            if item is None and (was_dropped or self._goes_with_its_table(row)):
+                continue
+            verb = "create" if was_dropped or row.key in self.changed else "restore"
             sql = item.sql if item else row.sql or ""
-            place = item.place if item else None
-            yield Step(f"{'create' if changed else 'restore'} {kind}", row.name, (sql,), place=place)
+            yield Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None)
         taken_down = {row.key for row in down}
         for new in missing:
             if new.kind == kind and key_of(new) not in taken_down:
@@ -130,9 +131,6 @@ class SetAside(Struct, frozen=True):
         if not self.cleared.rows:
             return self.rows
         return sorted((*self.cleared.rows, *self.rows), key=lambda row: self.cleared.order.get(row.key, 0))
-
-    def _leaves(self, row: CatalogRow) -> bool:
-        return self.cleared.rows.get(row) is False or self._goes_with_its_table(row)
 
     def _goes_with_its_table(self, row: CatalogRow) -> bool:
         """Whether it is a trigger whose table is dropped, which the hazard of that has told."""
