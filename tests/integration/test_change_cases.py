@@ -39,6 +39,7 @@ from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
 from turso_deploy.schema.diff import diff
 from turso_deploy.schema.hazards import parse_permissions
+from turso_deploy.schema.model import key_of
 from turso_deploy.schema.project import Project, load_project
 from turso_deploy.sql.lexer import fold, literal, quote
 from turso_deploy.sql.script import split
@@ -340,9 +341,9 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
     for name in standing - replaced - {fold(table) for table in case.expected.writes_to}:
         assert len(now.contents[name]) == len(was.contents[name]), name
         assert name in named or now.contents[name] == was.contents[name], name
-    ours = {(item.kind, fold(item.name)) for project in (before, after) for item in project.wanted.objects()}
-    others = {(item.kind, fold(item.name)) for item in was.catalog.schema.objects()} - ours
-    assert others <= {(item.kind, fold(item.name)) for item in now.catalog.schema.objects()}
+    ours = {key_of(item) for project in (before, after) for item in project.wanted.objects()}
+    others = set(map(key_of, was.catalog.schema.objects())) - ours
+    assert others <= set(map(key_of, now.catalog.schema.objects()))
 
 
 def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from tests.catalogs import catalog_of
 from turso_deploy.database.base import Purpose, Query
 from turso_deploy.schema import ledger
-from turso_deploy.schema.catalog import read_catalog
 from turso_deploy.schema.ledger import Entry, last_deployment
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.scratch import Scratch, ScratchError
@@ -33,10 +33,7 @@ def scratch() -> Scratch:
 
 
 def schema_of(*statements: str) -> Schema:
-    scratch = Scratch()
-    for sql in statements:
-        scratch.run(sql)
-    return read_catalog(scratch.rows()).schema
+    return catalog_of(*statements).schema
 
 
 def write(scratch: Scratch, entry: Entry) -> None:

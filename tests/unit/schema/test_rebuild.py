@@ -7,19 +7,15 @@ from contextlib import closing
 
 import pytest
 
-from turso_deploy.schema.catalog import read_catalog
+from tests.catalogs import catalog_of
 from turso_deploy.schema.planner import make_plan
-from turso_deploy.schema.scratch import Scratch
 
 CHECKED = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, CHECK (id > 0))"
 
 
 def copy_of(live: str, wanted: str) -> tuple[str, list[str]]:
     """The statement that copies the rows, and the operations that SQLite makes of it."""
-    there, to_be = Scratch(), Scratch()
-    there.run(live)
-    to_be.run(wanted)
-    plan = make_plan(read_catalog(to_be.rows()).schema, read_catalog(there.rows()))
+    plan = make_plan(catalog_of(wanted).schema, catalog_of(live))
     create, copy = plan.steps[0].statements[:2]
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute(live)

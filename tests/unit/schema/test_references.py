@@ -80,11 +80,8 @@ def test_double_quotes_may_hold_whatever_is_a_name_or_cannot_be_a_column(tmp_pat
         CREATE TRIGGER "r" INSTEAD OF INSERT ON "v" BEGIN INSERT INTO "t" ("a") VALUES (new."c"); END;
         CREATE VIRTUAL TABLE "f" USING fts5("a", tokenize = "unicode61 remove_diacritics 2");
     """
-    assert (
-        load_project(write_folder(tmp_path, {"a.sql": TABLES + sql}))
-        .wanted.views["v"]
-        .sql.startswith('CREATE VIEW "v"')
-    )
+    project = load_project(write_folder(tmp_path, {"a.sql": TABLES + sql}))
+    assert project.wanted.views["v"].sql.startswith('CREATE VIEW "v"')
 
 
 def test_lines_are_counted_from_the_name_that_the_stored_text_begins_with(tmp_path: Path) -> None:
