@@ -118,7 +118,7 @@ class Draft:
         steps = [
             StepLine(
                 step.kind,
-                step.object,
+                step.title,
                 step.sql,
                 tuple(_hazard_line(hazard, permissions) for hazard in step.hazards if hazard.concerns_rows),
                 str(step.place) if step.place else None,
@@ -132,7 +132,7 @@ class Draft:
         if plan.all_steps:
             self.changes = tuple(map(_change_line, object_changes(plan, work.live.catalog.schema)))
             before = plan.renamed or work.live.catalog.schema
-            renamed = [step.object for step in plan.renames if step.kind.startswith("rename")]
+            renamed = [(step.object, step.column) for step in plan.renames if step.kind.startswith("rename")]
             self.picture = picture_of_change(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
         if self.has_committed:

@@ -94,8 +94,9 @@ def _passed_over_notice(column: str, place: Place | None) -> str:
     where = f" ({place})" if place else ""
     return (
         f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
-        "type, NOT NULL or STRICT changes, and once only: what stands in the text of the live table as well was "
-        "followed when that was made. To change values that stand there, use a one-time script."
+        "type, NOT NULL or STRICT changes, in a table that keeps its rows, and once only: what stands in the text of "
+        "the live table as well was followed when that was made. To change values that stand there, use a one-time "
+        "script."
     )
 
 

@@ -26,15 +26,15 @@ def picture_of(schema: Schema, tables: Iterable[str] | None = None) -> Picture:
     return Picture(entities, relations, len(schema.tables) - len(found))
 
 
-def picture_of_change(before: Schema, after: Schema, renamed: Iterable[str] = ()) -> Picture:
+def picture_of_change(before: Schema, after: Schema, renamed: Iterable[tuple[str, str | None]] = ()) -> Picture:
     """What becomes of `before` on its way to `after`, with what is added, changed or removed marked.
 
     Of a table that is there before and after, the keys and what changes are shown. Of a large schema, the tables that
     change and those next to them are.
 
-    `before` has new names already; `renamed` says of which tables (`books`) and columns (`books.title`) they are new.
+    `before` has new names already; `renamed` says of which tables, and of which columns of a table, they are new.
     """
-    new_names = {fold(name) for name in renamed}
+    new_names = {(fold(table), column and fold(column)) for table, column in renamed}
     effects = {
         name: _effect(before.tables.get(name), after.tables.get(name)) or _renaming(name, new_names)
         for name in (*before.tables, *after.tables)
@@ -60,22 +60,25 @@ def _effect(before: Table | None, after: Table | None) -> str:
     return "" if before.definition == after.definition else "changed"
 
 
-def _renaming(table: str, new_names: Set[str]) -> str:
-    if table in new_names:
+def _renaming(table: str, new_names: Set[tuple[str, str | None]]) -> str:
+    if (table, None) in new_names:
         return "renamed"
-    return "changed" if any(name.startswith(f"{table}.") for name in new_names) else ""
+    return "changed" if any(name == table for name, _ in new_names) else ""
 
 
-def _entity(table: Table, before: Table | None, effect: str, new_names: Set[str] = frozenset()) -> Entity:
+def _entity(
+    table: Table, before: Table | None, effect: str, new_names: Set[tuple[str, str | None]] = frozenset()
+) -> Entity:
     definition = table.definition
     if not isinstance(definition, TableDefinition):
         return Entity(table.name, (), effect)
+    key = fold(table.name)
     columns = [
         EntityColumn(
             column.name,
             column.type,
             tuple(_keys(name, definition)),
-            _column_effect(name, definition, before) or ("renamed" if f"{definition.name}.{name}" in new_names else ""),
+            _column_effect(name, definition, before) or ("renamed" if (key, name) in new_names else ""),
         )
         for name, column in definition.by_name.items()
     ]

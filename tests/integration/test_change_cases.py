@@ -41,7 +41,7 @@ from turso_deploy.schema.diff import diff
 from turso_deploy.schema.hazards import parse_permissions
 from turso_deploy.schema.model import key_of
 from turso_deploy.schema.project import Project, load_project
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import fold, literal, quote, table_of
 from turso_deploy.sql.script import split
 from turso_deploy.work import find_work
 
@@ -135,7 +135,7 @@ class Case:
         """Kind and object of each step, and the rows of each hazard that concerns any."""
         with closing(self.target.open()) as database:
             plan = find_work(project, database).plan
-        steps = [f"{step.kind} {step.object}" for step in plan.all_steps]
+        steps = [f"{step.kind} {step.title}" for step in plan.all_steps]
         return steps, {f"{item.name} {item.object}": item.rows for item in plan.hazards if item.concerns_rows}
 
     def ask(self, *queries: str) -> list[list[tuple[Any, ...]]]:
@@ -335,7 +335,7 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
     """Tables that no step names keep every value; all that stay keep their number of rows; what is not ours stays."""
     steps = case.expected.steps or []
     objects = [step.split(" ", 2)[2] for step in steps]
-    named = {fold(name) for item in objects for name in (item, item.partition(".")[0])}
+    named = {fold(name) for item in objects for name in (item, table_of(item))}
     replaced = {fold(step.removeprefix("replace table ")) for step in steps if step.startswith("replace table ")}
     standing = was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys()
     for name in standing - replaced - {fold(table) for table in case.expected.writes_to}:

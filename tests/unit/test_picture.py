@@ -83,8 +83,8 @@ def test_a_part_of_a_schema_has_the_relations_inside_of_it(tmp_path: Path) -> No
 
 def test_a_rename_is_no_loss(tmp_path: Path) -> None:
     after = schema(
-        tmp_path, "CREATE TABLE writers (id INTEGER PRIMARY KEY, name TEXT);\nCREATE TABLE b (y TEXT, z TEXT);"
+        tmp_path, "CREATE TABLE writers (id INTEGER PRIMARY KEY, name TEXT);\nCREATE TABLE B (Y TEXT, z TEXT);"
     )
-    picture = picture_of_change(after, after, ["writers", "b.y"])
-    assert {item.name: item.effect for item in picture.entities} == {"writers": "renamed", "b": "changed"}
-    assert columns(picture, "b") == {"y": "renamed"}
+    picture = picture_of_change(after, after, [("writers", None), ("B", "Y")])
+    assert {item.name: item.effect for item in picture.entities} == {"writers": "renamed", "B": "changed"}
+    assert columns(picture, "B") == {"Y": "renamed"}

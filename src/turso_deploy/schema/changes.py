@@ -70,9 +70,8 @@ def _renamed_columns(renames: Sequence[Step]) -> Mapping[tuple[str, str], Sequen
     """The columns that get another name, by what identifies their table; none where none does."""
     found: dict[tuple[str, str], list[PartChange]] = defaultdict(list)
     for step in renames:
-        if step.column_of is not None:
-            new_name = step.object.removeprefix(f"{step.column_of}.")
-            found["table", fold(step.column_of)].append(PartChange("column name", step.old_name, new_name))
+        if step.column is not None:
+            found["table", fold(step.object)].append(PartChange("column name", step.old_name, step.column))
     return found
 
 

@@ -12,7 +12,7 @@ from turso_deploy.schema.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import column_title, quote
 from turso_deploy.sql.names import names_behind_from, names_in
 
 
@@ -29,9 +29,10 @@ def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
         views = sorted(_read_from(using) & change.before.views.keys())
         reason = f"it reads the view {views[0]}" if views else _fault(using, change.live, scratch)
         if reason is not None:
+            title = column_title(change.wanted.name, column.name)
             raise RefusedError(
                 ErrorCode.DIRECTIVE_INVALID,
-                f"`@using {using}` at the column {change.wanted.name}.{column.name} cannot be used: {reason}.",
+                f"`@using {using}` at the column {title} cannot be used: {reason}.",
                 hint="It is an expression over the columns of one row of the table, as it is in the database after "
                 "renames. It may read other tables, and no views.",
                 place=change.wanted.place_of(name),
@@ -93,26 +94,28 @@ def passed_over(
 ) -> Iterator[tuple[str, Place | None]]:
     """Columns that change, and whose `@using` is not followed: somebody may expect that it is. With their places.
 
-    `live` is as after the renames, `renamed` are the columns that were renamed, as `table.column`. A column that does
-    not change may keep a comment that has done its work.
+    `live` is as after the renames, `renamed` are the titles of the columns that were renamed. A column that does not
+    change may keep a comment that has done its work.
     """
     for name, at_table in directives.items():
         new, old = wanted.tables.get(name), live.tables.get(name)
-        if new is None or old is None:
+        if new is None or old is None or not isinstance(new.definition, TableDefinition):
             continue
-        if not isinstance(new.definition, TableDefinition) or not isinstance(old.definition, TableDefinition):
-            continue
-        change = TableChange(new, old, at_table, wanted, live)
+        change = TableChange(new, old, at_table, wanted, live) if isinstance(old.definition, TableDefinition) else None
         for column, at_column in at_table.columns.items():
-            if at_column.using is None or change.using(column) is not None or column not in old.definition.by_name:
+            if at_column.using is None:
                 continue
-            title = f"{new.name}.{new.definition.by_name[column].name}"
-            if title in renamed or _differs(column, new.definition, old.definition):
+            title = column_title(new.name, new.definition.by_name[column].name)
+            # The rows of a virtual table are gone, where a table of another kind takes its place.
+            if change is None or (change.using(column) is None and (title in renamed or _differs(column, change))):
                 yield title, new.place_of(column)
 
 
-def _differs(column: str, new: TableDefinition, old: TableDefinition) -> bool:
-    """Whether a column has another definition, or other rules of its table name it."""
+def _differs(column: str, change: TableChange) -> bool:
+    """Whether a column that was there has another definition, or other rules of its table name it."""
+    new, old = change.new, change.old
+    if column not in old.by_name:
+        return False
     return new.by_name[column] != old.by_name[column] or _rules(column, new) != _rules(column, old)
 
 

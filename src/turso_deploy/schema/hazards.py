@@ -116,10 +116,11 @@ class Permission(Struct, frozen=True):
         """The entry as it is written."""
         if self.object is None:
             return self.name
-        is_plain = not re.search(r'[,\n]|^[\s"]|\s$', self.object)
+        is_plain = not re.search(r"[,\n]|^\s|\s$", self.object) and not _ONE_NAME.fullmatch(self.object)
         return f"{self.name}:{self.object if is_plain else quote(self.object)}"
 
 
+_ONE_NAME = re.compile(r'"(?:[^"]|"")*"')
 # An object that begins with a double quote ends with one, because a name may hold commas.
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
@@ -147,7 +148,7 @@ def _permission(entry: str) -> Permission:
             f"The permission `{entry}` names no object behind its colon.",
             hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
         )
-    if len(target) > 1 and target[0] == target[-1] == '"':
+    if _ONE_NAME.fullmatch(target):
         target = target[1:-1].replace('""', '"')
     return Permission(HazardName(name), target or None)
 

@@ -12,7 +12,7 @@ from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.hazards import Hazard
 from turso_deploy.schema.model import Schema, SchemaObject
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import column_title, fold
 
 
 class Altered(Struct, frozen=True):
@@ -25,9 +25,9 @@ class Altered(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
-    `kind` says what it does ("create table"), `hazards` what it may cost, `old_name` what is renamed was called, and
-    `column_of` the table of a column that is renamed: either name may hold a full stop. `altered` is there where
-    planning the step has shown what SQLite makes of it, and nothing else is concerned.
+    `kind` says what it does ("create table"), `object` and `column` to what: a column is one of a table. `hazards` is
+    what it may cost, `old_name` what is renamed was called. `altered` is there where planning the step has shown what
+    SQLite makes of it, and nothing else is concerned.
     """
 
     kind: str
@@ -36,8 +36,13 @@ class Step(Struct, frozen=True):
     hazards: tuple[Hazard, ...] = ()
     place: Place | None = None
     old_name: str | None = None
-    column_of: str | None = None
+    column: str | None = None
     altered: Altered | None = None
+
+    @property
+    def title(self) -> str:
+        """The object, or the column, as it is told."""
+        return self.object if self.column is None else column_title(self.object, self.column)
 
     @property
     def sql(self) -> str:

@@ -126,7 +126,7 @@ class _Planner:
         for step in tables:
             if step not in late:
                 self._add(step)
-        made_anew = {fold(step.object) for step in tables}
+        made_anew = {fold(step.object) for step in tables if step.column is None}
         for step in build_again(built_again(before.with_ignored, self.changes, made_anew), self.wanted):
             self._add(step)
         self._create_indexes(difference, before, tables, down)
@@ -145,7 +145,7 @@ class _Planner:
         refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
-        renamed = {step.object for step in renames.steps if step.kind == "rename column"}
+        renamed = {step.title for step in renames.steps}
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
             renames.steps,
@@ -181,7 +181,7 @@ class _Planner:
             try:
                 self.scratch.run(sql)
             except ScratchError as error:
-                raise impossible(f"{step.kind} {step.object}", error.message, step.place) from None
+                raise impossible(f"{step.kind} {step.title}", error.message, step.place) from None
 
     def _add(self, step: Step) -> None:
         self._rehearse(step)

@@ -155,8 +155,7 @@ def _column_rename(
         return
     if was_there:
         sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
-        name = f"{table.name}.{new}"
-        yield Step("rename column", name, (sql,), place=place, old_name=old, column_of=table.name)
+        yield Step("rename column", table.name, (sql,), place=place, old_name=old, column=new)
 
 
 _CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."

@@ -15,7 +15,7 @@ from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.canonical import Tokens, canonical_tokens
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.ddl import Check, ColumnDefinition, KeyPart, TableDefinition
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import column_title, fold, quote
 from turso_deploy.sql.names import names_in
 
 _BEFORE = "turso_deploy_before"
@@ -194,7 +194,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
         """A hazard of this table, or of one of its columns."""
-        target = self.wanted.name if column is None else f"{self.wanted.name}.{column}"
+        target = self.wanted.name if column is None else column_title(self.wanted.name, column)
         place = self.wanted.place if column is None else self.wanted.place_of(column)
         return Hazard(name, target, Query(count), place, remedy=remedy)
 

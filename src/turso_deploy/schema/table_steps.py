@@ -25,7 +25,7 @@ from turso_deploy.schema.rebuild import (
 from turso_deploy.schema.scratch import Scratch, ScratchError
 from turso_deploy.schema.table_change import TableChange, if_renamed
 from turso_deploy.sql.ddl import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import column_title, fold, quote
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
@@ -197,17 +197,17 @@ def _is_constant(default: tuple[str, ...]) -> bool:
 
 def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
     sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
-    target = f"{change.wanted.name}.{column.name}"
     # Its own CHECK is tried on the rows that are there: https://www.sqlite.org/lang_altertable.html#altertabaddcol
     checks = (check for check in change.new.checks if check.at_column == fold(column.name))
     hazards = tuple(hazard for check in checks for hazard in change.broken_check(check))
-    return Step("add column", target, (sql,), hazards, change.wanted.place_of(column.name))
+    place = change.wanted.place_of(column.name)
+    return Step("add column", change.wanted.name, (sql,), hazards, place, column=column.name)
 
 
 def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
-    target = f"{change.wanted.name}.{column.name}"
     sql = f"ALTER TABLE {quote(change.live.name)} DROP COLUMN {quote(column.name)}"
-    return Step("drop column", target, (sql,), tuple(change.lost_values(column)), change.wanted.place)
+    hazards = tuple(change.lost_values(column))
+    return Step("drop column", change.wanted.name, (sql,), hazards, change.wanted.place, column=column.name)
 
 
 def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:
@@ -225,7 +225,7 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
             lost = tuple(
                 Hazard(
                     HazardName.DROP_COLUMN,
-                    f"{wanted.name}.{name}",
+                    column_title(wanted.name, name),
                     Query(f"SELECT count({quote(name)}) FROM {quote(live.name)}"),
                     wanted.place,
                 )

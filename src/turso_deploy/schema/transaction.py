@@ -117,7 +117,7 @@ class _Parts:
 
 def _change_steps(steps: Sequence[Step]) -> list[TransactionStep]:
     return [
-        TransactionStep(Query(sql), Purpose.CHANGE, f"{step.kind} {step.object}", step.place)
+        TransactionStep(Query(sql), Purpose.CHANGE, f"{step.kind} {step.title}", step.place)
         for step in steps
         for sql in step.statements
     ]

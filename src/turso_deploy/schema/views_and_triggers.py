@@ -55,7 +55,7 @@ def in_the_way_of_renames(
     # Who stays and has the old name of a column may find it in a view. What is not ours and reads the column itself is
     # left to SQLite: it would come back as it was.
     ours = set(map(key_of, wanted.objects()))
-    columns = {(fold(step.column_of or ""), fold(step.old_name or "")) for step in renames}
+    columns = {(fold(step.object), fold(step.old_name or "")) for step in renames}
     old_names = {column for _, column in columns}
     stays = [
         key

@@ -133,6 +133,17 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def column_title(table: str, column: str) -> str:
+    """A column as messages and permissions name it: `table.column`, and `"a.b".c` where that may mean two columns."""
+    return ".".join(quote(name) if set(name) & set('."') else name for name in (table, column))
+
+
+def table_of(title: str) -> str:
+    """The table of a column whose title is written as `column_title` does it."""
+    quoted = re.match(r'"((?:[^"]|"")*)"', title)
+    return quoted[1].replace('""', '"') if quoted else title.partition(".")[0]
+
+
 def literal(text: str) -> str:
     """A text as an SQL string (https://www.sqlite.org/lang_expr.html#literal_values_constants_)."""
     return "'" + text.replace("'", "''") + "'"

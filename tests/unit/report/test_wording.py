@@ -140,6 +140,9 @@ def test_the_columns_of_a_table_are_one_object(deployed: Report) -> None:
     steps = tuple(StepLine("add column", f"users.{name}", "") for name in "abc")
     steps += (StepLine("drop column", "users.d", ""), StepLine("rebuild table", "users", ""))
     assert "1 object changed" in verdict(replace(deployed, steps=steps))
+    steps = (StepLine("add column", '"a.b".c', ""), StepLine("add column", '"a.b"."c.d"', ""))
+    steps += (StepLine("rebuild table", "a.b", ""), StepLine("add column", "a.b", ""))
+    assert "2 objects changed" in verdict(replace(deployed, steps=steps))
 
 
 def test_scripts_are_no_objects(deployed: Report) -> None:

@@ -8,6 +8,7 @@ from turso_deploy.database.base import Failure, Query
 from turso_deploy.database.messages import showable
 from turso_deploy.errors import InputError
 from turso_deploy.schema.hazards import Hazard, HazardName, Permission, parse_permissions, refusal_of, with_counts
+from turso_deploy.sql.lexer import column_title
 
 
 def test_permissions_are_for_every_object_or_for_one() -> None:
@@ -33,7 +34,11 @@ def test_a_hazard_that_does_not_exist_is_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a,b", "t.a,drop-table", 'say "hi", twice', "two\nlines", ' "', " t ", 'a"b', "plain.column"]
+    "name",
+    [
+        *("a,b", "t.a,drop-table", 'say "hi", twice', "two\nlines", ' "', " t ", 'a"b', "plain.column"),
+        *('"a"', '"a.b".c', '"a.b"."c.d"', '"a,b"."c,d"'),
+    ],
 )
 def test_a_permission_is_read_as_it_is_printed_whatever_the_object_is_called(name: str) -> None:
     permission = Permission(HazardName.DROP_COLUMN, name)
@@ -41,6 +46,13 @@ def test_a_permission_is_read_as_it_is_printed_whatever_the_object_is_called(nam
         Permission(HazardName.DROP_TABLE),
         permission,
         Permission(HazardName.CHANGE_TYPE, "t.a"),
+    )
+
+
+def test_a_permission_for_a_column_with_a_full_stop_is_written_as_it_is_told() -> None:
+    assert parse_permissions('drop-column:"a.b"."c.d", drop-table:"a.b"') == (
+        Permission(HazardName.DROP_COLUMN, column_title("a.b", "c.d")),
+        Permission(HazardName.DROP_TABLE, "a.b"),
     )
 
 

@@ -32,7 +32,7 @@ def plan_for(wanted: Sequence[str], live: Sequence[str] = (), ignore: Sequence[s
 
 
 def made(plan: Plan) -> list[str]:
-    return [f"{step.kind} {step.object}" for step in plan.all_steps]
+    return [f"{step.kind} {step.title}" for step in plan.all_steps]
 
 
 def predicted(plan: Plan) -> set[str]:
@@ -130,7 +130,7 @@ def test_each_of_many_columns_with_a_check_has_its_own_hazard() -> None:
     new = [f"n{number} TEXT CHECK (n{number} <> '')" for number in range(200)]
     plan = plan_for([f"CREATE TABLE t ({', '.join([*live, *new])})"], [f"CREATE TABLE t ({', '.join(live)})"])
     assert [hazard.object for hazard in plan.hazards] == [f"t.n{number}" for number in range(200)]
-    assert [step.hazards[0].object for step in plan.steps] == [step.object for step in plan.steps]
+    assert [step.hazards[0].object for step in plan.steps] == [step.title for step in plan.steps]
 
 
 def test_of_many_tables_that_may_be_the_renamed_one_a_few_are_named() -> None:

@@ -13,11 +13,13 @@ from turso_deploy.sql.lexer import (
     Kind,
     SqlTextError,
     Token,
+    column_title,
     fold,
     literal,
     position,
     quote,
     scan,
+    table_of,
     tokenize,
     unquote,
 )
@@ -131,6 +133,19 @@ def test_quoted_names_and_strings_survive_the_engine(text: str) -> None:
     cursor = sqlite3.connect(":memory:").execute(f"SELECT {literal(text)} AS {quote(text)}")
     assert (cursor.fetchone()[0], cursor.description[0][0]) == (text, text)
     assert unquote(tokenize(quote(text))[0]) == unquote(tokenize(literal(text))[0]) == text
+
+
+@pytest.mark.parametrize("table", ["a", "a.b", 'say "a"', '"', "", ".", '"a".b'])
+def test_the_title_of_a_column_tells_its_table_whatever_either_is_called(table: str) -> None:
+    titles = [column_title(table, column) for column in ("b.c", "c", '"', '"."', "a.b.c")]
+    assert [table_of(title) for title in titles] == [table] * len(titles)
+    assert len(set(titles)) == len(titles)
+
+
+def test_columns_have_the_same_title_only_where_they_are_one() -> None:
+    assert column_title("a", "b.c") == 'a."b.c"'
+    assert column_title("a.b", "c") == '"a.b".c'
+    assert column_title("odd table", "a column") == "odd table.a column"
 
 
 def test_names_fold_in_ascii_only_as_the_engine_compares_them() -> None:

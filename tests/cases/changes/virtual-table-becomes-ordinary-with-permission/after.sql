@@ -1,0 +1,4 @@
+CREATE TABLE t (
+  a TEXT, -- @using upper(a)
+  b TEXT
+);
