@@ -41,7 +41,7 @@ from turso_deploy.schema.diff import diff
 from turso_deploy.schema.hazards import parse_permissions
 from turso_deploy.schema.model import key_of
 from turso_deploy.schema.project import Project, load_project
-from turso_deploy.sql.lexer import fold, literal, quote, table_of
+from turso_deploy.sql.lexer import fold, literal, quote, read_column_title
 from turso_deploy.sql.script import split
 from turso_deploy.work import find_work
 
@@ -335,7 +335,7 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
     """Tables that no step names keep every value; all that stay keep their number of rows; what is not ours stays."""
     steps = case.expected.steps or []
     objects = [step.split(" ", 2)[2] for step in steps]
-    named = {fold(name) for item in objects for name in (item, table_of(item))}
+    named = {fold(name) for item in objects for name in (item, read_column_title(item)[0])}
     replaced = {fold(step.removeprefix("replace table ")) for step in steps if step.startswith("replace table ")}
     standing = was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys()
     for name in standing - replaced - {fold(table) for table in case.expected.writes_to}:

@@ -14,7 +14,7 @@ from turso_deploy.outside import FaultsError, taken
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.yaml_text import YamlTextError, read_yaml
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import column_title, fold, read_column_title
 
 NOTES_NAME = "reference.yml"
 _LONGEST_LINE = 100
@@ -74,17 +74,18 @@ def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
 
 def _unknown_names(notes: Notes, schema: Schema) -> list[tuple[tuple[str | int, ...], str]]:
     """Notes about what there is not: they would be told to nobody."""
-    names: list[tuple[tuple[str | int, ...], str]] = []
+    names: list[tuple[tuple[str | int, ...], str, str]] = []
     for table, described in notes.tables.items():
-        names.append((("tables", table), table))
-        names += [(("tables", table, "examples", column), f"{table}.{column}") for column in described.examples]
+        names.append((("tables", table), table, ""))
+        names += [(("tables", table, "examples", column), table, column) for column in described.examples]
     for number, relation in enumerate(notes.relations):
-        names += [(("relations", number, "from"), relation.child), (("relations", number, "to"), relation.parent)]
-    return [(key, name) for key, name in names if not _is_known(name, schema)]
+        for key, end in (("from", relation.child), ("to", relation.parent)):
+            names.append((("relations", number, key), *read_column_title(end)))
+    unknown = [(at, table, column) for at, table, column in names if not _is_known(table, column, schema)]
+    return [(at, column_title(table, column) if column else table) for at, table, column in unknown]
 
 
-def _is_known(name: str, schema: Schema) -> bool:
-    table_name, _, column = name.partition(".")
+def _is_known(table_name: str, column: str, schema: Schema) -> bool:
     table = schema.tables.get(fold(table_name))
     if table is None or not column:
         return table is not None

@@ -13,7 +13,7 @@ from turso_deploy.report.diagram import diagram
 from turso_deploy.report.document import Entity, Picture, Relation
 from turso_deploy.schema.model import Table, View
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold, read_column_title
 
 INDEX = "README.md"
 QUERIES = "queries.md"
@@ -145,7 +145,7 @@ def _with_parents(facts: Facts, names: Sequence[str]) -> set[str]:
 def _with_logical(facts: Facts, picture: Picture) -> Picture:
     shown = {fold(entity.name): entity for entity in picture.entities}
     relations = [
-        Relation(child.name, parent.name, relation.child.partition(".")[2], logical=True)
+        Relation(child.name, parent.name, read_column_title(relation.child)[1], logical=True)
         for relation in facts.notes.relations
         if (child := _end(shown, relation.child)) and (parent := _end(shown, relation.parent))
     ]
@@ -153,7 +153,7 @@ def _with_logical(facts: Facts, picture: Picture) -> Picture:
 
 
 def _end(shown: dict[str, Entity], column: str) -> Entity | None:
-    return shown.get(fold(column.partition(".")[0]))
+    return shown.get(fold(read_column_title(column)[0]))
 
 
 def _drawn(picture: Picture) -> str:

@@ -11,7 +11,7 @@ from turso_deploy.reference.markdown import anchor, code, fenced, page, table, t
 from turso_deploy.reference.notes import Notes
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.sql.ddl import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold, read_column_title
 
 
 class Facts(Struct, frozen=True):
@@ -170,8 +170,8 @@ def _actions(key: ForeignKey) -> str:
 
 def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
     for relation in facts.notes.relations:
-        table_name, _, column = relation.child.partition(".")
-        parent, _, parent_column = relation.parent.partition(".")
+        table_name, column = read_column_title(relation.child)
+        parent, parent_column = read_column_title(relation.parent)
         if fold(table_name) == name:
             yield (
                 f"{code(column)} → {facts.link(fold(parent))} {code(parent_column)}, without a foreign key: "
@@ -181,8 +181,8 @@ def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
 
 def _logical_children(facts: Facts, name: str) -> Iterator[str]:
     for relation in facts.notes.relations:
-        child, _, column = relation.child.partition(".")
-        if fold(relation.parent.partition(".")[0]) == name:
+        child, column = read_column_title(relation.child)
+        if fold(read_column_title(relation.parent)[0]) == name:
             yield f"{facts.link(fold(child))} {code(column)}, without a foreign key: {text(relation.meaning)}"
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from turso_deploy.errors import Place
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
-from turso_deploy.sql.lexer import table_of
+from turso_deploy.sql.lexer import read_column_title
 
 ZERO_WIDTH_JOINER = "\u200d"
 
@@ -298,7 +298,7 @@ def _effects(report: Report) -> dict[str, int]:
     for step in told(report.steps):
         if (done := effect(step.kind)) in objects:
             noun = step.kind.rpartition(" ")[2]
-            objects[done].add(("table", table_of(step.object)) if noun == "column" else (noun, step.object))
+            objects[done].add(("table", read_column_title(step.object)[0]) if noun == "column" else (noun, step.object))
     again = objects["created"] & objects["dropped"]
     objects = {
         "created": objects["created"] - again,

@@ -138,10 +138,19 @@ def column_title(table: str, column: str) -> str:
     return ".".join(quote(name) if set(name) & set('."') else name for name in (table, column))
 
 
-def table_of(title: str) -> str:
-    """The table of a column whose title is written as `column_title` does it."""
-    quoted = re.match(r'"((?:[^"]|"")*)"', title)
-    return quoted[1].replace('""', '"') if quoted else title.partition(".")[0]
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def read_column_title(title: str) -> tuple[str, str]:
+    """The table and the column that are written as `column_title` does it; the column is "" where none is."""
+    quoted = _QUOTED.match(title)
+    table = quoted[0] if quoted else title.partition(".")[0]
+    column = title[len(table) + 1 :]
+    return _without_quotes(table), _without_quotes(column)
+
+
+def _without_quotes(name: str) -> str:
+    return name[1:-1].replace('""', '"') if _QUOTED.fullmatch(name) else name
 
 
 def literal(text: str) -> str:

@@ -102,6 +102,7 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
     ("notes", "line", "reason"),
     [
         ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "nowhere is in no file"),
+        ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'authors."a.b" is in no file'),
         ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "books.no is in no file"),
         (
             "tables:\n  books: {row: 1}\n",
@@ -116,6 +117,21 @@ def test_notes_about_what_there_is_not_are_refused(tmp_path: Path, notes: str, l
     assert caught.value.code is ErrorCode.MANIFEST_INVALID
     assert caught.value.place is not None
     assert caught.value.place.line == line
+
+
+def test_names_with_a_full_stop_have_notes_and_relations(tmp_path: Path) -> None:
+    tables = COMMENTED["tables.sql"] + 'CREATE TABLE "old.books" (id INTEGER PRIMARY KEY, "sold.at" TEXT);'
+    notes = """\
+tables:
+  old.books: {application_name: soldBooks}
+relations:
+  - {from: '"old.books"."sold.at"', to: authors.name, meaning: told for the test}
+  - {from: books.title, to: '"old.books".id', meaning: told as well}
+"""
+    page = pages(tmp_path, tables=tables, reference=notes)["tables.md"]
+    assert "In the application: `soldBooks`" in page
+    assert "`sold.at` → [`authors`](tables.md#authors) `name`, without a foreign key: told for the test" in page
+    assert "[`books`](tables.md#books) `title`, without a foreign key: told as well" in page
 
 
 def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
