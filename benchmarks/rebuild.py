@@ -8,14 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
+from tests.builds import secure_delete
 from tests.projects import write_folder
 from tests.sqld import running_sqld
 from tests.targets import NOWHERE, Target
@@ -61,9 +60,9 @@ def measure() -> Iterator[Row]:
         url = f"file:{folder}/things.db"
         target = Target(url, url)
         _fill(target, Path(folder))
-        with _secure_delete(on=False):
+        with secure_delete(on=False):
             yield from _measure_target("file", target, Path(folder))
-        with _secure_delete(on=True):
+        with secure_delete(on=True):
             yield from _measure_target("file, secure_delete on", target, Path(folder))
         pairs = [(_rebuild(target, Path(folder)), _transform(target)) for _ in range(TRIES)]
         yield _row("file", "either", _middle(pairs), "sqlite-utils transform", 1)
@@ -102,22 +101,6 @@ def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
 def _middle(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The pair whose ratio is the median: both of a pair met the same machine, which is not as fast at all times."""
     return sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
-
-
-@contextmanager
-def _secure_delete(*, on: bool) -> Iterator[None]:
-    """SQLite as Debian builds it, which overwrites all that is deleted, or as its makers do.
-
-    https://www.sqlite.org/pragma.html#pragma_secure_delete
-    """
-
-    class Connection(sqlite3.Connection):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.execute(f"PRAGMA secure_delete = {int(on)}")
-
-    with patch("sqlite3.connect", partial(sqlite3.connect, factory=Connection)):
-        yield
 
 
 def _row(engine: str, change: str, pair: tuple[float, float], against: str, limit: float | None = None) -> Row:

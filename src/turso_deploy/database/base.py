@@ -63,12 +63,16 @@ class Purpose(StrEnum):
 
 
 class TransactionStep(Struct, frozen=True):
-    """One statement inside the transaction, with what it is for and the place in the repository that caused it."""
+    """One statement inside the transaction, with what it is for and the place in the repository that caused it.
+
+    With `only_copies` every value that it deletes stands in the database in another place.
+    """
 
     query: Query
     purpose: Purpose
     label: str
     place: Place | None = None
+    only_copies: bool = False
 
 
 class Transaction(Struct, frozen=True):

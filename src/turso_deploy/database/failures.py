@@ -8,8 +8,8 @@ from turso_deploy.database.base import Failure
 from turso_deploy.database.messages import showable
 from turso_deploy.errors import ErrorCode
 
-FOREIGN_KEYS_NOT_SET = "FOREIGN_KEYS_NOT_SET"
-"""Our own failure code: foreign keys, read back before BEGIN, were not as the transaction asked for."""
+SETTING_NOT_TAKEN = "SETTING_NOT_TAKEN"
+"""Our own failure code: a setting, read back, was not as the transaction needs it."""
 
 
 class Explanation(Struct, frozen=True):

@@ -17,7 +17,7 @@ from turso_deploy.database.base import (
     Transaction,
     json_bytes,
 )
-from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
+from turso_deploy.database.failures import SETTING_NOT_TAKEN, explain
 from turso_deploy.database.refusals import UNREADABLE
 from turso_deploy.database.retries import Patience
 from turso_deploy.database.transport import Transport, encoded, failed
@@ -187,5 +187,5 @@ def _outcome(transaction: Transaction, replies: list[Rows | Failure | None]) -> 
 
 def _failed_step(position: int, failure: Failure, end: int) -> FailedStep:
     if position == _READ_BACK:
-        return FailedStep(None, Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET))
+        return FailedStep(None, Failure("foreign keys could not be switched on or off", SETTING_NOT_TAKEN))
     return FailedStep(position - _BEFORE_STEPS if _BEFORE_STEPS <= position < end else None, failure)

@@ -155,6 +155,7 @@ query aborted
 Transaction timed out
 Response is too large
 foreign keys could not be switched on or off
+the overwriting of what is deleted could not be switched on again
 """
 
 _REWORDED = (

@@ -26,8 +26,9 @@ class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
     `kind` says what it does ("create table"), `object` and `column` to what: a column is one of a table. `hazards` is
-    what it may cost, `old_name` what is renamed was called. `altered` is there where planning the step has shown what
-    SQLite makes of it, and nothing else is concerned.
+    what it may cost, `old_name` what is renamed was called. With `only_copies` every value that it deletes stands in
+    the database in another place. `altered` is there where planning the step has shown what SQLite makes of it, and
+    nothing else is concerned.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Step(Struct, frozen=True):
     place: Place | None = None
     old_name: str | None = None
     column: str | None = None
+    only_copies: bool = False
     altered: Altered | None = None
 
     @property

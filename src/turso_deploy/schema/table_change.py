@@ -130,6 +130,11 @@ class TableChange(Struct, frozen=True, dict=True):
         return self.rowid is None and same_order and list(self.sources.values()) == as_it_is
 
     @property
+    def keeps_values(self) -> bool:
+        """Whether every value of the live table stands in the wanted one."""
+        return not self.dropped and not self.revalued_columns & self.old.by_name.keys()
+
+    @property
     def moves_columns(self) -> bool:
         """Whether another column stands where one stood; to come or to go at the end moves none."""
         pairs = zip(self.new.by_name, self.old.by_name, strict=False)

@@ -70,7 +70,10 @@ def change_table(
         return altered
     rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
     hazards = (rewrite, *change.hazards(), *dangling_references(change))
-    return [Step("rebuild table", change.wanted.name, rebuild(change, taken), hazards, change.wanted.place)]
+    statements, place = rebuild(change, taken), change.wanted.place
+    return [
+        Step("rebuild table", change.wanted.name, statements, hazards, place, only_copies=change.keeps_values),
+    ]
 
 
 def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool) -> list[Step] | None:

@@ -80,7 +80,8 @@ def assemble(
     if not first:
         parts.add(*note_references(plan))
     parts.add(*note_rows(plan))
-    parts.add(*_change_steps(plan.steps))
+    # What a script deletes has to be gone from the file, and it may be what was copied.
+    parts.add(*_change_steps(plan.steps, overwrites=bool(scripts)))
     parts.add(*bring_back(statistics, live.catalog))
     parts.check(row_proofs(plan))
     parts.add(*seeds.steps)
@@ -115,9 +116,15 @@ class _Parts:
         self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label, check.place) for check in checks]
 
 
-def _change_steps(steps: Sequence[Step]) -> list[TransactionStep]:
+def _change_steps(steps: Sequence[Step], *, overwrites: bool = True) -> list[TransactionStep]:
     return [
-        TransactionStep(Query(sql), Purpose.CHANGE, f"{step.kind} {step.title}", step.place)
+        TransactionStep(
+            Query(sql),
+            Purpose.CHANGE,
+            f"{step.kind} {step.title}",
+            step.place,
+            only_copies=step.only_copies and not overwrites,
+        )
         for step in steps
         for sql in step.statements
     ]

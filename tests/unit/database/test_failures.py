@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.database.base import Failure
-from turso_deploy.database.failures import FOREIGN_KEYS_NOT_SET, explain
+from turso_deploy.database.failures import SETTING_NOT_TAKEN, explain
 from turso_deploy.errors import ErrorCode
 
 # As Turso Cloud says it, whatever the cause.
@@ -62,6 +62,12 @@ def test_a_triggers_own_message_is_withheld() -> None:
     assert "hunter2" not in f"{explanation.message} {explanation.hint}"
 
 
-def test_foreign_keys_that_could_not_be_set_are_told() -> None:
-    explanation = explain(Failure("foreign keys could not be switched on or off", FOREIGN_KEYS_NOT_SET))
-    assert "foreign keys could not be switched on or off" in explanation.message
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "foreign keys could not be switched on or off",
+        "the overwriting of what is deleted could not be switched on again",
+    ],
+)
+def test_a_setting_that_was_not_taken_is_told(setting: str) -> None:
+    assert setting in explain(Failure(setting, SETTING_NOT_TAKEN)).message
