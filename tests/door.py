@@ -25,7 +25,7 @@ class Door:
 
     `latency` is waited before each reply, in seconds. With `lose_replies` the server gets the request and answers it,
     and the client sees its connection close. The replies behind the first `free_replies` are held until the door is
-    opened for them.
+    opened for them. `instead` is what the server gets in place of some words of a request.
     """
 
     url: str = ""
@@ -34,6 +34,7 @@ class Door:
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     replies: list[bytes] = field(default_factory=list)
+    instead: dict[bytes, bytes] = field(default_factory=dict)
     free_replies: float = math.inf
     open_for_replies: threading.Event = field(default_factory=threading.Event)
     _arrival: threading.Condition = field(default_factory=threading.Condition)
@@ -103,10 +104,14 @@ def open_door(target: str) -> Iterator[Door]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             number = door.let_in(json.loads(body), dict(self.headers))
+            for words, others in door.instead.items():
+                body = body.replace(words, others)
             connection = http.client.HTTPConnection(host)
             try:
-                # The reply is kept as text, so it must not be compressed: http.client asks for that by itself.
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "accept-encoding"}
+                # The reply is kept as text, so it must not be compressed: http.client asks for that by itself, and it
+                # counts what is sent.
+                own = ("accept-encoding", "content-length")
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
                 connection.request("POST", self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()

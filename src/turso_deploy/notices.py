@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turso_deploy.errors import Place
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
 from turso_deploy.schema.hazards import HAZARDS, Hazard, Permission, Severity, is_long_rewrite, stale_permissions
 from turso_deploy.schema.model import Schema, SchemaObject, title
+from turso_deploy.schema.plan import PassedOver
 from turso_deploy.sql.lexer import fold
 from turso_deploy.work import Work
 
@@ -23,7 +23,7 @@ def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], ad
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(work, wanted),
         *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
-        *(_passed_over_notice(column, place) for column, place in plan.passed_over),
+        *map(_passed_over_notice, plan.passed_over),
         *map(_stale_notice, stale_permissions(plan.hazards, permissions)),
         *(
             f"The script {script.name} is for databases that were there before; it counts as run in this new one."
@@ -90,13 +90,17 @@ def _long_rewrite_notice(hazard: Hazard, address: str) -> str:
     )
 
 
-def _passed_over_notice(column: str, place: Place | None) -> str:
-    where = f" ({place})" if place else ""
+def _passed_over_notice(comment: PassedOver) -> str:
+    where = f" ({comment.place})" if comment.place else ""
+    told = f"The comment @using at the column {comment.column}{where} is passed over"
+    if comment.replaced:
+        return (
+            f"{told}: the table takes the place of a virtual one, whose rows are not kept, so there are none to fill."
+        )
     return (
-        f"The comment @using at the column {column}{where} is passed over: it fills a column that is new, or whose "
-        "type, NOT NULL or STRICT changes, in a table that keeps its rows, and once only: what stands in the text of "
-        "the live table as well was followed when that was made. To change values that stand there, use a one-time "
-        "script."
+        f"{told}: it fills a column that is new, or whose type, NOT NULL or STRICT changes, and once only: what stands "
+        "in the text of the live table as well was followed when that was made. To change values that stand there, use "
+        "a one-time script."
     )
 
 

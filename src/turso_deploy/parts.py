@@ -19,7 +19,6 @@ from turso_deploy import __version__
 from turso_deploy.database.base import Database
 from turso_deploy.pipeline import Pipeline
 from turso_deploy.schema import ledger
-from turso_deploy.schema.catalog import CatalogRow
 from turso_deploy.schema.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.schema.live import Live
 from turso_deploy.schema.model import Schema
@@ -28,6 +27,7 @@ from turso_deploy.schema.seed_chunks import Chunk, cut, exceed
 from turso_deploy.schema.seed_steps import seed_steps
 from turso_deploy.schema.seeds import SeedTable
 from turso_deploy.schema.transaction import Assembly, assemble
+from turso_deploy.sql.lexer import fold
 from turso_deploy.work import Work
 
 
@@ -208,20 +208,19 @@ def _checks(work: Work, project: Project, kind: PartKind) -> list[Check]:
     """The checks of a part: those of objects belong to the schema, those of rows stand at the end."""
     checks: list[Check] = []
     if kind is not PartKind.CHUNK:
-        checks += [*count_check(project.manifest, work.plan.predicted.uncounted), *catalog_check(_changed_rows(work))]
+        checks += count_check(project.manifest, work.plan.predicted.uncounted)
+        if work.plan.all_steps:
+            checks += catalog_check(work.plan.predicted, _touched(work))
     if kind not in (PartKind.CHUNK, PartKind.SCHEMA):
         checks += [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
     return checks
 
 
-def _changed_rows(work: Work) -> list[CatalogRow]:
-    predicted = work.plan.predicted
+def _touched(work: Work) -> set[tuple[str, str]]:
+    """What has another text afterwards, and what a step makes, by kind and folded name."""
     before = {(row.key, row.sql) for row in work.live.catalog.rows}
-    return [
-        row
-        for row in predicted.rows
-        if row.sql is not None and (row.key, row.sql) not in before and (row.kind, row.name) not in predicted.uncounted
-    ]
+    made = {(step.kind.rpartition(" ")[2], fold(step.object)) for step in work.plan.all_steps}
+    return made | {row.key for row in work.plan.predicted.rows if (row.key, row.sql) not in before}
 
 
 def _entry(

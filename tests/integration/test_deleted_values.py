@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 import pytest
 
-from tests.builds import secure_delete
+from tests.builds import NOTHING, secure_delete
 from tests.projects import write_folder
 from tests.targets import Target
-from turso_deploy.report.document import Status
+from turso_deploy.report.document import Report, Status
 from turso_deploy.schema.hazards import parse_permissions
 from turso_deploy.schema.project import load_project
 
@@ -32,7 +32,7 @@ def overwriting() -> Iterator[None]:
 @pytest.fixture
 def file(in_file: Target) -> Target:
     """A file with two tables of five hundred rows; a code stands in its row and in the key."""
-    deploy(in_file, PEOPLE, OLD)
+    deploy(in_file, PEOPLE)
     in_file.run(
         f"{MANY} people SELECT i, 'name ' || i || ' of', 'code ' || i || ' of' FROM n",
         f"{MANY} old SELECT i, 'past ' || i || ' of' FROM n",
@@ -41,13 +41,17 @@ def file(in_file: Target) -> Target:
     return in_file
 
 
-def deploy(target: Target, people: str, old: str, allowed: str = "", script: str = "") -> list[str]:
+def run(target: Target, people: str, old: str, files: Mapping[str, str], allowed: str) -> Report:
+    written = {"people.sql": people, "old.sql": old, "manifest.yml": "schema_version: 1.0.0\n", **files}
+    project = load_project(write_folder(target.file.parent / "schema", written))
+    return target.deploy(project, permissions=parse_permissions(allowed))
+
+
+def deploy(
+    target: Target, people: str, old: str = OLD, files: Mapping[str, str] = NOTHING, allowed: str = ""
+) -> list[str]:
     """The kinds of the steps."""
-    files = {"people.sql": people, "old.sql": old, "manifest.yml": "schema_version: 1.0.0\n"}
-    if script:
-        files["scripts/once.sql"] = script
-    project = load_project(write_folder(target.file.parent / "schema", files))
-    report = target.deploy(project, permissions=parse_permissions(allowed))
+    report = run(target, people, old, files, allowed)
     assert report.status is Status.DEPLOYED, report.error
     return [step.kind for step in report.steps]
 
@@ -59,14 +63,44 @@ def times(target: Target, word: str) -> float:
 
 def test_a_column_that_a_rebuild_drops_is_overwritten(file: Target) -> None:
     without = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);"
-    assert deploy(file, without, OLD, "drop-column") == ["rebuild table"]
+    assert deploy(file, without, allowed="drop-column") == ["rebuild table"]
     assert (times(file, "name"), times(file, "code")) == (1, 0)
 
 
 def test_values_that_an_expression_replaces_are_overwritten(file: Target) -> None:
     number = "CREATE TABLE people (\n  id INTEGER PRIMARY KEY,\n  name INTEGER, -- @using id\n  code TEXT UNIQUE\n);"
-    assert deploy(file, number, OLD) == ["rebuild table"]
+    assert deploy(file, number) == ["rebuild table"]
     assert (times(file, "name"), times(file, "code")) == (0, 2)
+
+
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x TEXT COLLATE NOCASE, y TEXT", "x TEXT, y TEXT"),
+        ("x TEXT COLLATE NOCASE, y TEXT", "x TEXT COLLATE NOCASE, y INTEGER"),
+    ],
+)
+def test_values_that_an_expression_gave_are_overwritten(in_file: Target, kind: str, before: str, after: str) -> None:
+    """By another collation of what it reads, or by the type of its column, it gives something else."""
+    gives = f"AS (CASE WHEN x = 'X' THEN 7000000 + id ELSE 1 END) {kind}"
+    index = "CREATE INDEX by_y ON people (y);"
+    deploy(in_file, f"CREATE TABLE people (id INTEGER PRIMARY KEY, {before} {gives}); {index}")
+    in_file.run(f"{MANY} people (id, x) SELECT i, 'x' FROM n")
+    assert in_file.file.read_bytes().count(b"70001") > 0
+    kinds = deploy(in_file, f"CREATE TABLE people (id INTEGER PRIMARY KEY, {after} {gives}); {index}")
+    assert kinds == ["rebuild table", "restore index"]
+    assert in_file.file.read_bytes().count(b"70001") == 0
+
+
+def test_what_an_index_held_under_another_collation_is_overwritten(in_file: Target) -> None:
+    index = "CREATE INDEX by_x ON people (CASE WHEN x = 'X' THEN '' || (7000000 + id) END);"
+    deploy(in_file, f"CREATE TABLE people (id INTEGER PRIMARY KEY, x TEXT COLLATE NOCASE); {index}")
+    in_file.run(f"{MANY} people SELECT i, 'x' FROM n")
+    assert in_file.file.read_bytes().count(b"70001") > 0
+    kinds = deploy(in_file, f"CREATE TABLE people (id INTEGER PRIMARY KEY, x TEXT); {index}")
+    assert kinds == ["rebuild table", "restore index"]
+    assert in_file.file.read_bytes().count(b"70001") == 0
 
 
 def test_values_that_another_type_changes_are_overwritten(file: Target) -> None:
@@ -74,28 +108,69 @@ def test_values_that_another_type_changes_are_overwritten(file: Target) -> None:
     deploy(file, PEOPLE, numbered.format("TEXT"))
     file.run("UPDATE old SET number = 7000000 + id")
     assert file.file.read_bytes().count(b"70001") > 0
-    assert deploy(file, PEOPLE, numbered.format("INTEGER"), "change-type") == ["rebuild table"]
+    assert deploy(file, PEOPLE, numbered.format("INTEGER"), allowed="change-type") == ["rebuild table"]
     assert file.file.read_bytes().count(b"70001") == 0
 
 
 def test_a_table_that_is_dropped_beside_a_rebuild_is_overwritten(file: Target) -> None:
-    assert sorted(deploy(file, CHECKED, "", "drop-table")) == ["drop table", "rebuild table"]
+    assert sorted(deploy(file, CHECKED, "", allowed="drop-table")) == ["drop table", "rebuild table"]
     assert (times(file, "name"), times(file, "past")) == (2, 0)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_a_script_deletes_beside_a_rebuild_is_overwritten(file: Target, when: str) -> None:
-    kinds = deploy(file, CHECKED, OLD, script=f"-- @run {when}\nDELETE FROM people;\n")
+    kinds = deploy(file, CHECKED, files={"scripts/once.sql": f"-- @run {when}\nDELETE FROM people;\n"})
     assert sorted(kinds) == ["rebuild table", "run script"]
     assert (times(file, "name"), times(file, "code")) == (0, 0)
 
 
-def test_a_rebuild_that_keeps_all_values_leaves_copies_in_free_pages_until_a_vacuum(file: Target) -> None:
+def test_what_seeds_replace_beside_a_rebuild_is_overwritten(file: Target) -> None:
+    rows = "".join(f"{number},new {number},{number}\n" for number in range(1, ROWS + 1))
+    assert deploy(file, CHECKED, files={"seeds/people.csv": f"id,name,code\n{rows}"}) == ["rebuild table"]
+    assert file.value("SELECT count(*) FROM people WHERE name LIKE 'new%'") == ROWS
+    assert times(file, "name") == 0
+
+
+def test_what_a_trigger_deletes_at_a_seed_beside_a_rebuild_is_overwritten(file: Target) -> None:
+    clears = "CREATE TRIGGER clears AFTER INSERT ON old BEGIN DELETE FROM people; END;"
+    seeds = {"seeds/old.csv": f"id,past\n{ROWS + 1},x\n"}
+    assert "rebuild table" in deploy(file, CHECKED, f"{OLD} {clears}", seeds)
+    assert file.value("SELECT count(*) FROM people") == 0
+    assert (times(file, "name"), times(file, "code")) == (0, 0)
+
+
+def test_rowids_that_go_are_overwritten(in_file: Target) -> None:
+    deploy(in_file, "CREATE TABLE people (name TEXT NOT NULL UNIQUE);")
+    in_file.run(f"{MANY} people (rowid, name) SELECT 0x707172730000 + i, 'name ' || i || ' of' FROM n")
+    assert in_file.file.read_bytes().count(b"pqrs") >= ROWS  # in the index behind the key
+    assert deploy(in_file, "CREATE TABLE people (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;") == ["rebuild table"]
+    assert in_file.file.read_bytes().count(b"pqrs") == 0
+
+
+@pytest.mark.parametrize("column", ["", ", city TEXT"])
+def test_a_rebuild_that_keeps_all_values_leaves_copies_in_free_pages_until_a_vacuum(file: Target, column: str) -> None:
     """As on a server, which overwrites nothing: to overwrite every page would double what is written."""
-    assert deploy(file, CHECKED, OLD) == ["rebuild table"]
+    assert deploy(file, CHECKED.replace(", CHECK", f"{column}, CHECK")) == ["rebuild table"]
     assert times(file, "name") == 2
     file.run("DELETE FROM people")
     assert times(file, "name") == 1
     with closing(sqlite3.connect(file.file)) as connection:
         connection.execute("VACUUM")
     assert (times(file, "name"), times(file, "code"), times(file, "past")) == (0, 0, 1)
+
+
+def test_overwriting_is_not_switched_on_where_sqlite_is_built_without(file: Target) -> None:
+    with secure_delete(on=False) as ran:
+        assert deploy(file, CHECKED) == ["rebuild table"]
+    assert "DROP TABLE" in "".join(ran)
+    assert not [sql for sql in ran if sql.startswith("PRAGMA secure_delete =")]
+
+
+def test_overwriting_that_does_not_come_on_again_stops_the_deployment(file: Target) -> None:
+    was = file.dump()
+    with secure_delete(on=True, instead={"PRAGMA secure_delete = ON": "PRAGMA secure_delete"}) as ran:
+        report = run(file, CHECKED, OLD, NOTHING, "")
+    assert "PRAGMA secure_delete = FAST" in ran
+    assert report.error is not None
+    assert "the overwriting of what is deleted could not be switched on again" in report.error.message
+    assert (report.committed, file.dump()) == (False, was)

@@ -176,6 +176,20 @@ def test_a_trigger_of_others_goes_with_its_table_beside_a_rebuild(target: Target
     assert target.plan(after).status is Status.UNCHANGED
 
 
+def test_the_picture_marks_a_renamed_table_and_a_renamed_column(target: Target, tmp_path: Path) -> None:
+    tables = "CREATE TABLE One (id INTEGER PRIMARY KEY); CREATE TABLE Two (id INTEGER PRIMARY KEY, A TEXT);"
+    target.deploy(project_of(tmp_path / "before", {"t.sql": tables}))
+    after = (
+        "-- @renamed from=One\nCREATE TABLE Three (id INTEGER PRIMARY KEY);\n"
+        "CREATE TABLE Two (\n  id INTEGER PRIMARY KEY,\n  B TEXT -- @renamed from=A\n);"
+    )
+    report = target.deploy(project_of(tmp_path / "after", {"t.sql": after}))
+    assert report.picture is not None
+    found = {entity.name: entity for entity in report.picture.entities}
+    assert {name: entity.effect for name, entity in found.items()} == {"Two": "changed", "Three": "renamed"}
+    assert {column.name: column.effect for column in found["Two"].columns} == {"id": "", "B": "renamed"}
+
+
 def test_a_full_text_index_that_is_ignored_learns_of_other_values(target: Target, tmp_path: Path) -> None:
     files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);", "manifest.yml": "ignore: [tmp_*]\n"}
     target.deploy(project_of(tmp_path / "before", files))

@@ -65,14 +65,15 @@ class Purpose(StrEnum):
 class TransactionStep(Struct, frozen=True):
     """One statement inside the transaction, with what it is for and the place in the repository that caused it.
 
-    With `only_copies` every value that it deletes stands in the database in another place.
+    A step that `leaves_copies` need not overwrite what it deletes: each value stands in the database in another place,
+    and nothing in the transaction takes it away there.
     """
 
     query: Query
     purpose: Purpose
     label: str
     place: Place | None = None
-    only_copies: bool = False
+    leaves_copies: bool = False
 
 
 class Transaction(Struct, frozen=True):

@@ -60,7 +60,7 @@ class LocalDatabase:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
             for index, one in enumerate(transaction.steps):
                 doing(f"step {index + 1:,} of {len(results):,}: {one.label}")
-                reply = (_run_without_overwriting if one.only_copies else _run)(connection, one.query)
+                reply = (_run_without_overwriting if one.leaves_copies else _run)(connection, one.query)
                 if isinstance(reply, Failure):
                     return Outcome(False, tuple(results), FailedStep(index, reply))
                 results[index] = reply
@@ -157,11 +157,10 @@ def _run(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
 
 
 def _run_without_overwriting(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
-    """Run a statement that frees pages whose values stand elsewhere; what it deletes is not overwritten with zeros.
+    """Run a statement, and let pages that it frees keep what they hold.
 
-    Some builds of SQLite overwrite all that is deleted (Debian's does), which means for a table that is made anew that
-    every page of the old one is written twice more. FAST spares that, and only that:
-    https://www.sqlite.org/pragma.html#pragma_secure_delete
+    Some builds of SQLite overwrite all that is deleted (Debian's does): DROP TABLE writes every page twice more, to the
+    journal and as zeros. FAST spares that, and nothing else: https://www.sqlite.org/pragma.html#pragma_secure_delete
     """
     before = _run(connection, Query("PRAGMA secure_delete"))
     if not isinstance(before, Rows) or before.rows != ((_OVERWRITES,),):

@@ -8,19 +8,19 @@ not JSON, which SQLite evaluates only in the branch that is taken (https://www.s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 
 from msgspec import Struct
 
 from turso_deploy.database.base import Query, Rows, Value
 from turso_deploy.errors import Place
 from turso_deploy.schema.bound import NONE, Bound
-from turso_deploy.schema.catalog import CatalogRow
+from turso_deploy.schema.catalog import LEDGER_TABLE, Catalog
 from turso_deploy.schema.expectations import expected_counts
 from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.yaml_text import Key
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import column_title, fold, literal, quote
 
 # `pragma_foreign_key_list` gives a composite key a row a column; `seq` 0 is the first of them.
 _COUNT_OF = {
@@ -31,6 +31,8 @@ _COUNT_OF = {
     "foreign_keys": "SELECT count(*) FROM sqlite_master, pragma_foreign_key_list(sqlite_master.name) AS reference "
     "WHERE type = 'table' AND reference.seq = 0 AND {counted}",
 }
+
+_COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
 
 
 class Expectation(Struct, frozen=True):
@@ -116,29 +118,49 @@ def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> lis
     expected = [(kind, bound) for kind, bound in expected_counts(manifest).items() if bound is not None]
     if not expected:
         return []
-    counted = "sql IS NOT NULL AND type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?1))"
+    counted = f"sql IS NOT NULL AND {_COUNTED.format(1)}"
     columns = ", ".join(
         f"({_COUNT_OF[kind].format(counted=counted)}) AS c{position}" for position, (kind, _) in enumerate(expected)
     )
     expectations = tuple(
         Expectation(f"count of {kind.replace('_', ' ')}", bound, key=("expect", kind)) for kind, bound in expected
     )
-    names = json.dumps(sorted(f"{kind} {name}" for kind, name in uncounted), ensure_ascii=False)
-    return [Check("object counts", f"SELECT {columns}", (names,), expectations)]
+    return [Check("object counts", f"SELECT {columns}", (_names(uncounted),), expectations)]
 
 
-def catalog_check(changed: Sequence[CatalogRow]) -> list[Check]:
-    """Every object that the plan makes stands in the catalog with the very text that the rehearsal produced."""
-    if not changed:
-        return []
-    sql = (
-        "SELECT count(*) AS c0 FROM sqlite_master "
-        "WHERE (type, name, sql) IN (SELECT value->>0, value->>1, value->>2 FROM json_each(?1))"
-    )
-    predicted = json.dumps([[row.kind, row.name, row.sql] for row in changed], ensure_ascii=False)
-    count = len(changed)
+def _names(objects: Iterable[tuple[str, str]]) -> str:
+    return json.dumps(sorted({f"{kind} {name}" for kind, name in objects}), ensure_ascii=False)
+
+
+def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Check]:
+    """The catalog is the one that the rehearsal predicted, with nothing missing and nothing besides.
+
+    `touched` are the objects, by kind and folded name, that have to stand there with the very text that was predicted.
+    The others are known by their number and the length of their texts: all texts would be a large part of a request.
+    """
+    beside = {(kind, name) for kind, name in predicted.uncounted if name not in predicted.ignored}
+    rows = [row for row in predicted.rows if row.sql is not None and (row.kind, row.name) not in beside]
+    made = [[row.kind, row.name, row.sql] for row in rows if row.key in touched]
+    figures = [
+        (
+            "objects made as rehearsed",
+            "(SELECT count(*) FROM sqlite_master WHERE (type, name, sql) IN "
+            "(SELECT value->>0, value->>1, value->>2 FROM json_each(?1)))",
+            len(made),
+        ),
+        ("objects in all", "count(*)", len(rows)),
+    ]
+    texts = [row.sql or "" for row in rows]
+    if not any("\ufffd" in text for text in texts):  # which stands for bytes whose number nobody told
+        figures.append(("length of their SQL", "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
+    columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
     return [
-        Check("catalog as rehearsed", sql, (predicted,), (Expectation("catalog", Bound(count, count, str(count))),))
+        Check(
+            "catalog as rehearsed",
+            f"SELECT {columns} FROM sqlite_master WHERE sql IS NOT NULL AND {_COUNTED.format(2)}",
+            (json.dumps(made, ensure_ascii=False), _names([*beside, ("table", LEDGER_TABLE)])),
+            tuple(Expectation(name, Bound(number, number, str(number))) for name, _, number in figures),
+        )
     ]
 
 
@@ -166,7 +188,7 @@ def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
             for position, column in enumerate(columns)
         )
         expectations = tuple(
-            Expectation(f"invalid JSON in {name}.{column}", NONE, key=("json_columns", name, position))
+            Expectation(f"invalid JSON in {column_title(name, column)}", NONE, key=("json_columns", name, position))
             for position, column in enumerate(columns)
         )
         table = quote(wanted.tables[fold(name)].name)

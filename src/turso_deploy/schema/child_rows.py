@@ -60,7 +60,7 @@ def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard
                 yield _hazard(child, key, count)
             if is_another or not parent.revalued_columns.isdisjoint(new_columns):
                 count = _count_moved(parent, child, key, old_columns)
-                yield child.hazard(HazardName.CHANGE_PARENT, ", ".join(key.columns), count)
+                yield child.hazard_of_key(HazardName.CHANGE_PARENT, key.columns, count)
 
 
 def _has_the_columns_of(one: ForeignKey, other: ForeignKey) -> bool:
@@ -85,7 +85,7 @@ def _count_moved(parent: TableChange, child: TableChange, key: ForeignKey, old_c
 
 
 def _hazard(change: TableChange, key: ForeignKey, count: str) -> Hazard:
-    found = change.hazard(HazardName.ADD_FOREIGN_KEY, ", ".join(key.columns), count)
+    found = change.hazard_of_key(HazardName.ADD_FOREIGN_KEY, key.columns, count)
     return replace(found, parent=key.parent)
 
 

@@ -42,7 +42,8 @@ def built_again_behind_views(
 ) -> Iterator[Table]:
     """The indexes that stay, and whose content is in a view that shows something else `now`."""
     changed = {fold(change.object.name) for change in difference.changed if change.object.kind == "view"}
-    changed |= {name for name in made_anew & changes.keys() if changes[name].revalued_columns}
+    made = {name: changes[name] for name in made_anew & changes.keys()}
+    changed |= {name for name, change in made.items() if change.revalued_columns or change.recollated_columns}
     if not changed:
         return
     named = {("view", name): names_in(view.sql) for name, view in now.views.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from turso_deploy.errors import ErrorCode, Place, RefusedError
+from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.model import Schema, Table
+from turso_deploy.schema.plan import PassedOver
 from turso_deploy.schema.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.schema.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
@@ -91,8 +92,8 @@ def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
 
 def passed_over(
     wanted: Schema, live: Schema, directives: Mapping[str, TableDirectives], renamed: Collection[str]
-) -> Iterator[tuple[str, Place | None]]:
-    """Columns that change, and whose `@using` is not followed: somebody may expect that it is. With their places.
+) -> Iterator[PassedOver]:
+    """Columns that change, and whose `@using` is not followed: somebody may expect that it is.
 
     `live` is as after the renames, `renamed` are the titles of the columns that were renamed. A column that does not
     change may keep a comment that has done its work.
@@ -106,16 +107,15 @@ def passed_over(
             if at_column.using is None:
                 continue
             title = column_title(new.name, new.definition.by_name[column].name)
-            # The rows of a virtual table are gone, where a table of another kind takes its place.
-            if change is None or (change.using(column) is None and (title in renamed or _differs(column, change))):
-                yield title, new.place_of(column)
+            if change is None:
+                yield PassedOver(title, new.place_of(column), replaced=True)
+            elif change.using(column) is None and (title in renamed or _differs(column, change)):
+                yield PassedOver(title, new.place_of(column))
 
 
 def _differs(column: str, change: TableChange) -> bool:
-    """Whether a column that was there has another definition, or other rules of its table name it."""
+    """Whether a column has another definition than it had, or other rules of its table name it."""
     new, old = change.new, change.old
-    if column not in old.by_name:
-        return False
     return new.by_name[column] != old.by_name[column] or _rules(column, new) != _rules(column, old)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import Cause, ErrorCode, InputError, Place, RefusedError
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import fold, literal, quote, read_column_title, without_quotes
 
 
 class Severity(StrEnum):
@@ -61,7 +61,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
 
 
 class Hazard(Struct, frozen=True):
-    """One hazard of one plan. `object` is a table, or `table.column`.
+    """One hazard of one plan. `object` is a table, or what `column_title` says of columns.
 
     `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
     `takes_along` are indexes and triggers of others that go with a table: nobody here ever deployed them. `parent` is
@@ -110,17 +110,21 @@ class Permission(Struct, frozen=True):
 
     def covers(self, hazard: Hazard) -> bool:
         """Whether this entry allows the hazard."""
-        return self.name is hazard.name and (self.object is None or fold(self.object) == fold(hazard.object))
+        return self.name is hazard.name and (self.object is None or _parts(self.object) == _parts(hazard.object))
 
     def __str__(self) -> str:
         """The entry as it is written."""
         if self.object is None:
             return self.name
-        is_plain = not re.search(r"[,\n]|^\s|\s$", self.object) and not _ONE_NAME.fullmatch(self.object)
+        is_plain = not re.search(r"[,\n]|^\s|\s$", self.object) and self.object == without_quotes(self.object)
         return f"{self.name}:{self.object if is_plain else quote(self.object)}"
 
 
-_ONE_NAME = re.compile(r'"(?:[^"]|"")*"')
+def _parts(title: str) -> tuple[str, ...]:
+    """Table and column, however they are quoted."""
+    return tuple(map(fold, read_column_title(title)))
+
+
 # An object that begins with a double quote ends with one, because a name may hold commas.
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
@@ -148,9 +152,7 @@ def _permission(entry: str) -> Permission:
             f"The permission `{entry}` names no object behind its colon.",
             hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
         )
-    if _ONE_NAME.fullmatch(target):
-        target = target[1:-1].replace('""', '"')
-    return Permission(HazardName(name), target or None)
+    return Permission(HazardName(name), without_quotes(target) or None)
 
 
 def with_counts(

@@ -26,8 +26,8 @@ class Step(Struct, frozen=True):
     """What brings the live schema closer to the wanted one: one action on one object, in one or more statements.
 
     `kind` says what it does ("create table"), `object` and `column` to what: a column is one of a table. `hazards` is
-    what it may cost, `old_name` what is renamed was called. With `only_copies` every value that it deletes stands in
-    the database in another place. `altered` is there where planning the step has shown what SQLite makes of it, and
+    what it may cost, `old_name` what is renamed was called. A step that `keeps_values` makes a table anew that has
+    every value of the old one. `altered` is there where planning the step has shown what SQLite makes of it, and
     nothing else is concerned.
     """
 
@@ -38,7 +38,7 @@ class Step(Struct, frozen=True):
     place: Place | None = None
     old_name: str | None = None
     column: str | None = None
-    only_copies: bool = False
+    keeps_values: bool = False
     altered: Altered | None = None
 
     @property
@@ -52,13 +52,21 @@ class Step(Struct, frozen=True):
         return ";\n".join(self.statements)
 
 
+class PassedOver(Struct, frozen=True):
+    """A column that changes without its `@using`; also because its table is `replaced`, so that no row is left."""
+
+    column: str
+    place: Place | None
+    replaced: bool = False
+
+
 class Plan(Struct, frozen=True):
     """The steps, in order, and the catalog that they lead to, as the rehearsal showed it.
 
     `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose
     rows must all be there afterwards, by the name they have after the renames, `related` those whose foreign keys are
     counted before and after; both are empty unless a table is made anew or dropped. `respelt` are names that differ in
-    case only, `passed_over` columns that change without their `@using`, and where it stands.
+    case only, `passed_over` the comments that ask for what is not done.
     """
 
     renames: tuple[Step, ...]
@@ -72,7 +80,7 @@ class Plan(Struct, frozen=True):
     keyed: tuple[str, ...] = ()
     """All tables that have foreign keys afterwards, in place of `related` where rows are written, too."""
     respelt: tuple[str, ...] = ()
-    passed_over: tuple[tuple[str, Place | None], ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     renamed: Schema | None = None
     """The live schema under its new names, when there are renames."""
 

@@ -145,7 +145,7 @@ class _Planner:
         refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
-        renamed = {step.title for step in renames.steps}
+        renamed = {step.title for step in renames.steps if step.kind == "rename column"}
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
             renames.steps,

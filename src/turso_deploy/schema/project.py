@@ -21,7 +21,7 @@ from turso_deploy.schema.sources import Source, read_sources
 from turso_deploy.schema.yaml_text import Key
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.kinds import StatementKind
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import column_title, fold
 
 
 class Project(Struct, frozen=True):
@@ -150,4 +150,4 @@ def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, st
             continue
         for index, column in enumerate(columns):
             if fold(column) not in table.definition.by_name:
-                yield ("json_columns", name, index), f"the column {name}.{column}"
+                yield ("json_columns", name, index), f"the column {column_title(name, column)}"

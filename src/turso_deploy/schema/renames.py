@@ -14,7 +14,7 @@ from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.model import Schema, Table
 from turso_deploy.schema.plan import Step
 from turso_deploy.sql.ddl import TableDefinition
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import column_title, fold, quote
 
 
 class Renames(Struct, frozen=True):
@@ -85,7 +85,7 @@ def _refuse_column_contradictions(table: Table, definition: TableDefinition, at_
         old = at_column.renamed_from
         if old is None:
             continue
-        subject = f"column {table.name}.{definition.by_name[column].name} cannot be the renamed {old}"
+        subject = f"column {column_title(table.name, definition.by_name[column].name)} cannot be the renamed {old}"
         if fold(old) in definition.by_name:
             raise _invalid(f"{subject}, which the table still has", table.place_of(column))
         if fold(old) in renamed:
@@ -145,12 +145,13 @@ def _column_rename(
     new, place = wanted.by_name[column].name, table.place_of(column)
     is_there, was_there = column in live.by_name, fold(old) in live.by_name
     if is_there and was_there:
-        raise _invalid(f"column {table.name}.{old} cannot be renamed to {new}: both exist", place)
+        raise _invalid(f"column {column_title(table.name, old)} cannot be renamed to {new}: both exist", place)
     if not is_there and not was_there:
         leftover = [name for name in live.by_name if name not in wanted.by_name]
         if leftover:  # most likely the old name is misspelt, and one of these is meant
             raise _invalid(
-                f"column {table.name}.{new} is said to be the renamed {old}, and there is no column {old}", place
+                f"column {column_title(table.name, new)} is said to be the renamed {old}, and there is no column {old}",
+                place,
             )
         return
     if was_there:

@@ -131,8 +131,9 @@ class TableChange(Struct, frozen=True, dict=True):
 
     @property
     def keeps_values(self) -> bool:
-        """Whether every value of the live table stands in the wanted one."""
-        return not self.dropped and not self.revalued_columns & self.old.by_name.keys()
+        """Whether every value of the live table, and of its indexes, stands in the wanted one, too."""
+        loses = self.dropped or self.recollated_columns or self.revalued_columns & self.old.by_name.keys()
+        return self.keeps_rowids and not loses
 
     @property
     def moves_columns(self) -> bool:
@@ -148,19 +149,27 @@ class TableChange(Struct, frozen=True, dict=True):
         return frozenset(found | computed if found else ())
 
     @property
+    def recollated_columns(self) -> frozenset[str]:
+        """The folded names of the columns that are compared by another collation than before."""
+        return frozenset(fold(column.name) for column, live in self.kept if column.collation != live.collation)
+
+    @property
     def revalued_columns(self) -> frozenset[str]:
-        """The folded names of the wanted columns that hold other values than those of their names did."""
-        found, computed = set(), set()
+        """The folded names of the wanted columns that hold other values than those of their names did.
+
+        An expression may compare, and so give something else where a column has another collation.
+        """
+        found, computed = set(self.recollated_columns), set()
         for name, column in self.new.by_name.items():
             live = self.old.by_name.get(name)
             if column.generated is not None:
                 computed.add(name)
-                is_kept = live is not None and live.generated == column.generated
+                is_kept = live is not None and not self._differs(column, live)
             else:
                 is_kept = live is not None and self._stored(column) == quote(live.name)
             if not is_kept:
                 found.add(name)
-        return frozenset(found | computed if found else ())
+        return frozenset(found - self.recollated_columns | computed if found else ())
 
     @cached_property
     def projection(self) -> str:
@@ -202,6 +211,11 @@ class TableChange(Struct, frozen=True, dict=True):
         target = self.wanted.name if column is None else column_title(self.wanted.name, column)
         place = self.wanted.place if column is None else self.wanted.place_of(column)
         return Hazard(name, target, Query(count), place, remedy=remedy)
+
+    def hazard_of_key(self, name: HazardName, columns: Sequence[str], count: str) -> Hazard:
+        """A hazard of columns that belong together."""
+        place = self.wanted.place_of(columns[0]) if len(columns) == 1 else self.wanted.place
+        return Hazard(name, column_title(self.wanted.name, *columns), Query(count), place)
 
     @property
     def _live_name(self) -> str:
@@ -325,7 +339,8 @@ class TableChange(Struct, frozen=True, dict=True):
         known = {key.parts for key in self.old.keys}
         for key in self.new.keys:
             if key.parts not in known or any(part.column in self.changed_columns for part in key.parts):
-                yield self.hazard(HazardName.ADD_UNIQUE, _columns_of(key.parts), self.count_duplicates(key.parts))
+                columns = [part.column or _sql(part.expression) for part in key.parts]
+                yield self.hazard_of_key(HazardName.ADD_UNIQUE, columns, self.count_duplicates(key.parts))
 
     def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
         """A query that counts the rows which would share a key, of a constraint or of an index."""
@@ -372,10 +387,6 @@ def _term(part: KeyPart, table: TableDefinition) -> str:
 def _kind(column: ColumnDefinition) -> tuple[object, ...]:
     """What decides which values a column holds."""
     return column.type, column.not_null, column.generated
-
-
-def _columns_of(parts: tuple[KeyPart, ...]) -> str:
-    return ", ".join(part.column or _sql(part.expression) for part in parts)
 
 
 def _sql(tokens: Tokens) -> str:

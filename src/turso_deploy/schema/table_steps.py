@@ -72,7 +72,7 @@ def change_table(
     hazards = (rewrite, *change.hazards(), *dangling_references(change))
     statements, place = rebuild(change, taken), change.wanted.place
     return [
-        Step("rebuild table", change.wanted.name, statements, hazards, place, only_copies=change.keeps_values),
+        Step("rebuild table", change.wanted.name, statements, hazards, place, keeps_values=change.keeps_values),
     ]
 
 

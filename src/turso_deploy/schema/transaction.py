@@ -80,8 +80,8 @@ def assemble(
     if not first:
         parts.add(*note_references(plan))
     parts.add(*note_rows(plan))
-    # What a script deletes has to be gone from the file, and it may be what was copied.
-    parts.add(*_change_steps(plan.steps, overwrites=bool(scripts)))
+    # What a script, or a trigger at a seed, deletes or changes has to be gone from the file, copies included.
+    parts.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
     parts.add(*bring_back(statistics, live.catalog))
     parts.check(row_proofs(plan))
     parts.add(*seeds.steps)
@@ -116,14 +116,14 @@ class _Parts:
         self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label, check.place) for check in checks]
 
 
-def _change_steps(steps: Sequence[Step], *, overwrites: bool = True) -> list[TransactionStep]:
+def _change_steps(steps: Sequence[Step], *, leave_copies: bool = False) -> list[TransactionStep]:
     return [
         TransactionStep(
             Query(sql),
             Purpose.CHANGE,
             f"{step.kind} {step.title}",
             step.place,
-            only_copies=step.only_copies and not overwrites,
+            leaves_copies=leave_copies and step.keeps_values,
         )
         for step in steps
         for sql in step.statements

@@ -133,23 +133,28 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def column_title(table: str, column: str) -> str:
-    """A column as messages and permissions name it: `table.column`, and `"a.b".c` where that may mean two columns."""
-    return ".".join(quote(name) if set(name) & set('."') else name for name in (table, column))
+def column_title(table: str, *columns: str) -> str:
+    """A column, or several of one table, as messages and permissions name them: `table.column`.
+
+    A name with a full stop or a double quote is quoted, so that `"a.b".c` and `a."b.c"` are told apart.
+    """
+    first, *others = [quote(name) if set(name) & set('."') else name for name in (table, *columns)]
+    return f"{first}.{', '.join(others)}"
 
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_TABLE = re.compile(rf"{_QUOTED.pattern}(?=\.|$)|[^.]*")
 
 
 def read_column_title(title: str) -> tuple[str, str]:
     """The table and the column that are written as `column_title` does it; the column is "" where none is."""
-    quoted = _QUOTED.match(title)
-    table = quoted[0] if quoted else title.partition(".")[0]
-    column = title[len(table) + 1 :]
-    return _without_quotes(table), _without_quotes(column)
+    table = _TABLE.match(title)
+    assert table is not None
+    return without_quotes(table[0]), without_quotes(title[table.end() + 1 :])
 
 
-def _without_quotes(name: str) -> str:
+def without_quotes(name: str) -> str:
+    """A name that may be written in double quotes, without them."""
     return name[1:-1].replace('""', '"') if _QUOTED.fullmatch(name) else name
 
 

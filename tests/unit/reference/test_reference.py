@@ -103,6 +103,7 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
     [
         ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "nowhere is in no file"),
         ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'authors."a.b" is in no file'),
+        ("relations:\n  - {from: '\"books\"?title', to: authors.id, meaning: x}\n", 2, "is in no file"),
         ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "books.no is in no file"),
         (
             "tables:\n  books: {row: 1}\n",
@@ -128,7 +129,10 @@ relations:
   - {from: '"old.books"."sold.at"', to: authors.name, meaning: told for the test}
   - {from: books.title, to: '"old.books".id', meaning: told as well}
 """
-    page = pages(tmp_path, tables=tables, reference=notes)["tables.md"]
+    found = pages(tmp_path, tables=tables, reference=notes)
+    page = found["tables.md"]
+    assert '"authors" |o..o{ "old.books" : "sold.at"' in found["README.md"]
+    assert '"old.books" |o..o{ "books" : "title"' in found["README.md"]
     assert "In the application: `soldBooks`" in page
     assert "`sold.at` → [`authors`](tables.md#authors) `name`, without a foreign key: told for the test" in page
     assert "[`books`](tables.md#books) `title`, without a foreign key: told as well" in page

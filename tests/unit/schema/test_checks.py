@@ -12,6 +12,7 @@ from turso_deploy.schema.expectations import actual_counts
 from turso_deploy.schema.ledger import create_step
 from turso_deploy.schema.manifest import Manifest, read_manifest
 from turso_deploy.schema.scratch import Scratch, ScratchError
+from turso_deploy.sql.lexer import column_title
 
 # Names that only a quoting function survives.
 ODD = ["order", "with space", 'with "quotes"', "it's", "semi;colon", "ünïcode 表", "[brackets]", "%", "a.b", "-- no"]
@@ -111,14 +112,41 @@ def test_only_the_kinds_that_the_manifest_states_are_counted() -> None:
 
 def test_the_catalog_has_to_be_as_rehearsed_to_the_letter() -> None:
     made = scratch_with("CREATE TABLE t (a -- it's\n)", "CREATE INDEX i ON t (a)", 'CREATE VIEW "v\\" AS SELECT 1')
-    [check] = catalog_check(catalog_of(made).rows)
-    assert results(check, made) == (CheckResult("catalog", True, "3", "3"),)
-    for other in (
-        ("CREATE TABLE t (a -- its\n)", "CREATE INDEX i ON t (a)", 'CREATE VIEW "v\\" AS SELECT 1'),
-        ("CREATE TABLE t (a -- it's\n)", "CREATE INDEX i ON t (a)"),
+    rows = catalog_of(made).rows
+    length = str(sum(len(row.sql or "") for row in rows))
+    [check] = catalog_check(catalog_of(made), {row.key for row in rows})
+    assert [(result.ok, result.actual) for result in results(check, made)] == [(True, "3"), (True, "3"), (True, length)]
+    for other, actual in (
+        (("CREATE TABLE t (a -- its\n)", "CREATE INDEX i ON t (a)", 'CREATE VIEW "v\\" AS SELECT 1'), ["2", "3"]),
+        (("CREATE TABLE t (a -- it's\n)", "CREATE INDEX i ON t (a)"), ["2", "2"]),
+        ((*(row.sql or "" for row in rows), "CREATE TABLE more (a)"), ["3", "4"]),
     ):
-        assert results(check, scratch_with(*other)) == (CheckResult("catalog", False, "3", "2"),)
-    assert catalog_check([]) == []
+        found = results(check, scratch_with(*other))
+        assert [result.actual for result in found[:2]] == actual
+        assert not found[2].ok
+
+
+def test_of_what_no_step_touched_the_number_and_the_length_are_compared() -> None:
+    made = scratch_with("CREATE TABLE t (a)", "CREATE TABLE u (a)")
+    [check] = catalog_check(catalog_of(made), {("table", "t")})
+    assert "u (a)" not in str(check.arguments)
+    assert all(result.ok for result in results(check, scratch_with("CREATE TABLE u (a)", "CREATE TABLE t (a)")))
+    found = results(check, scratch_with("CREATE TABLE t (a)", 'CREATE TABLE "u" (a)'))
+    assert [result.ok for result in found] == [True, True, False]
+
+
+def test_what_is_internal_or_the_ledger_is_no_part_of_the_catalog_and_what_is_ignored_is() -> None:
+    made = scratch_with("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)", "CREATE TABLE tmp_one (a)")
+    [check] = catalog_check(catalog_of(made, ["tmp_*"]), set())
+    assert [result.actual for result in results(check, made)][:2] == ["0", "2"]
+    made.run(create_step().query.sql)
+    assert all(result.ok for result in results(check, made))
+
+
+def test_a_text_that_a_reply_could_not_hold_is_not_measured() -> None:
+    made = scratch_with("CREATE TABLE t (a DEFAULT '\ufffd')")
+    [check] = catalog_check(catalog_of(made), set())
+    assert len(results(check, made)) == 2
 
 
 @pytest.mark.parametrize(
@@ -160,7 +188,7 @@ def test_rows_and_json_of_oddly_named_tables_are_checked(name: str) -> None:
     [rows], [json] = row_checks(manifest, schema), json_checks(manifest, schema)
     assert [result.actual for result in results(rows, scratch)] == ["2"]
     assert [(result.name, result.ok, result.actual) for result in results(json, scratch)] == [
-        (f"invalid JSON in {name}.{name} c", False, "1")
+        (f"invalid JSON in {column_title(name, name + ' c')}", False, "1")
     ]
 
 

@@ -56,6 +56,15 @@ def test_a_permission_for_a_column_with_a_full_stop_is_written_as_it_is_told() -
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "covers"),
+    [('"a"."b"', True), ("A.b", True), ('"a".B', True), ("a.b.c", False), ("a", False), ('"a.b"', True)],
+)
+def test_a_permission_covers_a_column_however_it_is_quoted(written: str, covers: bool) -> None:
+    [permission] = parse_permissions(f"drop-column:{written}")
+    assert permission.covers(Hazard(HazardName.DROP_COLUMN, "a.b", Query("SELECT 1"))) is covers
+
+
 def test_of_very_many_hazards_a_refusal_tells_the_first_hundred_and_how_many_more() -> None:
     hazards = [Hazard(HazardName.DROP_COLUMN, f"t{number}.gone", Query("SELECT 1"), rows=1) for number in range(1_250)]
     error = refusal_of(hazards, ())

@@ -141,6 +141,15 @@ def test_the_title_of_a_column_tells_both_whatever_they_are_called(table: str) -
         assert read_column_title(column_title(table, column)) == (table, column)
 
 
+@pytest.mark.parametrize("title", ['"a"b', '"a"?b', '"a', '"'])
+def test_a_quoted_table_ends_at_its_full_stop(title: str) -> None:
+    assert read_column_title(title) == (title, "")
+
+
+def test_several_columns_are_told_apart() -> None:
+    assert column_title("a.b", "c", "d.e") == '"a.b".c, "d.e"'
+
+
 def test_columns_have_the_same_title_only_where_they_are_one() -> None:
     assert column_title("a", "b.c") == 'a."b.c"'
     assert column_title("a.b", "c") == '"a.b".c'

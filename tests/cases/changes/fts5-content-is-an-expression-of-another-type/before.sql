@@ -1,0 +1,2 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT AS (a) STORED);
+CREATE VIRTUAL TABLE words USING fts5 (b, content = 't', content_rowid = 'id');

@@ -1,0 +1,3 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
+CREATE VIEW v AS SELECT id, a FROM t;
+CREATE VIRTUAL TABLE words USING fts5 (a, content = 'v', content_rowid = 'id');

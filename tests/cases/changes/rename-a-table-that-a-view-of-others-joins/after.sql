@@ -1,0 +1,3 @@
+-- @renamed from=x
+CREATE TABLE z (id INTEGER PRIMARY KEY, a TEXT);
+CREATE TABLE y (id INTEGER PRIMARY KEY, b TEXT);

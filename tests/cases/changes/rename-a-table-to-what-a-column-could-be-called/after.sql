@@ -1,0 +1,6 @@
+-- @renamed from=x
+CREATE TABLE "a.b" (id INTEGER PRIMARY KEY);
+CREATE TABLE a (
+  id INTEGER PRIMARY KEY,
+  b TEXT -- @using 'z'
+);
