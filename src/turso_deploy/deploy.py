@@ -205,7 +205,7 @@ def verify(project: Project, database: Database) -> Report:
 
 def _planned(project: Project, database: Database, draft: Draft, permissions: Sequence[Permission]) -> Work:
     """The work, noted in the report and held against the manifest."""
-    work = find_work(project, database)
+    work = find_work(project, database, estimates=True)
     _note(work, project, draft, permissions)
     return work
 

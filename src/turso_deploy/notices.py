@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
-from turso_deploy.schema.hazards import HAZARDS, Hazard, Permission, Severity, is_long_rewrite, stale_permissions
+from turso_deploy.schema.hazards import HAZARDS, Permission, Severity, stale_permissions
 from turso_deploy.schema.model import Schema, SchemaObject, title
 from turso_deploy.schema.plan import PassedOver
+from turso_deploy.schema.writes import Written
 from turso_deploy.sql.lexer import fold
 from turso_deploy.work import Work
 
@@ -30,7 +31,7 @@ def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], ad
             for script in work.skipped
         ),
         *_rest_notices(work),
-        *(_long_rewrite_notice(one, address) for one in plan.hazards if is_long_rewrite(one)),
+        *(_long_rewrite_notice(one, address) for one in work.written if one.is_long),
     ]
 
 
@@ -79,8 +80,8 @@ def _stale_notice(entry: Permission) -> str:
             return f"The permission {entry} does not help: {entry.name} is about rows that have to be mended."
 
 
-def _long_rewrite_notice(hazard: Hazard, address: str) -> str:
-    what = f"{hazard.object} has {hazard.rows:,} rows, all written again in one transaction."
+def _long_rewrite_notice(written: Written, address: str) -> str:
+    what = f"{written.table} has {written.rows:,} rows, all written in one transaction."
     if address.startswith("file:"):
         return f"{what} Meanwhile nobody else can write to the file: deploy while others write little."
     return (

@@ -23,6 +23,7 @@ from turso_deploy.schema.project import Project
 from turso_deploy.schema.proof import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
 from turso_deploy.schema.scripts import Script, pending_scripts, refuse_what_cannot_run_first
 from turso_deploy.schema.seeds import SeedTable
+from turso_deploy.schema.writes import Written, written_tables
 from turso_deploy.sql.lexer import fold
 
 
@@ -30,7 +31,8 @@ class Work(Struct, frozen=True):
     """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
 
     Of seeds that were on their way when a deployment stopped, `seeds` are the rows that are left, and may be none.
-    `skipped` are scripts for a database that was there before; a new one has nothing for them to do.
+    `skipped` are scripts for a database that was there before; a new one has nothing for them to do. `written` are the
+    tables of which every row is written.
     """
 
     live: Live
@@ -39,6 +41,7 @@ class Work(Struct, frozen=True):
     scripts: tuple[Script, ...]
     skipped: tuple[Script, ...]
     ledger_is_behind: bool
+    written: tuple[Written, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
@@ -70,21 +73,12 @@ class Work(Struct, frozen=True):
 
     @property
     def rows_to_write(self) -> int | None:
-        """About how many rows will be written: those of tables that are made anew, and the seeds. None: not known.
+        """About how many rows and entries of indexes the steps will write, and the seeds. None: not known.
 
-        DROP COLUMN writes every row of its table, of which those with a value in the column are known
-        (https://www.sqlite.org/lang_altertable.html#altertabdropcol).
+        What a script writes is not known, nor what triggers do, so neither is counted.
         """
-        rewritten = [
-            hazard.rows
-            for step in self.plan.all_steps
-            for hazard in step.hazards
-            if hazard.name is HazardName.REWRITE_TABLE or step.kind == "drop column"
-        ]
-        known = [rows for rows in rewritten if rows is not None]
-        if len(known) < len(rewritten):
-            return None
-        return sum(known) + self.seed_rows
+        known = [one.times * one.rows for one in self.written if one.rows is not None]
+        return sum(known) + self.seed_rows if len(known) == len(self.written) else None
 
     @property
     def nothing_to_do(self) -> bool:
@@ -92,23 +86,33 @@ class Work(Struct, frozen=True):
         return self.changes_nothing and not self.ledger_is_behind
 
 
-def find_work(project: Project, database: Database) -> Work:
-    """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any."""
+def find_work(project: Project, database: Database, *, estimates: bool = False) -> Work:
+    """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any.
+
+    With `estimates` it is also asked how many rows will be written where there is no hazard.
+    """
     doing("reading the database")
     answers = database.query(LIVE_QUERIES)
     doing("planning")
     work = work_for(project, understand(answers, project.manifest.ignore))
     hazards = work.plan.hazards
-    if not hazards:
+    if not (hazards or (estimates and work.written)):
         return work
     doing("counting the rows that the plan concerns")
-    *counts, probe = database.query([*(hazard.count for hazard in hazards), FOREIGN_KEY_CHECK_PROBE])
+    queries = [*(hazard.count for hazard in hazards), *(one.count for one in work.written), FOREIGN_KEY_CHECK_PROBE]
+    *answers, probe = database.query(queries)
     refuse_without_proof(work.plan, probe)
+    counts, sizes = answers[: len(hazards)], answers[len(hazards) :]
     seeded = {fold(seed.table) for seed in work.seeds}
     counted = before_parents_are_seeded(with_counts(hazards, counts, showable), seeded)
     if any(script.runs_before for script in work.scripts):
         counted = before_rows_are_mended(counted)
-    return replace(work, plan=work.plan.with_hazards(counted))
+    written = tuple(map(_with_rows, work.written, sizes))
+    return replace(work, plan=work.plan.with_hazards(counted), written=written)
+
+
+def _with_rows(written: Written, answer: Rows | Failure) -> Written:
+    return replace(written, rows=int(str(answer.rows[0][0]))) if isinstance(answer, Rows) else written
 
 
 def work_for(project: Project, live: Live) -> Work:
@@ -133,6 +137,7 @@ def work_for(project: Project, live: Live) -> Work:
         to_run,
         skipped,
         _ledger_is_behind(project, live),
+        written_tables(plan, live.catalog.schema),
     )
 
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from tests.projects import project_of
 from tests.targets import Target
 from turso_deploy.report.document import Status
-from turso_deploy.schema.hazards import LONG_REWRITE_ROWS
 from turso_deploy.schema.model import Table
 from turso_deploy.schema.project import Project
+from turso_deploy.schema.writes import LONG_REWRITE_ROWS
 from turso_deploy.sql.ddl import TableDefinition, parse
 
 
@@ -49,6 +49,6 @@ def test_a_table_that_takes_long_to_rewrite_is_announced(target: Target, tmp_pat
     report = target.plan(strict)
     assert report.rows_to_write == LONG_REWRITE_ROWS
     [notice] = report.notices
-    assert "t has 1,000,000 rows, all written again in one transaction" in notice
+    assert "t has 1,000,000 rows, all written in one transaction" in notice
     assert "deploy while others write little" in notice
     assert ("after 5 seconds" in notice) is not target.is_file

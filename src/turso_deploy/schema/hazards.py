@@ -284,12 +284,3 @@ def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permissio
     """Permissions that no hazard of the plan could need, however many rows there were."""
     needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_PERMISSION]
     return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]
-
-
-# Measured on two cores: a million rows of four columns and an index take about a second, and the lock is safe for five.
-LONG_REWRITE_ROWS = 1_000_000
-
-
-def is_long_rewrite(hazard: Hazard) -> bool:
-    """Whether a rewrite may take longer than a server lets a transaction hold the lock while another writer waits."""
-    return hazard.name is HazardName.REWRITE_TABLE and (hazard.rows or 0) >= LONG_REWRITE_ROWS

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from turso_deploy.database.base import Failure, Query, Rows
+from turso_deploy.database.base import Failure, Rows
 from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.catalog import Catalog
-from turso_deploy.schema.hazards import LONG_REWRITE_ROWS, Hazard, HazardName, is_long_rewrite
 from turso_deploy.schema.model import Schema
 from turso_deploy.schema.plan import Plan
 from turso_deploy.schema.proof import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
@@ -33,9 +32,3 @@ def test_a_plan_without_foreign_keys_needs_no_such_check() -> None:
 
 def test_the_question_is_understood_by_sqlite_and_reads_nothing() -> None:
     assert Scratch().query(FOREIGN_KEY_CHECK_PROBE).rows == ()
-
-
-@pytest.mark.parametrize(("rows", "long"), [(None, False), (LONG_REWRITE_ROWS - 1, False), (LONG_REWRITE_ROWS, True)])
-def test_a_rewrite_of_a_million_rows_is_long(rows: int | None, long: bool) -> None:
-    assert is_long_rewrite(Hazard(HazardName.REWRITE_TABLE, "t", Query("SELECT 1"), rows=rows)) is long
-    assert not is_long_rewrite(Hazard(HazardName.DROP_TABLE, "t", Query("SELECT 1"), rows=rows))
