@@ -9,7 +9,7 @@ from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
 from turso_deploy.schema.hazards import HAZARDS, Permission, Severity, stale_permissions
 from turso_deploy.schema.model import Schema, SchemaObject, title
-from turso_deploy.schema.plan import PassedOver
+from turso_deploy.schema.plan import NothingToRename, PassedOver
 from turso_deploy.schema.writes import Written
 from turso_deploy.sql.lexer import fold
 from turso_deploy.work import Work
@@ -24,6 +24,7 @@ def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], ad
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(work, wanted),
         *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
+        *map(_nothing_to_rename_notice, plan.nothing_to_rename),
         *map(_passed_over_notice, plan.passed_over),
         *map(_stale_notice, stale_permissions(plan.hazards, permissions)),
         *(
@@ -88,6 +89,15 @@ def _long_rewrite_notice(written: Written, address: str) -> str:
         f"{what} A libSQL server takes the write lock away from a transaction after 5 seconds when another writer "
         "waits: deploy while others write little. If that happens, nothing is changed, and the deployment can be run "
         "again."
+    )
+
+
+def _nothing_to_rename_notice(comment: NothingToRename) -> str:
+    where = f" ({comment.place})" if comment.place else ""
+    return (
+        f"The comment @renamed at the {comment.made}{where} is passed over: there is no {comment.old_name} in the "
+        f"database, so a new {comment.made.partition(' ')[0]} is made. If another one was meant, correct the comment "
+        "before it is."
     )
 
 

@@ -60,13 +60,21 @@ class PassedOver(Struct, frozen=True):
     replaced: bool = False
 
 
+class NothingToRename(Struct, frozen=True):
+    """A table or a column that is made, because nothing has the name from which it is said to be renamed."""
+
+    made: str
+    old_name: str
+    place: Place | None
+
+
 class Plan(Struct, frozen=True):
     """The steps, in order, and the catalog that they lead to, as the rehearsal showed it.
 
     `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose
     rows must all be there afterwards, by the name they have after the renames, `related` those whose foreign keys are
     counted before and after; both are empty unless a table is made anew or dropped. `respelt` are names that differ in
-    case only, `passed_over` the comments that ask for what is not done.
+    case only, `passed_over` and `nothing_to_rename` the comments that ask for what is not done.
     """
 
     renames: tuple[Step, ...]
@@ -81,6 +89,7 @@ class Plan(Struct, frozen=True):
     """All tables that have foreign keys afterwards, in place of `related` where rows are written, too."""
     respelt: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    nothing_to_rename: tuple[NothingToRename, ...] = ()
     renamed: Schema | None = None
     """The live schema under its new names, when there are renames."""
 

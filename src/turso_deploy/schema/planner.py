@@ -31,6 +31,7 @@ from turso_deploy.schema.plan import Plan, Step, impossible
 from turso_deploy.schema.relatives import children_of, to_be_proven, to_be_rehearsed, with_foreign_keys
 from turso_deploy.schema.renames import (
     counting_before_renames,
+    nothing_to_rename,
     old_rows_under_new_names,
     plan_renames,
     refuse_contradictions,
@@ -157,6 +158,7 @@ class _Planner:
             places={name: table.place for name, table in self.wanted.tables.items()},
             keyed=with_foreign_keys(predicted.with_ignored, broken_before),
             respelt=respelt(self.wanted, predicted.schema),
+            nothing_to_rename=tuple(nothing_to_rename(self.wanted, self.directives, before.schema)),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
         )

@@ -84,7 +84,8 @@ def to_be_proven(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tables whose rows, and those whose foreign keys, have to be as good after the steps as before.
 
-    Rows: the tables that are made anew, what refers to them or to a dropped one at any distance, and their parents.
+    Rows: the tables that are made anew, what refers to them or to a dropped one at any distance, and the parents of
+    all that is made anew or dropped.
     Foreign keys: those among them that have any. Only tables that stand there before and after, and that hold their
     rows themselves. `broken` says what was wrong before: a key that leads to no key is none that SQLite can check.
     """
@@ -95,7 +96,7 @@ def to_be_proven(
         return (), ()
     children = children_of(before, after)
     family = reached_from(rebuilt | dropped, children)
-    parents = {parent for parent, found in children.items() if found & rebuilt}
+    parents = {parent for parent, found in children.items() if found & (rebuilt | dropped)}
     standing = {
         name
         for name in (before.tables.keys() & after.tables.keys()) - dropped

@@ -12,7 +12,7 @@ from turso_deploy.errors import ErrorCode, Place, RefusedError
 from turso_deploy.schema.diff import Managed
 from turso_deploy.schema.directives import TableDirectives
 from turso_deploy.schema.model import Schema, Table
-from turso_deploy.schema.plan import Step
+from turso_deploy.schema.plan import NothingToRename, Step
 from turso_deploy.sql.ddl import TableDefinition
 from turso_deploy.sql.lexer import column_title, fold, quote
 
@@ -169,6 +169,30 @@ def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> Refused
         hint=hint,
         place=Place(place.file, place.line) if place else None,
     )
+
+
+def nothing_to_rename(
+    wanted: Schema, directives: Mapping[str, TableDirectives], before: Schema
+) -> Iterator[NothingToRename]:
+    """What is made although it is said to be renamed: the name may be misspelt. `before` is as after the renames.
+
+    A database that has no other tables is a new one, where nothing could be renamed.
+    """
+    for name, at_table in directives.items():
+        table, standing = wanted.tables.get(name), before.tables.get(name)
+        if table is None:
+            continue
+        old = at_table.table.renamed_from
+        if standing is None and old is not None and before.tables.keys() - wanted.tables.keys():
+            yield NothingToRename(f"table {table.name}", old, table.place)
+        if standing is None or not isinstance(standing.definition, TableDefinition):
+            continue
+        if not isinstance(table.definition, TableDefinition):
+            continue
+        for column, at_column in at_table.columns.items():
+            if at_column.renamed_from is not None and column not in standing.definition.by_name:
+                made = f"column {column_title(table.name, table.definition.by_name[column].name)}"
+                yield NothingToRename(made, at_column.renamed_from, table.place_of(column))
 
 
 def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:

@@ -42,17 +42,16 @@ class Written(Struct, frozen=True):
 
 def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     """The tables of which the plan writes every row. A partial index counts as a whole one."""
-    after = plan.predicted.with_ignored
+    indexed = {fold(row.name): fold(row.table) for row in plan.predicted.rows if row.kind == "index"}
     times: Counter[str] = Counter()
     for step in plan.steps:
-        table: str | None = None
+        name = fold(step.object)
         if step.kind == "rebuild table":
-            table = step.object
-            times[fold(table)] += 1 + _own_indexes(after.tables[fold(table)])
+            times[name] += 1 + _own_indexes(plan.predicted.schema.tables[name])
         elif step.kind == "drop column":  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
-            times[fold(step.object)] += 1
+            times[name] += 1
         elif step.kind in ("create index", "restore index"):
-            times[after.indexes[fold(step.object)].definition.table] += 1
+            times[indexed[name]] += 1
     known = {fold(new): fold(old) for new, old in plan.old_names.items()}
     found = {known.get(name, name): number for name, number in times.items()}
     return tuple(Written(live.tables[name].name, number) for name, number in found.items() if name in live.tables)

@@ -62,7 +62,7 @@ def directives(comments: Iterable[Comment]) -> Directives:
             renamed_from = _old_name(rest, comment)
         elif word == "@using":
             using = _expression(rest, comment)
-        elif word.startswith(_MISSPELT):
+        elif fold(word).startswith(_MISSPELT):
             raise SqlTextError(f"there is no directive {word}", comment.start)
     return Directives(renamed_from, using)
 

@@ -1,0 +1,2 @@
+CREATE TABLE members (id INTEGER PRIMARY KEY, name TEXT);
+INSERT INTO members VALUES (1, 'a');

@@ -1,0 +1,4 @@
+CREATE TABLE t (
+  a TEXT,
+  c TEXT NOT NULL DEFAULT '' -- @Using a
+);
