@@ -165,3 +165,15 @@ def test_foreign_keys_that_a_file_does_not_switch_stop_the_deployment(
     assert report.error is not None
     assert "foreign keys could not be switched on or off" in report.error.message
     assert (report.committed, in_file.dump()) == (False, was)
+
+
+def test_a_table_that_has_the_name_of_the_proof_stops_the_deployment_before_it_is_sent(
+    filled: Target, tmp_path: Path
+) -> None:
+    filled.run("CREATE TABLE turso_deploy_proof (a)")
+    was = filled.dump()
+    report = filled.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_permissions("drop-table"))
+    assert report.error is not None
+    assert (report.status, report.error.code) == (Status.REFUSED, ErrorCode.PLAN_IMPOSSIBLE)
+    assert "The database has an object turso_deploy_proof" in report.error.message
+    assert filled.dump() == was

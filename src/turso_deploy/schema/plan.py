@@ -27,7 +27,8 @@ class Step(Struct, frozen=True):
 
     `kind` says what it does ("create table"), `object` and `column` to what: a column is one of a table. `hazards` is
     what it may cost, `old_name` what is renamed was called. A step that `keeps_values` makes a table anew that has
-    every value of the old one. `altered` is there where planning the step has shown what SQLite makes of it, and
+    every value of the old one, and `fills` are the columns
+    for which it follows an `@using`. `altered` is there where planning the step has shown what SQLite makes of it, and
     nothing else is concerned.
     """
 
@@ -39,12 +40,19 @@ class Step(Struct, frozen=True):
     old_name: str | None = None
     column: str | None = None
     keeps_values: bool = False
+    fills: tuple[str, ...] = ()
     altered: Altered | None = None
 
     @property
     def title(self) -> str:
         """The object, or the column, as it is told."""
         return self.object if self.column is None else column_title(self.object, self.column)
+
+    @property
+    def label(self) -> str:
+        """What it does, as an error tells it: the expressions of somebody's making may be at fault."""
+        expressions = f" with @using at {', '.join(self.fills)}" if self.fills else ""
+        return f"{self.kind} {self.title}{expressions}"
 
     @property
     def sql(self) -> str:

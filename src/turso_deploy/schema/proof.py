@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from turso_deploy.database.base import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.errors import ErrorCode, RefusedError
 from turso_deploy.schema.bound import NONE
+from turso_deploy.schema.catalog import Catalog
 from turso_deploy.schema.checks import Check, Expectation
 from turso_deploy.schema.child_rows import refers_to_nothing
 from turso_deploy.schema.model import Schema
@@ -42,6 +43,16 @@ def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
             "This server cannot check foreign keys (it has no foreign_key_check), so nothing would prove that making "
             f"tables anew keeps those of {', '.join(plan.related)}.",
             hint="Deploy this change to a database of the libSQL engine, or change the tables by hand.",
+        )
+
+
+def refuse_a_taken_name(plan: Plan, live: Catalog) -> None:
+    """Stop a plan whose figures would have no table to stand in. Raises RefusedError (`plan-impossible`)."""
+    if _is_needed(plan) and any(fold(row.name) == _TABLE for row in live.rows):
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The database has an object {_TABLE}: the transaction makes a table of that name for its proof.",
+            hint="No deployment leaves it behind. Look at what it holds, and drop or rename it by hand.",
         )
 
 

@@ -18,6 +18,7 @@ from turso_deploy.schema.proof import (
     note_rows,
     note_violations,
     reference_proofs,
+    refuse_a_taken_name,
     row_proofs,
     with_written_rows,
 )
@@ -66,11 +67,14 @@ def assemble(
 
     Rows are proven before the seeds add any; foreign keys afterwards, because the seeds may be what breaks one while
     enforcement is off.
+
+    Raises RefusedError (`plan-impossible`) where the figures of the proof have no room.
     """
     parts = _Parts()
     parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))
     if scripts or seeds.steps:
         plan = with_written_rows(plan)
+    refuse_a_taken_name(plan, live.catalog)
     statistics = statistics_to_keep(plan, live.catalog)
     parts.add(*set_aside(statistics, live.catalog))
     first = [step for script in scripts if script.runs_before for step in script.steps()]
@@ -121,7 +125,7 @@ def _change_steps(steps: Sequence[Step], *, leave_copies: bool = False) -> list[
         TransactionStep(
             Query(sql),
             Purpose.CHANGE,
-            f"{step.kind} {step.title}",
+            step.label,
             step.place,
             leaves_copies=leave_copies and step.keeps_values,
         )

@@ -25,7 +25,7 @@ from turso_deploy.sql.definitions import (
     VirtualTableDefinition,
 )
 from turso_deploy.sql.keys import key_parts
-from turso_deploy.sql.lexer import Kind, fold, tokenize, unquote
+from turso_deploy.sql.lexer import Kind, fold, literal, tokenize, unquote
 from turso_deploy.sql.reader import Header, Reader, Span, read_header
 from turso_deploy.sql.tables import read_table
 
@@ -153,6 +153,8 @@ def _argument(reader: Reader, span: Span) -> Tokens:
 def _column_argument(reader: Reader, span: Span) -> Tokens:
     """An option, `name = value`, or a column, whose name may stand in quotes: https://www.sqlite.org/fts5.html#fts5_table_creation_and_initialization."""
     words, tokens = _argument(reader, span), reader.tokens[span[0] : span[1]]
+    if words[1:2] == ("=",) and len(words) == 3 and Kind.QUOTED <= tokens[2].kind <= Kind.STRING:
+        return (*words[:2], literal(unquote(tokens[2])))
     if not tokens or tokens[0].kind > Kind.STRING or words[1:2] == ("=",):
         return words
     return (fold(unquote(tokens[0])), *words[1:])

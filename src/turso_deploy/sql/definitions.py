@@ -117,11 +117,11 @@ class ForeignKey(Meant, frozen=True):
     at_column: str | None
 
     def meaning(self) -> tuple[object, ...]:
-        """What it asks for, wherever it is written."""
+        """What it asks for, wherever it is written, and in whatever order its columns are told with their parents."""
+        parents = self.parent_columns
         return (
-            self.columns,
+            self.columns if parents is None else tuple(sorted(zip(self.columns, parents, strict=True))),
             self.parent,
-            self.parent_columns,
             self.on_delete,
             self.on_update,
             self.match,

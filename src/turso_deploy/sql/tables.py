@@ -193,6 +193,8 @@ def _read_default(reader: Reader) -> Tokens | None:
         start = reader.advance()
         end = reader.advance() + 1 if reader.words[start] in ("+", "-") else start + 1
     tokens = tuple(reader.words[start:end])
+    if tokens[0] == "+" and reader.tokens[start + 1].kind is Kind.NUMBER and len(tokens) == 2:
+        return tokens[1:]
     if len(tokens) == 1 and tokens[0] not in VALUE_WORDS and reader.tokens[start].kind in (Kind.WORD, Kind.QUOTED):
         return (literal(unquote(reader.tokens[start])),)
     return None if tokens == ("NULL",) else tokens

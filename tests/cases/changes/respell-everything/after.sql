@@ -7,3 +7,6 @@ CREATE TABLE IF NOT EXISTS "T" ( -- comments
 CREATE INDEX "t_b" ON `t` ([b]);
 CREATE VIEW "v" AS /* all */ SELECT "a", b FROM t WHERE a <> 'x';
 CREATE TRIGGER r DELETE ON t BEGIN SELECT 1; END;
+CREATE TABLE p (x INTEGER, y INTEGER, n INTEGER DEFAULT +1, PRIMARY KEY (x, y));
+CREATE TABLE c (a INTEGER, b INTEGER, FOREIGN KEY (b, a) REFERENCES p (y, x));
+CREATE VIRTUAL TABLE words USING fts5 (a, tokenize = "porter", content = "");
