@@ -57,6 +57,7 @@ def more(sql: str) -> dict[str, str]:
         (more("VACUUM;"), "sql-forbidden", "more.sql", 2),
         (more("ANALYZE;"), "sql-forbidden", "more.sql", 2),
         (more("CREATE TEMP TABLE t (a);"), "sql-forbidden", "more.sql", 2),
+        (more("CREATE TABLE t AS SELECT 1 AS a;"), "sql-forbidden", "more.sql", 2),
         (more("ATTACH 'other.db' AS other;"), "sql-forbidden", "more.sql", 2),
         (more("PRAGMA journal_mode = wal;"), "sql-forbidden", "more.sql", 2),
         (more("BEGIN;"), "sql-forbidden", "more.sql", 2),
