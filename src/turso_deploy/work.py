@@ -99,8 +99,10 @@ def find_work(project: Project, database: Database, *, estimates: bool = False) 
     if not (hazards or (estimates and work.written)):
         return work
     doing("counting the rows that the plan concerns")
-    queries = [*(hazard.count for hazard in hazards), *(one.count for one in work.written), FOREIGN_KEY_CHECK_PROBE]
-    *answers, probe = database.query(queries)
+    asked = [*(hazard.count for hazard in hazards), *(one.count for one in work.written), FOREIGN_KEY_CHECK_PROBE]
+    queries = list(dict.fromkeys(asked))  # a table that is made anew is both, and a count reads all of it
+    known = dict(zip(queries, database.query(queries), strict=True))
+    *answers, probe = (known[query] for query in asked)
     refuse_without_proof(work.plan, probe)
     counts, sizes = answers[: len(hazards)], answers[len(hazards) :]
     seeded = {fold(seed.table) for seed in work.seeds}
