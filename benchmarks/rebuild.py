@@ -36,13 +36,19 @@ _INDEX = "CREATE INDEX {0}_name ON {0} (name)"
 _CHECK = ", CHECK (quantity >= 0)"
 _KEPT = "id, name, price, quantity"
 _BONUS = ", bonus INTEGER, CHECK (bonus >= 0)"
+_SAME_ROWS = "1 index, a CHECK taken away"
 _CHANGES = {
     "1 index, a CHECK added": ("", _CHECK, _INDEX),
-    "1 index, a CHECK taken away": (_CHECK, "", _INDEX),
+    _SAME_ROWS: (_CHECK, "", _INDEX),
     "1 index, a column taken away": (_BONUS, "", _INDEX),
     "no index, a CHECK taken away": (_CHECK, "", ""),
 }
-"""What stands in the table behind its four columns, before a change and after it; each makes the table anew."""
+"""What stands in the table behind its four columns, before a change and after it; each makes the table anew.
+
+The limit is for the copy of rows in which nothing changes: the rows that break a new CHECK are counted first, and the
+values of a column that goes are overwritten where SQLite is built to do so. No bare copy does either. Without an index
+a run is so short that it is at the limit or under it by chance.
+"""
 
 _FILL = (
     f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) "
@@ -83,8 +89,7 @@ def _fill(target: Target, folder: Path) -> None:
 
 def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
     for change, (before, after, index) in _CHANGES.items():
-        loses_values = before == _BONUS  # which are overwritten where SQLite is built to do so, and no copy does that
-        columns = _KEPT if loses_values else "*"
+        columns = _KEPT if before == _BONUS else "*"
         measures = {
             "copy": partial(_bare_copy, target, after, columns, index),
             "hand": partial(_by_hand, target, after, columns, index),
@@ -94,12 +99,12 @@ def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
         for turn in range(TRIES):  # in turns, each of them first as often as the others
             order = list(measures)
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
-                _by_hand(target, before, f"{_KEPT}, quantity" if loses_values else _KEPT, index)
+                _by_hand(target, before, f"{_KEPT}, quantity" if before == _BONUS else _KEPT, index)
                 found[name].append(measures[name]())
         ours, copied, by_hand = found["ours"], found["copy"], found["hand"]
         pair = _middle(list(zip(ours, copied, strict=True)))
         copy = f"bare INSERT … SELECT{' and CREATE INDEX' if index else ''}"
-        yield _row(engine, change, pair, copy, None if loses_values else AT_MOST)
+        yield _row(engine, change, pair, copy, AT_MOST if change == _SAME_ROWS else None)
         pair = _middle(list(zip(ours, by_hand, strict=True)))
         yield _row(engine, change, pair, "the five statements by hand")
 
