@@ -9,6 +9,7 @@ from turso_deploy.database.failures import explain
 from turso_deploy.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.schema.catalog import LEDGER_TABLE
+from turso_deploy.schema.checks import CATALOG_FIGURES
 from turso_deploy.schema.project import Project
 from turso_deploy.schema.seed_steps import explain_orphans
 from turso_deploy.schema.transaction import Assembly
@@ -81,6 +82,11 @@ def explain_failed_checks(
     hint = "Correct the schema, the seeds or the bounds in the manifest."
     if differing:
         hint = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
+    if any(check.name in CATALOG_FIGURES for check in checks if not check.ok):
+        hint = (
+            "The database made something else of the steps than the rehearsal did: its engine may be of another "
+            "version. Nothing is wrong with the schema folder. Please report it, with what `plan --sql` prints."
+        )
     if details:
         hint = "Mend these rows with a script in the schema folder, or add what they refer to, as seeds for example."
     placed = [*differing, *(cause for cause in wrong if cause.place)]

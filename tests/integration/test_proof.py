@@ -102,6 +102,7 @@ def test_a_catalog_that_is_not_as_rehearsed_is_not_committed(
     assert report.error is not None
     assert (report.error.code, report.committed) == (ErrorCode.CHECK_FAILED, False)
     assert told in report.error.message
+    assert "The database made something else of the steps than the rehearsal did" in (report.error.hint or "")
     assert filled.dump() == was
 
 

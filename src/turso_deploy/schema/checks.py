@@ -32,6 +32,9 @@ _COUNT_OF = {
     "WHERE type = 'table' AND reference.seq = 0 AND {counted}",
 }
 
+CATALOG_FIGURES = ("objects made as rehearsed", "objects in all", "length of their SQL")
+"""The figures of the catalog, which are as the rehearsal predicted unless the engine does other than SQLite did."""
+
 _COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
 
 
@@ -143,16 +146,16 @@ def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Che
     made = [[row.kind, row.name, row.sql] for row in rows if row.key in touched]
     figures = [
         (
-            "objects made as rehearsed",
+            CATALOG_FIGURES[0],
             "(SELECT count(*) FROM sqlite_master WHERE (type, name, sql) IN "
             "(SELECT value->>0, value->>1, value->>2 FROM json_each(?1)))",
             len(made),
         ),
-        ("objects in all", "count(*)", len(rows)),
+        (CATALOG_FIGURES[1], "count(*)", len(rows)),
     ]
     texts = [row.sql or "" for row in rows]
     if not any("\ufffd" in text for text in texts):  # which stands for bytes whose number nobody told
-        figures.append(("length of their SQL", "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
+        figures.append((CATALOG_FIGURES[2], "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
     return [
         Check(

@@ -27,9 +27,8 @@ class Step(Struct, frozen=True):
 
     `kind` says what it does ("create table"), `object` and `column` to what: a column is one of a table. `hazards` is
     what it may cost, `old_name` what is renamed was called. A step that `keeps_values` makes a table anew that has
-    every value of the old one, and `fills` are the columns
-    for which it follows an `@using`. `altered` is there where planning the step has shown what SQLite makes of it, and
-    nothing else is concerned.
+    every value of the old one, and `fills` are the columns for which it follows an `@using`. `altered` is there where
+    planning the step has shown what SQLite makes of it, and nothing else is concerned.
     """
 
     kind: str
