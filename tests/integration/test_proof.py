@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -71,10 +71,10 @@ def filled(target: Target, tmp_path: Path) -> Target:
     return target
 
 
-def deploy(target: Target, folder: Path, tampering: Tampering) -> Report:
+def deploy(target: Target, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER) -> Report:
     with closing(target.open()) as database:
         tampered = cast(Database, Tampered(database, tampering))
-        return story.deploy(project_of(folder, AFTER), tampered, NOWHERE, parse_permissions("drop-table"))
+        return story.deploy(project_of(folder, files), tampered, NOWHERE, parse_permissions("drop-table"))
 
 
 def test_the_deployment_holds_where_nothing_is_tampered_with(filled: Target, tmp_path: Path) -> None:
@@ -122,6 +122,17 @@ def test_rows_that_are_lost_on_the_way_are_not_committed(filled: Target, tmp_pat
     assert report.error is not None
     assert (report.error.code, report.committed) == (ErrorCode.CHECK_FAILED, False)
     assert f"rows lost from {table}: expected 0, found 1" in report.error.message
+    assert filled.dump() == was
+
+
+def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(filled: Target, tmp_path: Path) -> None:
+    filled.run("DELETE FROM grandchildren")
+    was = filled.dump()
+    without = {**AFTER, "t.sql": BEFORE["t.sql"].replace("CREATE TABLE gone (a TEXT);\n", "")}
+    without["t.sql"] = "".join(line for line in without["t.sql"].splitlines(True) if "grandchildren" not in line)
+    report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', "DELETE FROM children"), without)
+    assert report.error is not None
+    assert "rows lost from children: expected 0, found 2" in report.error.message
     assert filled.dump() == was
 
 
