@@ -36,7 +36,7 @@ CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER
 SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")
 
 # Made by SQLite, by libSQL's replication and vector search, and by Turso's own engine and sync.
-_INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
+INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
 
 
 class CatalogRow(Struct, frozen=True):
@@ -131,7 +131,7 @@ def _names_vector_index(row: CatalogRow) -> bool:
 
 def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:
     names = fold(row.name), fold(row.table)
-    return any(name.startswith(_INTERNAL_PREFIXES) or name in shadows or name == LEDGER_TABLE for name in names)
+    return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == LEDGER_TABLE for name in names)
 
 
 def _is_ignored(row: CatalogRow, patterns: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from turso_deploy.database.base import Query, Rows, Value
 from turso_deploy.errors import Place
 from turso_deploy.schema.bound import NONE, Bound
-from turso_deploy.schema.catalog import LEDGER_TABLE, Catalog
+from turso_deploy.schema.catalog import INTERNAL_PREFIXES, LEDGER_TABLE, Catalog
 from turso_deploy.schema.expectations import expected_counts
 from turso_deploy.schema.manifest import Manifest
 from turso_deploy.schema.model import Schema
@@ -157,10 +157,12 @@ def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Che
     if not any("\ufffd" in text for text in texts):  # which stands for bytes whose number nobody told
         figures.append((CATALOG_FIGURES[2], "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
+    # The engine and the platform may make some of their own at any moment.
+    not_internal = "".join(f" AND lower(name) NOT GLOB {literal(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)
     return [
         Check(
             "catalog as rehearsed",
-            f"SELECT {columns} FROM sqlite_master WHERE sql IS NOT NULL AND {_COUNTED.format(2)}",
+            f"SELECT {columns} FROM sqlite_master WHERE sql IS NOT NULL AND {_COUNTED.format(2)}{not_internal}",
             (json.dumps(made, ensure_ascii=False), _names([*beside, ("table", LEDGER_TABLE)])),
             tuple(Expectation(name, Bound(number, number, str(number))) for name, _, number in figures),
         )
