@@ -159,7 +159,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
         An expression may compare, and so give something else where a column has another collation.
         """
-        found, computed = set(self.recollated_columns), set()
+        found, computed = set(), set()
         for name, column in self.new.by_name.items():
             live = self.old.by_name.get(name)
             if column.generated is not None:
@@ -169,7 +169,7 @@ class TableChange(Struct, frozen=True, dict=True):
                 is_kept = live is not None and self._stored(column) == quote(live.name)
             if not is_kept:
                 found.add(name)
-        return frozenset(found - self.recollated_columns | computed if found else ())
+        return frozenset(found | computed if found or self.recollated_columns else ())
 
     @cached_property
     def projection(self) -> str:
