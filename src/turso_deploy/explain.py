@@ -65,10 +65,10 @@ def explain_failed_checks(
 
     `differing` are the objects that the check of the whole schema found, each at its own place.
     """
+    failed = [check for check in checks if not check.ok]
     wrong = [
         Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
-        for check in checks
-        if not check.ok
+        for check in failed
     ]
     wrong += [
         Cause(
@@ -78,11 +78,11 @@ def explain_failed_checks(
         for kind, count in counts.items()
         if not count.ok
     ]
-    details = [f"\n  {text}" for check in checks if not check.ok for text in _with_rest(check)]
+    details = [f"\n  {text}" for check in failed for text in _with_rest(check)]
     hint = "Correct the schema, the seeds or the bounds in the manifest."
     if differing:
         hint = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
-    if any(check.name in CATALOG_FIGURES for check in checks if not check.ok):
+    if any(check.name in CATALOG_FIGURES for check in failed):
         hint = (
             "The database made something else of the steps than the rehearsal did: its engine may be of another "
             "version. Nothing is wrong with the schema folder. Please report it, with what `plan --sql` prints."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turso_deploy.errors import Place
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.report.wording import counted
 from turso_deploy.schema import ledger
@@ -93,17 +94,15 @@ def _long_rewrite_notice(written: Written, address: str) -> str:
 
 
 def _nothing_to_rename_notice(comment: NothingToRename) -> str:
-    where = f" ({comment.place})" if comment.place else ""
     return (
-        f"The comment @renamed at the {comment.made}{where} is passed over: there is no {comment.old_name} in the "
-        f"database, so a new {comment.made.partition(' ')[0]} is made. If another one was meant, correct the comment "
-        "before it is."
+        f"{_is_passed_over('@renamed', f'{comment.kind} {comment.title}', comment.place)}: there is no "
+        f"{comment.old_name} in the database, so a new {comment.kind} is made. If another one was meant, correct the "
+        "comment before it is."
     )
 
 
 def _passed_over_notice(comment: PassedOver) -> str:
-    where = f" ({comment.place})" if comment.place else ""
-    told = f"The comment @using at the column {comment.column}{where} is passed over"
+    told = _is_passed_over("@using", f"column {comment.column}", comment.place)
     if comment.replaced:
         return (
             f"{told}: the table takes the place of a virtual one, whose rows are not kept, so there are none to fill."
@@ -113,6 +112,10 @@ def _passed_over_notice(comment: PassedOver) -> str:
         "in the text of the live table as well was followed when that was made. To change values that stand there, use "
         "a one-time script."
     )
+
+
+def _is_passed_over(directive: str, item: str, place: Place | None) -> str:
+    return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is passed over"
 
 
 def _rest_notices(work: Work) -> list[str]:

@@ -45,7 +45,7 @@ def test_the_rows_that_a_plan_writes_are_those_that_the_server_wrote(
     assert plan.rows_to_write == times * ROWS
     report = on_sqld.deploy(project, permissions=parse_permissions("drop-column"))
     assert report.error is None
-    written = sum(_rows_written(json.loads(reply)) for reply in on_sqld.door.replies[-1:])
+    written = _rows_written(json.loads(on_sqld.door.replies[-1]))
     assert times * ROWS <= written <= times * ROWS + 100  # the catalog, the ledger and the figures of the proof
 
 

@@ -144,18 +144,19 @@ def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Che
     beside = {(kind, name) for kind, name in predicted.uncounted if name not in predicted.ignored}
     rows = [row for row in predicted.rows if row.sql is not None and (row.kind, row.name) not in beside]
     made = [[row.kind, row.name, row.sql] for row in rows if row.key in touched]
+    made_as_rehearsed, objects_in_all, length_in_all = CATALOG_FIGURES
     figures = [
         (
-            CATALOG_FIGURES[0],
+            made_as_rehearsed,
             "(SELECT count(*) FROM sqlite_master WHERE (type, name, sql) IN "
             "(SELECT value->>0, value->>1, value->>2 FROM json_each(?1)))",
             len(made),
         ),
-        (CATALOG_FIGURES[1], "count(*)", len(rows)),
+        (objects_in_all, "count(*)", len(rows)),
     ]
     texts = [row.sql or "" for row in rows]
     if not any("\ufffd" in text for text in texts):  # which stands for bytes whose number nobody told
-        figures.append((CATALOG_FIGURES[2], "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
+        figures.append((length_in_all, "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
     # The engine and the platform may make some of their own at any moment.
     not_internal = "".join(f" AND lower(name) NOT GLOB {literal(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)

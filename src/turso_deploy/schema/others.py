@@ -58,7 +58,7 @@ def refuse_what_means_something_else(
     for item in (*not_ours, *indexes):
         if lost := _turns_into_a_text(item, changes):
             raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
-    renamed = {fold(step.object) for step in renames if step.column}
+    renamed = {fold(step.object) for step in renames if step.column is not None}
     for item in not_ours:
         names = names_in(item.sql)
         if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):

@@ -70,7 +70,8 @@ class PassedOver(Struct, frozen=True):
 class NothingToRename(Struct, frozen=True):
     """A table or a column that is made, because nothing has the name from which it is said to be renamed."""
 
-    made: str
+    kind: str
+    title: str
     old_name: str
     place: Place | None
 

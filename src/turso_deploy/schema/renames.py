@@ -182,17 +182,17 @@ def nothing_to_rename(
         table, standing = wanted.tables.get(name), before.tables.get(name)
         if table is None:
             continue
-        old = at_table.table.renamed_from
-        if standing is None and old is not None and before.tables.keys() - wanted.tables.keys():
-            yield NothingToRename(f"table {table.name}", old, table.place)
-        if standing is None or not isinstance(standing.definition, TableDefinition):
+        if standing is None:
+            old = at_table.table.renamed_from
+            if old is not None and before.tables.keys() - wanted.tables.keys():
+                yield NothingToRename("table", table.name, old, table.place)
             continue
-        if not isinstance(table.definition, TableDefinition):
+        if not (isinstance(table.definition, TableDefinition) and isinstance(standing.definition, TableDefinition)):
             continue
         for column, at_column in at_table.columns.items():
             if at_column.renamed_from is not None and column not in standing.definition.by_name:
-                made = f"column {column_title(table.name, table.definition.by_name[column].name)}"
-                yield NothingToRename(made, at_column.renamed_from, table.place_of(column))
+                made = column_title(table.name, table.definition.by_name[column].name)
+                yield NothingToRename("column", made, at_column.renamed_from, table.place_of(column))
 
 
 def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:

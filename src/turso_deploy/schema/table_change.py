@@ -208,14 +208,14 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def hazard(self, name: HazardName, column: str | None, count: str, remedy: str | None = None) -> Hazard:
         """A hazard of this table, or of one of its columns."""
-        target = self.wanted.name if column is None else column_title(self.wanted.name, column)
-        place = self.wanted.place if column is None else self.wanted.place_of(column)
-        return Hazard(name, target, Query(count), place, remedy=remedy)
+        if column is not None:
+            return self.hazard_of_key(name, (column,), count, remedy)
+        return Hazard(name, self.wanted.name, Query(count), self.wanted.place, remedy=remedy)
 
-    def hazard_of_key(self, name: HazardName, columns: Sequence[str], count: str) -> Hazard:
-        """A hazard of columns that belong together."""
+    def hazard_of_key(self, name: HazardName, columns: Sequence[str], count: str, remedy: str | None = None) -> Hazard:
+        """A hazard of one or more columns that belong together."""
         place = self.wanted.place_of(columns[0]) if len(columns) == 1 else self.wanted.place
-        return Hazard(name, column_title(self.wanted.name, *columns), Query(count), place)
+        return Hazard(name, column_title(self.wanted.name, *columns), Query(count), place, remedy=remedy)
 
     @property
     def _live_name(self) -> str:

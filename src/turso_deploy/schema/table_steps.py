@@ -70,9 +70,17 @@ def change_table(
         return altered
     rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
     hazards = (rewrite, *change.hazards(), *dangling_references(change))
-    step = Step("rebuild table", change.wanted.name, rebuild(change, taken), hazards, change.wanted.place)
-    fills = tuple(column.name for name, column in change.new.by_name.items() if change.using(name) is not None)
-    return [replace(step, keeps_values=change.keeps_values, fills=fills)]
+    return [
+        Step(
+            "rebuild table",
+            change.wanted.name,
+            rebuild(change, taken),
+            hazards,
+            change.wanted.place,
+            keeps_values=change.keeps_values,
+            fills=tuple(column.name for name, column in change.new.by_name.items() if change.using(name) is not None),
+        )
+    ]
 
 
 def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool) -> list[Step] | None:

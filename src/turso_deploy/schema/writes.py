@@ -42,6 +42,8 @@ class Written(Struct, frozen=True):
 
 def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     """The tables of which the plan writes every row. A partial index counts as a whole one."""
+    if not plan.steps:
+        return ()
     indexed = {fold(row.name): fold(row.table) for row in plan.predicted.rows if row.kind == "index"}
     times: Counter[str] = Counter()
     for step in plan.steps:

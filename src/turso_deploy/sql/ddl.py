@@ -153,8 +153,9 @@ def _argument(reader: Reader, span: Span) -> Tokens:
 def _column_argument(reader: Reader, span: Span) -> Tokens:
     """An option, `name = value`, or a column, whose name may stand in quotes: https://www.sqlite.org/fts5.html#fts5_table_creation_and_initialization."""
     words, tokens = _argument(reader, span), reader.tokens[span[0] : span[1]]
-    if words[1:2] == ("=",) and len(words) == 3 and Kind.QUOTED <= tokens[2].kind <= Kind.STRING:
-        return (*words[:2], literal(unquote(tokens[2])))
-    if not tokens or tokens[0].kind > Kind.STRING or words[1:2] == ("=",):
+    if words[1:2] == ("=",):
+        is_quoted = len(tokens) == 3 and Kind.QUOTED <= tokens[2].kind <= Kind.STRING
+        return (*words[:2], literal(unquote(tokens[2]))) if is_quoted else words
+    if not tokens or tokens[0].kind > Kind.STRING:
         return words
     return (fold(unquote(tokens[0])), *words[1:])

@@ -193,7 +193,7 @@ def _read_default(reader: Reader) -> Tokens | None:
         start = reader.advance()
         end = reader.advance() + 1 if reader.words[start] in ("+", "-") else start + 1
     tokens = tuple(reader.words[start:end])
-    if tokens[0] == "+" and reader.tokens[start + 1].kind is Kind.NUMBER and len(tokens) == 2:
+    if len(tokens) == 2 and tokens[0] == "+" and reader.tokens[start + 1].kind is Kind.NUMBER:
         return tokens[1:]
     if len(tokens) == 1 and tokens[0] not in VALUE_WORDS and reader.tokens[start].kind in (Kind.WORD, Kind.QUOTED):
         return (literal(unquote(reader.tokens[start])),)

@@ -581,3 +581,4 @@ def test_certificates_are_not_read_for_http(server: Replies, monkeypatch: pytest
     server.to("GET", "/", {})
     monkeypatch.setattr(ssl, "create_default_context", none)
     ask(server.url)
+    assert len(server.asked) == 1
