@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from tests.sqld import Sqld, running_sqld
+from tests.support.sqld import Sqld, running_sqld
 
 ROOT = Path(__file__).parents[1]
 TAG = "turso-deploy:benchmark"

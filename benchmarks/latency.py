@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from benchmarks.peers import DRIZZLE_KIT, HERE
 from benchmarks.table import Row, best_of, seconds
-from tests.door import Door, open_door
-from tests.projects import SHIPPED, write_folder
-from tests.sqld import running_sqld
+from tests.support.recording_proxy import Door, open_door
+from tests.support.schema_folders import SHIPPED, write_folder
+from tests.support.sqld import running_sqld
 
 TABLES = 100
 LATENCY = 0.025

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
-from tests.builds import secure_delete
-from tests.projects import write_folder
-from tests.sqld import running_sqld
-from tests.targets import NOWHERE, Target
+from tests.support.databases import NOWHERE, Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqld import running_sqld
+from tests.support.sqlite_builds import secure_delete
 from turso_deploy.database.address import parse_address
-from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep
-from turso_deploy.database.connect import open_database
-from turso_deploy.deploy import deploy
+from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep
+from turso_deploy.database.open import open_database
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
-from turso_deploy.schema.hazards import HazardName, Permission
-from turso_deploy.schema.project import load_project
 
 ROWS = 1_000_000
 TIMEOUT = 600

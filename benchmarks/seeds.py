@@ -15,13 +15,13 @@ from pathlib import Path
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
 from tests.integration.test_memory import MEASURED_PROGRAM, MEGABYTES
-from tests.projects import write_folder
-from tests.sqld import running_sqld
-from tests.targets import NOWHERE, Target
-from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep, Value
-from turso_deploy.deploy import deploy
+from tests.support.databases import NOWHERE, Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqld import running_sqld
+from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Status
-from turso_deploy.schema.project import Project, load_project
 
 ROWS = 100_000
 AT_LEAST = 150_000

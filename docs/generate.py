@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from turso_deploy.cli import COMMANDS
-from turso_deploy.inputs import SETTINGS, flag_of, input_of, variable_of
-from turso_deploy.report.actions import OUTPUTS
-from turso_deploy.schema.hazards import HAZARDS
-from turso_deploy.schema.manifest import manifest_json_schema
+from turso_deploy.cli.main import COMMANDS
+from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
+from turso_deploy.github.runner import OUTPUTS
+from turso_deploy.plan.hazards import HAZARDS
+from turso_deploy.project.manifest import manifest_json_schema
 
 PAGES = Path(__file__).parent
 ROOT = PAGES.parent

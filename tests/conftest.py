@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import tally
-from tests.door import Door, open_door
-from tests.sqld import Sqld, running_sqld
-from turso_deploy.database import retries
+from tests.support import counters
+from tests.support.recording_proxy import Door, open_door
+from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.http import backoff
 
 # No test is decided by the time it takes, and CI tries the same examples each time: a failure there can be repeated.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,18 +24,18 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
     """Count the tests that ran."""
     if call.when == "call":
-        tally.count("tests", "passed" if call.excinfo is None else "failed")
+        counters.count("tests", "passed" if call.excinfo is None else "failed")
 
 
 def pytest_sessionfinish() -> None:
     """Leave what was counted."""
-    tally.save()
+    counters.save()
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried again at once."""
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 0.001)
 
 
 @pytest.fixture

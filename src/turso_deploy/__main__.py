@@ -2,6 +2,6 @@
 
 import sys
 
-from turso_deploy.cli import main
+from turso_deploy.cli.main import main
 
 sys.exit(main())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.engine import MINUTES, ROOT
-from tests.sqld import PROGRAM
+from tests.support.sqld import PROGRAM
 
 ACT = Path(sys.executable).with_name("act")
 IMAGES_OF_ACT = ("act-dockeraction", "act-owner-turso-deploy-v1-dockeraction")

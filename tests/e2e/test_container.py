@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engine import ROOT, Completed, docker
-from tests.sqld import Sqld
+from tests.support.sqld import Sqld
 
 pytestmark = pytest.mark.container
 

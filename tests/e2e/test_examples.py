@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.act import run_workflow
 from tests.e2e.engine import ROOT
-from tests.sqld import Sqld
+from tests.support.sqld import Sqld
 
 pytestmark = pytest.mark.container
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.door import open_door
 from tests.e2e.act import Run, run_workflow
 from tests.e2e.engine import ROOT
-from tests.sqld import Sqld
-from turso_deploy.database.base import Query, Rows
+from tests.support.recording_proxy import open_door
+from tests.support.sqld import Sqld
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.interface import Query, Rows
 
 pytestmark = pytest.mark.container
 

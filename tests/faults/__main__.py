@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.tally import collected
+from tests.support.counters import collected
 
 ROOMS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
 SIDE_BY_SIDE = ("--numprocesses", "auto", "--dist", "worksteal")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from turso_deploy.schema.catalog import LEDGER_TABLE
+from turso_deploy.catalog.catalog import LEDGER_TABLE
 
 OLD, NEW = "Book", "Volume"
 _VERSION, _SEEDS = 1, 4  # of a row of the ledger without id and time

@@ -14,7 +14,7 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
-from tests.loopback import listening
+from tests.support.http_server import listening
 
 
 class Fault(StrEnum):

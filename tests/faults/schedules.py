@@ -12,16 +12,16 @@ from typing import Any
 from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
-from tests.projects import SMALL, project_of
-from tests.sqld import Sqld, send
-from tests.tally import count
-from tests.targets import NOWHERE, Target
-from turso_deploy import deploy as story
-from turso_deploy.database.base import REQUEST_SIZE
+from tests.support.counters import count
+from tests.support.databases import NOWHERE, Target
+from tests.support.schema_folders import SMALL, project_of
+from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.interface import REQUEST_SIZE
+from turso_deploy.deploy import deploy as story
+from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.hazards import HazardName, Permission
-from turso_deploy.schema.project import Project
 
 TIMEOUT = 1.0
 DELAY = 1.3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.targets import Target
+from tests.support.databases import Target
 
 
 def state(target: Target) -> Any:

@@ -13,15 +13,15 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, running_proxy
 from tests.faults.writers import Writer, writing_all_the_time
-from tests.projects import project_of
-from tests.sqld import Sqld
-from tests.targets import NOWHERE, Target
-from turso_deploy import deploy as story
-from turso_deploy.database import retries
-from turso_deploy.database.retries import MAXIMUM_TRIES
-from turso_deploy.delivery import MOST_QUESTIONS
+from tests.support.databases import NOWHERE, Target
+from tests.support.schema_folders import project_of
+from tests.support.sqld import Sqld
+from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.submission import MOST_QUESTIONS
+from turso_deploy.http import backoff
+from turso_deploy.http.backoff import MAXIMUM_TRIES
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.project import Project
 
 READ = [Fault.NONE]
 
@@ -247,8 +247,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which is tried again, with pauses as long as they are outside of tests."""
     ticking = Clock()
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 8.0)
-    monkeypatch.setattr(retries, "time", ticking)
+    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(backoff, "time", ticking)
     return ticking
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import make_certificate
 from tests.faults.proxy import Fault, running_proxy
-from tests.projects import SMALL, project_of, write_folder
-from tests.replies import replying
-from tests.sqld import Sqld, running_sqld
-from tests.targets import NOWHERE, Target, run_program
-from turso_deploy import deploy as story
-from turso_deploy.database.base import Query
+from tests.support.canned_server import replying
+from tests.support.certificates import make_certificate
+from tests.support.databases import NOWHERE, Target, run_program
+from tests.support.schema_folders import SMALL, project_of, write_folder
+from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.interface import Query
+from turso_deploy.deploy import deploy as story
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.project import Project
 
 
 @pytest.fixture

@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from tests.door import open_door
 from tests.faults.limits import bytes_of_data, limited, until_it_works_for
 from tests.faults.states import damage, state
 from tests.faults.writers import writing_all_the_time
-from tests.projects import SMALL, project_of
-from tests.sqld import Sqld, running_sqld
-from tests.tally import count
-from tests.targets import NOWHERE, Target
-from turso_deploy import deploy as story
-from turso_deploy.database import retries
+from tests.support.counters import count
+from tests.support.databases import NOWHERE, Target
+from tests.support.recording_proxy import open_door
+from tests.support.schema_folders import SMALL, project_of
+from tests.support.sqld import Sqld, running_sqld
+from turso_deploy.deploy import deploy as story
+from turso_deploy.http import backoff
+from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.hazards import HazardName, Permission
-from turso_deploy.schema.project import Project
 
 _ANEW = SMALL["tables.sql"].replace("title TEXT NOT NULL,", "title TEXT NOT NULL CHECK (title <> ''),\n  year,")
 _BOOKS = "".join(
@@ -238,7 +238,7 @@ def test_a_lock_that_the_server_takes_away_leaves_the_old_state_and_is_told_as_s
 
     It would be tried again, and taken away again.
     """
-    monkeypatch.setattr(retries, "MAXIMUM_TRIES", 1)
+    monkeypatch.setattr(backoff, "MAXIMUM_TRIES", 1)
     project = slow_project(tmp_path / "slow", statements=500)
     patient.run("INSERT INTO patience VALUES (2000000, NULL)")
     held = state(patient)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.schedules import Bench, Tally
-from tests.sqld import running_sqld
+from tests.support.sqld import running_sqld
 
 SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "60"))
 FIRST_SEED = int(os.environ.get("FAULT_SEED", "20260101"))

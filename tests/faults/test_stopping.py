@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from tests.door import Door, open_door
 from tests.faults.proxy import running_proxy
-from tests.projects import SMALL, with_changes, write_folder
-from tests.sqld import Sqld, running_sqld
-from tests.tally import count
-from tests.targets import Target
-from turso_deploy import deploy as story
-from turso_deploy.database import retries
+from tests.support.counters import count
+from tests.support.databases import Target
+from tests.support.recording_proxy import Door, open_door
+from tests.support.schema_folders import SMALL, with_changes, write_folder
+from tests.support.sqld import Sqld, running_sqld
+from turso_deploy.core.signals import stoppable
+from turso_deploy.deploy import deploy as story
+from turso_deploy.http import backoff
+from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
-from turso_deploy.schema.project import load_project
-from turso_deploy.stopping import stoppable
 
 KILLS = 60 if "FAULT_SCHEDULES" in os.environ else 6
 STOPPING = [signal.SIGTERM, signal.SIGINT]
@@ -121,7 +121,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
     tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The port stays the same, because the proxy before it does."""
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 8.0)
     choice = random.Random(20260102)
     project = load_project(schema)
     for number in range(KILLS // 2):

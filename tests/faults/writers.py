@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
-from tests.sqld import Sqld, send
-from turso_deploy.database.base import Query, Rows
+from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.interface import Query, Rows
 
 
 class Writer:

@@ -76,13 +76,13 @@ def feed(name: str, arguments: list[str]) -> None:
 
 def _readers(folder: Path) -> dict[str, Callable[[bytes], None]]:
     """What takes bytes from outside, each without the errors that it is meant to raise."""
-    from turso_deploy.database.wire import read_batch
-    from turso_deploy.errors import DeployError
-    from turso_deploy.schema.manifest import load_manifest
-    from turso_deploy.schema.seed_files import read_seed_file
-    from turso_deploy.sql.ddl import parse
+    from turso_deploy.core.errors import DeployError
+    from turso_deploy.database.hrana_wire import read_batch
+    from turso_deploy.project.manifest import load_manifest
+    from turso_deploy.seeds.files import read_seed_file
     from turso_deploy.sql.lexer import SqlTextError
-    from turso_deploy.sql.script import split
+    from turso_deploy.sql.parser import parse
+    from turso_deploy.sql.splitter import split
     from turso_deploy.turso.tokens import read_claims
 
     def splitter(data: bytes) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import SMALL, write_folder
-from turso_deploy.cli import main
-from turso_deploy.errors import DeployError
-from turso_deploy.reference.story import document
-from turso_deploy.schema.project import load_project
+from tests.support.schema_folders import SMALL, write_folder
+from turso_deploy.cli.main import main
+from turso_deploy.core.errors import DeployError
+from turso_deploy.project.project import load_project
+from turso_deploy.schema_docs.generate import document
 
 OUTSIDE = "CONTENT-OF-ANOTHER-FILE"
 FILES = {

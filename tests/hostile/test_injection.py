@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import tally
 from tests.hostile.readers import COMMANDS, acts_on_a_terminal, obeyed, outputs_in, pictures_in, skeleton
 from tests.hostile.watched import Watched, Watcher
 from tests.platform.github import WRITER, Github, running_github
 from tests.platform.server import Answer, Faults, serving
-from tests.projects import write_folder
-from tests.sqld import Sqld
-from tests.targets import Target
-from turso_deploy.report.actions import OUTPUTS
+from tests.support import counters
+from tests.support.databases import Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqld import Sqld
+from turso_deploy.github.runner import OUTPUTS
 from turso_deploy.sql.lexer import quote
 
 PLAIN = "plain words"
@@ -49,8 +49,8 @@ PAYLOADS = {
 
 
 # In the long run everything; otherwise a part of what takes a server, and the terminal's form alone.
-LOUD = ["--verbose", "--json"] if tally.LONG else ["--verbose"]
-SOME = list(PAYLOADS) if tally.LONG else list(PAYLOADS)[::4]
+LOUD = ["--verbose", "--json"] if counters.LONG else ["--verbose"]
+SOME = list(PAYLOADS) if counters.LONG else list(PAYLOADS)[::4]
 
 
 def files_with(text: str) -> dict[str, str]:
@@ -133,7 +133,7 @@ def assert_only_words(markdown: str, like: str) -> None:
     assert skeleton(markdown) == skeleton(like)
     assert pictures_in(markdown) == []
     assert acts_on_a_terminal(markdown) == []
-    tally.count("injections looked for", "pages of Markdown")
+    counters.count("injections looked for", "pages of Markdown")
 
 
 @pytest.mark.parametrize("loud", LOUD)

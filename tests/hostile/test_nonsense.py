@@ -15,19 +15,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.projects import SMALL, project_of, write_folder
-from tests.replies import Replies, replying
-from tests.tally import LONG, count
-from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
+from tests.support.canned_server import Replies, replying
+from tests.support.counters import LONG, count
+from tests.support.schema_folders import SMALL, project_of, write_folder
+from turso_deploy.core.errors import DeployError
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.errors import DeployError
-from turso_deploy.schema.live import LIVE_QUERIES
-from turso_deploy.schema.project import Project, load_project
-from turso_deploy.schema.seed_files import read_seed_file
+from turso_deploy.database.interface import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.deploy.pending import understand
+from turso_deploy.project.project import Project, load_project
+from turso_deploy.seeds.files import read_seed_file
 from turso_deploy.sql.lexer import SqlTextError, scan
-from turso_deploy.sql.script import split
+from turso_deploy.sql.splitter import split
+from turso_deploy.transaction.database_state import LIVE_QUERIES
 from turso_deploy.turso.tokens import read_claims
-from turso_deploy.work import understand
 
 MORE = 10 if LONG else 1
 PATIENT = settings(max_examples=150 * MORE, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

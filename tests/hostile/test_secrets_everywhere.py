@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests import tally
 from tests.faults.limits import limited
 from tests.faults.proxy import Proxy, everything, running_proxy
 from tests.hostile.watched import Watched, Watcher, leaks
 from tests.platform.github import WRITER, Github, running_github
 from tests.platform.server import Answer, Faults, Request, serving
 from tests.platform.turso import Hosted, Turso, running_turso
-from tests.projects import SMALL, with_changes, write_folder
-from tests.sqld import running_sqld, sign
-from turso_deploy import deploy as story
+from tests.support import counters
+from tests.support.schema_folders import SMALL, with_changes, write_folder
+from tests.support.sqld import running_sqld, sign
+from turso_deploy.deploy import deploy as story
 
 SEED = "SEEDVALUE-4711"
 URL_SECRET = "eyJhbGciOiJFZERTQSJ9.eyJ1cmwiOiJ3aXRoIGEgdG9rZW4ifQ.c2lnbmF0dXJlLW9mLWEtdXJs"
@@ -312,7 +312,7 @@ def stage(
 
 SCENES = [(name, mode) for name in COMMANDS for mode in MODES]
 # All of them in the long run; otherwise each command in a part of the modes, and each mode with a part of the commands.
-CHOSEN = SCENES if tally.LONG else SCENES[::7]
+CHOSEN = SCENES if counters.LONG else SCENES[::7]
 
 
 @pytest.mark.parametrize(("name", "mode"), CHOSEN)
@@ -321,7 +321,7 @@ def test_no_secret_is_seen_whatever_happens(stage: Stage, name: str, mode: str) 
     watched = stage.run(name, as_json=list(MODES).index(mode) % 2 == 0)
     assert leaks(watched, stage.secrets) == []
     assert "Traceback" not in watched.everything
-    tally.count("commands run in a way to fail", f"{name}, exit status {watched.status}")
+    counters.count("commands run in a way to fail", f"{name}, exit status {watched.status}")
 
 
 def test_a_run_writes_to_every_place_that_is_searched(stage: Stage) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.platform.github import Github
-from tests.tally import count
-from turso_deploy.cli import main
-from turso_deploy.errors import DeployError
+from tests.support.counters import count
+from turso_deploy.cli.main import main
+from turso_deploy.core.errors import DeployError
 
 _MASK = re.compile(r"^::add-mask::.*$", re.MULTILINE)
 _SHORTEST_PART = 12

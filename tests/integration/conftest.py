@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.door import Door
-from tests.sqld import Sqld
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.recording_proxy import Door
+from tests.support.sqld import Sqld
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import write_folder
-from tests.targets import Target
-from turso_deploy.publish import MOST_ANNOTATIONS
-from turso_deploy.session import run
+from tests.support.databases import Target
+from tests.support.schema_folders import write_folder
+from turso_deploy.cli.output import MOST_ANNOTATIONS
+from turso_deploy.cli.run import run
 
 SCHEMA = {
     "a.sql": "CREATE TABLE a (\n  id INTEGER PRIMARY KEY,\n  x TEXT,\n  y TEXT\n);\n",

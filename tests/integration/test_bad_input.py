@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.loopback import listening
-from tests.projects import SMALL, with_changes, write_folder
-from tests.sqld import Sqld, free_port, sign
-from tests.targets import Finished, Target, run_program
+from tests.support.databases import Finished, Target, run_program
+from tests.support.http_server import listening
+from tests.support.schema_folders import SMALL, with_changes, write_folder
+from tests.support.sqld import Sqld, free_port, sign
 
 TABLES, MANIFEST = SMALL["tables.sql"], SMALL["manifest.yml"]
 AUTHORS, BOOKS = SMALL["seeds/authors.csv"], SMALL["seeds/books.jsonl"]

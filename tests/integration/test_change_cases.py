@@ -28,22 +28,22 @@ import pytest
 import yaml
 from msgspec import Struct, convert
 
-from tests.by_hand import content, in_python
-from tests.sqld import running_sqld
-from tests.targets import NOWHERE, Target
-from turso_deploy import deploy as story
-from turso_deploy.database.base import Purpose, Query, Rows, Transaction, TransactionStep
-from turso_deploy.draft import error_line
-from turso_deploy.errors import DeployError
+from tests.support.databases import NOWHERE, Target
+from tests.support.sqld import running_sqld
+from tests.support.sqlite_shell import content, in_python
+from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.catalog.diff import diff
+from turso_deploy.core.errors import DeployError
+from turso_deploy.database.interface import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.pending import find_work
+from turso_deploy.deploy.report_builder import error_line
+from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import ErrorLine, Report, Status
-from turso_deploy.schema.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
-from turso_deploy.schema.diff import diff
-from turso_deploy.schema.hazards import parse_permissions
-from turso_deploy.schema.model import key_of
-from turso_deploy.schema.project import Project, load_project
 from turso_deploy.sql.lexer import fold, literal, quote, read_column_title
-from turso_deploy.sql.script import split
-from turso_deploy.work import find_work
+from turso_deploy.sql.schema import key_of
+from turso_deploy.sql.splitter import split
 
 TESTS = Path(__file__).parents[1]
 CASES = TESTS / "cases" / "changes"

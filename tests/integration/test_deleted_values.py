@@ -9,12 +9,12 @@ from contextlib import closing
 
 import pytest
 
-from tests.builds import NOTHING, secure_delete
-from tests.projects import write_folder
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqlite_builds import NOTHING, secure_delete
+from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.hazards import parse_permissions
-from turso_deploy.schema.project import load_project
 
 ROWS = 500
 PEOPLE = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, code TEXT UNIQUE);"

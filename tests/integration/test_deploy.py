@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from tests.projects import SHIPPED, SMALL, project_of, shipped_project
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import SHIPPED, SMALL, project_of, shipped_project
 from turso_deploy import __version__
-from turso_deploy.pipeline import Pipeline
+from turso_deploy.github.context import Pipeline
+from turso_deploy.project.project import load_project
 from turso_deploy.report.document import CountLine, Report, Status
-from turso_deploy.schema.project import load_project
 
 ROOT = Path(__file__).parents[2]
 DRIZZLE = (ROOT / "tests" / "cases" / "drizzle-2.2.0.sql").read_text(encoding="utf-8")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.projects import SMALL, project_of
-from tests.targets import Target
-from turso_deploy.database.base import Purpose, Transaction, TransactionStep
+from tests.support.databases import Target
+from tests.support.schema_folders import SMALL, project_of
+from turso_deploy.catalog.catalog import Catalog, CatalogRow
+from turso_deploy.database.interface import Purpose, Transaction, TransactionStep
+from turso_deploy.project.bound import parse_bound
+from turso_deploy.project.manifest import read_manifest
 from turso_deploy.report.document import CheckLine, Status
-from turso_deploy.schema.bound import parse_bound
-from turso_deploy.schema.catalog import Catalog, CatalogRow
-from turso_deploy.schema.checks import Check, Expectation, catalog_check, count_check
-from turso_deploy.schema.ledger import create_step
-from turso_deploy.schema.manifest import read_manifest
-from turso_deploy.schema.model import Schema
+from turso_deploy.sql.schema import Schema
+from turso_deploy.transaction.checks import Check, Expectation, catalog_check, count_check
+from turso_deploy.transaction.history import create_step
 
 MANIFEST = SMALL["manifest.yml"]
 

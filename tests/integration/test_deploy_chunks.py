@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.projects import project_of
-from tests.targets import NOWHERE, OnTheWay, Target
-from turso_deploy import deploy as story
-from turso_deploy.database.base import Transaction
+from tests.support.databases import NOWHERE, OnTheWay, Target
+from tests.support.schema_folders import project_of
+from turso_deploy.database.interface import Transaction
+from turso_deploy.deploy import deploy as story
+from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.project.project import Project
 from turso_deploy.report.console import render
 from turso_deploy.report.document import ChunksLine, Report, SeedLine, Status
-from turso_deploy.report.summary import summary
-from turso_deploy.schema.hazards import HazardName, Permission
-from turso_deploy.schema.project import Project
+from turso_deploy.report.job_summary import summary
 
 LIMIT = 10_000
 AUTHORS = 200

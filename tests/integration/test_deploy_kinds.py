@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import project_of
+from turso_deploy.plan.hazards import HazardName, Permission
 from turso_deploy.report.document import Status
-from turso_deploy.schema.hazards import HazardName, Permission
 
 VECTORS = """\
 CREATE TABLE films (id INTEGER PRIMARY KEY, embedding F32_BLOB(3));

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.door import open_door
-from tests.projects import SMALL, project_of
-from tests.sqld import Sqld, send
-from tests.targets import NOWHERE, OnTheWay, Target
-from turso_deploy import deploy as story
+from tests.support.databases import NOWHERE, OnTheWay, Target
+from tests.support.recording_proxy import open_door
+from tests.support.schema_folders import SMALL, project_of
+from tests.support.sqld import Sqld, send
+from turso_deploy.deploy import deploy as story
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.project import Project
 
 
 @pytest.fixture

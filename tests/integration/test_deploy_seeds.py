@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.projects import SMALL, project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import SMALL, project_of
 from turso_deploy.report.document import SeedLine, Status
 
 AUTHORS = SMALL["seeds/authors.csv"]

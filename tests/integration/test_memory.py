@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.projects import write_folder
-from tests.sqld import Sqld
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqld import Sqld
 
 MEGABYTES = 200
 ROWS = 100_000
@@ -23,7 +23,7 @@ ROWS = 100_000
 MEASURED_PROGRAM = """\
 import re, sys
 from pathlib import Path
-from turso_deploy.cli import main
+from turso_deploy.cli.main import main
 try:
     main()
 finally:

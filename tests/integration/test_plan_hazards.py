@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import project_of
+from turso_deploy.plan.hazards import Permission, parse_permissions
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import HazardLine, Report, Status
 from turso_deploy.report.wording import verdict
-from turso_deploy.schema.hazards import Permission, parse_permissions
-from turso_deploy.schema.project import Project
 
 BEFORE = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, note TEXT);"}
 ALLOWED = parse_permissions("drop-column:t.note")

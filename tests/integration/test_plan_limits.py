@@ -7,13 +7,13 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from tests.projects import project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import project_of
+from turso_deploy.deploy.write_estimate import LONG_REWRITE_ROWS
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
-from turso_deploy.schema.model import Table
-from turso_deploy.schema.project import Project
-from turso_deploy.schema.writes import LONG_REWRITE_ROWS
-from turso_deploy.sql.ddl import TableDefinition, parse
+from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.schema import Table
 
 
 def _that_lies(project: Project) -> Project:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.projects import SMALL, project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import SMALL, project_of
 from turso_deploy.report.console import render
-from turso_deploy.report.summary import summary
+from turso_deploy.report.job_summary import summary
 
 STATEMENTS = ("UPDATE books SET title = 'a\n```\nb'", "DELETE FROM books WHERE title = ''")
 SQL = ";\n".join(STATEMENTS)

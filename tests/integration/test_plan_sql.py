@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.by_hand import CLIENTS, SHELL, Client, content, in_shell
-from tests.projects import SHIPPED, SMALL, with_changes, write_folder
-from tests.targets import Target
-from turso_deploy.session import run
+from tests.support.databases import Target
+from tests.support.schema_folders import SHIPPED, SMALL, with_changes, write_folder
+from tests.support.sqlite_shell import CLIENTS, SHELL, Client, content, in_shell
+from turso_deploy.cli.run import run
 
 # Renames, a rebuild with children, views and triggers around it, a dropped column, scripts, seeds in new tables.
 CHANGED = {

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import SMALL, write_folder
-from tests.targets import Target
-from turso_deploy.progress import doing, waiting
-from turso_deploy.report import progress
-from turso_deploy.session import run
+from tests.support.databases import Target
+from tests.support.schema_folders import SMALL, write_folder
+from turso_deploy.cli.run import run
+from turso_deploy.core.progress import doing, waiting
+from turso_deploy.report import progress_display
 
 LOCKED = "Another connection has locked the database file; tried again after"
 ERASED = "\r\x1b[K"
@@ -150,7 +150,7 @@ def test_a_terminal_gets_no_line_that_is_in_the_way(
     environment: dict[str, str],
     is_shown: bool,
 ) -> None:
-    monkeypatch.setattr(progress, "_EVERY", 0)
+    monkeypatch.setattr(progress_display, "_EVERY", 0)
     terminal = Log("", is_terminal=True)
     folder = write_folder(tmp_path / "schema", SMALL)
     given = {"command": "deploy", "schema_path": str(folder), "database_url": in_file.url, **settings}
@@ -174,7 +174,7 @@ def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(in_file: 
 def test_a_runners_log_is_told_once_of_a_request_that_takes_long(
     on_sqld: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "LONG", 0)
+    monkeypatch.setattr(progress_display, "LONG", 0)
     log = Log("Reading the database takes longer than 0 s.\n")
     on_sqld.door.free_replies = 0
     thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"})
@@ -193,17 +193,17 @@ def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(i
 
 
 def test_nothing_that_is_told_can_command_a_runner_or_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "LONG", 0)
+    monkeypatch.setattr(progress_display, "LONG", 0)
     hostile = "::error::x\n::error::y\x1b[2J##[error]z"
     log = Log("takes longer")
-    with progress.shown(log, None, {"GITHUB_ACTIONS": "true"}):
+    with progress_display.shown(log, None, {"GITHUB_ACTIONS": "true"}):
         doing(hostile)
         assert log.has_it.wait(60)
         with waiting(hostile):
             pass
     assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
     terminal = Log("error", is_terminal=True)
-    with progress.shown(StringIO(), terminal, {"TERM": "xterm"}):
+    with progress_display.shown(StringIO(), terminal, {"TERM": "xterm"}):
         doing(hostile)
         assert terminal.has_it.wait(60)
     assert "\n" not in terminal.getvalue()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import project_of
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import project_of
+from turso_deploy.plan.hazards import parse_permissions
 from turso_deploy.report.document import Status
-from turso_deploy.schema.hazards import parse_permissions
 
 ROWS = 2_000
 MANIFEST = {"manifest.yml": "schema_version: 1.0.0\n"}

@@ -13,13 +13,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.hostile.readers import COMMANDS, obeyed
-from tests.projects import SMALL, with_changes, write_folder
-from tests.sqld import Sqld, free_port, sign
-from tests.targets import Target
-from turso_deploy import deploy as story
-from turso_deploy.publish import MOST_ANNOTATIONS
-from turso_deploy.report.actions import OUTPUTS
-from turso_deploy.session import run
+from tests.support.databases import Target
+from tests.support.schema_folders import SMALL, with_changes, write_folder
+from tests.support.sqld import Sqld, free_port, sign
+from turso_deploy.cli.output import MOST_ANNOTATIONS
+from turso_deploy.cli.run import run
+from turso_deploy.deploy import deploy as story
+from turso_deploy.github.runner import OUTPUTS
 
 VALUE = "SEEDVALUE-4711"
 AUTHORS = f'id,name,profile\n1,{VALUE} Ada,"[""{VALUE}""]"\n2,Grace {VALUE},\n'

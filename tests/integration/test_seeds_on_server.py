@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from turso_deploy.database.base import Outcome, Query, Rows, Transaction, Value
+from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.schema.catalog import read_catalog
-from turso_deploy.schema.model import Schema
-from turso_deploy.schema.scratch import Scratch
-from turso_deploy.schema.seed_rehearsal import rehearse_seeds
-from turso_deploy.schema.seed_steps import CHUNK_BYTES, SeedPlan, explain_orphans, seed_results, seed_steps
-from turso_deploy.schema.seeds import SeedTable, load_seeds
+from turso_deploy.database.interface import Outcome, Query, Rows, Transaction, Value
+from turso_deploy.seeds.simulation import rehearse_seeds
+from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, explain_orphans, seed_results, seed_steps
+from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.sql.schema import Schema
 
 SCHEMA = (
     "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT, up INTEGER REFERENCES parents (id))",

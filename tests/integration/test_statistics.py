@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.projects import project_of
-from tests.sqld import running_sqld
-from tests.targets import Target
+from tests.support.databases import Target
+from tests.support.schema_folders import project_of
+from tests.support.sqld import running_sqld
 from turso_deploy.report.document import Status
 
 BEFORE = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, kind TEXT); CREATE INDEX t_kind ON t (kind);"}

@@ -11,14 +11,14 @@ import pytest
 
 from tests.platform.server import Answer as HttpAnswer
 from tests.platform.server import Faults, Request, serving
-from tests.projects import project_of
-from tests.sqld import Sqld, exchange
-from tests.targets import NOWHERE, OnTheWay, Target
-from turso_deploy import deploy as story
+from tests.support.databases import NOWHERE, OnTheWay, Target
+from tests.support.schema_folders import project_of
+from tests.support.sqld import Sqld, exchange
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.retries import MAXIMUM_TRIES
+from turso_deploy.deploy import deploy as story
+from turso_deploy.http.backoff import MAXIMUM_TRIES
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.project import Project
 
 BLOCKED = {
     "message": "Operation was blocked: SQL write operations are forbidden "

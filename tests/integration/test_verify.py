@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import SMALL, project_of, write_folder
-from tests.targets import Target, run_program
+from tests.support.databases import Target, run_program
+from tests.support.schema_folders import SMALL, project_of, write_folder
 from turso_deploy.report.document import Report, Status
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.platform.github import Github, running_github
 from tests.platform.turso import Hosted, Turso, running_turso
-from tests.sqld import running_sqld
+from tests.support.sqld import running_sqld
 from turso_deploy.turso.platform import Platform
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.loopback import listening
+from tests.support.http_server import listening
 
 
 @dataclass(frozen=True)

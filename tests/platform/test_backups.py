@@ -10,10 +10,10 @@ import pytest
 
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
-from turso_deploy.errors import PlatformError
+from turso_deploy.core.errors import PlatformError
 from turso_deploy.turso.backups import bookmark, branch_backup
-from turso_deploy.turso.examination import ask
 from turso_deploy.turso.platform import Platform
+from turso_deploy.turso.token_checks import ask
 
 NOW = datetime(2026, 5, 1, 12, 30, 59, tzinfo=UTC)
 

@@ -10,12 +10,12 @@ import pytest
 
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
-from turso_deploy.database.base import Query, Rows
-from turso_deploy.database.connect import open_database
-from turso_deploy.errors import DatabaseError, ErrorCode, PlatformError
+from turso_deploy.core.errors import DatabaseError, ErrorCode, PlatformError
+from turso_deploy.database.interface import Query, Rows
+from turso_deploy.database.open import open_database
 from turso_deploy.turso.branches import Branch, branch_name, temporary_branch
-from turso_deploy.turso.examination import ask
 from turso_deploy.turso.platform import Platform, PlatformDatabase
+from turso_deploy.turso.token_checks import ask
 
 HOUR = timedelta(hours=1)
 CREATE = "POST /v1/organizations/acme/databases"

@@ -11,11 +11,11 @@ import pytest
 from tests.platform.github import READER, WRITER, Github
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
-from turso_deploy.errors import DeployError, ErrorCode, InputError
-from turso_deploy.turso.examination import ask
-from turso_deploy.turso.github_secrets import GithubSecrets, SecretPlace
+from turso_deploy.core.errors import DeployError, ErrorCode, InputError
+from turso_deploy.github.secrets import GithubSecrets, SecretPlace
 from turso_deploy.turso.platform import Platform
 from turso_deploy.turso.rotation import Rotation, rotate_token
+from turso_deploy.turso.token_checks import ask
 from turso_deploy.turso.tokens import fingerprint, read_claims
 
 SECRET = "/repos/acme/quiz/actions/secrets/TURSO_AUTH_TOKEN"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.platform.server import Answer, Faults, Request, serving
-from tests.sqld import Sqld, exchange, send, sign
+from tests.support.sqld import Sqld, exchange, send, sign
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
 EVERYTHING = ("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds")

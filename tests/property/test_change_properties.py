@@ -16,18 +16,18 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
-from tests.projects import write_folder
 from tests.property.contents import Row, accepted, as_stored, compared, reading, rows_for, texts, top_rows
 from tests.property.directions import Way, old_columns, ways
 from tests.property.schemas import Schema
-from tests.sqld import running_sqld
-from tests.targets import NOWHERE, Target
-from turso_deploy import deploy as story
-from turso_deploy.adopt import adopt
-from turso_deploy.database.base import Purpose, Query, Transaction, TransactionStep, Value
+from tests.support.databases import NOWHERE, Target
+from tests.support.schema_folders import write_folder
+from tests.support.sqld import running_sqld
+from turso_deploy.cli.pull_command import adopt
+from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.deploy import deploy as story
+from turso_deploy.plan.hazards import HAZARDS, Permission
+from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.schema.hazards import HAZARDS, Permission
-from turso_deploy.schema.project import Project, load_project
 from turso_deploy.sql.lexer import literal, quote
 
 # The one rule that is not counted before: rows that will refer to a table which the same deployment makes.

@@ -1,1 +1,1 @@
-"""The databases that a deployment can be sent to, behind one narrow interface."""
+"""Databases behind one narrow interface: SQL over HTTP, and local SQLite files."""

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.core.errors import ErrorCode, InputError
 
 _HTTP_SCHEMES = {
     "libsql": "https",

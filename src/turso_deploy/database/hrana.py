@@ -6,22 +6,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from turso_deploy.database.base import (
-    REQUEST_SIZE,
-    FailedStep,
-    Failure,
-    Outcome,
-    Purpose,
-    Query,
-    Rows,
-    Transaction,
-    json_bytes,
-)
-from turso_deploy.database.failures import SETTING_NOT_TAKEN, explain
-from turso_deploy.database.refusals import UNREADABLE
-from turso_deploy.database.retries import Patience
-from turso_deploy.database.transport import Transport, encoded, failed
-from turso_deploy.database.wire import (
+from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
+from turso_deploy.database.hrana_transport import Transport, encoded, failed
+from turso_deploy.database.hrana_wire import (
     AUTOCOMMIT,
     CLOSE,
     Json,
@@ -33,7 +21,19 @@ from turso_deploy.database.wire import (
     step,
     succeeded,
 )
-from turso_deploy.errors import DatabaseError, ErrorCode
+from turso_deploy.database.http_errors import UNREADABLE
+from turso_deploy.database.interface import (
+    REQUEST_SIZE,
+    FailedStep,
+    Failure,
+    Outcome,
+    Purpose,
+    Query,
+    Rows,
+    Transaction,
+    json_bytes,
+)
+from turso_deploy.http.backoff import Patience
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
 _LONG = 1_000  # characters

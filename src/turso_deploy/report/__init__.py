@@ -1,1 +1,1 @@
-"""What people see: the terminal, the job summary, the runner's protocol."""
+"""The report of a run, and its renderings: terminal, job summary, Markdown, entity-relationship diagram."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from turso_deploy.errors import Cause
+from turso_deploy.core.errors import Cause
 
 
 class Status(StrEnum):

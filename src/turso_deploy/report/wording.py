@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from turso_deploy.errors import Place
+from turso_deploy.core.errors import Place
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 

@@ -1,1 +1,1 @@
-"""SQL as text: tokens, statements, and the canonical parts of a CREATE statement. Imports nothing of ours."""
+"""SQL as text: tokens, statements, and the definitions that CREATE statements state. Imports nothing outside core."""

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, quote, scan, tokenize, unquote
-from turso_deploy.sql.script import Comment, comment_text, comments_directly_above
+from turso_deploy.sql.splitter import Comment, comment_text, comments_directly_above
 
 # A comment may begin with another tool's @word, but hardly with one of these.
 _MISSPELT = ("@rename", "@using")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from turso_deploy.sql.canonical import RESERVED, VALUE_WORDS
+from turso_deploy.sql.cursor import Reader, Span
 from turso_deploy.sql.definitions import KeyPart
 from turso_deploy.sql.lexer import Kind, fold, unquote
-from turso_deploy.sql.reader import Reader, Span
 
 # After these words an operand is complete, so that ASC and DESC are the order of sorting and not a column.
 _OPERAND_WORDS = VALUE_WORDS | {"ISNULL", "NOTNULL"}

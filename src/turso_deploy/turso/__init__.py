@@ -1,1 +1,1 @@
-"""Turso itself: its tokens and its Platform API."""
+"""The Turso Platform: databases, branches, tokens, and the rotation of tokens."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from turso_deploy.errors import DeployError, ErrorCode
+from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.turso.branches import branch_name
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from turso_deploy.errors import DeployError, ErrorCode
-from turso_deploy.turso.examination import Answer, ask
+from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.turso.platform import LONGEST_NAME, Platform, PlatformDatabase
+from turso_deploy.turso.token_checks import Answer, ask
 
 _SURELY_NOT_CREATED = (
     ErrorCode.NAME_TAKEN,  # then it is somebody else's

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from turso_deploy.core.durations import format_duration
+from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.database.address import RemoteAddress, is_loopback, parse_address
-from turso_deploy.errors import ErrorCode, InputError
-from turso_deploy.turso.api import JsonApi, Reply, segment
-from turso_deploy.turso.durations import format_duration
-from turso_deploy.turso.refusals import platform_refusal, unreadable
+from turso_deploy.http.json_api import JsonApi, Reply, segment
+from turso_deploy.turso.platform_errors import platform_refusal, unreadable
 
 API_URL = "https://api.turso.tech"
 LONGEST_NAME = 64

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from turso_deploy.errors import DeployError, ErrorCode, InputError, PlatformError
+from turso_deploy.core.errors import DeployError, ErrorCode, InputError, PlatformError
+from turso_deploy.github.secrets import GithubSecrets, usable_secret_name
 from turso_deploy.turso.branches import await_answer
-from turso_deploy.turso.examination import ask
-from turso_deploy.turso.github_secrets import GithubSecrets, usable_secret_name
 from turso_deploy.turso.platform import Platform, PlatformDatabase
-from turso_deploy.turso.policy import whole_days
+from turso_deploy.turso.token_checks import ask
+from turso_deploy.turso.token_policy import whole_days
 from turso_deploy.turso.tokens import Claims, fingerprint, read_claims
 
 _LOOKS = 20

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from turso_deploy.errors import ErrorCode, InputError
+from turso_deploy.core.errors import ErrorCode, InputError
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
 _MINT_API_TOKEN = (

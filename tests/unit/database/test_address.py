@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.database.address import FileAddress, RemoteAddress, parse_address
-from turso_deploy.errors import ErrorCode, InputError
 
 SECRET = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
 

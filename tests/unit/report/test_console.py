@@ -19,7 +19,7 @@ from turso_deploy.report.document import (
     Status,
     StepLine,
 )
-from turso_deploy.report.summary import summary
+from turso_deploy.report.job_summary import summary
 
 COLOUR = re.compile(r"\x1b\[[0-9;]+m")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from turso_deploy.report.actions import outputs
+from turso_deploy.github.runner import outputs
 from turso_deploy.report.console import render
 from turso_deploy.report.document import FindingLine, Report, Status, TokenLine
-from turso_deploy.report.summary import summary
+from turso_deploy.report.job_summary import summary
 from turso_deploy.report.wording import token_cells, verdict
 
 OLD = FindingLine("error", "it is 120 days old", "Rotate it.")

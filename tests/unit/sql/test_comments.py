@@ -3,9 +3,9 @@
 import pytest
 
 from turso_deploy.sql.comments import Directives, column_comments, directives, documentation, without_directives
-from turso_deploy.sql.ddl import TableDefinition, parse
 from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.script import Comment, split
+from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.splitter import Comment, split
 
 
 def comments_of(sql: str) -> dict[str, list[str]]:

@@ -5,12 +5,12 @@ import contextlib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.tally import LONG, count
+from tests.support.counters import LONG, count
 from turso_deploy.sql.comments import column_comments
-from turso_deploy.sql.ddl import TableDefinition, parse
-from turso_deploy.sql.kinds import describe
+from turso_deploy.sql.identifiers import names_in, with_table_name
 from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.names import names_in, with_table_name
+from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.statement_kinds import describe
 
 STARTS = [
     "TABLE t(a",

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import breaking
-from tests.breaking import Server
-from tests.replies import Replies, replying
-from turso_deploy.errors import ErrorCode, InputError, PlatformError
+from tests.support import broken_servers
+from tests.support.broken_servers import Server
+from tests.support.canned_server import Replies, replying
+from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 
 DATABASES = "/v1/organizations/acme/databases"
@@ -118,10 +118,10 @@ def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: Replies) -> N
 @pytest.mark.parametrize(
     ("server", "code"),
     [
-        (breaking.that_cannot_be_reached, ErrorCode.TIMEOUT),
-        (breaking.that_is_silent, ErrorCode.TIMEOUT),
-        (breaking.that_refuses, ErrorCode.UNREACHABLE),
-        (breaking.that_answers_half_a_chunk, ErrorCode.UNREACHABLE),
+        (broken_servers.that_cannot_be_reached, ErrorCode.TIMEOUT),
+        (broken_servers.that_is_silent, ErrorCode.TIMEOUT),
+        (broken_servers.that_refuses, ErrorCode.UNREACHABLE),
+        (broken_servers.that_answers_half_a_chunk, ErrorCode.UNREACHABLE),
     ],
 )
 def test_an_api_that_does_not_answer_is_told(server: Server, code: ErrorCode) -> None:

@@ -8,8 +8,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.sqld import sign
-from turso_deploy.errors import ErrorCode, InputError
+from tests.support.sqld import sign
+from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, read_claims
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

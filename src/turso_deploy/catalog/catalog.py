@@ -1,0 +1,200 @@
+"""Catalog rows into a Schema: what a database holds, and which of it is internal, shadow, ignored or countable.
+
+The scratch database and the live one are read through the same two queries and the same code, so that they cannot be
+seen differently. Nothing here depends on the pragmas of either engine: the stored SQL tells everything
+(https://www.sqlite.org/schematab.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeVar
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import ErrorCode, InternalError, Place
+from turso_deploy.database.interface import Query, Rows
+from turso_deploy.sql.identifiers import names_in
+from turso_deploy.sql.lexer import SqlTextError, fold
+from turso_deploy.sql.parser import (
+    IndexDefinition,
+    TableDefinition,
+    TriggerDefinition,
+    ViewDefinition,
+    VirtualTableDefinition,
+    parse,
+)
+from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View
+
+LEDGER_TABLE = "schema_deployments"
+
+CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
+# Only this pragma tells a virtual table's shadow tables apart (https://www.sqlite.org/pragma.html#pragma_table_list).
+SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")
+
+# Made by SQLite, by libSQL's replication and vector search, and by Turso's own engine and sync.
+INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
+
+
+class CatalogRow(Struct, frozen=True):
+    """One row of `sqlite_schema`. `sql` is None for the indexes that PRIMARY KEY and UNIQUE make by themselves."""
+
+    kind: str
+    name: str
+    table: str
+    sql: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the object: its kind and its folded name."""
+        return self.kind, fold(self.name)
+
+
+class Catalog(Struct, frozen=True, dict=True):
+    """All rows of a catalog, sorted into the schema that counts and the names that do not.
+
+    `uncounted` holds kind and exact name of every internal, shadow, ledger and ignored object.
+    """
+
+    rows: tuple[CatalogRow, ...]
+    schema: Schema
+    uncounted: frozenset[tuple[str, str]] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    shadows: frozenset[str] = frozenset()
+    has_ledger: bool = False
+
+    @cached_property
+    def with_ignored(self) -> Schema:
+        """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
+        return read_catalog(self.rows, self.shadows).schema if self.ignored else self.schema
+
+
+def catalog_rows(answer: Rows) -> list[CatalogRow]:
+    """The answer to `CATALOG_QUERY` as rows."""
+    return [
+        CatalogRow(str(kind), str(name), str(table), None if sql is None else str(sql))
+        for kind, name, table, sql in answer.rows
+    ]
+
+
+def read_catalog(
+    rows: Sequence[CatalogRow],
+    shadows: Iterable[str] = (),
+    ignore: Sequence[str] = (),
+    places: Mapping[tuple[str, str], Place] | None = None,
+) -> Catalog:
+    """Sort catalog rows into a Catalog.
+
+    `shadows` are the names that the engine itself calls shadow tables, `ignore` the manifest's patterns,
+    `places` the file and line of each object by (kind, folded name), where they are known.
+    """
+    vector_shadows = _vector_shadows(rows)
+    shadow_names = {fold(name) for name in shadows} | {fold(name) for _, name in vector_shadows}
+    uncounted = set(vector_shadows)
+    ignored: set[str] = set()
+    counted: list[CatalogRow] = []
+    for row in rows:
+        if row.sql is None or _is_internal(row, shadow_names):
+            uncounted.add((row.kind, row.name))
+        elif _is_ignored(row, ignore):
+            uncounted.add((row.kind, row.name))
+            ignored.add(row.name)
+        else:
+            counted.append(row)
+    return Catalog(
+        rows=tuple(rows),
+        schema=_schema(counted, places or {}),
+        uncounted=frozenset(uncounted),
+        ignored=frozenset(ignored),
+        shadows=frozenset(shadow_names),
+        has_ledger=any(row.kind == "table" and fold(row.name) == LEDGER_TABLE for row in rows),
+    )
+
+
+def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
+    # libSQL lists the storage of a vector index as ordinary tables and an index, and no pragma tells them apart
+    # (libsql-sqlite3/src/vectordiskann.c), so their names follow from the index, whether they are there yet or not.
+    found: set[tuple[str, str]] = set()
+    for row in rows:
+        # The text is searched first, because reading the names of thousands of indexes takes long.
+        if row.kind == "index" and "libsql_vector_idx" in fold(row.sql or "") and _names_vector_index(row):
+            found |= {("table", f"{row.name}_shadow"), ("index", f"{row.name}_shadow_idx")}
+    return found | {("table", "libsql_vector_meta_shadow")} if found else found
+
+
+def _names_vector_index(row: CatalogRow) -> bool:
+    return "libsql_vector_idx" in names_in(row.sql or "")
+
+
+def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:
+    names = fold(row.name), fold(row.table)
+    return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == LEDGER_TABLE for name in names)
+
+
+def _is_ignored(row: CatalogRow, patterns: Sequence[str]) -> bool:
+    names = fold(row.name), fold(row.table)
+    return any(fnmatchcase(name, fold(pattern)) for pattern in patterns for name in names)
+
+
+_Definition = TypeVar("_Definition")
+_Object = TypeVar("_Object", bound=SchemaObject)
+
+
+def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place]) -> Schema:
+    def of_kind(kind: str, build: Callable[[CatalogRow, Place | None], _Object]) -> Mapping[str, _Object]:
+        found = {}
+        for row in rows:
+            if row.kind == kind:
+                try:
+                    found[fold(row.name)] = build(row, places.get(row.key))
+                except SqlTextError as error:
+                    raise _unreadable(row, error, places.get(row.key)) from None
+        return MappingProxyType(found)
+
+    return Schema(
+        tables=of_kind("table", _table),
+        indexes=of_kind("index", _index),
+        views=of_kind("view", _view),
+        triggers=of_kind("trigger", _trigger),
+    )
+
+
+def _unreadable(row: CatalogRow, error: SqlTextError, place: Place | None) -> InternalError:
+    return InternalError(
+        ErrorCode.INTERNAL,
+        f"The definition of the {row.kind} {row.name}, which SQLite accepts, could not be read: {error.message}.",
+        hint="This is a bug of turso-deploy: please report it, with the definition.",
+        place=place,
+    )
+
+
+def _table(row: CatalogRow, place: Place | None) -> Table:
+    definition = parse(_sql(row))
+    assert isinstance(definition, TableDefinition | VirtualTableDefinition)
+    return Table(row.name, _sql(row), definition, place)
+
+
+def _index(row: CatalogRow, place: Place | None) -> Index:
+    definition = parse(_sql(row))
+    assert isinstance(definition, IndexDefinition)
+    return Index(row.name, row.table, _sql(row), definition, place)
+
+
+def _view(row: CatalogRow, place: Place | None) -> View:
+    definition = parse(_sql(row))
+    assert isinstance(definition, ViewDefinition)
+    return View(row.name, _sql(row), definition, place)
+
+
+def _trigger(row: CatalogRow, place: Place | None) -> Trigger:
+    definition = parse(_sql(row))
+    assert isinstance(definition, TriggerDefinition)
+    return Trigger(row.name, row.table, _sql(row), definition, place)
+
+
+def _sql(row: CatalogRow) -> str:
+    assert row.sql is not None
+    return row.sql

@@ -1,0 +1,100 @@
+"""Whether views, triggers and foreign keys work: SQLite takes them without looking whether what they name exists."""
+
+from __future__ import annotations
+
+from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.database.interface import Query
+from turso_deploy.plan.rebuild import reads_another_table
+from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
+from turso_deploy.sql.schema import Schema, Table, Trigger, View, key_of, title
+
+
+def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
+    """Tables, views and triggers that would fail in use, each with SQLite's reason.
+
+    `scratch` holds the schema, or the part of it that is looked at.
+    """
+    held = {row.key for row in scratch.rows()}
+    items: tuple[View | Trigger | Table, ...] = (
+        *schema.views.values(),
+        *schema.triggers.values(),
+        *schema.tables.values(),
+    )
+    tried = {
+        title(item): key_fault(item, schema, scratch) if isinstance(item, Table) else fault(item, schema, scratch)
+        for item in items
+        if key_of(item) in held
+    }
+    return {name: reason for name, reason in tried.items() if reason is not None}
+
+
+def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
+    """What SQLite would say against what a table refers to when its rows are used, None when that works.
+
+    "foreign key mismatch" where the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
+    """
+    if not isinstance(table.definition, TableDefinition):
+        return _content_fault(table, scratch)
+    if not table.definition.foreign_keys:
+        return None
+    for key in table.definition.foreign_keys:
+        if key.parent not in schema.tables:
+            return f"no such table: {key.parent}"
+    try:
+        scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
+    except ScratchError as error:
+        return error.message
+    return None
+
+
+def _content_fault(table: Table, scratch: Scratch) -> str | None:
+    """What a full-text index says against the table that holds its content, which it looks for when a row is read.
+
+    https://www.sqlite.org/fts5.html#external_content_tables
+    """
+    if not isinstance(table.definition, VirtualTableDefinition) or not reads_another_table(table.definition):
+        return None
+    try:
+        scratch.run(f"SELECT * FROM {quote(table.name)} LIMIT 1")
+    except ScratchError as error:
+        return error.message
+    return None
+
+
+def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
+    """What SQLite says against a view or trigger when it is used, None when it works; no row is touched.
+
+    A fault of another trigger of the same table and event, or of a view that this one reads, is one of this one too.
+    """
+    try:
+        scratch.run(
+            f"SELECT * FROM {quote(item.name)} LIMIT 0" if isinstance(item, View) else _fire(item, schema, scratch)
+        )
+    except ScratchError as error:
+        return error.message
+    return None
+
+
+def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
+    """A statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
+    target = quote(trigger.table)
+    match trigger.definition.event:
+        case "INSERT":
+            return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
+        case "DELETE":
+            return f"EXPLAIN DELETE FROM {target}"
+        case _:
+            generated, columns = _columns(trigger.table, schema, scratch)
+            updated = sorted(trigger.definition.update_of - generated) or columns[:1]
+            return f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote(column)} = NULL' for column in updated)}"
+
+
+def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
+    """The generated columns of a table or view, folded, and all the others."""
+    table = schema.tables.get(fold(name))
+    if table and isinstance(table.definition, TableDefinition):
+        columns = table.definition.columns
+        generated = frozenset(fold(column.name) for column in columns if column.generated)
+        return generated, [column.name for column in columns if not column.generated]
+    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)

@@ -1,0 +1,336 @@
+"""The scratch database: SQLite in memory, where SQL is tried before any request is made.
+
+It is the parser of this program: what SQLite makes of the repository's files is the wanted schema, and a plan is run
+here from start to end before it is sent. libSQL's own functions and its RANDOM ROWID option, which plain SQLite does
+not know, get stand-ins.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
+from turso_deploy.catalog.scratch_speedup import ShortCatalog
+from turso_deploy.database.interface import Query, Rows
+from turso_deploy.sql.cursor import Reader, read_header
+from turso_deploy.sql.identifiers import in_back_quotes
+from turso_deploy.sql.lexer import Kind, Token, fold, quote, tokenize, unquote
+
+_KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
+_MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECASE)
+_UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
+
+
+REFUSES_DOUBLE_QUOTED_TEXTS = sys.version_info >= (3, 12)
+"""Whether Python can have SQLite refuse a text in double quotes, which may be a misspelt column."""
+
+
+class ScratchError(Exception):
+    """SQLite refused a statement. `message` is its own; `offset` counts characters into the statement, if known."""
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+
+class _Cut(Struct, frozen=True):
+    """Text that was taken out of a table's SQL, where, and how much followed it: that tail is never rewritten."""
+
+    text: str
+    start: int
+    tail: int
+
+
+class Scratch:
+    """One in-memory database, in autocommit mode with foreign keys on."""
+
+    def __init__(self) -> None:
+        # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
+        # Deployments side by side ask the rehearsed project from many threads, which SQLite itself keeps apart:
+        # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
+        self._connection = sqlite3.connect(
+            ":memory:", isolation_level=None, cached_statements=0, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA foreign_keys = on")
+        self._catalog = ShortCatalog(self._connection)
+        self._functions: set[str] = set()
+        self._cuts: dict[str, _Cut] = {}
+        self._double_quoted_strings(False)
+
+    def _double_quoted_strings(self, accepted: bool) -> None:
+        # "name" for a string is a misfeature that hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
+        if sys.version_info >= (3, 12):
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database itself, for what no method here does."""
+        self._catalog.put_back()
+        return self._connection
+
+    def run(self, sql: str) -> None:
+        """Run one statement. Functions that only the server has get a stand-in. Raises ScratchError."""
+        cut_sql, cut = _without_random_rowid(sql)
+        before = self._table_names() if cut or self._cuts else set()
+        if _MAKES_ONE.match(sql) and not (cut or self._cuts):
+            self._catalog.settle()
+            self._execute(self._connection, Query(cut_sql), cut)
+            self._catalog.made_one()
+            return
+        self._execute(self.connection, Query(cut_sql), cut)
+        if cut or self._cuts:
+            self._follow(cut, before)
+
+    def rewrite(self, table: str, sql: str) -> bool:
+        """Let a table without rows be what an ALTER TABLE is known to make of it, in place of running that.
+
+        After each ALTER TABLE, SQLite reads the definitions of all objects again; what is rewritten is read once. False
+        where that cannot be done.
+        """
+        return not self._cuts and self._catalog.rewrite(table, sql)
+
+    def sql_of(self, table: str) -> str:
+        """The SQL of a table. Raises KeyError when there is none."""
+        return {fold(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold(table)]
+
+    def query(self, query: Query) -> Rows:
+        """Run a query and return its rows. Raises ScratchError."""
+        cursor = self._execute(self.connection, query)
+        try:
+            rows = tuple(cursor.fetchall())
+        except sqlite3.Error as error:
+            raise ScratchError(str(error)) from None
+        return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
+
+    def _execute(self, connection: sqlite3.Connection, query: Query, cut: _Cut | None = None) -> sqlite3.Cursor:
+        while True:
+            try:
+                return connection.execute(query.sql, query.arguments)
+            except sqlite3.Error as error:
+                if not self._stand_in_for(str(error)):
+                    raise _refusal(str(error), query.sql, self.connection, cut) from None
+
+    def columns_read_by(self, view: str) -> frozenset[tuple[str, str]]:
+        """What a view reads itself, and not by way of another: the folded names of a table or view and of its column.
+
+        SQLite tells them while it compiles: https://www.sqlite.org/c3ref/set_authorizer.html. Raises ScratchError.
+        """
+        found = set()
+
+        def note(action: int, table: str | None, column: str | None, _: str | None, reader: str | None) -> int:
+            if action == sqlite3.SQLITE_READ and fold(reader or "") == fold(view):
+                found.add((fold(table or ""), fold(column or "")))
+            return sqlite3.SQLITE_OK
+
+        self.connection.set_authorizer(note)
+        try:
+            self.query(Query(f"SELECT * FROM {quote(view)} LIMIT 0"))
+        finally:
+            self.connection.set_authorizer(None)
+        return frozenset(found)
+
+    def rows(self) -> list[CatalogRow]:
+        """The catalog, with what was cut away for plain SQLite put back."""
+        return [self._restored(row) for row in catalog_rows(self.query(CATALOG_QUERY))]
+
+    def shadows(self) -> list[str]:
+        """The names of the tables in which virtual tables keep their content."""
+        return [str(name) for (name,) in self.query(SHADOW_QUERY).rows]
+
+    def load(self, rows: Sequence[CatalogRow], shadows: Sequence[str] | frozenset[str] = ()) -> list[CatalogRow]:
+        """Create the objects of another database's catalog here, and return the rows that are not here afterwards.
+
+        Nobody can create automatic indexes, `sqlite_` tables and shadow tables; most of them come by themselves.
+        """
+        by_themselves = {fold(name) for name in shadows}
+        wanted = [
+            row
+            for row in rows
+            if row.sql is not None
+            and not fold(row.name).startswith("sqlite_")
+            and fold(row.name) not in by_themselves
+            and fold(row.table) not in by_themselves
+        ]
+        in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
+        refused = [row for row in in_order if not self._takes(row)]
+        if refused:
+            self._double_quoted_strings(True)  # the other database has accepted what it holds
+            for row in refused:
+                self._takes(row)
+        present = {row.key for row in self.rows()}
+        return [row for row in rows if row.key not in present]
+
+    def _takes(self, row: CatalogRow) -> bool:
+        try:
+            self.run(row.sql or "")
+        except ScratchError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Forget the database."""
+        self._connection.close()
+
+    def __del__(self) -> None:
+        self.close()  # a project's is in use for as long as anybody holds the project
+
+    def _stand_in_for(self, message: str) -> bool:
+        """Register a function under the name that SQLite misses; False when that is not what it complains of."""
+        for prefix in _UNKNOWN_FUNCTION:
+            if message.startswith(prefix):
+                name = message.removeprefix(prefix).removesuffix("()")
+                if name in self._functions:
+                    return False
+                self._functions.add(name)
+                # Deterministic, because indexes and generated columns accept nothing else:
+                # https://www.sqlite.org/deterministic.html
+                self._connection.create_function(name, -1, lambda *_: None, deterministic=True)
+                return True
+        return False
+
+    def _table_names(self) -> set[str]:
+        rows = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {fold(name) for (name,) in rows}
+
+    def _follow(self, cut: _Cut | None, before: set[str]) -> None:
+        """Keep each cut under the name that its table has after a statement: made, renamed or dropped."""
+        after = self._table_names()
+        moved = [self._cuts.pop(name) for name in before - after if name in self._cuts]
+        for name in after - before:
+            if kept := cut or (moved.pop() if moved else None):
+                self._cuts[name] = kept
+
+    def _restored(self, row: CatalogRow) -> CatalogRow:
+        cut = self._cuts.get(fold(row.name)) if row.kind == "table" else None
+        if cut is None or row.sql is None:
+            return row
+        head, tail = row.sql[: len(row.sql) - cut.tail], row.sql[len(row.sql) - cut.tail :]
+        return CatalogRow(row.kind, row.name, row.table, head + cut.text + tail)
+
+
+def with_names_only(sql: str) -> str:
+    """The statement as this SQLite has to see it so that it takes no name in double quotes for a text."""
+    return sql if REFUSES_DOUBLE_QUOTED_TEXTS else in_back_quotes(sql)
+
+
+def syntax_error(sql: str) -> ScratchError | None:
+    """What the parser says against a statement that it does not understand; None when it does."""
+    probe = sqlite3.connect(":memory:")
+    try:
+        probe.execute(f"EXPLAIN {sql}")
+    except sqlite3.Error as error:
+        if str(error) == "incomplete input" or _SYNTAX_ERROR.fullmatch(str(error)):
+            return _refusal(str(error), sql, probe)
+    finally:
+        probe.close()
+    return None
+
+
+def _refusal(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
+    offset = locate(sql, message, connection)
+    if message == "incomplete input" and offset is not None and offset < len(sql):
+        message += ": this parenthesis is never closed"
+    if cut and offset is not None and offset >= cut.start:
+        offset += len(cut.text)
+    return ScratchError(message, offset)
+
+
+def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """Where in a refused statement SQLite's message points: the offset of the token, or None.
+
+    Python's sqlite3 does not pass on sqlite3_error_offset(), so the name that the message quotes is looked up in the
+    text behind the object's own name. For a syntax error it is the first token with which the statement gives that very
+    message on the connection that refused it; SQLite calls a prefix that could become a statement "incomplete input".
+    """
+    tokens = tokenize(sql)
+    if message == "incomplete input":
+        return _never_closed(tokens, sql)
+    if syntax_error := _SYNTAX_ERROR.fullmatch(message):
+        return _first_refused([token for token in tokens if token.text == syntax_error[1]], sql, message, connection)
+    named = _NAMED.search(message)
+    if named is None:
+        return None
+    reader = Reader(tokens, len(sql))
+    header = read_header(reader) if reader.word == "CREATE" else None
+    behind = tokens[header.position + 1 :] if header else tokens
+    found = _occurrences(next(filter(None, named.groups())).split("."), behind)
+    wanted = 1 if message.startswith("duplicate column") else 0
+    return found[wanted].start if len(found) > wanted else None
+
+
+# The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name what they complain of.
+_SYNTAX_ERROR = re.compile(r'near "(.*)": syntax error', re.DOTALL)
+_NAMED = re.compile(
+    r"""no\ such\ (?:column|table|module|function|collation\ sequence|index):\ "?(.+?)"?(?:\ -\ should\ this\ be\ .*)?$
+    | unknown\ column\ "(.+)"\ in\ foreign\ key | has\ no\ column\ named\ (.+) | referencing\ "(.+)"
+    | duplicate\ column\ name:\ (.+) | unknown\ table\ option:\ (.+) | missing\ datatype\ for\ .+\.(.+)
+    | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "([^"(\ ]+)
+    | ambiguous\ column\ name:\ (.+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _never_closed(tokens: Sequence[Token], sql: str) -> int:
+    """The innermost parenthesis that stays open, or the end of the text."""
+    opened = []
+    for token in tokens:
+        if token.text == "(":
+            opened.append(token.start)
+        elif token.text == ")" and opened:
+            opened.pop()
+    return opened[-1] if opened else len(sql)
+
+
+def _first_refused(tokens: Sequence[Token], sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """The first of the tokens with which the text, read that far, is refused with this message."""
+
+    def is_refused(token: Token) -> bool:
+        try:
+            connection.execute("EXPLAIN " + sql[: token.end])
+        except sqlite3.Error as error:
+            return str(error) == message
+        return False
+
+    first = bisect_left(tokens, True, key=is_refused)
+    return tokens[first].start if first < len(tokens) else None
+
+
+def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
+    """The tokens that are the last of the names, with the other names before them where that occurs."""
+    written = [fold(unquote(token)) if token.kind <= Kind.STRING else token.text for token in tokens]
+    qualified = [name for part in names for name in (fold(part), ".")][:-1]
+    length = len(qualified)
+    found = [tokens[at + length - 1] for at in range(len(tokens)) if written[at : at + length] == qualified]
+    alone = [token for token, name in zip(tokens, written, strict=True) if name == fold(names[-1])]
+    return found or alone
+
+
+def _without_random_rowid(sql: str) -> tuple[str, _Cut | None]:
+    """A CREATE TABLE without libSQL's RANDOM ROWID option, and what was cut away."""
+    if "random" not in sql.lower():
+        return sql, None
+    tokens = tokenize(sql)
+    if [fold(token.text) for token in tokens[:2]] != ["create", "table"]:
+        return sql, None
+    depth = 0
+    for position, (token, following) in enumerate(pairwise(tokens)):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and (fold(token.text), fold(following.text)) == ("random", "rowid"):
+            before, behind = tokens[position - 1], tokens[position + 2 : position + 3]
+            if before.text == ",":
+                start, end = tokens[position - 2].end, following.end
+            elif behind:
+                start, end = before.end, behind[0].end
+            else:  # without any option, SQLite stores nothing behind the closing parenthesis
+                start, end = before.end, len(sql)
+            return sql[:start] + sql[end:], _Cut(sql[start:end], start, len(sql) - end)
+    return sql, None

@@ -1,0 +1,131 @@
+"""Before the real deployment: the whole of it on a branch of the database, and a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from turso_deploy.cli.credentials import DEPLOYMENT_LIFETIME, Access, Hosting, lifetime_of
+from turso_deploy.cli.settings import Inputs
+from turso_deploy.core.errors import DeployError, ErrorCode, InputError
+from turso_deploy.core.progress import doing
+from turso_deploy.database.interface import Database
+from turso_deploy.database.open import open_database
+from turso_deploy.deploy import deploy as story
+from turso_deploy.github.context import Pipeline
+from turso_deploy.plan.hazards import Permission
+from turso_deploy.project.project import Project
+from turso_deploy.report.document import Report, Status
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.backups import Backup
+
+
+def deploy_safely(
+    project: Project,
+    database: Database,
+    access: Access,
+    inputs: Inputs,
+    pipeline: Pipeline,
+    permissions: Sequence[Permission],
+    mask: Callable[[str], None],
+) -> Report:
+    """Rehearse on a branch and make a backup where the settings ask for it, and then deploy.
+
+    What was rehearsed or saved for nothing, because there is nothing to deploy, is not done at all.
+    """
+    hosting = _hosting(access, inputs)
+    if hosting is None:
+        return story.deploy(project, database, pipeline, permissions)
+    notices = list[str]()
+    if "branch" in (inputs.rehearse, inputs.backup):
+        outlook = story.plan(project, database, pipeline, permissions)
+        needed = outlook.status is Status.PLANNED
+        if needed and inputs.rehearse == "branch":
+            failed = _rehearse(project, hosting, inputs, pipeline, permissions, mask, notices)
+            if failed:
+                return replace(failed, notices=(*notices, *failed.notices))
+        if not needed:  # an error is told by the deployment, which meets it too
+            return story.deploy(project, database, pipeline, permissions)
+    backup = _back_up(hosting, inputs, access)
+    noted = replace(pipeline, backup=backup.reference if backup else None)
+    return _with_way_back(story.deploy(project, database, noted, permissions), backup, notices)
+
+
+def _back_up(hosting: Hosting, inputs: Inputs, access: Access) -> Backup | None:
+    """The way back that the settings ask for. Raises PlatformError when a branch cannot be made."""
+    from turso_deploy.turso.backups import bookmark, branch_backup
+
+    match inputs.backup:
+        case "bookmark":
+            return bookmark(hosting.platform, hosting.database, datetime.now(UTC))
+        case "branch":
+            return branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.backup_keep)
+        case _:
+            return None
+
+
+def _hosting(access: Access, inputs: Inputs) -> Hosting | None:
+    if access.hosting is None and (inputs.rehearse == "branch" or inputs.backup == "branch"):
+        setting = "rehearse" if inputs.rehearse == "branch" else "backup"
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`{setting}: branch` makes a branch of the database, which takes the Turso Platform API.",
+            hint="Give `api-token`, `organization` and `database`.",
+        )
+    return access.hosting
+
+
+def _rehearse(
+    project: Project,
+    hosting: Hosting,
+    inputs: Inputs,
+    pipeline: Pipeline,
+    permissions: Sequence[Permission],
+    mask: Callable[[str], None],
+    notices: list[str],
+) -> Report | None:
+    """Deploy to a branch. The report of a failure, told as one that left the database itself alone; None otherwise."""
+    from turso_deploy.turso.branches import temporary_branch
+
+    lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
+    doing("making a branch to rehearse on")
+    try:
+        with temporary_branch(
+            hosting.platform,
+            hosting.database,
+            mask,
+            notices,
+            lifetime=lifetime,
+            timeout=inputs.timeout,
+            keep=inputs.keep_branch,
+        ) as branch:
+            name = branch.database.name
+            database = open_database(branch.database.address, branch.token, inputs.timeout, inputs.request_size)
+            try:
+                report = story.deploy(project, database, pipeline, permissions)
+            finally:
+                database.close()
+    except DeployError as error:
+        hint = " ".join([error.hint or "", *notices]).strip()
+        raise type(error)(error.code, f"The branch to rehearse on failed: {error.message}", hint=hint) from None
+    if report.succeeded:
+        notices.insert(0, f"Rehearsed on the branch {name}: every step and every check held.")
+        return None
+    notices.insert(0, f"This was the rehearsal on the branch {name}; the database itself was not touched.")
+    return replace(report, committed=False, deployment_id=None, database=hosting.database.address.display)
+
+
+def _with_way_back(report: Report, backup: Backup | None, notices: Sequence[str]) -> Report:
+    """The report with how to get back: told when something may have been written, or a branch was made for it."""
+    if backup is None:
+        return replace(report, notices=(*notices, *report.notices))
+    told = report.committed is not False or backup.kind == "branch"
+    return replace(
+        report,
+        notices=(*notices, *report.notices, *backup.notices),
+        way_back=backup.lines if told else (),
+    )

@@ -1,0 +1,125 @@
+"""Who is told of a run: the terminal or the log, and on a runner the annotations, the outputs and the job summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import islice
+from typing import TextIO
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
+from turso_deploy.github.runner import Level, Runner, inert, outputs
+from turso_deploy.report import console, wording
+from turso_deploy.report.document import ErrorLine, Report
+from turso_deploy.report.job_summary import summary
+from turso_deploy.report.wording import place_of, verdict
+
+MOST_ANNOTATIONS = 10
+"""What GitHub shows of each level for one step; it drops the others without a word."""
+
+
+class Loudness(StrEnum):
+    """How much is printed."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+    JSON = "json"
+
+
+class _Annotation(Struct, frozen=True):
+    level: Level
+    message: str
+    title: str
+    place: Place | None = None
+
+
+def publish(
+    report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], loudness: Loudness = Loudness.NORMAL
+) -> None:
+    """Print the report, and tell the runner what steps, people and later jobs need to know.
+
+    As JSON the output gets one document and nothing else, so `runner` has to have another log. Raises OSError when the
+    output cannot be written, after all else is done.
+    """
+    try:
+        if loudness is Loudness.JSON:
+            output.write(_json(report))
+        else:
+            quiet, verbose = loudness is Loudness.QUIET, loudness is Loudness.VERBOSE
+            with runner.group(f"turso-deploy {report.command}"):
+                text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
+                runner.print_untrusted(text)
+        for level in Level:  # the worst first
+            for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
+                runner.annotate(note.level, note.message, title=note.title, place=note.place)
+        output.flush()
+    finally:
+        with _without_failing(runner, "The outputs"):
+            runner.set_outputs(outputs(report))
+        with _without_failing(runner, "The job summary"):
+            runner.append_summary(lambda room: summary(report, room))
+
+
+@contextmanager
+def _without_failing(runner: Runner, what: str) -> Iterator[None]:
+    """A file of the runner's that cannot be written is a warning: the exit status tells of the database."""
+    try:
+        yield
+    except OSError as error:
+        runner.annotate(Level.WARNING, f"{what} could not be written: {error.strerror}.")
+
+
+def _annotations(report: Report) -> Iterator[_Annotation]:
+    """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
+    if report.error:
+        yield from _of_the_error(report.error, verdict(report), Level.ERROR)
+    if report.refusal:
+        yield from _of_the_error(report.refusal, verdict(report), Level.WARNING)
+    told = "".join(error.message for error in (report.error, report.refusal) if error)
+    for token in report.tokens:
+        for finding in token.findings:
+            if finding.text in told:
+                continue  # the finding is the error
+            yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
+    for step in report.steps:
+        for hazard in step.hazards:
+            if hazard.text not in told:
+                message = wording.hazard(hazard)
+                yield _Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
+
+
+def _of_the_error(error: ErrorLine, title: str, level: Level) -> Iterator[_Annotation]:
+    """Each of several things that are wrong at its own place, the first with what to do; else the error itself."""
+    hint = f"\n{error.hint}" if error.hint else ""
+    several = error.causes if len(error.causes) > 1 else (Cause(error.message, place_of(error)),)
+    for number, cause in enumerate(several):
+        yield _Annotation(level, f"{cause.message}{'' if number else hint}", title, cause.place)
+
+
+def print_script(script: str, runner: Runner, output: TextIO) -> None:
+    """Print a plan's script, and nothing else.
+
+    Raises RefusedError where a runner would take a part of it for a command: unlike a report, it has to stay as it is.
+    """
+    if runner.present and inert(script) != script:
+        raise RefusedError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
+            hint="Run `turso-deploy plan --sql` outside of a workflow.",
+        )
+    output.write(script)
+
+
+def _json(report: Report) -> str:
+    """The report as JSON that a runner finds no command in: in JSON, `##[` can only stand in a string."""
+    return json.dumps(report.as_json(), indent=2).replace("##[", "#\\u0023[") + "\n"
+
+
+def _wants_colour(output: TextIO, environment: Mapping[str, str]) -> bool:
+    """Colour is for terminals, and for those who did not decline it: https://no-color.org."""
+    return output.isatty() and not environment.get("NO_COLOR")

@@ -1,0 +1,221 @@
+"""One run from settings to exit status: what is set up before the story in `deploy.py`, and who is told afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from msgspec.structs import replace
+
+from turso_deploy.cli.credentials import EMBEDDED_DATABASE, Access, opened
+from turso_deploy.cli.output import Loudness, print_script, publish
+from turso_deploy.cli.settings import Inputs, read_inputs, secret_values, wants_json, wants_sql
+from turso_deploy.core.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
+from turso_deploy.core.progress import doing
+from turso_deploy.core.signals import unstoppable
+from turso_deploy.database.open import open_database
+from turso_deploy.deploy.report_builder import error_line, status_of
+from turso_deploy.github.context import Pipeline, read_pipeline
+from turso_deploy.github.runner import Runner
+from turso_deploy.report.document import Report, Status
+from turso_deploy.report.progress_display import shown
+
+if TYPE_CHECKING:
+    from turso_deploy.database.interface import Database
+    from turso_deploy.project.project import Project
+
+_EMBEDDED = f"No database URL was given: this is the embedded database {EMBEDDED_DATABASE} in the working folder."
+CHANGES_PENDING = 3
+
+
+def run(
+    settings: Mapping[str, Any], environment: Mapping[str, str], output: TextIO, errors: TextIO | None = None
+) -> int:
+    """Do what the settings say, tell everyone who should know, and return the exit status.
+
+    The report goes to `output`. When it is JSON nothing else does, and `errors` (by default stderr, where the runner
+    listens too) gets the commands to the runner. When a script is asked for, only that goes to `output`.
+    """
+    as_json = wants_json(settings)
+    log = (errors or sys.stderr) if as_json or wants_sql(settings) else output
+    runner = Runner(log, environment)
+    for secret in secret_values(settings):
+        runner.mask(secret)
+    inputs: Inputs | None = None
+    access = Access()
+    emit = partial(print_script, runner=runner, output=output)
+    try:
+        inputs = read_inputs(settings)
+        with _progress(inputs, log, errors or sys.stderr, environment):
+            report = _report(inputs, read_pipeline(environment), access, runner.mask, emit)
+    except DeployError as error:
+        report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
+    except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
+        report = _failed_early(str(settings.get("command", "deploy")), inputs, _bug(error))
+    report = replace(report, tokens=access.lines)
+    if inputs and inputs.comment:
+        from turso_deploy.github.pull_request import comment_on
+
+        report = comment_on(report, inputs, read_pipeline(environment))
+    with unstoppable(), _though_nobody_may_listen(errors or sys.stderr):
+        publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
+    if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
+        return CHANGES_PENDING
+    return report.exit_code
+
+
+@contextmanager
+def _though_nobody_may_listen(errors: TextIO) -> Iterator[None]:
+    """A report that cannot be printed (a full disk, a reader that is gone, a bug) changes nothing of what was done."""
+    try:
+        yield
+    except Exception as error:
+        reason = f"{error.strerror}." if isinstance(error, OSError) else f"{_bug(error).message} Please report it."
+        with suppress(OSError):
+            errors.write(f"The report could not be printed: {reason} The exit status tells how the run ended.\n")
+
+
+def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:
+    if as_json:
+        return Loudness.JSON
+    if inputs and inputs.quiet:
+        return Loudness.QUIET
+    return Loudness.VERBOSE if inputs and inputs.verbose else Loudness.NORMAL
+
+
+def _progress(
+    inputs: Inputs, log: TextIO, terminal: TextIO, environment: Mapping[str, str]
+) -> AbstractContextManager[None]:
+    """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
+    if inputs.quiet:
+        return nullcontext()
+    return shown(log, None if inputs.json_output or inputs.sql else terminal, environment)
+
+
+def _report(
+    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+) -> Report:
+    if inputs.command == "plan" and inputs.against is not None:
+        return _comparison(inputs, inputs.against)
+    if inputs.command == "docs":
+        from turso_deploy.schema_docs.generate import document
+
+        return document(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
+    with opened(access, inputs, pipeline, mask):
+        match inputs.command:
+            case "check-tokens":
+                from turso_deploy.cli.token_commands import check_tokens
+
+                return check_tokens(access)
+            case "rotate-token":
+                from turso_deploy.cli.token_commands import rotate
+
+                return rotate(access, inputs, pipeline, mask)
+            case "adopt":
+                return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
+            case _:
+                return _database_report(inputs, pipeline, access, mask, emit)
+
+
+def _comparison(inputs: Inputs, against: str) -> Report:
+    from turso_deploy.deploy import deploy as story
+    from turso_deploy.plan.hazards import parse_permissions
+    from turso_deploy.project.project import load_project
+
+    permissions = parse_permissions(inputs.allow_hazards)
+    project = load_project(Path(inputs.schema_path))
+    if not Path(against).is_dir():
+        raise InputError(
+            ErrorCode.SCHEMA_NOT_FOUND,
+            f"There is no schema folder `{against}` to compare with.",
+            hint="Name it with --against (input `against`), relative to the working folder.",
+        )
+    return story.compare(project, load_project(Path(against)), permissions)
+
+
+def _adopt(inputs: Inputs, database: Database) -> Report:
+    from turso_deploy.cli.pull_command import adopt
+
+    try:
+        return adopt(Path(inputs.schema_path), database)
+    finally:
+        database.close()
+
+
+def _database_report(
+    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+) -> Report:
+    from turso_deploy.cli.deploy_command import deploy_safely
+    from turso_deploy.deploy import deploy as story
+    from turso_deploy.plan.hazards import parse_permissions
+    from turso_deploy.project.project import load_project
+
+    permissions = parse_permissions(inputs.allow_hazards)
+    doing("reading the schema folder")
+    project = load_project(Path(inputs.schema_path))
+    if inputs.version_from_tag:
+        _refuse_another_version(project, pipeline)
+    database = open_database(access.address, access.token, inputs.timeout, inputs.request_size)
+    try:
+        match inputs.command:
+            case "plan" if inputs.sql:
+                report, script = story.script(project, database, pipeline, permissions)
+                emit(script)
+            case "plan":
+                rehearse = inputs.rehearse == "rollback"
+                report = story.plan(project, database, pipeline, permissions, rehearse=rehearse)
+            case "verify":
+                report = story.verify(project, database)
+            case _:
+                report = deploy_safely(project, database, access, inputs, pipeline, permissions, mask)
+    finally:
+        database.close()
+    named = inputs.database_url or access.hosting
+    return report if named else replace(report, notices=(_EMBEDDED, *report.notices))
+
+
+def _refuse_another_version(project: Project, pipeline: Pipeline) -> None:
+    """A release deploys what it is called: its tag and the manifest name the same version."""
+    tag, manifest = pipeline.tag_version, project.manifest.schema_version
+    if tag is None:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`version-from-tag` is set, and {pipeline.ref or 'this run'} is no version tag.",
+            hint="Run the workflow on tags like v2.2.0 only (`tags: ['v*']`), or leave `version-from-tag` out.",
+        )
+    if tag != manifest:
+        raise RefusedError(
+            ErrorCode.MANIFEST_MISMATCH,
+            f"The tag names the version {tag}, and the manifest says schema_version: {manifest or 'nothing'}.",
+            hint="Set `schema_version` in the manifest to the version that is released, and tag that commit.",
+            place=project.manifest_place,
+        )
+
+
+def _failed_early(command: str, inputs: Inputs | None, error: DeployError) -> Report:
+    return Report(
+        command=inputs.command if inputs else command,
+        status=status_of(error),
+        committed=error.committed,
+        database="",
+        error=error_line(error),
+        exit_code=error.exit_code,
+    )
+
+
+def _bug(error: Exception) -> InternalError:
+    """An unexpected exception. Its text may quote data, so only its type and the place in our code are told."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return InternalError(
+        ErrorCode.INTERNAL,
+        f"turso-deploy failed in a way that it does not know: {type(error).__name__}{where}.",
+        hint="This is a bug: please report it. Whether the database changed is told by the table schema_deployments.",
+        committed=None,
+    )

@@ -1,0 +1,359 @@
+"""Every setting of the program, defined once: the flags, the Action's inputs, the environment and the reference table.
+
+Precedence: flag, then the Action's `INPUT_…` variable, then the `TURSO_…` variable, then the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from turso_deploy.core.durations import parse_duration
+from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.core.secret import Secret
+from turso_deploy.core.validation import FaultsError, kind_of, taken
+from turso_deploy.database.interface import REQUEST_SIZE
+
+Command = Literal["deploy", "plan", "verify", "docs", "adopt", "check-tokens", "rotate-token"]
+
+# The name that applications know the token by that they serve with.
+_OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
+
+_ON = ("true", "yes", "on", "1", "t", "y")
+_OFF = ("false", "no", "off", "0", "f", "n")
+_SWITCHES = dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False)
+
+
+class Duration(str):
+    """A span of time as it is written: `90d`, `12h`, `15m`. There is none that `parse_duration` does not take."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Duration:
+        """Raises ValueError with the reason why the text is none."""
+        parse_duration(text)
+        return super().__new__(cls, text)
+
+
+def input_of(name: str) -> str:
+    """The Action's input for a field. `json_output` is `json` to people, and not in here, where that is a module."""
+    return name.removesuffix("_output").replace("_", "-")
+
+
+def flag_of(name: str) -> str:
+    """The command line's flag for a field."""
+    return "--" + input_of(name)
+
+
+def input_variable_of(name: str) -> str:
+    """The variable in which the runner passes an input to a container: upper case, spaces only made underscores."""
+    return "INPUT_" + input_of(name).upper()
+
+
+def variable_of(name: str) -> str:
+    """The environment variable for a field, for use outside of Actions."""
+    return _OWN_VARIABLES.get(name) or "TURSO_" + input_of(name).upper().replace("-", "_")
+
+
+def _flag_or_word(name: str) -> str:
+    return "the first word of the command line" if name == "command" else flag_of(name)
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """The settings of one run."""
+
+    command: Annotated[
+        Command,
+        Meta(
+            description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `docs` (write the "
+            "schema's documentation), `adopt` (write a schema folder), `check-tokens` or `rotate-token`."
+        ),
+    ] = "deploy"
+    schema_path: Annotated[
+        str, Meta(min_length=1, description="Folder with the SQL files, `seeds/` and `manifest.yml`.")
+    ] = "schema"
+    database_url: Annotated[
+        str | None,
+        Meta(
+            description="Database: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
+            "elsewhere the default is an embedded database in the working folder."
+        ),
+    ] = None
+    auth_token: Annotated[
+        Secret | None,
+        Meta(description="Database token; read-write for `deploy` and a rehearsal, read-only is enough for the rest."),
+    ] = None
+    allow_insecure_http: Annotated[
+        bool, Meta(description="Let an `http://` URL lead to another machine. The token then travels in clear text.")
+    ] = False
+    timeout: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds that a request and its answer may take; and in all, what is tried again.",
+        ),
+    ] = 60.0
+    request_size: Annotated[
+        int,
+        Meta(
+            ge=100_000,
+            le=100_000_000,
+            description="Bytes that a request with seeds may have. "
+            "Seeds that need more go in chunks, after the schema.",
+        ),
+    ] = REQUEST_SIZE
+    allow_hazards: Annotated[
+        str,
+        Meta(description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."),
+    ] = ""
+    rehearse: Annotated[
+        Literal["off", "rollback", "branch"],
+        Meta(
+            description="`rollback`, with `plan`: run the whole transaction on the database and roll it back. "
+            "`branch`, with `deploy` and an API token: deploy to a branch of the database first."
+        ),
+    ] = "off"
+    against: Annotated[
+        str | None, Meta(description="With `plan`: another schema folder to compare with, in place of a database.")
+    ] = None
+    sql: Annotated[bool, Meta(description="With `plan`: print the plan as a script for `sqlite3`.")] = False
+    check: Annotated[
+        bool,
+        Meta(
+            description="With `plan`: exit with 3 when something would run. With `docs`: write nothing, and exit "
+            "with 3 when pages are stale."
+        ),
+    ] = False
+    output: Annotated[str, Meta(min_length=1, description="With `docs`: the folder for the pages.")] = "docs/schema"
+    version_from_tag: Annotated[
+        bool, Meta(description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`.")
+    ] = False
+    api_token: Annotated[
+        Secret | None,
+        Meta(
+            description="Token of the Turso Platform API, with `organization` and `database`: finds the database, and "
+            "mints a token for the run where `auth-token` is not given."
+        ),
+    ] = None
+    organization: Annotated[
+        str | None, Meta(description="Organization at Turso; for a personal account the user name.")
+    ] = None
+    database: Annotated[str | None, Meta(description="Name of the database at Turso.")] = None
+    api_url: Annotated[
+        str | None, Meta(description="Address of the Turso Platform API, where it is not Turso's own.")
+    ] = None
+    read_only_auth_token: Annotated[
+        Secret | None, Meta(description="Token that the application serves with: checked to work, and to be read-only.")
+    ] = None
+    previous_auth_token: Annotated[
+        Secret | None, Meta(description="Token from before the last rotation: checked to be refused.")
+    ] = None
+    token_policy: Annotated[
+        Literal["warn", "enforce", "off"],
+        Meta(description="What a token that breaks the rotation policy does: `warn`, `enforce` (fail) or `off`."),
+    ] = "warn"
+    token_max_age: Annotated[Duration, Meta(description="Age at which a token is to be rotated: `90d`, `12h`.")] = (
+        Duration("90d")
+    )
+    token_expiry_warning: Annotated[Duration, Meta(description="Time before a token's end from which on to warn.")] = (
+        Duration("14d")
+    )
+    token_require_expiry: Annotated[bool, Meta(description="Whether a token without an end breaks the policy.")] = False
+    token_lifetime: Annotated[
+        Duration | None,
+        Meta(description="Life of a minted token; `15m` for a deployment, `90d` with `rotate-token`, unless given."),
+    ] = None
+    keep_branch: Annotated[bool, Meta(description="Keep the branch of `rehearse: branch`.")] = False
+    backup: Annotated[
+        Literal["bookmark", "branch", "off"],
+        Meta(
+            description="Way back, with an API token: `bookmark` (commands that restore to the moment before), "
+            "`branch` or `off`."
+        ),
+    ] = "bookmark"
+    backup_keep: Annotated[int, Meta(ge=1, le=100, description="How many branches of `backup: branch` are kept.")] = 3
+    comment: Annotated[
+        bool, Meta(description="Keep the report as one comment on the pull request up to date; takes `github-token`.")
+    ] = False
+    github_token: Annotated[
+        Secret | None,
+        Meta(
+            description="GitHub token. With `comment`: the workflow's own, with `pull-requests: write`. With "
+            "`rotate-token`: one that may write secrets, which the workflow's own may not."
+        ),
+    ] = None
+    secret_name: Annotated[str, Meta(description="With `rotate-token`: the secret that gets the new token.")] = (
+        "TURSO_AUTH_TOKEN"
+    )
+    secret_scope: Annotated[
+        str,
+        Meta(
+            description="With `rotate-token`: whose secret it is: `repository`, `environment:NAME` or "
+            "`organization:NAME`."
+        ),
+    ] = "repository"
+    token_access: Annotated[
+        Literal["full-access", "read-only"],
+        Meta(description="With `rotate-token`: what the new token may do: `full-access` or `read-only`."),
+    ] = "full-access"
+    revoke_others: Annotated[
+        bool,
+        Meta(
+            description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
+            "A short downtime."
+        ),
+    ] = False
+    quiet: Annotated[bool, Meta(description="Print the verdict only, and why it failed.")] = False
+    verbose: Annotated[bool, Meta(description="Print every step with its SQL, also of a deployment.")] = False
+    json_output: Annotated[bool, Meta(description="Print one JSON document instead of the report.")] = False
+
+
+class Setting(Struct, frozen=True):
+    """What the field of `Inputs` says of one setting."""
+
+    takes: Any
+    """Its type, limits included."""
+    core: Any
+    """Its type alone: without limits, and without `| None`."""
+    default: Any
+    description: str
+
+
+def _settings() -> dict[str, Setting]:
+    settings = {}
+    for field in fields(Inputs):
+        kind = kind_of(field.type)
+        description = next(note.description for note in kind.notes if note.description)
+        settings[field.name] = Setting(field.type, kind.core, field.default, description)
+    return settings
+
+
+SETTINGS: Mapping[str, Setting] = _settings()
+"""Every setting, by the name of its field, in the order in which they are told."""
+
+
+def wants_json(flags: Mapping[str, Any]) -> bool:
+    """Whether the report is to be JSON: known before all settings are judged, so that a bad one is told as JSON too."""
+    return _is_wanted("json_output", flags)
+
+
+def wants_sql(flags: Mapping[str, Any]) -> bool:
+    """Whether the output is to be the plan's script and nothing else: known as early as `wants_json`."""
+    return _is_wanted("sql", flags) and _raw("command", flags) == "plan"
+
+
+def _is_wanted(name: str, flags: Mapping[str, Any]) -> bool:
+    return _switch(_raw(name, flags)) is True
+
+
+def secret_values(flags: Mapping[str, Any]) -> list[str]:
+    """Every value that a secret setting is given, be it used or not, so that all can be masked before anything else."""
+    secret = [name for name, setting in SETTINGS.items() if setting.core is Secret]
+    sources = [(flags.get(name), *_from_variables(name)) for name in secret]
+    return [value for values in sources for value in values if value]
+
+
+def _raw(name: str, flags: Mapping[str, Any]) -> Any:
+    """A setting as it was given, by the first source that has it; None where none has."""
+    given = (flags.get(name), *_from_variables(name))
+    return next((value for value in given if value not in (None, "")), None)
+
+
+def _from_variables(name: str) -> list[str]:
+    """What the environment says of a setting, the Action's input first.
+
+    An empty variable is an unset one: the runner sets every input, given or not.
+    """
+    return [value for variable in (input_variable_of(name), variable_of(name)) if (value := os.environ.get(variable))]
+
+
+def read_inputs(flags: Mapping[str, Any]) -> Inputs:
+    """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
+    from_variables = {name: values[0] for name in SETTINGS if (values := _from_variables(name))}
+    inputs = Inputs(**{name: _taken(name, value) for name, value in (from_variables | dict(flags)).items()})
+    _refuse_contradictions(inputs)
+    return inputs
+
+
+def _taken(name: str, written: Any) -> Any:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise _unusable(name, "there is no such setting")
+    try:
+        return taken(_plain(written, setting.core), setting.takes, lambda core, text: core(text))
+    except FaultsError as error:
+        raise _unusable(name, error.faults[0].message) from None
+
+
+def _unusable(name: str, reason: str) -> InputError:
+    return InputError(
+        ErrorCode.INPUT_INVALID,
+        f"The setting `{input_of(name)}` cannot be used: {reason}.",
+        hint=f"It is set by {_flag_or_word(name)}, by the Action's input `{input_of(name)}` or by {variable_of(name)}.",
+    )
+
+
+def _plain(written: Any, core: Any) -> Any:
+    """A switch or a number out of the text that says it; all else stays as it is, to be judged by what is wanted."""
+    if core is bool:
+        return _switch(written)
+    if core in (int, float):
+        return _number(written, core)
+    return written
+
+
+def _switch(written: Any) -> Any:
+    return _SWITCHES.get(str(written).lower(), written)
+
+
+def _number(written: Any, core: type[int] | type[float]) -> Any:
+    try:
+        number = float(written)
+    except ValueError:
+        return written
+    return int(number) if core is int and number.is_integer() else number
+
+
+_WRITING = ("deploy", "adopt", "rotate-token")
+
+
+def _refuse_contradictions(inputs: Inputs) -> None:
+    """Settings that cannot both be followed, and those of a trial where the command would write in earnest."""
+    trials = {
+        "against": inputs.against is not None,
+        "rehearse: rollback": inputs.rehearse == "rollback",
+        "sql": inputs.sql,
+        "check": inputs.check,
+    }
+    for trial, is_given in trials.items():
+        if is_given and inputs.command in _WRITING:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"`{trial}` belongs to `plan`, which changes nothing: `{inputs.command}` does.",
+                hint="Run `turso-deploy plan` (input `command: plan`) for it, or leave it out.",
+            )
+    if inputs.command == "plan" and inputs.rehearse == "branch":
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "`rehearse: branch` belongs to `deploy`: a plan makes no branch.",
+            hint="`rehearse: rollback` tries a plan on the database itself and leaves nothing behind.",
+        )
+    given = {**trials, "json": inputs.json_output, "quiet": inputs.quiet, "verbose": inputs.verbose}
+    of_a_plan = (
+        ("sql", "json"),
+        ("sql", "rehearse: rollback"),
+        ("sql", "against"),
+        ("against", "rehearse: rollback"),
+    )
+    for one, other in (("quiet", "verbose"), *(of_a_plan if inputs.command == "plan" else ())):
+        if given[one] and given[other]:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"The settings `{one}` and `{other}` cannot be used together.",
+                hint="Leave one of them out.",
+            )

@@ -1,0 +1,121 @@
+"""The JSON of SQL over HTTP, version 3 (Hrana): statements, conditions and values out; rows and failures back.
+
+The protocol: https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md. Readers raise ValueError,
+KeyError, TypeError or OverflowError on anything else than it promises.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from turso_deploy.database.engine_messages import offset_in
+from turso_deploy.database.interface import Failure, Query, Rows, Value
+
+Json = dict[str, Any]
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+
+CLOSE: Json = {"type": "close"}
+"""The request that ends the stream: the last one of every pipeline."""
+AUTOCOMMIT: Json = {"type": "is_autocommit"}
+"""The condition that no transaction is open."""
+
+
+def succeeded(step: int) -> Json:
+    """The condition that a step ran without an error."""
+    return {"type": "ok", "step": step}
+
+
+def negated(condition: Json) -> Json:
+    """The opposite condition."""
+    return {"type": "not", "cond": condition}
+
+
+def every(*conditions: Json) -> Json:
+    """The condition that all of them hold. Kept flat: servers limit the depth."""
+    return {"type": "and", "conds": list(conditions)}
+
+
+def step(query: Query, condition: Json | None = None, *, want_rows: bool = False) -> Json:
+    """One step of a batch."""
+    statement: Json = {"sql": query.sql, "want_rows": want_rows}
+    if query.arguments:
+        statement["args"] = [encode(value) for value in query.arguments]
+    return {"stmt": statement} if condition is None else {"condition": condition, "stmt": statement}
+
+
+def batch(steps: Sequence[Json]) -> Json:
+    """The request that runs steps one after the other, in one round trip."""
+    return {"type": "batch", "batch": {"steps": list(steps)}}
+
+
+def encode(value: Value) -> Json:
+    """A value as the wire carries it: integers as decimal strings, blobs as base64 without padding."""
+    match value:
+        case None:
+            return {"type": "null"}
+        case int():
+            return {"type": "integer", "value": str(int(value))}
+        case float():
+            return {"type": "float", "value": value}
+        case str():
+            return {"type": "text", "value": value}
+        case bytes():
+            return {"type": "blob", "base64": base64.b64encode(value).decode().rstrip("=")}
+
+
+def decode(value: Json) -> Value:
+    """A value from the wire. NaN and the infinities, which JSON has no number for, read as None."""
+    match value:
+        case {"type": "null"} | {"type": "float", "value": None}:
+            return None
+        case {"type": "integer", "value": str(digits)} if _INTEGER.fullmatch(digits):
+            return _within_64_bits(int(digits))
+        case {"type": "float", "value": int() | float() as number} if not isinstance(number, bool):
+            return float(number) if math.isfinite(number) else None
+        case {"type": "text", "value": str(text)}:
+            return text
+        case {"type": "blob", "base64": str(encoded)}:
+            return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    raise ValueError("not a value of the protocol")
+
+
+def _within_64_bits(number: int) -> int:
+    if -(2**63) <= number < 2**63:
+        return number
+    raise ValueError("not an integer of SQLite")
+
+
+def read_batch(result: Json, sent: Sequence[Json]) -> list[Rows | Failure | None] | Failure:
+    """What became of each step: its rows, its failure, or None when it was skipped.
+
+    One Failure in place of the list when the batch was refused as a whole.
+    """
+    if result["type"] == "error":
+        return read_failure(result["error"])
+    batch_result = result["response"]["result"]
+    steps = zip(batch_result["step_results"], batch_result["step_errors"], sent, strict=True)
+    return [_read_step(rows, error, sent_step["stmt"]["sql"]) for rows, error, sent_step in steps]
+
+
+def read_failure(error: Json, sql: str = "") -> Failure:
+    """A refusal, with the place in the statement that it points at when the statement is known."""
+    message, code = str(error["message"]), str(error.get("code"))
+    return Failure(message, code if _CODE.fullmatch(code) else "UNKNOWN", offset_in(sql, message) if sql else None)
+
+
+def _read_step(rows: Json | None, error: Json | None, sql: str) -> Rows | Failure | None:
+    if error is not None:
+        return read_failure(error, sql)
+    if rows is None:
+        return None
+    return Rows(
+        columns=tuple(column["name"] or "" for column in rows["cols"]),
+        rows=tuple(tuple(decode(value) for value in row) for row in rows["rows"]),
+        affected=int(rows["affected_row_count"]),
+    )

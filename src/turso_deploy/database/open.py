@@ -1,0 +1,22 @@
+"""From an address to a database. Each client is imported only when it is opened, because it is slow to load."""
+
+from __future__ import annotations
+
+from turso_deploy.database.address import Address, FileAddress
+from turso_deploy.database.interface import REQUEST_SIZE, Database
+
+
+def open_database(address: Address, token: str, timeout: float, request_size: int = REQUEST_SIZE) -> Database:
+    """The database at an address; nothing is sent yet.
+
+    `timeout` is in seconds: for connecting and for each answer of a server, or until the lock of a file is free.
+    `request_size` is how many bytes a request with seeds may have.
+    Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
+    """
+    if isinstance(address, FileAddress):
+        from turso_deploy.database.file import LocalDatabase
+
+        return LocalDatabase(address.path, patience=timeout)
+    from turso_deploy.database.hrana import HranaDatabase
+
+    return HranaDatabase(address.url, token, timeout, request_size=request_size)

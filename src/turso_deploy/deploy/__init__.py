@@ -1,0 +1,1 @@
+"""The use cases: deploy, plan, compare and verify."""

@@ -1,0 +1,306 @@
+"""The story of a run: read, plan, apply, verify, report; functions of project and database that keep nothing global."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from msgspec.structs import replace
+
+from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
+from turso_deploy.core.progress import doing
+from turso_deploy.core.signals import StoppedError, interruptible, stopped
+from turso_deploy.database.engine_errors import explain
+from turso_deploy.database.interface import Database, Outcome, Purpose, TransactionStep
+from turso_deploy.deploy.batches import Part, PartKind, PartName, outlook, parts, whole
+from turso_deploy.deploy.failures import explain_failed_checks, explain_failure
+from turso_deploy.deploy.pending import Work, as_if_deployed, find_work, understand, work_for
+from turso_deploy.deploy.report_builder import Draft, FolderSubject
+from turso_deploy.deploy.submission import Delivery
+from turso_deploy.github.context import Pipeline
+from turso_deploy.plan.hazards import Permission, refusal_of, refuse_hazards
+from turso_deploy.project.expectations import refuse_a_mismatch
+from turso_deploy.project.project import Project
+from turso_deploy.report.document import Report, Status
+from turso_deploy.report.wording import counted
+from turso_deploy.seeds.steps import seed_results
+from turso_deploy.transaction.checks import json_checks, row_checks
+from turso_deploy.transaction.database_state import LIVE_QUERIES
+from turso_deploy.transaction.sql_script import as_script
+
+_EVERYTHING = "every step and every check held."
+_REHEARSED = {
+    PartKind.WHOLE: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+    PartKind.SCHEMA: "The schema was rehearsed on the database itself, and rolled back: every step and every check of "
+    "it held. The seeds, and the checks of rows, come after it and were not rehearsed there.",
+    PartKind.CHUNK: "The first chunk of the seeds was rehearsed on the database itself, and rolled back: it held. The "
+    "others, and the checks of rows, stand on it and were not rehearsed there.",
+    PartKind.LAST: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+}
+
+# Each time, somebody else deployed between our read and our write.
+MAXIMUM_PLANS = 3
+
+
+def deploy(project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()) -> Report:
+    """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report.
+
+    Seeds that do not fit one request are the exception: they go in chunks, each of which is everything or nothing.
+    """
+    draft = Draft("deploy", project, database)
+    delivery = Delivery(database)
+    try:
+        while True:
+            try:
+                return _deployed(project, database, pipeline, permissions, draft, delivery)
+            except DeployError as error:
+                found = None if error.committed is None else delivery.committed(finally_=True)
+                if found and found.completes:
+                    return _found_in_the_ledger(found, draft)
+                if found:
+                    _part_is_committed(found, draft, delivery)
+                if not (found and isinstance(error, LostReplyError)):
+                    raise
+    except StoppedError:
+        return draft.failed(stopped(half_way=draft.has_committed))
+    except DeployError as error:
+        return draft.failed(error)
+
+
+def _deployed(
+    project: Project,
+    database: Database,
+    pipeline: Pipeline,
+    permissions: Sequence[Permission],
+    draft: Draft,
+    delivery: Delivery,
+) -> Report:
+    """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
+    stale, least = 0, math.inf
+    while stale < MAXIMUM_PLANS:
+        with interruptible():
+            work = find_work(project, database)
+        if draft.chunks and (found := delivery.recognised(work.live)):
+            _part_is_committed(found, draft, delivery)
+        _note(work, project, draft, permissions)
+        refuse_hazards(work.plan.hazards, permissions)
+        if work.nothing_to_do:
+            found = delivery.committed()
+            if found:
+                return _found_in_the_ledger(found, draft)
+            status = Status.DEPLOYED if draft.has_committed else Status.UNCHANGED
+            return draft.finished(status, committed=draft.has_committed)
+        if work.seed_rows < least:  # somebody brings in the same seeds: that is no reason to give up
+            stale, least = 0, work.seed_rows
+        step = _carry_out(work, project, database, pipeline, draft, delivery)
+        if step is _Step.DONE:
+            return draft.finished(Status.DEPLOYED, committed=True)
+        may_be_there = step is _Step.LOST or (step is _Step.STALE and draft.chunks)
+        if may_be_there and (found := delivery.committed()):
+            if found.completes:
+                return _found_in_the_ledger(found, draft)
+            _part_is_committed(found, draft, delivery)
+        elif step is _Step.LOST and not delivery.try_again("the reply was lost, and the ledger shows no commit"):
+            raise delivery.failure()
+        elif step in (_Step.STALE, _Step.MORE):
+            stale += 1
+    raise StaleError(
+        ErrorCode.STALE_PLAN,
+        f"The database changed between reading and writing, {MAXIMUM_PLANS} times in a row.",
+        hint="Others are deploying to it at this moment. Run again, or let the deployments wait for each other "
+        "(`concurrency:` in the workflow).",
+    )
+
+
+def _found_in_the_ledger(part: PartName, draft: Draft) -> Report:
+    draft.note_committed(part)
+    draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
+    if any(line.to_bring_in for line in draft.seeds):
+        draft.notices.append("How many seed rows it had to write stood in that reply: they are missing in the figures.")
+    return draft.finished(Status.DEPLOYED, committed=True)
+
+
+def _part_is_committed(part: PartName, draft: Draft, delivery: Delivery) -> None:
+    draft.note_committed(part)
+    delivery.settle()
+
+
+def plan(
+    project: Project,
+    database: Database,
+    pipeline: Pipeline,
+    permissions: Sequence[Permission] = (),
+    *,
+    rehearse: bool = False,
+) -> Report:
+    """Find out what a deployment would do; changes nothing.
+
+    With `rehearse` the whole transaction runs on the database and is rolled back at its end: the real engine, the real
+    rows, nothing left behind.
+    """
+    draft = Draft("plan", project, database)
+    try:
+        work = _planned(project, database, draft, permissions)
+        if work.changes_nothing:
+            return draft.finished(Status.UNCHANGED, committed=False)
+        draft.note_refusal(refusal_of(work.plan.hazards, permissions))
+        first = outlook(work, project, pipeline, database)
+        _note_part(first, database, draft)
+        if rehearse:
+            refuse_hazards(work.plan.hazards, permissions)
+            doing(f"rehearsing on the database: {_in_words(first, work, draft)}")
+            _rehearse(first, project, database, draft)
+        return draft.finished(Status.PLANNED, committed=False)
+    except DeployError as error:
+        return draft.failed(error)
+
+
+def script(
+    project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()
+) -> tuple[Report, str]:
+    """The report of `plan`, and the transaction of a deployment as a script; empty where there is none.
+
+    A script needs the same permissions as the deployment that it stands for.
+    """
+    draft = Draft("plan", project, database)
+    try:
+        work = _planned(project, database, draft, permissions)
+        if work.changes_nothing:
+            return draft.finished(Status.UNCHANGED, committed=False), ""
+        refuse_hazards(work.plan.hazards, permissions)
+        text = as_script(whole(work, project, pipeline, database).assembly.transaction)
+        return draft.finished(Status.PLANNED, committed=False), text
+    except DeployError as error:
+        return draft.failed(error), ""
+
+
+def compare(project: Project, other: Project, permissions: Sequence[Permission] = ()) -> Report:
+    """What would change in a database to which `other` was deployed; asks no database, and knows no live row."""
+    draft = Draft("plan", project, FolderSubject(other.folder))
+    try:
+        work = work_for(project, as_if_deployed(other, project.manifest.ignore))
+        _note(work, project, draft, permissions)
+        draft.note_refusal(refusal_of(work.plan.hazards, permissions, counted=False))
+        return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
+    except DeployError as error:
+        return draft.failed(error)
+
+
+def verify(project: Project, database: Database) -> Report:
+    """Hold the database against the schema folder and the manifest, in one request that a read-only token may make."""
+    draft = Draft("verify", project, database)
+    try:
+        checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
+        doing("checking the database")
+        answers = database.query([*LIVE_QUERIES, *(check.figures for check in checks)])
+        draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project.manifest.ignore))
+        draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
+        if not draft.all_hold:
+            raise explain_failed_checks(draft.checks, draft.counts, project, draft.differing)
+        return draft.finished(Status.VERIFIED, committed=False)
+    except DeployError as error:
+        return draft.failed(error)
+
+
+def _planned(project: Project, database: Database, draft: Draft, permissions: Sequence[Permission]) -> Work:
+    """The work, noted in the report and held against the manifest."""
+    work = find_work(project, database, estimates=True)
+    _note(work, project, draft, permissions)
+    return work
+
+
+def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Permission]) -> None:
+    draft.note_work(work, permissions)
+    refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
+
+
+class _Step(Enum):
+    """What became of what was sent: `AGAIN` after a pause that was waited, `MORE` when a part of it was committed."""
+
+    DONE = auto()
+    MORE = auto()
+    STALE = auto()
+    LOST = auto()
+    AGAIN = auto()
+
+
+def _carry_out(
+    work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft, delivery: Delivery
+) -> _Step:
+    """Send the work, in one part or in several. Raises DeployError when one failed, and would fail again."""
+    for part in parts(work, project, pipeline, database, delivery.deadline, draft.deployment_id):
+        _note_part(part, database, draft)
+        doing(f"deploying: {_in_words(part, work, draft)}")
+        step = _send(part, project, draft, delivery)
+        if step is not _Step.MORE:
+            return step
+    return _Step.MORE
+
+
+def _in_words(part: Part, work: Work, draft: Draft) -> str:
+    """What the part does and may take a while."""
+    match part.name.kind:
+        case PartKind.WHOLE:
+            return work.in_words
+        case PartKind.SCHEMA:
+            return replace(work, seeds=()).in_words
+        case _:
+            sent, total = (draft.chunks.sent, draft.chunks.total) if draft.chunks else (0, 0)
+            rows = counted(sum(seed.row_count for seed in part.seeds), "seed row")
+            return f"chunk {min(sent + 1, total):,} of {total:,}, {rows}"
+
+
+def _note_part(part: Part, database: Database, draft: Draft) -> None:
+    draft.note_chunks(part.name.chunks)
+    if database.request_size and part.size > database.request_size:
+        draft.note_large(part.size, holds_schema=part.name.kind in (PartKind.WHOLE, PartKind.SCHEMA))
+
+
+def _send(part: Part, project: Project, draft: Draft, delivery: Delivery) -> _Step:
+    outcome = delivery.send(part)
+    if outcome is None:
+        return _Step.LOST
+    if _guard_failed(part.assembly.steps, outcome):
+        delivery.note_stale(part)
+        return _Step.STALE
+    checks_before = draft.checks
+    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
+    if not outcome.committed:
+        failure = explain_failure(part.assembly, outcome, draft.checks, project)
+        if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
+            draft.checks = checks_before
+            return _Step.AGAIN
+        raise failure
+    draft.note_committed(part.name, seed_results(part.seeds, part.assembly.steps, outcome.results))
+    delivery.settle()
+    return _Step.DONE if part.name.completes else _Step.MORE
+
+
+def _rehearse(part: Part, project: Project, database: Database, draft: Draft) -> None:
+    """Send the transaction, which ends with ROLLBACK; of several it is the first, on which the others stand."""
+    try:
+        outcome = database.apply(part.assembly.transaction)
+    except LostReplyError as lost:  # whatever became of it, it could not commit
+        raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
+    if _guard_failed(part.assembly.steps, outcome):
+        raise StaleError(
+            ErrorCode.STALE_PLAN,
+            "The database changed between reading and rehearsing.",
+            hint="Somebody else is deploying to it at this moment. Run again.",
+        )
+    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
+    if outcome.failed:
+        raise explain_failure(part.assembly, outcome, draft.checks, project)
+    draft.notices.append(_REHEARSED[part.name.kind])
+
+
+def _guard_failed(steps: Sequence[TransactionStep], outcome: Outcome) -> bool:
+    """Whether the guard stopped it; its own complaint, and not a lost lock, is what a new plan can help."""
+    failed = outcome.failed
+    return (
+        failed is not None
+        and failed.index is not None
+        and steps[failed.index].purpose is Purpose.GUARD
+        and explain(failed.failure).code is ErrorCode.STATEMENT_FAILED
+    )

@@ -1,0 +1,69 @@
+"""How many rows the steps of a plan write: each step that makes, changes or indexes the rows that are there.
+
+Turso bills each row of a table, and each entry of an index, that is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Struct
+
+from turso_deploy.database.interface import Query
+from turso_deploy.plan.plan import Plan
+from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import Schema, Table
+
+# Measured on two cores: a million rows of four columns and an index take about a second, and the lock is safe for five.
+LONG_REWRITE_ROWS = 1_000_000
+
+
+class Written(Struct, frozen=True):
+    """A live table of which every row is written, `times` over: in the table itself, and in its indexes.
+
+    `rows` is how many it has, None where that is not known.
+    """
+
+    table: str
+    times: int
+    rows: int | None = None
+
+    @property
+    def count(self) -> Query:
+        """The query that counts its rows."""
+        return Query(f"SELECT count(*) FROM {quote(self.table)}")
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may take longer than a server lets a transaction hold the lock while another writer waits."""
+        return (self.rows or 0) >= LONG_REWRITE_ROWS
+
+
+def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
+    """The tables of which the plan writes every row. A partial index counts as a whole one."""
+    if not plan.steps:
+        return ()
+    indexed = {fold(row.name): fold(row.table) for row in plan.predicted.rows if row.kind == "index"}
+    times: Counter[str] = Counter()
+    for step in plan.steps:
+        name = fold(step.object)
+        if step.kind == "rebuild table":
+            times[name] += 1 + _own_indexes(plan.predicted.schema.tables[name])
+        elif step.kind == "drop column":  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
+            times[name] += 1
+        elif step.kind in ("create index", "restore index"):
+            times[indexed[name]] += 1
+    known = {fold(new): fold(old) for new, old in plan.old_names.items()}
+    found = {known.get(name, name): number for name, number in times.items()}
+    return tuple(Written(live.tables[name].name, number) for name, number in found.items() if name in live.tables)
+
+
+def _own_indexes(table: Table) -> int:
+    """How many indexes SQLite makes by itself for the keys of a table: https://www.sqlite.org/fileformat2.html#intschema."""
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return 0
+    key = definition.primary_key
+    is_the_table = key is not None and (key.rowid_alias or definition.without_rowid)
+    return len(definition.keys) - is_the_table

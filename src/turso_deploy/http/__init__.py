@@ -1,0 +1,1 @@
+"""HTTP: one client with proxies, trusted authorities, a total deadline and retries."""

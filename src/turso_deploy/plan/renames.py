@@ -1,0 +1,228 @@
+"""Renames that the comments ask for: `-- @renamed from=old` at a table or a column. They are never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from turso_deploy.catalog.diff import Managed
+from turso_deploy.core.errors import ErrorCode, Place, RefusedError
+from turso_deploy.database.interface import Query
+from turso_deploy.plan.plan import NothingToRename, Step
+from turso_deploy.project.directives import TableDirectives
+from turso_deploy.sql.lexer import column_title, fold, quote
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import Schema, Table
+
+
+class Renames(Struct, frozen=True):
+    """The steps, and the managed objects as they are called afterwards."""
+
+    steps: tuple[Step, ...]
+    managed: Managed
+    old_names: Mapping[str, str]
+    """What a renamed table was called, by its folded new name."""
+
+
+def plan_renames(
+    wanted: Schema,
+    directives: Mapping[str, TableDirectives],
+    managed: Managed,
+    live: Callable[[], Schema],
+    run: Callable[[Step], None],
+    clear_the_way: Callable[[Sequence[Step]], list[Step]],
+) -> Renames:
+    """Plan the renames that are still to be done, tables before columns, and rehearse each.
+
+    `live` gives the schema as it is after the steps so far, `run` rehearses one more, `clear_the_way` gives those that
+    have to come before columns are renamed. A rename that is done already, or whose table never stood in this
+    database, is passed over.
+    Raises RefusedError (`rename-invalid`) where a rename cannot be meant.
+    """
+    steps: list[Step] = []
+    old_names: dict[str, str] = {}
+    for step, old, new in _table_renames(wanted, directives, managed, live()):
+        run(step)
+        steps.append(step)
+        old_names[fold(new)] = old
+        if f"table {old}" in managed:
+            managed |= {f"table {new}"}
+    columns = list(_column_renames(wanted, directives, live()))
+    for step in [*(clear_the_way(columns) if columns else ()), *columns]:
+        run(step)
+        steps.append(step)
+    return Renames(tuple(steps), managed, old_names)
+
+
+def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectives]) -> None:
+    """Refuse a rename from a name that the schema folder still defines, because nobody could tell whether it was done.
+
+    And two renames from one name.
+
+    Raises RefusedError (`rename-invalid`).
+    """
+    renamed: set[str] = set()
+    for name, at_table in directives.items():
+        table, old = wanted.tables.get(name), at_table.table.renamed_from
+        if table is None:
+            continue
+        if old is not None:
+            subject = f"table {table.name} cannot be the renamed {old}"
+            if fold(old) in wanted.tables:
+                raise _invalid(f"{subject}, which the schema folder still defines", table.place)
+            if fold(old) in renamed:
+                raise _invalid(f"{subject}, which another table is said to be", table.place)
+            renamed.add(fold(old))
+        if isinstance(table.definition, TableDefinition):
+            _refuse_column_contradictions(table, table.definition, at_table)
+
+
+def _refuse_column_contradictions(table: Table, definition: TableDefinition, at_table: TableDirectives) -> None:
+    renamed: set[str] = set()
+    for column, at_column in at_table.columns.items():
+        old = at_column.renamed_from
+        if old is None:
+            continue
+        subject = f"column {column_title(table.name, definition.by_name[column].name)} cannot be the renamed {old}"
+        if fold(old) in definition.by_name:
+            raise _invalid(f"{subject}, which the table still has", table.place_of(column))
+        if fold(old) in renamed:
+            raise _invalid(f"{subject}, which another column is said to be", table.place_of(column))
+        renamed.add(fold(old))
+
+
+def _table_renames(
+    wanted: Schema, directives: Mapping[str, TableDirectives], managed: Managed, live: Schema
+) -> Iterator[tuple[Step, str, str]]:
+    for name, at_table in directives.items():
+        old = at_table.table.renamed_from
+        table = wanted.tables.get(name)
+        if old is None or table is None:
+            continue
+        standing = live.tables.get(fold(old))
+        if standing is None:
+            leftover = [item for item in live.tables.values() if f"table {item.name}" in managed]
+            if name not in live.tables and any(fold(item.name) not in wanted.tables for item in leftover):
+                raise _invalid(  # most likely the old name is misspelt, and one of these is meant
+                    f"table {table.name} is said to be the renamed {old}, and there is no table {old}", table.place
+                )
+            continue
+        if name in live.tables:
+            if f"table {standing.name}" in managed:
+                raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
+            continue
+        for other in (live.views.get(name), live.indexes.get(name)):
+            if other is not None:
+                raise _invalid(
+                    f"table {standing.name} cannot be renamed to {table.name}, which is the name of "
+                    f"{'a view' if other.kind == 'view' else 'an index'}",
+                    table.place,
+                    f"Let the {other.kind} go first, in a deployment of its own (by hand, where it is not managed), "
+                    "and rename then.",
+                )
+        sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
+        step = Step("rename table", table.name, (sql,), place=table.place, old_name=standing.name)
+        yield step, standing.name, table.name
+
+
+def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], live: Schema) -> Iterator[Step]:
+    for name, at_table in directives.items():
+        table, standing = wanted.tables.get(name), live.tables.get(name)
+        if table is None or standing is None:
+            continue
+        if not isinstance(table.definition, TableDefinition) or not isinstance(standing.definition, TableDefinition):
+            continue
+        for column, at_column in at_table.columns.items():
+            if at_column.renamed_from is not None:
+                yield from _column_rename(table, table.definition, standing.definition, column, at_column.renamed_from)
+
+
+def _column_rename(
+    table: Table, wanted: TableDefinition, live: TableDefinition, column: str, old: str
+) -> Iterator[Step]:
+    new, place = wanted.by_name[column].name, table.place_of(column)
+    is_there, was_there = column in live.by_name, fold(old) in live.by_name
+    if is_there and was_there:
+        raise _invalid(f"column {column_title(table.name, old)} cannot be renamed to {new}: both exist", place)
+    if not is_there and not was_there:
+        leftover = [name for name in live.by_name if name not in wanted.by_name]
+        if leftover:  # most likely the old name is misspelt, and one of these is meant
+            raise _invalid(
+                f"column {column_title(table.name, new)} is said to be the renamed {old}, and there is no column {old}",
+                place,
+            )
+        return
+    if was_there:
+        sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
+        yield Step("rename column", table.name, (sql,), place=place, old_name=old, column=new)
+
+
+_CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."
+
+
+def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> RefusedError:
+    return RefusedError(
+        ErrorCode.RENAME_INVALID,
+        f"A rename cannot be done: {message}.",
+        hint=hint,
+        place=Place(place.file, place.line) if place else None,
+    )
+
+
+def nothing_to_rename(
+    wanted: Schema, directives: Mapping[str, TableDirectives], before: Schema
+) -> Iterator[NothingToRename]:
+    """What is made although it is said to be renamed: the name may be misspelt. `before` is as after the renames.
+
+    A database that has no other tables is a new one, where nothing could be renamed.
+    """
+    for name, at_table in directives.items():
+        table, standing = wanted.tables.get(name), before.tables.get(name)
+        if table is None:
+            continue
+        if standing is None:
+            old = at_table.table.renamed_from
+            if old is not None and before.tables.keys() - wanted.tables.keys():
+                yield NothingToRename("table", table.name, old, table.place)
+            continue
+        if not (isinstance(table.definition, TableDefinition) and isinstance(standing.definition, TableDefinition)):
+            continue
+        for column, at_column in at_table.columns.items():
+            if at_column.renamed_from is not None and column not in standing.definition.by_name:
+                made = column_title(table.name, table.definition.by_name[column].name)
+                yield NothingToRename("column", made, at_column.renamed_from, table.place_of(column))
+
+
+def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:
+    """A WITH clause by which a query that uses the new names can be asked before the renames; "" where none is needed.
+
+    The rows concerned by a hazard are counted while the database still has the old names.
+    """
+    tables = []
+    for name, table in renamed.tables.items():
+        old = live.tables.get(fold(old_names.get(name, name)))
+        if old is None:
+            continue
+        if not (isinstance(table.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
+            if table.name != old.name:
+                tables.append(f"{quote(table.name)} AS (SELECT * FROM main.{quote(old.name)})")
+            continue
+        new_columns = [quote(column.name) for column in table.definition.columns]
+        old_columns = [quote(column.name) for column in old.definition.columns]
+        if (table.name, new_columns) != (old.name, old_columns):
+            # `main.` because the clause may have the very name of the table: https://www.sqlite.org/lang_with.html
+            rowid = old.definition.rowid_names[:1]  # a column may have been called by a name of the rowid
+            rowids = table.definition.rowid_names if rowid else ()
+            rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote(old.name)}"
+            tables.append(f"{quote(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
+    return f"WITH {', '.join(tables)} " if tables else ""
+
+
+def counting_before_renames(step: Step, under_new_names: str) -> Step:
+    """The step with hazards that can be counted before the renames have run."""
+    if not under_new_names:
+        return step
+    hazards = (replace(item, count=Query(under_new_names + item.count.sql)) for item in step.hazards)
+    return replace(step, hazards=tuple(hazards))

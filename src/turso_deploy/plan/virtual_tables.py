@@ -1,0 +1,75 @@
+"""Full-text indexes whose content another table or a view holds: which have to be built again when that changes.
+
+No trigger tells such an index of a copy: https://www.sqlite.org/fts5.html#the_rebuild_command
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+
+from turso_deploy.catalog.diff import Difference
+from turso_deploy.plan.plan import Step
+from turso_deploy.plan.rebuild import build_index, content_of, finds_rows_by
+from turso_deploy.plan.relatives import with_readers
+from turso_deploy.plan.table_change import TableChange
+from turso_deploy.sql.identifiers import names_and_strings_in, names_in
+from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.parser import VirtualTableDefinition
+from turso_deploy.sql.schema import Schema, SchemaObject, Table
+
+
+def content_holder(item: SchemaObject | None) -> str:
+    """The folded name of what a full-text index takes its content from; "" where it is no such index."""
+    definition = item.definition if item else None
+    return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
+
+
+def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: Set[str]) -> Iterator[Table]:
+    """The indexes that stay, and whose content is made anew with other values or rowids.
+
+    `changes` are those of tables, `made_anew` what the steps for tables are about, all by folded names.
+    """
+    for name, table in before.tables.items():
+        change = changes.get(content_holder(table))
+        if change is None or name in made_anew or content_holder(table) not in made_anew:
+            continue
+        if _shows_other_rows(table, change):
+            yield table
+
+
+def built_again_behind_views(
+    before: Schema, now: Schema, difference: Difference, changes: Mapping[str, TableChange], made_anew: Set[str]
+) -> Iterator[Table]:
+    """The indexes that stay, and whose content is in a view that shows something else `now`."""
+    changed = {fold(change.object.name) for change in difference.changed if change.object.kind == "view"}
+    made = {name: changes[name] for name in made_anew & changes.keys()}
+    changed |= {name for name, change in made.items() if change.revalued_columns or change.recollated_columns}
+    if not changed:
+        return
+    named = {("view", name): names_in(view.sql) for name, view in now.views.items()}
+    shown = with_readers({("view", name) for name in changed}, named) & named.keys()
+    for name, table in before.tables.items():
+        if ("view", content_holder(table)) in shown and name not in made_anew:
+            yield table
+
+
+def build_again(tables: Iterable[Table], wanted: Schema) -> list[Step]:
+    """The steps that build indexes again, at their places in the wanted schema."""
+    return [
+        Step(
+            "rebuild index",
+            table.name,
+            (build_index(table.name),),
+            place=wanted.tables.get(fold(table.name), table).place,
+        )
+        for table in tables
+    ]
+
+
+def _shows_other_rows(index: Table, content: TableChange) -> bool:
+    """Whether a full-text index would find other rows than it should in the table that holds its content."""
+    assert isinstance(index.definition, VirtualTableDefinition)
+    by_rowid = finds_rows_by(index.definition) in content.new.rowid_names
+    if by_rowid and not content.keeps_rowids:
+        return True
+    return not content.revalued_columns.isdisjoint(names_and_strings_in(index.sql))

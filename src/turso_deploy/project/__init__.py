@@ -1,0 +1,1 @@
+"""The schema folder: SQL files, directives, scripts and the manifest, loaded and checked without a request."""

@@ -1,0 +1,103 @@
+"""The manifest against a catalog: counts and names, decided before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from glob import escape
+
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
+from turso_deploy.core.yaml_reader import Key
+from turso_deploy.project.bound import Bound
+from turso_deploy.project.manifest import Manifest
+from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import Schema, SchemaObject, Table, View, title
+
+PlaceInManifest = Callable[[Key], Place]
+
+COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
+
+
+def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
+    """The manifest's bound for each kind of object, None where it states none."""
+    return {kind: getattr(manifest.expect, kind) for kind in COUNTED_KINDS}
+
+
+def actual_counts(schema: Schema) -> Mapping[str, int]:
+    """How many objects of each kind a schema holds."""
+    definitions = [table.definition for table in schema.tables.values()]
+    return {
+        "tables": len(schema.tables),
+        "indexes": len(schema.indexes),
+        "views": len(schema.views),
+        "triggers": len(schema.triggers),
+        "foreign_keys": sum(len(item.foreign_keys) for item in definitions if isinstance(item, TableDefinition)),
+    }
+
+
+def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]:
+    """The names that the manifest lists and the catalog lacks, each with its kind (`index idx_users_name`) and key."""
+    schema = catalog.schema
+    listed = (
+        ("table", "tables", manifest.objects.tables, schema.tables),
+        ("index", "indexes", manifest.objects.indexes, schema.indexes),
+        ("view", "views", manifest.objects.views, schema.views),
+        ("trigger", "triggers", manifest.objects.triggers, schema.triggers),
+    )
+    return [
+        (("objects", key, position), f"{kind} {name}")
+        for kind, key, names, objects in listed
+        for position, name in enumerate(names)
+        if fold(name) not in objects
+    ]
+
+
+def refuse_a_mismatch(
+    manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
+) -> None:
+    """Stop where the catalog that a deployment leads to is not the one that the manifest expects.
+
+    `unmanaged` are the counted objects that the schema folder does not define: the error lists them when they may be
+    the cause, with the `ignore:` lines that would settle it. `place_of` tells where in the manifest a key stands.
+    Raises RefusedError (`manifest-mismatch`).
+    """
+    actual = actual_counts(catalog.schema)
+    broken = [
+        (kind, bound)
+        for kind, bound in expected_counts(manifest).items()
+        if bound is not None and not bound.holds(actual[kind])
+    ]
+    wrong = [
+        Cause(f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}", place_of(("expect", kind)))
+        for kind, bound in broken
+    ]
+    wrong += [
+        Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, catalog)
+    ]
+    if not wrong:
+        return
+    message = "The manifest would not hold: " + "; ".join(cause.message for cause in wrong) + "."
+    hint = "Correct the schema files, or the numbers in the manifest."
+    if unmanaged and _too_many(manifest, actual):
+        names = ", ".join(map(title, unmanaged))
+        message += f" The database holds objects that the schema folder does not define: {names}."
+        hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
+    raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
+
+
+def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:
+    bounds = expected_counts(manifest).items()
+    return any(bound is not None and bound.high is not None and actual[kind] > bound.high for kind, bound in bounds)
+
+
+def _ignore_lines(objects: Sequence[SchemaObject]) -> str:
+    """The patterns for these objects; a pattern for a table covers its indexes and triggers too."""
+    tables = {fold(item.name) for item in objects if isinstance(item, Table | View)}
+    patterns = [
+        escape(item.name)
+        for item in objects
+        if isinstance(item, Table | View) or fold(item.table) not in tables  # an index or a trigger
+    ]
+    return "\n".join(f"  - {json.dumps(pattern, ensure_ascii=False)}" for pattern in patterns)

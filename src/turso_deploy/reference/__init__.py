@@ -1,1 +1,0 @@
-"""The schema's own documentation: pages made from the schema folder, its comments, and queries that were run."""

@@ -1,0 +1,308 @@
+"""The job summary: a report in the Markdown that GitHub shows, with every value escaped and a bound on its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from msgspec import Struct
+
+from turso_deploy.github.runner import SUMMARY_LIMIT
+from turso_deploy.report import wording
+from turso_deploy.report.changes import diff_lines
+from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
+from turso_deploy.report.er_diagram import diagram
+from turso_deploy.report.wording import counted, printable
+
+_NOT_PLAIN = re.compile(
+    r"""
+    (?<=[a-zA-Z0-9]) (?<!www) (?: [-._:/](?=[a-zA-Z0-9]) | [:;](?=[ ]|$) )  # harmless there, and names stay legible
+    | ([^a-zA-Z0-9 ,])                                                      # what could be more than text
+    """,
+    re.VERBOSE,
+)
+
+_BACK_TICKS = re.compile(r"`+")
+_SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
+_FEW_LINES = 20
+_HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
+_ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
+
+
+class _Detail(Struct, frozen=True):
+    """How much a summary tells: with the SQL and the picture or without, and at most so many rows in each list."""
+
+    sql: bool
+    picture: bool
+    rows: int | None
+
+
+_DETAILS = (
+    _Detail(sql=True, picture=True, rows=None),
+    _Detail(sql=False, picture=True, rows=None),
+    _Detail(sql=False, picture=True, rows=1000),
+    _Detail(sql=False, picture=False, rows=100),
+    _Detail(sql=False, picture=False, rows=10),
+    _Detail(sql=False, picture=False, rows=0),
+)
+"""From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
+
+
+def summary(report: Report, budget: int = SUMMARY_LIMIT) -> str:
+    """The report as Markdown of at most `budget` bytes of UTF-8: as much as fits, with a note of what was left out."""
+    heading = f"## {_heading(report)}\n"
+    texts = (f"{heading}\n{body}\n" for body in (_body(report, detail) for detail in _DETAILS))
+    for text in chain(texts, [heading]):
+        if len(text.encode()) <= budget:
+            return text
+    return ""
+
+
+def escape(text: str) -> str:
+    """The text as one line of Markdown that shows just that: no markup, HTML, cell border, link or mention.
+
+    What could be more than text becomes character references, which Markdown takes for text only
+    (https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references). Mentions are found in the finished
+    page, so an invisible space keeps the name from the `@`.
+    """
+    return _referenced(text).replace("&#64;", "&#64;&#8203;")
+
+
+def code(text: str) -> str:
+    """A name as code; HTML's own element, because back-ticks would need Markdown's rules for back-ticks inside."""
+    return f"<code>{_referenced(text)}</code>"
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A block of text as it stands, in a fence longer than any run of back-ticks inside.
+
+    Source: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+    """
+    body = "\n".join(wording.printable_lines(text))
+    longest = max((len(run) for run in _BACK_TICKS.findall(body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{body}\n{fence}"
+
+
+def _referenced(text: str) -> str:
+    return _NOT_PLAIN.sub(_reference, printable(text))
+
+
+def _reference(match: re.Match[str]) -> str:
+    character = match.group()
+    return f"&#{ord(character)};" if match.group(1) and character.isascii() else character
+
+
+def _heading(report: Report) -> str:
+    match report.status:
+        case Status.REFUSED:
+            sign = "⛔"
+        case Status.FAILED:
+            sign = "⚠️" if report.committed is None else "❌"
+        case Status.STALE:
+            sign = "⚠️"
+        case _:
+            sign = "⚠️" if report.refusal else "✅"
+    return f"{sign} {escape(wording.verdict(report))}"
+
+
+def _body(report: Report, detail: _Detail) -> str:
+    return "\n\n".join(part for part in _parts(report, detail) if part)
+
+
+def _parts(report: Report, detail: _Detail) -> Iterator[str]:
+    if report.refusal:
+        yield from _error(report.refusal, wording.outlook(report).capitalize())
+    if report.error:
+        yield from _error(report.error, "Error")
+    yield _manifest(report)
+    yield _list([escape(notice) for notice in report.notices], detail)
+    yield _checks(report.checks, detail)
+    yield _changes(report, detail)
+    yield _hazards(report, detail)
+    yield _steps(report, detail)
+    yield _picture(report.picture, detail)
+    yield _sql(report, detail)
+    yield _seeds(report, detail)
+    yield _tokens(report.tokens)
+    yield _way_back(report.way_back)
+    yield _footer(report)
+
+
+def _error(error: ErrorLine, title: str) -> Iterator[str]:
+    place = wording.place_of(error)
+    where = f" at {code(str(place))}" if place else ""
+    yield f"**{title}** {code(error.code)}{where}"
+    yield _prose(error.message)
+    if error.hint:
+        yield _what_to_do(error.hint)
+
+
+def _what_to_do(hint: str) -> str:
+    """One thing in the line; of several, each by itself."""
+    lines = [line for line in hint.splitlines() if line.strip()]
+    if len(lines) == 1 or any(line[0].isspace() for line in lines):
+        return f"**What to do:** {_prose(hint)}"
+    return "**What to do:**\n\n" + "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _prose(text: str) -> str:
+    """The first line as prose; the rest, where layout carries meaning, in a fence."""
+    first, _, rest = text.strip().partition("\n")
+    return f"{escape(first.strip())}\n\n{fenced(rest)}" if rest.strip() else escape(first)
+
+
+def _manifest(report: Report) -> str:
+    marks = {True: "✅", False: "❌", None: ""}
+    rows = [
+        (escape(line.name), escape(line.expected), escape(line.actual), marks[line.ok])
+        for line in wording.manifest_lines(report)
+    ]
+    found = wording.heading_of_counts(report).capitalize()
+    return _table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
+
+
+def _hazards(report: Report, detail: _Detail) -> str:
+    """What the steps may cost; what the error is about, it has told."""
+    told = report.error.message if report.error else ""
+    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in told]
+    return _list([f"{_HAZARDS[one.allowed]}{escape(wording.hazard(one))}" for one in hazards], detail)
+
+
+def _changes(report: Report, detail: _Detail) -> str:
+    """What becomes different, object by object, as a diff, which GitHub colours by the sign that a line begins with."""
+    lines = [f"{_SIGNS[line.sign]} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
+    if not lines or detail.rows == 0:
+        return ""
+    body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
+    unfolded = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
+    return _folded(f"{counted(len(report.changes), 'change')}{wording.undone(report)}", body, unfolded=unfolded)
+
+
+def _steps(report: Report, detail: _Detail) -> str:
+    """How it gets there."""
+    if not report.steps:
+        return ""
+    told = wording.told(report.steps)
+    kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
+    rows = [(escape(step.kind), code(step.object), code(step.place) if step.place else "") for step in told]
+    table = _table("lll", ("Step", "Object", "From"), rows, detail.rows)
+    body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
+    unfolded = report.status is Status.PLANNED and not report.changes
+    return _folded(f"{counted(len(told), 'step')}{wording.undone(report)}: {kinds}", body, unfolded=unfolded)
+
+
+def _picture(picture: Picture | None, detail: _Detail) -> str:
+    text = diagram(picture) if picture and detail.picture else ""
+    if picture is None or not text:
+        return ""
+    title = f"Diagram; {counted(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
+    return _folded(title, fenced(text, "mermaid"))
+
+
+def _sql(report: Report, detail: _Detail) -> str:
+    if not any(step.sql for step in report.steps):
+        return ""
+    if not detail.sql:
+        return "_The SQL was left out to keep this page within its size._"
+    statements = [wording.statement(step.sql) for step in report.steps if step.sql]
+    return _folded("SQL", fenced("\n\n".join(statements), "sql"))
+
+
+def _seeds(report: Report, detail: _Detail) -> str:
+    if not report.seeds:
+        return ""
+    header, numbers = wording.seed_numbers(report)
+    rows = [(code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
+    table = _table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
+    return _folded(f"Seeds of {counted(len(report.seeds), 'table')}", table)
+
+
+def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
+    if not checks:
+        return ""
+    failed = sum(not check.ok for check in checks)
+    rows = [
+        (
+            _mark(check.ok),
+            escape(check.name),
+            code(check.expected),
+            "<br>".join([code(check.actual), *map(escape, check.details)]),
+        )
+        for check in sorted(checks, key=lambda check: check.ok)
+    ]
+    table = _table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
+    title = (
+        f"{failed:,} of {counted(len(checks), 'check')} failed" if failed else f"{counted(len(checks), 'check')} held"
+    )
+    return _folded(title, table, unfolded=bool(failed))
+
+
+def _list(texts: Sequence[str], detail: _Detail) -> str:
+    """A list of texts that are Markdown already."""
+    lines = [f"- {text}" for text in texts[: detail.rows]]
+    return "\n".join([*lines, *_more(len(texts), detail.rows, "- ")])
+
+
+def _tokens(tokens: Sequence[TokenLine]) -> str:
+    """The tokens by role; open when something is wrong."""
+    rows = [
+        (
+            *(escape(cell) for cell in wording.token_cells(token)),
+            "<br>".join(escape(f"{finding.text}. {finding.to_do}") for finding in token.findings),
+        )
+        for token in tokens
+    ]
+    if not rows:
+        return ""
+    table = _table("llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None)
+    wrong = any(token.findings for token in tokens)
+    return _folded(counted(len(tokens), "token"), table, unfolded=wrong)
+
+
+def _way_back(commands: Sequence[str]) -> str:
+    if not commands:
+        return ""
+    return _folded("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))
+
+
+def _footer(report: Report) -> str:
+    facts = [
+        f"database {code(report.database)}",
+        f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
+        f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
+        f"seeds {wording.chunks(report)}" if report.chunks else "",
+        counted(report.requests, "request"),
+        wording.duration(report.duration_ms),
+    ]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _mark(ok: bool) -> str:
+    return "✅" if ok else "❌"
+
+
+def _folded(title: str, body: str, unfolded: bool = False) -> str:
+    """A section that opens on a click. The empty lines let Markdown be read inside the HTML."""
+    return f"<details{' open' if unfolded else ''}><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def _table(alignment: str, header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> str:
+    """A table of cells that are Markdown already, each column aligned by its letter (left, right, centre)."""
+    if not rows:
+        return ""
+    if limit == 0:
+        return _more(len(rows), limit, "")[0]
+    lines = [header, [_ALIGNMENTS[letter] for letter in alignment], *rows[:limit]]
+    table = "\n".join(_row(cells) for cells in lines)
+    return "\n\n".join([table, *_more(len(rows), limit, "")])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _more(total: int, limit: int | None, start: str) -> list[str]:
+    left_out = total - limit if limit is not None else 0
+    return [f"{start}_… and {left_out:,} more, left out to keep this page within its size._"] if left_out > 0 else []

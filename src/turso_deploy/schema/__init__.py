@@ -1,1 +1,0 @@
-"""Schemas: read from the folder, read from a catalog, compared, planned, checked."""

@@ -1,0 +1,1 @@
+"""The documentation of a schema: Markdown pages made from the schema folder and its queries."""

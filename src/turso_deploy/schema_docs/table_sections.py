@@ -1,0 +1,201 @@
+"""The section of one table: columns, JSON shapes, indexes, references both ways, triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from turso_deploy.report.markdown import anchor, code, fenced, page, table, text
+from turso_deploy.schema_docs.descriptions import Meanings
+from turso_deploy.schema_docs.notes import Notes
+from turso_deploy.sql.lexer import fold, read_column_title
+from turso_deploy.sql.parser import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
+from turso_deploy.sql.schema import Schema, Table
+
+
+class Facts(Struct, frozen=True):
+    """All that pages are made from. `pages` says which page has an object, `examples` has JSON by table and column."""
+
+    title: str
+    version: str | None
+    schema: Schema
+    meanings: Meanings
+    notes: Notes
+    json_columns: Mapping[str, Sequence[str]]
+    examples: Mapping[tuple[str, str], str]
+    pages: Mapping[tuple[str, str], str]
+
+    def link(self, item: str) -> str:
+        """A link to a table by its folded name; only its name where no page has it."""
+        known = self.schema.tables.get(item)
+        name = known.name if known else item
+        return f"[{code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else code(name)
+
+
+def table_section(facts: Facts, item: Table) -> str:
+    """Everything there is to know of a table."""
+    definition = item.definition
+    notes = facts.notes.of(definition.name)
+    about = [
+        f"In the application: {code(notes.application_name)}" if notes.application_name else "",
+        f"about {notes.rows:,} rows" if notes.rows is not None else "",
+    ]
+    if not isinstance(definition, TableDefinition):
+        return page(f"## {text(item.name)}", text(facts.meanings.of(item)), fenced(item.sql, "sql")).rstrip("\n")
+    columns = [
+        (
+            code(column.name),
+            code(column.type or "any"),
+            "; ".join(_rules(column, definition, facts)),
+            code(" ".join(column.default)) if column.default else "",
+            text(facts.meanings.of_column(item, name)),
+        )
+        for name, column in definition.by_name.items()
+    ]
+    return page(
+        f"## {text(item.name)}",
+        text(facts.meanings.of(item)),
+        " · ".join(part for part in about if part),
+        table(("Column", "Type", "Rules", "Default", "Meaning"), columns),
+        _bullets("Constraints of the table", _constraints(definition)),
+        _json(facts, item),
+        _indexes(facts, item),
+        _bullets("Refers to", [*_parents(facts, item, definition), *_logical_parents(facts, definition.name)]),
+        _bullets("Referred to by", [*_children(facts, definition), *_logical_children(facts, definition.name)]),
+        _bullets("Triggers", _triggers(facts, definition.name)),
+    ).rstrip("\n")
+
+
+def json_columns(facts: Facts, item: Table) -> list[str]:
+    """The folded names of the columns that hold JSON, as the manifest states them."""
+    found = next((names for name, names in facts.json_columns.items() if fold(name) == item.definition.name), ())
+    return [fold(name) for name in found]
+
+
+def _rules(column: ColumnDefinition, definition: TableDefinition, facts: Facts) -> Iterator[str]:
+    name = fold(column.name)
+    key = definition.primary_key
+    if key and name in [part.column for part in key.parts]:
+        alone = len(key.parts) == 1
+        yield f"primary key{', AUTOINCREMENT' if key.autoincrement else ''}" if alone else "in the primary key"
+    if column.not_null:
+        yield "NOT NULL"
+    if any([part.column for part in unique.parts] == [name] for unique in definition.uniques):
+        yield "UNIQUE"
+    if column.collation:
+        yield f"COLLATE {code(column.collation)}"
+    if column.generated:
+        kind = "stored" if column.generated.stored else "computed"
+        yield f"{kind} {code(' '.join(column.generated.expression))}"
+    for reference in definition.foreign_keys:
+        if reference.columns == (name,):
+            yield f"→ {facts.link(reference.parent)}"
+
+
+def _constraints(definition: TableDefinition) -> Iterator[str]:
+    if definition.primary_key and len(definition.primary_key.parts) > 1:
+        yield f"primary key ({_parts(definition.primary_key.parts)})"
+    yield from (f"UNIQUE ({_parts(unique.parts)})" for unique in definition.uniques if len(unique.parts) > 1)
+    yield from (f"CHECK ({code(' '.join(check.expression))})" for check in definition.checks)
+    options = {
+        "STRICT": definition.strict,
+        "WITHOUT ROWID": definition.without_rowid,
+        "RANDOM ROWID": definition.random_rowid,
+    }
+    yield from (name for name, is_set in options.items() if is_set)
+
+
+def _parts(parts: Sequence[KeyPart]) -> str:
+    return ", ".join(
+        code(part.column or " ".join(part.expression)) + (" descending" if part.descending else "") for part in parts
+    )
+
+
+def _json(facts: Facts, item: Table) -> str:
+    names = json_columns(facts, item)
+    if not names or not isinstance(item.definition, TableDefinition):
+        return ""
+    parts = ["**JSON**"]
+    for name in names:
+        meaning = facts.meanings.of_column(item, name).removeprefix("JSON:").strip()
+        example = facts.examples.get((item.definition.name, name))
+        parts.append(f"{code(item.definition.by_name[name].name)}: {text(meaning) or 'JSON'}")
+        if example:
+            parts.append(fenced(example, "json"))
+    return "\n\n".join(parts)
+
+
+def _indexes(facts: Facts, item: Table) -> str:
+    rows = []
+    for index in facts.schema.indexes.values():
+        definition = index.definition
+        if definition.table == item.definition.name:
+            rows.append((code(index.name), _parts(definition.parts), _kind(definition), text(facts.meanings.of(index))))
+    shown = table(("Index", "Columns", "Kind", "Serves"), rows)
+    return f"**Indexes**\n\n{shown}" if shown else ""
+
+
+def _kind(index: IndexDefinition) -> str:
+    unique = "unique" if index.unique else ""
+    where = f"where {code(' '.join(index.where))}" if index.where else ""
+    return ", ".join(part for part in (unique, where) if part)
+
+
+def _parents(facts: Facts, item: Table, definition: TableDefinition) -> Iterator[str]:
+    for key in definition.foreign_keys:
+        yield f"{_columns(key.columns)} → {facts.link(key.parent)} {_referred(facts, key)}, {_actions(key)}"
+
+
+def _children(facts: Facts, definition: TableDefinition) -> Iterator[str]:
+    for child in facts.schema.tables.values():
+        if isinstance(child.definition, TableDefinition):
+            for key in child.definition.foreign_keys:
+                if key.parent == definition.name:
+                    yield f"{facts.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ", ".join(map(code, names))
+
+
+def _referred(facts: Facts, key: ForeignKey) -> str:
+    return _columns(facts.schema.parent_columns(key))
+
+
+def _actions(key: ForeignKey) -> str:
+    deferred = ", checked at commit" if key.deferred else ""
+    return f"on delete {key.on_delete or 'NO ACTION'}, on update {key.on_update or 'NO ACTION'}{deferred}"
+
+
+def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
+    for relation in facts.notes.relations:
+        table_name, column = read_column_title(relation.child)
+        parent, parent_column = read_column_title(relation.parent)
+        if fold(table_name) == name:
+            yield (
+                f"{code(column)} → {facts.link(fold(parent))} {code(parent_column)}, without a foreign key: "
+                f"{text(relation.meaning)}"
+            )
+
+
+def _logical_children(facts: Facts, name: str) -> Iterator[str]:
+    for relation in facts.notes.relations:
+        child, column = read_column_title(relation.child)
+        if fold(read_column_title(relation.parent)[0]) == name:
+            yield f"{facts.link(fold(child))} {code(column)}, without a foreign key: {text(relation.meaning)}"
+
+
+def _triggers(facts: Facts, name: str) -> Iterator[str]:
+    for trigger in facts.schema.triggers.values():
+        definition = trigger.definition
+        if definition.table == name:
+            of = f" OF {', '.join(sorted(definition.update_of))}" if definition.update_of else ""
+            when = f" when {code(' '.join(definition.when))}" if definition.when else ""
+            meaning = text(facts.meanings.of(trigger))
+            yield f"{code(trigger.name)}: {definition.timing} {definition.event}{of}{when}. {meaning}".rstrip()
+
+
+def _bullets(title: str, lines: Iterator[str] | Sequence[str]) -> str:
+    shown = "\n".join(f"- {line}" for line in lines)
+    return f"**{title}**\n\n{shown}" if shown else ""

@@ -1,0 +1,111 @@
+"""The seeds' rehearsal: the engine itself judges every row, in the scratch database, before anything is sent.
+
+So NOT NULL, UNIQUE, CHECK, STRICT types and the RAISE of triggers need no second implementation here. Foreign keys are
+off meanwhile, because a parent may be in the live database only; `seed_steps` looks at them afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import count
+
+from turso_deploy.core.errors import ProjectError
+from turso_deploy.database.interface import Value
+from turso_deploy.seeds.files import seed_error
+from turso_deploy.seeds.packed_rows import SeedRow
+from turso_deploy.seeds.tables import SeedGroup, SeedTable
+from turso_deploy.seeds.upsert import as_json
+from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.schema import Schema
+
+# What SQLite says of a row without quoting any of its values: https://www.sqlite.org/rescode.html#constraint
+_WITHOUT_VALUES = (
+    "CHECK constraint failed",
+    "UNIQUE constraint failed",
+    "NOT NULL constraint failed",
+    "cannot store ",
+    "datatype mismatch",
+    "malformed JSON",
+    "no such ",
+)
+
+
+def rehearse_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
+    """Load all seeds into a scratch database in which the wanted schema stands, and leave them there.
+
+    `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that the
+    engine refuses; its message never quotes a value.
+    """
+    (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
+    connection.execute("PRAGMA foreign_keys = off")
+    connection.execute("BEGIN")
+    try:
+        for seed in seeds:
+            for group in seed.groups:
+                _insert(seed, group, wanted, connection)
+    finally:
+        if connection.in_transaction:  # RAISE(ROLLBACK) ends it
+            connection.execute("COMMIT")
+        connection.execute(f"PRAGMA foreign_keys = {enforced}")
+
+
+def _insert(seed: SeedTable, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection) -> None:
+    names = ", ".join(map(quote, group.columns))
+    parameters = ", ".join("?" * len(group.columns))
+    taken = count()
+    rows = (row for row, _ in zip(group.rows, taken, strict=False))
+    try:
+        connection.executemany(f"INSERT INTO {quote(seed.table)} ({names}) VALUES ({parameters})", rows)
+    except sqlite3.Error as error:
+        # `executemany` takes a row when it has stored the one before: the last one taken is at fault.
+        raise _refused(str(error), seed, group, next(taken) - 1, wanted, connection) from None
+
+
+def _refused(
+    message: str, seed: SeedTable, group: SeedGroup, position: int, wanted: Schema, connection: sqlite3.Connection
+) -> ProjectError:
+    rule, _, subject = message.partition(" constraint failed: ")
+    if rule == "NOT NULL":
+        explanation = f"`{subject}` must have a value (NOT NULL)"
+    elif rule == "UNIQUE":
+        other = _line_of_equal_row(subject, seed, group, position, connection)
+        explanation = f"`{subject}` must be unique, and {f'line {other}' if other else 'another row'} has the same"
+    elif message.startswith(_WITHOUT_VALUES):
+        explanation = f"the row is refused, {message}"
+    elif any(message in trigger.sql for trigger in wanted.triggers.values()):
+        explanation = f"a trigger refuses the row, {message}"
+    else:
+        explanation = f"the row of `{seed.table}` is refused by a trigger or a constraint"
+    return seed_error(explanation, seed.file, group.lines[position])
+
+
+def _line_of_equal_row(
+    subject: str, seed: SeedTable, group: SeedGroup, position: int, connection: sqlite3.Connection
+) -> int | None:
+    """The line of the row whose key the refused row repeats, by the table's own collations and affinities."""
+    prefix = f"{seed.table}."
+    columns = [part.removeprefix(prefix) for part in subject.split(", ") if part.startswith(prefix)]
+    if not columns or not set(group.columns) >= set(columns):
+        return None  # an index over expressions, a table that a trigger fills, a repeated default
+    table = quote(seed.table)
+    same = " AND ".join(
+        f"{table}.{quote(column)} = ?{place + 2} AND {table}.{quote(column)} = given.value->>{place}"
+        for place, column in enumerate(columns)
+    )
+    sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"
+    [row] = group.rows.part(position, position + 1)
+    refused = _values(row, group, columns)
+    for other in seed.groups:
+        if set(other.columns) >= set(columns):
+            rows = other.rows.part(0, position) if other is group else other.rows
+            given = as_json([_values(row, other, columns) for row in rows])
+            for (place,) in connection.execute(sql, (given, *refused)):
+                return other.lines[int(place)]
+        if other is group:
+            break
+    return None
+
+
+def _values(row: SeedRow, group: SeedGroup, columns: Sequence[str]) -> list[Value]:
+    return [row[group.columns.index(column)] for column in columns]

@@ -1,0 +1,245 @@
+"""Seeds into the steps of a transaction: parents before children, and a question for every parent that is no seed.
+
+A row may refer to a row that only the live database has. The engine would refuse a reference to nothing without saying
+which row it was, so a pair of steps asks first: the figures name the rows, the check stops the transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import DatabaseError, ErrorCode, Place
+from turso_deploy.database.interface import Purpose, Query, Rows, TransactionStep
+from turso_deploy.seeds.packed_rows import SeedRow, pack
+from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.upsert import as_json, upsert_sql
+from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import Schema
+
+CHUNK_BYTES = 500_000  # far below the 5 MB that a Turso value may have, and fine enough to tell where one was refused
+
+_ORPHANS_SHOWN = 20
+
+
+class OrphanCheck(Struct, frozen=True):
+    """Rows whose parent is not among the seeds, and the two steps that ask whether the database has it.
+
+    The rows of `figures` give positions in `lines`: where in `file` the parents stand that are missing.
+    """
+
+    figures: TransactionStep
+    check: TransactionStep
+    parent: str
+    columns: tuple[str, ...]
+    file: str
+    lines: tuple[int, ...]
+
+
+class SeedPlan(Struct, frozen=True):
+    """All steps, in order, and those among them that ask for parents."""
+
+    steps: tuple[TransactionStep, ...] = ()
+    orphan_checks: tuple[OrphanCheck, ...] = ()
+
+
+class SeedResult(Struct, frozen=True):
+    """What became of the seeds of one table: rows in the file, rows written, rows that stood there already."""
+
+    table: str
+    rows: int
+    written: int
+    unchanged: int
+
+
+class Reference(Struct, frozen=True):
+    """A foreign key of a seeded table to a table of the wanted schema, its parent columns always spelt out."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+def seed_steps(
+    seeds: Sequence[SeedTable], wanted: Schema, rehearsed: sqlite3.Connection, chunk_bytes: int = CHUNK_BYTES
+) -> SeedPlan:
+    """The steps that bring the seeds into a database. `rehearsed` is the scratch database that holds them already.
+
+    No step carries more than `chunk_bytes` of JSON, unless a single row or key is larger.
+    """
+    ordered, references, has_cycle = in_order(seeds, wanted)
+    needs_deferral = has_cycle
+    steps: list[TransactionStep] = []
+    orphan_checks: list[OrphanCheck] = []
+    for seed in ordered:
+        own_references = references[fold(seed.table)]
+        own_checks = [
+            check for reference in own_references for check in _orphan_checks(seed, reference, rehearsed, chunk_bytes)
+        ]
+        upserts = list(_upserts(seed, rehearsed, chunk_bytes))
+        refers_to_itself = any(fold(reference.parent) == fold(seed.table) for reference in own_references)
+        needs_deferral |= refers_to_itself and len(upserts) > 1
+        steps += [check.figures for check in own_checks]
+        steps += [check.check for check in own_checks]
+        steps += upserts
+        orphan_checks += own_checks
+    if needs_deferral:
+        # A parent may come in a later statement than its child: https://www.sqlite.org/pragma.html#pragma_defer_foreign_keys
+        steps.insert(0, TransactionStep(Query("PRAGMA defer_foreign_keys = on"), Purpose.SEED, "defer foreign keys"))
+    return SeedPlan(tuple(steps), tuple(orphan_checks))
+
+
+def seed_results(
+    seeds: Sequence[SeedTable], steps: Sequence[TransactionStep], results: Sequence[Rows | None]
+) -> tuple[SeedResult, ...]:
+    """What a transaction did to each seeded table. `results` goes with `steps`, which may hold other steps too."""
+    written: Counter[str] = Counter()
+    for step, rows in zip(steps, results, strict=True):
+        if step.purpose is Purpose.SEED and rows is not None:
+            written[step.label] += rows.affected
+    return tuple(
+        SeedResult(seed.table, seed.row_count, count, seed.row_count - count)
+        for seed in seeds
+        for count in (written[_label(seed)],)
+    )
+
+
+def explain_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
+    """The error for rows that refer to nothing. `rows` is what the figures step of the check returned."""
+    lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
+    columns = ", ".join(f"`{column}`" for column in check.columns)
+    also = f"; likewise line {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
+    return DatabaseError(
+        ErrorCode.SEED_INVALID,
+        f"The seeds cannot be used: {columns} refers to a row of `{check.parent}` that is neither among the seeds "
+        f"nor in the database{also}.",
+        hint=f"Add the row to the seeds of `{check.parent}`, or correct the reference.",
+        place=Place(check.file, lines[0] if lines else None),
+    )
+
+
+def _label(seed: SeedTable) -> str:
+    return f"seed {seed.table}"
+
+
+def in_order(
+    seeds: Sequence[SeedTable], wanted: Schema
+) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
+    """The seeds, parents before children, what each table refers to, and whether some refer to each other."""
+    references = {fold(seed.table): _references(seed, wanted) for seed in seeds}
+    ordered, has_cycle = _parents_first(seeds, references)
+    return ordered, references, has_cycle
+
+
+def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
+    definition = wanted.tables[fold(seed.table)].definition
+    assert isinstance(definition, TableDefinition)
+    found = []
+    for foreign_key in definition.foreign_keys:
+        parent = wanted.tables.get(foreign_key.parent)
+        if parent is None or not isinstance(parent.definition, TableDefinition):
+            continue
+        keys = wanted.parent_columns(foreign_key)
+        if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):
+            columns = tuple(definition.by_name[name].name for name in foreign_key.columns)
+            found.append(Reference(columns, parent.name, keys))
+    return found
+
+
+def _parents_first(
+    seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
+) -> tuple[Sequence[SeedTable], bool]:
+    """The seeds in an order in which no table comes before one that it refers to, and whether that is impossible."""
+    by_name = {fold(seed.table): seed for seed in seeds}
+    parents = {
+        name: [fold(reference.parent) for reference in references[name] if fold(reference.parent) != name]
+        for name in by_name
+    }
+    try:
+        order = list(TopologicalSorter(parents).static_order())
+    except CycleError:
+        return seeds, True
+    return [by_name[name] for name in order if name in by_name], False
+
+
+def _upserts(seed: SeedTable, rehearsed: sqlite3.Connection, chunk_bytes: int) -> Iterator[TransactionStep]:
+    spelt_freely = _columns_of_loose_keys(seed.table, rehearsed)
+    for group in seed.groups:
+        updated = [name for name in group.columns if name not in group.key or name in spelt_freely]
+        sql = upsert_sql(seed.table, group.columns, group.key, updated)
+        for first, rows in group.rows.chunks(chunk_bytes):
+            place = Place(seed.file, group.lines[first])
+            yield TransactionStep(Query(sql, (rows,)), Purpose.SEED, _label(seed), place)
+
+
+def _columns_of_loose_keys(table: str, rehearsed: sqlite3.Connection) -> set[str]:
+    """Columns whose key also finds a row by another spelling (NOCASE, RTRIM): the spelling may need an update."""
+    sql = (
+        "SELECT part.name FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS part "
+        """WHERE list."unique" AND part.key AND part.name IS NOT NULL AND part.coll <> 'BINARY'"""
+    )
+    return {str(name) for (name,) in rehearsed.execute(sql, (table,))}
+
+
+def _orphan_checks(
+    seed: SeedTable, reference: Reference, rehearsed: sqlite3.Connection, chunk_bytes: int
+) -> Iterator[OrphanCheck]:
+    lines = _line_of_each_parent(seed, reference)
+    keys = list(lines)
+    if not keys:
+        return
+    missing = _missing_parents_sql(reference)
+    orphans = [keys[position] for (position,) in rehearsed.execute(missing, (as_json(keys),))]
+    if not orphans:
+        return
+    label = f"parents of {seed.table} in {reference.parent}"
+    raising = f"SELECT iif(NOT EXISTS ({missing}), 'ok', json({literal(f'check failed: {label}')}))"
+    place = Place(seed.file, lines[orphans[0]])
+    for first, encoded in pack(orphans).chunks(chunk_bytes):
+        following = orphans[first:]
+        yield OrphanCheck(
+            TransactionStep(Query(f"{missing} LIMIT {_ORPHANS_SHOWN}", (encoded,)), Purpose.FIGURES, label, place),
+            TransactionStep(Query(raising, (encoded,)), Purpose.CHECK, label, place),
+            reference.parent,
+            reference.columns,
+            seed.file,
+            tuple(lines[key] for key in following),
+        )
+
+
+def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow, int]:
+    """Each parent that the seeds name, and the first line that does. A key with a NULL refers to nothing.
+
+    Source: https://www.sqlite.org/foreignkeys.html#fk_composite. A column that is left out keeps its default; whether
+    that has a parent is left to the engine.
+    """
+    lines: dict[SeedRow, int] = {}
+    for group in seed.groups:
+        if not set(group.columns) >= set(reference.columns):
+            continue
+        positions = [group.columns.index(column) for column in reference.columns]
+        for row, line in zip(group.rows, group.lines, strict=True):
+            key = tuple([row[position] for position in positions])
+            if None not in key:
+                lines.setdefault(key, line)
+    return lines
+
+
+def _missing_parents_sql(reference: Reference) -> str:
+    """Positions of the keys in `?1` that no parent has.
+
+    The parent's column stands on the left, because its collation and affinity decide
+    (https://www.sqlite.org/foreignkeys.html#fk_basics).
+    """
+    same = " AND ".join(
+        f"parent.{quote(column)} = given.value->>{position}" for position, column in enumerate(reference.parent_columns)
+    )
+    return (
+        f"SELECT given.key FROM json_each(?1) AS given "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {quote(reference.parent)} AS parent WHERE {same})"
+    )

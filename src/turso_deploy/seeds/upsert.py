@@ -1,0 +1,40 @@
+"""The SQL that brings rows into a table: one statement and one parameter for a chunk of rows.
+
+The parameter is a JSON array with an array for each row, unfolded by `json_each` (https://www.sqlite.org/json1.html#jeach).
+A row that stands there already, the same in every column, is not written again, because Turso bills rows written; and
+a row is never replaced, because REPLACE deletes, and ON DELETE CASCADE then takes the children along.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from turso_deploy.database.interface import Value
+from turso_deploy.sql.lexer import quote
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def upsert_sql(table: str, columns: Sequence[str], key: Sequence[str], updated: Sequence[str]) -> str:
+    """Insert the rows of parameter `?1`; where `key` stands already, bring the `updated` columns to the given values.
+
+    `->>` gives an element with its SQL type, and the column's affinity does the rest, as in any INSERT.
+    `WHERE true` keeps the parser from reading ON CONFLICT as the ON of a join
+    (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity). COLLATE BINARY, because a change of case is a change.
+    """
+    target = quote(table)
+    names = ", ".join(map(quote, columns))
+    values = ", ".join(f"value->>{position}" for position in range(len(columns)))
+    insert = f"INSERT INTO {target} ({names}) SELECT {values} FROM json_each(?1) WHERE true"
+    conflict = f"ON CONFLICT ({', '.join(map(quote, key))}) DO"
+    if not updated:
+        return f"{insert} {conflict} NOTHING"
+    assignments = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in updated)
+    differs = " OR ".join(f"{target}.{quote(name)} IS NOT excluded.{quote(name)} COLLATE BINARY" for name in updated)
+    return f"{insert} {conflict} UPDATE SET {assignments} WHERE {differs}"
+
+
+def as_json(rows: Sequence[Sequence[Value]]) -> str:
+    """Rows as compact JSON, text as it is and numbers in their shortest exact form."""
+    return _ENCODER.encode(rows)

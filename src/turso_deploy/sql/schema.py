@@ -1,0 +1,131 @@
+"""What a database consists of, in plain frozen values: a Schema of tables, indexes, views and triggers.
+
+Every object keeps its SQL as the engine stores it (`sqlite_schema.sql`, https://www.sqlite.org/schematab.html) and its
+definition, the canonical parts that two spellings of the same meaning share. Objects are found by their *folded* name,
+because SQLite compares names without regard to ASCII case (https://www.sqlite.org/lang_keywords.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import Place
+from turso_deploy.sql.lexer import fold, position
+from turso_deploy.sql.meaning import Meant
+from turso_deploy.sql.parser import (
+    ForeignKey,
+    IndexDefinition,
+    TableDefinition,
+    TriggerDefinition,
+    ViewDefinition,
+    VirtualTableDefinition,
+)
+
+
+class Table(Meant, frozen=True):
+    """An ordinary or a virtual table."""
+
+    name: str
+    sql: str
+    definition: TableDefinition | VirtualTableDefinition
+    place: Place | None = None
+    kind = "table"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.sql, self.definition)
+
+    def place_of(self, column: str) -> Place | None:
+        """Where a column is written: the stored text keeps the lines of the file. Without that, where the table is."""
+        found = self.definition.by_name.get(fold(column)) if isinstance(self.definition, TableDefinition) else None
+        if found is None or self.place is None or self.place.line is None:
+            return self.place
+        line, in_line = position(self.sql, found.start)
+        return Place(self.place.file, self.place.line + line - 1, in_line if line > 1 else None)
+
+
+class Index(Meant, frozen=True):
+    """An index that a CREATE INDEX made; the ones behind PRIMARY KEY and UNIQUE belong to their table."""
+
+    name: str
+    table: str
+    sql: str
+    definition: IndexDefinition
+    place: Place | None = None
+    kind = "index"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.table, self.sql, self.definition)
+
+
+class View(Meant, frozen=True):
+    """A view."""
+
+    name: str
+    sql: str
+    definition: ViewDefinition
+    place: Place | None = None
+    kind = "view"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.sql, self.definition)
+
+
+class Trigger(Meant, frozen=True):
+    """A trigger, on a table or (INSTEAD OF) on a view."""
+
+    name: str
+    table: str
+    sql: str
+    definition: TriggerDefinition
+    place: Place | None = None
+    kind = "trigger"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.table, self.sql, self.definition)
+
+
+SchemaObject = Table | Index | View | Trigger
+
+
+def key_of(item: SchemaObject) -> tuple[str, str]:
+    """What identifies an object: its kind and its folded name, as in the catalog."""
+    return item.kind, fold(item.name)
+
+
+def title(item: SchemaObject) -> str:
+    """Kind and name of an object, as the ledger and messages name it."""
+    return f"{item.kind} {item.name}"
+
+
+class Schema(Struct, frozen=True):
+    """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
+
+    tables: Mapping[str, Table]
+    indexes: Mapping[str, Index]
+    views: Mapping[str, View]
+    triggers: Mapping[str, Trigger]
+
+    def parent_columns(self, key: ForeignKey) -> tuple[str, ...]:
+        """The columns that a foreign key refers to, folded; () where its parent is not known.
+
+        Without columns it means the parent's primary key: https://www.sqlite.org/foreignkeys.html#fk_basics
+        """
+        if key.parent_columns is not None:
+            return key.parent_columns
+        parent = self.tables.get(key.parent)
+        if parent is None or not isinstance(parent.definition, TableDefinition) or not parent.definition.primary_key:
+            return ()
+        return tuple(part.column or "" for part in parent.definition.primary_key.parts)
+
+    def objects(self) -> Iterator[SchemaObject]:
+        """Every object: tables, then indexes, views and triggers, each in creation order."""
+        yield from self.tables.values()
+        yield from self.indexes.values()
+        yield from self.views.values()
+        yield from self.triggers.values()

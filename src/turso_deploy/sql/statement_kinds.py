@@ -1,0 +1,155 @@
+"""What a statement does, and to which object: enough to put statements in order and to refuse some of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from turso_deploy.sql.canonical import canonical_tokens
+from turso_deploy.sql.cursor import Reader, at_header, read_header
+from turso_deploy.sql.lexer import fold, tokenize
+from turso_deploy.sql.meaning import Meant
+
+
+class StatementKind(StrEnum):
+    """The kinds of statements (https://www.sqlite.org/lang.html), named for messages."""
+
+    CREATE_TABLE = "CREATE TABLE"
+    CREATE_TABLE_AS_SELECT = "CREATE TABLE … AS SELECT"
+    CREATE_VIRTUAL_TABLE = "CREATE VIRTUAL TABLE"
+    CREATE_INDEX = "CREATE INDEX"
+    CREATE_VIEW = "CREATE VIEW"
+    CREATE_TRIGGER = "CREATE TRIGGER"
+    CREATE_TEMPORARY = "CREATE TEMP"
+    """Any object of the temp schema, whether TEMP or the prefix `temp.` says so."""
+    ALTER = "ALTER"
+    DROP = "DROP"
+    WRITE = "INSERT, UPDATE or DELETE"
+    SELECT = "SELECT"
+    PRAGMA = "PRAGMA"
+    TRANSACTION = "BEGIN, COMMIT, ROLLBACK, SAVEPOINT or RELEASE"
+    VACUUM = "VACUUM"
+    ANALYZE = "ANALYZE"
+    ATTACH = "ATTACH"
+    DETACH = "DETACH"
+    REINDEX = "REINDEX"
+    EXPLAIN = "EXPLAIN"
+    OTHER = "other"
+
+
+class Description(Meant, frozen=True):
+    """What a statement does. Names are as written, without quotes.
+
+    For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
+    the statement, `table` that an index or a trigger stands on, and `if_not_exists`. For PRAGMA: its `name`, `schema`,
+    and `writes` when it may change something.
+    """
+
+    kind: StatementKind
+    name: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    if_not_exists: bool = False
+    writes: bool = False
+    named_at: int = 0
+
+    def meaning(self) -> tuple[object, ...]:
+        """What the statement does, wherever it says so."""
+        return (self.kind, self.name, self.schema, self.table, self.if_not_exists, self.writes)
+
+
+_BY_FIRST_WORD = {
+    "ALTER": StatementKind.ALTER,
+    "DROP": StatementKind.DROP,
+    "INSERT": StatementKind.WRITE,
+    "UPDATE": StatementKind.WRITE,
+    "DELETE": StatementKind.WRITE,
+    "REPLACE": StatementKind.WRITE,
+    "SELECT": StatementKind.SELECT,
+    "VALUES": StatementKind.SELECT,
+    "BEGIN": StatementKind.TRANSACTION,
+    "COMMIT": StatementKind.TRANSACTION,
+    "END": StatementKind.TRANSACTION,
+    "ROLLBACK": StatementKind.TRANSACTION,
+    "SAVEPOINT": StatementKind.TRANSACTION,
+    "RELEASE": StatementKind.TRANSACTION,
+    "VACUUM": StatementKind.VACUUM,
+    "ANALYZE": StatementKind.ANALYZE,
+    "ATTACH": StatementKind.ATTACH,
+    "DETACH": StatementKind.DETACH,
+    "REINDEX": StatementKind.REINDEX,
+    "EXPLAIN": StatementKind.EXPLAIN,
+}
+_CREATED = {
+    "TABLE": StatementKind.CREATE_TABLE,
+    "VIRTUAL TABLE": StatementKind.CREATE_VIRTUAL_TABLE,
+    "INDEX": StatementKind.CREATE_INDEX,
+    "VIEW": StatementKind.CREATE_VIEW,
+    "TRIGGER": StatementKind.CREATE_TRIGGER,
+}
+# https://www.sqlite.org/pragma.html: with an argument these only read; without one, only the others below do more
+# than read.
+_READING_PRAGMAS = frozenset(
+    """foreign_key_check foreign_key_list index_info index_list index_xinfo integrity_check quick_check table_info
+    table_list table_xinfo""".split()
+)
+_ACTING_PRAGMAS = frozenset("incremental_vacuum optimize shrink_memory wal_checkpoint".split())
+
+
+def describe(sql: str) -> Description:
+    """What one statement does. Raises SqlTextError when it cannot be read."""
+    reader = at_header(sql)
+    first = reader.word
+    if first == "CREATE":
+        return _describe_create(reader, sql)
+    if first == "PRAGMA":
+        return _describe_pragma(reader)
+    if first == "WITH":
+        return Description(_kind_behind_with(sql))
+    return Description(_BY_FIRST_WORD.get(first, StatementKind.OTHER))
+
+
+def _describe_create(reader: Reader, sql: str) -> Description:
+    header = read_header(reader)
+    if header is None:
+        return Description(StatementKind.OTHER)
+    table = None
+    if header.kind == "INDEX":
+        reader.expect("ON")
+        table = reader.name()
+    elif header.kind == "TRIGGER":
+        table = _table_of_trigger(sql)
+    temporary = header.temporary or (header.schema is not None and fold(header.schema) in ("temp", "temporary"))
+    kind = StatementKind.CREATE_TEMPORARY if temporary else _CREATED[header.kind]
+    if kind is StatementKind.CREATE_TABLE and reader.word == "AS":
+        kind = StatementKind.CREATE_TABLE_AS_SELECT
+    named_at = reader.tokens[header.position].start
+    return Description(kind, header.name, header.schema, table, header.if_not_exists, named_at=named_at)
+
+
+def _table_of_trigger(sql: str) -> str:
+    reader = Reader(tokenize(sql), len(sql))
+    read_header(reader)
+    while reader.word != "ON":
+        reader.advance()
+    reader.expect("ON")
+    return reader.qualified_name()[1]
+
+
+def _describe_pragma(reader: Reader) -> Description:
+    reader.expect("PRAGMA")
+    schema, name = reader.qualified_name()
+    has_argument = reader.word in ("=", "(")
+    writes = fold(name) not in _READING_PRAGMAS if has_argument else fold(name) in _ACTING_PRAGMAS
+    return Description(StatementKind.PRAGMA, name, schema, writes=writes)
+
+
+def _kind_behind_with(sql: str) -> StatementKind:
+    """The kind of `WITH name AS (…), … <statement>`: what follows the closing parenthesis of the last common table."""
+    depth = 0
+    before = ""
+    for word in canonical_tokens(sql):
+        if depth == 0 and before == ")" and word in _BY_FIRST_WORD:
+            return _BY_FIRST_WORD[word]
+        depth += (word == "(") - (word == ")")
+        before = word
+    return StatementKind.OTHER

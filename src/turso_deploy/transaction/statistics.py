@@ -1,0 +1,111 @@
+"""The planner's statistics of tables that are made anew or renamed, which DROP TABLE deletes and RENAME leaves behind.
+
+ANALYZE gathered them (https://www.sqlite.org/fileformat2.html#stat1tab), and libSQL servers refuse that: what is lost
+there does not come again, and queries take other ways than before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.database.interface import Purpose, Query, TransactionStep
+from turso_deploy.plan.plan import Plan
+from turso_deploy.sql.lexer import fold, literal
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import Table
+
+_COLUMNS = {"sqlite_stat1": "stat", "sqlite_stat4": "neq, nlt, ndlt, sample"}
+"""What the tables of statistics hold besides `tbl` and `idx`, the names of a table and of its index."""
+
+_ASIDE = "turso_deploy_statistics_"
+
+
+class Statistics(Struct, frozen=True):
+    """Those of one table: its name before and after, and that of each index that they are true of afterwards, too."""
+
+    old: str
+    new: str
+    indexes: tuple[tuple[str, str], ...]
+
+
+def statistics_to_keep(plan: Plan, live: Catalog) -> list[Statistics]:
+    """What would be lost with the plan; nothing where nobody has ever gathered any."""
+    if not _tables_of(live):
+        return []
+    made_anew = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
+    found = []
+    for name, table in plan.predicted.schema.tables.items():
+        before = live.schema.tables.get(fold(plan.old_names.get(name, name)))
+        if before is not None and (name in made_anew or name in plan.old_names):
+            indexes = tuple(_indexes(plan, live, before, table))
+            found.append(Statistics(before.name, table.name, indexes))
+    return found
+
+
+def set_aside(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
+    """The steps that note statistics under a name which no table has, before the tables change."""
+    return [
+        _step(
+            f"INSERT INTO {table} (tbl, idx, {columns}) SELECT {literal(_ASIDE + item.old)}, idx, {columns} "
+            f"FROM {table} WHERE tbl = {literal(item.old)} AND (idx IS NULL{_among(item)})",
+            f"set statistics of {item.old} aside",
+        )
+        for table, columns in _tables_of(live).items()
+        for item in kept
+    ]
+
+
+def bring_back(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
+    """The steps that give the statistics to the tables as they are called afterwards."""
+    stale = ", ".join(sorted({literal(name) for item in kept for name in (item.old, item.new)}))
+    steps = []
+    for table in _tables_of(live) if kept else ():
+        steps.append(_step(f"DELETE FROM {table} WHERE tbl IN ({stale})", "delete statistics of what is gone"))
+        for item in kept:
+            renamed = [f"WHEN {literal(old)} THEN {literal(new)}" for old, new in item.indexes if old != new]
+            index = f", idx = CASE idx {' '.join(renamed)} ELSE idx END" if renamed else ""
+            sql = f"UPDATE {table} SET tbl = {literal(item.new)}{index} WHERE tbl = {literal(_ASIDE + item.old)}"
+            steps.append(_step(sql, f"bring back statistics of {item.new}"))
+    return steps
+
+
+def _tables_of(live: Catalog) -> dict[str, str]:
+    there = {fold(row.name) for row in live.rows if row.kind == "table"}
+    return {table: columns for table, columns in _COLUMNS.items() if table in there}
+
+
+def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator[tuple[str, str]]:
+    """Old and new name of each index that means afterwards what it did."""
+    gone = {fold(step.object) for step in plan.steps if step.kind == "drop index"}
+    same_keys = _keys(before) == _keys(after)
+    automatic = f"sqlite_autoindex_{before.name}_"
+    for row in live.rows:
+        if row.kind != "index" or fold(row.table) != fold(before.name) or fold(row.name) in gone:
+            continue
+        if row.sql is not None:
+            yield row.name, row.name
+        elif same_keys:  # it is numbered by where its constraint stands
+            yield row.name, f"sqlite_autoindex_{after.name}_{row.name[len(automatic) :]}"
+    definition = after.definition
+    # A table WITHOUT ROWID is called an index of its own.
+    if same_keys and isinstance(definition, TableDefinition) and definition.without_rowid:
+        yield before.name, after.name
+
+
+def _keys(table: Table) -> object:
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return None
+    return definition.primary_key, definition.uniques, definition.without_rowid
+
+
+def _among(item: Statistics) -> str:
+    names = ", ".join(literal(old) for old, _ in item.indexes)
+    return f" OR idx IN ({names})" if names else ""
+
+
+def _step(sql: str, label: str) -> TransactionStep:
+    return TransactionStep(Query(sql), Purpose.CHANGE, label)

@@ -1,0 +1,161 @@
+"""Are the tokens what they should be? By their claims, side by side, and with one read-only request for each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import DeployError, ErrorCode
+from turso_deploy.database.address import RemoteAddress
+from turso_deploy.database.engine_errors import explain
+from turso_deploy.database.interface import Failure, Query
+from turso_deploy.database.open import open_database
+from turso_deploy.turso.platform import Platform, PlatformDatabase
+from turso_deploy.turso.token_policy import (
+    Finding,
+    Level,
+    Policy,
+    Role,
+    TokenCheck,
+    aging,
+    belongs,
+    compare_roles,
+    examine,
+)
+from turso_deploy.turso.tokens import Claims
+
+_REFUSED = (ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED)
+_NO_SUCH_RIGHT = (*_REFUSED, ErrorCode.DATABASE_NOT_FOUND)
+_ALL_ROLES = frozenset({Role.DEPLOY, Role.SERVING, Role.PREVIOUS})
+_REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until it expires."
+_MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
+
+
+class Answer(Struct, frozen=True):
+    """What the server said to one token: nothing against it, or the error that it is refused with."""
+
+    error: DeployError | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether the server answered the question."""
+        return self.error is None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is the token that the server does not accept (HTTP 401)."""
+        return self.error is not None and self.error.code in _REFUSED
+
+
+def ask(address: RemoteAddress, token: str, timeout: float) -> Answer:
+    """Send one read-only request with the token. Every failure is an answer; none is raised."""
+    try:
+        database = open_database(address, token, timeout)
+    except DeployError as error:
+        return Answer(error)
+    try:
+        (reply,) = database.query([Query("SELECT 1")])
+    except DeployError as error:
+        return Answer(error)
+    finally:
+        database.close()
+    if isinstance(reply, Failure):
+        found = explain(reply)
+        return Answer(DeployError(found.code, found.message, hint=found.hint))
+    return Answer()
+
+
+def examine_all(
+    tokens: Mapping[Role, str], policy: Policy, now: datetime, *, needs_write: bool = True
+) -> dict[Role, TokenCheck]:
+    """The checks of all tokens that are given, by their claims alone: nothing is sent."""
+    checks = {role: examine(role, token, policy, now, needs_write=needs_write) for role, token in tokens.items()}
+    return compare_roles(tokens, checks)
+
+
+def examine_online(
+    checks: Mapping[Role, TokenCheck],
+    tokens: Mapping[Role, str],
+    address: RemoteAddress,
+    timeout: float,
+    roles: Collection[Role] = _ALL_ROLES,
+) -> dict[Role, TokenCheck]:
+    """The checks, with what the server says to each database token of these roles, unless it cannot work anyway."""
+    return {
+        role: _answered(check, ask(address, tokens[role], timeout))
+        if role in roles and _is_worth_asking(check)
+        else check
+        for role, check in checks.items()
+    }
+
+
+def examine_at_platform(
+    checks: Mapping[Role, TokenCheck], platform: Platform, database: PlatformDatabase, policy: Policy, now: datetime
+) -> dict[Role, TokenCheck]:
+    """The checks, with what the platform knows: whose tokens they are, what is blocked, when its own token ends."""
+    result = {
+        role: check if role is Role.PLATFORM else belongs(check, database.name, database.id)
+        for role, check in checks.items()
+    }
+    if Role.PLATFORM in result:
+        result[Role.PLATFORM] = _with_expiry(result[Role.PLATFORM], platform, policy, now)
+    if Role.DEPLOY in result and (database.block_writes or database.block_reads):
+        result[Role.DEPLOY] = result[Role.DEPLOY].found(_blocked(database), state="blocked")
+    return result
+
+
+def _is_worth_asking(check: TokenCheck) -> bool:
+    if check.claims is None:
+        return False
+    return check.role is Role.PREVIOUS or check.state == "valid"
+
+
+def _answered(check: TokenCheck, answer: Answer) -> TokenCheck:
+    if check.role is Role.PREVIOUS:
+        return _answered_previous(check, answer)
+    if answer.error is None:
+        return check.found(state="works")
+    stops = check.role is Role.DEPLOY
+    if answer.error.code is ErrorCode.ACCESS_BLOCKED:
+        return check.found(_from(answer.error, stops=stops), state="blocked")
+    if answer.error.code in _NO_SUCH_RIGHT:
+        return check.found(_from(answer.error, stops=stops), state="refused")
+    return check.found(_from(answer.error, stops=stops), state="not known")
+
+
+def _answered_previous(check: TokenCheck, answer: Answer) -> TokenCheck:
+    """The old token is as it should be when the server refuses it. When it is not the token, it is not refused."""
+    if answer.refused:
+        return check.found(state="refused")
+    if answer.works or (answer.error and answer.error.code is ErrorCode.ACCESS_BLOCKED):
+        finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", _REVOKE)
+        return check.found(finding, state="still works")
+    assert answer.error is not None
+    return check.found(_from(answer.error, stops=False, level=Level.WARNING), state="not known")
+
+
+def _with_expiry(check: TokenCheck, platform: Platform, policy: Policy, now: datetime) -> TokenCheck:
+    expires_at = platform.token_expires_at()
+    issued_at = check.claims.issued_at if check.claims else None
+    known = Claims(expires_at=expires_at, issued_at=issued_at)
+    kept = [finding for finding in check.findings if finding.code is not ErrorCode.TOKEN_POLICY]
+    return TokenCheck(check.role, check.fingerprint, "works", known, (*kept, *aging(known, policy, now)))
+
+
+def _blocked(database: PlatformDatabase) -> Finding:
+    what = " and ".join(
+        name for name, on in (("block_reads", database.block_reads), ("block_writes", database.block_writes)) if on
+    )
+    return Finding(
+        Level.ERROR,
+        ErrorCode.ACCESS_BLOCKED,
+        f"the database has {what} on, so that no token helps",
+        "Take the block off (`turso db config`, or PATCH …/configuration), or look at the quota of the plan.",
+        stops=True,
+    )
+
+
+def _from(error: DeployError, *, stops: bool, level: Level = Level.ERROR) -> Finding:
+    return Finding(level, error.code, error.message.removesuffix("."), error.hint or _MINT, stops)

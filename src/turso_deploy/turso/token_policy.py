@@ -1,0 +1,247 @@
+"""The rotation policy: what is wrong with a token, by its claims, its role and its age. Functions; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, InputError, RefusedError
+from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
+
+Mode = Literal["warn", "enforce", "off"]
+
+_NEEDED_TO_WRITE = frozenset({"data_read", "data_add", "data_update", "schema_add"})
+_NEEDED_TO_READ = frozenset({"data_read"})
+_ROTATE = "Rotate it: `turso-deploy rotate-token`, or mint a new one and store it as the secret."
+_MINT_READ_ONLY = "Mint one with `turso db tokens create --read-only <database>` and store it as the secret."
+
+_TOLD_BY_THE_TOKEN = (
+    ErrorCode.TOKEN_MALFORMED,
+    ErrorCode.TOKEN_EXPIRED,
+    ErrorCode.TOKEN_READ_ONLY,
+    ErrorCode.TOKEN_MISMATCH,
+)
+
+
+class Role(StrEnum):
+    """What a token is there for; the value is the setting that it is given in."""
+
+    DEPLOY = "auth-token"
+    SERVING = "read-only-auth-token"
+    PREVIOUS = "previous-auth-token"
+    PLATFORM = "api-token"
+
+
+class Level(StrEnum):
+    """How bad a finding is: a limit is near, or it is passed."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Policy(Struct, frozen=True):
+    """How old a token may get, how long before its end to warn, whether it must end, and whether the run then fails.
+
+    With `off` age and expiry are not judged; what makes a token useless for its role still is.
+    """
+
+    max_age: timedelta = timedelta(days=90)
+    expiry_warning: timedelta = timedelta(days=14)
+    require_expiry: bool = False
+    mode: Mode = "warn"
+
+
+class Finding(Struct, frozen=True):
+    """One thing that is wrong with a token. `stops` says that the run cannot go on, whatever the policy is."""
+
+    level: Level
+    code: ErrorCode
+    text: str
+    to_do: str
+    stops: bool = False
+
+
+class TokenCheck(Struct, frozen=True):
+    """A token by its role: what it is, and what is wrong with it. Holds no part of the token.
+
+    `state` is one or two words for a table; `claims` is None when the token could not be read.
+    """
+
+    role: Role
+    fingerprint: str
+    state: str
+    claims: Claims | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def level(self) -> Level | None:
+        """The worst of its findings; None when nothing is wrong."""
+        return max((finding.level for finding in self.findings), key=list(Level).index, default=None)
+
+    @property
+    def access(self) -> str:
+        """What it may do, in words."""
+        if self.claims is None or self.role is Role.PLATFORM:
+            return "-"
+        if self.claims.read_only:
+            return "read-only"
+        return "restricted" if self.claims.restrictions else "full"
+
+    def found(self, *findings: Finding, state: str | None = None) -> TokenCheck:
+        """The same check with more findings, and another state when one is given."""
+        return replace(self, findings=(*self.findings, *findings), state=state or self.state)
+
+
+def examine(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:
+    """What a token's own claims say against it. `needs_write` is whether the deploy token is about to write."""
+    try:
+        claims = read_platform_claims(token) if role is Role.PLATFORM else read_claims(token)
+    except InputError as error:
+        finding = _from_error(error, stops=role in (Role.DEPLOY, Role.PLATFORM))
+        return TokenCheck(role, fingerprint(token), "malformed", None, (finding,))
+    state = "expired" if claims.expired(now) else "valid"
+    check = TokenCheck(role, fingerprint(token), state, claims)
+    if role is Role.PREVIOUS:  # it is meant to be refused, so nothing that is wrong with it matters
+        return check
+    usable = _usable(role, claims, now, needs_write=needs_write and role is Role.DEPLOY)
+    if usable and usable[0].stops and not claims.expired(now):
+        check = check.found(state="unusable")
+    return check.found(*usable, *_rights(role, claims, needs_write), *aging(claims, policy, now))
+
+
+def aging(claims: Claims, policy: Policy, now: datetime) -> list[Finding]:
+    """What the policy says about age and expiry. An expired token is no matter of policy, and not found here."""
+    if policy.mode == "off" or claims.expired(now):
+        return []
+    findings = []
+    if claims.issued_at is not None and now - claims.issued_at > policy.max_age:
+        findings.append(
+            _policy_finding(
+                Level.ERROR,
+                f"it is {whole_days(now - claims.issued_at)} old, over `token-max-age` ({whole_days(policy.max_age)})",
+            )
+        )
+    if claims.expires_at is not None and claims.expires_at - now <= policy.expiry_warning:
+        findings.append(_policy_finding(Level.WARNING, f"it expires in {whole_days(claims.expires_at - now)}"))
+    if claims.expires_at is None and policy.require_expiry:
+        findings.append(_policy_finding(Level.ERROR, "it never expires, and `token-require-expiry` is on"))
+    return findings
+
+
+def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck]) -> dict[Role, TokenCheck]:
+    """The checks, with what only shows when tokens are held side by side: swapped roles, and one token in two."""
+    result = dict(checks)
+    deploy, serving, previous = (tokens.get(role) for role in (Role.DEPLOY, Role.SERVING, Role.PREVIOUS))
+    if serving is not None and serving == deploy:
+        result[Role.SERVING] = result[Role.SERVING].found(
+            _mismatch("it is the deploy token again", _MINT_READ_ONLY), state="wrong token"
+        )
+    elif _swapped(checks):
+        swap = _mismatch(
+            "it can write, and the token in `auth-token` cannot: the two are swapped", "Swap the two secrets."
+        )
+        result[Role.SERVING] = result[Role.SERVING].found(swap, state="wrong token")
+    if previous is not None and previous == deploy:
+        to_do = "Store the new token in the secret for `auth-token`, and the one from before it in this one."
+        result[Role.PREVIOUS] = result[Role.PREVIOUS].found(
+            _mismatch("it is the deploy token again: there was no rotation", to_do), state="wrong token"
+        )
+    return result
+
+
+def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
+    """The check of a database token, held against the id that the platform gives the database of this name."""
+    carried = check.claims.database_id if check.claims else None
+    if check.role is Role.PREVIOUS or carried is None or carried == database_id:
+        return check
+    finding = _mismatch(
+        f"it is a token for another database than {database}, or from before {database} was created anew",
+        f"Mint one with `turso db tokens create {database}` and store it as the secret.",
+        stops=check.role is Role.DEPLOY,
+    )
+    return check.found(finding, state="wrong database")
+
+
+def refusal(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | None:
+    """The error that these checks come to: what makes the run impossible; when the policy is enforced, any error."""
+    found = [(check.role, finding) for check in checks.values() for finding in check.findings]
+    for role, finding in sorted(found, key=lambda pair: not pair[1].stops):
+        if finding.stops or (finding.level is Level.ERROR and policy.mode == "enforce"):
+            return _kind(finding)(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.to_do)
+    return None
+
+
+def _kind(finding: Finding) -> type[DeployError]:
+    if finding.code is ErrorCode.TOKEN_POLICY:
+        return RefusedError
+    return InputError if finding.code in _TOLD_BY_THE_TOKEN else DatabaseError
+
+
+def is_due(check: TokenCheck) -> bool:
+    """Whether the token is to be rotated now: it is too old, at its end, or without one that it must have."""
+    return any(finding.code in (ErrorCode.TOKEN_POLICY, ErrorCode.TOKEN_EXPIRED) for finding in check.findings)
+
+
+def whole_days(span: timedelta) -> str:
+    """A span in words, rounded down: `12 days`, `1 day`, `less than a day`."""
+    if span < timedelta(days=1):
+        return "less than a day"
+    return "1 day" if span.days == 1 else f"{span.days:,} days"
+
+
+def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> list[Finding]:
+    """What keeps the token from its work, whatever the policy is; and a clock that cannot be right."""
+    try:
+        check_access(claims, needs_write=needs_write, now=now)
+    except InputError as error:
+        return [_from_error(error, stops=_works_with(role))]
+    if claims.not_before is not None and claims.not_before - LEEWAY > now:
+        text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
+        to_do = "Wait until then, or mint another one."
+        return [Finding(Level.ERROR, ErrorCode.TOKEN_REFUSED, text, to_do, stops=_works_with(role))]
+    if claims.issued_at is not None and claims.issued_at - LEEWAY > now:
+        text = "it was issued in the future"
+        return [Finding(Level.WARNING, ErrorCode.TOKEN_REFUSED, text, "Check the clock of this machine.")]
+    return []
+
+
+def _rights(role: Role, claims: Claims, needs_write: bool) -> list[Finding]:
+    """What its rights say: too many for the application, or too few for a deployment.
+
+    Whether servers hold a token to its fine-grained rules is not established, so these do not stop a run.
+    """
+    if role is Role.SERVING and not claims.read_only:
+        return [_mismatch("it can write, and the application only reads with it", _MINT_READ_ONLY)]
+    needed = _NEEDED_TO_WRITE if needs_write else _NEEDED_TO_READ
+    lacking = sorted(needed - claims.unrestricted_actions) if claims.restrictions and not claims.read_only else []
+    if role is Role.DEPLOY and lacking:
+        text = f"its rules do not allow {', '.join(lacking)} on every table"
+        return [Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, "Mint one without fine-grained rules.")]
+    return []
+
+
+def _works_with(role: Role) -> bool:
+    """Whether the run itself works with the token, so that it cannot go on without."""
+    return role in (Role.DEPLOY, Role.PLATFORM)
+
+
+def _swapped(checks: Mapping[Role, TokenCheck]) -> bool:
+    read_only = {role: check.claims.read_only for role, check in checks.items() if check.claims}
+    return read_only.get(Role.DEPLOY) is True and read_only.get(Role.SERVING) is False
+
+
+def _policy_finding(level: Level, text: str) -> Finding:
+    return Finding(level, ErrorCode.TOKEN_POLICY, text, _ROTATE)
+
+
+def _mismatch(text: str, to_do: str, *, stops: bool = False) -> Finding:
+    return Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, to_do, stops)
+
+
+def _from_error(error: InputError, *, stops: bool) -> Finding:
+    return Finding(Level.ERROR, error.code, error.message.removesuffix("."), error.hint or "", stops)

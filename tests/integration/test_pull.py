@@ -1,0 +1,170 @@
+"""`adopt`: a live database becomes a schema folder, and the next plan is empty."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import Target, run_program
+from tests.support.schema_folders import SHIPPED, project_of
+from turso_deploy.cli.pull_command import adopt
+from turso_deploy.project.project import load_project
+from turso_deploy.report.document import Status
+from turso_deploy.sql.splitter import split
+
+DRIZZLE = Path(__file__).parents[1] / "cases/drizzle-2.2.0.sql"
+
+ODDITIES = (
+    "CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT COLLATE NOCASE NOT NULL DEFAULT 'x' UNIQUE)",
+    'CREATE TABLE "order" (`select` TEXT, [group by] INTEGER, "a ""quoted"" name" REAL, PRIMARY KEY ("group by"))',
+    """CREATE TABLE child (
+      id INTEGER PRIMARY KEY, -- a comment, with a ; in it
+      parent INTEGER REFERENCES parent ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, /* another */
+      total REAL GENERATED ALWAYS AS (id * 2.5) STORED,
+      twice INT AS (id + id) CHECK (twice >= 0)
+    )""",
+    "CREATE TABLE strict_one (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
+    "CREATE TABLE pairs (a TEXT, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID",
+    'CREATE TABLE "Größe/日本 😀" (x)',
+    'CREATE TABLE "größe:日本 😀" (x)',
+    "CREATE UNIQUE INDEX idx_child ON child (parent DESC, lower(id)) WHERE parent IS NOT NULL -- the end\n",
+    "CREATE VIRTUAL TABLE search USING fts5(name, content='parent', content_rowid='id', tokenize=\"porter unicode61\")",
+    "CREATE VIEW one AS SELECT id, name FROM parent",
+    "CREATE VIEW two (a, b) AS SELECT id, name FROM one -- a view on a view\n",
+    """CREATE TRIGGER fill AFTER INSERT ON parent WHEN new.id > 0 BEGIN
+      INSERT INTO search (rowid, name) VALUES (new.id, CASE WHEN new.name = '' THEN 'none' ELSE new.name END);
+      SELECT CASE new.id WHEN 99 THEN RAISE(ABORT, 'END;') END;
+    END""",
+    "CREATE TRIGGER through INSTEAD OF INSERT ON two BEGIN INSERT INTO parent (id, name) VALUES (new.a, new.b); END",
+    "CREATE TABLE __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL)",
+    "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY)",
+    "CREATE INDEX schema_migrations_version ON schema_migrations (version)",
+)
+ONLY_ON_LIBSQL = (
+    "CREATE TABLE movies (title TEXT, embedding F32_BLOB(4))",
+    "CREATE INDEX idx_movies ON movies (libsql_vector_idx(embedding))",
+    "CREATE TABLE shuffled (a TEXT) RANDOM ROWID",
+)
+
+
+def statements_for(target: Target) -> tuple[str, ...]:
+    return ODDITIES if target.is_file else ODDITIES + ONLY_ON_LIBSQL
+
+
+def test_the_plan_after_an_adoption_is_empty(target: Target, tmp_path: Path) -> None:
+    target.run(*statements_for(target))
+    before = target.dump()
+    adopted = run_program("adopt", tmp_path / "schema", target.url, target.read_only_token)
+    assert adopted.status == 0, adopted.error
+    assert adopted.document["status"] == "adopted"
+    assert adopted.document["committed"] is False
+    assert adopted.document["requests"] == 1
+    planned = run_program("plan", tmp_path / "schema", target.url, target.read_only_token)
+    assert planned.status == 0, planned.error
+    assert planned.document["status"] == "unchanged"
+    assert planned.document["steps"] == []
+    assert run_program("verify", tmp_path / "schema", target.url, target.read_only_token).status == 0
+    assert target.dump() == before
+
+
+def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Target, tmp_path: Path) -> None:
+    in_file.run(*(f"CREATE TABLE t{number:02} (x)" for number in range(12)))
+    assert run_program("adopt", tmp_path / "schema", in_file.url).status == 0
+    [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
+    assert notice.startswith("Was already in the database; a deployment takes it over")
+    assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
+
+
+def test_directives_that_a_database_keeps_are_not_adopted(target: Target, tmp_path: Path) -> None:
+    for number, columns in enumerate(["a TEXT", "b TEXT NOT NULL -- @renamed from=a\n", "b TEXT NOT NULL, a TEXT"]):
+        sql = f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns});"
+        assert target.deploy(project_of(tmp_path / str(number), {"t.sql": sql})).error is None
+    with closing(target.open()) as database:
+        assert adopt(tmp_path / "adopted", database).error is None
+    report = target.plan(load_project(tmp_path / "adopted"))
+    assert (report.error, report.status) == (None, Status.UNCHANGED)
+
+
+def test_an_adopted_folder_makes_the_same_database_again(in_file: Target, tmp_path: Path) -> None:
+    in_file.run(*ODDITIES)
+    run_program("adopt", tmp_path / "schema", in_file.url)
+    url = f"file:{tmp_path / 'again.db'}"
+    assert run_program("deploy", tmp_path / "schema", url).status == 0
+    assert ours_in(Target(url, url)) == ours_in(in_file)
+
+
+def ours_in(target: Target) -> list[tuple[object, ...]]:
+    """The catalog without the records of tools, and without comments at the end of a statement."""
+    rows = target.rows(
+        """SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL
+        AND tbl_name NOT IN ('__drizzle_migrations', 'schema_migrations', 'schema_deployments', 'sqlite_sequence')
+        ORDER BY type, name"""
+    )
+    return [(*names, split(str(sql))[0].text) for *names, sql in rows]
+
+
+@pytest.mark.parametrize("kind", ["ours", "drizzle"])
+def test_a_database_that_was_deployed_by_us_or_by_drizzle_is_adopted_whole(
+    target: Target, tmp_path: Path, kind: str
+) -> None:
+    if kind == "ours":
+        assert run_program("deploy", SHIPPED, target.url, target.token).status == 0
+    else:
+        target.run(*(statement.text for statement in split(DRIZZLE.read_text(encoding="utf-8"))))
+    adopted = run_program("adopt", tmp_path / "schema", target.url, target.token)
+    counts = {name: line["actual"] for name, line in adopted.document["counts"].items()}
+    assert counts["tables"] == 12
+    assert counts["indexes"] == (33 if kind == "ours" else 1)
+    assert adopted.document["schema_version"] == ("2.2.0" if kind == "ours" else "0.1.0")
+    assert run_program("plan", tmp_path / "schema", target.url, target.token).document["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["users.sql", "deep/er/USERS.SQL", "manifest.yml"])
+def test_a_folder_that_holds_a_schema_is_left_alone(in_file: Target, tmp_path: Path, name: str) -> None:
+    in_file.run("CREATE TABLE a (x)")
+    path = tmp_path / "schema" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine", encoding="utf-8")
+    refused = run_program("adopt", tmp_path / "schema", in_file.url)
+    assert refused.status == 2
+    assert name in refused.error["message"]
+    assert [file for file in (tmp_path / "schema").rglob("*") if file.is_file()] == [path]
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_an_empty_database_holds_nothing_to_adopt(target: Target, tmp_path: Path) -> None:
+    refused = run_program("adopt", tmp_path / "schema", target.url, target.token)
+    assert refused.status == 2
+    assert "nothing to adopt" in refused.error["message"]
+    assert not (tmp_path / "schema").exists()
+
+
+def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_its_line(
+    in_file: Target, tmp_path: Path
+) -> None:
+    in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
+    adopted = run_program("adopt", tmp_path / "schema", in_file.url)
+    assert adopted.status == 2
+    assert adopted.error["file"].endswith("schema/views.sql")
+    assert adopted.error["line"] == 1
+    assert "is written, and cannot be deployed as it is" in adopted.error["message"]
+    assert (tmp_path / "schema/views.sql").read_text(encoding="utf-8") == "CREATE VIEW v AS SELECT x FROM a;\n"
+
+
+def test_files_that_were_written_are_not_called_undone(in_file: Target, tmp_path: Path) -> None:
+    in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
+    told = run_program("adopt", tmp_path / "schema", in_file.url, json_output=False).printed
+    assert "write file" in told
+    assert "none of them done" not in told
+
+
+@pytest.mark.parametrize("command", ["adopt", "plan", "verify"])
+@pytest.mark.parametrize("managed", ["no json", "[1]", "{}"])
+def test_a_ledger_that_is_damaged_is_told(in_file: Target, tmp_path: Path, command: str, managed: str) -> None:
+    assert run_program("deploy", SHIPPED, in_file.url).status == 0
+    in_file.run(f"UPDATE schema_deployments SET managed_objects = '{managed}'")
+    told = run_program(command, tmp_path / "schema" if command == "adopt" else SHIPPED, in_file.url)
+    assert told.error["code"] == "unexpected-reply"
+    assert told.document["committed"] is False

@@ -1,0 +1,70 @@
+"""The pages in docs/ say what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from turso_deploy.plan.hazards import HazardName
+from turso_deploy.project.manifest import load_manifest
+from turso_deploy.project.project import load_project
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def script(path: str) -> ModuleType:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, DOCS / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_takes_from_the_code_is_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert script("generate.py").with_tables(text) == text, "run `make docs`"
+
+
+def test_the_pages_name_every_hazard_and_every_key_of_the_manifest() -> None:
+    hazards = (DOCS / "hazards.md").read_text(encoding="utf-8")
+    assert [name for name in HazardName if f"| `{name}` |" not in hazards] == []
+    manifest = (DOCS / "manifest.md").read_text(encoding="utf-8")
+    assert "| `expect.foreign_keys` | a bound |" in manifest
+    assert "| `rows` | a mapping of table names to a bound |" in manifest
+
+
+def examples(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_manifest_of_the_example_can_be_read(tmp_path: Path) -> None:
+    [example] = examples("manifest.md", "yaml")
+    (tmp_path / "manifest.yml").write_text(example, encoding="utf-8")
+    assert load_manifest(tmp_path, "schema").schema_version == "2.2.0"
+
+
+def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: Path) -> None:
+    table, script = examples("schema-changes.md", "sql")
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "users.sql").write_text(table, encoding="utf-8")
+    (tmp_path / "scripts/lower.sql").write_text(script, encoding="utf-8")
+    project = load_project(tmp_path)
+    at_table = project.directives["users"]
+    assert at_table.table.renamed_from == "members"
+    assert at_table.of("full_name").renamed_from == "name"
+    assert at_table.of("email").using == "coalesce(email, 'user' || id || '@example.org')"
+    assert [script.runs_before for script in project.scripts] == [True]
+
+
+def test_what_the_picture_changes_is_there_to_be_changed() -> None:
+    for name, changes in script("picture/render.py").CHANGES.items():
+        text = (DOCS.parent / "schema" / name).read_text(encoding="utf-8")
+        assert [old for old, _ in changes if text.count(old) != 1] == []

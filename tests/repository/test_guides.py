@@ -1,0 +1,116 @@
+"""What a reader may paste into a shell works, and what the guides say of codes, commands and settings is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from turso_deploy.cli.main import COMMANDS
+from turso_deploy.cli.settings import SETTINGS, flag_of, input_of
+from turso_deploy.core.errors import ErrorCode
+from turso_deploy.plan.hazards import parse_permissions
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path for folder in ("", "docs", "docs/schema", "benchmarks") for path in (ROOT / folder).glob("*.md"))
+FLAGS = {flag_of(name) for name in SETTINGS} | {"--help", "--version"}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def shell_environment(tmp_path: Path) -> dict[str, str]:
+    """A shell in which `turso-deploy` is the program under test and no setting is given."""
+    program = tmp_path / "bin/turso-deploy"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m turso_deploy "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    ours = ("TURSO_", "INPUT_", "GITHUB_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("name", ["getting-started.md", "backup-and-recovery.md"])
+def test_the_shell_blocks_of_a_guide_work_one_after_the_other(
+    name: str, tmp_path: Path, shell_environment: dict[str, str]
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    script = "set -eu\n" + "\n".join(blocks(ROOT / "docs" / name, "sh"))
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=folder, env=shell_environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_error_code_has_its_row_and_no_other_has_one() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert sorted(told) == sorted(ErrorCode)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_in_a_page_exists_with_its_flags(page: Path) -> None:
+    for line in re.findall(r"(?:^|[`$] ?|/)turso-deploy ([^`\n#|;]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        words = line.split()
+        commands = [word for word in words[:1] if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
+        if commands and commands[0] in COMMANDS:
+            flags = {word.partition("=")[0].removeprefix("--no-") for word in words if word.startswith("--")}
+            assert {flag if flag.startswith("--") else f"--{flag}" for flag in flags} <= FLAGS, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_workflow_in_a_page_gives_inputs_that_there_are(page: Path) -> None:
+    known = {input_of(name) for name in SETTINGS}
+    for block in blocks(page, "yaml"):
+        jobs = yaml.safe_load(block).get("jobs", {})
+        for step in (step for job in jobs.values() for step in job["steps"]):
+            if "turso-deploy@" in step["uses"]:
+                given = step.get("with", {})
+                assert set(given) <= known
+                parse_permissions(str(given.get("allow-hazards", "")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text):
+        target = "".join(target)
+        if "://" in target:
+            continue
+        name, _, fragment = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.exists(), target
+        assert not fragment or fragment in anchors(linked), target
+
+
+def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"\]\(([^)#]+)\)", index))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = [heading.replace("\\", "").lower() for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def test_the_readme_can_be_read_in_one_go() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_hazard_that_a_page_allows_is_one(page: Path) -> None:
+    for given in re.findall(r"allow-hazards[ :]+([a-z][\w.:-]+)", page.read_text(encoding="utf-8")):
+        parse_permissions(given)

@@ -1,0 +1,183 @@
+"""The command line: every command and flag has help, bad words are refused, and nothing loads before it is needed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.schema_folders import SMALL, write_folder
+from turso_deploy import __version__
+from turso_deploy.cli.main import COMMANDS, main
+from turso_deploy.cli.settings import SETTINGS, flag_of
+from turso_deploy.project.manifest import manifest_json_schema
+
+HEAVY = ["requests", "yaml", "sqlite3", "jwt"]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("INPUT_", "TURSO_", "GITHUB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> tuple[str, str]:
+    """What the program prints before it exits by itself."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == status
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_help_names_every_command_with_what_it_does_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    text, _ = said(capsys, "--help")
+    joined = " ".join(text.split())
+    for command in COMMANDS:
+        assert re.search(rf" {command} \w+ \w+ \w+", joined)
+    assert "examples:\n  turso-deploy deploy " in text
+    assert "3 changes pending" in text
+
+
+def test_every_flag_is_explained_in_the_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [said(capsys, command, "--help")[0] for command in COMMANDS]
+    joined = " ".join(" ".join(texts).split())
+    for name, setting in SETTINGS.items():
+        if name != "command":
+            assert f" {flag_of(name)} " in joined
+            assert " ".join(setting.description.replace("`", "").split()) in joined
+    assert "Default: 60." in joined
+    assert "Default: ." not in joined
+    assert "Default: None" not in joined
+
+
+def test_the_help_of_a_command_tells_what_it_is_for_and_takes_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    text, _ = said(capsys, "docs", "--help")
+    assert "--output" in text
+    assert "--database-url" not in text
+    assert "--no-check" not in text
+    assert main(["docs", "--no-comment", "--database-url", "file:x.db", "--schema-path", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().out
+
+
+def test_the_help_of_manifest_schema_offers_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--database-url" not in said(capsys, "manifest-schema", "--help")[0]
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "--version")[0] == f"turso-deploy {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_what_needs_no_settings_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom turso_deploy.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        f"finally: sys.stderr.write(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def test_a_deployment_to_a_file_loads_no_client_for_servers(tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    code = (
+        "import sys\nfrom turso_deploy.cli.main import main\n"
+        "status = main(['deploy', '--database-url', 'file:x.db'])\n"
+        "assert 'requests' not in sys.modules\n"
+        "sys.exit(status)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_the_json_schema_of_the_manifest_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manifest-schema"]) == 0
+    assert capsys.readouterr().out == manifest_json_schema()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["deploy", "--auth-tokn", "eyJ-secret"],
+        ["deploy", "--auth-tokn=eyJ-secret"],
+        ["deploy", "eyJ-secret"],
+        ["plan", "--auth", "eyJ-secret"],
+    ],
+)
+def test_a_misspelt_flag_is_named_without_its_value(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    output, error = said(capsys, *arguments, status=2)
+    assert "unrecognized arguments" in error
+    assert "eyJ-secret" not in output + error
+
+
+def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that_is_like_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = said(capsys, "plan", "--databse-url=x", "--bogus", status=2)[1]
+    assert error.splitlines() == [
+        "usage: turso-deploy plan [--FLAG …]",
+        "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (meant: --database-url?)",
+        "Nothing was changed. What there is: turso-deploy plan --help",
+    ]
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "invalid choice" in said(capsys, "depoly", status=2)[1]
+
+
+def test_without_a_command_the_actions_input_decides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    monkeypatch.setenv("INPUT_COMMAND", "plan")
+    monkeypatch.setenv("INPUT_JSON", "true")
+    assert main([]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["command"], report["status"]) == ("plan", "planned")
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_changes_pending_exit_with_3_when_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    assert main(["plan", "--check"]) == 3
+    assert main(["plan"]) == 0
+    assert main(["deploy"]) == 0
+    assert main(["plan", "--check"]) == 0
+    assert "turso-deploy.db" in capsys.readouterr().out
+
+
+def test_a_terminal_that_lacks_a_sign_still_gets_the_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["deploy"]) == 0
+    output.seek(0)
+    assert "\\u2714 Deployed 1.0.0" in output.read()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_examples_that_can_be_read(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
+    assert examples
+    assert all(line.startswith(f"  turso-deploy {command}") for line in examples)
+
+
+def test_stale_pages_exit_with_3_when_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "schema", SMALL)
+    arguments = ["docs", "--schema-path", str(folder), "--output", str(tmp_path / "pages")]
+    assert main([*arguments, "--check"]) == 3
+    assert "Stale 1.0.0: 3 pages to write" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert main([*arguments, "--check"]) == 0

@@ -1,0 +1,175 @@
+"""The settings: where they come from, which source wins, and what is said of a bad one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+import pytest
+
+from turso_deploy.cli.settings import (
+    SETTINGS,
+    flag_of,
+    input_of,
+    input_variable_of,
+    read_inputs,
+    secret_values,
+    variable_of,
+    wants_json,
+)
+from turso_deploy.core.errors import ErrorCode, InputError
+
+SECRET = "eyJhbGciOiJFZERTQSJ9.top.secret"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("INPUT_", "TURSO_")):
+            monkeypatch.delenv(name)
+
+
+def refusal(**flags: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read_inputs(flags)
+    assert (caught.value.code, caught.value.exit_code) == (ErrorCode.INPUT_INVALID, 2)
+    return caught.value
+
+
+def test_without_any_setting_the_defaults_hold() -> None:
+    inputs = read_inputs({})
+    assert inputs.command == "deploy"
+    assert inputs.schema_path == "schema"
+    assert inputs.database_url is None
+    assert inputs.auth_token is None
+    assert inputs.timeout == 60
+    assert not inputs.check
+    assert not inputs.json_output
+
+
+def test_a_flag_wins_over_the_input_and_the_input_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURSO_SCHEMA_PATH", "from-variable")
+    assert read_inputs({}).schema_path == "from-variable"
+    monkeypatch.setenv("INPUT_SCHEMA-PATH", "from-input")
+    assert read_inputs({}).schema_path == "from-input"
+    assert read_inputs({"schema_path": "from-flag"}).schema_path == "from-flag"
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_the_runner_passes_an_input_in_upper_case_with_its_dashes(name: str) -> None:
+    assert input_variable_of(name) == "INPUT_" + input_of(name).upper()
+    assert "_" not in input_of(name)
+    assert flag_of(name) == f"--{input_of(name)}"
+    own = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
+    assert variable_of(name) == own.get(name, "TURSO_" + input_of(name).upper().replace("-", "_"))
+
+
+def test_an_empty_input_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.setenv(input_variable_of(name), "")
+    monkeypatch.setenv("TURSO_AUTH_TOKEN", SECRET)
+    monkeypatch.setenv("TURSO_TIMEOUT", "")
+    inputs = read_inputs({})
+    assert inputs.auth_token is not None
+    assert inputs.auth_token.reveal() == SECRET
+    assert inputs.timeout == 60
+
+
+def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_SCHEMA_PATH", "x")
+    assert read_inputs({}).schema_path == "schema"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(word, True) for word in "true True 1 yes Y on ON t".split()]
+    + [(word, False) for word in "false FALSE 0 no N off Off f".split()],
+)
+def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
+    monkeypatch.setenv("INPUT_QUIET", written)
+    assert read_inputs({}).quiet is meant
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", "soon-xyz"),
+        ("timeout", "0.00"),
+        ("timeout", "-3.25"),
+        ("timeout", "nan"),
+        ("timeout", "99999.5"),
+        ("request-size", "99_998"),
+        ("request-size", "1.5MB"),
+        ("check", "perhaps-xyz"),
+        ("json_output", "perhaps-xyz"),
+        ("command", "depoly-xyz"),
+    ],
+)
+def test_a_bad_value_is_told_by_its_names_and_never_by_itself(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(input_variable_of(name), value)
+    error = refusal()
+    assert f"`{input_of(name)}`" in error.message
+    assert error.hint is not None
+    assert f"the Action's input `{input_of(name)}`" in error.hint
+    assert variable_of(name) in error.hint
+    assert (flag_of(name) in error.hint) is (name != "command")
+    assert value not in error.message + error.hint
+
+
+def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:
+    assert "`timeout`" in refusal(timeout="soon").message
+    assert "`schema-path`" in refusal(schema_path="").message
+
+
+def test_a_secret_is_in_no_text_of_the_settings() -> None:
+    inputs = read_inputs({"auth_token": SECRET})
+    assert SECRET not in repr(inputs) + str(inputs) + f"{inputs.auth_token}" + repr(msgspec.structs.asdict(inputs))
+    with pytest.raises(TypeError):
+        msgspec.json.encode(inputs)
+
+
+def test_every_value_of_a_secret_setting_is_known_for_masking(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert secret_values({}) == []
+    monkeypatch.setenv("INPUT_AUTH-TOKEN", "from-input")
+    monkeypatch.setenv("TURSO_AUTH_TOKEN", "from-variable")
+    assert secret_values({"auth_token": "from-flag"}) == ["from-flag", "from-input", "from-variable"]
+
+
+def test_json_is_known_before_the_other_settings_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not wants_json({})
+    assert wants_json({"json_output": True, "timeout": "soon"})
+    monkeypatch.setenv("TURSO_JSON", "true")
+    assert wants_json({})
+    monkeypatch.setenv("INPUT_JSON", "false")
+    assert not wants_json({})
+    assert wants_json({"json_output": True})
+    monkeypatch.setenv("INPUT_JSON", "perhaps")
+    assert not wants_json({})
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_every_setting_is_described(name: str) -> None:
+    description = SETTINGS[name].description
+    assert description
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize("command", ["deploy", "adopt", "rotate-token"])
+@pytest.mark.parametrize("trial", ["rehearse=rollback", "sql=true", "against=base", "check=yes"])
+def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(command: str, trial: str) -> None:
+    name, _, value = trial.partition("=")
+    with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
+        read_inputs({"command": command, name: value})
+    assert read_inputs({"command": "plan", name: value}).command == "plan"
+
+
+def test_a_trial_that_an_input_asks_for_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_REHEARSE", "rollback")
+    with pytest.raises(InputError, match="`rehearse: rollback` belongs to `plan`"):
+        read_inputs({})
+    monkeypatch.setenv("INPUT_REHEARSE", "branch")
+    with pytest.raises(InputError, match="`rehearse: branch` belongs to `deploy`"):
+        read_inputs({"command": "plan"})

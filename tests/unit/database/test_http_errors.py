@@ -1,0 +1,166 @@
+"""Answers that a real sqld does not give: those of Turso Cloud, of proxies and of web sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.canned_server import Replies, replying
+from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.database.interface import Failure, Purpose, Query, Transaction, TransactionStep
+
+PIPELINE = "/v3/pipeline"
+WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
+CLOSED = {"type": "ok", "response": {"type": "close"}}
+
+
+@pytest.fixture
+def cloud() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
+
+
+@pytest.fixture
+def database(cloud: Replies) -> Iterator[HranaDatabase]:
+    opened = HranaDatabase(cloud.url, "hunter2", timeout=5)
+    yield opened
+    opened.close()
+
+
+def jwt_error(text: str) -> dict[str, str]:
+    return {"error": f"Unauthorized: `unauthorized access attempt on database: {text}`"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, {"error": "JWT error: InvalidToken"}, ErrorCode.TOKEN_REFUSED),
+        (400, {"error": "JWT error: Base64 error: Invalid symbol 61, offset 0"}, ErrorCode.TOKEN_REFUSED),
+        (400, {"error": "JWT error: ExpiredSignature"}, ErrorCode.TOKEN_EXPIRED),
+        (401, jwt_error("empty JWT token"), ErrorCode.TOKEN_REFUSED),
+        (401, jwt_error("invalid JWT token: can't be decoded with any of the existing keys"), ErrorCode.TOKEN_REFUSED),
+        (401, jwt_error("token does not have the permissions to access the database"), ErrorCode.TOKEN_REFUSED),
+        (401, {"message": "The JWT has expired", "code": "AUTH"}, ErrorCode.TOKEN_EXPIRED),
+        (401, "", ErrorCode.TOKEN_REFUSED),
+        (403, {"error": "Operation was blocked: SQL read operations are forbidden"}, ErrorCode.ACCESS_BLOCKED),
+        (403, {"error": "Authorization forbidden: … Read permission"}, ErrorCode.TOKEN_REFUSED),
+        (403, "", ErrorCode.ACCESS_BLOCKED),
+        (404, {"error": 'route not found: ["v3", "pipeline"]'}, ErrorCode.DATABASE_NOT_FOUND),
+        (401, "<html>Sign in</html>", ErrorCode.TOKEN_REFUSED),
+        (407, "<html>Sign in to the proxy</html>", ErrorCode.UNREACHABLE),
+        (413, "", ErrorCode.SERVER_ERROR),
+        (413, "<html>Request Entity Too Large</html>", ErrorCode.SERVER_ERROR),
+        (429, {"error": "Too many concurrent requests"}, ErrorCode.RATE_LIMITED),
+        (429, "<html>slow down</html>", ErrorCode.RATE_LIMITED),
+        (301, "", ErrorCode.UNEXPECTED_REPLY),
+    ],
+)
+def test_a_refused_write_surely_did_not_run(
+    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+) -> None:
+    cloud.to("POST", PIPELINE, body, status)
+    with pytest.raises(DatabaseError) as caught:
+        database.apply(WRITE)
+    assert not isinstance(caught.value, LostReplyError)
+    assert (caught.value.code, caught.value.committed) == (code, False)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (408, "", ErrorCode.TIMEOUT),
+        (500, {"error": "hunter2"}, ErrorCode.SERVER_ERROR),
+        (502, "Bad Gateway", ErrorCode.SERVER_ERROR),
+        (503, {"message": "out of resources", "code": "UNAVAILABLE"}, ErrorCode.SERVER_ERROR),
+        (504, "<html>Gateway Timeout</html>", ErrorCode.SERVER_ERROR),
+        (500, "[" * 100_000, ErrorCode.SERVER_ERROR),
+        (202, "", ErrorCode.UNEXPECTED_REPLY),
+        (203, {"results": [CLOSED]}, ErrorCode.UNEXPECTED_REPLY),
+        (303, "", ErrorCode.UNEXPECTED_REPLY),
+        (400, "Received an invalid baton", ErrorCode.UNEXPECTED_REPLY),
+        (400, {"error": "The stream has expired", "code": "STREAM_EXPIRED"}, ErrorCode.UNEXPECTED_REPLY),
+        (404, {"error": "stream not found: 1:2"}, ErrorCode.UNEXPECTED_REPLY),
+        (404, "<html>no such page</html>", ErrorCode.UNEXPECTED_REPLY),
+        (418, [1, 2], ErrorCode.UNEXPECTED_REPLY),
+        (200, "", ErrorCode.UNEXPECTED_REPLY),
+        (200, "<!doctype html><title>Sign in</title>", ErrorCode.UNEXPECTED_REPLY),
+        (200, '{"results": [', ErrorCode.UNEXPECTED_REPLY),
+        (200, "[]", ErrorCode.UNEXPECTED_REPLY),
+        (200, {"results": None}, ErrorCode.UNEXPECTED_REPLY),
+        (200, {"results": [CLOSED]}, ErrorCode.UNEXPECTED_REPLY),
+        (200, {"results": [CLOSED, CLOSED]}, ErrorCode.UNEXPECTED_REPLY),
+        (200, {"results": [None, CLOSED]}, ErrorCode.UNEXPECTED_REPLY),
+    ],
+)
+def test_a_write_whose_answer_cannot_be_read_may_have_run(
+    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+) -> None:
+    cloud.to("POST", PIPELINE, body, status)
+    with pytest.raises(LostReplyError) as caught:
+        database.apply(WRITE)
+    assert (caught.value.code, caught.value.committed) == (code, None)
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("status", [200, 408, 500])
+def test_a_read_never_leaves_the_outcome_open(cloud: Replies, database: HranaDatabase, status: int) -> None:
+    cloud.to("POST", PIPELINE, status=status)
+    with pytest.raises(DatabaseError) as caught:
+        database.query([Query("SELECT 1")])
+    assert not isinstance(caught.value, LostReplyError)
+    assert caught.value.committed is False
+
+
+def test_a_host_that_no_name_server_knows_is_told() -> None:
+    database = HranaDatabase("http://database.invalid", "token", timeout=5)  # RFC 6761: never resolves
+    with pytest.raises(DatabaseError, match="host of the database URL is not known") as caught:
+        database.apply(WRITE)
+    database.close()
+    assert not isinstance(caught.value, LostReplyError)
+
+
+def test_a_redirect_is_not_followed(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, status=307, headers={"Location": f"{cloud.url}/elsewhere"})
+    with pytest.raises(DatabaseError, match="redirect"):
+        database.query([Query("SELECT 1")])
+    assert len(cloud.asked) == 1
+
+
+def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, status=429, headers={"Retry-After": "17"})
+    with pytest.raises(DatabaseError) as caught:
+        database.query([Query("SELECT 1")])
+    assert caught.value.hint is not None
+    assert "17 seconds" in caught.value.hint
+
+
+def in_band(message: str, code: str) -> dict[str, Any]:
+    error = {"message": message, "code": code}
+    return {"baton": None, "base_url": None, "results": [{"type": "error", "error": error}, CLOSED]}
+
+
+def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: Replies, database: HranaDatabase) -> None:
+    failure = Failure("SQL write operations are forbidden", "BLOCKED")
+    cloud.to("POST", PIPELINE, in_band(failure.message, failure.code))
+    outcome = database.apply(WRITE)
+    assert not outcome.committed
+    assert outcome.failed is not None
+    assert (outcome.failed.index, outcome.failed.failure) == (None, failure)
+
+
+def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, in_band("Response is too large", "RESPONSE_TOO_LARGE"))
+    with pytest.raises(LostReplyError):
+        database.apply(WRITE)
+
+
+def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(cloud: Replies, database: HranaDatabase) -> None:
+    cloud.to("POST", PIPELINE, in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
+    cloud.to("POST", PIPELINE, status=503)
+    outcome = database.apply(WRITE)
+    assert outcome.failed is not None
+    assert (outcome.failed.index, outcome.failed.failure.code) == (None, "SQL_PARSE_ERROR")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from nacl.public import PrivateKey, SealedBox
+
+from tests.support.canned_server import Replies, replying
+from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
+from turso_deploy.github.secrets import (
+    GithubSecrets,
+    SecretPlace,
+    parse_place,
+    seal,
+    usable_secret_name,
+)
+
+SECRETS = "/repos/acme/quiz/actions/secrets"
+KEY = PrivateKey.generate()
+PUBLIC_KEY = base64.b64encode(bytes(KEY.public_key)).decode()
+
+
+@pytest.fixture
+def api() -> Iterator[Replies]:
+    with replying() as replies:
+        yield replies
+
+
+@pytest.fixture
+def secrets(api: Replies) -> Iterator[GithubSecrets]:
+    client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5, url=api.url)
+    yield client
+    client.close()
+
+
+def test_only_the_owner_of_the_key_opens_what_is_sealed() -> None:
+    sealed = seal("value", PUBLIC_KEY)
+    assert SealedBox(KEY).decrypt(base64.b64decode(sealed)) == b"value"
+    assert seal("value", PUBLIC_KEY) != sealed
+
+
+@pytest.mark.parametrize("key", ["", "short", "!!!", base64.b64encode(b"x" * 31).decode()])
+def test_a_public_key_that_is_none_is_told(key: str) -> None:
+    with pytest.raises(PlatformError, match="public key"):
+        seal("value", key)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "path"),
+    [
+        ("repository", SecretPlace("repository", "acme/quiz"), "/repos/acme/quiz/actions/secrets"),
+        (
+            "environment:pro/d 1",
+            SecretPlace("environment", "acme/quiz", "pro/d 1"),
+            "/repos/acme/quiz/environments/pro%2Fd%201/secrets",
+        ),
+        ("organization:acme", SecretPlace("organization", "acme"), "/orgs/acme/actions/secrets"),
+    ],
+)
+def test_a_place_is_read_and_leads_to_its_path(text: str, place: SecretPlace, path: str) -> None:
+    assert parse_place(text, "acme/quiz") == place
+    assert place.path == path
+
+
+@pytest.mark.parametrize(
+    "text", ["", "repo", "environment", "environment:", "environment: ", "environment:a\nb", "organization:a/b"]
+)
+def test_a_place_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="secret-scope"):
+        parse_place(text, "acme/quiz")
+
+
+@pytest.mark.parametrize("repository", [None, "", "quiz", "acme/quiz/more", "acme/qu iz"])
+def test_a_repository_that_is_not_known_is_told(repository: str | None) -> None:
+    with pytest.raises(InputError, match="which repository"):
+        parse_place("repository", repository)
+
+
+@pytest.mark.parametrize("name", ["", "1ST", "GITHUB_TOKEN", "github_x", "A-B", "A B", "A/B", "É"])
+def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
+    with pytest.raises(InputError):
+        usable_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "headers", "code", "hint"),
+    [
+        (401, {"message": "Bad credentials"}, {}, ErrorCode.API_TOKEN_REFUSED, "Renew"),
+        (403, {"message": "Resource not accessible by integration"}, {}, ErrorCode.API_FORBIDDEN, "Secrets: write"),
+        (403, {"message": "API rate limit exceeded"}, {}, ErrorCode.RATE_LIMITED, "Wait a while"),
+        (403, {"message": "secondary"}, {"Retry-After": "30"}, ErrorCode.RATE_LIMITED, "Wait 30 seconds"),
+        (429, {}, {}, ErrorCode.RATE_LIMITED, "Wait"),
+        (404, {"message": "Not Found"}, {}, ErrorCode.NOT_FOUND, "given access"),
+        (422, {"message": "Validation Failed"}, {}, ErrorCode.UNEXPECTED_REPLY, "again"),
+        (503, None, {}, ErrorCode.SERVER_ERROR, "githubstatus"),
+    ],
+)
+def test_each_refusal_of_a_write_says_what_to_do(
+    secrets: GithubSecrets,
+    api: Replies,
+    status: int,
+    document: Any,
+    headers: dict[str, str],
+    code: ErrorCode,
+    hint: str,
+) -> None:
+    api.to("GET", f"{SECRETS}/public-key", {"key_id": "1", "key": PUBLIC_KEY})
+    api.to("GET", f"{SECRETS}/TOKEN", status=404)
+    api.to("PUT", f"{SECRETS}/TOKEN", document, status=status, headers=headers)
+    with pytest.raises(PlatformError, match=f"Storing the secret TOKEN failed: .*HTTP {status}") as caught:
+        secrets.store("TOKEN", "value")
+    assert caught.value.code is code
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("document", [{}, {"key_id": 1, "key": PUBLIC_KEY}, [], None])
+def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: Replies, document: Any) -> None:
+    api.to("GET", f"{SECRETS}/public-key", document)
+    with pytest.raises(PlatformError, match="public key"):
+        secrets.check("TOKEN")

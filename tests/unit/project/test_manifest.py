@@ -1,0 +1,212 @@
+"""The manifest: what it may say, where it is wrong, and that its JSON Schema says the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.schema_folders import SHIPPED
+from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.project.manifest import Manifest, load_manifest, manifest_json_schema, place_in_manifest
+
+PUBLISHED = SHIPPED / "manifest.schema.json"
+
+
+def load(folder: Path, text: str | bytes) -> Manifest:
+    (folder / "manifest.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_manifest(folder, "schema")
+
+
+def refusal(folder: Path, text: str | bytes) -> ProjectError:
+    with pytest.raises(ProjectError) as caught:
+        load(folder, text)
+    assert caught.value.code is ErrorCode.MANIFEST_INVALID
+    assert caught.value.hint
+    return caught.value
+
+
+def test_everything_that_a_manifest_can_say(tmp_path: Path) -> None:
+    manifest = load(
+        tmp_path,
+        """\
+schema_version: 2.2.0
+expect: {tables: 12, indexes: ">=20", views: "1..3", triggers: <=2, foreign_keys: 0}
+objects: {tables: [users], indexes: [i], views: [v], triggers: [r]}
+rows: {users: ">=1", "odd name": 0}
+json_columns: {users: [profile, settings]}
+ignore: ["blog_*"]
+""",
+    )
+    assert manifest.schema_version == "2.2.0"
+    assert [str(getattr(manifest.expect, kind)) for kind in ("tables", "indexes", "views", "triggers")] == [
+        "12",
+        ">=20",
+        "1..3",
+        "<=2",
+    ]
+    assert manifest.objects.views == ("v",)
+    assert {name: bound.low for name, bound in manifest.rows.items()} == {"users": 1, "odd name": 0}
+    assert manifest.json_columns == {"users": ("profile", "settings")}
+    assert manifest.ignore == ("blog_*",)
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing yet\n", "\ufeff", "{}"])
+def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None:
+    manifest = load_manifest(tmp_path, "schema") if text is None else load(tmp_path, text)
+    assert manifest == Manifest()
+    assert manifest.expect.tables is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (
+            "schema_version: '1'\nexpects:\n  tables: 1\n",
+            2,
+            "unknown key `expects`; known here: schema_version, expect,",
+        ),
+        ("expect:\n  tables: 1\n  tabels: 2\n", 3, "unknown key `expect.tabels`; known here: tables, indexes"),
+        ("objects: {}\n\nexpect:\n  tables: many\n", 4, '`expect.tables`: "many" is not a bound'),
+        ("expect:\n  views: '5..3'\n", 2, "5..3"),
+        ("expect:\n  views: 1.5\n", 2, "expected an integer"),
+        ("expect:\n  views: true\n", 2, "expected an integer"),
+        ("expect: [1]\n", 1, "`expect`"),
+        ("rows:\n  a: 1\n  b: '>3'\n", 3, '`rows.b`: ">3" is not a bound'),
+        ("rows:\n  a:\n", 2, "expected an integer"),
+        ("json_columns:\n  a: [x]\n  b: x\n", 3, "`json_columns.b`"),
+        ("json_columns:\n  a:\n    - x\n    - 1\n", 4, "`json_columns.a.1` has to be text: write the value in quotes"),
+        ("\nschema_version: 2.2\n", 2, "`schema_version` has to be text: write the value in quotes"),
+        ("schema_version: ''\n", 1, "at least 1 character"),
+        ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` has to be text"),
+        ("- a\n", 1, "expected a mapping"),
+    ],
+)
+def test_a_bad_value_is_placed_at_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    error = refusal(tmp_path, text)
+    assert error.place == Place("schema/manifest.yml", line)
+    assert told in error.message
+
+
+def test_everything_that_is_wrong_is_told_each_at_its_line(tmp_path: Path) -> None:
+    text = "expects: {}\nexpect:\n  tables: many\n  tabels: 1\nrows:\n  a: '>3'\nignore:\n  - x\n  - 1\n"
+    error = refusal(tmp_path, text)
+    assert [cause.place for cause in error.causes] == [Place("schema/manifest.yml", line) for line in (1, 3, 4, 6, 9)]
+    first, *lines = error.message.split("\n")
+    assert first == "The manifest cannot be used:"
+    assert lines == [f"  {cause.place}: {cause.message}" for cause in error.causes]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("expect:\n  tables: 1\n bad\n", "3:1"),
+        ("expect: {tables: 1\nrows: 2\n", "2:5"),
+        ("a: 1\na: 2\n", "2:1"),
+        ("schema_version: &v 1\n", "1:17"),
+        ("schema_version: '1\n", "2:1"),
+        ("rows:\n\ta: 1\n", "2:1"),
+    ],
+)
+def test_malformed_yaml_is_placed(tmp_path: Path, text: str, place: str) -> None:
+    error = refusal(tmp_path, text)
+    assert error.place is not None
+    assert error.place.line == int(place.partition(":")[0])
+    assert error.place.column is not None
+
+
+def test_another_encoding_is_refused_at_its_line(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "schema_version: '1'\n# caf\xe9\n".encode("latin-1"))
+    assert error.place == Place("schema/manifest.yml", 2)
+    assert "UTF-8" in error.message
+
+
+def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.yml").mkdir()
+    with pytest.raises(ProjectError, match="cannot be read"):
+        load_manifest(tmp_path, "schema")
+
+
+@pytest.mark.parametrize("name", ["manifest.yaml", "manifest.json", "Manifest.yml", "MANIFEST.YAML"])
+def test_a_manifest_under_another_name_never_checks_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("expect: {tables: 1}")
+    (tmp_path / "manifest.schema.json").write_text("{}")
+    if (tmp_path / "manifest.yml").exists():
+        return  # a file system on which the names are one
+    with pytest.raises(ProjectError, match=r"its name has to be manifest\.yml") as caught:
+        load_manifest(tmp_path, "schema")
+    assert caught.value.place == Place(f"schema/{name}")
+
+
+def test_the_schema_beside_the_manifest_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "manifest.schema.json").write_text("{}")
+    assert load_manifest(tmp_path, "schema") == Manifest()
+
+
+def test_a_value_of_the_manifest_is_found_by_its_keys(tmp_path: Path) -> None:
+    load(tmp_path, "rows:\n  a: 1\njson_columns:\n  t:\n    - x\n    - y\n")
+    assert place_in_manifest(tmp_path, "s", ("rows", "a")) == Place("s/manifest.yml", 2)
+    assert place_in_manifest(tmp_path, "s", ("json_columns", "t", 1)) == Place("s/manifest.yml", 6)
+
+
+def test_the_published_json_schema_is_current() -> None:
+    assert PUBLISHED.read_text(encoding="utf-8") == manifest_json_schema()
+
+
+def test_every_key_is_described() -> None:
+    schema = json.loads(manifest_json_schema())
+    for part in (schema, *schema["$defs"].values()):
+        assert all(value.get("description") for value in part["properties"].values())
+        assert part["additionalProperties"] is False
+
+
+def test_the_shipped_manifest_leads_editors_to_the_json_schema() -> None:
+    first = (SHIPPED / "manifest.yml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == f"# yaml-language-server: $schema={PUBLISHED.name}"
+
+
+def validator() -> Any:
+    """The real validator of JSON Schema, which check-jsonschema brings along."""
+    jsonschema = pytest.importorskip("jsonschema")
+    return jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
+
+
+def test_the_json_schema_takes_the_shipped_manifest() -> None:
+    shipped = yaml.load((SHIPPED / "manifest.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
+    assert [error.message for error in validator().iter_errors(shipped)] == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "valid"),
+    [
+        ({}, True),
+        ({"expect": {"tables": 12, "views": ">= 3", "indexes": "20..40"}}, True),
+        ({"tables": 12}, False),
+        ({"expect": {"tabels": 12}}, False),
+        ({"expect": {"tables": "many"}}, False),
+        ({"expect": {"tables": -1}}, False),
+        ({"rows": {"users": ">3"}}, False),
+        ({"json_columns": {"users": "profile"}}, False),
+        ({"ignore": [1]}, False),
+        ({"schema_version": 2}, False),
+    ],
+)
+def test_the_json_schema_and_the_program_agree(tmp_path: Path, manifest: dict[str, Any], valid: bool) -> None:
+    assert validator().is_valid(manifest) is valid
+    text = json.dumps(manifest)
+    if valid:
+        load(tmp_path, text)
+    else:
+        refusal(tmp_path, text)
+
+
+def test_many_places_are_found_soon(tmp_path: Path) -> None:
+    load(tmp_path, "rows:\n" + "".join(f"  t{number}: 1\n" for number in range(2_000)))
+    started = time.monotonic()
+    for number in range(2_000):
+        assert place_in_manifest(tmp_path, "schema", ("rows", f"t{number}")).line == number + 2
+    assert time.monotonic() - started < 10

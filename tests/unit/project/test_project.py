@@ -1,0 +1,130 @@
+"""A schema folder as a whole: everything in it is tried before any request, and what is wrong has its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.schema_folders import SMALL, project_of, shipped_project, write_folder
+from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.project.expectations import actual_counts
+from turso_deploy.project.project import Project, load_project
+
+
+@pytest.fixture(autouse=True)
+def _in_a_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(**files: str) -> Project:
+    """Load a folder `schema`; `a_sql` is the file `a.sql`."""
+    return load_project(write_folder(Path("schema"), {name.replace("_", "."): text for name, text in files.items()}))
+
+
+def refusal(**files: str) -> ProjectError:
+    with pytest.raises(ProjectError) as caught:
+        load(**files)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_a_project_is_its_schema_its_manifest_and_its_seeds() -> None:
+    project = project_of(Path("schema"))
+    assert list(project.wanted.tables) == ["authors", "books"]
+    assert str(project.wanted.tables["books"].place) == "schema/tables.sql:6:14"
+    assert project.manifest.schema_version == "1.0.0"
+    assert [seed.table for seed in project.seeds] == ["authors", "books"]
+    assert project.rehearsed.connection.execute("SELECT count(*) FROM books").fetchone() == (2,)
+    assert str(project.manifest_place) == "schema/manifest.yml"
+
+
+def test_the_shipped_schema_has_what_its_manifest_expects() -> None:
+    project = shipped_project()
+    assert actual_counts(project.wanted) == {
+        "tables": 12,
+        "indexes": 33,
+        "views": 3,
+        "triggers": 2,
+        "foreign_keys": 3,
+    }
+
+
+def test_files_load_in_any_order() -> None:
+    project = load(
+        a_sql="CREATE VIEW above AS SELECT * FROM below; CREATE INDEX i ON t (a);"
+        "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; END;",
+        b_sql="CREATE VIEW below AS SELECT a FROM t; CREATE TABLE u (t REFERENCES t);",
+        c_sql="CREATE TABLE t (a PRIMARY KEY);",
+    )
+    assert list(project.wanted.views) == ["above", "below"]
+
+
+TEN_LINES = "-- one\n" * 8 + "CREATE TABLE ok (a);\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "place", "code"),
+    [
+        (TEN_LINES + "CREATE TABLE t (\n  a INTEGER,\n  b TEXT NOT NUL\n);", "12:14", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE u (x);  CREATE TABLE t (a b, NOT);", "1:43", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE t (\n  a TEXT DEFAULT 'x',\n  b TEXT DEFAULT,\n  c TEXT\n);", "3:17", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE t (\n  a TEXT NOT NULL\n  b TEXT\n);", "3:3", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE ok (a);\nCREATE TABLE t (\n  a CHECK (a IN ('(')\n;\n", "3:11", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE t (a);\nCREATE VIEW v AS SELECT\n", "2:24", ErrorCode.SQL_SYNTAX),
+        ("CREATE TABLE t (a);\n CREATE INDEX i ON t (a, nope);", "2:26", ErrorCode.MISSING_REFERENCE),
+        ("CREATE TABLE t (a);\n CREATE INDEX i ON nope (a);", "2:20", ErrorCode.MISSING_REFERENCE),
+        ("CREATE TRIGGER r AFTER INSERT\n ON nope BEGIN SELECT 1; END;", "2:5", ErrorCode.MISSING_REFERENCE),
+        ("CREATE TABLE t (a,\n  a);", "2:3", ErrorCode.SQL_INVALID),
+        ("CREATE TABLE t (a) WITHOUT ROWID;", "1:1", ErrorCode.SQL_INVALID),
+        ("CREATE TABLE sqlite_t (a);", "1:1", ErrorCode.SQL_INVALID),
+    ],
+)
+def test_a_definition_that_sqlite_refuses_is_placed(sql: str, place: str, code: ErrorCode) -> None:
+    error = refusal(a_sql=sql)
+    assert (error.code, str(error.place)) == (code, f"schema/a.sql:{place}")
+
+
+@pytest.mark.parametrize("name", ["schema_deployments", "turso_things", "libsql_x", "_litestream_seq", "app_cache"])
+def test_a_definition_that_would_never_be_deployed_is_refused(name: str) -> None:
+    error = refusal(a_sql=f"CREATE TABLE t (a);\nCREATE TABLE {name} (a);", manifest_yml="ignore: ['app_*']")
+    assert (error.code, str(error.place)) == (ErrorCode.SQL_INVALID, "schema/a.sql:2:1")
+    assert "never be deployed" in error.message
+
+
+@pytest.mark.parametrize(
+    ("manifest", "line", "named"),
+    [
+        ("rows:\n  users: 1\n  # more\n  nope: '>=2'\n", 4, "the table nope"),
+        ("json_columns:\n  users: [profile]\n  nope: [a]\n", 3, "the table nope"),
+        ("json_columns:\n  users:\n    - profile\n    - prefile\n", 4, "the column users.prefile"),
+        ("json_columns:\n  search: [profile]\n", 2, "the table search"),
+        ("rows: {v: 1}\n", 1, "the table v"),
+    ],
+)
+def test_a_name_in_the_manifest_that_leads_nowhere_is_placed(manifest: str, line: int, named: str) -> None:
+    error = refusal(
+        a_sql="CREATE TABLE Users (Profile); CREATE VIRTUAL TABLE search USING fts5 (profile);"
+        "CREATE VIEW v AS SELECT 1;",
+        manifest_yml=manifest,
+    )
+    assert (error.code, str(error.place)) == (ErrorCode.MANIFEST_INVALID, f"schema/manifest.yml:{line}")
+    assert named in error.message
+
+
+def test_the_manifest_names_tables_and_columns_in_any_case() -> None:
+    load(a_sql="CREATE TABLE Users (Profile);", manifest_yml="rows: {USERS: 0}\njson_columns: {users: [PROFILE]}\n")
+
+
+def test_a_bad_seed_is_found_before_any_request() -> None:
+    broken = SMALL | {"seeds/books.jsonl": '{"id": "b1", "author": 1}\n'}
+    with pytest.raises(ProjectError) as caught:
+        project_of(Path("schema"), broken)
+    assert (caught.value.code, str(caught.value.place)) == (ErrorCode.SEED_INVALID, "schema/seeds/books.jsonl:1")
+
+
+def test_places_name_the_folder_as_the_user_did() -> None:
+    write_folder(Path("db/schema"), {"a.sql": "CREATE TABLE t (a"})
+    with pytest.raises(ProjectError) as caught:
+        load_project(Path("./db/schema/"))
+    assert str(caught.value.place) == "db/schema/a.sql:1:16"

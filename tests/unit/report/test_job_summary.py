@@ -1,0 +1,289 @@
+"""The job summary: what it says first, what no value can do to it, and how it stays within its size."""
+
+import html
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from turso_deploy.github.runner import SUMMARY_LIMIT
+from turso_deploy.report.document import (
+    ChangeLine,
+    CheckLine,
+    CountLine,
+    ErrorLine,
+    HazardLine,
+    PartLine,
+    Report,
+    SeedLine,
+    Status,
+    StepLine,
+)
+from turso_deploy.report.job_summary import code, escape, fenced, summary
+from turso_deploy.report.wording import printable
+
+HOSTILE = [
+    "| <b>",
+    "`` ` ``",
+    "::error::",
+    "a\nb\r\nc",
+    "🚀👩‍🚀",
+    "</details>",
+    "\\|",
+    "<!--",
+    "$x$",
+    "- a",
+    "# a",
+    "www.evil.org",
+]
+
+names = st.one_of(st.text(), st.text(alphabet="|<>`\\\n\r_*~[]!#&;$@"), st.sampled_from(HOSTILE))
+
+
+def rows_of(markdown: str) -> list[str]:
+    return [line for line in markdown.split("\n") if line.startswith("|")]
+
+
+def size(markdown: str) -> int:
+    return len(markdown.encode())
+
+
+def test_the_verdict_is_the_first_line(deployed: Report) -> None:
+    first = summary(deployed).split("\n")[0]
+    assert first == "## ✅ Deployed 2.2.0: 50 objects created, 57 rows seeded, in 2 requests"
+
+
+def test_a_failure_shows_its_cause_and_cure_before_anything_else(failed: Report) -> None:
+    text = summary(failed)
+    assert text.startswith("## ❌ Failed: nothing was changed\n\n**Error** <code>manifest-mismatch</code>")
+    order = ["<code>schema/manifest.yml:4:11</code>", "expects 13 tables", "**What to do:** Correct", "| Manifest |"]
+    assert sorted(order, key=text.index) == order
+
+
+def test_an_unknown_outcome_is_neither_a_tick_nor_a_cross(failed: Report) -> None:
+    assert summary(replace(failed, committed=None)).startswith("## ⚠️ Failed: it is not known")
+
+
+def test_a_refusal_has_its_own_sign(failed: Report) -> None:
+    assert summary(replace(failed, status=Status.REFUSED)).startswith("## ⛔ Refused: nothing was changed\n")
+
+
+def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
+    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    assert "<summary>50 steps, none of them done: create table 12" in summary(refused)
+    assert "none of them done" not in summary(replace(refused, status=Status.FAILED, committed=None))
+
+
+def test_what_is_left_to_do_has_no_tick(deployed: Report) -> None:
+    assert summary(replace(deployed, status=Status.STALE, committed=False)).startswith("## ⚠️ Stale 2.2.0: 50 pages")
+
+
+def test_counts_are_held_against_the_manifest(failed: Report) -> None:
+    rows = rows_of(summary(failed))
+    assert "| tables | 13 | 12 | ❌ |" in rows
+    assert "| indexes | 33 | 33 | ✅ |" in rows
+    assert "| foreign keys | &#45; | 3 |  |" in rows
+
+
+def test_rows_and_json_stand_in_the_manifest_in_one_line_each_and_singly_where_they_fail(failed: Report) -> None:
+    rows = rows_of(summary(failed))[:10]
+    assert rows[7:] == [
+        "| rows as expected | 2 tables | 1 table | ❌ |",
+        "| rows of questions | &#62;&#61;50 | 45 | ❌ |",
+        "| valid JSON | 1 column | 1 column | ✅ |",
+    ]
+
+
+def test_of_hundreds_of_failed_bounds_ten_stand_in_the_manifest_and_all_in_the_checks(deployed: Report) -> None:
+    checks = tuple(CheckLine(f"rows of t{number}", False, "1", "0", section="rows") for number in range(300))
+    text = summary(replace(deployed, checks=checks))
+    manifest, found, rest = text.partition("<details open><summary>300 of 300 checks failed</summary>")
+    assert found
+    assert "| rows as expected | 300 tables | 0 tables | ❌ |" in manifest
+    assert manifest.count("| rows of t") == 10
+    assert rest.count("| rows of t") == 300
+
+
+def test_checks_that_failed_come_first_and_unfolded(failed: Report) -> None:
+    text = summary(failed)
+    assert "<details open><summary>1 of 3 checks failed</summary>" in text
+    marks = [row[2] for row in rows_of(text[text.index("checks failed") :])[2:]]
+    assert marks == ["❌", "✅", "✅"]
+
+
+def test_steps_name_the_file_and_line_that_want_them(deployed: Report) -> None:
+    assert "| create table | <code>users</code> | <code>schema/tables.sql:1</code> |" in summary(deployed)
+
+
+CHANGED = (
+    ChangeLine("added", "table", "tags"),
+    ChangeLine("changed", "table", "users", parts=(PartLine("column email", "email TEXT", None),)),
+    ChangeLine("removed", "index", "i"),
+)
+
+
+GONE = HazardLine(
+    "drop-column",
+    "users.email",
+    120,
+    "needs permission",
+    allowed=False,
+    text="drop-column users.email: gone (120 rows)",
+)
+
+
+def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Report) -> None:
+    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
+    text = summary(replace(deployed, steps=steps, changes=CHANGED))
+    difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
+    hazard = "- ⛔ needs permission: drop-column users.email: gone &#40;120 rows&#41;"
+    assert text.index(difference) < text.index(hazard)
+    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {GONE.text}"))
+    assert hazard not in summary(refused), "the error has said it"
+
+
+def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Report) -> None:
+    refusal = ErrorLine(
+        "hazard-refused", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
+    )
+    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
+    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, refusal=refusal))
+    first, _, second = text.split("\n")[:3]
+    assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
+    assert first.endswith("; a deployment would be refused")
+    assert second == "**A deployment would be refused** <code>hazard-refused</code> at <code>a.sql</code>"
+    assert "**What to do:** &#45;&#45;allow-hazards drop-column:users.email\n" in text
+    assert "- ⛔ needs permission: drop-column users.email" in text
+
+
+def test_several_things_to_do_are_a_list(failed: Report) -> None:
+    assert failed.error is not None
+    text = summary(replace(failed, error=replace(failed.error, hint="Say `a`.\nOr allow <b>.")))
+    assert f"**What to do:**\n\n- {escape('Say `a`.')}\n- {escape('Or allow <b>.')}\n" in text
+    text = summary(replace(failed, error=replace(failed.error, hint="Run:\n  a <b>")))
+    assert f"**What to do:** {escape('Run:')}\n\n```text\n  a <b>\n```" in text
+
+
+def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
+    many = tuple(ChangeLine("added", "table", f"t{number}") for number in range(50))
+    planned = replace(deployed, status=Status.PLANNED, committed=False, changes=many)
+    assert "<details open><summary>50 changes" in summary(planned)
+    assert "<details><summary>50 steps" in summary(planned)
+    assert "<details><summary>50 changes" in summary(replace(deployed, changes=many))
+    assert "<details open><summary>3 changes" in summary(replace(deployed, changes=CHANGED))
+    assert "<details open><summary>50 steps" in summary(replace(planned, changes=()))
+
+
+def test_the_layout_of_an_error_of_many_lines_is_kept(failed: Report) -> None:
+    assert "\n\n```text\n  users\n  questions\n```\n" in summary(failed)
+
+
+def test_ordinary_names_stay_legible_in_the_source() -> None:
+    assert escape("schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique") == (
+        "schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique"
+    )
+
+
+def test_a_mention_is_cut_from_its_name() -> None:
+    assert escape("@octocat") == "&#64;&#8203;octocat"
+
+
+@given(names)
+def test_escaped_text_shows_exactly_the_text(text: str) -> None:
+    assert html.unescape(escape(text)).replace("\u200b", "") == printable(text)
+    assert html.unescape(code(text)) == f"<code>{printable(text)}</code>"
+
+
+@given(names)
+def test_escaped_text_holds_nothing_that_markdown_acts_on(text: str) -> None:
+    assert not set(escape(text)) & set("|<>`*~[]()\\!$@{}\"'\n\r")
+    assert "://" not in escape(text)
+    assert "www." not in escape(text)
+
+
+@given(names)
+@example("| <b>")
+def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
+    report = Report(
+        command="deploy",
+        status=Status.FAILED,
+        committed=None,
+        database=name,
+        deployment_id=name,
+        schema_version=name,
+        changes=(ChangeLine("changed", "table", name, name, (PartLine(name, name, None),)),),
+        steps=(StepLine("create table", name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),),
+        counts={name: CountLine(name, 1)},
+        checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
+        seeds=(SeedLine(name, 1, 1, 0),),
+        notices=(name,),
+        error=ErrorLine("internal", "x", file=name or None),
+    )
+    text = summary(report)
+    text, fences = re.subn(r"^(`{3,})(diff|sql)\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert fences == 2, "in a fence, nothing has to be escaped"
+    assert {row.count("|") for row in rows_of(text)} == {4, 5}
+    assert len(rows_of(text)) == 15
+    tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
+    assert "<" not in tags
+    assert "\\|" not in tags
+
+
+@given(names)
+@example("```\n</details>\n````")
+def test_a_fence_is_longer_than_any_inside(text: str) -> None:
+    first, *body, last = fenced(text, "sql").split("\n")
+    assert first == f"{last}sql"
+    assert all(last not in line for line in body)
+
+
+def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
+    steps = (StepLine("create view", "v", "CREATE VIEW v AS SELECT '\n```\n</details>\n::error::'"),)
+    assert "````sql\nCREATE VIEW v AS SELECT '\n```\n</details>\n::error::';\n````" in summary(
+        replace(deployed, steps=steps)
+    )
+
+
+@pytest.mark.parametrize("number", [2_000, 40_000])
+def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deployed: Report, number: int) -> None:
+    steps = tuple(StepLine("create table", f"täble_{n}", "CREATE TABLE …" + " " * 600 + ")") for n in range(number))
+    text = summary(replace(deployed, steps=steps))
+    assert size(text) <= SUMMARY_LIMIT
+    assert "_The SQL was left out" in text
+    assert text.startswith(f"## ✅ Deployed 2.2.0: {number:,} objects created")
+    assert ("more, left out" in text) == (number == 40_000)
+    assert text.count("<details") == text.count("</details>")
+
+
+@given(st.integers(0, 12_000))
+def test_a_summary_fits_any_budget(budget: int) -> None:
+    steps = tuple(StepLine("create table", f"t{n}", "CREATE TABLE …") for n in range(30))
+    report = Report("deploy", Status.DEPLOYED, True, "file:local.db", steps=steps, notices=("one", "two"))
+    assert size(summary(report, budget)) <= budget
+
+
+def test_the_verdict_is_the_last_thing_to_go(failed: Report) -> None:
+    assert summary(failed, 60) == "## ❌ Failed: nothing was changed\n"
+
+
+def test_what_is_set_aside_and_restored_is_one_line_under_the_steps(deployed: Report) -> None:
+    steps = (
+        StepLine("set aside view", "v", 'DROP VIEW "v"'),
+        StepLine("rebuild table", "users", "…"),
+        StepLine("restore view", "v", "…"),
+        StepLine("run script", "clean", ""),
+    )
+    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, rows_to_write=9))
+    assert "<summary>2 steps: rebuild table 1, run script 1</summary>" in text
+    assert "\n\n1 view set aside and restored\n" in text
+    assert "DROP VIEW" in text
+    assert " · writes about 9 rows · " in text
+
+
+def test_an_adoption_has_no_sql_to_show(deployed: Report) -> None:
+    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    text = summary(replace(deployed, status=Status.ADOPTED, committed=False, steps=files))
+    assert "<summary>SQL</summary>" not in text
+    assert "| write file | <code>manifest.yml</code> |" in text

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.schema_folders import SHIPPED, SMALL, project_of, shipped_project
+from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.report.document import CountLine, Status
+from turso_deploy.schema_docs.generate import document, reference_pages
+
+ROOT = SHIPPED.parent
+COMMENTED = {
+    **SMALL,
+    "tables.sql": """\
+-- Books: and those who write them.
+
+-- Who writes.
+CREATE TABLE authors (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE, -- as it stands | on the cover
+  profile TEXT -- JSON: object {born}
+);
+-- @renamed from=volumes
+-- What is written.
+CREATE TABLE books (
+  id TEXT PRIMARY KEY NOT NULL,
+  title TEXT NOT NULL DEFAULT 'Untitled' CHECK (title <> ''),
+  author INTEGER NOT NULL REFERENCES authors (id) ON DELETE CASCADE
+);
+CREATE INDEX idx_books_author ON books (author); -- the books of an author
+""",
+    "queries/common.sql": "-- All books.\n-- By title.\nSELECT title, author FROM books ORDER BY title;\n",
+    "reference.yml": """\
+title: Library
+tables:
+  books: {application_name: bookList, rows: 1200}
+relations:
+  - {from: books.title, to: authors.name, meaning: told for the test}
+""",
+}
+
+
+def pages(folder: Path, **changed: str) -> dict[str, str]:
+    return reference_pages(project_of(folder / "schema", COMMENTED, **changed))
+
+
+def test_a_page_tells_all_of_a_table(tmp_path: Path) -> None:
+    page = pages(tmp_path)["tables.md"]
+    assert "# Tables\n\nBooks: and those who write them." in page
+    assert "## books\n\nWhat is written.\n\nIn the application: `bookList` · about 1,200 rows" in page
+    assert "| `name` | `TEXT` | NOT NULL; UNIQUE |  | as it stands \\| on the cover |" in page
+    assert "| `author` | `INTEGER` | NOT NULL; → [`authors`](tables.md#authors) |" in page
+    assert "| `title` | `TEXT` | NOT NULL | `'Untitled'` |" in page
+    assert "- CHECK (`title <> ''`)" in page
+    assert '`profile`: object {born}\n\n```json\n{"born": 1815}\n```' in page
+    assert "| `idx_books_author` | `author` |  | the books of an author |" in page
+    assert "- `author` → [`authors`](tables.md#authors) `id`, on delete CASCADE, on update NO ACTION" in page
+    assert "**Referred to by**\n\n- [`books`](tables.md#books) `author`, on delete CASCADE" in page
+    assert "- `trg_books_title`: AFTER UPDATE OF title" in page
+    assert "`title` → [`authors`](tables.md#authors) `name`, without a foreign key: told for the test" in page
+
+
+def test_the_index_counts_draws_and_leads_to_every_page(tmp_path: Path) -> None:
+    found = pages(tmp_path)
+    index = found["README.md"]
+    assert "# Library 1.0.0: the schema" in index
+    assert "| **all** | 2 | 6 | 1 | 1 | 2 | 4 | 1 | 1 | 1 |" in index
+    assert '"authors" ||--o{ "books" : "author"' in index
+    assert '"authors" |o..o{ "books" : "title"' in index
+    assert set(found) == {"README.md", "tables.md", "views.md", "queries.md"}
+    assert all(f"]({name}" in index for name in found if name != "README.md")
+
+
+def test_views_are_shown_with_their_columns(tmp_path: Path) -> None:
+    assert "| `title` | `TEXT` |\n| `name` | `TEXT` |" in pages(tmp_path)["views.md"]
+
+
+def test_queries_are_shown_with_what_they_found_and_how(tmp_path: Path) -> None:
+    page = pages(tmp_path)["queries.md"]
+    assert "### All books\n\nBy title.\n\n```sql\nSELECT title, author FROM books ORDER BY title;\n```" in page
+    assert "| `title` | `author` |\n| --- | --- |\n| Compilers | 2 |\n| Notes | 1 |" in page
+    assert "SCAN books\nUSE TEMP B-TREE FOR ORDER BY" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "reason"),
+    [
+        ("-- One\n\nSELECT 1;\nSELECT *\nFROM nowhere;", "5", "no such table: nowhere"),
+        ("DELETE FROM books;", "1:1", "only SELECT statements"),
+        ("SELECT 'a;", "1:8", "does not end"),
+    ],
+)
+def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str, place: str, reason: str) -> None:
+    with pytest.raises(ProjectError, match=reason) as caught:
+        pages(tmp_path, common=query)
+    assert str(caught.value.place).endswith(f"schema/queries/common.sql:{place}")
+
+
+@pytest.mark.parametrize(
+    ("notes", "line", "reason"),
+    [
+        ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "nowhere is in no file"),
+        ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'authors."a.b" is in no file'),
+        ("relations:\n  - {from: '\"books\"?title', to: authors.id, meaning: x}\n", 2, "is in no file"),
+        ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "books.no is in no file"),
+        (
+            "tables:\n  books: {row: 1}\n",
+            2,
+            "unknown key `tables.books.row`; known here: application_name, rows, examples",
+        ),
+    ],
+)
+def test_notes_about_what_there_is_not_are_refused(tmp_path: Path, notes: str, line: int, reason: str) -> None:
+    with pytest.raises(ProjectError, match=reason) as caught:
+        pages(tmp_path, reference=notes)
+    assert caught.value.code is ErrorCode.MANIFEST_INVALID
+    assert caught.value.place is not None
+    assert caught.value.place.line == line
+
+
+def test_names_with_a_full_stop_have_notes_and_relations(tmp_path: Path) -> None:
+    tables = COMMENTED["tables.sql"] + 'CREATE TABLE "old.books" (id INTEGER PRIMARY KEY, "sold.at" TEXT);'
+    notes = """\
+tables:
+  old.books: {application_name: soldBooks}
+relations:
+  - {from: '"old.books"."sold.at"', to: authors.name, meaning: told for the test}
+  - {from: books.title, to: '"old.books".id', meaning: told as well}
+"""
+    found = pages(tmp_path, tables=tables, reference=notes)
+    page = found["tables.md"]
+    assert '"authors" |o..o{ "old.books" : "sold.at"' in found["README.md"]
+    assert '"old.books" |o..o{ "books" : "title"' in found["README.md"]
+    assert "In the application: `soldBooks`" in page
+    assert "`sold.at` → [`authors`](tables.md#authors) `name`, without a foreign key: told for the test" in page
+    assert "[`books`](tables.md#books) `title`, without a foreign key: told as well" in page
+
+
+def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
+    project_of(tmp_path / "schema", COMMENTED)
+    output = tmp_path / "pages"
+    assert document(tmp_path / "schema", output, check=True).status is Status.STALE
+    assert not output.exists()
+    assert len(document(tmp_path / "schema", output, check=False).steps) == 4
+    assert document(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
+    (output / "tables.md").write_text("old", encoding="utf-8")
+    stale = document(tmp_path / "schema", output, check=True)
+    assert [Path(step.object).name for step in stale.steps] == ["tables.md"]
+
+
+def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) -> None:
+    project_of(tmp_path / "schema", manifest="expect: {tables: 2, views: 4}\n")
+    counts = document(tmp_path / "schema", tmp_path / "pages", check=False).counts
+    assert counts["tables"] == CountLine("2", 2)
+    assert counts["views"] == CountLine("4", 1, ok=False)
+    assert counts["triggers"] == CountLine(None, 1)
+
+
+def test_a_plan_that_another_sqlite_words_otherwise_makes_no_page_stale(tmp_path: Path) -> None:
+    project_of(tmp_path / "schema", COMMENTED)
+    output = tmp_path / "pages"
+    document(tmp_path / "schema", output, check=False)
+    page = output / "queries.md"
+    page.write_text(page.read_text(encoding="utf-8").replace("SCAN books", "SCAN TABLE books"), encoding="utf-8")
+    assert document(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
+    assert len(document(tmp_path / "schema", output, check=False).steps) == 1
+
+
+def test_the_pages_of_this_repository_are_current() -> None:
+    report = document(SHIPPED, ROOT / "docs/schema", check=True)
+    assert [step.object for step in report.steps] == [], "run `turso-deploy docs`"
+
+
+def test_every_json_column_of_this_repository_has_an_example() -> None:
+    found = "\n".join(reference_pages(shipped_project()).values())
+    examples = found.split("```json\n")[1:]
+    assert len(examples) == 28
+    for example in examples:
+        json.loads(example.partition("\n```")[0])

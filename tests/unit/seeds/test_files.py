@@ -1,0 +1,206 @@
+"""Every format of a seed file: what its values become, and where it says that the file is malformed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.database.interface import Value
+from turso_deploy.seeds.files import RawRow, read_seed_file
+
+
+def rows(folder: Path, name: str, content: str | bytes) -> list[RawRow]:
+    path = folder / name
+    path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+    return list(read_seed_file(path, f"seeds/{name}"))
+
+
+def refusal(folder: Path, name: str, content: str | bytes) -> str:
+    """The error of reading this file, as `line: message`."""
+    with pytest.raises(ProjectError) as caught:
+        rows(folder, name, content)
+    assert caught.value.code is ErrorCode.SEED_INVALID
+    assert "SECRET" not in f"{caught.value.message} {caught.value.hint}"
+    assert caught.value.place is not None
+    assert caught.value.place.file == f"seeds/{name}"
+    return f"{caught.value.place.line}: {caught.value.message.removeprefix('The seeds cannot be used: ')[:-1]}"
+
+
+def test_csv_keeps_text_as_it_is_and_reads_an_empty_field_as_null(tmp_path: Path) -> None:
+    found = rows(tmp_path, "t.csv", 'a,b\n007,\n" x ","say ""hi"", 😀"\n')
+    assert found == [RawRow(("a", "b"), ("007", None), 2, 1), RawRow(("a", "b"), (" x ", 'say "hi", 😀'), 3, 1)]
+
+
+def test_csv_lines_are_those_of_the_editor(tmp_path: Path) -> None:
+    found = rows(tmp_path, "t.csv", 'a,b\r\n1,"two\r\nlines\nand\u2028one"\r\n\r\n2,x\r\n')
+    assert [(row.line, row.values) for row in found] == [(2, ("1", "two\r\nlines\nand\u2028one")), (6, ("2", "x"))]
+
+
+def test_a_csv_field_may_be_larger_than_the_default_limit(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, "t.csv", "a\n" + "x" * 1_000_000)
+    assert len(str(row.values[0])) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a,b\n1,2\nSECRET\n", "3: the row has 1 fields and the header has 2"),
+        ("a,b\n1,2,SECRET\n", "2: the row has 3 fields and the header has 2"),
+        ("a,,c\n1,2,3\n", "1: the header has a column without a name"),
+        ('a,b\n1,2\n3,"SECRET\n4,5\n', "3: malformed CSV, unexpected end of data"),
+        ('a,b\n1,"SECRET"x\n', "2: malformed CSV, ',' expected after '\"'"),
+        ("a\n1\nSEC\0RET\n", "3: the character U+0000 is not allowed"),
+        ("a\n" + "x" * 5_000_001, "2: malformed CSV, field larger than field limit (5000000)"),
+        (b"a\n1\n\xe9\n", "3: the file is not UTF-8 text"),
+        ("a\n1\n".encode("utf-16"), "1: the file is not UTF-8 text"),
+        (b"\xef\xbb\xbfa\n\xff\n", "2: the file is not UTF-8 text"),
+    ],
+)
+def test_malformed_csv_is_refused_at_its_line(tmp_path: Path, content: str | bytes, expected: str) -> None:
+    assert refusal(tmp_path, "t.csv", content) == expected
+
+
+VALUES: list[tuple[object, Value]] = [
+    (None, None),
+    (True, 1),
+    (False, 0),
+    (2**63 - 1, 2**63 - 1),
+    (-(2**63), -(2**63)),
+    (1e300, 1e300),
+    (1.0, 1.0),
+    ("", ""),
+    ("007", "007"),
+    ("😀\u2028", "😀\u2028"),
+    ([1, "ä", {"b": None}], '[1,"ä",{"b":null}]'),
+    ({"deep": [True, 1.5, 10**30]}, '{"deep":[true,1.5,1000000000000000000000000000000]}'),
+    ({}, "{}"),
+]
+
+
+@pytest.mark.parametrize(("written", "stored"), VALUES)
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl", "t.yaml"])
+def test_a_value_becomes_what_sqlite_can_store(tmp_path: Path, name: str, written: object, stored: Value) -> None:
+    text = json.dumps({"v": written}, ensure_ascii=False)
+    # YAML takes U+2028 for the end of a line, as JSON does not.
+    text = text.replace("\u2028", "\\u2028") if name == "t.yaml" else text
+    (row,) = rows(tmp_path, name, text if name == "t.jsonl" else f"[{text}]")
+    assert row.values == (stored,)
+    assert type(row.values[0]) is type(stored)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (str(2**63), "column `v`: the integer does not fit into 64 bits"),
+        (str(-(2**63) - 1), "column `v`: the integer does not fit into 64 bits"),
+        ("1e400", "column `v`: the number is not finite"),
+        ("[1e400]", "column `v`: a number inside is not finite"),
+        ('"SECRET\\u0000"', "column `v`: the character U+0000 is not allowed"),
+        ("1" * 5_000, "an integer has too many digits"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl", "t.yaml"])
+def test_a_value_that_no_column_can_hold_is_refused(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    good, bad = '{"v": 1}', f'{{"v": {text}}}'
+    content = f"{good}\n{bad}\n" if name == "t.jsonl" else f"[{good},\n{bad}]"
+    message = refusal(tmp_path, name, content)
+    assert message in (f"2: {expected}", "2: malformed YAML, the integer has too many digits")
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_json_has_no_such_numbers(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, "t.json", f'[{{"v": {text}}}]') == "1: NaN and Infinity are not JSON"
+
+
+@pytest.mark.parametrize("text", [".nan", ".inf", "-.inf"])
+def test_yaml_has_such_numbers_and_no_column_does(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, "t.yaml", f"- v: {text}\n") == "1: column `v`: the number is not finite"
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
+def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path, name: str) -> None:
+    row = '{"v": "SECRET\\ud83d"}'
+    expected = "1: column `v`: half of a surrogate pair is not a character"
+    assert refusal(tmp_path, name, row if name == "t.jsonl" else f"[{row}]") == expected
+
+
+def test_each_json_row_knows_its_line(tmp_path: Path) -> None:
+    found = rows(tmp_path, "t.json", '\n[\n  {"a": 1}, {"a": 2},\n\n  {\n    "a": 3\n  }\n]\n')
+    assert [(row.values, row.line) for row in found] == [((1,), 3), ((2,), 3), ((3,), 5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"a": 1}', "1: malformed JSON, expected [ here; the file is one array"),
+        ("[", "1: malformed JSON, expecting value"),
+        ('[{"a": 1}\n{"a": 2}]', "2: malformed JSON, expected , or ] here; the file is one array"),
+        ('[{"a": 1},\n]', "2: malformed JSON, expecting value"),
+        ('[{"a": 1}', "1: malformed JSON, expected , or ] here; the file is one array"),
+        ('[{"a": 1}]\n[]', "2: malformed JSON, text after the array"),
+        ("[]SECRET", "1: malformed JSON, text after the array"),
+        ('[\n{"a": "SECRET\n"}]', "2: malformed JSON, invalid control character at"),
+        ('[{"a": 1,\n"b": }]', "2: malformed JSON, expecting value"),
+        ('[{"a": 1},\n ["SECRET"]]', "2: each row must be an object of column names and values"),
+        ('[{"a": 1},\n {"a": "SECRET", "a": 3}]', "2: a key appears twice in one object"),
+        ('[{"a": {"b": 1, "b": 2}}]', "1: a key appears twice in one object"),
+        ("[" * 100_000, "1: the JSON is nested too deeply"),
+    ],
+)
+def test_malformed_json_is_refused_at_its_line(tmp_path: Path, content: str, expected: str) -> None:
+    assert refusal(tmp_path, "t.json", content) == expected
+
+
+def test_json_lines_pass_over_empty_lines_and_keep_the_count(tmp_path: Path) -> None:
+    found = rows(tmp_path, "t.jsonl", '{"a": 1}\r\n\r\n  {"a": "x\u2028y"}\n')
+    assert [(row.values, row.line) for row in found] == [((1,), 1), (("x\u2028y",), 3)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"a": 1}\n{"a": SECRET}', "2: malformed JSON, expecting value"),
+        ('{"a": 1} {"a": 2}', "1: malformed JSON, text after the object"),
+        ("1", "1: each row must be an object of column names and values"),
+        ('[{"a": 1}]', "1: each row must be an object of column names and values"),
+    ],
+)
+def test_malformed_json_lines_are_refused_at_their_line(tmp_path: Path, content: str, expected: str) -> None:
+    assert refusal(tmp_path, "t.jsonl", content) == expected
+
+
+def test_each_yaml_row_knows_its_line(tmp_path: Path) -> None:
+    found = rows(tmp_path, "t.yaml", "# people\n- a: 1\n  b: no\n\n-\n  a: 2026-01-01\n")
+    assert [(row.columns, row.values, row.line) for row in found] == [
+        (("a", "b"), (1, "no"), 2),
+        (("a",), ("2026-01-01",), 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a: 1\n", "1: a YAML seed file is one list of mappings"),
+        ("- a: 1\n- SECRET\n", "2: each row must be an object of column names and values"),
+        ("- a: 1\n- a: 'SECRET\n", "3: malformed YAML, found unexpected end of stream"),
+        ("- a: 1\n  a: SECRET\n", "2: malformed YAML, the key appears twice in one mapping"),
+        ("- &x {a: 1}\n- *x\n", "1: malformed YAML, anchors (`&name`) are not allowed"),
+        ("- a: !!binary SECRET\n", "1: malformed YAML, tags (`!name`) are not allowed"),
+    ],
+)
+def test_malformed_yaml_is_refused_at_its_line(tmp_path: Path, content: str, expected: str) -> None:
+    assert refusal(tmp_path, "t.yaml", content) == expected
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="the file cannot be read"):
+        list(read_seed_file(tmp_path / "missing.csv", "seeds/missing.csv"))
+
+
+def test_a_float_survives_its_text(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, "t.json", f'[{{"v": {math.pi!r}}}]')
+    assert row.values == (math.pi,)

@@ -1,0 +1,156 @@
+"""Seeds as steps: their order, their size, and the questions about parents. The integration tests do the writing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.database.interface import Purpose, Rows, TransactionStep
+from turso_deploy.seeds.packed_rows import pack
+from turso_deploy.seeds.simulation import rehearse_seeds
+from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, explain_orphans, seed_results, seed_steps
+from turso_deploy.seeds.tables import SeedTable, load_seeds
+
+Plan = Callable[..., tuple[tuple[SeedTable, ...], SeedPlan]]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Make a schema, load CSV seeds by table, and plan their steps."""
+
+    def plan(*schema: str, chunk_bytes: int = CHUNK_BYTES, **files: str) -> tuple[tuple[SeedTable, ...], SeedPlan]:
+        scratch = Scratch()
+        for sql in schema:
+            scratch.run(sql)
+        (tmp_path / "seeds").mkdir()
+        for name, content in files.items():
+            (tmp_path / "seeds" / f"{name}.csv").write_text(content)
+        wanted = read_catalog(scratch.rows(), scratch.shadows()).schema
+        seeds = load_seeds(tmp_path, "schema", wanted)
+        rehearse_seeds(seeds, wanted, scratch.connection)
+        return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
+
+    return plan
+
+
+def labels(plan: SeedPlan) -> list[str]:
+    return [step.label for step in plan.steps]
+
+
+A = "CREATE TABLE a (id INTEGER PRIMARY KEY, c_id INTEGER REFERENCES c (id))"
+B = "CREATE TABLE b (id INTEGER PRIMARY KEY, c_id INTEGER REFERENCES c)"
+C = "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT)"
+
+
+def test_parents_come_before_children_whatever_their_names(plan: Plan) -> None:
+    _, made = plan(A, B, C, a="id,c_id\n1,1\n", b="id,c_id\n1,1\n", c="id\n1\n")
+    assert labels(made) == ["seed c", "seed a", "seed b"]
+    assert {step.purpose for step in made.steps} == {Purpose.SEED}
+
+
+def test_without_seeds_there_are_no_steps(plan: Plan) -> None:
+    _, made = plan(C, c="id,name\n")
+    assert made == SeedPlan()
+
+
+def test_tables_that_refer_to_each_other_defer_the_foreign_keys(plan: Plan) -> None:
+    _, made = plan(
+        A,
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))",
+        a="id,c_id\n1,1\n",
+        c="id,a_id\n1,1\n",
+    )
+    assert labels(made)[0] == "defer foreign keys"
+    assert made.steps[0].query.sql == "PRAGMA defer_foreign_keys = on"
+    assert sorted(labels(made)[1:]) == ["seed a", "seed c"]
+
+
+TREE = "CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree (id))"
+
+
+def test_a_table_that_refers_to_itself_needs_no_deferral_in_one_statement(plan: Plan) -> None:
+    _, made = plan(TREE, tree="id,up\n1,2\n2,\n")
+    assert labels(made) == ["seed tree"]
+
+
+def test_a_table_that_refers_to_itself_defers_when_it_takes_several_statements(plan: Plan) -> None:
+    _, made = plan(TREE, tree="id,up\n1,2\n2,\n", chunk_bytes=5)
+    assert labels(made) == ["defer foreign keys", "seed tree", "seed tree"]
+
+
+def test_each_chunk_knows_the_line_of_its_first_row(plan: Plan) -> None:
+    _, made = plan(C, c="id,name\n1,a\n\n2,b\n3,c\n", chunk_bytes=12)
+    assert [str(step.place) for step in made.steps] == [
+        "schema/seeds/c.csv:2",
+        "schema/seeds/c.csv:4",
+        "schema/seeds/c.csv:5",
+    ]
+
+
+def test_chunks_keep_the_rows_in_order_and_the_limit() -> None:
+    rows = [(number, "ä" * (number % 7)) for number in range(1_000)]
+    runs = list(pack(rows).chunks(500))
+    assert [tuple(row) for _, encoded in runs for row in json.loads(encoded)] == rows
+    assert all(len(encoded.encode()) <= 500 for _, encoded in runs)
+    assert all(tuple(json.loads(encoded)[0]) == rows[first] for first, encoded in runs)
+
+
+def test_a_row_larger_than_a_chunk_travels_alone() -> None:
+    rows = [("x",), ("y" * 100,), ("z",)]
+    assert [first for first, _ in pack(rows).chunks(20)] == [0, 1, 2]
+
+
+def test_parents_among_the_seeds_are_not_asked_for(plan: Plan) -> None:
+    _, made = plan(A, C, a="id,c_id\n1,01\n2,\n", c="id\n1\n")
+    assert made.orphan_checks == ()
+
+
+def test_each_parent_that_is_no_seed_is_asked_for_once(plan: Plan) -> None:
+    _, made = plan(A, C, a="id,c_id\n1,7\n2,1\n3,8\n4,7\n", c="id\n1\n")
+    assert labels(made) == ["seed c", "parents of a in c", "parents of a in c", "seed a"]
+    assert [step.purpose for step in made.steps[1:3]] == [Purpose.FIGURES, Purpose.CHECK]
+    (check,) = made.orphan_checks
+    assert (check.figures, check.check) == made.steps[1:3]
+    assert (check.file, check.lines) == ("schema/seeds/a.csv", (2, 4))
+    assert json.loads(str(check.figures.query.arguments[0])) == [["7"], ["8"]]
+
+
+def test_missing_parents_are_explained_by_file_and_line_without_their_values(plan: Plan) -> None:
+    _, made = plan(A, C, a="id,c_id\n1,7777\n2,8888\n3,9999\n")
+    error = explain_orphans(made.orphan_checks[0], Rows(("key",), ((2,), (0,))))
+    assert isinstance(error, DatabaseError)
+    assert (error.code, error.committed, str(error.place)) == (ErrorCode.SEED_INVALID, False, "schema/seeds/a.csv:2")
+    assert error.message == (
+        "The seeds cannot be used: `c_id` refers to a row of `c` that is neither among the seeds nor in the database; "
+        "likewise line 4."
+    )
+
+
+def test_a_composite_key_is_compared_as_a_whole_and_null_refers_to_nothing(plan: Plan) -> None:
+    _, made = plan(
+        "CREATE TABLE p (x TEXT COLLATE NOCASE, y INTEGER, PRIMARY KEY (x, y))",
+        "CREATE TABLE k (id INTEGER PRIMARY KEY, kx TEXT, ky INTEGER, FOREIGN KEY (kx, ky) REFERENCES p)",
+        p="x,y\na,1\nb,2\n",
+        k="id,kx,ky\n1,A,1\n2,b,02\n3,a,2\n4,,9\n5,zz,\n",
+    )
+    (check,) = made.orphan_checks
+    assert (check.columns, check.lines) == (("kx", "ky"), (4,))
+
+
+def test_a_reference_column_that_is_left_out_is_left_to_the_engine(plan: Plan) -> None:
+    _, made = plan(A, C, a="id\n1\n")
+    assert labels(made) == ["seed a"]
+
+
+def test_written_and_unchanged_rows_are_counted_over_all_chunks(plan: Plan) -> None:
+    seeds, made = plan(A, C, a="id,c_id\n1,1\n", c="id,name\n1,a\n2,b\n3,c\n", chunk_bytes=22)
+    assert labels(made) == ["seed c", "seed c", "seed a"]
+    ledger = TransactionStep(made.steps[0].query, Purpose.LEDGER, "seed c")
+    results = [Rows(affected=1), Rows(affected=1), Rows(affected=0), Rows(affected=5)]
+    assert seed_results(seeds, [*made.steps, ledger], results) == (SeedResult("a", 1, 0, 1), SeedResult("c", 3, 2, 1))

@@ -1,0 +1,91 @@
+"""Statements tell the names in them, and a table can be written under another name."""
+
+import sqlite3
+
+import pytest
+
+from turso_deploy.sql.identifiers import (
+    counts_columns_of,
+    names_behind_from,
+    names_in,
+    takes_every_column,
+    with_table_name,
+)
+from turso_deploy.sql.lexer import SqlTextError
+from turso_deploy.sql.parser import parse
+
+
+def test_names_are_found_in_every_quote_style_and_never_in_strings_or_comments() -> None:
+    names = names_in('CREATE VIEW v AS SELECT \'no\' FROM One, [TWO], `three`, "fo""ur" -- not me')
+    assert {"v", "one", "two", "three", 'fo"ur'} <= names
+    assert not {"no", "me"} & names
+
+
+def test_a_table_under_another_name_keeps_the_rest_and_refers_to_itself() -> None:
+    sql = """create table if not exists main.[Node] ( -- Node
+        id INTEGER PRIMARY KEY, parent REFERENCES node (id),
+        node TEXT DEFAULT 'node' CHECK ("NODE".node <> node), other REFERENCES nodes,
+        FOREIGN KEY (id) REFERENCES 'Node'(id)) -- node"""
+    expected = """create table if not exists main.@ ( -- Node
+        id INTEGER PRIMARY KEY, parent REFERENCES @ (id),
+        node TEXT DEFAULT 'node' CHECK (@.node <> node), other REFERENCES nodes,
+        FOREIGN KEY (id) REFERENCES @(id)) -- node"""
+    assert with_table_name(sql, 'new "one"') == expected.replace("@", '"new ""one"""')
+
+
+def test_the_engine_turns_the_renamed_table_into_the_same_table_again() -> None:
+    sql = "CREATE TABLE node(id INTEGER PRIMARY KEY, parent REFERENCES node, x CHECK (node.x > 0))"
+    connection = sqlite3.connect(":memory:")
+    connection.execute(with_table_name(sql, "node new"))
+    connection.execute('ALTER TABLE "node new" RENAME TO node')
+    stored = connection.execute("SELECT sql FROM sqlite_schema").fetchone()[0]
+    assert parse(stored) == parse(sql)
+
+
+@pytest.mark.parametrize("sql", ["CREATE VIEW v AS SELECT 1", "CREATE VIRTUAL TABLE f USING fts5(a)", "CREATE THING a"])
+def test_only_a_create_table_can_take_another_name(sql: str) -> None:
+    with pytest.raises(SqlTextError, match="not a CREATE TABLE"):
+        with_table_name(sql, "x")
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("INSERT INTO t VALUES (1)", {"t"}),
+        ("INSERT INTO main . [The T] AS x SELECT 1", {"the t"}),
+        ("insert or replace into t (a) values (1)", set()),
+        ("INSERT INTO t AS x (a) VALUES (1)", set()),
+        ("REPLACE INTO a VALUES (1); INSERT INTO b(x) SELECT 1; INSERT INTO c SELECT 1", {"a", "c"}),
+    ],
+)
+def test_an_insert_without_columns_goes_by_their_order(sql: str, tables: set[str]) -> None:
+    assert counts_columns_of(sql) == tables
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("(SELECT x FROM t WHERE t.a = b)", {"t"}),
+        ('(SELECT x FROM main . "T t" AS n, [u] JOIN main.v USING (w))', {"t t", "u", "v"}),
+        ("(SELECT x, y FROM (SELECT 1 FROM t))", {"y", "t"}),
+        ("(SELECT 1 FROM t)", {"t"}),
+        ("a + b", set()),
+    ],
+)
+def test_what_a_subquery_reads_stands_behind_from_join_or_a_comma(sql: str, tables: set[str]) -> None:
+    assert names_behind_from(sql) == tables
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT * FROM t", True),
+        ("SELECT DISTINCT * FROM t", True),
+        ("SELECT 1, t.* FROM t", True),
+        ("SELECT count(*), 2 * 3, a*b FROM t", False),
+        ("SELECT 1 WHERE EXISTS (SELECT * FROM t) OR NOT EXISTS(SELECT * FROM u)", False),
+        ("SELECT 1 WHERE a IN (SELECT * FROM t)", True),
+    ],
+)
+def test_a_star_that_multiplies_or_counts_takes_no_columns(sql: str, expected: bool) -> None:
+    assert takes_every_column(sql) is expected

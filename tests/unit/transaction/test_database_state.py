@@ -1,0 +1,206 @@
+"""The live database as it is read, and the guard that knows when it has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.database.interface import Failure, Purpose, Rows
+from turso_deploy.transaction import history
+from turso_deploy.transaction.database_state import LIVE_QUERIES, Live, guard_step, live_from
+
+DATABASE = ("CREATE TABLE t (a UNIQUE)", "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT 'it''s' FROM t")
+LEDGER = history.create_step().query.sql
+
+
+@pytest.fixture
+def scratch() -> Scratch:
+    scratch = Scratch()
+    for sql in DATABASE:
+        scratch.run(sql)
+    return scratch
+
+
+def answers(scratch: Scratch) -> list[Rows | Failure]:
+    found: list[Rows | Failure] = []
+    for query in LIVE_QUERIES:
+        try:
+            found.append(scratch.query(query))
+        except ScratchError as error:
+            found.append(Failure(error.message, "SQLITE_ERROR"))
+    return found
+
+
+def read(scratch: Scratch, ignore: Sequence[str] = ()) -> Live:
+    live = live_from(answers(scratch), ignore)
+    assert isinstance(live, Live)
+    return live
+
+
+def deployed(scratch: Scratch, deployment_id: str) -> None:
+    entry = history.Entry(
+        id=deployment_id,
+        deployed_at="2026-01-02T03:04:05.678Z",
+        schema_version=None,
+        schema_fingerprint="f",
+        seeds={},
+        managed=frozenset(),
+        scripts={},
+        tool_version="1",
+        plan_summary={},
+    )
+    scratch.query(history.entry_step(entry).query)
+
+
+def passes(live: Live, scratch: Scratch) -> bool:
+    step = guard_step(live)
+    assert step.purpose is Purpose.GUARD
+    try:
+        return scratch.query(step.query).rows == (("ok",),)
+    except ScratchError as error:
+        if error.message not in ("malformed JSON", "no such table: schema_deployments"):
+            raise
+        return False
+
+
+def by_version(live: Live) -> Live:
+    assert live.schema_version is not None
+    return live
+
+
+def by_catalog(live: Live) -> Live:
+    """What a server that does not tell its schema version leaves us."""
+    return replace(live, schema_version=None)
+
+
+Form = Callable[[Live], Live]
+forms = pytest.mark.parametrize("form", [by_version, by_catalog])
+
+
+def test_a_database_that_was_never_deployed_to(scratch: Scratch) -> None:
+    live = read(scratch)
+    assert list(live.catalog.schema.tables) == ["t"]
+    assert live.last is None
+    assert not live.catalog.has_ledger
+
+
+def test_what_was_deployed_last_is_read_along(scratch: Scratch) -> None:
+    scratch.run(LEDGER)
+    assert read(scratch).last is None
+    deployed(scratch, "first")
+    deployed(scratch, "second")
+    last = read(scratch).last
+    assert last is not None
+    assert last.id == "second"
+
+
+def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
+    assert list(read(scratch, ["t"]).catalog.schema.views) == ["v"]
+    assert not read(scratch, ["t"]).catalog.schema.tables
+
+
+def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
+    failure = Failure("no", "SQLITE_AUTH")
+    version, deployments, _, shadows, clock = answers(scratch)
+    assert live_from([version, deployments, failure, shadows, clock], []) is failure
+
+
+def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
+    scratch.run("CREATE TABLE schema_deployments (mine)")
+    found = live_from(answers(scratch), [])
+    assert isinstance(found, Failure)
+    assert "no such column" in found.message
+
+
+def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
+    _, deployments, catalog, _, clock = answers(scratch)
+    refused = Failure("not authorized", "SQLITE_AUTH")
+    live = live_from([refused, deployments, catalog, refused, clock], [])
+    assert isinstance(live, Live)
+    assert live.schema_version is None
+    assert passes(live, scratch)
+
+
+@pytest.mark.parametrize("with_ledger", [False, True])
+@pytest.mark.parametrize("moment", range(1, len(LIVE_QUERIES)))
+def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
+    scratch: Scratch, moment: int, with_ledger: bool
+) -> None:
+    if with_ledger:
+        scratch.run(LEDGER)
+        deployed(scratch, "first")
+    before = answers(scratch)
+    scratch.run("CREATE TABLE theirs (a)")
+    if not with_ledger:
+        scratch.run(LEDGER)
+    deployed(scratch, "theirs")
+    live = live_from([*before[:moment], *answers(scratch)[moment:]], [])
+    assert isinstance(live, Live)
+    assert not passes(live, scratch)
+
+
+@forms
+@pytest.mark.parametrize("with_ledger", [False, True])
+def test_the_guard_lets_an_unchanged_database_pass(scratch: Scratch, form: Form, with_ledger: bool) -> None:
+    if with_ledger:
+        scratch.run(LEDGER)
+        assert passes(form(read(scratch)), scratch)  # made and still empty
+        deployed(scratch, "one")
+    live = form(read(scratch))
+    scratch.run("INSERT INTO t VALUES (1)")
+    assert passes(live, scratch)
+
+
+@forms
+def test_the_guard_lets_an_empty_database_pass(form: Form) -> None:
+    scratch = Scratch()
+    assert passes(form(read(scratch)), scratch)
+
+
+@forms
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE u (a)",
+        "DROP VIEW v",
+        "DROP INDEX i",
+        "ALTER TABLE t ADD COLUMN b",
+        "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END",
+        LEDGER,
+    ],
+)
+def test_the_guard_stops_at_every_change_of_the_schema(scratch: Scratch, form: Form, change: str) -> None:
+    live = form(read(scratch))
+    scratch.run(change)
+    assert not passes(live, scratch)
+
+
+@forms
+def test_the_guard_stops_when_one_object_took_the_place_of_another(scratch: Scratch, form: Form) -> None:
+    live = form(read(scratch))
+    scratch.run("DROP VIEW v")
+    scratch.run("CREATE VIEW v AS SELECT 'its' FROM t")
+    assert not passes(live, scratch)
+
+
+@forms
+def test_the_guard_stops_after_a_deployment_that_changed_no_schema(scratch: Scratch, form: Form) -> None:
+    scratch.run(LEDGER)
+    empty = form(read(scratch))
+    deployed(scratch, "one")
+    assert not passes(empty, scratch)
+    first = form(read(scratch))
+    deployed(scratch, "two")
+    assert not passes(first, scratch)
+
+
+@forms
+def test_the_guard_stops_when_the_ledger_is_gone(scratch: Scratch, form: Form) -> None:
+    scratch.run(LEDGER)
+    deployed(scratch, "one")
+    live = form(read(scratch))
+    scratch.run("DROP TABLE schema_deployments")
+    assert not passes(live, scratch)

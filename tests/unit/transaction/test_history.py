@@ -1,0 +1,100 @@
+"""The ledger: what is written is what is read, and the fingerprints know what matters."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.catalogs import catalog_of
+from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.database.interface import Purpose, Query
+from turso_deploy.sql.schema import Schema
+from turso_deploy.transaction import history
+from turso_deploy.transaction.history import Entry, last_deployment
+
+ENTRY = Entry(
+    id="0199",
+    deployed_at="2026-01-02T03:04:05.678Z",
+    schema_version="2.2.0",
+    schema_fingerprint="f" * 64,
+    seeds={"users": "1" * 64, 'it\'s "odd"': "2" * 64},
+    managed=frozenset({"table users", "index i'1"}),
+    scripts={},
+    tool_version="1.0.0",
+    plan_summary={"create table": 12},
+)
+
+
+@pytest.fixture
+def scratch() -> Scratch:
+    scratch = Scratch()
+    scratch.run(history.create_step().query.sql)
+    return scratch
+
+
+def schema_of(*statements: str) -> Schema:
+    return catalog_of(*statements).schema
+
+
+def write(scratch: Scratch, entry: Entry) -> None:
+    step = history.entry_step(entry)
+    assert step.purpose is Purpose.LEDGER
+    scratch.query(step.query)
+
+
+def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None:
+    write(scratch, replace(ENTRY, id="before", schema_version=None))
+    write(scratch, ENTRY)
+    last = last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY))
+    assert last is not None
+    assert (last.id, last.schema_version, last.schema_fingerprint) == ("0199", "2.2.0", "f" * 64)
+    assert (last.seeds, last.managed) == (ENTRY.seeds, ENTRY.managed)
+
+
+def test_an_empty_ledger_knows_no_deployment(scratch: Scratch) -> None:
+    assert last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY)) is None
+
+
+def test_a_database_without_a_ledger_says_so() -> None:
+    with pytest.raises(ScratchError, match="no such table: schema_deployments"):
+        Scratch().query(history.LAST_DEPLOYMENT_QUERY)
+
+
+def test_a_deployment_is_looked_up_by_its_id(scratch: Scratch) -> None:
+    write(scratch, ENTRY)
+    assert scratch.query(history.lookup_query("0199")).rows == ((1,),)
+    assert scratch.query(history.lookup_query("0198")).rows == ()
+
+
+def test_one_deployment_is_written_once(scratch: Scratch) -> None:
+    write(scratch, ENTRY)
+    with pytest.raises(ScratchError, match="UNIQUE"):
+        write(scratch, ENTRY)
+
+
+def test_who_deployed_from_where_is_kept(scratch: Scratch) -> None:
+    run = "https://example.invalid/1"
+    write(scratch, replace(ENTRY, commit_sha="abc", ref="refs/tags/v1", run_url=run, actor="ada"))
+    columns = "commit_sha, ref, run_url, actor, tool_version, plan_summary"
+    row = scratch.query(Query(f"SELECT {columns} FROM schema_deployments")).rows
+    assert row == (("abc", "refs/tags/v1", run, "ada", "1.0.0", '{"create table":12}'),)
+
+
+def test_the_fingerprint_of_a_schema_is_of_its_objects_and_not_of_their_order() -> None:
+    first = schema_of("CREATE TABLE a (x)", "CREATE TABLE b (x)", "CREATE VIEW v AS SELECT 1")
+    second = schema_of("CREATE VIEW v AS SELECT 1", "CREATE TABLE b (x)", "CREATE TABLE a (x)")
+    other = schema_of("CREATE TABLE a (y)", "CREATE TABLE b (x)", "CREATE VIEW v AS SELECT 1")
+    assert history.schema_fingerprint(first) == history.schema_fingerprint(second)
+    assert history.schema_fingerprint(first) != history.schema_fingerprint(other)
+    assert len(history.schema_fingerprint(first)) == 64
+
+
+def test_the_fingerprint_of_all_seeds_changes_with_each() -> None:
+    seeds = {"a": "1", "b": "2"}
+    assert history.seeds_fingerprint(seeds) == history.seeds_fingerprint({"b": "2", "a": "1"})
+    assert history.seeds_fingerprint(seeds) != history.seeds_fingerprint({"a": "2", "b": "1"})
+
+
+def test_managed_objects_are_named_by_their_kind() -> None:
+    schema = schema_of("CREATE TABLE Users (a)", "CREATE INDEX i ON users (a)", "CREATE VIEW v AS SELECT 1")
+    assert history.managed_names(schema) == {"table Users", "index i", "view v"}
