@@ -18,8 +18,8 @@ from tests.support.databases import NOWHERE, Target
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_builds import secure_delete
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.address import parse_address
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.plan.hazards import HazardName, Permission

@@ -18,7 +18,7 @@ from tests.integration.test_memory import MEASURED_PROGRAM, MEGABYTES
 from tests.support.databases import NOWHERE, Target
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Status

@@ -13,8 +13,8 @@ from tests.e2e.act import Run, run_workflow
 from tests.e2e.engine import ROOT
 from tests.support.recording_proxy import open_door
 from tests.support.sqld import Sqld
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Query, Rows
 
 pytestmark = pytest.mark.container
 

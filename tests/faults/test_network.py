@@ -14,8 +14,8 @@ from tests.support.certificates import make_certificate
 from tests.support.databases import NOWHERE, Target, run_program
 from tests.support.schema_folders import SMALL, project_of, write_folder
 from tests.support.sqld import Sqld, running_sqld
+from turso_deploy.core.transaction import Query
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Query
 from turso_deploy.deploy import deploy as story
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status

@@ -9,8 +9,8 @@ from threading import Event, Thread
 from typing import Any
 
 from tests.support.sqld import Sqld, send
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Query, Rows
 
 
 class Writer:

@@ -19,8 +19,8 @@ from tests.support.canned_server import Replies, replying
 from tests.support.counters import LONG, count
 from tests.support.schema_folders import SMALL, project_of, write_folder
 from turso_deploy.core.errors import DeployError
+from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.deploy.pending import understand
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.seeds.files import read_seed_file

@@ -34,13 +34,13 @@ from tests.support.sqlite_shell import content, in_python
 from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DeployError
-from turso_deploy.database.interface import Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.deploy import deploy as story
 from turso_deploy.deploy.pending import find_work
-from turso_deploy.deploy.report_builder import error_line
 from turso_deploy.plan.hazards import parse_permissions
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.report.lines import error_line
 from turso_deploy.sql.lexer import fold, literal, quote, read_column_title
 from turso_deploy.sql.schema import key_of
 from turso_deploy.sql.splitter import split

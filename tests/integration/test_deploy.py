@@ -18,9 +18,9 @@ import pytest
 from tests.support.databases import Target
 from tests.support.schema_folders import SHIPPED, SMALL, project_of, shipped_project
 from turso_deploy import __version__
-from turso_deploy.github.context import Pipeline
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import CountLine, Report, Status
+from turso_deploy.transaction.history import Provenance
 
 ROOT = Path(__file__).parents[2]
 DRIZZLE = (ROOT / "tests" / "cases" / "drizzle-2.2.0.sql").read_text(encoding="utf-8")
@@ -136,8 +136,8 @@ def test_thousands_of_statements_are_still_two_requests(target: Target, tmp_path
 
 def test_the_ledger_says_what_was_deployed_by_whom(target: Target, tmp_path: Path) -> None:
     started = datetime.now(UTC)
-    pipeline = Pipeline(True, "c0ffee", "refs/heads/main", "https://github.com/o/r/actions/runs/7", "ada")
-    report = target.deploy(project_of(tmp_path / "schema"), pipeline)
+    context = Provenance("c0ffee", "refs/heads/main", "https://github.com/o/r/actions/runs/7", "ada")
+    report = target.deploy(project_of(tmp_path / "schema"), context)
     [row] = target.rows(
         "SELECT id, deployed_at, schema_version, schema_fingerprint, seeds_fingerprint, seeds, commit_sha, ref, "
         "run_url, actor, tool_version, managed_objects, plan_summary FROM schema_deployments"

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.databases import Target
 from tests.support.schema_folders import SMALL, project_of
 from turso_deploy.catalog.catalog import Catalog, CatalogRow
-from turso_deploy.database.interface import Purpose, Transaction, TransactionStep
+from turso_deploy.core.transaction import Purpose, Transaction, TransactionStep
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.manifest import read_manifest
 from turso_deploy.report.document import CheckLine, Status

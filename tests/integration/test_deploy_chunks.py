@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.databases import NOWHERE, OnTheWay, Target
 from tests.support.schema_folders import project_of
-from turso_deploy.database.interface import Transaction
+from turso_deploy.core.transaction import Transaction
 from turso_deploy.deploy import deploy as story
 from turso_deploy.plan.hazards import HazardName, Permission
 from turso_deploy.project.project import Project

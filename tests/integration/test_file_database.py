@@ -13,9 +13,9 @@ import pytest
 from tests.support.schema_folders import write_folder
 from tests.support.unprivileged import without_privileges
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.file import LocalDatabase
-from turso_deploy.database.interface import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 
 TABLE = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.recording_proxy import Door
 from tests.support.sqld import Sqld, free_port, running_sqld, send, sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 
 TABLE = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
 

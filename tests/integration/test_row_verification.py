@@ -14,7 +14,8 @@ from tests.support.databases import NOWHERE, OnTheWay, Target
 from tests.support.schema_folders import project_of
 from tests.support.sqlite_builds import secure_delete
 from turso_deploy.core.errors import ErrorCode
-from turso_deploy.database.interface import Database, Outcome, Query, Transaction
+from turso_deploy.core.transaction import Outcome, Query, Transaction
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy import deploy as story
 from turso_deploy.plan.hazards import parse_permissions
 from turso_deploy.report.document import Report, Status

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.core.transaction import Outcome, Query, Rows, Transaction, Value
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Outcome, Query, Rows, Transaction, Value
 from turso_deploy.seeds.simulation import rehearse_seeds
 from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, explain_orphans, seed_results, seed_steps
 from turso_deploy.seeds.tables import SeedTable, load_seeds

@@ -11,7 +11,7 @@ import pytest
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
 from turso_deploy.core.errors import DatabaseError, ErrorCode, PlatformError
-from turso_deploy.database.interface import Query, Rows
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.open import open_database
 from turso_deploy.turso.branches import Branch, branch_name, temporary_branch
 from turso_deploy.turso.platform import Platform, PlatformDatabase

@@ -18,8 +18,8 @@ from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from turso_deploy.cli.run import run
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.address import RemoteAddress
-from turso_deploy.database.interface import Query, Rows
 from turso_deploy.database.open import open_database
 from turso_deploy.turso.platform import Platform
 from turso_deploy.turso.token_checks import ask

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from hypothesis import strategies as st
 
 from tests.property.schemas import Schema, Table
-from turso_deploy.database.interface import Value
+from turso_deploy.core.transaction import Value
 from turso_deploy.sql.lexer import quote
 
 Row = tuple[Value, ...]

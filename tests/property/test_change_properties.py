@@ -23,7 +23,7 @@ from tests.support.databases import NOWHERE, Target
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import adopt
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy import deploy as story
 from turso_deploy.plan.hazards import HAZARDS, Permission
 from turso_deploy.project.project import Project, load_project

@@ -11,31 +11,21 @@ from typing import Any, TypeVar
 
 from tests.support.recording_proxy import Door
 from turso_deploy.cli.run import run
+from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.address import parse_address
-from turso_deploy.database.interface import (
-    REQUEST_SIZE,
-    Database,
-    Failure,
-    Outcome,
-    Purpose,
-    Query,
-    Rows,
-    Transaction,
-    TransactionStep,
-    Value,
-)
+from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import deploy as story
-from turso_deploy.github.context import Pipeline
 from turso_deploy.http.backoff import Patience
 from turso_deploy.plan.hazards import Permission
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report
 from turso_deploy.sql.lexer import quote
+from turso_deploy.transaction.history import Provenance
 
 _Answer = TypeVar("_Answer")
 
-NOWHERE = Pipeline(on_runner=False, commit_sha=None, ref=None, run_url=None, actor=None)
+NOWHERE = Provenance()
 
 
 @dataclass
@@ -60,8 +50,10 @@ class Target:
     def open(self, timeout: float = 30) -> Database:
         return open_database(parse_address(self.url), self.token, timeout, self.request_size)
 
-    def deploy(self, project: Project, pipeline: Pipeline = NOWHERE, permissions: Sequence[Permission] = ()) -> Report:
-        return self._with(self.url, lambda database: story.deploy(project, database, pipeline, permissions))
+    def deploy(
+        self, project: Project, provenance: Provenance = NOWHERE, permissions: Sequence[Permission] = ()
+    ) -> Report:
+        return self._with(self.url, lambda database: story.deploy(project, database, provenance, permissions))
 
     def plan(self, project: Project, permissions: Sequence[Permission] = ()) -> Report:
         return self._with(self.url, lambda database: story.plan(project, database, NOWHERE, permissions))

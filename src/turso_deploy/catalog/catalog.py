@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InternalError, Place
-from turso_deploy.database.interface import Query, Rows
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.sql.identifiers import names_in
 from turso_deploy.sql.lexer import SqlTextError, fold
 from turso_deploy.sql.parser import (

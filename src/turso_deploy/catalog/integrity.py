@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.database.interface import Query
-from turso_deploy.plan.rebuild import reads_another_table
+from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.schema import Schema, Table, Trigger, View, key_of, title
@@ -53,7 +52,7 @@ def _content_fault(table: Table, scratch: Scratch) -> str | None:
 
     https://www.sqlite.org/fts5.html#external_content_tables
     """
-    if not isinstance(table.definition, VirtualTableDefinition) or not reads_another_table(table.definition):
+    if not isinstance(table.definition, VirtualTableDefinition) or not table.definition.has_external_content:
         return None
     try:
         scratch.run(f"SELECT * FROM {quote(table.name)} LIMIT 1")

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
-from turso_deploy.database.interface import Query, Rows
+from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.sql.cursor import Reader, read_header
 from turso_deploy.sql.identifiers import in_back_quotes
 from turso_deploy.sql.lexer import Kind, Token, fold, quote, tokenize, unquote

@@ -14,7 +14,7 @@ from turso_deploy.core.durations import parse_duration
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.secret import Secret
 from turso_deploy.database.address import Address, FileAddress, parse_address
-from turso_deploy.github.context import Pipeline
+from turso_deploy.github.context import RunContext
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, examine, is_due, refusal
 from turso_deploy.turso.tokens import fingerprint
@@ -50,7 +50,7 @@ class Access(Struct):
 
 
 @contextmanager
-def opened(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> Iterator[Access]:
+def opened(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> Iterator[Access]:
     """Find the database and check every token that was given; mint one for the run where none was.
 
     Raises DeployError when a token cannot do its work, and the policy's complaint when the policy is enforced.
@@ -59,7 +59,7 @@ def opened(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[s
     try:
         if platform:
             access.hosting = Hosting(platform, _awake(platform, inputs.database or ""))
-        _open(access, inputs, pipeline, mask)
+        _open(access, inputs, context, mask)
         yield access
     finally:
         if platform:
@@ -76,8 +76,8 @@ def policy_of(inputs: Inputs) -> Policy:
     )
 
 
-def _open(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> None:
-    access.address = _address(inputs, pipeline, access.hosting)
+def _open(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> None:
+    access.address = _address(inputs, context, access.hosting)
     if isinstance(access.address, FileAddress):
         return
     from turso_deploy.turso.token_checks import examine_all, examine_at_platform, examine_online
@@ -155,12 +155,12 @@ def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
     return {role: secret.reveal() for role, secret in secrets.items() if secret}
 
 
-def _address(inputs: Inputs, pipeline: Pipeline, hosting: Hosting | None) -> Address:
+def _address(inputs: Inputs, context: RunContext, hosting: Hosting | None) -> Address:
     if inputs.database_url is not None:
         return parse_address(inputs.database_url, allow_insecure_http=inputs.allow_insecure_http)
     if hosting:
         return hosting.database.address
-    if pipeline.on_runner:
+    if context.on_runner:
         raise InputError(
             ErrorCode.DATABASE_URL_MISSING,
             "No database URL was given: the input `database-url` is empty, and so is TURSO_DATABASE_URL.",

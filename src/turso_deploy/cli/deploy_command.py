@@ -15,10 +15,11 @@ from turso_deploy.core.progress import doing
 from turso_deploy.database.interface import Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import deploy as story
-from turso_deploy.github.context import Pipeline
+from turso_deploy.github.context import RunContext
 from turso_deploy.plan.hazards import Permission
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.transaction.history import Provenance
 
 if TYPE_CHECKING:
     from turso_deploy.turso.backups import Backup
@@ -29,7 +30,7 @@ def deploy_safely(
     database: Database,
     access: Access,
     inputs: Inputs,
-    pipeline: Pipeline,
+    provenance: Provenance,
     permissions: Sequence[Permission],
     mask: Callable[[str], None],
 ) -> Report:
@@ -39,20 +40,25 @@ def deploy_safely(
     """
     hosting = _hosting(access, inputs)
     if hosting is None:
-        return story.deploy(project, database, pipeline, permissions)
+        return story.deploy(project, database, provenance, permissions)
     notices = list[str]()
     if "branch" in (inputs.rehearse, inputs.backup):
-        outlook = story.plan(project, database, pipeline, permissions)
+        outlook = story.plan(project, database, provenance, permissions)
         needed = outlook.status is Status.PLANNED
         if needed and inputs.rehearse == "branch":
-            failed = _rehearse(project, hosting, inputs, pipeline, permissions, mask, notices)
+            failed = _rehearse(project, hosting, inputs, provenance, permissions, mask, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
         if not needed:  # an error is told by the deployment, which meets it too
-            return story.deploy(project, database, pipeline, permissions)
+            return story.deploy(project, database, provenance, permissions)
     backup = _back_up(hosting, inputs, access)
-    noted = replace(pipeline, backup=backup.reference if backup else None)
+    noted = replace(provenance, backup=backup.reference if backup else None)
     return _with_way_back(story.deploy(project, database, noted, permissions), backup, notices)
+
+
+def provenance_of(context: RunContext) -> Provenance:
+    """Return what the deployment history records of a run."""
+    return Provenance(context.commit_sha, context.ref, context.run_url, context.actor)
 
 
 def _back_up(hosting: Hosting, inputs: Inputs, access: Access) -> Backup | None:
@@ -83,7 +89,7 @@ def _rehearse(
     project: Project,
     hosting: Hosting,
     inputs: Inputs,
-    pipeline: Pipeline,
+    provenance: Provenance,
     permissions: Sequence[Permission],
     mask: Callable[[str], None],
     notices: list[str],
@@ -106,7 +112,7 @@ def _rehearse(
             name = branch.database.name
             database = open_database(branch.database.address, branch.token, inputs.timeout, inputs.request_size)
             try:
-                report = story.deploy(project, database, pipeline, permissions)
+                report = story.deploy(project, database, provenance, permissions)
             finally:
                 database.close()
     except DeployError as error:

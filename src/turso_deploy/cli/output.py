@@ -12,7 +12,8 @@ from typing import TextIO
 from msgspec import Struct
 
 from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
-from turso_deploy.github.runner import Level, Runner, inert, outputs
+from turso_deploy.core.text import inert
+from turso_deploy.github.runner import Level, Runner, outputs
 from turso_deploy.report import console, wording
 from turso_deploy.report.document import ErrorLine, Report
 from turso_deploy.report.job_summary import summary

@@ -10,11 +10,11 @@ from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import understand
-from turso_deploy.deploy.report_builder import error_line, status_of
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.project import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
+from turso_deploy.report.lines import error_line, status_of
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.database_state import LIVE_QUERIES
 

@@ -18,10 +18,10 @@ from turso_deploy.core.errors import DeployError, ErrorCode, InputError, Interna
 from turso_deploy.core.progress import doing
 from turso_deploy.core.signals import unstoppable
 from turso_deploy.database.open import open_database
-from turso_deploy.deploy.report_builder import error_line, status_of
-from turso_deploy.github.context import Pipeline, read_pipeline
+from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
 from turso_deploy.report.document import Report, Status
+from turso_deploy.report.lines import error_line, status_of
 from turso_deploy.report.progress_display import shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(
     try:
         inputs = read_inputs(settings)
         with _progress(inputs, log, errors or sys.stderr, environment):
-            report = _report(inputs, read_pipeline(environment), access, runner.mask, emit)
+            report = _report(inputs, read_context(environment), access, runner.mask, emit)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
@@ -60,7 +60,7 @@ def run(
     if inputs and inputs.comment:
         from turso_deploy.github.pull_request import comment_on
 
-        report = comment_on(report, inputs, read_pipeline(environment))
+        report = comment_on(report, read_context(environment), inputs.github_token, inputs.schema_path, inputs.timeout)
     with unstoppable(), _though_nobody_may_listen(errors or sys.stderr):
         publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
     if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
@@ -97,7 +97,7 @@ def _progress(
 
 
 def _report(
-    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Inputs, context: RunContext, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
     if inputs.command == "plan" and inputs.against is not None:
         return _comparison(inputs, inputs.against)
@@ -105,7 +105,7 @@ def _report(
         from turso_deploy.schema_docs.generate import document
 
         return document(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
-    with opened(access, inputs, pipeline, mask):
+    with opened(access, inputs, context, mask):
         match inputs.command:
             case "check-tokens":
                 from turso_deploy.cli.token_commands import check_tokens
@@ -114,11 +114,11 @@ def _report(
             case "rotate-token":
                 from turso_deploy.cli.token_commands import rotate
 
-                return rotate(access, inputs, pipeline, mask)
+                return rotate(access, inputs, context, mask)
             case "adopt":
                 return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
             case _:
-                return _database_report(inputs, pipeline, access, mask, emit)
+                return _database_report(inputs, context, access, mask, emit)
 
 
 def _comparison(inputs: Inputs, against: str) -> Report:
@@ -147,9 +147,9 @@ def _adopt(inputs: Inputs, database: Database) -> Report:
 
 
 def _database_report(
-    inputs: Inputs, pipeline: Pipeline, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Inputs, context: RunContext, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
-    from turso_deploy.cli.deploy_command import deploy_safely
+    from turso_deploy.cli.deploy_command import deploy_safely, provenance_of
     from turso_deploy.deploy import deploy as story
     from turso_deploy.plan.hazards import parse_permissions
     from turso_deploy.project.project import load_project
@@ -158,33 +158,33 @@ def _database_report(
     doing("reading the schema folder")
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
-        _refuse_another_version(project, pipeline)
+        _refuse_another_version(project, context)
     database = open_database(access.address, access.token, inputs.timeout, inputs.request_size)
     try:
         match inputs.command:
             case "plan" if inputs.sql:
-                report, script = story.script(project, database, pipeline, permissions)
+                report, script = story.script(project, database, provenance_of(context), permissions)
                 emit(script)
             case "plan":
                 rehearse = inputs.rehearse == "rollback"
-                report = story.plan(project, database, pipeline, permissions, rehearse=rehearse)
+                report = story.plan(project, database, provenance_of(context), permissions, rehearse=rehearse)
             case "verify":
                 report = story.verify(project, database)
             case _:
-                report = deploy_safely(project, database, access, inputs, pipeline, permissions, mask)
+                report = deploy_safely(project, database, access, inputs, provenance_of(context), permissions, mask)
     finally:
         database.close()
     named = inputs.database_url or access.hosting
     return report if named else replace(report, notices=(_EMBEDDED, *report.notices))
 
 
-def _refuse_another_version(project: Project, pipeline: Pipeline) -> None:
+def _refuse_another_version(project: Project, context: RunContext) -> None:
     """A release deploys what it is called: its tag and the manifest name the same version."""
-    tag, manifest = pipeline.tag_version, project.manifest.schema_version
+    tag, manifest = context.tag_version, project.manifest.schema_version
     if tag is None:
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            f"`version-from-tag` is set, and {pipeline.ref or 'this run'} is no version tag.",
+            f"`version-from-tag` is set, and {context.ref or 'this run'} is no version tag.",
             hint="Run the workflow on tags like v2.2.0 only (`tags: ['v*']`), or leave `version-from-tag` out.",
         )
     if tag != manifest:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from turso_deploy.cli.credentials import Access, lifetime_of
 from turso_deploy.cli.settings import Inputs
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.github.context import Pipeline
+from turso_deploy.github.context import RunContext
 from turso_deploy.github.secrets import API_URL, GithubSecrets, parse_place, usable_secret_name
 from turso_deploy.report.document import Report, Status
 from turso_deploy.turso.rotation import rotate_token
@@ -30,14 +30,14 @@ def check_tokens(access: Access) -> Report:
     return Report("check-tokens", Status.CHECKED, committed=False, database=access.address.display)
 
 
-def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[str], None]) -> Report:
+def rotate(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> Report:
     """Mint a token, store it as a GitHub secret, and refuse the older ones when asked to. Raises DeployError."""
     started = time.monotonic()
     name = usable_secret_name(inputs.secret_name)
     if access.hosting is None or inputs.github_token is None:
-        raise _tokens_missing(access, inputs, pipeline)
-    place = parse_place(inputs.secret_scope, pipeline.repository)
-    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, pipeline.github_api_url or API_URL)
+        raise _tokens_missing(access, inputs, context)
+    place = parse_place(inputs.secret_scope, context.repository)
+    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, context.github_api_url or API_URL)
     try:
         done = rotate_token(
             access.hosting.platform,
@@ -60,12 +60,12 @@ def rotate(access: Access, inputs: Inputs, pipeline: Pipeline, mask: Callable[[s
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _tokens_missing(access: Access, inputs: Inputs, pipeline: Pipeline) -> InputError:
+def _tokens_missing(access: Access, inputs: Inputs, context: RunContext) -> InputError:
     """All that is missing at once: whoever sets up a rotation has none of it yet."""
     wanted = {
         "`api-token`, `organization` and `database`": access.hosting is None,
         "a `github-token` that may write secrets": inputs.github_token is None,
-        "outside of a workflow, GITHUB_REPOSITORY as owner/name": not pipeline.repository,
+        "outside of a workflow, GITHUB_REPOSITORY as owner/name": not context.repository,
     }
     missing = [name for name, is_missing in wanted.items() if is_missing]
     return InputError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.http.proxies import is_loopback
 
 _HTTP_SCHEMES = {
     "libsql": "https",
@@ -128,16 +128,6 @@ def _wants_clear_text(parts: SplitResult) -> bool:
     if parts.fragment or parameters not in allowed:
         raise _invalid("the database URL has parameters that are not understood", "Only `?tls=0` after libsql:// is.")
     return parameters == [("tls", "0")]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _invalid(message: str, hint: str) -> InputError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode
+from turso_deploy.core.transaction import Failure
 from turso_deploy.database.engine_messages import showable
-from turso_deploy.database.interface import Failure
 
 SETTING_NOT_TAKEN = "SETTING_NOT_TAKEN"
 """Our own failure code: a setting, read back, was not as the transaction needs it."""

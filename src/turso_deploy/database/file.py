@@ -9,8 +9,8 @@ from pathlib import Path
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import doing
+from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
-from turso_deploy.database.interface import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.http.backoff import Patience, Retries
 
 # In kibibytes. With SQLite's own 2 MB, making a table of a million rows anew takes a third longer.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction, json_bytes
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
 from turso_deploy.database.hrana_transport import Transport, encoded, failed
 from turso_deploy.database.hrana_wire import (
@@ -22,17 +23,7 @@ from turso_deploy.database.hrana_wire import (
     succeeded,
 )
 from turso_deploy.database.http_errors import UNREADABLE
-from turso_deploy.database.interface import (
-    REQUEST_SIZE,
-    FailedStep,
-    Failure,
-    Outcome,
-    Purpose,
-    Query,
-    Rows,
-    Transaction,
-    json_bytes,
-)
+from turso_deploy.database.interface import REQUEST_SIZE
 from turso_deploy.http.backoff import Patience
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")

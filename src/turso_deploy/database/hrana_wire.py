@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from turso_deploy.core.transaction import Failure, Query, Rows, Value
 from turso_deploy.database.engine_messages import offset_in
-from turso_deploy.database.interface import Failure, Query, Rows, Value
 
 Json = dict[str, Any]
 

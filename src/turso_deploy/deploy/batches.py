@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from turso_deploy import __version__
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import Work
-from turso_deploy.github.context import Pipeline
 from turso_deploy.project.project import Project
 from turso_deploy.seeds.chunks import Chunk, cut, exceed
 from turso_deploy.seeds.steps import seed_steps
@@ -29,6 +28,7 @@ from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import Assembly, assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import Live
+from turso_deploy.transaction.history import Provenance
 
 
 class PartKind(Enum):
@@ -77,7 +77,7 @@ class _Maker(Struct, frozen=True):
     """Makes parts of work. `deadline` says until when one may start; `commit` whether it ends with a COMMIT."""
 
     project: Project
-    pipeline: Pipeline
+    provenance: Provenance
     database: Database
     deadline: Deadline
     commit: bool
@@ -91,7 +91,7 @@ class _Maker(Struct, frozen=True):
             work.scripts,
             seed_steps(work.seeds, self.project.wanted, self.project.rehearsed.connection),
             _checks(work, self.project, name.kind),
-            _entry(work, self.project, self.pipeline, name, marks, continues),
+            _entry(work, self.project, self.provenance, name, marks, continues),
             commit=self.commit,
             deadline=deadline,
         )
@@ -105,20 +105,20 @@ class _Maker(Struct, frozen=True):
         return self.part(work, _name(kind, chunks), _marks(self.project, ()), continues)
 
 
-def whole(work: Work, project: Project, pipeline: Pipeline, database: Database) -> Part:
+def whole(work: Work, project: Project, provenance: Provenance, database: Database) -> Part:
     """All the work as one transaction, whatever its size."""
-    return _Maker(project, pipeline, database, _at_any_time, commit=True).whole(work)
+    return _Maker(project, provenance, database, _at_any_time, commit=True).whole(work)
 
 
-def outlook(work: Work, project: Project, pipeline: Pipeline, database: Database) -> Part:
+def outlook(work: Work, project: Project, provenance: Provenance, database: Database) -> Part:
     """The part that would be sent first, with ROLLBACK as its last word."""
-    return next(parts(work, project, pipeline, database, _at_any_time, commit=False))
+    return next(parts(work, project, provenance, database, _at_any_time, commit=False))
 
 
 def parts(
     work: Work,
     project: Project,
-    pipeline: Pipeline,
+    provenance: Provenance,
     database: Database,
     deadline: Deadline,
     last_part: str | None = None,
@@ -130,7 +130,7 @@ def parts(
     Each is made when the one before it is committed. After a SCHEMA part comes none: the database is another then, and
     is read again. `last_part` is the id of the part that this deployment has committed last.
     """
-    maker = _Maker(project, pipeline, database, deadline, commit)
+    maker = _Maker(project, provenance, database, deadline, commit)
     limit = database.request_size
     if limit is None or not exceed(work.seeds, limit):
         part = maker.whole(work, last_part)
@@ -224,7 +224,12 @@ def _touched(work: Work) -> set[tuple[str, str]]:
 
 
 def _entry(
-    work: Work, project: Project, pipeline: Pipeline, name: PartName, marks: Mapping[str, str], continues: str | None
+    work: Work,
+    project: Project,
+    provenance: Provenance,
+    name: PartName,
+    marks: Mapping[str, str],
+    continues: str | None,
 ) -> history.Entry:
     """What the ledger will say. The version is reached when nothing is left to do."""
     last = work.live.last
@@ -239,10 +244,6 @@ def _entry(
         scripts=ran | {script.name: script.checksum for script in (*work.scripts, *work.skipped)},
         tool_version=__version__,
         plan_summary=dict(Counter(step.kind for step in work.plan.all_steps)),
-        commit_sha=pipeline.commit_sha,
-        ref=pipeline.ref,
-        run_url=pipeline.run_url,
-        actor=pipeline.actor,
-        backup=pipeline.backup,
+        provenance=provenance,
         continues=continues,
     )

@@ -11,22 +11,23 @@ from msgspec.structs import replace
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import doing
 from turso_deploy.core.signals import StoppedError, interruptible, stopped
+from turso_deploy.core.text import counted
+from turso_deploy.core.transaction import Outcome, Purpose, TransactionStep
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.interface import Database, Outcome, Purpose, TransactionStep
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batches import Part, PartKind, PartName, outlook, parts, whole
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure
 from turso_deploy.deploy.pending import Work, as_if_deployed, find_work, understand, work_for
 from turso_deploy.deploy.report_builder import Draft, FolderSubject
 from turso_deploy.deploy.submission import Delivery
-from turso_deploy.github.context import Pipeline
 from turso_deploy.plan.hazards import Permission, refusal_of, refuse_hazards
 from turso_deploy.project.expectations import refuse_a_mismatch
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.report.wording import counted
 from turso_deploy.seeds.steps import seed_results
 from turso_deploy.transaction.checks import json_checks, row_checks
 from turso_deploy.transaction.database_state import LIVE_QUERIES
+from turso_deploy.transaction.history import Provenance
 from turso_deploy.transaction.sql_script import as_script
 
 _EVERYTHING = "every step and every check held."
@@ -43,7 +44,9 @@ _REHEARSED = {
 MAXIMUM_PLANS = 3
 
 
-def deploy(project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()) -> Report:
+def deploy(
+    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Permission] = ()
+) -> Report:
     """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report.
 
     Seeds that do not fit one request are the exception: they go in chunks, each of which is everything or nothing.
@@ -53,7 +56,7 @@ def deploy(project: Project, database: Database, pipeline: Pipeline, permissions
     try:
         while True:
             try:
-                return _deployed(project, database, pipeline, permissions, draft, delivery)
+                return _deployed(project, database, provenance, permissions, draft, delivery)
             except DeployError as error:
                 found = None if error.committed is None else delivery.committed(finally_=True)
                 if found and found.completes:
@@ -71,7 +74,7 @@ def deploy(project: Project, database: Database, pipeline: Pipeline, permissions
 def _deployed(
     project: Project,
     database: Database,
-    pipeline: Pipeline,
+    provenance: Provenance,
     permissions: Sequence[Permission],
     draft: Draft,
     delivery: Delivery,
@@ -93,7 +96,7 @@ def _deployed(
             return draft.finished(status, committed=draft.has_committed)
         if work.seed_rows < least:  # somebody brings in the same seeds: that is no reason to give up
             stale, least = 0, work.seed_rows
-        step = _carry_out(work, project, database, pipeline, draft, delivery)
+        step = _carry_out(work, project, database, provenance, draft, delivery)
         if step is _Step.DONE:
             return draft.finished(Status.DEPLOYED, committed=True)
         may_be_there = step is _Step.LOST or (step is _Step.STALE and draft.chunks)
@@ -129,7 +132,7 @@ def _part_is_committed(part: PartName, draft: Draft, delivery: Delivery) -> None
 def plan(
     project: Project,
     database: Database,
-    pipeline: Pipeline,
+    provenance: Provenance,
     permissions: Sequence[Permission] = (),
     *,
     rehearse: bool = False,
@@ -145,7 +148,7 @@ def plan(
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False)
         draft.note_refusal(refusal_of(work.plan.hazards, permissions))
-        first = outlook(work, project, pipeline, database)
+        first = outlook(work, project, provenance, database)
         _note_part(first, database, draft)
         if rehearse:
             refuse_hazards(work.plan.hazards, permissions)
@@ -157,7 +160,7 @@ def plan(
 
 
 def script(
-    project: Project, database: Database, pipeline: Pipeline, permissions: Sequence[Permission] = ()
+    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Permission] = ()
 ) -> tuple[Report, str]:
     """The report of `plan`, and the transaction of a deployment as a script; empty where there is none.
 
@@ -169,7 +172,7 @@ def script(
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False), ""
         refuse_hazards(work.plan.hazards, permissions)
-        text = as_script(whole(work, project, pipeline, database).assembly.transaction)
+        text = as_script(whole(work, project, provenance, database).assembly.transaction)
         return draft.finished(Status.PLANNED, committed=False), text
     except DeployError as error:
         return draft.failed(error), ""
@@ -226,10 +229,10 @@ class _Step(Enum):
 
 
 def _carry_out(
-    work: Work, project: Project, database: Database, pipeline: Pipeline, draft: Draft, delivery: Delivery
+    work: Work, project: Project, database: Database, provenance: Provenance, draft: Draft, delivery: Delivery
 ) -> _Step:
     """Send the work, in one part or in several. Raises DeployError when one failed, and would fail again."""
-    for part in parts(work, project, pipeline, database, delivery.deadline, draft.deployment_id):
+    for part in parts(work, project, provenance, database, delivery.deadline, draft.deployment_id):
         _note_part(part, database, draft)
         doing(f"deploying: {_in_words(part, work, draft)}")
         step = _send(part, project, draft, delivery)

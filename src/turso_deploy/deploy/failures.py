@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from turso_deploy.catalog.catalog import LEDGER_TABLE
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
+from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.interface import Failure, Outcome, Purpose, TransactionStep
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import explain_orphans

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turso_deploy.core.errors import Place
+from turso_deploy.core.text import counted
 from turso_deploy.deploy.pending import Work
 from turso_deploy.deploy.write_estimate import Written
 from turso_deploy.plan.hazards import HAZARDS, Permission, Severity, stale_permissions
 from turso_deploy.plan.plan import NothingToRename, PassedOver
 from turso_deploy.report.document import ChunksLine
-from turso_deploy.report.wording import counted
 from turso_deploy.sql.lexer import fold
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 from turso_deploy.transaction import history

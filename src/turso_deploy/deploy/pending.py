@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from turso_deploy.catalog.catalog import LEDGER_TABLE, read_catalog
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.progress import doing
+from turso_deploy.core.text import counted
+from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.database.engine_messages import showable
-from turso_deploy.database.interface import Database, Failure, Rows
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.failures import explain_unread
 from turso_deploy.deploy.write_estimate import Written, written_tables
 from turso_deploy.plan.hazards import HazardName, before_parents_are_seeded, before_rows_are_mended, with_counts
@@ -19,7 +21,6 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Script, pending_scripts, refuse_what_cannot_run_first
-from turso_deploy.report.wording import counted
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold
 from turso_deploy.transaction import history

@@ -12,32 +12,29 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import Cause, DeployError, Place, RefusedError
-from turso_deploy.database.interface import Failure, Rows
+from turso_deploy.core.text import counted
+from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.deploy.batches import PartKind, PartName
 from turso_deploy.deploy.notices import chunks_notices, notices_of, unmanaged_notices
 from turso_deploy.deploy.pending import Work
-from turso_deploy.plan.hazards import Hazard, Permission, is_allowed
-from turso_deploy.project.expectations import actual_counts, expected_counts, missing_names
-from turso_deploy.project.manifest import Manifest
+from turso_deploy.plan.hazards import Permission
+from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
-from turso_deploy.project.scripts import Script
 from turso_deploy.report.document import (
     ChangeLine,
     CheckLine,
     ChunksLine,
     CountLine,
     ErrorLine,
-    HazardLine,
-    PartLine,
     Picture,
     Report,
     SeedLine,
     Status,
     StepLine,
 )
-from turso_deploy.report.object_changes import ObjectChange, object_changes
+from turso_deploy.report.lines import change_line, count_lines, error_line, hazard_line, script_line, status_of
+from turso_deploy.report.object_changes import object_changes
 from turso_deploy.report.schema_diagram import picture_of_change
-from turso_deploy.report.wording import counted
 from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema, title
@@ -120,17 +117,17 @@ class Draft:
                 step.kind,
                 step.title,
                 step.sql,
-                tuple(_hazard_line(hazard, permissions) for hazard in step.hazards if hazard.concerns_rows),
+                tuple(hazard_line(hazard, permissions) for hazard in step.hazards if hazard.concerns_rows),
                 str(step.place) if step.place else None,
             )
             for step in plan.all_steps
         ]
-        first = [_script_line(script) for script in work.scripts if script.runs_before]
-        last = [_script_line(script) for script in work.scripts if not script.runs_before]
+        first = [script_line(script) for script in work.scripts if script.runs_before]
+        last = [script_line(script) for script in work.scripts if not script.runs_before]
         self._schema_steps = (*self._schema_steps, *first, *steps) if self.has_committed else (*first, *steps)
         self.steps = (*self._schema_steps, *last)
         if plan.all_steps:
-            self.changes = tuple(map(_change_line, object_changes(plan, work.live.catalog.schema)))
+            self.changes = tuple(map(change_line, object_changes(plan, work.live.catalog.schema)))
             before = plan.renamed or work.live.catalog.schema
             renamed = [(step.object, step.column) for step in plan.renames if step.kind.startswith("rename")]
             self.picture = picture_of_change(before, plan.predicted.schema, renamed)
@@ -298,45 +295,3 @@ class Draft:
         stands = f"{schema}{self.chunks.sent:,} of {counted(self.chunks.total, 'chunk')} of the seeds"
         more = f"Committed before that, and still there: {stands}. Running it again goes on from there."
         return replace(line, message=f"{line.message} {more}")
-
-
-def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
-    """How many objects of each kind a manifest expects, and a schema has."""
-    actual = actual_counts(schema)
-    return {
-        kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
-        for kind, bound in expected_counts(manifest).items()
-    }
-
-
-def _change_line(change: ObjectChange) -> ChangeLine:
-    parts = tuple(PartLine(part.part, part.was, part.now) for part in change.parts)
-    return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
-
-
-def _hazard_line(hazard: Hazard, permissions: Sequence[Permission]) -> HazardLine:
-    allowed = is_allowed(hazard, permissions)
-    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, allowed, str(hazard))
-
-
-def _script_line(script: Script) -> StepLine:
-    return StepLine("run script", script.name, script.sql, (), script.file)
-
-
-def status_of(error: DeployError) -> Status:
-    """The verdict of a run that an error has ended."""
-    return Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
-
-
-def error_line(error: DeployError) -> ErrorLine:
-    """An error as the report tells it."""
-    place = error.place
-    return ErrorLine(
-        code=error.code.value,
-        message=error.message,
-        hint=error.hint,
-        file=place.file if place else None,
-        line=place.line if place else None,
-        column=place.column if place else None,
-        causes=error.causes,
-    )

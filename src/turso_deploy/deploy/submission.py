@@ -22,8 +22,9 @@ from turso_deploy.catalog.catalog import LEDGER_TABLE
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.progress import doing
 from turso_deploy.core.signals import StoppedError, hold_back, impatient, interruptible, is_asked_to_stop, stop_if_asked
+from turso_deploy.core.transaction import Outcome, Purpose, Transaction, TransactionStep
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.interface import Database, Outcome, Purpose, Transaction, TransactionStep
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batches import Part, PartName
 from turso_deploy.http.backoff import Retries
 from turso_deploy.transaction import history

@@ -9,7 +9,7 @@ from collections import Counter
 
 from msgspec import Struct
 
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.parser import TableDefinition

@@ -1,4 +1,4 @@
-"""The pipeline of a run: where it takes place, as GitHub's runner tells it in the environment."""
+"""The context of a run: where it takes place, as GitHub's runner tells it in the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
 
-class Pipeline(Struct, frozen=True):
+class RunContext(Struct, frozen=True):
     """Where this run takes place, as GitHub's runner tells it; all None, and `on_runner` False, elsewhere.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/variables
@@ -24,8 +24,6 @@ class Pipeline(Struct, frozen=True):
     actor: str | None
     repository: str | None = None
     github_api_url: str | None = None
-    backup: str | None = None
-    """How to get back to before this run: a moment, or the name of a branch."""
 
     @property
     def pull_request(self) -> int | None:
@@ -40,10 +38,10 @@ class Pipeline(Struct, frozen=True):
         return match[1] if match else None
 
 
-def read_pipeline(environment: Mapping[str, str]) -> Pipeline:
-    """The pipeline of this run, from the environment."""
+def read_context(environment: Mapping[str, str]) -> RunContext:
+    """The context of this run, from the environment."""
     server, repository, run = (environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    return Pipeline(
+    return RunContext(
         on_runner=environment.get("GITHUB_ACTIONS") == "true",
         commit_sha=environment.get("GITHUB_SHA") or None,
         ref=environment.get("GITHUB_REF") or None,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.cli.settings import Inputs
 from turso_deploy.core.errors import DeployError, ErrorCode, PlatformError
-from turso_deploy.github.context import Pipeline
+from turso_deploy.core.secret import Secret
+from turso_deploy.github.context import RunContext
 from turso_deploy.github.secrets import API_URL
 from turso_deploy.http.json_api import JsonApi, Reply
 from turso_deploy.report.document import Report
@@ -31,43 +31,45 @@ class _Comment(Struct, frozen=True):
     content: str
 
 
-def comment_on(report: Report, inputs: Inputs, pipeline: Pipeline) -> Report:
+def comment_on(report: Report, context: RunContext, token: Secret | None, schema_path: str, timeout: float) -> Report:
     """Bring the pull request's comment up to date; the report, with a notice when that could not be done.
 
     A run that is for no pull request has nobody to tell. A comment is never a reason to fail.
     """
-    if not inputs.comment or pipeline.pull_request is None or pipeline.repository is None:
+    if context.pull_request is None or context.repository is None:
         return report
     try:
-        _keep_up_to_date(report, inputs, pipeline)
+        _keep_up_to_date(report, context, token, schema_path, timeout)
     except DeployError as error:
         notice = f"The pull request got no comment. {error.message} {error.hint or ''}".rstrip()
         return replace(report, notices=(*report.notices, notice))
     return report
 
 
-def _keep_up_to_date(report: Report, inputs: Inputs, pipeline: Pipeline) -> None:
-    if inputs.github_token is None:
+def _keep_up_to_date(
+    report: Report, context: RunContext, token: Secret | None, schema_path: str, timeout: float
+) -> None:
+    if token is None:
         raise PlatformError(
             ErrorCode.API_FORBIDDEN,
             "The setting `comment` takes a GitHub token.",
             hint="Give `github-token: ${{ github.token }}`, and the job the permission `pull-requests: write`.",
         )
-    token, url = inputs.github_token.reveal(), pipeline.github_api_url or API_URL
-    issues = f"/repos/{pipeline.repository}/issues"
+    url = context.github_api_url or API_URL
+    issues = f"/repos/{context.repository}/issues"
     # Of several databases or schema folders, each has a comment of its own.
-    owner = _fingerprint(f"{inputs.schema_path}\n{report.database}")
+    owner = _fingerprint(f"{schema_path}\n{report.database}")
     # How long it took is different every time, and nobody's business in a comment.
     text = summary(
         replace(report, duration_ms=0, requests=0, deployment_id=None), LONGEST_COMMENT - len(_marker(owner, owner)) - 1
     )
     content = _fingerprint(text)
     body = {"body": f"{_marker(owner, content)}\n{text}"}
-    api = JsonApi("GitHub's API", url, token, inputs.timeout, _HEADERS)
+    api = JsonApi("GitHub's API", url, token.reveal(), timeout, _HEADERS)
     try:
-        known = _find(api, f"{issues}/{pipeline.pull_request}/comments", owner)
+        known = _find(api, f"{issues}/{context.pull_request}/comments", owner)
         if known is None:
-            _done(api.call("POST", f"{issues}/{pipeline.pull_request}/comments", body=body))
+            _done(api.call("POST", f"{issues}/{context.pull_request}/comments", body=body))
         elif known.content != content:
             _done(api.call("PATCH", f"{issues}/comments/{known.id}", body=body))
     finally:

@@ -6,7 +6,6 @@ page is silent, what the runner's own reader of them does (`ActionCommand` in ht
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,8 +14,9 @@ from typing import TextIO
 from uuid import uuid4
 
 from turso_deploy.core.errors import Place
+from turso_deploy.core.text import inert, printable, printable_lines
 from turso_deploy.report.document import Report
-from turso_deploy.report.wording import printable, printable_lines, rows_seeded
+from turso_deploy.report.wording import rows_seeded
 
 SUMMARY_LIMIT = 1024 * 1024
 """The bytes that the summary of one step may have.
@@ -44,8 +44,6 @@ OUTPUTS: Mapping[str, str] = {
 
 _SHORTEST_MASK = 4
 """A mask shorter than this would blot out ordinary text all over the log."""
-
-_COMMAND_AT_LINE_START = re.compile(r"^(\s*):(?=:)")
 
 
 class Level(StrEnum):
@@ -95,16 +93,6 @@ def escape_data(text: str) -> str:
 def escape_property(text: str) -> str:
     """The value of a workflow command's property, which also must not end the property or the list of them."""
     return escape_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def inert(text: str) -> str:
-    """The text with a space inside all that a runner could take for a command; nothing else is altered.
-
-    The runner looks for `::` behind the white space that a line starts with, and for `##[` anywhere in it. A line ends
-    for it at a lone carriage return too.
-    """
-    lines = text.replace("##[", "## [").splitlines(keepends=True)
-    return "".join(_COMMAND_AT_LINE_START.sub(r"\1: ", line) for line in lines)
 
 
 class Runner:

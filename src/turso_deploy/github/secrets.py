@@ -94,6 +94,11 @@ class GithubSecrets:
         self.place = place
         self._api = JsonApi(_API, url, token, timeout, _HEADERS)
 
+    @property
+    def owner(self) -> str:
+        """The owner of the secrets, as messages name it: `repository acme/quiz`."""
+        return str(self.place)
+
     def check(self, name: str) -> None:
         """Find out that the secret can be stored, as far as reading tells: the place is there, and a key for it.
 

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.database.address import is_loopback
 from turso_deploy.http.connection import TO_SET_UP, Connection, NoAnswerError, Trouble
+from turso_deploy.http.proxies import is_loopback
 
 _LONGEST_REASON = 200
 # What could be a token: three base64url parts, or any other long run without a space.

@@ -11,8 +11,6 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 
-from turso_deploy.database.address import is_loopback
-
 UNUSABLE = (
     "the proxy that this machine names cannot be used",
     "Name it as http://HOST:PORT in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; it cannot be one that is itself spoken to in "
@@ -74,3 +72,13 @@ def _is_in_a_network(host: str, names: str) -> bool:
                 if "/" in name and address in ipaddress.ip_network(name.strip(), strict=False):
                     return True
     return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -9,8 +9,8 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import ErrorCode, RefusedError
 from turso_deploy.plan.plan import PassedOver
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.project.directives import TableDirectives
 from turso_deploy.sql.canonical import canonical_tokens
+from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.identifiers import names_behind_from, names_in
 from turso_deploy.sql.lexer import column_title, quote
 from turso_deploy.sql.parser import TableDefinition

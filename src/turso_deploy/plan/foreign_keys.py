@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.project.directives import NO_TABLE_DIRECTIVES
 from turso_deploy.sql.affinity import affinity_of, stored_form
+from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.parser import ForeignKey, TableDefinition
 from turso_deploy.sql.schema import Schema

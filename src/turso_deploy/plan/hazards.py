@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.core.errors import Cause, ErrorCode, InputError, Place, RefusedError
-from turso_deploy.database.interface import Failure, Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.sql.lexer import fold, literal, quote, read_column_title, without_quotes
 
 

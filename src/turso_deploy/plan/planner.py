@@ -15,7 +15,7 @@ from turso_deploy.catalog.diff import Difference, Managed, diff, respelt
 from turso_deploy.catalog.integrity import broken_objects, key_fault
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.plan.backfills import in_reading_order, passed_over, refuse_broken_expressions
 from turso_deploy.plan.dependents import Cleared, SetAside, in_the_way_of_renames, to_be_set_aside
 from turso_deploy.plan.foreign_keys import left_behind
@@ -38,7 +38,7 @@ from turso_deploy.plan.virtual_tables import (
     built_again_behind_views,
     content_holder,
 )
-from turso_deploy.project.directives import NO_TABLE_DIRECTIVES, TableDirectives
+from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.sql.identifiers import names_in
 from turso_deploy.sql.lexer import fold, quote
 from turso_deploy.sql.parser import TableDefinition

@@ -113,7 +113,7 @@ def made_and_filled(wanted: Table) -> tuple[str, ...]:
 
     https://www.sqlite.org/fts5.html#the_rebuild_command
     """
-    if not (isinstance(wanted.definition, VirtualTableDefinition) and reads_another_table(wanted.definition)):
+    if not (isinstance(wanted.definition, VirtualTableDefinition) and wanted.definition.has_external_content):
         return (wanted.sql,)
     return (wanted.sql, build_index(wanted.name))
 
@@ -127,32 +127,6 @@ def _named(wanted: Table, name: str) -> str:
     """The CREATE VIRTUAL TABLE under another name: what stands before USING is `CREATE VIRTUAL TABLE name`."""
     using = next(token.start for token in code(wanted.sql) if fold(token.text) == "using")
     return f"CREATE VIRTUAL TABLE {quote(name)} {wanted.sql[using:]}"
-
-
-def reads_another_table(definition: VirtualTableDefinition) -> bool:
-    """Whether an FTS5 table keeps no content of its own, but finds it in another table."""
-    return bool(content_of(definition))
-
-
-def keeps_nothing(definition: VirtualTableDefinition) -> bool:
-    """Whether nothing can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
-    return content_of(definition) == ""
-
-
-def content_of(definition: VirtualTableDefinition) -> str | None:
-    """What holds the content of an FTS5 table: the name of a table or view, "" for nothing, None for itself."""
-    for argument in definition.arguments:
-        if argument[:2] == ("content", "="):
-            return "".join(argument[2:]).strip("\"'")
-    return None
-
-
-def finds_rows_by(definition: VirtualTableDefinition) -> str:
-    """The folded name of the column of its content by which a full-text index finds rows there."""
-    for argument in definition.arguments:
-        if argument[:2] == ("content_rowid", "="):
-            return fold("".join(argument[2:]).strip("\"'`[]"))
-    return "rowid"
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from turso_deploy.catalog.catalog import Catalog, CatalogRow
 from turso_deploy.catalog.diff import Managed, diff
 from turso_deploy.plan.plan import Step
-from turso_deploy.plan.rebuild import reads_another_table
 from turso_deploy.sql.identifiers import names_and_strings_in, names_in
 from turso_deploy.sql.lexer import fold
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
@@ -117,7 +116,7 @@ def with_foreign_keys(schema: Schema, broken: Mapping[str, str]) -> tuple[str, .
 
 
 def _shows_rows_of_another(table: Table) -> bool:
-    return isinstance(table.definition, VirtualTableDefinition) and reads_another_table(table.definition)
+    return isinstance(table.definition, VirtualTableDefinition) and table.definition.has_external_content
 
 
 def children_of(*schemas: Schema) -> Mapping[str, set[str]]:

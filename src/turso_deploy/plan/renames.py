@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Managed
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import NothingToRename, Step
-from turso_deploy.project.directives import TableDirectives
+from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.lexer import column_title, fold, quote
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table

@@ -7,12 +7,11 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.project.directives import TableDirectives, expressions_in
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.canonical import Tokens, canonical_tokens
-from turso_deploy.sql.comments import renamed_from
+from turso_deploy.sql.comments import TableDirectives, expressions_in, renamed_from
 from turso_deploy.sql.identifiers import names_in
 from turso_deploy.sql.lexer import column_title, fold, quote
 from turso_deploy.sql.parser import Check, ColumnDefinition, KeyPart, TableDefinition

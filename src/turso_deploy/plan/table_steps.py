@@ -9,20 +9,14 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import explicit
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.plan.foreign_keys import dangling_references
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Altered, Step
-from turso_deploy.plan.rebuild import (
-    keeps_nothing,
-    made_and_filled,
-    reads_another_table,
-    rebuild,
-    rebuild_virtual,
-)
+from turso_deploy.plan.rebuild import made_and_filled, rebuild, rebuild_virtual
 from turso_deploy.plan.table_change import TableChange, if_renamed
-from turso_deploy.project.directives import expressions_in
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
+from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.lexer import column_title, fold, quote
 from turso_deploy.sql.parser import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
 from turso_deploy.sql.schema import Table
@@ -226,12 +220,12 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
     new, old = wanted.definition, live.definition
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
     if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
-        if reads_another_table(new) and reads_another_table(old):
+        if new.has_external_content and old.has_external_content:
             statements = rebuild_virtual(wanted, live, (), taken)
             return Step("rebuild table", wanted.name, statements, (rewrite,), wanted.place)
         columns = _columns(wanted)
         shared = [name for name in _columns(live) if fold(name) in {fold(column) for column in columns}]
-        if shared and readable and not (keeps_nothing(old) or reads_another_table(new)):
+        if shared and readable and not (old.is_contentless or new.has_external_content):
             lost = tuple(
                 Hazard(
                     HazardName.DROP_COLUMN,

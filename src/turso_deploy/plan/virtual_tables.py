@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 from turso_deploy.catalog.diff import Difference
 from turso_deploy.plan.plan import Step
-from turso_deploy.plan.rebuild import build_index, content_of, finds_rows_by
+from turso_deploy.plan.rebuild import build_index
 from turso_deploy.plan.relatives import with_readers
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import names_and_strings_in, names_in
@@ -21,7 +21,7 @@ from turso_deploy.sql.schema import Schema, SchemaObject, Table
 def content_holder(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
     definition = item.definition if item else None
-    return fold(content_of(definition) or "") if isinstance(definition, VirtualTableDefinition) else ""
+    return fold(definition.content or "") if isinstance(definition, VirtualTableDefinition) else ""
 
 
 def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: Set[str]) -> Iterator[Table]:
@@ -69,7 +69,7 @@ def build_again(tables: Iterable[Table], wanted: Schema) -> list[Step]:
 def _shows_other_rows(index: Table, content: TableChange) -> bool:
     """Whether a full-text index would find other rows than it should in the table that holds its content."""
     assert isinstance(index.definition, VirtualTableDefinition)
-    by_rowid = finds_rows_by(index.definition) in content.new.rowid_names
+    by_rowid = index.definition.content_rowid in content.new.rowid_names
     if by_rowid and not content.keeps_rowids:
         return True
     return not content.revalued_columns.isdisjoint(names_and_strings_in(index.sql))

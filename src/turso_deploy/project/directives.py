@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-
-from msgspec import Struct
+from collections.abc import Iterable, Sequence
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.project.sql_files import Source
-from turso_deploy.sql.comments import Directives, column_comments, directives, plain
+from turso_deploy.sql.comments import NO_DIRECTIVES, Directives, TableDirectives, column_comments, directives, plain
 from turso_deploy.sql.lexer import Kind, SqlTextError, fold, position, scan
 from turso_deploy.sql.parser import TableDefinition, parse
 from turso_deploy.sql.splitter import Comment
 from turso_deploy.sql.statement_kinds import StatementKind
-
-
-class TableDirectives(Struct, frozen=True):
-    """What the comments at one table ask for, and those at its columns by folded name."""
-
-    table: Directives
-    columns: Mapping[str, Directives]
-
-    def of(self, column: str) -> Directives:
-        """The directives at a column; empty ones where there are none."""
-        return self.columns.get(fold(column), NO_DIRECTIVES)
-
-    @property
-    def reach_further(self) -> bool:
-        """Whether other objects are concerned: they follow a rename, or an expression may read them."""
-        return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
-
-
-NO_DIRECTIVES = Directives()
-NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
 
 def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
@@ -51,16 +28,6 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
             raise _malformed(error, source) from None
         if asked is not None:
             found[fold(source.description.name or "")] = asked
-    return found
-
-
-def expressions_in(sql: str, table: TableDefinition) -> dict[str, str]:
-    """The `@using` expressions in the text of a table as a database stores it, by the folded names of their columns."""
-    found = {}
-    for name, comments in column_comments(sql, table).items():
-        with suppress(SqlTextError):  # somebody else's comment, which nobody is asked to correct here
-            if (using := directives(comments).using) is not None:
-                found[name] = using
     return found
 
 

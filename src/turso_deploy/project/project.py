@@ -12,12 +12,13 @@ from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, S
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.dangling_references import code_of, refuse_broken_references
-from turso_deploy.project.directives import TableDirectives, read_directives
+from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
 from turso_deploy.project.scripts import Script, load_scripts
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.seeds.simulation import rehearse_seeds
 from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.lexer import column_title, fold
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, key_of

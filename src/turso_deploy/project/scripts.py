@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError, RefusedError
-from turso_deploy.database.interface import Purpose, Query, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.project.folder import TextFileError, read_text
 from turso_deploy.sql.lexer import SqlTextError, position
 from turso_deploy.sql.splitter import Statement, split

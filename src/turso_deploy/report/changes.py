@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.report.document import ChangeLine, PartLine
-from turso_deploy.report.wording import printable, printable_lines
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from turso_deploy.core.text import counted, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
@@ -16,7 +17,6 @@ from turso_deploy.report.document import (
     StepLine,
     TokenLine,
 )
-from turso_deploy.report.wording import counted, printable
 
 _WIDTH = 100
 _NAMES_SHOWN = 60
@@ -202,7 +202,7 @@ def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
 
 def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:
     for notice in notices:
-        first, *rest = wording.printable_lines(notice)
+        first, *rest = printable_lines(notice)
         yield f"  {paint.sign('!')} {first}"
         yield from (f"    {line}".rstrip() for line in rest)
 
@@ -239,7 +239,7 @@ def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
     }
     for name, value in facts.items():
         if value:
-            first, *rest = wording.printable_lines(value)
+            first, *rest = printable_lines(value)
             yield f"  {paint(name.ljust(10), _RED if name in ('error', 'refused') else _DIM)}  {first}"
             yield from (f"{' ' * 14}{line}".rstrip() for line in rest)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from msgspec import Struct
 
-from turso_deploy.github.runner import SUMMARY_LIMIT
+from turso_deploy.core.text import counted, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
 from turso_deploy.report.er_diagram import diagram
-from turso_deploy.report.wording import counted, printable
 
 _NOT_PLAIN = re.compile(
     r"""
@@ -49,7 +49,7 @@ _DETAILS = (
 """From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
 
 
-def summary(report: Report, budget: int = SUMMARY_LIMIT) -> str:
+def summary(report: Report, budget: float = math.inf) -> str:
     """The report as Markdown of at most `budget` bytes of UTF-8: as much as fits, with a note of what was left out."""
     heading = f"## {_heading(report)}\n"
     texts = (f"{heading}\n{body}\n" for body in (_body(report, detail) for detail in _DETAILS))
@@ -79,7 +79,7 @@ def fenced(text: str, language: str = "text") -> str:
 
     Source: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
     """
-    body = "\n".join(wording.printable_lines(text))
+    body = "\n".join(printable_lines(text))
     longest = max((len(run) for run in _BACK_TICKS.findall(body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{body}\n{fence}"

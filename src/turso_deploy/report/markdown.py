@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from turso_deploy.report.wording import printable, printable_lines
+from turso_deploy.core.text import printable, printable_lines
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&~$])")
 # What at the start of a line makes it a heading, an item of a list, or a line across the page.

@@ -9,8 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from turso_deploy.core.progress import watched_by
-from turso_deploy.github.runner import inert
-from turso_deploy.report.wording import printable
+from turso_deploy.core.text import inert, printable
 
 LONG = 10.0
 """Seconds after which a log is told that something takes long."""

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from turso_deploy.core.errors import Place
+from turso_deploy.core.text import counted, printable, printable_lines
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
-
-ZERO_WIDTH_JOINER = "\u200d"
 
 _TO_DO = {"created": "to create", "changed": "to change", "dropped": "to drop"}
 _SET_ASIDE = ("set aside", "restore")
@@ -24,31 +23,6 @@ _FATES = {
     True: "the database changed",
     None: "it is not known whether the database changed",
 }
-
-
-def printable(text: str) -> str:
-    """The text on one line, with what acts instead of showing (line breaks, ANSI escapes, bidi marks) spelled out.
-
-    The zero-width joiner stays, because emoji are made of it (https://www.unicode.org/reports/tr51/#Emoji_ZWJ_Sequences).
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or character == ZERO_WIDTH_JOINER
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
-def printable_lines(text: str) -> list[str]:
-    """Each line of a text that is laid out on purpose (SQL, a comparison), printable; tabs become spaces."""
-    return [printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun: `1 row`, `1,200 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def duration(milliseconds: int) -> str:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path, PurePath
 
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.database.interface import Query
-from turso_deploy.deploy.report_builder import count_lines
+from turso_deploy.core.transaction import Query
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status, StepLine
+from turso_deploy.report.lines import count_lines
 from turso_deploy.schema_docs.descriptions import read_meanings
 from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
 from turso_deploy.schema_docs.pages import PLAN, render

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.project.folder import TextFileError, read_text
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.lexer import SqlTextError, position

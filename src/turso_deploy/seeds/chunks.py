@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from turso_deploy.database.interface import Value
+from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.steps import CHUNK_BYTES, Reference, in_order
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import upsert_sql

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.transaction import Value
 from turso_deploy.core.yaml_reader import YamlTextError, read_yaml
-from turso_deploy.database.interface import Value
 
 _LARGEST_FIELD = 5_000_000  # characters: a Turso row holds no more than 5 MB
 # The csv module knows one limit for the whole process; its default of 128 KiB is too small for an article's text.

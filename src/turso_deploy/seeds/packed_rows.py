@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from turso_deploy.database.interface import Value, json_bytes
+from turso_deploy.core.transaction import Value, json_bytes
 from turso_deploy.seeds.upsert import as_json
 
 SeedRow = tuple[Value, ...]

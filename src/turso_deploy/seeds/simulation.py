@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from turso_deploy.core.errors import ProjectError
-from turso_deploy.database.interface import Value
+from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.tables import SeedGroup, SeedTable

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from msgspec import Struct
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, Place
-from turso_deploy.database.interface import Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import SeedRow, pack
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.upsert import as_json, upsert_sql

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from turso_deploy.database.interface import Value
+from turso_deploy.core.transaction import Value
 from turso_deploy.sql.lexer import quote
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -12,7 +12,8 @@ Directives are comments that say how to get from the database as it is to the sc
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -29,6 +30,26 @@ class Directives(Struct, frozen=True):
 
     renamed_from: str | None = None
     using: str | None = None
+
+
+class TableDirectives(Struct, frozen=True):
+    """What the comments at one table ask for, and those at its columns by folded name."""
+
+    table: Directives
+    columns: Mapping[str, Directives]
+
+    def of(self, column: str) -> Directives:
+        """The directives at a column; empty ones where there are none."""
+        return self.columns.get(fold(column), NO_DIRECTIVES)
+
+    @property
+    def reach_further(self) -> bool:
+        """Whether other objects are concerned: they follow a rename, or an expression may read them."""
+        return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
+
+
+NO_DIRECTIVES = Directives()
+NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
 
 def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment, ...]]:
@@ -65,6 +86,16 @@ def directives(comments: Iterable[Comment]) -> Directives:
         elif fold(word).startswith(_MISSPELT):
             raise SqlTextError(f"there is no directive {word}", comment.start)
     return Directives(renamed_from, using)
+
+
+def expressions_in(sql: str, table: TableDefinition) -> dict[str, str]:
+    """The `@using` expressions in the text of a table as a database stores it, by the folded names of their columns."""
+    found = {}
+    for name, comments in column_comments(sql, table).items():
+        with suppress(SqlTextError):  # somebody else's comment, which nobody is asked to correct here
+            if (using := directives(comments).using) is not None:
+                found[name] = using
+    return found
 
 
 def documentation(comments: Iterable[Comment]) -> str:

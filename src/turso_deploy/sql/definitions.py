@@ -217,5 +217,31 @@ class VirtualTableDefinition(Struct, frozen=True):
     module: str
     arguments: tuple[Tokens, ...]
 
+    @property
+    def content(self) -> str | None:
+        """The holder of the content of an FTS5 table: the name of a table or view, "" for none, None for itself."""
+        for argument in self.arguments:
+            if argument[:2] == ("content", "="):
+                return "".join(argument[2:]).strip("\"'")
+        return None
+
+    @property
+    def content_rowid(self) -> str:
+        """The folded name of the column of the content table by which a full-text index finds its rows."""
+        for argument in self.arguments:
+            if argument[:2] == ("content_rowid", "="):
+                return fold("".join(argument[2:]).strip("\"'`[]"))
+        return "rowid"
+
+    @property
+    def has_external_content(self) -> bool:
+        """True if an FTS5 table reads its content from another table or a view."""
+        return bool(self.content)
+
+    @property
+    def is_contentless(self) -> bool:
+        """True if no row can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
+        return self.content == ""
+
 
 Definition = TableDefinition | IndexDefinition | ViewDefinition | TriggerDefinition | VirtualTableDefinition

@@ -8,10 +8,11 @@ because SQLite compares names without regard to ASCII case (https://www.sqlite.o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from turso_deploy.core.errors import Place
 from turso_deploy.sql.lexer import fold, position
 from turso_deploy.sql.meaning import Meant
 from turso_deploy.sql.parser import (
@@ -22,6 +23,9 @@ from turso_deploy.sql.parser import (
     ViewDefinition,
     VirtualTableDefinition,
 )
+
+if TYPE_CHECKING:
+    from turso_deploy.core.errors import Place
 
 
 class Table(Meant, frozen=True):
@@ -43,7 +47,7 @@ class Table(Meant, frozen=True):
         if found is None or self.place is None or self.place.line is None:
             return self.place
         line, in_line = position(self.sql, found.start)
-        return Place(self.place.file, self.place.line + line - 1, in_line if line > 1 else None)
+        return replace(self.place, line=self.place.line + line - 1, column=in_line if line > 1 else None)
 
 
 class Index(Meant, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from turso_deploy.database.interface import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.core.transaction import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.plan.hazards import loss_guards
 from turso_deploy.plan.plan import Plan, Step
 from turso_deploy.project.scripts import Script

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from turso_deploy.catalog.catalog import INTERNAL_PREFIXES, LEDGER_TABLE, Catalog
 from turso_deploy.core.errors import Place
+from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.core.yaml_reader import Key
-from turso_deploy.database.interface import Query, Rows, Value
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from turso_deploy.catalog.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
-from turso_deploy.database.interface import Failure, Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, Deployment, last_deployment
 
 # Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.json import decode
 
 from turso_deploy.catalog.catalog import LEDGER_TABLE
-from turso_deploy.database.interface import Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.sql.schema import Schema, title
 
 _CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
@@ -65,10 +65,20 @@ class Deployment(Struct, frozen=True):
     scripts: Mapping[str, str]
 
 
-class Entry(Struct, frozen=True):
-    """One row to be written. `commit_sha` to `actor` come from the pipeline and are None outside of one.
+class Provenance(Struct, frozen=True):
+    """The origin of a deployment as its history row records it; all None outside of a pipeline."""
 
-    `backup` is how to get back to before: a moment (ISO 8601) or the name of a branch; None where there is no way.
+    commit_sha: str | None = None
+    ref: str | None = None
+    run_url: str | None = None
+    actor: str | None = None
+    backup: str | None = None
+    """The restore point before the deployment: a moment, or the name of a branch."""
+
+
+class Entry(Struct, frozen=True):
+    """One row of the deployment history, to be written.
+
     `continues` is the id of the last row, when that is of the same deployment: it is brought up to date.
     """
 
@@ -81,11 +91,7 @@ class Entry(Struct, frozen=True):
     scripts: Mapping[str, str]
     tool_version: str
     plan_summary: Mapping[str, int]
-    commit_sha: str | None = None
-    ref: str | None = None
-    run_url: str | None = None
-    actor: str | None = None
-    backup: str | None = None
+    provenance: Provenance = Provenance()
     continues: str | None = None
 
 
@@ -144,15 +150,15 @@ def entry_step(entry: Entry) -> TransactionStep:
         "schema_fingerprint": entry.schema_fingerprint,
         "seeds_fingerprint": seeds_fingerprint(entry.seeds),
         "seeds": _json(dict(sorted(entry.seeds.items()))),
-        "commit_sha": entry.commit_sha,
-        "ref": entry.ref,
-        "run_url": entry.run_url,
-        "actor": entry.actor,
+        "commit_sha": entry.provenance.commit_sha,
+        "ref": entry.provenance.ref,
+        "run_url": entry.provenance.run_url,
+        "actor": entry.provenance.actor,
         "tool_version": entry.tool_version,
         "managed_objects": _json(sorted(entry.managed)),
         "scripts": _json(dict(sorted(entry.scripts.items()))),
         "plan_summary": _json(dict(entry.plan_summary)),
-        "backup": entry.backup,
+        "backup": entry.provenance.backup,
     }
     if entry.continues is None:
         places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import ErrorCode, RefusedError
-from turso_deploy.database.interface import Failure, Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.plan.foreign_keys import refers_to_nothing
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.bound import NONE

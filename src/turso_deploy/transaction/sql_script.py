@@ -12,7 +12,7 @@ import sqlite3
 
 from turso_deploy import __version__
 from turso_deploy.core.errors import ErrorCode, RefusedError
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.project.schema_writer import terminated
 from turso_deploy.sql.lexer import Kind, literal, scan
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.database.interface import Purpose, Query, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.lexer import fold, literal
 from turso_deploy.sql.parser import TableDefinition

@@ -16,8 +16,9 @@ from msgspec import Struct
 
 from turso_deploy.core.durations import format_duration
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.database.address import RemoteAddress, is_loopback, parse_address
+from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.http.json_api import JsonApi, Reply, segment
+from turso_deploy.http.proxies import is_loopback
 from turso_deploy.turso.platform_errors import platform_refusal, unreadable
 
 API_URL = "https://api.turso.tech"

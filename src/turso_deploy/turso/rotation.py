@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from msgspec import Struct
 
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, PlatformError
-from turso_deploy.github.secrets import GithubSecrets, usable_secret_name
 from turso_deploy.turso.branches import await_answer
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 from turso_deploy.turso.token_checks import ask
@@ -42,12 +42,29 @@ class Rotation(Struct, frozen=True):
     expires_at: datetime | None
 
 
+class SecretStore(Protocol):
+    """A place that keeps secrets, such as GitHub's Actions secrets."""
+
+    @property
+    def owner(self) -> str:
+        """The owner of the secrets, as messages name it: `repository acme/quiz`."""
+        ...
+
+    def check(self, name: str) -> None:
+        """Raise DeployError if the secret could not be stored; change nothing."""
+        ...
+
+    def store(self, name: str, value: str, pause: float) -> None:
+        """Store a value as a secret and wait until it is there; `pause` is the interval between requests in seconds."""
+        ...
+
+
 class _Work(Struct):
     """The parts of one rotation, and what has been done so far. `standing` says which token works at this moment."""
 
     platform: Platform
     database: PlatformDatabase
-    secrets: GithubSecrets
+    secrets: SecretStore
     secret_name: str
     lifetime: timedelta
     read_only: bool
@@ -72,7 +89,7 @@ class _Work(Struct):
     def store(self, token: str) -> None:
         """Put the token into the secret."""
         self.secrets.store(self.secret_name, token, self.pause)
-        self.steps.append(f"Stored {fingerprint(token)} as the secret {self.secret_name} of the {self.secrets.place}.")
+        self.steps.append(f"Stored {fingerprint(token)} as the secret {self.secret_name} of the {self.secrets.owner}.")
 
     def await_refusal(self, token: str) -> None:
         """Ask with an old token until the server refuses it: new keys may take a moment to be known everywhere."""
@@ -101,7 +118,7 @@ class _Work(Struct):
 def rotate_token(
     platform: Platform,
     database: PlatformDatabase,
-    secrets: GithubSecrets,
+    secrets: SecretStore,
     secret_name: str,
     mask: Callable[[str], None],
     *,
@@ -120,9 +137,7 @@ def rotate_token(
     between two looks at what takes a moment to be known everywhere.
     Raises DeployError; its message ends with which token works now.
     """
-    work = _Work(
-        platform, database, secrets, usable_secret_name(secret_name), lifetime, read_only, mask, timeout, pause, []
-    )
+    work = _Work(platform, database, secrets, secret_name, lifetime, read_only, mask, timeout, pause, [])
     try:
         secrets.check(secret_name)
         token = work.mint()

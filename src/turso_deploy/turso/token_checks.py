@@ -8,9 +8,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from turso_deploy.core.errors import DeployError, ErrorCode
+from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.address import RemoteAddress
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.interface import Failure, Query
 from turso_deploy.database.open import open_database
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 from turso_deploy.turso.token_policy import (

@@ -9,7 +9,7 @@ import pytest
 
 from turso_deploy.catalog.catalog import CatalogRow, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, locate, syntax_error
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import position
 
 TABLES = ("CREATE TABLE c (x INT, nope2 INT)",)

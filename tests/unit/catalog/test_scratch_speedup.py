@@ -10,7 +10,7 @@ import pytest
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.catalog.scratch_speedup import LONGEST, ShortCatalog
-from turso_deploy.database.interface import Query
+from turso_deploy.core.transaction import Query
 
 TABLES = [
     sql

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from turso_deploy.cli.run import run
-from turso_deploy.github.context import read_pipeline
+from turso_deploy.github.context import read_context
 
 
 @pytest.fixture
@@ -63,4 +63,4 @@ def test_without_the_setting_any_tag_will_do(schema: Path) -> None:
 
 
 def test_the_version_of_a_tag_is_what_follows_its_v() -> None:
-    assert read_pipeline({"GITHUB_REF": "refs/tags/v2.2.0-rc.1"}).tag_version == "2.2.0-rc.1"
+    assert read_context({"GITHUB_REF": "refs/tags/v2.2.0-rc.1"}).tag_version == "2.2.0-rc.1"

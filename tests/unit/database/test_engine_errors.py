@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.core.errors import ErrorCode
+from turso_deploy.core.transaction import Failure
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
-from turso_deploy.database.interface import Failure
 
 # As Turso Cloud says it, whatever the cause.
 FORBIDDEN = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turso_deploy.core.transaction import Failure, Query, Rows, Value
 from turso_deploy.database.hrana_wire import decode, encode, read_batch, read_failure, step
-from turso_deploy.database.interface import Failure, Query, Rows, Value
 
 VALUES = st.one_of(
     st.none(),

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.canned_server import Replies, replying
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.core.transaction import Failure, Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Failure, Purpose, Query, Transaction, TransactionStep
 
 PIPELINE = "/v3/pipeline"
 WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))

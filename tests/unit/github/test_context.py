@@ -1,10 +1,10 @@
-"""The pipeline of a run: what the runner tells of it."""
+"""The context of a run: what the runner tells of it."""
 
-from turso_deploy.github.context import read_pipeline
+from turso_deploy.github.context import read_context
 
 
 def test_a_pipeline_is_known_by_what_the_runner_tells() -> None:
-    pipeline = read_pipeline(
+    context = read_context(
         {
             "GITHUB_ACTIONS": "true",
             "GITHUB_SHA": "abc",
@@ -15,13 +15,13 @@ def test_a_pipeline_is_known_by_what_the_runner_tells() -> None:
             "GITHUB_ACTOR": "ada",
         }
     )
-    assert pipeline.on_runner
-    assert (pipeline.commit_sha, pipeline.ref, pipeline.actor) == ("abc", "refs/heads/main", "ada")
-    assert pipeline.run_url == "https://github.com/o/r/actions/runs/7"
-    assert pipeline.tag_version is None
+    assert context.on_runner
+    assert (context.commit_sha, context.ref, context.actor) == ("abc", "refs/heads/main", "ada")
+    assert context.run_url == "https://github.com/o/r/actions/runs/7"
+    assert context.tag_version is None
 
 
 def test_outside_of_a_runner_there_is_no_pipeline() -> None:
-    pipeline = read_pipeline({"GITHUB_ACTIONS": "1", "GITHUB_SERVER_URL": "https://github.com"})
-    assert not pipeline.on_runner
-    assert (pipeline.commit_sha, pipeline.ref, pipeline.actor, pipeline.run_url) == (None, None, None, None)
+    context = read_context({"GITHUB_ACTIONS": "1", "GITHUB_SERVER_URL": "https://github.com"})
+    assert not context.on_runner
+    assert (context.commit_sha, context.ref, context.actor, context.run_url) == (None, None, None, None)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turso_deploy.core.errors import Place
+from turso_deploy.core.text import inert
 from turso_deploy.github import runner as runner_module
-from turso_deploy.github.runner import OUTPUTS, SUMMARY_LIMIT, Level, Runner, inert, outputs
+from turso_deploy.github.runner import OUTPUTS, SUMMARY_LIMIT, Level, Runner, outputs
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 

@@ -21,8 +21,8 @@ from tests.support.broken_servers import Server
 from tests.support.canned_server import Replies, replying
 from tests.support.certificates import make_certificate
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.http.connection import Connection, NoAnswerError, Trouble
 from turso_deploy.http.proxies import Proxy, proxy_for
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.core.errors import InputError
+from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.engine_messages import showable
-from turso_deploy.database.interface import Failure, Query
 from turso_deploy.plan.hazards import Hazard, HazardName, Permission, parse_permissions, refusal_of, with_counts
 from turso_deploy.sql.lexer import column_title
 

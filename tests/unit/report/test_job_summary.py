@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from turso_deploy.core.text import printable
 from turso_deploy.github.runner import SUMMARY_LIMIT
 from turso_deploy.report.document import (
     ChangeLine,
@@ -22,7 +23,6 @@ from turso_deploy.report.document import (
     StepLine,
 )
 from turso_deploy.report.job_summary import code, escape, fenced, summary
-from turso_deploy.report.wording import printable
 
 HOSTILE = [
     "| <b>",
@@ -249,7 +249,7 @@ def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
 @pytest.mark.parametrize("number", [2_000, 40_000])
 def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deployed: Report, number: int) -> None:
     steps = tuple(StepLine("create table", f"täble_{n}", "CREATE TABLE …" + " " * 600 + ")") for n in range(number))
-    text = summary(replace(deployed, steps=steps))
+    text = summary(replace(deployed, steps=steps), SUMMARY_LIMIT)
     assert size(text) <= SUMMARY_LIMIT
     assert "_The SQL was left out" in text
     assert text.startswith(f"## ✅ Deployed 2.2.0: {number:,} objects created")

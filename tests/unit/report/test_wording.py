@@ -5,18 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from turso_deploy.core.text import printable
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
-from turso_deploy.report.wording import (
-    effect,
-    hazard,
-    printable,
-    rows_seeded,
-    rows_to_write,
-    set_aside,
-    statement,
-    told,
-    verdict,
-)
+from turso_deploy.report.wording import effect, hazard, rows_seeded, rows_to_write, set_aside, statement, told, verdict
 
 
 def test_the_verdict_of_a_deployment_counts_objects_rows_and_requests(deployed: Report) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from turso_deploy.core.errors import ErrorCode, ProjectError
-from turso_deploy.database.interface import Value
+from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import RawRow, read_seed_file
 
 

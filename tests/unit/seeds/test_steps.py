@@ -11,7 +11,7 @@ import pytest
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import DatabaseError, ErrorCode
-from turso_deploy.database.interface import Purpose, Rows, TransactionStep
+from turso_deploy.core.transaction import Purpose, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import pack
 from turso_deploy.seeds.simulation import rehearse_seeds
 from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, explain_orphans, seed_results, seed_steps

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.database.interface import Failure, Purpose, Rows
+from turso_deploy.core.transaction import Failure, Purpose, Rows
 from turso_deploy.transaction import history
 from turso_deploy.transaction.database_state import LIVE_QUERIES, Live, guard_step, live_from
 

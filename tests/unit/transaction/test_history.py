@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.database.interface import Purpose, Query
+from turso_deploy.core.transaction import Purpose, Query
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction import history
-from turso_deploy.transaction.history import Entry, last_deployment
+from turso_deploy.transaction.history import Entry, Provenance, last_deployment
 
 ENTRY = Entry(
     id="0199",
@@ -74,7 +74,7 @@ def test_one_deployment_is_written_once(scratch: Scratch) -> None:
 
 def test_who_deployed_from_where_is_kept(scratch: Scratch) -> None:
     run = "https://example.invalid/1"
-    write(scratch, replace(ENTRY, commit_sha="abc", ref="refs/tags/v1", run_url=run, actor="ada"))
+    write(scratch, replace(ENTRY, provenance=Provenance("abc", "refs/tags/v1", run, "ada")))
     columns = "commit_sha, ref, run_url, actor, tool_version, plan_summary"
     row = scratch.query(Query(f"SELECT {columns} FROM schema_deployments")).rows
     assert row == (("abc", "refs/tags/v1", run, "ada", "1.0.0", '{"create table":12}'),)

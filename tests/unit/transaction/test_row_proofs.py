@@ -7,7 +7,7 @@ import pytest
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, RefusedError
-from turso_deploy.database.interface import Failure, Rows
+from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.row_proofs import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
-from turso_deploy.database.interface import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.transaction.sql_script import as_script, with_arguments
 
 values = st.one_of(

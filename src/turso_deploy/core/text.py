@@ -1,0 +1,43 @@
+"""Text made safe to print: control characters spelled out, workflow commands made inert, numbers with their nouns."""
+
+from __future__ import annotations
+
+import re
+
+ZERO_WIDTH_JOINER = "\u200d"
+_COMMAND_AT_LINE_START = re.compile(r"^(\s*):(?=:)")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what acts instead of showing (line breaks, ANSI escapes, bidi marks) spelled out.
+
+    The zero-width joiner stays, because emoji are made of it (https://www.unicode.org/reports/tr51/#Emoji_ZWJ_Sequences).
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == ZERO_WIDTH_JOINER
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def printable_lines(text: str) -> list[str]:
+    """Each line of a text that is laid out on purpose (SQL, a comparison), printable; tabs become spaces."""
+    return [printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
+
+
+def inert(text: str) -> str:
+    """The text with a space inside all that a runner could take for a command; nothing else is altered.
+
+    The runner looks for `::` behind the white space that a line starts with, and for `##[` anywhere in it. A line ends
+    for it at a lone carriage return too.
+    """
+    lines = text.replace("##[", "## [").splitlines(keepends=True)
+    return "".join(_COMMAND_AT_LINE_START.sub(r"\1: ", line) for line in lines)

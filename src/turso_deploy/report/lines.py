@@ -1,0 +1,59 @@
+"""The lines of a report, made from the values of plans, schemas and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from turso_deploy.core.errors import DeployError, RefusedError
+from turso_deploy.plan.hazards import Hazard, Permission, is_allowed
+from turso_deploy.project.expectations import actual_counts, expected_counts
+from turso_deploy.project.manifest import Manifest
+from turso_deploy.project.scripts import Script
+from turso_deploy.report.document import ChangeLine, CountLine, ErrorLine, HazardLine, PartLine, Status, StepLine
+from turso_deploy.report.object_changes import ObjectChange
+from turso_deploy.sql.schema import Schema
+
+
+def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
+    """How many objects of each kind a manifest expects, and a schema has."""
+    actual = actual_counts(schema)
+    return {
+        kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
+        for kind, bound in expected_counts(manifest).items()
+    }
+
+
+def change_line(change: ObjectChange) -> ChangeLine:
+    """Return the line of a change of one object."""
+    parts = tuple(PartLine(part.part, part.was, part.now) for part in change.parts)
+    return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
+
+
+def hazard_line(hazard: Hazard, permissions: Sequence[Permission]) -> HazardLine:
+    """Return the line of a hazard, and whether it is approved."""
+    allowed = is_allowed(hazard, permissions)
+    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, allowed, str(hazard))
+
+
+def script_line(script: Script) -> StepLine:
+    """Return the line of a one-time script."""
+    return StepLine("run script", script.name, script.sql, (), script.file)
+
+
+def status_of(error: DeployError) -> Status:
+    """The verdict of a run that an error has ended."""
+    return Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
+
+
+def error_line(error: DeployError) -> ErrorLine:
+    """An error as the report tells it."""
+    place = error.place
+    return ErrorLine(
+        code=error.code.value,
+        message=error.message,
+        hint=error.hint,
+        file=place.file if place else None,
+        line=place.line if place else None,
+        column=place.column if place else None,
+        causes=error.causes,
+    )
