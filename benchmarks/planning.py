@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.table import Row, best_of
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.open import open_database
-from turso_deploy.deploy.pending import find_work
+from turso_deploy.deploy.pending import find_pending
 from turso_deploy.project.project import load_project
 
 TARGET_SECONDS = 1.5
@@ -93,4 +93,4 @@ def _command(command: str, schema: Path, database: Path) -> None:
 def _planning_alone(schema: Path, database: Path) -> float:
     project = load_project(schema)
     with closing(open_database(parse_address(f"file:{database}"), "", 30)) as opened:
-        return best_of(3, lambda: find_work(project, opened))
+        return best_of(3, lambda: find_pending(project, opened))

@@ -22,7 +22,7 @@ from turso_deploy.core.transaction import Purpose, Query, Transaction, Transacti
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
 
@@ -131,7 +131,7 @@ def _deploy(target: Target, rules: str, folder: Path, index: str = _INDEX) -> fl
     with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
 
         def run() -> None:
-            report = deploy(project, database, NOWHERE, [Permission(HazardName.DROP_COLUMN)])
+            report = deploy(project, database, NOWHERE, [Approval(HazardName.DROP_COLUMN)])
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)

@@ -19,7 +19,7 @@ from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import REQUEST_SIZE
 from turso_deploy.deploy import deploy as story
-from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -27,7 +27,7 @@ TIMEOUT = 1.0
 DELAY = 1.3
 MOST_FAULTS = 8
 CHUNK = 8_000
-_PERMISSIONS = tuple(Permission(name, None) for name in HazardName)
+_PERMISSIONS = tuple(Approval(name, None) for name in HazardName)
 _BOOKS = "".join(f'{{"id": "b{number}", "title": "Book {number}", "author": 1}}\n' for number in range(1, 501))
 
 

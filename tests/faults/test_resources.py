@@ -25,7 +25,7 @@ from tests.support.schema_folders import SMALL, project_of
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.deploy import deploy as story
 from turso_deploy.http import backoff
-from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -68,7 +68,7 @@ def target_of(sqld: Sqld) -> Target:
 def deploy(target: Target, project: Project, timeout: float = 30) -> Report:
     database = target.open(timeout)
     try:
-        return story.deploy(project, database, NOWHERE, tuple(Permission(name, None) for name in HazardName))
+        return story.deploy(project, database, NOWHERE, tuple(Approval(name, None) for name in HazardName))
     finally:
         database.close()
 

@@ -22,7 +22,7 @@ from tests.support.databases import Target
 from tests.support.recording_proxy import Door, open_door
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, running_sqld
-from turso_deploy.core.signals import stoppable
+from turso_deploy.core.signals import cancel_on_signals
 from turso_deploy.deploy import deploy as story
 from turso_deploy.http import backoff
 from turso_deploy.project.project import load_project
@@ -155,7 +155,7 @@ def test_a_signal_between_the_commit_and_the_report_hides_neither(
 
     guard_failed = story._guard_failed
     monkeypatch.setattr(story, "_guard_failed", interrupted)
-    with stoppable():
+    with cancel_on_signals():
         report = target.deploy(load_project(schema))
         signal.raise_signal(signal.SIGINT)  # the report is not printed yet
     assert (report.status, report.committed) == (Status.DEPLOYED, True)

@@ -17,7 +17,7 @@ from tests.support.databases import Target
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import Sqld
 from turso_deploy.github.runner import OUTPUTS
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 
 PLAIN = "plain words"
 PAYLOADS = {
@@ -56,15 +56,15 @@ SOME = list(PAYLOADS) if counters.LONG else list(PAYLOADS)[::4]
 def files_with(text: str) -> dict[str, str]:
     """A schema folder that has the text wherever text of somebody's own can be."""
     line = " ".join(text.split())
-    table, column = quote(text), quote(f"{text} column")
+    table, column = quote_identifier(text), quote_identifier(f"{text} column")
     return {
         "tables.sql": f"-- {line}\n-- {line}\n\n-- {line}\nCREATE TABLE {table} (\n  id INTEGER PRIMARY KEY,\n"
         f"  {column} TEXT DEFAULT {quoted(text)} CHECK ({column} <> {quoted(text)}), -- {line}\n"
         f"  parent INTEGER REFERENCES {table} (id)\n);\n"
-        f"CREATE INDEX {quote(f'{text} index')} ON {table} ({column});\n"
+        f"CREATE INDEX {quote_identifier(f'{text} index')} ON {table} ({column});\n"
         "CREATE TABLE words (word TEXT PRIMARY KEY NOT NULL, more TEXT);\n",
-        "views.sql": f"CREATE VIEW {quote(f'{text} view')} AS SELECT {column} AS {table} FROM {table};\n",
-        "triggers.sql": f"CREATE TRIGGER {quote(f'{text} trigger')} AFTER INSERT ON {table} BEGIN\n"
+        "views.sql": f"CREATE VIEW {quote_identifier(f'{text} view')} AS SELECT {column} AS {table} FROM {table};\n",
+        "triggers.sql": f"CREATE TRIGGER {quote_identifier(f'{text} trigger')} AFTER INSERT ON {table} BEGIN\n"
         f"  SELECT {quoted(text)};\nEND;\n",
         "seeds/words.jsonl": json.dumps({"word": text, "more": json.dumps([text])}) + "\n",
         "queries/common.sql": f"-- {line}\n-- {line}\nSELECT word AS {table}, more FROM words;\n",
@@ -146,7 +146,9 @@ def test_text_of_the_repository_is_shown_and_never_followed(
         url = f"file:{tmp_path / name}"
         commands = ("plan", "deploy", "deploy", "verify")
         runs = [run(watcher, command, url, "", text, loud) for command in commands]
-        Target(url, url).run(f"CREATE TABLE {quote(f'other {text}')} (a)", f"DROP VIEW {quote(f'{text} view')}")
+        Target(url, url).run(
+            f"CREATE TABLE {quote_identifier(f'other {text}')} (a)", f"DROP VIEW {quote_identifier(f'{text} view')}"
+        )
         return [*runs, run(watcher, "verify", url, "", text, loud), run(watcher, "plan", url, "", text, loud)]
 
     for watched, like in zip(all_runs(PAYLOADS[payload], "hostile.db"), all_runs(PLAIN, "plain.db"), strict=True):

@@ -21,7 +21,7 @@ from tests.support.schema_folders import SMALL, project_of, write_folder
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.deploy.pending import understand
+from turso_deploy.deploy.pending import parse_state
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.seeds.files import read_seed_file
 from turso_deploy.sql.lexer import SqlTextError, scan
@@ -170,7 +170,7 @@ ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sa
 def test_no_catalog_or_ledger_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
     count("inputs fuzzed", "catalog and ledger")
     rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]
-    error = refusal(lambda: understand(rows, project.manifest.ignore))
+    error = refusal(lambda: parse_state(rows, project.manifest.ignore))
     assert error is None or error.hint
 
 

@@ -36,12 +36,12 @@ from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.deploy import deploy as story
-from turso_deploy.deploy.pending import find_work
-from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.deploy.pending import find_pending
+from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import error_line
-from turso_deploy.sql.lexer import fold, literal, quote, read_column_title
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, read_column_title
 from turso_deploy.sql.schema import key_of
 from turso_deploy.sql.splitter import split
 
@@ -118,23 +118,23 @@ class Case:
 
     def deploy(self, project: Project, allow: str = "") -> Report:
         with closing(self.target.open()) as database:
-            return story.deploy(project, database, NOWHERE, parse_permissions(allow))
+            return story.deploy(project, database, NOWHERE, parse_approvals(allow))
 
     def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
         with closing(self.target.open()) as database:
-            return story.plan(project, database, NOWHERE, parse_permissions(allow), rehearse=rehearse)
+            return story.plan(project, database, NOWHERE, parse_approvals(allow), rehearse=rehearse)
 
     def script(self, project: Project, allow: str = "") -> str:
         """What `plan --sql` prints; empty where nothing is to be done."""
         with closing(self.target.open()) as database:
-            report, script = story.script(project, database, NOWHERE, parse_permissions(allow))
+            report, script = story.script(project, database, NOWHERE, parse_approvals(allow))
         assert report.error is None, report.error
         return script
 
     def planned(self, project: Project) -> tuple[list[str], dict[str, int | None]]:
         """Kind and object of each step, and the rows of each hazard that concerns any."""
         with closing(self.target.open()) as database:
-            plan = find_work(project, database).plan
+            plan = find_pending(project, database).plan
         steps = [f"{step.kind} {step.title}" for step in plan.all_steps]
         return steps, {f"{item.name} {item.object}": item.rows for item in plan.hazards if item.concerns_rows}
 
@@ -157,12 +157,12 @@ class Case:
         tables = [row.name for row in found.rows if row.kind == "table"]
         # Virtual tables hide columns that are no content: https://www.sqlite.org/pragma.html#pragma_table_xinfo
         shown = "SELECT name FROM pragma_table_xinfo({}) WHERE hidden <> 1"
-        columns = self.ask(*(shown.format(literal(table)) for table in tables))
+        columns = self.ask(*(shown.format(quote_string(table)) for table in tables))
         queries = [
-            f"SELECT {', '.join(f'quote({quote(name)})' for (name,) in names)} FROM {quote(table)}"
+            f"SELECT {', '.join(f'quote({quote_identifier(name)})' for (name,) in names)} FROM {quote_identifier(table)}"
             for table, names in zip(tables, columns, strict=True)
         ]
-        contents = dict(zip(map(fold, tables), self.ask(*queries), strict=True))
+        contents = dict(zip(map(fold_case, tables), self.ask(*queries), strict=True))
         return Snapshot(found, contents, version[0][0], self._violations(), soundness)
 
     def _violations(self) -> int:
@@ -225,7 +225,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 def _empty(target: Target) -> None:
     """Drop everything: without foreign keys the order does not matter, but virtual tables take their shadows along."""
     drops = [
-        f"DROP {kind} IF EXISTS {quote(str(name))}"
+        f"DROP {kind} IF EXISTS {quote_identifier(str(name))}"
         for kind in ("TRIGGER", "VIEW", "TABLE")
         for (name,) in target.rows(
             f"SELECT name FROM sqlite_master WHERE type = '{kind.lower()}' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
@@ -319,7 +319,7 @@ def _expect_convergence(case: Case, after: Project) -> None:
     again = case.deploy(after)
     assert (again.status, again.error) == (Status.UNCHANGED, None)
     with closing(case.target.open()) as database:
-        assert find_work(after, database).nothing_to_do
+        assert find_pending(after, database).nothing_to_do
     left = diff(after.wanted, case.snapshot().catalog.schema)
     assert not left.missing
     assert not left.changed
@@ -335,10 +335,10 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
     """Tables that no step names keep every value; all that stay keep their number of rows; what is not ours stays."""
     steps = case.expected.steps or []
     objects = [step.split(" ", 2)[2] for step in steps]
-    named = {fold(name) for item in objects for name in (item, read_column_title(item)[0])}
-    replaced = {fold(step.removeprefix("replace table ")) for step in steps if step.startswith("replace table ")}
+    named = {fold_case(name) for item in objects for name in (item, read_column_title(item)[0])}
+    replaced = {fold_case(step.removeprefix("replace table ")) for step in steps if step.startswith("replace table ")}
     standing = was.catalog.schema.tables.keys() & now.catalog.schema.tables.keys()
-    for name in standing - replaced - {fold(table) for table in case.expected.writes_to}:
+    for name in standing - replaced - {fold_case(table) for table in case.expected.writes_to}:
         assert len(now.contents[name]) == len(was.contents[name]), name
         assert name in named or now.contents[name] == was.contents[name], name
     ours = {key_of(item) for project in (before, after) for item in project.wanted.objects()}

@@ -12,7 +12,7 @@ import pytest
 from tests.support.databases import Target
 from tests.support.schema_folders import write_folder
 from tests.support.sqlite_builds import NOTHING, secure_delete
-from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Report, Status
 
@@ -44,7 +44,7 @@ def file(in_file: Target) -> Target:
 def run(target: Target, people: str, old: str, files: Mapping[str, str], allowed: str) -> Report:
     written = {"people.sql": people, "old.sql": old, "manifest.yml": "schema_version: 1.0.0\n", **files}
     project = load_project(write_folder(target.file.parent / "schema", written))
-    return target.deploy(project, permissions=parse_permissions(allowed))
+    return target.deploy(project, permissions=parse_approvals(allowed))
 
 
 def deploy(

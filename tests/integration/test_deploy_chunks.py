@@ -16,7 +16,7 @@ from tests.support.databases import NOWHERE, OnTheWay, Target
 from tests.support.schema_folders import project_of
 from turso_deploy.core.transaction import Transaction
 from turso_deploy.deploy import deploy as story
-from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.console import render
 from turso_deploy.report.document import ChunksLine, Report, SeedLine, Status
@@ -204,7 +204,7 @@ def test_a_schema_that_changes_comes_first_and_whole(chunked: Target, project: P
     chunked.deploy(project)
     tables = FILES["tables.sql"].replace("title TEXT NOT NULL", "title BLOB NOT NULL")
     changed = {**FILES, "tables.sql": tables, "seeds/books.csv": FILES["seeds/books.csv"].replace("long", "short")}
-    permissions = [Permission(HazardName.CHANGE_TYPE, None)]
+    permissions = [Approval(HazardName.CHANGE_TYPE, None)]
     with closing(chunked.open()) as database:
         report = story.deploy(project_of(tmp_path / "changed", changed), database, NOWHERE, permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
@@ -307,7 +307,7 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
     tables = FILES["tables.sql"].replace("title TEXT NOT NULL", "title TEXT NOT NULL, year")
     books = FILES["seeds/books.csv"].replace("long", "short")
     commits = [project, project_of(tmp_path / "other", FILES, tables=tables, books=books)]
-    permissions = [Permission(name, None) for name in HazardName]
+    permissions = [Approval(name, None) for name in HazardName]
 
     def deploy(number: int) -> Report:
         with closing(chunked.open()) as database:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.databases import Target
 from tests.support.schema_folders import project_of
-from turso_deploy.plan.hazards import HazardName, Permission
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.report.document import Status
 
 VECTORS = """\
@@ -143,7 +143,7 @@ def test_a_child_that_is_ignored_keeps_its_parents(target: Target, tmp_path: Pat
     target.run("INSERT INTO tmp_one VALUES ('x')")
     was = target.dump()
     report = target.deploy(
-        project_of(tmp_path / "after", files, t=after), permissions=(Permission(HazardName.DROP_TABLE),)
+        project_of(tmp_path / "after", files, t=after), permissions=(Approval(HazardName.DROP_TABLE),)
     )
     assert report.error is not None
     assert message in report.error.message
@@ -169,7 +169,7 @@ def test_a_trigger_of_others_goes_with_its_table_beside_a_rebuild(target: Target
     target.deploy(project_of(tmp_path / "before", {"t.sql": "CREATE TABLE gone (a TEXT); CREATE TABLE t (a TEXT);"}))
     target.run("CREATE TRIGGER theirs AFTER INSERT ON gone BEGIN INSERT INTO t VALUES (new.a); END")
     after = project_of(tmp_path / "after", {"t.sql": "CREATE TABLE t (a TEXT NOT NULL);"})
-    report = target.deploy(after, permissions=(Permission(HazardName.DROP_TABLE),))
+    report = target.deploy(after, permissions=(Approval(HazardName.DROP_TABLE),))
     assert report.error is None
     steps = [f"{step.kind} {step.object}" for step in report.steps]
     assert steps == ["drop trigger theirs", "rebuild table t", "drop table gone"]

@@ -15,7 +15,7 @@ from tests.support.unprivileged import without_privileges
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.file import LocalDatabase
+from turso_deploy.database.file import FileDatabase
 
 TABLE = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
 
@@ -24,36 +24,36 @@ def change(sql: str, *arguments: Value) -> TransactionStep:
     return TransactionStep(Query(sql, arguments), Purpose.CHANGE, sql)
 
 
-def objects(database: LocalDatabase) -> list[str]:
+def objects(database: FileDatabase) -> list[str]:
     [answer] = database.query([Query("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name")])
     assert isinstance(answer, Rows)
     return [str(name) for (name,) in answer.rows]
 
 
 @pytest.fixture
-def local(file_path: str) -> LocalDatabase:
-    return LocalDatabase(file_path)
+def local(file_path: str) -> FileDatabase:
+    return FileDatabase(file_path)
 
 
 @pytest.mark.parametrize(
     "name", ["plain.db", "with space.db", "100%25.db", "what?.db", "a#b.db", "née.db", "a;b=c&d.db"]
 )
 def test_a_file_has_exactly_the_name_that_was_asked_for(tmp_path: Path, name: str) -> None:
-    assert LocalDatabase(str(tmp_path / name)).apply(Transaction((change(TABLE),))).committed
+    assert FileDatabase(str(tmp_path / name)).apply(Transaction((change(TABLE),))).committed
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_missing_file_reads_as_empty_and_is_not_created(local: LocalDatabase, file_path: str) -> None:
+def test_a_missing_file_reads_as_empty_and_is_not_created(local: FileDatabase, file_path: str) -> None:
     assert objects(local) == []
     assert not Path(file_path).exists()
 
 
 @pytest.mark.parametrize("value", [None, 0, -(2**63), 2**63 - 1, 1.5, "", "né 'x'😀", b"", b"\x00\xff"])
-def test_a_value_comes_back_as_it_was_sent(local: LocalDatabase, value: Value) -> None:
+def test_a_value_comes_back_as_it_was_sent(local: FileDatabase, value: Value) -> None:
     assert local.query([Query("SELECT ?1 AS value", (value,))]) == [Rows(("value",), ((value,),), 0)]
 
 
-def test_a_query_that_fails_does_not_stop_the_rest(local: LocalDatabase) -> None:
+def test_a_query_that_fails_does_not_stop_the_rest(local: FileDatabase) -> None:
     first, second, third = local.query([Query("SELECT 1"), Query("SELEC"), Query("SELECT 3")])
     assert isinstance(first, Rows)
     assert isinstance(second, Failure)
@@ -61,7 +61,7 @@ def test_a_query_that_fails_does_not_stop_the_rest(local: LocalDatabase) -> None
     assert local.requests == 1
 
 
-def test_all_queries_see_one_state(local: LocalDatabase, file_path: str) -> None:
+def test_all_queries_see_one_state(local: FileDatabase, file_path: str) -> None:
     count = Query("SELECT count(*) FROM t")
     with closing(sqlite3.connect(file_path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode=WAL")  # lets another connection commit while this one reads
@@ -78,7 +78,7 @@ def test_all_queries_see_one_state(local: LocalDatabase, file_path: str) -> None
         assert local.query([count]) != [first]
 
 
-def test_a_transaction_commits(local: LocalDatabase) -> None:
+def test_a_transaction_commits(local: FileDatabase) -> None:
     seed = change("INSERT INTO parents (name) SELECT value FROM json_each(?1)", '["a", "b"]')
     outcome = local.apply(Transaction((change(TABLE), seed, change("SELECT count(*) AS rows FROM parents"))))
     assert outcome.committed
@@ -87,7 +87,7 @@ def test_a_transaction_commits(local: LocalDatabase) -> None:
     assert objects(local) == ["parents"]
 
 
-def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local: LocalDatabase) -> None:
+def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local: FileDatabase) -> None:
     steps = (
         change(TABLE),
         change("SELECT count(*) AS rows FROM parents"),
@@ -103,21 +103,21 @@ def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local:
     assert objects(local) == []
 
 
-def test_a_rehearsal_holds_and_leaves_nothing(local: LocalDatabase) -> None:
+def test_a_rehearsal_holds_and_leaves_nothing(local: FileDatabase) -> None:
     outcome = local.apply(Transaction((change(TABLE),), commit=False))
     assert (outcome.committed, outcome.failed) == (False, None)
     assert outcome.results != (None,)
     assert objects(local) == []
 
 
-def test_a_rehearsal_on_a_missing_file_creates_none(local: LocalDatabase, file_path: str) -> None:
+def test_a_rehearsal_on_a_missing_file_creates_none(local: FileDatabase, file_path: str) -> None:
     outcome = local.apply(Transaction((change(TABLE), change("INSERT INTO parents VALUES (1, 'a')")), commit=False))
     assert outcome.failed is None
     assert not Path(file_path).exists()
 
 
 @pytest.mark.parametrize(("foreign_keys", "children"), [(True, 0), (False, 1)])
-def test_foreign_keys_are_as_the_transaction_asks(local: LocalDatabase, foreign_keys: bool, children: int) -> None:
+def test_foreign_keys_are_as_the_transaction_asks(local: FileDatabase, foreign_keys: bool, children: int) -> None:
     steps = (
         change(TABLE),
         change("CREATE TABLE children (parent REFERENCES parents (id) ON DELETE CASCADE)"),
@@ -131,7 +131,7 @@ def test_foreign_keys_are_as_the_transaction_asks(local: LocalDatabase, foreign_
     assert outcome.results[-1].rows == ((children,),)
 
 
-def test_a_deferred_foreign_key_fails_the_commit_and_no_step(local: LocalDatabase) -> None:
+def test_a_deferred_foreign_key_fails_the_commit_and_no_step(local: FileDatabase) -> None:
     steps = (
         change(TABLE),
         change("CREATE TABLE children (parent REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)"),
@@ -143,7 +143,7 @@ def test_a_deferred_foreign_key_fails_the_commit_and_no_step(local: LocalDatabas
     assert objects(local) == []
 
 
-def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(local: LocalDatabase) -> None:
+def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(local: FileDatabase) -> None:
     steps = (
         change(TABLE),
         change("INSERT OR ROLLBACK INTO parents VALUES (1, 'a'), (1, 'b')"),
@@ -156,7 +156,7 @@ def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(local: LocalDa
 
 
 def test_a_step_that_ends_the_transaction_runs_nothing_after_it_and_is_not_called_unchanged(
-    local: LocalDatabase,
+    local: FileDatabase,
 ) -> None:
     with pytest.raises(DatabaseError) as caught:
         local.apply(Transaction((change(TABLE), change("COMMIT"), change("CREATE TABLE after (a)"))))
@@ -177,7 +177,7 @@ class FreesTheLock(list[str]):
 
 
 def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = LocalDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, patience=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         patient.patience.log = FreesTheLock(other)
@@ -187,7 +187,7 @@ def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> N
 
 
 def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = LocalDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, patience=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         patient.patience.log = FreesTheLock(other)
@@ -196,7 +196,7 @@ def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> No
 
 
 def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None:
-    patient = LocalDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, patience=60)
     patient.apply(Transaction((change(TABLE),)))
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN")
@@ -208,7 +208,7 @@ def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None
 
 
 def test_without_patience_a_reader_makes_the_commit_busy_and_nothing_is_changed(
-    local: LocalDatabase, file_path: str
+    local: FileDatabase, file_path: str
 ) -> None:
     local.apply(Transaction((change(TABLE),)))
     with closing(sqlite3.connect(file_path)) as other:
@@ -220,7 +220,7 @@ def test_without_patience_a_reader_makes_the_commit_busy_and_nothing_is_changed(
     assert local.query([Query("SELECT count(*) FROM parents")]) == [Rows(("count(*)",), ((0,),), 0)]
 
 
-def test_without_patience_another_writer_makes_it_busy(local: LocalDatabase, file_path: str) -> None:
+def test_without_patience_another_writer_makes_it_busy(local: FileDatabase, file_path: str) -> None:
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         outcome = local.apply(Transaction((change(TABLE),)))
@@ -229,7 +229,7 @@ def test_without_patience_another_writer_makes_it_busy(local: LocalDatabase, fil
     assert explain(outcome.failed.failure).code is ErrorCode.DATABASE_BUSY
 
 
-def test_a_writer_in_its_commit_makes_a_read_busy(local: LocalDatabase, file_path: str) -> None:
+def test_a_writer_in_its_commit_makes_a_read_busy(local: FileDatabase, file_path: str) -> None:
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         [answer] = local.query([Query("SELECT * FROM sqlite_master")])
@@ -237,7 +237,7 @@ def test_a_writer_in_its_commit_makes_a_read_busy(local: LocalDatabase, file_pat
     assert explain(answer).code is ErrorCode.DATABASE_BUSY
 
 
-def test_a_file_that_is_no_database_is_told(local: LocalDatabase, file_path: str) -> None:
+def test_a_file_that_is_no_database_is_told(local: FileDatabase, file_path: str) -> None:
     Path(file_path).write_text("This is a letter, and not a database. " * 100)
     [answer] = local.query([Query("SELECT * FROM sqlite_master")])
     assert isinstance(answer, Failure)
@@ -254,7 +254,7 @@ def test_a_file_that_cannot_be_written_is_told_as_such_and_not_as_a_statement(
     schema = write_folder(tmp_path / "schema", {"a.sql": "CREATE TABLE a (x);"})
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert LocalDatabase(str(folder / "site.db")).apply(Transaction((change(TABLE),))).committed
+    assert FileDatabase(str(folder / "site.db")).apply(Transaction((change(TABLE),))).committed
     (folder / "site.db").chmod(file_rights)
     folder.chmod(folder_rights)
     arguments = ["--schema-path", str(schema), "--database-url", f"file:{folder}/site.db", "--json"]
@@ -269,12 +269,12 @@ def test_a_file_that_cannot_be_written_is_told_as_such_and_not_as_a_statement(
 
 def test_a_missing_folder_is_an_error_in_the_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder of the database file does not exist"):
-        LocalDatabase(str(tmp_path / "missing" / "database.db"))
+        FileDatabase(str(tmp_path / "missing" / "database.db"))
 
 
 def test_a_name_that_is_too_long_is_an_error_in_the_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be reached: File name too long"):
-        LocalDatabase(str(tmp_path / ("a" * 300)))
+        FileDatabase(str(tmp_path / ("a" * 300)))
 
 
 def test_a_folder_that_may_not_be_entered_is_an_error_in_the_input(tmp_path: Path) -> None:
@@ -289,11 +289,11 @@ def test_a_folder_that_may_not_be_entered_is_an_error_in_the_input(tmp_path: Pat
 
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
-        LocalDatabase(str(tmp_path))
+        FileDatabase(str(tmp_path))
 
 
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     link = tmp_path / "database.db"
     link.symlink_to(tmp_path / "missing" / "database.db")
     with pytest.raises(DatabaseError, match="unable to open database file"):
-        LocalDatabase(str(link)).apply(Transaction((change(TABLE),)))
+        FileDatabase(str(link)).apply(Transaction((change(TABLE),)))

@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.databases import Target
 from tests.support.schema_folders import project_of
-from turso_deploy.plan.hazards import Permission, parse_permissions
+from turso_deploy.plan.hazards import Approval, parse_approvals
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import HazardLine, Report, Status
 from turso_deploy.report.wording import verdict
 
 BEFORE = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT, note TEXT);"}
-ALLOWED = parse_permissions("drop-column:t.note")
+ALLOWED = parse_approvals("drop-column:t.note")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allo
 
 @pytest.mark.parametrize("permissions", [(), ALLOWED])
 def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
-    target: Target, narrower: Project, permissions: tuple[Permission, ...]
+    target: Target, narrower: Project, permissions: tuple[Approval, ...]
 ) -> None:
     plan = target.plan(narrower, permissions)
     assert (plan.status, plan.exit_code, plan.error) == (Status.PLANNED, 0, None)

@@ -20,7 +20,7 @@ import pytest
 from tests.support.databases import Target
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.run import run
-from turso_deploy.core.progress import doing, waiting
+from turso_deploy.core.progress import report_step, report_wait
 from turso_deploy.report import progress_display
 
 LOCKED = "Another connection has locked the database file; tried again after"
@@ -197,14 +197,14 @@ def test_nothing_that_is_told_can_command_a_runner_or_a_terminal(monkeypatch: py
     hostile = "::error::x\n::error::y\x1b[2J##[error]z"
     log = Log("takes longer")
     with progress_display.shown(log, None, {"GITHUB_ACTIONS": "true"}):
-        doing(hostile)
+        report_step(hostile)
         assert log.has_it.wait(60)
-        with waiting(hostile):
+        with report_wait(hostile):
             pass
     assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
     terminal = Log("error", is_terminal=True)
     with progress_display.shown(StringIO(), terminal, {"TERM": "xterm"}):
-        doing(hostile)
+        report_step(hostile)
         assert terminal.has_it.wait(60)
     assert "\n" not in terminal.getvalue()
     assert "\x1b[2J" not in terminal.getvalue()

@@ -17,7 +17,7 @@ from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Outcome, Query, Transaction
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy import deploy as story
-from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.report.document import Report, Status
 
 MANIFEST = {"manifest.yml": "schema_version: 1.0.0\n"}
@@ -75,7 +75,7 @@ def filled(target: Target, tmp_path: Path) -> Target:
 def deploy(target: Target, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER) -> Report:
     with closing(target.open()) as database:
         tampered = cast(Database, Tampered(database, tampering))
-        return story.deploy(project_of(folder, files), tampered, NOWHERE, parse_permissions("drop-table"))
+        return story.deploy(project_of(folder, files), tampered, NOWHERE, parse_approvals("drop-table"))
 
 
 def test_the_deployment_holds_where_nothing_is_tampered_with(filled: Target, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_foreign_keys_that_a_server_does_not_switch_off_stop_the_deployment(on_s
     on_sqld.run(*ROWS)
     was = on_sqld.dump()
     on_sqld.door.instead[b"PRAGMA foreign_keys=0"] = b"SELECT 1"
-    report = on_sqld.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_permissions("drop-table"))
+    report = on_sqld.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
     assert report.error is not None
     assert "foreign keys could not be switched on or off" in report.error.message
     assert (report.committed, on_sqld.dump()) == (False, was)
@@ -185,7 +185,7 @@ def test_a_table_that_has_the_name_of_the_proof_stops_the_deployment_before_it_i
 ) -> None:
     filled.run("CREATE TABLE turso_deploy_proof (a)")
     was = filled.dump()
-    report = filled.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_permissions("drop-table"))
+    report = filled.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
     assert report.error is not None
     assert (report.status, report.error.code) == (Status.REFUSED, ErrorCode.PLAN_IMPOSSIBLE)
     assert "The database has an object turso_deploy_proof" in report.error.message

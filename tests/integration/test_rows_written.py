@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.databases import Target
 from tests.support.schema_folders import project_of
-from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.report.document import Status
 
 ROWS = 2_000
@@ -43,7 +43,7 @@ def test_the_rows_that_a_plan_writes_are_those_that_the_server_wrote(
     plan = on_sqld.plan(project)
     assert [step.kind for step in plan.steps] == kinds
     assert plan.rows_to_write == times * ROWS
-    report = on_sqld.deploy(project, permissions=parse_permissions("drop-column"))
+    report = on_sqld.deploy(project, permissions=parse_approvals("drop-column"))
     assert report.error is None
     written = _rows_written(json.loads(on_sqld.door.replies[-1]))
     assert times * ROWS <= written <= times * ROWS + 100  # the catalog, the ledger and the figures of the proof

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.property.schemas import Schema, Table
 from turso_deploy.core.transaction import Value
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 
 Row = tuple[Value, ...]
 
@@ -38,16 +38,16 @@ def rows_for(schema: Schema) -> st.SearchStrategy[dict[str, list[Row]]]:
 
 def insertion(table: Table) -> tuple[str, slice]:
     """The INSERT for a row of `rows_for`, and which of its values it takes: the rowid only where it can be named."""
-    columns = [*(["rowid"] if table.has_own_rowid else []), *map(quote, table.stored_columns)]
+    columns = [*(["rowid"] if table.has_own_rowid else []), *map(quote_identifier, table.stored_columns)]
     places = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
-    sql = f"INSERT INTO {quote(table.name)} ({', '.join(columns)}) VALUES ({places})"
+    sql = f"INSERT INTO {quote_identifier(table.name)} ({', '.join(columns)}) VALUES ({places})"
     return sql, slice(0 if table.has_own_rowid else 1, None)
 
 
 def top_rows(schema: Schema) -> list[str]:
     """The statements that delete the last row of every table that counts, so that its counter is ahead of its rows."""
     counting = (table for table in schema.tables.values() if table.key == "counter")
-    names = (quote(table.name) for table in counting)
+    names = (quote_identifier(table.name) for table in counting)
     return [f"DELETE FROM {name} WHERE id = (SELECT max(id) FROM {name})" for name in names]
 
 
@@ -59,7 +59,7 @@ def texts(schema: Schema) -> list[str]:
             found.append(f"INSERT INTO {search.name} ({search.name}) VALUES ('rebuild')")
         else:
             values = ", ".join(f"'running {number}'" for number, _ in enumerate(search.columns))
-            columns = ", ".join(map(quote, search.columns))
+            columns = ", ".join(map(quote_identifier, search.columns))
             found.append(f"INSERT INTO {search.name} (rowid, {columns}) VALUES (7, {values}), (9, {values})")
     return found
 
@@ -82,8 +82,8 @@ def accepted(schema: Schema, offered: dict[str, list[Row]]) -> list[tuple[str, R
 
 def reading(table: Table, columns: Sequence[str], *, rowid: bool) -> str:
     """A query for the rows of a table, each value as an SQL literal."""
-    terms = [*(["rowid"] if rowid else []), *(f"quote({quote(name)})" for name in columns)]
-    return f"SELECT {', '.join(terms) or '1'} FROM {quote(table.name)}"
+    terms = [*(["rowid"] if rowid else []), *(f"quote({quote_identifier(name)})" for name in columns)]
+    return f"SELECT {', '.join(terms) or '1'} FROM {quote_identifier(table.name)}"
 
 
 def as_stored(table: Table, columns: Sequence[str], rows: Sequence[Row], *, rowid: bool) -> list[Row]:
@@ -91,14 +91,14 @@ def as_stored(table: Table, columns: Sequence[str], rows: Sequence[Row], *, rowi
     if not columns:
         return list(rows)
     types = [table.columns[name].type if name in table.columns else "INTEGER" for name in columns]
-    declared = ", ".join(f"{quote(name)} {kind}" for name, kind in zip(columns, types, strict=True))
+    declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in zip(columns, types, strict=True))
     with closing(sqlite3.connect(":memory:")) as database:
         database.execute(f"CREATE TABLE copy ({declared}) {'STRICT' if table.strict else ''}")
         found: list[Row] = []
         for row in rows:
             literals = [_INFINITE.get(str(value), str(value)) for value in row[int(rowid) :]]
             database.execute(f"INSERT INTO copy VALUES ({', '.join(literals)})")
-            terms = ", ".join(f"quote({quote(name)})" for name in columns)
+            terms = ", ".join(f"quote({quote_identifier(name)})" for name in columns)
             [stored] = database.execute(f"SELECT {terms} FROM copy").fetchall()
             found.append((*row[: int(rowid)], *stored))
             database.execute("DELETE FROM copy")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 
 TABLES = ("users", "Order", "größe", "two words")
 COLUMNS = ("a", "b", "select", 'quo"te', "two words", "é", "rowid")
@@ -47,7 +47,9 @@ class Reference:
     deferred: bool
 
     def sql(self) -> str:
-        text = f"REFERENCES {quote(self.parent)}" + (f" ({quote(self.column)})" if self.column else "")
+        text = f"REFERENCES {quote_identifier(self.parent)}" + (
+            f" ({quote_identifier(self.column)})" if self.column else ""
+        )
         text += f" ON DELETE {self.on_delete}" if self.on_delete else ""
         text += f" ON UPDATE {self.on_update}" if self.on_update else ""
         return text + (" DEFERRABLE INITIALLY DEFERRED" if self.deferred else "")
@@ -71,17 +73,17 @@ class Column:
     using: str | None = None
 
     def sql(self) -> str:
-        above = f"-- @renamed from={quote(self.renamed_from)}\n  " if self.renamed_from else ""
+        above = f"-- @renamed from={quote_identifier(self.renamed_from)}\n  " if self.renamed_from else ""
         above += f"-- @using {self.using}\n  " if self.using else ""
-        parts = [quote(self.name), self.type]
+        parts = [quote_identifier(self.name), self.type]
         if self.generated:
             template, source, stored = self.generated
-            parts.append(f"AS ({template.format(quote(source))}) {'STORED' if stored else 'VIRTUAL'}")
+            parts.append(f"AS ({template.format(quote_identifier(source))}) {'STORED' if stored else 'VIRTUAL'}")
         parts += ["NOT NULL"] if self.not_null else []
         parts += [f"DEFAULT {self.default}"] if self.default is not None and not self.generated else []
         parts += [f"COLLATE {self.collation}"] if self.collation else []
         parts += ["UNIQUE"] if self.unique else []
-        parts += [f"CHECK ({self.check.format(quote(self.name))})"] if self.check else []
+        parts += [f"CHECK ({self.check.format(quote_identifier(self.name))})"] if self.check else []
         parts += [self.reference.sql()] if self.reference else []
         return above + " ".join(filter(None, parts)) + (" /* a comment, with ) and ; in it */" if self.comment else "")
 
@@ -141,16 +143,20 @@ class Table:
             lines.insert(0, "id INTEGER PRIMARY KEY" + (" AUTOINCREMENT" if self.key == "counter" else ""))
         elif self.key_columns:
             order = " DESC" if self.key == "descending" else ""
-            lines.append(f"PRIMARY KEY ({', '.join(quote(name) + order for name in self.key_columns)})")
+            lines.append(f"PRIMARY KEY ({', '.join(quote_identifier(name) + order for name in self.key_columns)})")
         if self.unique:
-            lines.append(f"CONSTRAINT together UNIQUE ({', '.join(map(quote, self.unique))})")
+            lines.append(f"CONSTRAINT together UNIQUE ({', '.join(map(quote_identifier, self.unique))})")
         if self.pair:
             parent, columns, action = self.pair
-            key = f"FOREIGN KEY ({', '.join(map(quote, columns))}) REFERENCES {quote(parent)}"
+            key = f"FOREIGN KEY ({', '.join(map(quote_identifier, columns))}) REFERENCES {quote_identifier(parent)}"
             lines.append(key + (f" ON DELETE {action}" if action else ""))
         options = [*(["WITHOUT ROWID"] if self.without_rowid else []), *(["STRICT"] if self.strict else [])]
-        above = f"-- @renamed from={quote(self.renamed_from)}\n" if self.renamed_from else ""
-        return f"{above}CREATE TABLE {quote(self.name)} (\n  " + ",\n  ".join(lines) + f"\n) {', '.join(options)};\n"
+        above = f"-- @renamed from={quote_identifier(self.renamed_from)}\n" if self.renamed_from else ""
+        return (
+            f"{above}CREATE TABLE {quote_identifier(self.name)} (\n  "
+            + ",\n  ".join(lines)
+            + f"\n) {', '.join(options)};\n"
+        )
 
 
 @dataclass(frozen=True)
@@ -164,10 +170,12 @@ class Index:
     where: str | None
 
     def sql(self) -> str:
-        parts = ", ".join(template.format(quote(column)) for column, template in self.parts)
-        where = f" WHERE {quote(self.where)} IS NOT NULL" if self.where else ""
+        parts = ", ".join(template.format(quote_identifier(column)) for column, template in self.parts)
+        where = f" WHERE {quote_identifier(self.where)} IS NOT NULL" if self.where else ""
         unique = "UNIQUE " if self.unique else ""
-        return f"CREATE {unique}INDEX {quote(self.name)} ON {quote(self.table)} ({parts}){where};\n"
+        return (
+            f"CREATE {unique}INDEX {quote_identifier(self.name)} ON {quote_identifier(self.table)} ({parts}){where};\n"
+        )
 
 
 @dataclass(frozen=True)
@@ -179,8 +187,8 @@ class View:
     columns: tuple[str, ...]
 
     def sql(self) -> str:
-        columns = ", ".join(map(quote, self.columns)) or "count(*) AS n"
-        return f"CREATE VIEW {quote(self.name)} AS SELECT {columns} FROM {quote(self.source)};\n"
+        columns = ", ".join(map(quote_identifier, self.columns)) or "count(*) AS n"
+        return f"CREATE VIEW {quote_identifier(self.name)} AS SELECT {columns} FROM {quote_identifier(self.source)};\n"
 
 
 @dataclass(frozen=True)
@@ -194,9 +202,9 @@ class Trigger:
     body: tuple[str, str]
 
     def sql(self) -> str:
-        table, column = map(quote, self.body)
+        table, column = map(quote_identifier, self.body)
         return (
-            f"CREATE TRIGGER {quote(self.name)} {self.timing} {self.event} ON {quote(self.on)} BEGIN\n"
+            f"CREATE TRIGGER {quote_identifier(self.name)} {self.timing} {self.event} ON {quote_identifier(self.on)} BEGIN\n"
             f"  SELECT CASE WHEN count({column}) < 0 THEN 1 ELSE 2 END FROM {table};\n"
             f"  UPDATE {table} SET {column} = {column} WHERE 0;\nEND;\n"
         )
@@ -212,8 +220,8 @@ class Search:
     tokenizer: str
 
     def sql(self) -> str:
-        arguments = [*map(quote, self.columns), f"tokenize={self.tokenizer}"]
-        arguments += [f"content={quote(self.content)}"] if self.content else []
+        arguments = [*map(quote_identifier, self.columns), f"tokenize={self.tokenizer}"]
+        arguments += [f"content={quote_identifier(self.content)}"] if self.content else []
         return f"CREATE VIRTUAL TABLE {self.name} USING fts5({', '.join(arguments)});\n"
 
 

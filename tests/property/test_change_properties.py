@@ -25,14 +25,14 @@ from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import adopt
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy import deploy as story
-from turso_deploy.plan.hazards import HAZARDS, Permission
+from turso_deploy.plan.hazards import HAZARDS, Approval
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.sql.lexer import literal, quote
+from turso_deploy.sql.lexer import quote_identifier, quote_string
 
 # The one rule that is not counted before: rows that will refer to a table which the same deployment makes.
 _DANGLING = "foreign-key violations added"
-EVERYTHING = tuple(Permission(name) for name in HAZARDS)
+EVERYTHING = tuple(Approval(name) for name in HAZARDS)
 
 
 def _examples(count: int) -> settings:
@@ -161,7 +161,7 @@ def _counter(target: Target, name: str) -> Value:
     """The number that AUTOINCREMENT gave last; None where it has never given one."""
     if "sqlite_sequence" not in {str(found) for (found,) in target.rows("SELECT name FROM sqlite_master")}:
         return None
-    rows = target.rows(f"SELECT seq FROM sqlite_sequence WHERE name = {literal(name)}")
+    rows = target.rows(f"SELECT seq FROM sqlite_sequence WHERE name = {quote_string(name)}")
     return rows[0][0] if rows else None
 
 
@@ -172,8 +172,10 @@ def _found(target: Target, way: Way) -> dict[str, list[Row]]:
         old = way.first.searches.get(name)
         shared = [column for column in search.columns if old and column in old.columns]
         if old and shared and old.content is None and search.content is None:
-            queries.append(f"SELECT rowid, {', '.join(map(quote, shared))} FROM {name} ORDER BY rowid")
-            queries.append(f"SELECT rowid FROM {name} WHERE {name} MATCH '{{{quote(shared[0])}}} : running' ORDER BY 1")
+            queries.append(f"SELECT rowid, {', '.join(map(quote_identifier, shared))} FROM {name} ORDER BY rowid")
+            queries.append(
+                f"SELECT rowid FROM {name} WHERE {name} MATCH '{{{quote_identifier(shared[0])}}} : running' ORDER BY 1"
+            )
     return {query: target.rows(query) for query in queries}
 
 
@@ -190,4 +192,7 @@ def _is_false_alarm(target: Target, fault: str) -> bool:
     told = re.fullmatch(r"NULL value in (.+)\.(.+)", fault)
     if told is None:
         return False
-    return target.rows(f"SELECT 1 FROM {quote(told[1])} WHERE {quote(told[2])} IS NULL LIMIT 1") == []
+    return (
+        target.rows(f"SELECT 1 FROM {quote_identifier(told[1])} WHERE {quote_identifier(told[2])} IS NULL LIMIT 1")
+        == []
+    )

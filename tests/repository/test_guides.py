@@ -15,7 +15,7 @@ import yaml
 from turso_deploy.cli.main import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of
 from turso_deploy.core.errors import ErrorCode
-from turso_deploy.plan.hazards import parse_permissions
+from turso_deploy.plan.hazards import parse_approvals
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for folder in ("", "docs", "docs/schema", "benchmarks") for path in (ROOT / folder).glob("*.md"))
@@ -76,7 +76,7 @@ def test_a_workflow_in_a_page_gives_inputs_that_there_are(page: Path) -> None:
             if "turso-deploy@" in step["uses"]:
                 given = step.get("with", {})
                 assert set(given) <= known
-                parse_permissions(str(given.get("allow-hazards", "")))
+                parse_approvals(str(given.get("allow-hazards", "")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -113,4 +113,4 @@ def test_the_readme_can_be_read_in_one_go() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_hazard_that_a_page_allows_is_one(page: Path) -> None:
     for given in re.findall(r"allow-hazards[ :]+([a-z][\w.:-]+)", page.read_text(encoding="utf-8")):
-        parse_permissions(given)
+        parse_approvals(given)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, input_of, read_inputs
+from turso_deploy.cli.settings import SETTINGS, input_of, read_settings
 
 PAGE = (Path(__file__).parents[2] / "docs/tokens.md").read_text(encoding="utf-8")
 WORKFLOWS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)]
@@ -26,7 +26,7 @@ def settings_of(workflow: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: next(iter(workflow["jobs"])))
 def test_a_workflow_of_the_page_sets_what_the_action_takes(workflow: dict[str, Any]) -> None:
     settings = settings_of(workflow)
-    assert read_inputs(settings).organization == "acme"
+    assert read_settings(settings).organization == "acme"
     assert all("secrets." in value for name, value in settings.items() if name.endswith("_token"))
 
 

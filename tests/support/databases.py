@@ -16,11 +16,11 @@ from turso_deploy.database.address import parse_address
 from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import deploy as story
-from turso_deploy.http.backoff import Patience
-from turso_deploy.plan.hazards import Permission
+from turso_deploy.http.backoff import RetryBudget
+from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.transaction.history import Provenance
 
 _Answer = TypeVar("_Answer")
@@ -51,11 +51,11 @@ class Target:
         return open_database(parse_address(self.url), self.token, timeout, self.request_size)
 
     def deploy(
-        self, project: Project, provenance: Provenance = NOWHERE, permissions: Sequence[Permission] = ()
+        self, project: Project, provenance: Provenance = NOWHERE, permissions: Sequence[Approval] = ()
     ) -> Report:
         return self._with(self.url, lambda database: story.deploy(project, database, provenance, permissions))
 
-    def plan(self, project: Project, permissions: Sequence[Permission] = ()) -> Report:
+    def plan(self, project: Project, permissions: Sequence[Approval] = ()) -> Report:
         return self._with(self.url, lambda database: story.plan(project, database, NOWHERE, permissions))
 
     def verify(self, project: Project) -> Report:
@@ -90,7 +90,7 @@ class Target:
         return {
             "catalog": catalog,
             "schema_version": self.value("SELECT schema_version FROM pragma_schema_version"),
-            **{table: self.rows(f"SELECT * FROM {quote(table)}") for table in tables},
+            **{table: self.rows(f"SELECT * FROM {quote_identifier(table)}") for table in tables},
         }
 
     def _with(self, url: str, use: Callable[[Database], _Answer]) -> _Answer:
@@ -142,7 +142,7 @@ class OnTheWay:
         return self._database.requests
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryBudget:
         return self._database.patience
 
     @property

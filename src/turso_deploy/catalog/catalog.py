@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InternalError, Place
 from turso_deploy.core.transaction import Query, Rows
-from turso_deploy.sql.identifiers import names_in
-from turso_deploy.sql.lexer import SqlTextError, fold
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import SqlTextError, fold_case
 from turso_deploy.sql.parser import (
     IndexDefinition,
     TableDefinition,
@@ -50,7 +50,7 @@ class CatalogRow(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str]:
         """What identifies the object: its kind and its folded name."""
-        return self.kind, fold(self.name)
+        return self.kind, fold_case(self.name)
 
 
 class Catalog(Struct, frozen=True, dict=True):
@@ -92,7 +92,7 @@ def read_catalog(
     `places` the file and line of each object by (kind, folded name), where they are known.
     """
     vector_shadows = _vector_shadows(rows)
-    shadow_names = {fold(name) for name in shadows} | {fold(name) for _, name in vector_shadows}
+    shadow_names = {fold_case(name) for name in shadows} | {fold_case(name) for _, name in vector_shadows}
     uncounted = set(vector_shadows)
     ignored: set[str] = set()
     counted: list[CatalogRow] = []
@@ -110,7 +110,7 @@ def read_catalog(
         uncounted=frozenset(uncounted),
         ignored=frozenset(ignored),
         shadows=frozenset(shadow_names),
-        has_ledger=any(row.kind == "table" and fold(row.name) == LEDGER_TABLE for row in rows),
+        has_ledger=any(row.kind == "table" and fold_case(row.name) == LEDGER_TABLE for row in rows),
     )
 
 
@@ -120,23 +120,23 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for row in rows:
         # The text is searched first, because reading the names of thousands of indexes takes long.
-        if row.kind == "index" and "libsql_vector_idx" in fold(row.sql or "") and _names_vector_index(row):
+        if row.kind == "index" and "libsql_vector_idx" in fold_case(row.sql or "") and _names_vector_index(row):
             found |= {("table", f"{row.name}_shadow"), ("index", f"{row.name}_shadow_idx")}
     return found | {("table", "libsql_vector_meta_shadow")} if found else found
 
 
 def _names_vector_index(row: CatalogRow) -> bool:
-    return "libsql_vector_idx" in names_in(row.sql or "")
+    return "libsql_vector_idx" in identifiers_in(row.sql or "")
 
 
 def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:
-    names = fold(row.name), fold(row.table)
+    names = fold_case(row.name), fold_case(row.table)
     return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == LEDGER_TABLE for name in names)
 
 
 def _is_ignored(row: CatalogRow, patterns: Sequence[str]) -> bool:
-    names = fold(row.name), fold(row.table)
-    return any(fnmatchcase(name, fold(pattern)) for pattern in patterns for name in names)
+    names = fold_case(row.name), fold_case(row.table)
+    return any(fnmatchcase(name, fold_case(pattern)) for pattern in patterns for name in names)
 
 
 _Definition = TypeVar("_Definition")
@@ -149,7 +149,7 @@ def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place])
         for row in rows:
             if row.kind == kind:
                 try:
-                    found[fold(row.name)] = build(row, places.get(row.key))
+                    found[fold_case(row.name)] = build(row, places.get(row.key))
                 except SqlTextError as error:
                     raise _unreadable(row, error, places.get(row.key)) from None
         return MappingProxyType(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
 
-from turso_deploy.sql.identifiers import counts_columns_of, names_in, takes_every_column
+from turso_deploy.sql.identifiers import counts_columns_of, identifiers_in, takes_every_column
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table, Trigger, View
 
@@ -44,7 +44,7 @@ def _used_by_order(item: View | Trigger) -> frozenset[str]:
 @lru_cache(_MOST_TEXTS)
 def _tables_by_order(sql: str, gives_names: bool) -> frozenset[str]:
     """Of a trigger that inserts without naming columns, or reads `*`; of a view that names or joins what `*` gives."""
-    inserted, names = counts_columns_of(sql), names_in(sql)
+    inserted, names = counts_columns_of(sql), identifiers_in(sql)
     if takes_every_column(sql) and (gives_names or names & _BY_PLACE):
         return names | inserted
     return inserted

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.column_order import stand_in_order, tables_in_order
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
@@ -39,13 +39,13 @@ class Difference(Struct, frozen=True):
 
     def removed(self, managed: Managed) -> list[SchemaObject]:
         """What we made and the schema folder no longer has."""
-        ours = {fold(name) for name in managed}
-        return [change.object for change in self.extra if fold(title(change.object)) in ours]
+        ours = {fold_case(name) for name in managed}
+        return [change.object for change in self.extra if fold_case(title(change.object)) in ours]
 
     def unmanaged(self, managed: Managed) -> list[SchemaObject]:
         """Whatever else is extra: it is not ours to drop."""
-        ours = {fold(name) for name in managed}
-        return [change.object for change in self.extra if fold(title(change.object)) not in ours]
+        ours = {fold_case(name) for name in managed}
+        return [change.object for change in self.extra if fold_case(title(change.object)) not in ours]
 
 
 def diff(wanted: Schema, live: Schema) -> Difference:

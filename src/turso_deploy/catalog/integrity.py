@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.schema import Schema, Table, Trigger, View, key_of, title
 
@@ -41,7 +41,7 @@ def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
         if key.parent not in schema.tables:
             return f"no such table: {key.parent}"
     try:
-        scratch.run(f"PRAGMA foreign_key_check({quote(table.name)})")
+        scratch.run(f"PRAGMA foreign_key_check({quote_identifier(table.name)})")
     except ScratchError as error:
         return error.message
     return None
@@ -55,7 +55,7 @@ def _content_fault(table: Table, scratch: Scratch) -> str | None:
     if not isinstance(table.definition, VirtualTableDefinition) or not table.definition.has_external_content:
         return None
     try:
-        scratch.run(f"SELECT * FROM {quote(table.name)} LIMIT 1")
+        scratch.run(f"SELECT * FROM {quote_identifier(table.name)} LIMIT 1")
     except ScratchError as error:
         return error.message
     return None
@@ -68,7 +68,9 @@ def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
     """
     try:
         scratch.run(
-            f"SELECT * FROM {quote(item.name)} LIMIT 0" if isinstance(item, View) else _fire(item, schema, scratch)
+            f"SELECT * FROM {quote_identifier(item.name)} LIMIT 0"
+            if isinstance(item, View)
+            else _fire(item, schema, scratch)
         )
     except ScratchError as error:
         return error.message
@@ -77,7 +79,7 @@ def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
 
 def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
     """A statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
-    target = quote(trigger.table)
+    target = quote_identifier(trigger.table)
     match trigger.definition.event:
         case "INSERT":
             return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
@@ -86,14 +88,16 @@ def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
         case _:
             generated, columns = _columns(trigger.table, schema, scratch)
             updated = sorted(trigger.definition.update_of - generated) or columns[:1]
-            return f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote(column)} = NULL' for column in updated)}"
+            return (
+                f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote_identifier(column)} = NULL' for column in updated)}"
+            )
 
 
 def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
     """The generated columns of a table or view, folded, and all the others."""
-    table = schema.tables.get(fold(name))
+    table = schema.tables.get(fold_case(name))
     if table and isinstance(table.definition, TableDefinition):
         columns = table.definition.columns
-        generated = frozenset(fold(column.name) for column in columns if column.generated)
+        generated = frozenset(fold_case(column.name) for column in columns if column.generated)
         return generated, [column.name for column in columns if not column.generated]
-    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote(name)} LIMIT 0")).columns)
+    return frozenset(), list(scratch.query(Query(f"SELECT * FROM {quote_identifier(name)} LIMIT 0")).columns)

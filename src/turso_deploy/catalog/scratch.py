@@ -19,9 +19,9 @@ from msgspec import Struct
 from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
 from turso_deploy.core.transaction import Query, Rows
-from turso_deploy.sql.cursor import Reader, read_header
+from turso_deploy.sql.cursor import Cursor, read_header
 from turso_deploy.sql.identifiers import in_back_quotes
-from turso_deploy.sql.lexer import Kind, Token, fold, quote, tokenize, unquote
+from turso_deploy.sql.lexer import Token, TokenKind, fold_case, quote_identifier, tokenize, unquote
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
 _MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECASE)
@@ -100,7 +100,7 @@ class Scratch:
 
     def sql_of(self, table: str) -> str:
         """The SQL of a table. Raises KeyError when there is none."""
-        return {fold(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold(table)]
+        return {fold_case(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold_case(table)]
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""
@@ -127,13 +127,13 @@ class Scratch:
         found = set()
 
         def note(action: int, table: str | None, column: str | None, _: str | None, reader: str | None) -> int:
-            if action == sqlite3.SQLITE_READ and fold(reader or "") == fold(view):
-                found.add((fold(table or ""), fold(column or "")))
+            if action == sqlite3.SQLITE_READ and fold_case(reader or "") == fold_case(view):
+                found.add((fold_case(table or ""), fold_case(column or "")))
             return sqlite3.SQLITE_OK
 
         self.connection.set_authorizer(note)
         try:
-            self.query(Query(f"SELECT * FROM {quote(view)} LIMIT 0"))
+            self.query(Query(f"SELECT * FROM {quote_identifier(view)} LIMIT 0"))
         finally:
             self.connection.set_authorizer(None)
         return frozenset(found)
@@ -151,14 +151,14 @@ class Scratch:
 
         Nobody can create automatic indexes, `sqlite_` tables and shadow tables; most of them come by themselves.
         """
-        by_themselves = {fold(name) for name in shadows}
+        by_themselves = {fold_case(name) for name in shadows}
         wanted = [
             row
             for row in rows
             if row.sql is not None
-            and not fold(row.name).startswith("sqlite_")
-            and fold(row.name) not in by_themselves
-            and fold(row.table) not in by_themselves
+            and not fold_case(row.name).startswith("sqlite_")
+            and fold_case(row.name) not in by_themselves
+            and fold_case(row.table) not in by_themselves
         ]
         in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
         refused = [row for row in in_order if not self._takes(row)]
@@ -199,7 +199,7 @@ class Scratch:
 
     def _table_names(self) -> set[str]:
         rows = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return {fold(name) for (name,) in rows}
+        return {fold_case(name) for (name,) in rows}
 
     def _follow(self, cut: _Cut | None, before: set[str]) -> None:
         """Keep each cut under the name that its table has after a statement: made, renamed or dropped."""
@@ -210,7 +210,7 @@ class Scratch:
                 self._cuts[name] = kept
 
     def _restored(self, row: CatalogRow) -> CatalogRow:
-        cut = self._cuts.get(fold(row.name)) if row.kind == "table" else None
+        cut = self._cuts.get(fold_case(row.name)) if row.kind == "table" else None
         if cut is None or row.sql is None:
             return row
         head, tail = row.sql[: len(row.sql) - cut.tail], row.sql[len(row.sql) - cut.tail :]
@@ -259,7 +259,7 @@ def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None
     named = _NAMED.search(message)
     if named is None:
         return None
-    reader = Reader(tokens, len(sql))
+    reader = Cursor(tokens, len(sql))
     header = read_header(reader) if reader.word == "CREATE" else None
     behind = tokens[header.position + 1 :] if header else tokens
     found = _occurrences(next(filter(None, named.groups())).split("."), behind)
@@ -306,11 +306,11 @@ def _first_refused(tokens: Sequence[Token], sql: str, message: str, connection: 
 
 def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
     """The tokens that are the last of the names, with the other names before them where that occurs."""
-    written = [fold(unquote(token)) if token.kind <= Kind.STRING else token.text for token in tokens]
-    qualified = [name for part in names for name in (fold(part), ".")][:-1]
+    written = [fold_case(unquote(token)) if token.kind <= TokenKind.STRING else token.text for token in tokens]
+    qualified = [name for part in names for name in (fold_case(part), ".")][:-1]
     length = len(qualified)
     found = [tokens[at + length - 1] for at in range(len(tokens)) if written[at : at + length] == qualified]
-    alone = [token for token, name in zip(tokens, written, strict=True) if name == fold(names[-1])]
+    alone = [token for token, name in zip(tokens, written, strict=True) if name == fold_case(names[-1])]
     return found or alone
 
 
@@ -319,12 +319,12 @@ def _without_random_rowid(sql: str) -> tuple[str, _Cut | None]:
     if "random" not in sql.lower():
         return sql, None
     tokens = tokenize(sql)
-    if [fold(token.text) for token in tokens[:2]] != ["create", "table"]:
+    if [fold_case(token.text) for token in tokens[:2]] != ["create", "table"]:
         return sql, None
     depth = 0
     for position, (token, following) in enumerate(pairwise(tokens)):
         depth += (token.text == "(") - (token.text == ")")
-        if depth == 0 and (fold(token.text), fold(following.text)) == ("random", "rowid"):
+        if depth == 0 and (fold_case(token.text), fold_case(following.text)) == ("random", "rowid"):
             before, behind = tokens[position - 1], tokens[position + 2 : position + 3]
             if before.text == ",":
                 start, end = tokens[position - 2].end, following.end

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from turso_deploy.cli.settings import Inputs
+from turso_deploy.cli.settings import Settings
 from turso_deploy.core.durations import parse_duration
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.secret import Secret
@@ -26,19 +26,19 @@ EMBEDDED_DATABASE = "turso-deploy.db"
 DEPLOYMENT_LIFETIME = "15m"
 
 
-class Hosting(Struct, frozen=True):
+class HostedDatabase(Struct, frozen=True):
     """The database at the Turso Platform, when there is an API token."""
 
     platform: Platform
     database: PlatformDatabase
 
 
-class Access(Struct):
+class Credentials(Struct):
     """The way into the database. `checks` fill while it is opened, so that a refusal can still tell them."""
 
     address: Address = field(default_factory=lambda: FileAddress(EMBEDDED_DATABASE))
     token: str = ""
-    hosting: Hosting | None = None
+    hosting: HostedDatabase | None = None
     checks: dict[Role, TokenCheck] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     minted: bool = False
@@ -50,7 +50,9 @@ class Access(Struct):
 
 
 @contextmanager
-def opened(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> Iterator[Access]:
+def open_credentials(
+    access: Credentials, inputs: Settings, context: RunContext, mask: Callable[[str], None]
+) -> Iterator[Credentials]:
     """Find the database and check every token that was given; mint one for the run where none was.
 
     Raises DeployError when a token cannot do its work, and the policy's complaint when the policy is enforced.
@@ -58,7 +60,7 @@ def opened(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[
     platform = _platform(inputs)
     try:
         if platform:
-            access.hosting = Hosting(platform, _awake(platform, inputs.database or ""))
+            access.hosting = HostedDatabase(platform, _awake(platform, inputs.database or ""))
         _open(access, inputs, context, mask)
         yield access
     finally:
@@ -66,7 +68,7 @@ def opened(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[
             platform.close()
 
 
-def policy_of(inputs: Inputs) -> Policy:
+def policy_of(inputs: Settings) -> Policy:
     """The rotation policy that the settings describe."""
     return Policy(
         max_age=parse_duration(inputs.token_max_age),
@@ -76,7 +78,7 @@ def policy_of(inputs: Inputs) -> Policy:
     )
 
 
-def _open(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> None:
+def _open(access: Credentials, inputs: Settings, context: RunContext, mask: Callable[[str], None]) -> None:
     access.address = _address(inputs, context, access.hosting)
     if isinstance(access.address, FileAddress):
         return
@@ -98,7 +100,7 @@ def _open(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[s
         _mint(access, access.hosting, inputs, mask)
 
 
-def _mint(access: Access, hosting: Hosting, inputs: Inputs, mask: Callable[[str], None]) -> None:
+def _mint(access: Credentials, hosting: HostedDatabase, inputs: Settings, mask: Callable[[str], None]) -> None:
     """A token for this run alone. Reading needs no right to write."""
     lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
     needs_write = inputs.command == "deploy" or inputs.rehearse == "rollback"
@@ -112,12 +114,12 @@ def _mint(access: Access, hosting: Hosting, inputs: Inputs, mask: Callable[[str]
         raise error
 
 
-def lifetime_of(inputs: Inputs, default: str) -> timedelta:
+def lifetime_of(inputs: Settings, default: str) -> timedelta:
     """How long a minted token lasts."""
     return parse_duration(inputs.token_lifetime or default)
 
 
-def _platform(inputs: Inputs) -> Platform | None:
+def _platform(inputs: Settings) -> Platform | None:
     parts = {"api-token": inputs.api_token, "organization": inputs.organization, "database": inputs.database}
     missing = [name for name, value in parts.items() if not value]
     if len(missing) == len(parts):
@@ -144,7 +146,7 @@ def _awake(platform: Platform, name: str) -> PlatformDatabase:
     return database
 
 
-def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
+def _given_tokens(inputs: Settings) -> Mapping[Role, str]:
     """The tokens that are judged. The one that is rotated away may be anything."""
     secrets: dict[Role, Secret | None] = {
         Role.DEPLOY: inputs.auth_token if inputs.command != "rotate-token" else None,
@@ -155,7 +157,7 @@ def _given_tokens(inputs: Inputs) -> Mapping[Role, str]:
     return {role: secret.reveal() for role, secret in secrets.items() if secret}
 
 
-def _address(inputs: Inputs, context: RunContext, hosting: Hosting | None) -> Address:
+def _address(inputs: Settings, context: RunContext, hosting: HostedDatabase | None) -> Address:
     if inputs.database_url is not None:
         return parse_address(inputs.database_url, allow_insecure_http=inputs.allow_insecure_http)
     if hosting:
@@ -171,7 +173,7 @@ def _address(inputs: Inputs, context: RunContext, hosting: Hosting | None) -> Ad
     return FileAddress(EMBEDDED_DATABASE)
 
 
-def _line(check: TokenCheck, access: Access) -> TokenLine:
+def _line(check: TokenCheck, access: Credentials) -> TokenLine:
     claims = check.claims
     expires_at = claims.expires_at if claims else None
     issued_at = claims.issued_at if claims else None

@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from turso_deploy.cli.credentials import DEPLOYMENT_LIFETIME, Access, Hosting, lifetime_of
-from turso_deploy.cli.settings import Inputs
+from turso_deploy.cli.credentials import DEPLOYMENT_LIFETIME, Credentials, HostedDatabase, lifetime_of
+from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError
-from turso_deploy.core.progress import doing
+from turso_deploy.core.progress import report_step
 from turso_deploy.database.interface import Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import deploy as story
 from turso_deploy.github.context import RunContext
-from turso_deploy.plan.hazards import Permission
+from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.history import Provenance
 
 if TYPE_CHECKING:
-    from turso_deploy.turso.backups import Backup
+    from turso_deploy.turso.backups import RestorePoint
 
 
 def deploy_safely(
     project: Project,
     database: Database,
-    access: Access,
-    inputs: Inputs,
+    access: Credentials,
+    inputs: Settings,
     provenance: Provenance,
-    permissions: Sequence[Permission],
+    permissions: Sequence[Approval],
     mask: Callable[[str], None],
 ) -> Report:
     """Rehearse on a branch and make a backup where the settings ask for it, and then deploy.
@@ -61,7 +61,7 @@ def provenance_of(context: RunContext) -> Provenance:
     return Provenance(context.commit_sha, context.ref, context.run_url, context.actor)
 
 
-def _back_up(hosting: Hosting, inputs: Inputs, access: Access) -> Backup | None:
+def _back_up(hosting: HostedDatabase, inputs: Settings, access: Credentials) -> RestorePoint | None:
     """The way back that the settings ask for. Raises PlatformError when a branch cannot be made."""
     from turso_deploy.turso.backups import bookmark, branch_backup
 
@@ -74,7 +74,7 @@ def _back_up(hosting: Hosting, inputs: Inputs, access: Access) -> Backup | None:
             return None
 
 
-def _hosting(access: Access, inputs: Inputs) -> Hosting | None:
+def _hosting(access: Credentials, inputs: Settings) -> HostedDatabase | None:
     if access.hosting is None and (inputs.rehearse == "branch" or inputs.backup == "branch"):
         setting = "rehearse" if inputs.rehearse == "branch" else "backup"
         raise InputError(
@@ -87,10 +87,10 @@ def _hosting(access: Access, inputs: Inputs) -> Hosting | None:
 
 def _rehearse(
     project: Project,
-    hosting: Hosting,
-    inputs: Inputs,
+    hosting: HostedDatabase,
+    inputs: Settings,
     provenance: Provenance,
-    permissions: Sequence[Permission],
+    permissions: Sequence[Approval],
     mask: Callable[[str], None],
     notices: list[str],
 ) -> Report | None:
@@ -98,7 +98,7 @@ def _rehearse(
     from turso_deploy.turso.branches import temporary_branch
 
     lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
-    doing("making a branch to rehearse on")
+    report_step("making a branch to rehearse on")
     try:
         with temporary_branch(
             hosting.platform,
@@ -125,7 +125,7 @@ def _rehearse(
     return replace(report, committed=False, deployment_id=None, database=hosting.database.address.display)
 
 
-def _with_way_back(report: Report, backup: Backup | None, notices: Sequence[str]) -> Report:
+def _with_way_back(report: Report, backup: RestorePoint | None, notices: Sequence[str]) -> Report:
     """The report with how to get back: told when something may have been written, or a branch was made for it."""
     if backup is None:
         return replace(report, notices=(*notices, *report.notices))

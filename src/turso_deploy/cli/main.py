@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from turso_deploy import __version__
-from turso_deploy.core.signals import StoppedError, stoppable
+from turso_deploy.core.signals import StoppedError, cancel_on_signals
 
 if TYPE_CHECKING:
     from turso_deploy.cli.settings import Setting
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(manifest_json_schema())
         return 0
     try:
-        with stoppable():
+        with cancel_on_signals():
             from turso_deploy.cli.run import run
 
             return run(settings, os.environ, sys.stdout, sys.stderr)

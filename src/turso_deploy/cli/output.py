@@ -23,7 +23,7 @@ MOST_ANNOTATIONS = 10
 """What GitHub shows of each level for one step; it drops the others without a word."""
 
 
-class Loudness(StrEnum):
+class Verbosity(StrEnum):
     """How much is printed."""
 
     QUIET = "quiet"
@@ -40,7 +40,11 @@ class _Annotation(Struct, frozen=True):
 
 
 def publish(
-    report: Report, runner: Runner, output: TextIO, environment: Mapping[str, str], loudness: Loudness = Loudness.NORMAL
+    report: Report,
+    runner: Runner,
+    output: TextIO,
+    environment: Mapping[str, str],
+    loudness: Verbosity = Verbosity.NORMAL,
 ) -> None:
     """Print the report, and tell the runner what steps, people and later jobs need to know.
 
@@ -48,10 +52,10 @@ def publish(
     output cannot be written, after all else is done.
     """
     try:
-        if loudness is Loudness.JSON:
+        if loudness is Verbosity.JSON:
             output.write(_json(report))
         else:
-            quiet, verbose = loudness is Loudness.QUIET, loudness is Loudness.VERBOSE
+            quiet, verbose = loudness is Verbosity.QUIET, loudness is Verbosity.VERBOSE
             with runner.group(f"turso-deploy {report.command}"):
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.pending import understand
+from turso_deploy.deploy.pending import parse_state
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.project import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
@@ -39,7 +39,7 @@ def adopt(folder: Path, database: Database) -> Report:
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
     """What there is to adopt, the version that was deployed last, and the patterns for what other tools keep."""
-    live = understand(database.query(LIVE_QUERIES), ())
+    live = parse_state(database.query(LIVE_QUERIES), ())
     ignore = records_of_other_tools(live.catalog)
     schema = read_catalog(live.catalog.rows, live.catalog.shadows, ignore).schema
     if not any(schema.objects()):

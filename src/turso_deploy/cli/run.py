@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec.structs import replace
 
-from turso_deploy.cli.credentials import EMBEDDED_DATABASE, Access, opened
-from turso_deploy.cli.output import Loudness, print_script, publish
-from turso_deploy.cli.settings import Inputs, read_inputs, secret_values, wants_json, wants_sql
+from turso_deploy.cli.credentials import EMBEDDED_DATABASE, Credentials, open_credentials
+from turso_deploy.cli.output import Verbosity, print_script, publish
+from turso_deploy.cli.settings import Settings, read_settings, secret_values, wants_json, wants_sql
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
-from turso_deploy.core.progress import doing
-from turso_deploy.core.signals import unstoppable
+from turso_deploy.core.progress import report_step
+from turso_deploy.core.signals import ignore_signals
 from turso_deploy.database.open import open_database
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
@@ -45,11 +45,11 @@ def run(
     runner = Runner(log, environment)
     for secret in secret_values(settings):
         runner.mask(secret)
-    inputs: Inputs | None = None
-    access = Access()
+    inputs: Settings | None = None
+    access = Credentials()
     emit = partial(print_script, runner=runner, output=output)
     try:
-        inputs = read_inputs(settings)
+        inputs = read_settings(settings)
         with _progress(inputs, log, errors or sys.stderr, environment):
             report = _report(inputs, read_context(environment), access, runner.mask, emit)
     except DeployError as error:
@@ -61,7 +61,7 @@ def run(
         from turso_deploy.github.pull_request import comment_on
 
         report = comment_on(report, read_context(environment), inputs.github_token, inputs.schema_path, inputs.timeout)
-    with unstoppable(), _though_nobody_may_listen(errors or sys.stderr):
+    with ignore_signals(), _though_nobody_may_listen(errors or sys.stderr):
         publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
     if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
         return CHANGES_PENDING
@@ -79,16 +79,16 @@ def _though_nobody_may_listen(errors: TextIO) -> Iterator[None]:
             errors.write(f"The report could not be printed: {reason} The exit status tells how the run ended.\n")
 
 
-def _loudness(inputs: Inputs | None, as_json: bool) -> Loudness:
+def _loudness(inputs: Settings | None, as_json: bool) -> Verbosity:
     if as_json:
-        return Loudness.JSON
+        return Verbosity.JSON
     if inputs and inputs.quiet:
-        return Loudness.QUIET
-    return Loudness.VERBOSE if inputs and inputs.verbose else Loudness.NORMAL
+        return Verbosity.QUIET
+    return Verbosity.VERBOSE if inputs and inputs.verbose else Verbosity.NORMAL
 
 
 def _progress(
-    inputs: Inputs, log: TextIO, terminal: TextIO, environment: Mapping[str, str]
+    inputs: Settings, log: TextIO, terminal: TextIO, environment: Mapping[str, str]
 ) -> AbstractContextManager[None]:
     """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
     if inputs.quiet:
@@ -97,7 +97,7 @@ def _progress(
 
 
 def _report(
-    inputs: Inputs, context: RunContext, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Settings, context: RunContext, access: Credentials, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
     if inputs.command == "plan" and inputs.against is not None:
         return _comparison(inputs, inputs.against)
@@ -105,7 +105,7 @@ def _report(
         from turso_deploy.schema_docs.generate import document
 
         return document(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
-    with opened(access, inputs, context, mask):
+    with open_credentials(access, inputs, context, mask):
         match inputs.command:
             case "check-tokens":
                 from turso_deploy.cli.token_commands import check_tokens
@@ -121,12 +121,12 @@ def _report(
                 return _database_report(inputs, context, access, mask, emit)
 
 
-def _comparison(inputs: Inputs, against: str) -> Report:
+def _comparison(inputs: Settings, against: str) -> Report:
     from turso_deploy.deploy import deploy as story
-    from turso_deploy.plan.hazards import parse_permissions
+    from turso_deploy.plan.hazards import parse_approvals
     from turso_deploy.project.project import load_project
 
-    permissions = parse_permissions(inputs.allow_hazards)
+    permissions = parse_approvals(inputs.allow_hazards)
     project = load_project(Path(inputs.schema_path))
     if not Path(against).is_dir():
         raise InputError(
@@ -137,7 +137,7 @@ def _comparison(inputs: Inputs, against: str) -> Report:
     return story.compare(project, load_project(Path(against)), permissions)
 
 
-def _adopt(inputs: Inputs, database: Database) -> Report:
+def _adopt(inputs: Settings, database: Database) -> Report:
     from turso_deploy.cli.pull_command import adopt
 
     try:
@@ -147,15 +147,15 @@ def _adopt(inputs: Inputs, database: Database) -> Report:
 
 
 def _database_report(
-    inputs: Inputs, context: RunContext, access: Access, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Settings, context: RunContext, access: Credentials, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
     from turso_deploy.cli.deploy_command import deploy_safely, provenance_of
     from turso_deploy.deploy import deploy as story
-    from turso_deploy.plan.hazards import parse_permissions
+    from turso_deploy.plan.hazards import parse_approvals
     from turso_deploy.project.project import load_project
 
-    permissions = parse_permissions(inputs.allow_hazards)
-    doing("reading the schema folder")
+    permissions = parse_approvals(inputs.allow_hazards)
+    report_step("reading the schema folder")
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, context)
@@ -196,7 +196,7 @@ def _refuse_another_version(project: Project, context: RunContext) -> None:
         )
 
 
-def _failed_early(command: str, inputs: Inputs | None, error: DeployError) -> Report:
+def _failed_early(command: str, inputs: Settings | None, error: DeployError) -> Report:
     return Report(
         command=inputs.command if inputs else command,
         status=status_of(error),

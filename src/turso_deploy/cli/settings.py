@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from turso_deploy.core.durations import parse_duration
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.secret import Secret
-from turso_deploy.core.validation import FaultsError, kind_of, taken
+from turso_deploy.core.validation import ValidationError, field_type, validate
 from turso_deploy.database.interface import REQUEST_SIZE
 
 Command = Literal["deploy", "plan", "verify", "docs", "adopt", "check-tokens", "rotate-token"]
@@ -63,7 +63,7 @@ def _flag_or_word(name: str) -> str:
     return "the first word of the command line" if name == "command" else flag_of(name)
 
 
-class Inputs(Struct, frozen=True, kw_only=True):
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of one run."""
 
     command: Annotated[
@@ -226,8 +226,8 @@ class Setting(Struct, frozen=True):
 
 def _settings() -> dict[str, Setting]:
     settings = {}
-    for field in fields(Inputs):
-        kind = kind_of(field.type)
+    for field in fields(Settings):
+        kind = field_type(field.type)
         description = next(note.description for note in kind.notes if note.description)
         settings[field.name] = Setting(field.type, kind.core, field.default, description)
     return settings
@@ -272,10 +272,10 @@ def _from_variables(name: str) -> list[str]:
     return [value for variable in (input_variable_of(name), variable_of(name)) if (value := os.environ.get(variable))]
 
 
-def read_inputs(flags: Mapping[str, Any]) -> Inputs:
+def read_settings(flags: Mapping[str, Any]) -> Settings:
     """The settings of this run; `flags` are those that the command line gave. Raises InputError (`input-invalid`)."""
     from_variables = {name: values[0] for name in SETTINGS if (values := _from_variables(name))}
-    inputs = Inputs(**{name: _taken(name, value) for name, value in (from_variables | dict(flags)).items()})
+    inputs = Settings(**{name: _taken(name, value) for name, value in (from_variables | dict(flags)).items()})
     _refuse_contradictions(inputs)
     return inputs
 
@@ -285,8 +285,8 @@ def _taken(name: str, written: Any) -> Any:
     if setting is None:
         raise _unusable(name, "there is no such setting")
     try:
-        return taken(_plain(written, setting.core), setting.takes, lambda core, text: core(text))
-    except FaultsError as error:
+        return validate(_plain(written, setting.core), setting.takes, lambda core, text: core(text))
+    except ValidationError as error:
         raise _unusable(name, error.faults[0].message) from None
 
 
@@ -322,7 +322,7 @@ def _number(written: Any, core: type[int] | type[float]) -> Any:
 _WRITING = ("deploy", "adopt", "rotate-token")
 
 
-def _refuse_contradictions(inputs: Inputs) -> None:
+def _refuse_contradictions(inputs: Settings) -> None:
     """Settings that cannot both be followed, and those of a trial where the command would write in earnest."""
     trials = {
         "against": inputs.against is not None,

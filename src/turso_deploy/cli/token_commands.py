@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from turso_deploy.cli.credentials import Access, lifetime_of
-from turso_deploy.cli.settings import Inputs
+from turso_deploy.cli.credentials import Credentials, lifetime_of
+from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.secrets import API_URL, GithubSecrets, parse_place, usable_secret_name
@@ -18,7 +18,7 @@ from turso_deploy.turso.rotation import rotate_token
 ROTATED_LIFETIME = "90d"
 
 
-def check_tokens(access: Access) -> Report:
+def check_tokens(access: Credentials) -> Report:
     """What the checks came to; they were made when the way in was opened."""
     if not access.checks:
         raise InputError(
@@ -30,7 +30,7 @@ def check_tokens(access: Access) -> Report:
     return Report("check-tokens", Status.CHECKED, committed=False, database=access.address.display)
 
 
-def rotate(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[str], None]) -> Report:
+def rotate(access: Credentials, inputs: Settings, context: RunContext, mask: Callable[[str], None]) -> Report:
     """Mint a token, store it as a GitHub secret, and refuse the older ones when asked to. Raises DeployError."""
     started = time.monotonic()
     name = usable_secret_name(inputs.secret_name)
@@ -60,7 +60,7 @@ def rotate(access: Access, inputs: Inputs, context: RunContext, mask: Callable[[
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _tokens_missing(access: Access, inputs: Inputs, context: RunContext) -> InputError:
+def _tokens_missing(access: Credentials, inputs: Settings, context: RunContext) -> InputError:
     """All that is missing at once: whoever sets up a rotation has none of it yet."""
     wanted = {
         "`api-token`, `organization` and `database`": access.hosting is None,

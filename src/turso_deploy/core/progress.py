@@ -13,32 +13,32 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Somebody who wants to know. What it is told may quote names, and is not yet fit to be printed."""
 
-    def doing(self, what: str) -> None:
-        """See `doing`."""
+    def report_step(self, what: str) -> None:
+        """See `report_step`."""
         ...
 
-    def waiting(self, why: str) -> AbstractContextManager[None]:
-        """See `waiting`."""
+    def report_wait(self, why: str) -> AbstractContextManager[None]:
+        """See `report_wait`."""
         ...
 
 
-class _Nobody:
-    def doing(self, what: str) -> None:
+class _Silent:
+    def report_step(self, what: str) -> None:
         """Nobody is told."""
 
-    def waiting(self, why: str) -> AbstractContextManager[None]:
+    def report_wait(self, why: str) -> AbstractContextManager[None]:
         """Nobody is told."""
         return nullcontext()
 
 
-_watcher: ContextVar[Watcher] = ContextVar("watcher", default=_Nobody())  # noqa: B039 (it has no state)
+_watcher: ContextVar[ProgressListener] = ContextVar("watcher", default=_Silent())  # noqa: B039 (it has no state)
 
 
 @contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
+def listening(watcher: ProgressListener) -> Iterator[None]:
     """Inside, the watcher is told."""
     token = _watcher.set(watcher)
     try:
@@ -47,11 +47,11 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def doing(what: str) -> None:
+def report_step(what: str) -> None:
     """Something has begun that lasts until the next thing does: `reading the database`, `seeding users: 3 of 12`."""
-    _watcher.get().doing(what)
+    _watcher.get().report_step(what)
 
 
-def waiting(why: str) -> AbstractContextManager[None]:
+def report_wait(why: str) -> AbstractContextManager[None]:
     """Inside, what was begun stands still, for a reason that is a sentence: a lock, a retry."""
-    return _watcher.get().waiting(why)
+    return _watcher.get().report_wait(why)

@@ -34,13 +34,13 @@ class _Stopping:
         """The signals that need not wait end what is done."""
         self.received += 1
         if self.received > self.patience:
-            raise stopped()
+            raise cancelled()
 
 
 _stopping = _Stopping()
 
 
-def stopped(*, half_way: bool = False) -> StoppedError:
+def cancelled(*, half_way: bool = False) -> StoppedError:
     """The error for a run that was stopped before it changed anything, or with `half_way` after a part of its work."""
     fate = "." if half_way else "; the database was not changed."
     return StoppedError(
@@ -49,7 +49,7 @@ def stopped(*, half_way: bool = False) -> StoppedError:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def cancel_on_signals() -> Iterator[None]:
     """Inside, SIGINT and SIGTERM raise StoppedError, in the main thread."""
     with _patience(0), _handled_by(_stopping.receive):
         yield
@@ -57,20 +57,20 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def unstoppable() -> Iterator[None]:
+def ignore_signals() -> Iterator[None]:
     """Inside, SIGINT and SIGTERM do nothing: what has become of the database is being told."""
     with _handled_by(signal.SIG_IGN):
         yield
 
 
-def hold_back() -> None:
+def defer_signals() -> None:
     """Let signals wait from now on, to the end of the run."""
     if _is_told_of_signals():
         _stopping.patience = math.inf
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def cancellable() -> Iterator[None]:
     """Inside, a signal ends what is done, and so does one that has waited. Raises StoppedError."""
     with _patience(0):
         stop_if_asked()
@@ -78,7 +78,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
+def cancel_on_second_signal() -> Iterator[None]:
     """Inside, the first signal waits, and one more ends what it waits for. Raises StoppedError."""
     with _patience(1):
         yield
@@ -92,7 +92,7 @@ def is_asked_to_stop() -> bool:
 def stop_if_asked() -> None:
     """Raise StoppedError when a signal came and waited."""
     if is_asked_to_stop():
-        raise stopped()
+        raise cancelled()
 
 
 @contextmanager

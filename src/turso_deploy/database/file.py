@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
-from turso_deploy.core.progress import doing
+from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
-from turso_deploy.http.backoff import Patience, Retries
+from turso_deploy.http.backoff import Backoff, RetryBudget
 
 # In kibibytes. With SQLite's own 2 MB, making a table of a million rows anew takes a third longer.
 _CACHE = 98304
@@ -20,7 +20,7 @@ _OVERWRITES = 1
 _LOCKED = "another connection has locked the database file"
 
 
-class LocalDatabase:
+class FileDatabase:
     """A database file, created by the first transaction. `path` is the name that the file system knows.
 
     `patience` is how many seconds it waits while somebody else holds the lock. Raises InputError when there can be no
@@ -30,7 +30,7 @@ class LocalDatabase:
     def __init__(self, path: str, patience: float = 0) -> None:
         self._file = Path(path)
         _refuse_no_file(self._file)
-        self.patience = Patience(patience)
+        self.patience = RetryBudget(patience)
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0
@@ -43,7 +43,7 @@ class LocalDatabase:
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
-        retries = Retries(self.patience)
+        retries = Backoff(self.patience)
         while True:
             with self._connection(creates=False) as connection:
                 connection.execute("BEGIN")
@@ -59,7 +59,7 @@ class LocalDatabase:
             if failure is not None:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
             for index, one in enumerate(transaction.steps):
-                doing(f"step {index + 1:,} of {len(results):,}: {one.label}")
+                report_step(f"step {index + 1:,} of {len(results):,}: {one.label}")
                 reply = (_run_without_overwriting if one.leaves_copies else _run)(connection, one.query)
                 if isinstance(reply, Failure):
                     return Outcome(False, tuple(results), FailedStep(index, reply))
@@ -99,7 +99,7 @@ class LocalDatabase:
 
     def _when_free(self, connection: sqlite3.Connection, sql: str) -> Rows | Failure:
         """Run a statement that needs the lock, again as long as somebody else holds it and there is patience."""
-        retries = Retries(self.patience)
+        retries = Backoff(self.patience)
         while _is_busy(reply := _run(connection, Query(sql))) and retries.again(_LOCKED):
             pass
         return reply

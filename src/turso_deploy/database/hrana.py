@@ -24,7 +24,7 @@ from turso_deploy.database.hrana_wire import (
 )
 from turso_deploy.database.http_errors import UNREADABLE
 from turso_deploy.database.interface import REQUEST_SIZE
-from turso_deploy.http.backoff import Patience
+from turso_deploy.http.backoff import RetryBudget
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
 _LONG = 1_000  # characters
@@ -52,7 +52,7 @@ class HranaDatabase:
         return self._transport.requests
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryBudget:
         """The time that there is for what fails in passing: `timeout` in all."""
         return self._transport.patience
 

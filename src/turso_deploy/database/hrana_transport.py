@@ -14,8 +14,8 @@ from msgspec import Struct
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError, LostReplyError
 from turso_deploy.database.engine_errors import Explanation
 from turso_deploy.database.http_errors import UNREADABLE, refusal, unreadable
-from turso_deploy.http.backoff import Patience, Retries
-from turso_deploy.http.connection import TO_SET_UP, Connection, NoAnswerError, Trouble
+from turso_deploy.http.backoff import Backoff, RetryBudget
+from turso_deploy.http.connection import TO_SET_UP, HttpClient, TransportError, TransportErrorKind
 
 _HOST_HINT = (
     "Check the host in the database URL, and that this machine may reach it (network, proxy, firewall, allowed IPs)."
@@ -55,10 +55,10 @@ class Transport:
                 "the database token holds characters that no token has",
                 hint="Store the secret again: exactly the token, with nothing around it.",
             )
-        self._connection = Connection(url, token, timeout)
+        self._connection = HttpClient(url, token, timeout)
         self._timeout = timeout
         self.requests = 0
-        self.patience = Patience(timeout)
+        self.patience = RetryBudget(timeout)
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
         """The results of the pipeline, one for each request in it.
@@ -66,7 +66,7 @@ class Transport:
         What surely did not run, or only reads, is sent again while the patience lasts. Raises LostReplyError when it
         `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
-        retries = Retries(self.patience)
+        retries = Backoff(self.patience)
         body = encoded(pipeline)
         while isinstance(answer := self._try(body, len(pipeline)), _Failed):
             lost = writes and answer.may_have_run
@@ -78,7 +78,7 @@ class Transport:
         self.requests += 1
         try:
             answer = self._connection.request("POST", "/v3/pipeline", body)
-        except NoAnswerError as error:
+        except TransportError as error:
             return _Failed(_unanswered(error.trouble, self._timeout), error.sent, error.passing)
         status = answer.status
         if status != 200:
@@ -116,47 +116,47 @@ def failed(explanation: Explanation, *, lost: bool) -> DatabaseError:
     return DatabaseError(explanation.code, explanation.message, hint=explanation.hint)
 
 
-def _unanswered(trouble: Trouble, timeout: float) -> Explanation:
+def _unanswered(trouble: TransportErrorKind, timeout: float) -> Explanation:
     match trouble:
-        case Trouble.NOT_REACHED_IN_TIME:
+        case TransportErrorKind.NOT_REACHED_IN_TIME:
             return Explanation(ErrorCode.TIMEOUT, f"the server could not be reached within {timeout:g} s", _HOST_HINT)
-        case Trouble.NOT_ANSWERED_IN_TIME:
+        case TransportErrorKind.NOT_ANSWERED_IN_TIME:
             return Explanation(
                 ErrorCode.TIMEOUT,
                 f"the server did not answer within {timeout:g} s",
                 "Give it more time with `timeout`, or run it again when the database is less busy.",
             )
-        case Trouble.UNKNOWN_HOST:
+        case TransportErrorKind.UNKNOWN_HOST:
             return _unreachable("the host of the database URL is not known")
-        case Trouble.PROXY:
+        case TransportErrorKind.PROXY:
             return _unreachable("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
-        case Trouble.PROXY_REFUSED:
+        case TransportErrorKind.PROXY_REFUSED:
             return _unreachable(
                 "the proxy does not lead to the server",
                 "Check its user and password in HTTPS_PROXY, and that it may lead to the host of the database.",
             )
-        case Trouble.NO_NAME_SERVER:
+        case TransportErrorKind.NO_NAME_SERVER:
             return _unreachable("no name server told the address of the host of the database URL")
-        case Trouble.TOO_LONG:
+        case TransportErrorKind.TOO_LONG:
             return _unreachable(
                 "the answer is longer than any that a libSQL server gives",
                 "Check that a libSQL server is at the URL, and no proxy between.",
             )
-        case Trouble.UNUSABLE_PROXY:
+        case TransportErrorKind.UNUSABLE_PROXY:
             return _unreachable(*TO_SET_UP[trouble])
-        case Trouble.NOT_SECURE:
+        case TransportErrorKind.NOT_SECURE:
             return _unreachable(
                 "no secure connection to the server could be made",
                 "Check its certificate; a server on this machine without TLS is http://127.0.0.1:PORT.",
             )
-        case Trouble.NO_AUTHORITIES | Trouble.UNUSABLE_BUNDLE:
+        case TransportErrorKind.NO_AUTHORITIES | TransportErrorKind.UNUSABLE_BUNDLE:
             reason, hint = TO_SET_UP[trouble]
             return _unreachable(f"no secure connection to the server could be made: {reason}", hint)
-        case Trouble.REFUSED:
+        case TransportErrorKind.REFUSED:
             return _unreachable("the server does not accept connections")
-        case Trouble.BROKEN:
+        case TransportErrorKind.BROKEN:
             return _unreachable("the connection broke before the answer was complete")
-        case Trouble.UNUSABLE_ADDRESS:
+        case TransportErrorKind.UNUSABLE_ADDRESS:
             return _unreachable("the request could not be sent")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from turso_deploy.core.transaction import Failure, Outcome, Query, Rows, Transaction
-from turso_deploy.http.backoff import Patience
+from turso_deploy.http.backoff import RetryBudget
 
 REQUEST_SIZE = 1_000_000
 """How many bytes a request with seeds may have, unless `request-size` says otherwise."""
@@ -22,7 +22,7 @@ class Database(Protocol):
     """How long to wait for an answer, in seconds; 0 where no answer can be lost on the way."""
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryBudget:
         """The time that this run has for all that fails in passing and is tried again."""
         ...
 

@@ -14,9 +14,9 @@ def open_database(address: Address, token: str, timeout: float, request_size: in
     Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
     """
     if isinstance(address, FileAddress):
-        from turso_deploy.database.file import LocalDatabase
+        from turso_deploy.database.file import FileDatabase
 
-        return LocalDatabase(address.path, patience=timeout)
+        return FileDatabase(address.path, patience=timeout)
     from turso_deploy.database.hrana import HranaDatabase
 
     return HranaDatabase(address.url, token, timeout, request_size=request_size)

@@ -17,21 +17,21 @@ from msgspec.structs import replace
 
 from turso_deploy import __version__
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.pending import Work
+from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.project.project import Project
 from turso_deploy.seeds.chunks import Chunk, cut, exceed
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import Assembly, assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
-from turso_deploy.transaction.database_state import Live
+from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.history import Provenance
 
 
-class PartKind(Enum):
+class BatchKind(Enum):
     """What a transaction does of the work: all of it, all but the seeds, some of the seeds, or the last of it."""
 
     WHOLE = auto()
@@ -40,36 +40,36 @@ class PartKind(Enum):
     LAST = auto()
 
 
-class PartName(Struct, frozen=True):
+class BatchId(Struct, frozen=True):
     """How the ledger will know a part, and what it does; `chunks` of seeds are left before it is carried out."""
 
     id: str
-    kind: PartKind
+    kind: BatchKind
     chunks: int = 0
 
     @property
     def completes(self) -> bool:
         """Whether nothing is left to do after it."""
-        return self.kind in (PartKind.WHOLE, PartKind.LAST)
+        return self.kind in (BatchKind.WHOLE, BatchKind.LAST)
 
 
-class Part(Struct, frozen=True):
+class Batch(Struct, frozen=True):
     """One transaction of the work, the seeds that it brings in, and until when it starts by the server's clock.
 
     `size` is that of its request, in bytes.
     """
 
-    name: PartName
+    name: BatchId
     assembly: Assembly
     seeds: Chunk
     deadline: int | None
     size: int
 
 
-Deadline = Callable[[Live], int | None]
+Deadline = Callable[[DatabaseState], int | None]
 
 
-def _at_any_time(_: Live) -> None:
+def _at_any_time(_: DatabaseState) -> None:
     """The deadline of a part that is not sent."""
 
 
@@ -82,7 +82,9 @@ class _Maker(Struct, frozen=True):
     deadline: Deadline
     commit: bool
 
-    def part(self, work: Work, name: PartName, marks: Mapping[str, str], continues: str | None = None) -> Part:
+    def part(
+        self, work: PendingChanges, name: BatchId, marks: Mapping[str, str], continues: str | None = None
+    ) -> Batch:
         """The transaction for all that stands in `work`. `marks` is what the ledger will say of the seeds."""
         deadline = self.deadline(work.live)
         assembly = assemble(
@@ -95,28 +97,28 @@ class _Maker(Struct, frozen=True):
             commit=self.commit,
             deadline=deadline,
         )
-        return Part(name, assembly, work.seeds, deadline, self.database.size(assembly.transaction))
+        return Batch(name, assembly, work.seeds, deadline, self.database.size(assembly.transaction))
 
-    def whole(self, work: Work, last_part: str | None = None) -> Part:
+    def single_batch(self, work: PendingChanges, last_part: str | None = None) -> Batch:
         """All the work as one transaction; what is left of it, when there was a part before."""
-        kind = PartKind.LAST if last_part else PartKind.WHOLE
+        kind = BatchKind.LAST if last_part else BatchKind.WHOLE
         chunks = int(bool(last_part and work.seed_rows))
         continues = None if work.changes_schema else _own(work, last_part)
         return self.part(work, _name(kind, chunks), _marks(self.project, ()), continues)
 
 
-def whole(work: Work, project: Project, provenance: Provenance, database: Database) -> Part:
+def single_batch(work: PendingChanges, project: Project, provenance: Provenance, database: Database) -> Batch:
     """All the work as one transaction, whatever its size."""
-    return _Maker(project, provenance, database, _at_any_time, commit=True).whole(work)
+    return _Maker(project, provenance, database, _at_any_time, commit=True).single_batch(work)
 
 
-def outlook(work: Work, project: Project, provenance: Provenance, database: Database) -> Part:
+def first_batch(work: PendingChanges, project: Project, provenance: Provenance, database: Database) -> Batch:
     """The part that would be sent first, with ROLLBACK as its last word."""
-    return next(parts(work, project, provenance, database, _at_any_time, commit=False))
+    return next(split_into_batches(work, project, provenance, database, _at_any_time, commit=False))
 
 
-def parts(
-    work: Work,
+def split_into_batches(
+    work: PendingChanges,
     project: Project,
     provenance: Provenance,
     database: Database,
@@ -124,7 +126,7 @@ def parts(
     last_part: str | None = None,
     *,
     commit: bool = True,
-) -> Iterator[Part]:
+) -> Iterator[Batch]:
     """The work as transactions that keep to the database's `request_size` where they carry seeds.
 
     Each is made when the one before it is committed. After a SCHEMA part comes none: the database is another then, and
@@ -133,7 +135,7 @@ def parts(
     maker = _Maker(project, provenance, database, deadline, commit)
     limit = database.request_size
     if limit is None or not exceed(work.seeds, limit):
-        part = maker.whole(work, last_part)
+        part = maker.single_batch(work, last_part)
         if limit is None or not work.seed_rows or part.size <= limit:
             yield part
             return
@@ -141,20 +143,22 @@ def parts(
     if work.changes_schema:
         before = tuple(script for script in work.scripts if script.runs_before)
         schema = replace(work, seeds=(), scripts=before)
-        yield maker.part(schema, _name(PartKind.SCHEMA, len(chunks)), _marks(project, work.seeds))
+        yield maker.part(schema, _name(BatchKind.SCHEMA, len(chunks)), _marks(project, work.seeds))
     else:
         yield from _chunk_parts(work, chunks, maker, limit, _own(work, last_part))
 
 
-def _chunks(work: Work, maker: _Maker, limit: int) -> Sequence[Chunk]:
+def _chunks(work: PendingChanges, maker: _Maker, limit: int) -> Sequence[Chunk]:
     """The seeds in chunks that leave room for what each transaction holds besides."""
     nothing = replace(work.plan, renames=(), steps=(), proven=(), related=())
     rest = replace(work, plan=nothing, seeds=(), scripts=())
-    empty = maker.part(rest, _name(PartKind.CHUNK), _marks(maker.project, work.seeds))
+    empty = maker.part(rest, _name(BatchKind.CHUNK), _marks(maker.project, work.seeds))
     return cut(work.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
 
 
-def _chunk_parts(work: Work, chunks: Sequence[Chunk], maker: _Maker, limit: int, own: str | None) -> Iterator[Part]:
+def _chunk_parts(
+    work: PendingChanges, chunks: Sequence[Chunk], maker: _Maker, limit: int, own: str | None
+) -> Iterator[Batch]:
     """The parts for the chunks. One that turns out too large is cut again: the questions for parents take room too."""
     marks = _marks(maker.project, work.seeds)
     ahead: list[Chunk] = [*chunks] or [()]
@@ -162,7 +166,7 @@ def _chunk_parts(work: Work, chunks: Sequence[Chunk], maker: _Maker, limit: int,
         chunk = ahead.pop(0)
         is_last = not ahead
         reached = _marks(maker.project, ()) if is_last else marks | _marks_after(chunk)
-        name = _name(PartKind.LAST if is_last else PartKind.CHUNK, len([some for some in (chunk, *ahead) if some]))
+        name = _name(BatchKind.LAST if is_last else BatchKind.CHUNK, len([some for some in (chunk, *ahead) if some]))
         piece = replace(work, seeds=chunk, scripts=work.scripts if is_last else ())
         part = maker.part(piece, name, reached, own)
         if part.size > limit and (smaller := _smaller(chunk, is_last, maker.project.wanted, limit)):
@@ -182,11 +186,11 @@ def _smaller(chunk: Chunk, is_last: bool, wanted: Schema, limit: int) -> Sequenc
     return next((several for several in cuts if len(several) > 1), ())
 
 
-def _name(kind: PartKind, chunks: int = 0) -> PartName:
-    return PartName(str(uuid.uuid4()), kind, chunks)
+def _name(kind: BatchKind, chunks: int = 0) -> BatchId:
+    return BatchId(str(uuid.uuid4()), kind, chunks)
 
 
-def _own(work: Work, last_part: str | None) -> str | None:
+def _own(work: PendingChanges, last_part: str | None) -> str | None:
     """The last row of the ledger, if this deployment has written it."""
     last = work.live.last
     return last.id if last and last.id == last_part else None
@@ -204,30 +208,30 @@ def _marks_after(chunk: Chunk) -> dict[str, str]:
     return {seed.table: history.seeds_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
 
 
-def _checks(work: Work, project: Project, kind: PartKind) -> list[Check]:
+def _checks(work: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:
     """The checks of a part: those of objects belong to the schema, those of rows stand at the end."""
     checks: list[Check] = []
-    if kind is not PartKind.CHUNK:
+    if kind is not BatchKind.CHUNK:
         checks += count_check(project.manifest, work.plan.predicted.uncounted)
         if work.plan.all_steps:
             checks += catalog_check(work.plan.predicted, _touched(work))
-    if kind not in (PartKind.CHUNK, PartKind.SCHEMA):
+    if kind not in (BatchKind.CHUNK, BatchKind.SCHEMA):
         checks += [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
     return checks
 
 
-def _touched(work: Work) -> set[tuple[str, str]]:
+def _touched(work: PendingChanges) -> set[tuple[str, str]]:
     """What has another text afterwards, and what a step makes, by kind and folded name."""
     before = {(row.key, row.sql) for row in work.live.catalog.rows}
-    made = {(step.kind.rpartition(" ")[2], fold(step.object)) for step in work.plan.all_steps}
+    made = {(step.kind.rpartition(" ")[2], fold_case(step.object)) for step in work.plan.all_steps}
     return made | {row.key for row in work.plan.predicted.rows if (row.key, row.sql) not in before}
 
 
 def _entry(
-    work: Work,
+    work: PendingChanges,
     project: Project,
     provenance: Provenance,
-    name: PartName,
+    name: BatchId,
     marks: Mapping[str, str],
     continues: str | None,
 ) -> history.Entry:

@@ -9,18 +9,18 @@ from enum import Enum, auto
 from msgspec.structs import replace
 
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
-from turso_deploy.core.progress import doing
-from turso_deploy.core.signals import StoppedError, interruptible, stopped
-from turso_deploy.core.text import counted
+from turso_deploy.core.progress import report_step
+from turso_deploy.core.signals import StoppedError, cancellable, cancelled
+from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.batches import Part, PartKind, PartName, outlook, parts, whole
+from turso_deploy.deploy.batches import Batch, BatchId, BatchKind, first_batch, single_batch, split_into_batches
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure
-from turso_deploy.deploy.pending import Work, as_if_deployed, find_work, understand, work_for
-from turso_deploy.deploy.report_builder import Draft, FolderSubject
-from turso_deploy.deploy.submission import Delivery
-from turso_deploy.plan.hazards import Permission, refusal_of, refuse_hazards
+from turso_deploy.deploy.pending import PendingChanges, find_pending, parse_state, pending_for, state_after_deploying
+from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
+from turso_deploy.deploy.submission import Submission
+from turso_deploy.plan.hazards import Approval, refusal_of, refuse_hazards
 from turso_deploy.project.expectations import refuse_a_mismatch
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -32,12 +32,12 @@ from turso_deploy.transaction.sql_script import as_script
 
 _EVERYTHING = "every step and every check held."
 _REHEARSED = {
-    PartKind.WHOLE: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
-    PartKind.SCHEMA: "The schema was rehearsed on the database itself, and rolled back: every step and every check of "
+    BatchKind.WHOLE: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+    BatchKind.SCHEMA: "The schema was rehearsed on the database itself, and rolled back: every step and every check of "
     "it held. The seeds, and the checks of rows, come after it and were not rehearsed there.",
-    PartKind.CHUNK: "The first chunk of the seeds was rehearsed on the database itself, and rolled back: it held. The "
+    BatchKind.CHUNK: "The first chunk of the seeds was rehearsed on the database itself, and rolled back: it held. The "
     "others, and the checks of rows, stand on it and were not rehearsed there.",
-    PartKind.LAST: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
+    BatchKind.LAST: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
 }
 
 # Each time, somebody else deployed between our read and our write.
@@ -45,14 +45,14 @@ MAXIMUM_PLANS = 3
 
 
 def deploy(
-    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Permission] = ()
+    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Approval] = ()
 ) -> Report:
     """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report.
 
     Seeds that do not fit one request are the exception: they go in chunks, each of which is everything or nothing.
     """
-    draft = Draft("deploy", project, database)
-    delivery = Delivery(database)
+    draft = ReportBuilder("deploy", project, database)
+    delivery = Submission(database)
     try:
         while True:
             try:
@@ -66,7 +66,7 @@ def deploy(
                 if not (found and isinstance(error, LostReplyError)):
                     raise
     except StoppedError:
-        return draft.failed(stopped(half_way=draft.has_committed))
+        return draft.failed(cancelled(half_way=draft.has_committed))
     except DeployError as error:
         return draft.failed(error)
 
@@ -75,15 +75,15 @@ def _deployed(
     project: Project,
     database: Database,
     provenance: Provenance,
-    permissions: Sequence[Permission],
-    draft: Draft,
-    delivery: Delivery,
+    permissions: Sequence[Approval],
+    draft: ReportBuilder,
+    delivery: Submission,
 ) -> Report:
     """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
     stale, least = 0, math.inf
     while stale < MAXIMUM_PLANS:
-        with interruptible():
-            work = find_work(project, database)
+        with cancellable():
+            work = find_pending(project, database)
         if draft.chunks and (found := delivery.recognised(work.live)):
             _part_is_committed(found, draft, delivery)
         _note(work, project, draft, permissions)
@@ -116,7 +116,7 @@ def _deployed(
     )
 
 
-def _found_in_the_ledger(part: PartName, draft: Draft) -> Report:
+def _found_in_the_ledger(part: BatchId, draft: ReportBuilder) -> Report:
     draft.note_committed(part)
     draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
     if any(line.to_bring_in for line in draft.seeds):
@@ -124,7 +124,7 @@ def _found_in_the_ledger(part: PartName, draft: Draft) -> Report:
     return draft.finished(Status.DEPLOYED, committed=True)
 
 
-def _part_is_committed(part: PartName, draft: Draft, delivery: Delivery) -> None:
+def _part_is_committed(part: BatchId, draft: ReportBuilder, delivery: Submission) -> None:
     draft.note_committed(part)
     delivery.settle()
 
@@ -133,7 +133,7 @@ def plan(
     project: Project,
     database: Database,
     provenance: Provenance,
-    permissions: Sequence[Permission] = (),
+    permissions: Sequence[Approval] = (),
     *,
     rehearse: bool = False,
 ) -> Report:
@@ -142,17 +142,17 @@ def plan(
     With `rehearse` the whole transaction runs on the database and is rolled back at its end: the real engine, the real
     rows, nothing left behind.
     """
-    draft = Draft("plan", project, database)
+    draft = ReportBuilder("plan", project, database)
     try:
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False)
         draft.note_refusal(refusal_of(work.plan.hazards, permissions))
-        first = outlook(work, project, provenance, database)
+        first = first_batch(work, project, provenance, database)
         _note_part(first, database, draft)
         if rehearse:
             refuse_hazards(work.plan.hazards, permissions)
-            doing(f"rehearsing on the database: {_in_words(first, work, draft)}")
+            report_step(f"rehearsing on the database: {_in_words(first, work, draft)}")
             _rehearse(first, project, database, draft)
         return draft.finished(Status.PLANNED, committed=False)
     except DeployError as error:
@@ -160,29 +160,29 @@ def plan(
 
 
 def script(
-    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Permission] = ()
+    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Approval] = ()
 ) -> tuple[Report, str]:
     """The report of `plan`, and the transaction of a deployment as a script; empty where there is none.
 
     A script needs the same permissions as the deployment that it stands for.
     """
-    draft = Draft("plan", project, database)
+    draft = ReportBuilder("plan", project, database)
     try:
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False), ""
         refuse_hazards(work.plan.hazards, permissions)
-        text = as_script(whole(work, project, provenance, database).assembly.transaction)
+        text = as_script(single_batch(work, project, provenance, database).assembly.transaction)
         return draft.finished(Status.PLANNED, committed=False), text
     except DeployError as error:
         return draft.failed(error), ""
 
 
-def compare(project: Project, other: Project, permissions: Sequence[Permission] = ()) -> Report:
+def compare(project: Project, other: Project, permissions: Sequence[Approval] = ()) -> Report:
     """What would change in a database to which `other` was deployed; asks no database, and knows no live row."""
-    draft = Draft("plan", project, FolderSubject(other.folder))
+    draft = ReportBuilder("plan", project, FolderSubject(other.folder))
     try:
-        work = work_for(project, as_if_deployed(other, project.manifest.ignore))
+        work = pending_for(project, state_after_deploying(other, project.manifest.ignore))
         _note(work, project, draft, permissions)
         draft.note_refusal(refusal_of(work.plan.hazards, permissions, counted=False))
         return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
@@ -192,12 +192,12 @@ def compare(project: Project, other: Project, permissions: Sequence[Permission] 
 
 def verify(project: Project, database: Database) -> Report:
     """Hold the database against the schema folder and the manifest, in one request that a read-only token may make."""
-    draft = Draft("verify", project, database)
+    draft = ReportBuilder("verify", project, database)
     try:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
-        doing("checking the database")
+        report_step("checking the database")
         answers = database.query([*LIVE_QUERIES, *(check.figures for check in checks)])
-        draft.note_schema(understand(answers[: len(LIVE_QUERIES)], project.manifest.ignore))
+        draft.note_schema(parse_state(answers[: len(LIVE_QUERIES)], project.manifest.ignore))
         draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
         if not draft.all_hold:
             raise explain_failed_checks(draft.checks, draft.counts, project, draft.differing)
@@ -206,14 +206,16 @@ def verify(project: Project, database: Database) -> Report:
         return draft.failed(error)
 
 
-def _planned(project: Project, database: Database, draft: Draft, permissions: Sequence[Permission]) -> Work:
+def _planned(
+    project: Project, database: Database, draft: ReportBuilder, permissions: Sequence[Approval]
+) -> PendingChanges:
     """The work, noted in the report and held against the manifest."""
-    work = find_work(project, database, estimates=True)
+    work = find_pending(project, database, estimates=True)
     _note(work, project, draft, permissions)
     return work
 
 
-def _note(work: Work, project: Project, draft: Draft, permissions: Sequence[Permission]) -> None:
+def _note(work: PendingChanges, project: Project, draft: ReportBuilder, permissions: Sequence[Approval]) -> None:
     draft.note_work(work, permissions)
     refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
 
@@ -229,38 +231,43 @@ class _Step(Enum):
 
 
 def _carry_out(
-    work: Work, project: Project, database: Database, provenance: Provenance, draft: Draft, delivery: Delivery
+    work: PendingChanges,
+    project: Project,
+    database: Database,
+    provenance: Provenance,
+    draft: ReportBuilder,
+    delivery: Submission,
 ) -> _Step:
     """Send the work, in one part or in several. Raises DeployError when one failed, and would fail again."""
-    for part in parts(work, project, provenance, database, delivery.deadline, draft.deployment_id):
+    for part in split_into_batches(work, project, provenance, database, delivery.deadline, draft.deployment_id):
         _note_part(part, database, draft)
-        doing(f"deploying: {_in_words(part, work, draft)}")
+        report_step(f"deploying: {_in_words(part, work, draft)}")
         step = _send(part, project, draft, delivery)
         if step is not _Step.MORE:
             return step
     return _Step.MORE
 
 
-def _in_words(part: Part, work: Work, draft: Draft) -> str:
+def _in_words(part: Batch, work: PendingChanges, draft: ReportBuilder) -> str:
     """What the part does and may take a while."""
     match part.name.kind:
-        case PartKind.WHOLE:
+        case BatchKind.WHOLE:
             return work.in_words
-        case PartKind.SCHEMA:
+        case BatchKind.SCHEMA:
             return replace(work, seeds=()).in_words
         case _:
             sent, total = (draft.chunks.sent, draft.chunks.total) if draft.chunks else (0, 0)
-            rows = counted(sum(seed.row_count for seed in part.seeds), "seed row")
+            rows = count_of(sum(seed.row_count for seed in part.seeds), "seed row")
             return f"chunk {min(sent + 1, total):,} of {total:,}, {rows}"
 
 
-def _note_part(part: Part, database: Database, draft: Draft) -> None:
+def _note_part(part: Batch, database: Database, draft: ReportBuilder) -> None:
     draft.note_chunks(part.name.chunks)
     if database.request_size and part.size > database.request_size:
-        draft.note_large(part.size, holds_schema=part.name.kind in (PartKind.WHOLE, PartKind.SCHEMA))
+        draft.note_large(part.size, holds_schema=part.name.kind in (BatchKind.WHOLE, BatchKind.SCHEMA))
 
 
-def _send(part: Part, project: Project, draft: Draft, delivery: Delivery) -> _Step:
+def _send(part: Batch, project: Project, draft: ReportBuilder, delivery: Submission) -> _Step:
     outcome = delivery.send(part)
     if outcome is None:
         return _Step.LOST
@@ -280,7 +287,7 @@ def _send(part: Part, project: Project, draft: Draft, delivery: Delivery) -> _St
     return _Step.DONE if part.name.completes else _Step.MORE
 
 
-def _rehearse(part: Part, project: Project, database: Database, draft: Draft) -> None:
+def _rehearse(part: Batch, project: Project, database: Database, draft: ReportBuilder) -> None:
     """Send the transaction, which ends with ROLLBACK; of several it is the first, on which the others stand."""
     try:
         outcome = database.apply(part.assembly.transaction)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turso_deploy.core.errors import Place
-from turso_deploy.core.text import counted
-from turso_deploy.deploy.pending import Work
+from turso_deploy.core.text import count_of
+from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.write_estimate import Written
-from turso_deploy.plan.hazards import HAZARDS, Permission, Severity, stale_permissions
-from turso_deploy.plan.plan import NothingToRename, PassedOver
+from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
+from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
 from turso_deploy.report.document import ChunksLine
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 from turso_deploy.transaction import history
 
 _NAMED = 10  # of the objects that are taken over: all of a large database, once it was adopted
 
 
-def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], address: str) -> list[str]:
+def notices_of(work: PendingChanges, wanted: Schema, permissions: Sequence[Approval], address: str) -> list[str]:
     """All that there is to know of the work on the database at an address."""
     plan = work.plan
     return [
@@ -27,7 +27,7 @@ def notices_of(work: Work, wanted: Schema, permissions: Sequence[Permission], ad
         *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
         *map(_nothing_to_rename_notice, plan.nothing_to_rename),
         *map(_passed_over_notice, plan.passed_over),
-        *map(_stale_notice, stale_permissions(plan.hazards, permissions)),
+        *map(_stale_notice, unused_approvals(plan.hazards, permissions)),
         *(
             f"The script {script.name} is for databases that were there before; it counts as run in this new one."
             for script in work.skipped
@@ -51,28 +51,30 @@ def chunks_notices(chunks: ChunksLine | None) -> list[str]:
         return []
     return [
         f"The seeds are too large for one request, and not part of the one transaction: they go in "
-        f"{counted(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
+        f"{count_of(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
         "when it is run again."
     ]
 
 
-def _managed_notices(work: Work, wanted: Schema) -> list[str]:
+def _managed_notices(work: PendingChanges, wanted: Schema) -> list[str]:
     """What stood there before, and is dropped from now on when it leaves the schema folder."""
     if not work.ledger_is_behind:
         return []
-    before = {fold(name) for name in work.live.last.managed} if work.live.last else set()
-    there = {fold(title(item)) for item in work.live.catalog.schema.objects()}
-    names = sorted(name for name in history.managed_names(wanted) if fold(name) in there and fold(name) not in before)
+    before = {fold_case(name) for name in work.live.last.managed} if work.live.last else set()
+    there = {fold_case(title(item)) for item in work.live.catalog.schema.objects()}
+    names = sorted(
+        name for name in history.managed_names(wanted) if fold_case(name) in there and fold_case(name) not in before
+    )
     if not names:
         return []
-    more = f" and {counted(len(names) - _NAMED, 'more object')}" if len(names) > _NAMED else ""
+    more = f" and {count_of(len(names) - _NAMED, 'more object')}" if len(names) > _NAMED else ""
     return [
         "Was already in the database; a deployment takes it over, and drops it when it leaves the schema folder: "
         f"{', '.join(names[:_NAMED])}{more}."
     ]
 
 
-def _stale_notice(entry: Permission) -> str:
+def _stale_notice(entry: Approval) -> str:
     match HAZARDS[entry.name][0]:
         case Severity.NEEDS_PERMISSION:
             return f"The permission {entry} fits nothing in this plan: it is misspelt, or can be removed."
@@ -93,7 +95,7 @@ def _long_rewrite_notice(written: Written, address: str) -> str:
     )
 
 
-def _nothing_to_rename_notice(comment: NothingToRename) -> str:
+def _nothing_to_rename_notice(comment: UnmatchedRename) -> str:
     return (
         f"{_is_passed_over('@renamed', f'{comment.kind} {comment.title}', comment.place)}: there is no "
         f"{comment.old_name} in the database, so a new {comment.kind} is made. If another one was meant, correct the "
@@ -101,7 +103,7 @@ def _nothing_to_rename_notice(comment: NothingToRename) -> str:
     )
 
 
-def _passed_over_notice(comment: PassedOver) -> str:
+def _passed_over_notice(comment: UnusedBackfill) -> str:
     told = _is_passed_over("@using", f"column {comment.column}", comment.place)
     if comment.replaced:
         return (
@@ -118,7 +120,7 @@ def _is_passed_over(directive: str, item: str, place: Place | None) -> str:
     return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is passed over"
 
 
-def _rest_notices(work: Work) -> list[str]:
+def _rest_notices(work: PendingChanges) -> list[str]:
     tables = [seed.table for seed in work.seeds if seed.before]
     if not tables:
         return []

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import LEDGER_TABLE, read_catalog
 from turso_deploy.core.errors import DatabaseError, ErrorCode
-from turso_deploy.core.progress import doing
-from turso_deploy.core.text import counted
+from turso_deploy.core.progress import report_step
+from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
@@ -22,13 +22,13 @@ from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Script, pending_scripts, refuse_what_cannot_run_first
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import LIVE_QUERIES, Live, live_from
+from turso_deploy.transaction.database_state import LIVE_QUERIES, DatabaseState, read_state
 from turso_deploy.transaction.row_proofs import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
 
 
-class Work(Struct, frozen=True):
+class PendingChanges(Struct, frozen=True):
     """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
 
     Of seeds that were on their way when a deployment stopped, `seeds` are the rows that are left, and may be none.
@@ -36,7 +36,7 @@ class Work(Struct, frozen=True):
     tables of which every row is written.
     """
 
-    live: Live
+    live: DatabaseState
     plan: Plan
     seeds: tuple[SeedTable, ...]
     scripts: tuple[Script, ...]
@@ -55,9 +55,9 @@ class Work(Struct, frozen=True):
         rewritten = [hazard for hazard in self.plan.hazards if hazard.name is HazardName.REWRITE_TABLE]
         rows = self.seed_rows
         found = [
-            *(f"rewriting {one.object}" + (f" ({counted(one.rows, 'row')})" if one.rows else "") for one in rewritten),
-            counted(rows, "seed row") if rows else "",
-            counted(steps, "step") if (steps := len(self.plan.all_steps) + len(self.scripts)) else "",
+            *(f"rewriting {one.object}" + (f" ({count_of(one.rows, 'row')})" if one.rows else "") for one in rewritten),
+            count_of(rows, "seed row") if rows else "",
+            count_of(steps, "step") if (steps := len(self.plan.all_steps) + len(self.scripts)) else "",
         ]
         return ", ".join(part for part in found if part) or "the ledger"
 
@@ -87,26 +87,26 @@ class Work(Struct, frozen=True):
         return self.changes_nothing and not self.ledger_is_behind
 
 
-def find_work(project: Project, database: Database, *, estimates: bool = False) -> Work:
+def find_pending(project: Project, database: Database, *, estimates: bool = False) -> PendingChanges:
     """Read the database in one request, compare and plan; ask once more how many rows the hazards concern, if any.
 
     With `estimates` it is also asked how many rows will be written where there is no hazard.
     """
-    doing("reading the database")
+    report_step("reading the database")
     answers = database.query(LIVE_QUERIES)
-    doing("planning")
-    work = work_for(project, understand(answers, project.manifest.ignore))
+    report_step("planning")
+    work = pending_for(project, parse_state(answers, project.manifest.ignore))
     hazards = work.plan.hazards
     if not (hazards or (estimates and work.written)):
         return work
-    doing("counting the rows that the plan concerns")
+    report_step("counting the rows that the plan concerns")
     asked = [*(hazard.count for hazard in hazards), *(one.count for one in work.written), FOREIGN_KEY_CHECK_PROBE]
     queries = list(dict.fromkeys(asked))  # a table that is made anew is both, and a count reads all of it
     known = dict(zip(queries, database.query(queries), strict=True))
     *answers, probe = (known[query] for query in asked)
     refuse_without_proof(work.plan, probe)
     counts, sizes = answers[: len(hazards)], answers[len(hazards) :]
-    seeded = {fold(seed.table) for seed in work.seeds}
+    seeded = {fold_case(seed.table) for seed in work.seeds}
     counted = before_parents_are_seeded(with_counts(hazards, counts, showable), seeded)
     if any(script.runs_before for script in work.scripts):
         counted = before_rows_are_mended(counted)
@@ -118,7 +118,7 @@ def _with_rows(written: Written, answer: Rows | Failure) -> Written:
     return replace(written, rows=int(str(answer.rows[0][0]))) if isinstance(answer, Rows) else written
 
 
-def work_for(project: Project, live: Live) -> Work:
+def pending_for(project: Project, live: DatabaseState) -> PendingChanges:
     """Compare and plan. How many rows the hazards concern is not known yet."""
     last = live.last
     plan = make_plan(
@@ -133,7 +133,7 @@ def work_for(project: Project, live: Live) -> Work:
     skipped = tuple(script for script in pending if is_new and script.runs_before)
     to_run = tuple(script for script in pending if script not in skipped)
     refuse_what_cannot_run_first(to_run, live.catalog)
-    return Work(
+    return PendingChanges(
         live,
         plan,
         tuple(_pending_seeds(project, plan, live)),
@@ -144,7 +144,7 @@ def work_for(project: Project, live: Live) -> Work:
     )
 
 
-def _pending_seeds(project: Project, plan: Plan, live: Live) -> Iterator[SeedTable]:
+def _pending_seeds(project: Project, plan: Plan, live: DatabaseState) -> Iterator[SeedTable]:
     """The seeds that the database has not seen, as a whole or in part; another name of their table is no change."""
     created = {step.object for step in plan.steps if step.kind == "create table"}
     deployed = live.last.seeds if live.last else {}
@@ -154,13 +154,13 @@ def _pending_seeds(project: Project, plan: Plan, live: Live) -> Iterator[SeedTab
             continue
         table, fingerprint = seed.table, seed.fingerprint
         if plan.renames:
-            table = plan.old_names.get(fold(table), table)
+            table = plan.old_names.get(fold_case(table), table)
             fingerprint = seed.fingerprint_under(table, plan.old_columns(seed.table, live.catalog.schema))
         if deployed.get(table) != fingerprint:
             yield seed.part(history.rows_in(deployed.get(table), fingerprint))
 
 
-def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:
+def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseState:
     """What a database would be to which this project, and nothing else, was deployed. `ignore` is what to overlook."""
     catalog = read_catalog(project.rehearsed.rows(), project.rehearsed.shadows(), ignore)
     last = history.Deployment(
@@ -171,16 +171,16 @@ def as_if_deployed(project: Project, ignore: Sequence[str]) -> Live:
         managed=history.managed_names(project.wanted),
         scripts={script.name: script.checksum for script in project.scripts},
     )
-    return Live(catalog, None, last)
+    return DatabaseState(catalog, None, last)
 
 
-def understand(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live:
+def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
     """The answers to `LIVE_QUERIES` as a Live; `ignore` are the manifest's patterns.
 
     Raises DatabaseError where they are none.
     """
     try:
-        live = live_from(answers, ignore)
+        live = read_state(answers, ignore)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatabaseError(
             ErrorCode.UNEXPECTED_REPLY,
@@ -192,7 +192,7 @@ def understand(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live
     return live
 
 
-def _ledger_is_behind(project: Project, live: Live) -> bool:
+def _ledger_is_behind(project: Project, live: DatabaseState) -> bool:
     last = live.last
     return (
         last is None

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import Cause, DeployError, Place, RefusedError
-from turso_deploy.core.text import counted
+from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
-from turso_deploy.deploy.batches import PartKind, PartName
+from turso_deploy.deploy.batches import BatchId, BatchKind
 from turso_deploy.deploy.notices import chunks_notices, notices_of, unmanaged_notices
-from turso_deploy.deploy.pending import Work
-from turso_deploy.plan.hazards import Permission
+from turso_deploy.deploy.pending import PendingChanges
+from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import (
@@ -39,7 +39,7 @@ from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema, title
 from turso_deploy.transaction.checks import Check, CheckResult
-from turso_deploy.transaction.database_state import Live
+from turso_deploy.transaction.database_state import DatabaseState
 
 NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -76,7 +76,7 @@ class FolderSubject(Struct, frozen=True):
         return f"folder {self.folder}"
 
 
-class Draft:
+class ReportBuilder:
     """Collects what becomes the Report. `note_…` methods add to it, `finished` and `failed` close it."""
 
     def __init__(self, command: str, project: Project, subject: Subject) -> None:
@@ -109,7 +109,7 @@ class Draft:
         """Whether every check and every count noted so far is as expected."""
         return all(check.ok for check in self.checks) and all(count.ok for count in self.counts.values())
 
-    def note_work(self, work: Work, permissions: Sequence[Permission]) -> None:
+    def note_work(self, work: PendingChanges, permissions: Sequence[Approval]) -> None:
         """The steps, the counts that they lead to, the seeds, and what somebody should know of all that."""
         plan = work.plan
         steps = [
@@ -142,7 +142,7 @@ class Draft:
         """Why a deployment would refuse what is only planned, if it would."""
         self.refusal = error_line(error) if error else None
 
-    def note_schema(self, live: Live) -> None:
+    def note_schema(self, live: DatabaseState) -> None:
         """How a database that is only looked at compares with the wanted schema."""
         difference = diff(self._project.wanted, live.catalog.schema)
         managed = live.last.managed if live.last else frozenset()
@@ -231,13 +231,13 @@ class Draft:
         if notice not in self.notices:
             self.notices.append(notice)
 
-    def note_committed(self, part: PartName, written: Sequence[SeedResult] = ()) -> None:
+    def note_committed(self, part: BatchId, written: Sequence[SeedResult] = ()) -> None:
         """A part of the work is in the database, and how many rows of each seed it had to write, where that is known.
 
         Each part comes by here, be there one or many.
         """
         self.deployment_id = part.id
-        if part.kind is PartKind.SCHEMA:
+        if part.kind is BatchKind.SCHEMA:
             self._schema_is_committed = True
         elif self.chunks and part.chunks:
             self.chunks = ChunksLine(self.chunks.sent + 1, self.chunks.total)
@@ -292,6 +292,6 @@ class Draft:
         if not self.has_committed or self.chunks is None:
             return line
         schema = "the schema and " if self._schema_is_committed else ""
-        stands = f"{schema}{self.chunks.sent:,} of {counted(self.chunks.total, 'chunk')} of the seeds"
+        stands = f"{schema}{self.chunks.sent:,} of {count_of(self.chunks.total, 'chunk')} of the seeds"
         more = f"Committed before that, and still there: {stands}. Running it again goes on from there."
         return replace(line, message=f"{line.message} {more}")

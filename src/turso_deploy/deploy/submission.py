@@ -20,15 +20,22 @@ from msgspec import Struct
 
 from turso_deploy.catalog.catalog import LEDGER_TABLE
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
-from turso_deploy.core.progress import doing
-from turso_deploy.core.signals import StoppedError, hold_back, impatient, interruptible, is_asked_to_stop, stop_if_asked
+from turso_deploy.core.progress import report_step
+from turso_deploy.core.signals import (
+    StoppedError,
+    cancel_on_second_signal,
+    cancellable,
+    defer_signals,
+    is_asked_to_stop,
+    stop_if_asked,
+)
 from turso_deploy.core.transaction import Outcome, Purpose, Transaction, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.batches import Part, PartName
-from turso_deploy.http.backoff import Retries
+from turso_deploy.deploy.batches import Batch, BatchId
+from turso_deploy.http.backoff import Backoff
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import CLOCK_QUERY, Live
+from turso_deploy.transaction.database_state import CLOCK_QUERY, DatabaseState
 
 # With its pauses about 90 s, more than the time-out is by default: a server that is started again meanwhile is heard.
 MOST_QUESTIONS = 20
@@ -37,20 +44,20 @@ MOST_QUESTIONS = 20
 class _Open(Struct, frozen=True):
     """A part that may be in the ledger, or come to be, and when it can no longer start."""
 
-    name: PartName
+    name: BatchId
     deadline: int
 
 
-class Delivery:
+class Submission:
     """The transactions of one deployment on their way to one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._retries = Retries(database.patience)
+        self._retries = Backoff(database.patience)
         self._open: list[_Open] = []
         self._error: DatabaseError | None = None
 
-    def deadline(self, live: Live) -> int | None:
+    def deadline(self, live: DatabaseState) -> int | None:
         """Until when, by the server's clock, a transaction that is sent now may start; None for a file.
 
         `live` tells how the server's clock and ours go together.
@@ -64,20 +71,20 @@ class Delivery:
 
         A file is not waited for here: its client has waited for the lock already.
         """
-        with interruptible():
+        with cancellable():
             return bool(self._database.timeout) and self._retries.again(reason)
 
-    def send(self, part: Part) -> Outcome | None:
+    def send(self, part: Batch) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
 
         A signal to stop waits until the reply is there, and from then on until all is told or something may be ended.
         Raises DatabaseError when it surely did not run.
         """
         stop_if_asked()
-        hold_back()
+        defer_signals()
         self._retries.begin()
         try:
-            with impatient():
+            with cancel_on_second_signal():
                 return self._database.apply(part.assembly.transaction)
         except LostReplyError as lost:
             self._error = lost
@@ -86,21 +93,21 @@ class Delivery:
         self._open.append(_Open(part.name, part.deadline or 0))
         return None
 
-    def note_stale(self, part: Part) -> None:
+    def note_stale(self, part: Batch) -> None:
         """The guard stopped the transaction, or a copy of it: the network may have delivered it twice."""
         if self._database.timeout:
             self._open.append(_Open(part.name, deadline=0))
 
     def settle(self) -> None:
         """A part is committed, so that those sent before it never can be; the next has all tries again."""
-        self._retries = Retries(self._database.patience)
+        self._retries = Backoff(self._database.patience)
         self._open.clear()
 
-    def recognised(self, live: Live) -> PartName | None:
+    def recognised(self, live: DatabaseState) -> BatchId | None:
         """The part that is the last in the ledger, if it is one of those whose reply was lost."""
         return next((sent.name for sent in self._open if live.last and sent.name.id == live.last.id), None)
 
-    def committed(self, *, finally_: bool = False) -> PartName | None:
+    def committed(self, *, finally_: bool = False) -> BatchId | None:
         """The part that stands in the ledger although no reply says so; None when none does.
 
         With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
@@ -111,7 +118,7 @@ class Delivery:
         last = max(sent.deadline for sent in self._open)
         while True:
             try:
-                with impatient():
+                with cancel_on_second_signal():
                     found, now = self._look_up()
             except StoppedError:
                 raise self._unknown("there was no time to wait for the answer") from None
@@ -119,9 +126,9 @@ class Delivery:
                 return found
             if is_asked_to_stop():
                 raise self._unknown("there was no time to wait until the request can no longer arrive")
-            doing("waiting until the transaction can no longer arrive")
+            report_step("waiting until the transaction can no longer arrive")
             try:
-                with interruptible():
+                with cancellable():
                     time.sleep(last + 1 - now)
             except StoppedError:
                 continue  # ask once more, and say what is known
@@ -135,13 +142,13 @@ class Delivery:
             hint=self._error.hint,
         )
 
-    def _look_up(self) -> tuple[PartName | None, int]:
+    def _look_up(self) -> tuple[BatchId | None, int]:
         """Which of the open ones is in the ledger, and the server's time, both under the write lock."""
-        doing("asking the ledger what became of the transaction")
+        report_step("asking the ledger what became of the transaction")
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (history.lookup_query(sent.name.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
-        retries = Retries(self._database.patience, MOST_QUESTIONS)
+        retries = Backoff(self._database.patience, MOST_QUESTIONS)
         while True:
             try:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -32,7 +32,7 @@ class Written(Struct, frozen=True):
     @property
     def count(self) -> Query:
         """The query that counts its rows."""
-        return Query(f"SELECT count(*) FROM {quote(self.table)}")
+        return Query(f"SELECT count(*) FROM {quote_identifier(self.table)}")
 
     @property
     def is_long(self) -> bool:
@@ -44,17 +44,17 @@ def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     """The tables of which the plan writes every row. A partial index counts as a whole one."""
     if not plan.steps:
         return ()
-    indexed = {fold(row.name): fold(row.table) for row in plan.predicted.rows if row.kind == "index"}
+    indexed = {fold_case(row.name): fold_case(row.table) for row in plan.predicted.rows if row.kind == "index"}
     times: Counter[str] = Counter()
     for step in plan.steps:
-        name = fold(step.object)
+        name = fold_case(step.object)
         if step.kind == "rebuild table":
             times[name] += 1 + _own_indexes(plan.predicted.schema.tables[name])
         elif step.kind == "drop column":  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
             times[name] += 1
         elif step.kind in ("create index", "restore index"):
             times[indexed[name]] += 1
-    known = {fold(new): fold(old) for new, old in plan.old_names.items()}
+    known = {fold_case(new): fold_case(old) for new, old in plan.old_names.items()}
     found = {known.get(name, name): number for name, number in times.items()}
     return tuple(Written(live.tables[name].name, number) for name, number in found.items() if name in live.tables)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import time
 
-from turso_deploy.core.progress import waiting
+from turso_deploy.core.progress import report_wait
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
 MAXIMUM_TRIES = 7
 
 
-class Patience:
+class RetryBudget:
     """The seconds that one run has for what fails in passing: for tries that failed, and for the pauses after them.
 
     All that is tried again in the run shares them, one inside the other too. `log` has a sentence for each time.
@@ -38,13 +38,13 @@ class Patience:
         return True
 
 
-class Retries:
+class Backoff:
     """The tries of one thing, at most so many, at the cost of the patience of the run.
 
     The pauses vary, so that clients which were turned away together do not come back together.
     """
 
-    def __init__(self, patience: Patience, most: int | None = None) -> None:
+    def __init__(self, patience: RetryBudget, most: int | None = None) -> None:
         self._patience = patience
         self._most = MAXIMUM_TRIES if most is None else most
         self._tries = 1
@@ -63,6 +63,6 @@ class Retries:
         self._tries += 1
         sentence = f"{reason[:1].upper()}{reason[1:].removesuffix('.')}; tried again after {pause:.2g} s."
         self._patience.log.append(sentence)
-        with waiting(sentence):
+        with report_wait(sentence):
             time.sleep(pause)
         return True

@@ -42,7 +42,7 @@ _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
 _LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
 
 
-class Answer(Struct, frozen=True):
+class Response(Struct, frozen=True):
     """What a server answers. The names of `headers` are found in any case; `body` is decompressed."""
 
     status: int
@@ -55,7 +55,7 @@ class Answer(Struct, frozen=True):
         return self.body.decode(errors="replace")
 
 
-class Trouble(Enum):
+class TransportErrorKind(Enum):
     """Why there is no answer."""
 
     NOT_REACHED_IN_TIME = auto()
@@ -75,28 +75,28 @@ class Trouble(Enum):
 
 
 TO_SET_UP = {
-    Trouble.UNUSABLE_PROXY: proxies.UNUSABLE,
-    Trouble.NO_AUTHORITIES: trust.NONE_KNOWN,
-    Trouble.UNUSABLE_BUNDLE: trust.UNUSABLE,
+    TransportErrorKind.UNUSABLE_PROXY: proxies.UNUSABLE,
+    TransportErrorKind.NO_AUTHORITIES: trust.NONE_KNOWN,
+    TransportErrorKind.UNUSABLE_BUNDLE: trust.UNUSABLE,
 }
 """The troubles that are this machine's own: what is wrong with it, and what to do about it."""
 
 
-class NoAnswerError(Exception):
+class TransportError(Exception):
     """No answer came, or only a part of one; the message repeats nothing of the request.
 
     `sent` is whether the server may have got the request: its body, or else its head, was begun to be sent.
     `passing` is whether the same request may be answered a moment later.
     """
 
-    def __init__(self, trouble: Trouble, *, sent: bool, passing: bool) -> None:
+    def __init__(self, trouble: TransportErrorKind, *, sent: bool, passing: bool) -> None:
         super().__init__(trouble.name)
         self.trouble = trouble
         self.sent = sent
         self.passing = passing
 
 
-class Connection:
+class HttpClient:
     """A connection to the server at a URL, which is opened by the first request, and opened anew when it was closed.
 
     The token is sent to this server only; an empty one is not sent. `timeout` is in seconds, for a request from its
@@ -109,9 +109,9 @@ class Connection:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._deadline = Deadline(timeout)
-        self._way: _Way | None = None
+        self._way: _Route | None = None
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """The answer to a request, whatever its status. `body` is JSON. Raises NoAnswerError."""
         self._deadline.restart()
         self._way = self._way or _way_to(self._url, self._deadline)
@@ -133,7 +133,7 @@ class Connection:
             self._way.line.close()
 
 
-class _Way(Struct, frozen=True):
+class _Route(Struct, frozen=True):
     """The way to a server: the line is open to `host`, or to a proxy that asks it.
 
     `base` comes before each path, and `headers` go with each request.
@@ -166,13 +166,13 @@ class _FinalResponse(HTTPResponse):
             super().begin()
 
 
-def _way_to(url: str, deadline: Deadline) -> _Way:
-    with _refused_as(Trouble.UNUSABLE_ADDRESS):
+def _way_to(url: str, deadline: Deadline) -> _Route:
+    with _refused_as(TransportErrorKind.UNUSABLE_ADDRESS):
         parts = urlsplit(url)
         host, usual_port = _in_ascii(parts.hostname or ""), _PORTS[parts.scheme]
         port = usual_port if parts.port is None else parts.port
         line = HTTPConnection(host, port)
-    with _refused_as(Trouble.UNUSABLE_PROXY):
+    with _refused_as(TransportErrorKind.UNUSABLE_PROXY):
         proxy = proxies.proxy_for(parts)
         line = HTTPConnection(proxy.host, proxy.port) if proxy else line
     line.response_class = partial(_FinalResponse, deadline=deadline)  # type: ignore[assignment]
@@ -181,13 +181,13 @@ def _way_to(url: str, deadline: Deadline) -> _Way:
     base, headers = parts.path, {"Host": authority}
     verifier = None
     if parts.scheme == "https":
-        with _refused_as(Trouble.UNUSABLE_BUNDLE):
+        with _refused_as(TransportErrorKind.UNUSABLE_BUNDLE):
             verifier = trust.verifier()
     if proxy and verifier:
         line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
     elif proxy:
         base, headers = f"http://{authority}{base}", headers | proxy.headers
-    return _Way(line, host, base, headers, proxy is not None, verifier, deadline)
+    return _Route(line, host, base, headers, proxy is not None, verifier, deadline)
 
 
 def _has_ended(line: socket.socket) -> bool:
@@ -197,7 +197,7 @@ def _has_ended(line: socket.socket) -> bool:
         return bool(selector.select(0))
 
 
-def _connect(way: _Way) -> None:
+def _connect(way: _Route) -> None:
     """Open the line to the server, through the proxy if there is one, and secure it if that is wanted."""
     try:
         way.line.timeout = way.deadline.left()
@@ -205,46 +205,46 @@ def _connect(way: _Way) -> None:
     except (OSError, HTTPException, ValueError) as error:
         if refused := _REFUSED_TUNNEL.match(str(error)):
             passing = refused[1] in ("429", "502", "503", "504")
-            raise NoAnswerError(Trouble.PROXY_REFUSED, sent=False, passing=passing) from None
+            raise TransportError(TransportErrorKind.PROXY_REFUSED, sent=False, passing=passing) from None
         unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
         lasting = unknown or isinstance(error, ValueError)  # a wrong name stays what it is
-        trouble = Trouble.PROXY if way.by_proxy else _why_not_reached(error)
-        raise NoAnswerError(trouble, sent=False, passing=not lasting) from None
+        trouble = TransportErrorKind.PROXY if way.by_proxy else _why_not_reached(error)
+        raise TransportError(trouble, sent=False, passing=not lasting) from None
     if way.verifier:
         _secure(way, way.verifier)
 
 
-def _why_not_reached(error: Exception) -> Trouble:
+def _why_not_reached(error: Exception) -> TransportErrorKind:
     match error:
         case socket.gaierror(errno=socket.EAI_AGAIN):
-            return Trouble.NO_NAME_SERVER
+            return TransportErrorKind.NO_NAME_SERVER
         case socket.gaierror():
-            return Trouble.UNKNOWN_HOST
+            return TransportErrorKind.UNKNOWN_HOST
         case TimeoutError():
-            return Trouble.NOT_REACHED_IN_TIME
+            return TransportErrorKind.NOT_REACHED_IN_TIME
         case OSError():
-            return Trouble.REFUSED
+            return TransportErrorKind.REFUSED
         case _:
-            return Trouble.UNUSABLE_ADDRESS
+            return TransportErrorKind.UNUSABLE_ADDRESS
 
 
-def _secure(way: _Way, verifier: ssl.SSLContext) -> None:
-    with _broken(Trouble.NOT_REACHED_IN_TIME, sent=False):
+def _secure(way: _Route, verifier: ssl.SSLContext) -> None:
+    with _broken(TransportErrorKind.NOT_REACHED_IN_TIME, sent=False):
         try:
             way.line.sock.settimeout(way.deadline.left())
             way.line.sock = verifier.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # it went away, as a server does that starts again
-            raise NoAnswerError(Trouble.BROKEN, sent=False, passing=True) from None
+            raise TransportError(TransportErrorKind.BROKEN, sent=False, passing=True) from None
         except ssl.SSLError as error:
             unverified = isinstance(error, ssl.SSLCertVerificationError)
             nobody = unverified and trust.none_known(verifier)
-            trouble = Trouble.NO_AUTHORITIES if nobody else Trouble.NOT_SECURE
-            raise NoAnswerError(trouble, sent=False, passing=False) from None
+            trouble = TransportErrorKind.NO_AUTHORITIES if nobody else TransportErrorKind.NOT_SECURE
+            raise TransportError(trouble, sent=False, passing=False) from None
 
 
 def _write_head(line: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
     """Write down what goes before the body. Nothing is sent: what would be more than one header is refused."""
-    with _refused_as(Trouble.UNUSABLE_ADDRESS):
+    with _refused_as(TransportErrorKind.UNUSABLE_ADDRESS):
         line.putrequest(method, quote(target, safe=_OF_A_PATH), skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             line.putheader(name, value)
@@ -256,20 +256,20 @@ def _write_head(line: HTTPConnection, method: str, target: str, headers: Mapping
 
 def _send(line: HTTPConnection, body: bytes | None, deadline: Deadline) -> None:
     """Send the head, and then the body: no server does what it was asked before it was told what that is."""
-    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=not body):
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=not body):
         line.sock.settimeout(deadline.left())
         line.endheaders()
     # A server may answer, and close the line, before it has read everything.
     early = suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
-    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), early:
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=True), early:
         for start in range(0, len(body or b""), _SENT_AT_ONCE):
             line.sock.settimeout(deadline.left())
             line.send(memoryview(body or b"")[start : start + _SENT_AT_ONCE])
 
 
-def _answer(line: HTTPConnection) -> Answer:
-    with _broken(Trouble.NOT_ANSWERED_IN_TIME, sent=True), line.getresponse() as response:
-        return Answer(response.status, response.headers, _unpacked(response))
+def _answer(line: HTTPConnection) -> Response:
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=True), line.getresponse() as response:
+        return Response(response.status, response.headers, _unpacked(response))
 
 
 def _unpacked(response: HTTPResponse) -> bytes:
@@ -282,30 +282,30 @@ def _unpacked(response: HTTPResponse) -> bytes:
     while piece := source.read(_PIECE):
         body += piece
         if len(body) > _LONGEST_ANSWER:
-            raise NoAnswerError(Trouble.TOO_LONG, sent=True, passing=False)
+            raise TransportError(TransportErrorKind.TOO_LONG, sent=True, passing=False)
     if response.length:
         raise IncompleteRead(b"", response.length)
     return bytes(body)
 
 
 @contextmanager
-def _broken(in_time: Trouble, *, sent: bool) -> Iterator[None]:
+def _broken(in_time: TransportErrorKind, *, sent: bool) -> Iterator[None]:
     """Inside, whatever goes wrong on the line is told, and what is not done in time as that."""
     try:
         yield
     except TimeoutError:
-        raise NoAnswerError(in_time, sent=sent, passing=True) from None
+        raise TransportError(in_time, sent=sent, passing=True) from None
     except (OSError, HTTPException, EOFError, ValueError, zlib.error):
-        raise NoAnswerError(Trouble.BROKEN, sent=sent, passing=True) from None
+        raise TransportError(TransportErrorKind.BROKEN, sent=sent, passing=True) from None
 
 
 @contextmanager
-def _refused_as(trouble: Trouble) -> Iterator[None]:
+def _refused_as(trouble: TransportErrorKind) -> Iterator[None]:
     """Inside, what cannot be a part of a request is told before anything is sent."""
     try:
         yield
     except (KeyError, ValueError, HTTPException):  # of which http.client.InvalidURL is one
-        raise NoAnswerError(trouble, sent=False, passing=False) from None
+        raise TransportError(trouble, sent=False, passing=False) from None
 
 
 def _in_ascii(host: str) -> str:

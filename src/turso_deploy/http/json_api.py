@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.http.connection import TO_SET_UP, Connection, NoAnswerError, Trouble
+from turso_deploy.http.connection import TO_SET_UP, HttpClient, TransportError, TransportErrorKind
 from turso_deploy.http.proxies import is_loopback
 
 _LONGEST_REASON = 200
@@ -69,7 +69,7 @@ class JsonApi:
         self.url = url.rstrip("/")
         self._token = token
         self._timeout = timeout
-        self._connection = Connection(self.url, token, timeout, headers)
+        self._connection = HttpClient(self.url, token, timeout, headers)
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
@@ -84,12 +84,12 @@ class JsonApi:
                 f"{path}?{urlencode(query)}" if query else path,
                 None if body is None else json.dumps(body).encode(),
             )
-        except NoAnswerError as error:
+        except TransportError as error:
             raise self._unanswered(error.trouble) from None
         return Reply(answer.status, self._document(answer.body), _seconds(answer.headers.get("Retry-After")))
 
-    def _unanswered(self, trouble: Trouble) -> PlatformError:
-        if trouble in (Trouble.NOT_REACHED_IN_TIME, Trouble.NOT_ANSWERED_IN_TIME):
+    def _unanswered(self, trouble: TransportErrorKind) -> PlatformError:
+        if trouble in (TransportErrorKind.NOT_REACHED_IN_TIME, TransportErrorKind.NOT_ANSWERED_IN_TIME):
             return PlatformError(
                 ErrorCode.TIMEOUT,
                 f"{self.name} did not answer within {self._timeout:g} s.",

@@ -7,12 +7,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import ErrorCode, RefusedError
-from turso_deploy.plan.plan import PassedOver
+from turso_deploy.plan.plan import UnusedBackfill
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.comments import TableDirectives
-from turso_deploy.sql.identifiers import names_behind_from, names_in
-from turso_deploy.sql.lexer import column_title, quote
+from turso_deploy.sql.identifiers import identifiers_in, names_behind_from
+from turso_deploy.sql.lexer import column_title, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -70,7 +70,7 @@ def _read_by(change: TableChange) -> set[str]:
 
 def _read_from(using: str) -> frozenset[str]:
     """What an expression may read besides its row: without a subquery, a name in it is the name of a column."""
-    return names_behind_from(using) if "select" in names_in(using) else frozenset()
+    return names_behind_from(using) if "select" in identifiers_in(using) else frozenset()
 
 
 def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
@@ -80,11 +80,11 @@ def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
     """
     using = with_names_only(using)
     try:
-        scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote(table.name)}")
+        scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote_identifier(table.name)}")
     except ScratchError as error:
         return error.message
     try:
-        scratch.run(f"EXPLAIN SELECT 1 FROM {quote(table.name)} WHERE ({using})")
+        scratch.run(f"EXPLAIN SELECT 1 FROM {quote_identifier(table.name)} WHERE ({using})")
     except ScratchError as error:
         return error.message if "aggregate" in error.message else None
     return None
@@ -92,7 +92,7 @@ def _fault(using: str, table: Table, scratch: Scratch) -> str | None:
 
 def passed_over(
     wanted: Schema, live: Schema, directives: Mapping[str, TableDirectives], renamed: Collection[str]
-) -> Iterator[PassedOver]:
+) -> Iterator[UnusedBackfill]:
     """Columns that change, and whose `@using` is not followed: somebody may expect that it is.
 
     `live` is as after the renames, `renamed` are the titles of the columns that were renamed. A column that does not
@@ -108,9 +108,9 @@ def passed_over(
                 continue
             title = column_title(new.name, new.definition.by_name[column].name)
             if change is None:
-                yield PassedOver(title, new.place_of(column), replaced=True)
+                yield UnusedBackfill(title, new.place_of(column), replaced=True)
             elif change.using(column) is None and (title in renamed or _differs(column, change)):
-                yield PassedOver(title, new.place_of(column))
+                yield UnusedBackfill(title, new.place_of(column))
 
 
 def _differs(column: str, change: TableChange) -> bool:
@@ -120,7 +120,7 @@ def _differs(column: str, change: TableChange) -> bool:
 
 
 def _rules(column: str, table: TableDefinition) -> set[object]:
-    word = canonical_tokens(quote(column))[0]
+    word = canonical_tokens(quote_identifier(column))[0]
     return {
         *(check for check in table.checks if word in check.expression),
         *(key for key in table.foreign_keys if column in key.columns),

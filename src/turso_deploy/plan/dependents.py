@@ -12,8 +12,8 @@ from turso_deploy.catalog.diff import Difference, Managed, diff
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.plan.plan import Step
 from turso_deploy.plan.relatives import reached_from, with_readers
-from turso_deploy.sql.identifiers import names_in
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, key_of
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
@@ -21,7 +21,7 @@ from turso_deploy.sql.schema import Schema, SchemaObject, key_of
 _NEEDS_A_CLEAR_FIELD = frozenset({"rebuild table", "replace table", "drop column"})
 
 
-class Cleared(Struct, frozen=True):
+class DroppedForRenames(Struct, frozen=True):
     """The views and triggers that come down before columns are renamed, each with whether it comes back as it was.
 
     `order` numbers all that stood there, by kind and folded name, as they were created.
@@ -36,9 +36,9 @@ class Cleared(Struct, frozen=True):
         return [_drop(row, "set aside" if self.rows[row] else "drop") for row in _triggers_first(self.rows)]
 
 
-def in_the_way_of_renames(
+def dependents_blocking_renames(
     wanted: Schema, now: Catalog, managed: Managed, renames: Sequence[Step], scratch: Scratch
-) -> Cleared:
+) -> DroppedForRenames:
     """The views and triggers that change and could stop a RENAME COLUMN, and who reads them.
 
     It renames the column of a view that shows it too, and then finds that who reads the view does not know it; it
@@ -50,12 +50,12 @@ def in_the_way_of_renames(
     changing = set(map(key_of, difference.removed(managed))) | _changed(difference)
     views = now.schema.views.keys()
     rows = _standing(now)
-    named = {row.key: names_in(row.sql or "") for row in rows}
+    named = {row.key: identifiers_in(row.sql or "") for row in rows}
     stopping = views | {"using", "natural"}
     # Who stays and has the old name of a column may find it in a view. What is not ours and reads the column itself is
     # left to SQLite: it would come back as it was.
     ours = set(map(key_of, wanted.objects()))
-    columns = {(fold(step.object), fold(step.old_name or "")) for step in renames}
+    columns = {(fold_case(step.object), fold_case(step.old_name or "")) for step in renames}
     old_names = {column for _, column in columns}
     stays = [
         key
@@ -68,10 +68,12 @@ def in_the_way_of_renames(
         row.key
         for row in rows
         if row.key in changing
-        and (named[row.key] & (stopping - {fold(row.name)}) or (row.kind == "view" and fold(row.name) in read))
+        and (
+            named[row.key] & (stopping - {fold_case(row.name)}) or (row.kind == "view" and fold_case(row.name) in read)
+        )
     }
     down = with_readers(going, named)
-    return Cleared(
+    return DroppedForRenames(
         {row: row.key not in going for row in rows if row.key in down},
         {row.key: number for number, row in enumerate(rows)},
     )
@@ -88,7 +90,7 @@ def _may_read(key: tuple[str, str], names: Set[str], columns: Set[tuple[str, str
         return True
 
 
-class SetAside(Struct, frozen=True):
+class DroppedDependents(Struct, frozen=True):
     """The views and triggers that are down while tables change.
 
     `rows` come down now, and `cleared` did before the renames; `changed` come back otherwise than they were, and
@@ -96,7 +98,7 @@ class SetAside(Struct, frozen=True):
     """
 
     rows: Sequence[CatalogRow]
-    cleared: Cleared
+    cleared: DroppedForRenames
     changed: Set[tuple[str, str]]
     gone: Set[tuple[str, str]]
 
@@ -116,7 +118,7 @@ class SetAside(Struct, frozen=True):
         for row in down:
             if row.kind != kind or row.key in self.gone:
                 continue
-            item, was_dropped = items.get(fold(row.name)), self.cleared.rows.get(row) is False
+            item, was_dropped = items.get(fold_case(row.name)), self.cleared.rows.get(row) is False
             if item is None and (was_dropped or self._goes_with_its_table(row)):
                 continue
             verb = "create" if was_dropped or row.key in self.changed else "restore"
@@ -134,16 +136,16 @@ class SetAside(Struct, frozen=True):
 
     def _goes_with_its_table(self, row: CatalogRow) -> bool:
         """Whether it is a trigger whose table is dropped, which the hazard of that has told."""
-        return row.kind == "trigger" and ("table", fold(row.table)) in self.gone
+        return row.kind == "trigger" and ("table", fold_case(row.table)) in self.gone
 
 
-def to_be_set_aside(
+def dependents_to_drop(
     before: Catalog,
     difference: Difference,
     removed: Iterable[SchemaObject],
     tables: Iterable[Step],
-    cleared: Cleared,
-) -> SetAside:
+    cleared: DroppedForRenames,
+) -> DroppedDependents:
     """The views and triggers that change or go, or all of them where a table needs a clear field.
 
     `removed` are those objects of ours that go, `tables` the steps that tables take, `cleared` is what is down already.
@@ -155,8 +157,10 @@ def to_be_set_aside(
         going = changed | gone
         later = _later_triggers(standing, changed)
         # A view takes its INSTEAD OF triggers along.
-        aside = [row for row in standing if row.key in going or ("view", fold(row.table)) in going or row.key in later]
-    return SetAside(aside, cleared, changed, gone)
+        aside = [
+            row for row in standing if row.key in going or ("view", fold_case(row.table)) in going or row.key in later
+        ]
+    return DroppedDependents(aside, cleared, changed, gone)
 
 
 def _standing(catalog: Catalog) -> list[CatalogRow]:
@@ -172,15 +176,15 @@ def _triggers_first(rows: Iterable[CatalogRow]) -> list[CatalogRow]:
 
 
 def _drop(row: CatalogRow, verb: str) -> Step:
-    return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote(row.name)}",))
+    return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote_identifier(row.name)}",))
 
 
 def _later_triggers(standing: Sequence[CatalogRow], changed: Set[tuple[str, str]]) -> Set[tuple[str, str]]:
     """The triggers that were made after one of their table that changes: the order decides which fires first."""
     later, tables = set(), set()
     for row in standing:
-        if row.kind == "trigger" and fold(row.table) in tables:
+        if row.kind == "trigger" and fold_case(row.table) in tables:
             later.add(row.key)
         if row.kind == "trigger" and row.key in changed:
-            tables.add(fold(row.table))
+            tables.add(fold_case(row.table))
     return later

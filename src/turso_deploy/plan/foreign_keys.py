@@ -10,19 +10,19 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.affinity import affinity_of, stored_form
 from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import ForeignKey, TableDefinition
 from turso_deploy.sql.schema import Schema
 
 
 def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
     """A condition on a row called `child`: that its foreign key is given, and leads to no row of the parent."""
-    given = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
+    given = " AND ".join(f"child.{quote_identifier(name)} IS NOT NULL" for name in key.columns)
     same = " AND ".join(
-        f"parent.{quote(parent)} = +child.{quote(name)}"  # + so that the affinity of the parent alone decides
+        f"parent.{quote_identifier(parent)} = +child.{quote_identifier(name)}"  # + so that the affinity of the parent alone decides
         for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
     )
-    return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} AS parent WHERE {same})"
+    return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote_identifier(key.parent)} AS parent WHERE {same})"
 
 
 def dangling_references(change: TableChange) -> Iterator[Hazard]:
@@ -49,7 +49,7 @@ def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard
         child = parent.others.get(name, unchanged)
         for key in child.new.foreign_keys:
             old = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
-            if key.parent != fold(parent.wanted.name) or old is None:
+            if key.parent != fold_case(parent.wanted.name) or old is None:
                 continue
             new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(old)
             if not (parent.new.by_name.keys() >= {*new_columns} and parent.old.by_name.keys() >= {*old_columns}):
@@ -71,11 +71,15 @@ def _count_moved(parent: TableChange, child: TableChange, key: ForeignKey, old_c
     """A query that counts the rows which have a parent, and will have another one."""
     new_columns = parent.schema.parent_columns(key)
     before = [f"turso_deploy_key_{number}" for number in range(len(key.columns))]
-    rows = child.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(key.columns, before, strict=True)))
-    keys = parent.projection_with(*(f"{quote(name)} AS {one}" for name, one in zip(old_columns, before, strict=True)))
+    rows = child.projection_with(
+        *(f"{quote_identifier(name)} AS {one}" for name, one in zip(key.columns, before, strict=True))
+    )
+    keys = parent.projection_with(
+        *(f"{quote_identifier(name)} AS {one}" for name, one in zip(old_columns, before, strict=True))
+    )
     was = [_as_key(parent.old, *pair) for pair in zip(old_columns, before, strict=True)]
-    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(quote, key.columns), strict=True)]
-    new_names = [quote(name) for name in new_columns]
+    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(quote_identifier, key.columns), strict=True)]
+    new_names = [quote_identifier(name) for name in new_columns]
     return (
         f"SELECT count(*) FROM {rows} WHERE ({', '.join(was)}) IN (SELECT {', '.join(before)} FROM {keys}) "
         f"AND ({', '.join(will_be)}) IN (SELECT {', '.join(new_names)} FROM {keys}) "
@@ -104,8 +108,8 @@ def _will_refer_to_nothing(change: TableChange, key: ForeignKey) -> str:
     if parent is None or not parent.changed_columns:
         return refers_to_nothing(key, change.schema)
     columns = change.schema.parent_columns(key)
-    names = [quote(parent.new.by_name[column].name) for column in columns]
-    child = [f"child.{quote(name)}" for name in key.columns]
+    names = [quote_identifier(parent.new.by_name[column].name) for column in columns]
+    child = [f"child.{quote_identifier(name)}" for name in key.columns]
     values = [_as_key(parent.new, column, value) for column, value in zip(columns, child, strict=True)]
     # No column of a list of rows has an index, and NOT EXISTS would read the list for each child.
     keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_given, names))}"
@@ -116,7 +120,7 @@ def _as_key(parent: TableDefinition, name: str, value: str) -> str:
     """What a child's value is compared as with a column of its parent: https://www.sqlite.org/foreignkeys.html#fk_indexes."""
     column = parent.by_name[name]
     stored = stored_form(value, affinity_of(column.type, strict=parent.strict))
-    return f"({stored}) COLLATE {quote(column.collation or 'binary')}"
+    return f"({stored}) COLLATE {quote_identifier(column.collation or 'binary')}"
 
 
 def _given(value: str) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from turso_deploy.core.errors import Cause, ErrorCode, InputError, Place, RefusedError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
-from turso_deploy.sql.lexer import fold, literal, quote, read_column_title, without_quotes
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, read_column_title, without_quotes
 
 
 class Severity(StrEnum):
@@ -102,7 +102,7 @@ class Hazard(Struct, frozen=True):
         return f"{self.name} {self.object}: {self.cost} ({known}){along}"
 
 
-class Permission(Struct, frozen=True):
+class Approval(Struct, frozen=True):
     """One entry of `allow-hazards`: a hazard by name, everywhere or for one object."""
 
     name: HazardName
@@ -117,19 +117,19 @@ class Permission(Struct, frozen=True):
         if self.object is None:
             return self.name
         is_plain = not re.search(r"[,\n]|^\s|\s$", self.object) and self.object == without_quotes(self.object)
-        return f"{self.name}:{self.object if is_plain else quote(self.object)}"
+        return f"{self.name}:{self.object if is_plain else quote_identifier(self.object)}"
 
 
 def _parts(title: str) -> tuple[str, ...]:
     """Table and column, however they are quoted."""
-    return tuple(map(fold, read_column_title(title)))
+    return tuple(map(fold_case, read_column_title(title)))
 
 
 # An object that begins with a double quote ends with one, because a name may hold commas.
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
 
-def parse_permissions(text: str) -> tuple[Permission, ...]:
+def parse_approvals(text: str) -> tuple[Approval, ...]:
     """Read `name`, `name:object` and `name:"object"`, between commas.
 
     Raises InputError (`input-invalid`) for what allows nothing.
@@ -138,7 +138,7 @@ def parse_permissions(text: str) -> tuple[Permission, ...]:
     return tuple(map(_permission, filter(None, entries)))
 
 
-def _permission(entry: str) -> Permission:
+def _permission(entry: str) -> Approval:
     name, colon, target = (part.strip() for part in entry.partition(":"))
     if name not in tuple(HazardName):
         raise InputError(
@@ -152,7 +152,7 @@ def _permission(entry: str) -> Permission:
             f"The permission `{entry}` names no object behind its colon.",
             hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
         )
-    return Permission(HazardName(name), without_quotes(target) or None)
+    return Approval(HazardName(name), without_quotes(target) or None)
 
 
 def with_counts(
@@ -188,7 +188,7 @@ def before_parents_are_seeded(hazards: Sequence[Hazard], seeded: Collection[str]
     )
 
 
-def is_allowed(hazard: Hazard, permissions: Sequence[Permission]) -> bool | None:
+def is_approved(hazard: Hazard, permissions: Sequence[Approval]) -> bool | None:
     """Whether a deployment goes on with a hazard that concerns rows.
 
     None: a rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
@@ -202,7 +202,7 @@ def is_allowed(hazard: Hazard, permissions: Sequence[Permission]) -> bool | None
             return None if hazard.rows is None else False
 
 
-def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Permission]) -> None:
+def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Approval]) -> None:
     """Stop a plan that would lose data without permission, or that existing rows make impossible.
 
     Raises RefusedError (`hazard-refused`) that names each hazard, its rows, and how to go on.
@@ -218,7 +218,7 @@ _MAYBE_REFUSED = "No rows were counted. Where they are concerned, a deployment i
 
 
 def refusal_of(
-    hazards: Iterable[Hazard], permissions: Sequence[Permission], *, counted: bool = True
+    hazards: Iterable[Hazard], permissions: Sequence[Approval], *, counted: bool = True
 ) -> RefusedError | None:
     """The error with which a deployment would refuse a plan; None where it would not.
 
@@ -226,7 +226,7 @@ def refusal_of(
     """
     open_questions = (False,) if counted else (False, None)
     concerning = [hazard for hazard in hazards if hazard.concerns_rows]
-    refusing = [hazard for hazard in concerning if is_allowed(hazard, permissions) in open_questions]
+    refusing = [hazard for hazard in concerning if is_approved(hazard, permissions) in open_questions]
     if not refusing:
         return None
     forbidden = [hazard for hazard in refusing if hazard.severity is Severity.FORBIDS]
@@ -256,7 +256,7 @@ def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
     if len(needed) > _TOLD:
         names = ",".join(sorted({hazard.name for hazard in needed}))
         return [*remedies, f"To accept all of them, and any other (input `allow-hazards`): --allow-hazards {names}"]
-    exact = shlex.quote(",".join(str(Permission(hazard.name, hazard.object)) for hazard in needed))
+    exact = shlex.quote(",".join(str(Approval(hazard.name, hazard.object)) for hazard in needed))
     return [*remedies, f"To accept exactly this (input `allow-hazards`): --allow-hazards {exact}"]
 
 
@@ -268,7 +268,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
     return [
         TransactionStep(
             Query(
-                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({literal(f'rows have come: {hazard.name}')}))",
+                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows have come: {hazard.name}')}))",
                 hazard.count.arguments,
             ),
             Purpose.GUARD,
@@ -280,7 +280,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
     ]
 
 
-def stale_permissions(hazards: Sequence[Hazard], permissions: Sequence[Permission]) -> list[Permission]:
+def unused_approvals(hazards: Sequence[Hazard], permissions: Sequence[Approval]) -> list[Approval]:
     """Permissions that no hazard of the plan could need, however many rows there were."""
     needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_PERMISSION]
     return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
 from turso_deploy.plan.hazards import Hazard
-from turso_deploy.sql.lexer import column_title, fold
+from turso_deploy.sql.lexer import column_title, fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject
 
@@ -59,7 +59,7 @@ class Step(Struct, frozen=True):
         return ";\n".join(self.statements)
 
 
-class PassedOver(Struct, frozen=True):
+class UnusedBackfill(Struct, frozen=True):
     """A column that changes without its `@using`; also because its table is `replaced`, so that no row is left."""
 
     column: str
@@ -67,7 +67,7 @@ class PassedOver(Struct, frozen=True):
     replaced: bool = False
 
 
-class NothingToRename(Struct, frozen=True):
+class UnmatchedRename(Struct, frozen=True):
     """A table or a column that is made, because nothing has the name from which it is said to be renamed."""
 
     kind: str
@@ -96,8 +96,8 @@ class Plan(Struct, frozen=True):
     keyed: tuple[str, ...] = ()
     """All tables that have foreign keys afterwards, in place of `related` where rows are written, too."""
     respelt: tuple[str, ...] = ()
-    passed_over: tuple[PassedOver, ...] = ()
-    nothing_to_rename: tuple[NothingToRename, ...] = ()
+    passed_over: tuple[UnusedBackfill, ...] = ()
+    nothing_to_rename: tuple[UnmatchedRename, ...] = ()
     renamed: Schema | None = None
     """The live schema under its new names, when there are renames."""
 
@@ -122,12 +122,12 @@ class Plan(Struct, frozen=True):
     @property
     def old_names(self) -> Mapping[str, str]:
         """What each table that is renamed is called before, by its folded new name."""
-        return {fold(step.object): step.old_name or "" for step in self.renames if step.kind == "rename table"}
+        return {fold_case(step.object): step.old_name or "" for step in self.renames if step.kind == "rename table"}
 
     def old_columns(self, table: str, live: Schema) -> Mapping[str, str]:
         """What the columns of a table that are renamed are called in the `live` schema, by their new names."""
-        before = live.tables.get(fold(self.old_names.get(fold(table), table)))
-        after = self.renamed.tables.get(fold(table)) if self.renamed else None
+        before = live.tables.get(fold_case(self.old_names.get(fold_case(table), table)))
+        after = self.renamed.tables.get(fold_case(table)) if self.renamed else None
         if before is None or after is None:
             return {}
         if not (isinstance(before.definition, TableDefinition) and isinstance(after.definition, TableDefinition)):

@@ -17,7 +17,12 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.backfills import in_reading_order, passed_over, refuse_broken_expressions
-from turso_deploy.plan.dependents import Cleared, SetAside, in_the_way_of_renames, to_be_set_aside
+from turso_deploy.plan.dependents import (
+    DroppedDependents,
+    DroppedForRenames,
+    dependents_blocking_renames,
+    dependents_to_drop,
+)
 from turso_deploy.plan.foreign_keys import left_behind
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan, Step, impossible
@@ -39,8 +44,8 @@ from turso_deploy.plan.virtual_tables import (
     content_holder,
 )
 from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES, TableDirectives
-from turso_deploy.sql.identifiers import names_in
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, key_of, title
 
@@ -90,7 +95,7 @@ class _Planner:
         self.changes: dict[str, TableChange] = {}
         self.children: Mapping[str, Set[str]] = {}
         self.ordered = tables_in_order(wanted)
-        self.cleared = Cleared()
+        self.cleared = DroppedForRenames()
         self._catalog: Catalog | None = None
         self.scratch = Scratch()
         # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
@@ -109,25 +114,25 @@ class _Planner:
         before = self._now()
         difference = diff(self.wanted, before.schema)
         removed = difference.removed(renames.managed)
-        going = {fold(item.name) for item in removed if isinstance(item, Table)}
+        going = {fold_case(item.name) for item in removed if isinstance(item, Table)}
         found = children_of(self.wanted, before.with_ignored)
         self.children = {parent: children - going for parent, children in found.items()}
         down = self._indexes_in_the_way(difference, removed)
         tables = self._table_steps(difference, removed, before, down)
-        aside = to_be_set_aside(before, difference, removed, tables, self.cleared)
+        aside = dependents_to_drop(before, difference, removed, tables, self.cleared)
         self._take_down(aside)
         for index in down:
-            self._add(Step("drop index", index.name, (f"DROP INDEX {quote(index.name)}",)))
+            self._add(Step("drop index", index.name, (f"DROP INDEX {quote_identifier(index.name)}",)))
         # An index of another's content is built from it, which may be a view, when that is as it is wanted.
         late = [
             step
             for step in tables
-            if len(step.statements) > 1 and content_holder(self.wanted.tables.get(fold(step.object)))
+            if len(step.statements) > 1 and content_holder(self.wanted.tables.get(fold_case(step.object)))
         ]
         for step in tables:
             if step not in late:
                 self._add(step)
-        made_anew = {fold(step.object) for step in tables if step.column is None}
+        made_anew = {fold_case(step.object) for step in tables if step.column is None}
         for step in build_again(built_again(before.with_ignored, self.changes, made_anew), self.wanted):
             self._add(step)
         self._create_indexes(difference, before, tables, down)
@@ -190,7 +195,7 @@ class _Planner:
         self.steps.append(step)
 
     def _clear_the_way(self, renames: Sequence[Step]) -> list[Step]:
-        self.cleared = in_the_way_of_renames(self.wanted, self._now(), self.managed, renames, self.scratch)
+        self.cleared = dependents_blocking_renames(self.wanted, self._now(), self.managed, renames, self.scratch)
         return self.cleared.steps
 
     def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
@@ -206,7 +211,7 @@ class _Planner:
         for change in difference.missing:
             if isinstance(change.wanted, Table):
                 steps.append(create_table(change.wanted, filled=content_holder(change.wanted) in holders))
-        taken = {fold(row.name) for row in before.rows}
+        taken = {fold_case(row.name) for row in before.rows}
         standing = _indexes_by_table(before, down)
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
@@ -214,39 +219,40 @@ class _Planner:
         # What shows the rows of another table is copied before that changes, and what reads them for a value is, too.
         order = in_reading_order(self.changes)
         for change in sorted(
-            difference.changed, key=lambda item: (not content_holder(item.live), order.get(fold(item.object.name), 0))
+            difference.changed,
+            key=lambda item: (not content_holder(item.live), order.get(fold_case(item.object.name), 0)),
         ):
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
-                indexes = standing.get(fold(change.live.name), [])
+                indexes = standing.get(fold_case(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
         new = [change.wanted for change in difference.missing if isinstance(change.wanted, Table)]
         along = _not_ours_by_table(before, difference, removed)
         for item in removed:
             if isinstance(item, Table):
-                steps.append(drop_table(item, along.get(fold(item.name), []), new))
+                steps.append(drop_table(item, along.get(fold_case(item.name), []), new))
         return steps
 
     def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
         if isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition):
-            at_table = self.directives.get(fold(wanted.name), NO_TABLE_DIRECTIVES)
+            at_table = self.directives.get(fold_case(wanted.name), NO_TABLE_DIRECTIVES)
             change = TableChange(wanted, live, at_table, self.wanted, before, self.changes)
             refuse_broken_expressions(change, self.scratch)
-            self.changes[fold(wanted.name)] = change
+            self.changes[fold_case(wanted.name)] = change
 
     def _change_table(
         self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str], before: Schema
     ) -> list[Step]:
-        change = self.changes.get(fold(wanted.name))
+        change = self.changes.get(fold_case(wanted.name))
         if change is None:
             # A view is set aside meanwhile, and a column may be known by another name now.
             content = content_holder(live)
             readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
-        *steps, last = change_table(change, indexes, taken, in_order=fold(wanted.name) in self.ordered)
-        hazards = left_behind(change, sorted(self.children.get(fold(wanted.name), ())))
+        *steps, last = change_table(change, indexes, taken, in_order=fold_case(wanted.name) in self.ordered)
+        hazards = left_behind(change, sorted(self.children.get(fold_case(wanted.name), ())))
         return [*steps, replace(last, hazards=(*last.hazards, *hazards))]
 
-    def _take_down(self, aside: SetAside) -> None:
+    def _take_down(self, aside: DroppedDependents) -> None:
         unknown = set(self.beyond_scratch)
         for row, step in aside.drops():
             if row not in unknown:
@@ -259,24 +265,24 @@ class _Planner:
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
     ) -> None:
-        made_anew = {fold(step.object) for step in tables if step.kind == "rebuild table"}
-        gone = {fold(index.name) for index in down}
+        made_anew = {fold_case(step.object) for step in tables if step.kind == "rebuild table"}
+        gone = {fold_case(index.name) for index in down}
         for change in (*difference.missing, *difference.changed):
             if isinstance(change.wanted, Index):
                 hazards = self._unique_hazard(change.wanted, before)
                 self._add(Step("create index", change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place))
         for index in before.schema.indexes.values():
-            if fold(index.table) in made_anew and fold(index.name) not in gone:
-                wanted = self.wanted.indexes.get(fold(index.name), index)
-                table = self.changes.get(fold(index.table))
-                again = table is not None and not table.changed_columns.isdisjoint(names_in(wanted.sql))
+            if fold_case(index.table) in made_anew and fold_case(index.name) not in gone:
+                wanted = self.wanted.indexes.get(fold_case(index.name), index)
+                table = self.changes.get(fold_case(index.table))
+                again = table is not None and not table.changed_columns.isdisjoint(identifiers_in(wanted.sql))
                 hazards = self._unique_hazard(wanted, before) if again else ()
                 self._add(Step("restore index", index.name, (wanted.sql,), hazards, wanted.place))
         for row in before.rows:  # those that are ignored, too, go with the old table
             if (
                 row.kind == "index"
                 and row.sql
-                and fold(row.table) in made_anew
+                and fold_case(row.table) in made_anew
                 and (row.kind, row.name) in before.uncounted
             ):
                 self._add(Step("restore index", row.name, (row.sql,)))
@@ -291,7 +297,7 @@ class _Planner:
         if change is not None:
             count = change.count_duplicates(definition.parts, definition.where)
         elif isinstance(table.definition, TableDefinition):
-            count = count_duplicates(quote(table.name), table.definition, definition.parts, definition.where)
+            count = count_duplicates(quote_identifier(table.name), table.definition, definition.parts, definition.where)
         else:
             return ()
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
@@ -334,15 +340,15 @@ def _not_ours_by_table(
     found: dict[str, list[str]] = {}
     for item in (*extra, *ignored):
         if isinstance(item, Index | Trigger | CatalogRow) and item.kind in ("index", "trigger"):
-            found.setdefault(fold(item.table), []).append(f"{item.kind} {item.name}")
+            found.setdefault(fold_case(item.table), []).append(f"{item.kind} {item.name}")
     return found
 
 
 def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:
     """The SQL of the indexes that stay up while tables change, by the folded name of their table."""
-    going = {fold(index.name) for index in down}
+    going = {fold_case(index.name) for index in down}
     found: dict[str, list[str]] = {}
     for row in catalog.rows:
-        if row.kind == "index" and row.sql and fold(row.name) not in going:
-            found.setdefault(fold(row.table), []).append(row.sql)
+        if row.kind == "index" and row.sql and fold_case(row.name) not in going:
+            found.setdefault(fold_case(row.table), []).append(row.sql)
     return found

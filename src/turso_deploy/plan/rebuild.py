@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.sql.identifiers import names_in, with_table_name
-from turso_deploy.sql.lexer import code, fold, literal, quote
+from turso_deploy.sql.identifiers import identifiers_in, with_table_name
+from turso_deploy.sql.lexer import code_tokens, fold_case, quote_identifier, quote_string
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.schema import Table
 
@@ -25,8 +25,8 @@ def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
         with_table_name(change.wanted.sql, new),
         _carry_over(change, new),
         *_carry_over_counter(change, new),
-        f"DROP TABLE {quote(change.live.name)}",
-        f"ALTER TABLE {quote(new)} RENAME TO {quote(change.wanted.name)}",
+        f"DROP TABLE {quote_identifier(change.live.name)}",
+        f"ALTER TABLE {quote_identifier(new)} RENAME TO {quote_identifier(change.wanted.name)}",
     )
 
 
@@ -37,11 +37,11 @@ def _carry_over(change: TableChange, new: str) -> str:
     """
     insert = _insert(change)
     if change.keeps_records:
-        return f"{insert} INTO {quote(new)} SELECT * FROM {quote(change.live.name)}"
-    columns, values = [quote(name) for name in change.sources], list(change.sources.values())
+        return f"{insert} INTO {quote_identifier(new)} SELECT * FROM {quote_identifier(change.live.name)}"
+    columns, values = [quote_identifier(name) for name in change.sources], list(change.sources.values())
     if not columns:  # every wanted column is new, and an INSERT has to name one of them
         first = next(column for column in change.new.columns if column.generated is None)
-        columns, values = [quote(first.name)], [f"({' '.join(first.default)})" if first.default else "NULL"]
+        columns, values = [quote_identifier(first.name)], [f"({' '.join(first.default)})" if first.default else "NULL"]
     if change.rowid:
         columns, values = [change.rowid, *columns], [change.rowid, *values]
     return _copy(new, columns, values, change.live.name, insert)
@@ -49,22 +49,22 @@ def _carry_over(change: TableChange, new: str) -> str:
 
 def _insert(change: TableChange) -> str:
     """Conflict clauses of the table must not quietly leave rows out, or fill them: https://www.sqlite.org/lang_conflict.html."""
-    return "INSERT OR ABORT" if "conflict" in names_in(change.wanted.sql) else "INSERT"
+    return "INSERT OR ABORT" if "conflict" in identifiers_in(change.wanted.sql) else "INSERT"
 
 
 def _copy(new: str, columns: Sequence[str], values: Sequence[str], live: str, insert: str = "INSERT") -> str:
-    return f"{insert} INTO {quote(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote(live)}"
+    return f"{insert} INTO {quote_identifier(new)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {quote_identifier(live)}"
 
 
 def _carry_over_counter(change: TableChange, new: str) -> tuple[str, ...]:
     """AUTOINCREMENT must not hand out a number again whose row was deleted (https://www.sqlite.org/autoinc.html)."""
     if not all(_counts(table) for table in (change.new, change.old)):
         return ()
-    counter = f"SELECT seq FROM sqlite_sequence WHERE name = {literal(change.live.name)}"
+    counter = f"SELECT seq FROM sqlite_sequence WHERE name = {quote_string(change.live.name)}"
     return (
-        f"INSERT INTO sqlite_sequence (name, seq) SELECT {literal(new)}, 0 "
-        f"WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = {literal(new)})",
-        f"UPDATE sqlite_sequence SET seq = max(seq, coalesce(({counter}), 0)) WHERE name = {literal(new)}",
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {quote_string(new)}, 0 "
+        f"WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = {quote_string(new)})",
+        f"UPDATE sqlite_sequence SET seq = max(seq, coalesce(({counter}), 0)) WHERE name = {quote_string(new)}",
     )
 
 
@@ -82,8 +82,8 @@ def rebuild_virtual(wanted: Table, live: Table, shared: Sequence[str], taken: Co
         _named(wanted, new),
         *_carry_over_settings(wanted, live, new),
         _carry_over_content(wanted, shared, new),
-        f"DROP TABLE {quote(wanted.name)}",
-        f"ALTER TABLE {quote(new)} RENAME TO {quote(wanted.name)}",
+        f"DROP TABLE {quote_identifier(wanted.name)}",
+        f"ALTER TABLE {quote_identifier(new)} RENAME TO {quote_identifier(wanted.name)}",
     )
 
 
@@ -91,8 +91,10 @@ def _carry_over_settings(wanted: Table, live: Table, new: str) -> tuple[str, ...
     """What was set in an FTS5 table itself, such as its ranking: https://www.sqlite.org/fts5.html#the_rank_configuration_option."""
     if not (_is_fts5(wanted) and _is_fts5(live)):
         return ()
-    settings = quote(f"{live.name}_config")
-    return (f"INSERT INTO {quote(new)} ({quote(new)}, rank) SELECT k, v FROM {settings} WHERE k <> 'version'",)
+    settings = quote_identifier(f"{live.name}_config")
+    return (
+        f"INSERT INTO {quote_identifier(new)} ({quote_identifier(new)}, rank) SELECT k, v FROM {settings} WHERE k <> 'version'",
+    )
 
 
 def _is_fts5(table: Table) -> bool:
@@ -104,7 +106,7 @@ def _carry_over_content(wanted: Table, shared: Sequence[str], new: str) -> str:
         return build_index(new)
     assert isinstance(wanted.definition, VirtualTableDefinition)
     rowid = ["rowid"] if wanted.definition.module.startswith("fts") else []
-    columns = [*rowid, *map(quote, shared)]
+    columns = [*rowid, *map(quote_identifier, shared)]
     return _copy(new, columns, columns, wanted.name)
 
 
@@ -120,18 +122,18 @@ def made_and_filled(wanted: Table) -> tuple[str, ...]:
 
 def build_index(name: str) -> str:
     """The statement that builds a full-text index from the content that it reads."""
-    return f"INSERT INTO {quote(name)} ({quote(name)}) VALUES ('rebuild')"
+    return f"INSERT INTO {quote_identifier(name)} ({quote_identifier(name)}) VALUES ('rebuild')"
 
 
 def _named(wanted: Table, name: str) -> str:
     """The CREATE VIRTUAL TABLE under another name: what stands before USING is `CREATE VIRTUAL TABLE name`."""
-    using = next(token.start for token in code(wanted.sql) if fold(token.text) == "using")
-    return f"CREATE VIRTUAL TABLE {quote(name)} {wanted.sql[using:]}"
+    using = next(token.start for token in code_tokens(wanted.sql) if fold_case(token.text) == "using")
+    return f"CREATE VIRTUAL TABLE {quote_identifier(name)} {wanted.sql[using:]}"
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
     candidate, number = f"{_TEMPORARY}{name}", 1
-    while fold(candidate) in taken:
+    while fold_case(candidate) in taken:
         number += 1
         candidate = f"{_TEMPORARY}{name}_{number}"
     return candidate

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from turso_deploy.catalog.catalog import Catalog, CatalogRow
 from turso_deploy.catalog.diff import Managed, diff
 from turso_deploy.plan.plan import Step
-from turso_deploy.sql.identifiers import names_and_strings_in, names_in
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, Trigger, View
 
@@ -27,7 +27,7 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
         *difference.removed(managed),
         *(item for change in changes for item in (change.wanted, change.live) if item),
     ]
-    touched = {name for item in items for name in (fold(item.name), fold(_table_of(item)))}
+    touched = {name for item in items for name in (fold_case(item.name), fold_case(_table_of(item)))}
     concerned = touched.union(*_named_elsewhere(wanted, live))
     found = children_of(live.with_ignored)
     children = {child for name in concerned for child in found.get(name, ())}
@@ -35,9 +35,9 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
         row
         for row in live.rows
         if _reads_other_tables(row)
-        or fold(row.name) in concerned
-        or fold(row.table) in concerned
-        or (fold(row.table) in children and _can_hold_a_key(row))
+        or fold_case(row.name) in concerned
+        or fold_case(row.table) in concerned
+        or (fold_case(row.table) in children and _can_hold_a_key(row))
     ]
 
 
@@ -58,7 +58,7 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
     """What the views, triggers and virtual tables name, as they are and as they are wanted."""
     readers: tuple[View | Trigger, ...] = (*wanted.views.values(), *wanted.triggers.values())
     for item in readers:
-        yield names_in(item.sql)
+        yield identifiers_in(item.sql)
     virtual = (table.sql for table in wanted.tables.values() if isinstance(table.definition, VirtualTableDefinition))
     for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
         yield names_and_strings_in(sql)  # a virtual table may name another so: content = 'other'
@@ -89,8 +89,8 @@ def to_be_proven(
     rows themselves. `broken` says what was wrong before: a key that leads to no key is none that SQLite can check.
     """
     steps = list(steps)
-    rebuilt = {fold(step.object) for step in steps if step.kind == "rebuild table"}
-    dropped = {fold(step.object) for step in steps if step.kind in ("drop table", "replace table")}
+    rebuilt = {fold_case(step.object) for step in steps if step.kind == "rebuild table"}
+    dropped = {fold_case(step.object) for step in steps if step.kind in ("drop table", "replace table")}
     if not (rebuilt or dropped):
         return (), ()
     children = children_of(before, after)
@@ -142,5 +142,5 @@ def reached_from(names: Iterable[str], ways: Mapping[str, Set[str]]) -> Set[str]
 
 
 def _has_foreign_keys(schema: Schema, name: str) -> bool:
-    definition = schema.tables[fold(name)].definition
+    definition = schema.tables[fold_case(name)].definition
     return isinstance(definition, TableDefinition) and bool(definition.foreign_keys)

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from turso_deploy.catalog.diff import Managed
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.plan import NothingToRename, Step
+from turso_deploy.plan.plan import Step, UnmatchedRename
 from turso_deploy.sql.comments import TableDirectives
-from turso_deploy.sql.lexer import column_title, fold, quote
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -46,7 +46,7 @@ def plan_renames(
     for step, old, new in _table_renames(wanted, directives, managed, live()):
         run(step)
         steps.append(step)
-        old_names[fold(new)] = old
+        old_names[fold_case(new)] = old
         if f"table {old}" in managed:
             managed |= {f"table {new}"}
     columns = list(_column_renames(wanted, directives, live()))
@@ -70,11 +70,11 @@ def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectiv
             continue
         if old is not None:
             subject = f"table {table.name} cannot be the renamed {old}"
-            if fold(old) in wanted.tables:
+            if fold_case(old) in wanted.tables:
                 raise _invalid(f"{subject}, which the schema folder still defines", table.place)
-            if fold(old) in renamed:
+            if fold_case(old) in renamed:
                 raise _invalid(f"{subject}, which another table is said to be", table.place)
-            renamed.add(fold(old))
+            renamed.add(fold_case(old))
         if isinstance(table.definition, TableDefinition):
             _refuse_column_contradictions(table, table.definition, at_table)
 
@@ -86,11 +86,11 @@ def _refuse_column_contradictions(table: Table, definition: TableDefinition, at_
         if old is None:
             continue
         subject = f"column {column_title(table.name, definition.by_name[column].name)} cannot be the renamed {old}"
-        if fold(old) in definition.by_name:
+        if fold_case(old) in definition.by_name:
             raise _invalid(f"{subject}, which the table still has", table.place_of(column))
-        if fold(old) in renamed:
+        if fold_case(old) in renamed:
             raise _invalid(f"{subject}, which another column is said to be", table.place_of(column))
-        renamed.add(fold(old))
+        renamed.add(fold_case(old))
 
 
 def _table_renames(
@@ -101,10 +101,10 @@ def _table_renames(
         table = wanted.tables.get(name)
         if old is None or table is None:
             continue
-        standing = live.tables.get(fold(old))
+        standing = live.tables.get(fold_case(old))
         if standing is None:
             leftover = [item for item in live.tables.values() if f"table {item.name}" in managed]
-            if name not in live.tables and any(fold(item.name) not in wanted.tables for item in leftover):
+            if name not in live.tables and any(fold_case(item.name) not in wanted.tables for item in leftover):
                 raise _invalid(  # most likely the old name is misspelt, and one of these is meant
                     f"table {table.name} is said to be the renamed {old}, and there is no table {old}", table.place
                 )
@@ -122,7 +122,7 @@ def _table_renames(
                     f"Let the {other.kind} go first, in a deployment of its own (by hand, where it is not managed), "
                     "and rename then.",
                 )
-        sql = f"ALTER TABLE {quote(standing.name)} RENAME TO {quote(table.name)}"
+        sql = f"ALTER TABLE {quote_identifier(standing.name)} RENAME TO {quote_identifier(table.name)}"
         step = Step("rename table", table.name, (sql,), place=table.place, old_name=standing.name)
         yield step, standing.name, table.name
 
@@ -143,7 +143,7 @@ def _column_rename(
     table: Table, wanted: TableDefinition, live: TableDefinition, column: str, old: str
 ) -> Iterator[Step]:
     new, place = wanted.by_name[column].name, table.place_of(column)
-    is_there, was_there = column in live.by_name, fold(old) in live.by_name
+    is_there, was_there = column in live.by_name, fold_case(old) in live.by_name
     if is_there and was_there:
         raise _invalid(f"column {column_title(table.name, old)} cannot be renamed to {new}: both exist", place)
     if not is_there and not was_there:
@@ -155,7 +155,7 @@ def _column_rename(
             )
         return
     if was_there:
-        sql = f"ALTER TABLE {quote(table.name)} RENAME COLUMN {quote(old)} TO {quote(new)}"
+        sql = f"ALTER TABLE {quote_identifier(table.name)} RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
         yield Step("rename column", table.name, (sql,), place=place, old_name=old, column=new)
 
 
@@ -173,7 +173,7 @@ def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> Refused
 
 def nothing_to_rename(
     wanted: Schema, directives: Mapping[str, TableDirectives], before: Schema
-) -> Iterator[NothingToRename]:
+) -> Iterator[UnmatchedRename]:
     """What is made although it is said to be renamed: the name may be misspelt. `before` is as after the renames.
 
     A database that has no other tables is a new one, where nothing could be renamed.
@@ -185,14 +185,14 @@ def nothing_to_rename(
         if standing is None:
             old = at_table.table.renamed_from
             if old is not None and before.tables.keys() - wanted.tables.keys():
-                yield NothingToRename("table", table.name, old, table.place)
+                yield UnmatchedRename("table", table.name, old, table.place)
             continue
         if not (isinstance(table.definition, TableDefinition) and isinstance(standing.definition, TableDefinition)):
             continue
         for column, at_column in at_table.columns.items():
             if at_column.renamed_from is not None and column not in standing.definition.by_name:
                 made = column_title(table.name, table.definition.by_name[column].name)
-                yield NothingToRename("column", made, at_column.renamed_from, table.place_of(column))
+                yield UnmatchedRename("column", made, at_column.renamed_from, table.place_of(column))
 
 
 def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:
@@ -202,21 +202,21 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
     """
     tables = []
     for name, table in renamed.tables.items():
-        old = live.tables.get(fold(old_names.get(name, name)))
+        old = live.tables.get(fold_case(old_names.get(name, name)))
         if old is None:
             continue
         if not (isinstance(table.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
             if table.name != old.name:
-                tables.append(f"{quote(table.name)} AS (SELECT * FROM main.{quote(old.name)})")
+                tables.append(f"{quote_identifier(table.name)} AS (SELECT * FROM main.{quote_identifier(old.name)})")
             continue
-        new_columns = [quote(column.name) for column in table.definition.columns]
-        old_columns = [quote(column.name) for column in old.definition.columns]
+        new_columns = [quote_identifier(column.name) for column in table.definition.columns]
+        old_columns = [quote_identifier(column.name) for column in old.definition.columns]
         if (table.name, new_columns) != (old.name, old_columns):
             # `main.` because the clause may have the very name of the table: https://www.sqlite.org/lang_with.html
             rowid = old.definition.rowid_names[:1]  # a column may have been called by a name of the rowid
             rowids = table.definition.rowid_names if rowid else ()
-            rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote(old.name)}"
-            tables.append(f"{quote(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
+            rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote_identifier(old.name)}"
+            tables.append(f"{quote_identifier(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
     return f"WITH {', '.join(tables)} " if tables else ""
 
 

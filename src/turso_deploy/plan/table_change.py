@@ -12,8 +12,8 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.canonical import Tokens, canonical_tokens
 from turso_deploy.sql.comments import TableDirectives, expressions_in, renamed_from
-from turso_deploy.sql.identifiers import names_in
-from turso_deploy.sql.lexer import column_title, fold, quote
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.parser import Check, ColumnDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -75,7 +75,7 @@ class TableChange(Struct, frozen=True, dict=True):
             if using is not None:
                 found[column.name] = f"({using})"
             elif live is not None:
-                found[column.name] = quote(live.name)
+                found[column.name] = quote_identifier(live.name)
             elif rowid is not None and self._is_rowid(column, self.new):
                 found[column.name] = rowid
         return found
@@ -95,7 +95,7 @@ class TableChange(Struct, frozen=True, dict=True):
         if name not in self.followed or canonical_tokens(self.followed[name]) != canonical_tokens(using):
             return using
         fills = new.type == live.type and new.not_null and not live.not_null and live.generated is None
-        return f"coalesce({quote(live.name)}, {using})" if fills else None
+        return f"coalesce({quote_identifier(live.name)}, {using})" if fills else None
 
     @cached_property
     def followed(self) -> Mapping[str, str]:
@@ -117,14 +117,16 @@ class TableChange(Struct, frozen=True, dict=True):
         """Whether each row is found by the rowid that it had, when the table is made anew."""
         if self.rowid is not None:
             return True
-        old = next((quote(column.name) for column in self.old.columns if self._is_rowid(column, self.old)), None)
+        old = next(
+            (quote_identifier(column.name) for column in self.old.columns if self._is_rowid(column, self.old)), None
+        )
         new = next((column.name for column in self.new.columns if self._is_rowid(column, self.new)), "")
         return self.sources.get(new, "") in (old, self._rowid_of(self.old))
 
     @property
     def keeps_records(self) -> bool:
         """Whether the wanted table has the columns of the live one in their order, and takes each as it is."""
-        as_it_is = [quote(column.name) for column in self.old.columns]
+        as_it_is = [quote_identifier(column.name) for column in self.old.columns]
         same_order = list(self.new.by_name) == list(self.old.by_name)
         return self.rowid is None and same_order and list(self.sources.values()) == as_it_is
 
@@ -150,7 +152,7 @@ class TableChange(Struct, frozen=True, dict=True):
     @property
     def recollated_columns(self) -> frozenset[str]:
         """The folded names of the columns that are compared by another collation than before."""
-        return frozenset(fold(column.name) for column, live in self.kept if column.collation != live.collation)
+        return frozenset(fold_case(column.name) for column, live in self.kept if column.collation != live.collation)
 
     @property
     def revalued_columns(self) -> frozenset[str]:
@@ -165,7 +167,7 @@ class TableChange(Struct, frozen=True, dict=True):
                 computed.add(name)
                 is_kept = live is not None and not self._differs(column, live)
             else:
-                is_kept = live is not None and self._stored(column) == quote(live.name)
+                is_kept = live is not None and self._stored(column) == quote_identifier(live.name)
             if not is_kept:
                 found.add(name)
         return frozenset(found | computed if found or self.recollated_columns else ())
@@ -180,7 +182,7 @@ class TableChange(Struct, frozen=True, dict=True):
         columns = [
             *more,
             *(
-                f"{self._compared(column, self._stored(column))} AS {quote(column.name)}"
+                f"{self._compared(column, self._stored(column))} AS {quote_identifier(column.name)}"
                 for column in self.new.columns
                 if column.generated is None
             ),
@@ -189,7 +191,7 @@ class TableChange(Struct, frozen=True, dict=True):
         for column in self.new.columns:
             if column.generated is not None:
                 value = self._compared(column, f"({self._generated(column)})")
-                rows = f"SELECT *, {value} AS {quote(column.name)} FROM ({rows})"
+                rows = f"SELECT *, {value} AS {quote_identifier(column.name)} FROM ({rows})"
         return f"({rows})"
 
     def hazards(self) -> Iterator[Hazard]:
@@ -218,7 +220,7 @@ class TableChange(Struct, frozen=True, dict=True):
 
     @property
     def _live_name(self) -> str:
-        return quote(self.live.name)
+        return quote_identifier(self.live.name)
 
     def _differs(self, new: ColumnDefinition, old: ColumnDefinition | None) -> bool:
         if old is None or self.new.strict != self.old.strict:
@@ -230,11 +232,11 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _stored(self, column: ColumnDefinition) -> str:
         """What a wanted column makes of the value that it is given."""
-        source, live = self.sources.get(column.name), self.old.by_name.get(fold(column.name))
+        source, live = self.sources.get(column.name), self.old.by_name.get(fold_case(column.name))
         after = self._affinity(column)
         if source is None:
             return f"({stored_form(f'({_sql(column.default)})', after)})" if column.default else "NULL"
-        if live and source == quote(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
+        if live and source == quote_identifier(live.name) and affinity_of(live.type, strict=self.old.strict) is after:
             return source  # as a column, it is compared by its affinity in a CHECK
         return f"({stored_form(source, after)})"
 
@@ -244,9 +246,11 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _compared(self, column: ColumnDefinition, value: str) -> str:
         """The value with the collation of its column, which a column that stays as it is has already."""
-        live = self.old.by_name.get(fold(column.name))
-        before = live.collation if live is not None and value == quote(live.name) else None
-        return value if column.collation == before else f"{value} COLLATE {quote(column.collation or 'binary')}"
+        live = self.old.by_name.get(fold_case(column.name))
+        before = live.collation if live is not None and value == quote_identifier(live.name) else None
+        return (
+            value if column.collation == before else f"{value} COLLATE {quote_identifier(column.collation or 'binary')}"
+        )
 
     @staticmethod
     def _rowid_of(*tables: TableDefinition) -> str | None:
@@ -257,32 +261,32 @@ class TableChange(Struct, frozen=True, dict=True):
     @staticmethod
     def _is_rowid(column: ColumnDefinition, table: TableDefinition) -> bool:
         key = table.primary_key
-        return key is not None and key.rowid_alias and key.parts[0].column == fold(column.name)
+        return key is not None and key.rowid_alias and key.parts[0].column == fold_case(column.name)
 
     def lost_values(self, column: ColumnDefinition) -> Iterator[Hazard]:
         """What it costs to drop a column."""
         if column.generated is None:
             new = [added.name for added in self.added if added.generated is None]
-            count = f"SELECT count({quote(column.name)}) FROM {self._live_name}"
+            count = f"SELECT count({quote_identifier(column.name)}) FROM {self._live_name}"
             remedy = if_renamed(f"column {column.name}", column.name, new) if new else None
             yield self.hazard(HazardName.DROP_COLUMN, column.name, count, remedy)
 
     def _changed_values(self, column: ColumnDefinition, live: ColumnDefinition) -> Iterator[Hazard]:
         if column.collation != live.collation:
-            count = f"SELECT count({quote(live.name)}) FROM {self._live_name}"
+            count = f"SELECT count({quote_identifier(live.name)}) FROM {self._live_name}"
             yield self.hazard(HazardName.CHANGE_COLLATION, column.name, count)
         if column.generated is not None:
             if live.generated is None:
-                rows = self.projection_with(f"quote({quote(live.name)}) AS {_BEFORE}")
-                count = f"SELECT count(*) FROM {rows} WHERE {_BEFORE} IS NOT quote({quote(column.name)})"
+                rows = self.projection_with(f"quote({quote_identifier(live.name)}) AS {_BEFORE}")
+                count = f"SELECT count(*) FROM {rows} WHERE {_BEFORE} IS NOT quote({quote_identifier(column.name)})"
                 yield self.hazard(HazardName.CHANGE_GENERATED, column.name, count)
             return
-        if self.using(fold(column.name)) is not None:
+        if self.using(fold_case(column.name)) is not None:
             return  # the author says what becomes of the values
         before = affinity_of(live.type, strict=self.old.strict)
         after = self._affinity(column)
         if before is not after:
-            value = quote(live.name)
+            value = quote_identifier(live.name)
             count = (
                 f"SELECT count(*) FROM {self._live_name} WHERE quote({stored_form(value, after)}) IS NOT quote({value})"
             )
@@ -290,26 +294,26 @@ class TableChange(Struct, frozen=True, dict=True):
             yield self.hazard(HazardName.CHANGE_TYPE, column.name, count, remedy)
 
     def _missing_values(self, column: ColumnDefinition) -> Iterator[Hazard]:
-        live = self.old.by_name.get(fold(column.name))
+        live = self.old.by_name.get(fold_case(column.name))
         becomes_rowid = self._is_rowid(column, self.new) and column.name in self.sources
         if not (column.not_null or becomes_rowid):
             return
         if live is None and column.default is not None and column.name not in self.sources:
             return
-        if live is not None and self.sources.get(column.name) == quote(live.name) and self._never_null(live):
+        if live is not None and self.sources.get(column.name) == quote_identifier(live.name) and self._never_null(live):
             return
-        if column.generated is not None and fold(column.name) not in self.changed_columns:
+        if column.generated is not None and fold_case(column.name) not in self.changed_columns:
             return
-        count = f"SELECT count(*) FROM {self.projection} WHERE {quote(column.name)} IS NULL"
+        count = f"SELECT count(*) FROM {self.projection} WHERE {quote_identifier(column.name)} IS NULL"
         yield self.hazard(HazardName.ADD_NOT_NULL, column.name, count, self._what_fills(column))
 
     def _what_fills(self, column: ColumnDefinition) -> str:
         if column.generated is not None:
             return f"Mend the rows that the expression of {column.name} reads, or write it so that it is never NULL."
-        if using := self.using(fold(column.name)):
+        if using := self.using(fold_case(column.name)):
             return f"`-- @using {using}` at the column {column.name} gives NULL there: write it so that it never does."
         fill = f"Say what fills it: `-- @using <expression>` at the column {column.name}"
-        is_new = fold(column.name) not in self.old.by_name
+        is_new = fold_case(column.name) not in self.old.by_name
         return f"{fill}, or give it a DEFAULT." if is_new else f"{fill}; a DEFAULT is for rows to come."
 
     def _never_null(self, live: ColumnDefinition) -> bool:
@@ -317,16 +321,16 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def _refused_by_type(self, column: ColumnDefinition) -> Iterator[Hazard]:
         """STRICT columns, and rowids, take values of their own type only."""
-        live, is_rowid = self.old.by_name.get(fold(column.name)), self._is_rowid(column, self.new)
+        live, is_rowid = self.old.by_name.get(fold_case(column.name)), self._is_rowid(column, self.new)
         wanted_type = "integer" if is_rowid else strict_type(column.type) if self.new.strict else None
         is_stored = column.generated is not None and column.generated.stored  # and then it should fit, says the engine
         if wanted_type is None or (column.name not in self.sources and column.default is None and not is_stored):
             return
-        if is_stored and fold(column.name) not in self.changed_columns:
+        if is_stored and fold_case(column.name) not in self.changed_columns:
             return
         if live is not None and (self._is_rowid(live, self.old) or self._has_type(live, column.type)):
             return
-        other_type = f"typeof({quote(column.name)}) NOT IN ('null', '{wanted_type}')"
+        other_type = f"typeof({quote_identifier(column.name)}) NOT IN ('null', '{wanted_type}')"
         count = f"SELECT count(*) FROM {self.projection} WHERE {other_type}"
         yield self.hazard(HazardName.ADD_STRICT, column.name, count)
 
@@ -343,17 +347,19 @@ class TableChange(Struct, frozen=True, dict=True):
 
     def count_duplicates(self, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
         """A query that counts the rows which would share a key, of a constraint or of an index."""
-        return count_duplicates(f"{self.projection} AS {quote(self.wanted.name)}", self.new, parts, where)
+        return count_duplicates(f"{self.projection} AS {quote_identifier(self.wanted.name)}", self.new, parts, where)
 
     def broken_check(self, check: Check) -> Iterator[Hazard]:
         """What a CHECK may cost that the live table does not have, or that reads what is another value there."""
         if check not in self.old.checks or self._reads_changes(check.expression):
-            rows = f"{self.projection} AS {quote(self.wanted.name)}"  # by which the CHECK may call its columns
+            rows = (
+                f"{self.projection} AS {quote_identifier(self.wanted.name)}"  # by which the CHECK may call its columns
+            )
             count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
             yield self.hazard(HazardName.ADD_CHECK, check.at_column, count)
 
     def _reads_changes(self, expression: Tokens) -> bool:
-        return not self.changed_columns.isdisjoint(names_in(_sql(expression)))
+        return not self.changed_columns.isdisjoint(identifiers_in(_sql(expression)))
 
 
 def if_renamed(what: str, old: str, new: Sequence[str]) -> str:
@@ -378,9 +384,9 @@ def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPar
 def _term(part: KeyPart, table: TableDefinition) -> str:
     column = table.by_name.get(part.column or "")
     if column is not None:
-        return f"{quote(column.name)} COLLATE {quote(part.collation or column.collation or 'binary')}"
-    value = quote(part.column) if part.column else f"({_sql(part.expression)})"
-    return value + (f" COLLATE {quote(part.collation)}" if part.collation else "")
+        return f"{quote_identifier(column.name)} COLLATE {quote_identifier(part.collation or column.collation or 'binary')}"
+    value = quote_identifier(part.column) if part.column else f"({_sql(part.expression)})"
+    return value + (f" COLLATE {quote_identifier(part.collation)}" if part.collation else "")
 
 
 def _kind(column: ColumnDefinition) -> tuple[object, ...]:

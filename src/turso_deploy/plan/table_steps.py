@@ -17,7 +17,7 @@ from turso_deploy.plan.rebuild import made_and_filled, rebuild, rebuild_virtual
 from turso_deploy.plan.table_change import TableChange, if_renamed
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
-from turso_deploy.sql.lexer import column_title, fold, quote
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.parser import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
 from turso_deploy.sql.schema import Table
 
@@ -36,12 +36,12 @@ def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) 
 
     `not_ours` are kind and name of the objects of others that go too, `new` the tables that are made.
     """
-    count = Query(f"SELECT count(*) FROM {quote(live.name)}")
+    count = Query(f"SELECT count(*) FROM {quote_identifier(live.name)}")
     alike = [table for table in new if _are_alike(table, live)]
     remedy = if_renamed(f"table {live.name}", live.name, [table.name for table in alike]) if alike else None
     place = alike[0].place if alike else None
     hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=tuple(not_ours))
-    return Step("drop table", live.name, (f"DROP TABLE {quote(live.name)}",), (hazard,))
+    return Step("drop table", live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
 
 
 def _are_alike(new: Table, old: Table) -> bool:
@@ -62,7 +62,9 @@ def change_table(
     altered = _alterations(change, indexes, in_order=in_order)
     if altered is not None:
         return altered
-    rewrite = change.hazard(HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote(change.live.name)}")
+    rewrite = change.hazard(
+        HazardName.REWRITE_TABLE, None, f"SELECT count(*) FROM {quote_identifier(change.live.name)}"
+    )
     hazards = (rewrite, *change.hazards(), *dangling_references(change))
     return [
         Step(
@@ -128,7 +130,7 @@ def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
         return not column.generated.stored and not column.not_null
     if column.not_null and column.default is None:
         return False
-    refers = any(key.at_column == fold(column.name) for key in change.new.foreign_keys)
+    refers = any(key.at_column == fold_case(column.name) for key in change.new.foreign_keys)
     if column.default is None:
         return True
     if not _is_constant(column.default) or refers or not _reads_as_written(column, strict=change.new.strict):
@@ -142,7 +144,7 @@ def _looks_null_to_servers(column: ColumnDefinition, change: TableChange) -> boo
     It does so when a column with a CHECK is added, a generated one that is NOT NULL, or any to a STRICT table, and the
     SQLite 3.45 of libSQL fails at a NOT NULL column whose default is a fraction, in rows older than the column.
     """
-    checked = any(check.at_column == fold(column.name) for check in change.new.checks)
+    checked = any(check.at_column == fold_case(column.name) for check in change.new.checks)
     looks = checked or change.new.strict or (column.generated is not None and column.not_null)
     columns = (*change.old.columns, *change.added)
     return looks and any(one.not_null and _has_fraction(one, strict=change.new.strict) for one in columns)
@@ -200,23 +202,23 @@ def _is_constant(default: tuple[str, ...]) -> bool:
 
 
 def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
-    sql = f"ALTER TABLE {quote(change.live.name)} ADD COLUMN {column.text}"
+    sql = f"ALTER TABLE {quote_identifier(change.live.name)} ADD COLUMN {column.text}"
     # Its own CHECK is tried on the rows that are there: https://www.sqlite.org/lang_altertable.html#altertabaddcol
-    checks = (check for check in change.new.checks if check.at_column == fold(column.name))
+    checks = (check for check in change.new.checks if check.at_column == fold_case(column.name))
     hazards = tuple(hazard for check in checks for hazard in change.broken_check(check))
     place = change.wanted.place_of(column.name)
     return Step("add column", change.wanted.name, (sql,), hazards, place, column=column.name)
 
 
 def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
-    sql = f"ALTER TABLE {quote(change.live.name)} DROP COLUMN {quote(column.name)}"
+    sql = f"ALTER TABLE {quote_identifier(change.live.name)} DROP COLUMN {quote_identifier(column.name)}"
     hazards = tuple(change.lost_values(column))
     return Step("drop column", change.wanted.name, (sql,), hazards, change.wanted.place, column=column.name)
 
 
 def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:
     """The step for a table that is virtual, or was: made anew, with its content where that is `readable`."""
-    count = Query(f"SELECT count(*) FROM {quote(live.name)}")
+    count = Query(f"SELECT count(*) FROM {quote_identifier(live.name)}")
     new, old = wanted.definition, live.definition
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
     if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
@@ -224,13 +226,13 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
             statements = rebuild_virtual(wanted, live, (), taken)
             return Step("rebuild table", wanted.name, statements, (rewrite,), wanted.place)
         columns = _columns(wanted)
-        shared = [name for name in _columns(live) if fold(name) in {fold(column) for column in columns}]
+        shared = [name for name in _columns(live) if fold_case(name) in {fold_case(column) for column in columns}]
         if shared and readable and not (old.is_contentless or new.has_external_content):
             lost = tuple(
                 Hazard(
                     HazardName.DROP_COLUMN,
                     column_title(wanted.name, name),
-                    Query(f"SELECT count({quote(name)}) FROM {quote(live.name)}"),
+                    Query(f"SELECT count({quote_identifier(name)}) FROM {quote_identifier(live.name)}"),
                     wanted.place,
                 )
                 for name in _columns(live)
@@ -239,7 +241,7 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
             statements = rebuild_virtual(wanted, live, shared, taken)
             return Step("rebuild table", wanted.name, statements, (rewrite, *lost), wanted.place)
     gone = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
-    statements = (f"DROP TABLE {quote(live.name)}", *made_and_filled(wanted))
+    statements = (f"DROP TABLE {quote_identifier(live.name)}", *made_and_filled(wanted))
     return Step("replace table", wanted.name, statements, (gone,), wanted.place)
 
 
@@ -261,5 +263,9 @@ def _columns(table: Table) -> list[str]:
     # Where no option names it, the language is called __langid, and nobody writes one.
     names = {str(name): bool(hidden) for name, hidden in found.rows if name != "__langid"}
     if definition.module in ("fts3", "fts4"):
-        return [name for name, hidden in names.items() if not (hidden and fold(name) in (fold(table.name), "docid"))]
+        return [
+            name
+            for name, hidden in names.items()
+            if not (hidden and fold_case(name) in (fold_case(table.name), "docid"))
+        ]
     return [name for name, hidden in names.items() if not hidden]

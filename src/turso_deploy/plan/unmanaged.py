@@ -9,8 +9,8 @@ from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, locate
 from turso_deploy.plan.plan import Step, impossible
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.sql.identifiers import names_in, names_in_double_quotes
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View, title
 
@@ -35,10 +35,10 @@ def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObje
 
     Raises RefusedError (`plan-impossible`).
     """
-    known = {fold(title(item)) for item in (*after.objects(), *removed)}
-    known |= {fold(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
+    known = {fold_case(title(item)) for item in (*after.objects(), *removed)}
+    known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
     for item in before.objects():
-        if not isinstance(item, Table) and fold(title(item)) not in known:
+        if not isinstance(item, Table) and fold_case(title(item)) not in known:
             raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)
 
 
@@ -58,9 +58,9 @@ def refuse_what_means_something_else(
     for item in (*not_ours, *indexes):
         if lost := _turns_into_a_text(item, changes):
             raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
-    renamed = {fold(step.object) for step in renames if step.column is not None}
+    renamed = {fold_case(step.object) for step in renames if step.column is not None}
     for item in not_ours:
-        names = names_in(item.sql)
+        names = identifiers_in(item.sql)
         if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):
             raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
     moved = {name for name, change in changes.items() if change.moves_columns}
@@ -76,7 +76,7 @@ def refuse_what_means_something_else(
 def _have_other_columns_in_common(names: Set[str], schema: Schema, changes: Mapping[str, TableChange]) -> bool:
     """Whether a table gets or loses a column that another has, too, both among `names`."""
     return any(
-        fold(column.name) in _columns_of(other, schema, changes)
+        fold_case(column.name) in _columns_of(other, schema, changes)
         for name in names & changes.keys()
         for column in (*changes[name].added, *changes[name].dropped)
         for other in names - {name}
@@ -93,9 +93,9 @@ def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -
 
 def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
     """The table that a view, or a trigger of another table, reads by its rowids, when the rows get other ones."""
-    names = names_in(item.sql)
+    names = identifiers_in(item.sql)
     for name, change in changes.items():
-        is_its_own = isinstance(item, Trigger) and fold(item.table) == name
+        is_its_own = isinstance(item, Trigger) and fold_case(item.table) == name
         if name in names and not is_its_own and names.intersection(change.old.rowid_names) and not change.keeps_rowids:
             return change.wanted.name
     return None
@@ -105,9 +105,9 @@ def _turns_into_a_text(item: View | Trigger | Index, changes: Mapping[str, Table
     """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
     if REFUSES_DOUBLE_QUOTED_TEXTS:  # and has told
         return None
-    quoted, names = names_in_double_quotes(item.sql), names_in(item.sql)
+    quoted, names = names_in_double_quotes(item.sql), identifiers_in(item.sql)
     for name, change in changes.items():
-        gone = {fold(column.name) for column in change.dropped} & quoted
+        gone = {fold_case(column.name) for column in change.dropped} & quoted
         if gone and name in names:
             return min(gone)
     return None

@@ -12,8 +12,8 @@ from turso_deploy.plan.plan import Step
 from turso_deploy.plan.rebuild import build_index
 from turso_deploy.plan.relatives import with_readers
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.sql.identifiers import names_and_strings_in, names_in
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import VirtualTableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
 
@@ -21,7 +21,7 @@ from turso_deploy.sql.schema import Schema, SchemaObject, Table
 def content_holder(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
     definition = item.definition if item else None
-    return fold(definition.content or "") if isinstance(definition, VirtualTableDefinition) else ""
+    return fold_case(definition.content or "") if isinstance(definition, VirtualTableDefinition) else ""
 
 
 def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: Set[str]) -> Iterator[Table]:
@@ -41,12 +41,12 @@ def built_again_behind_views(
     before: Schema, now: Schema, difference: Difference, changes: Mapping[str, TableChange], made_anew: Set[str]
 ) -> Iterator[Table]:
     """The indexes that stay, and whose content is in a view that shows something else `now`."""
-    changed = {fold(change.object.name) for change in difference.changed if change.object.kind == "view"}
+    changed = {fold_case(change.object.name) for change in difference.changed if change.object.kind == "view"}
     made = {name: changes[name] for name in made_anew & changes.keys()}
     changed |= {name for name, change in made.items() if change.revalued_columns or change.recollated_columns}
     if not changed:
         return
-    named = {("view", name): names_in(view.sql) for name, view in now.views.items()}
+    named = {("view", name): identifiers_in(view.sql) for name, view in now.views.items()}
     shown = with_readers({("view", name) for name in changed}, named) & named.keys()
     for name, table in before.tables.items():
         if ("view", content_holder(table)) in shown and name not in made_anew:
@@ -60,7 +60,7 @@ def build_again(tables: Iterable[Table], wanted: Schema) -> list[Step]:
             "rebuild index",
             table.name,
             (build_index(table.name),),
-            place=wanted.tables.get(fold(table.name), table).place,
+            place=wanted.tables.get(fold_case(table.name), table).place,
         )
         for table in tables
     ]

@@ -7,8 +7,8 @@ import re
 from turso_deploy.catalog.integrity import fault, key_fault
 from turso_deploy.catalog.scratch import Scratch, locate
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
-from turso_deploy.sql.identifiers import names_in
-from turso_deploy.sql.lexer import position, quote
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import position, quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 
 
@@ -35,7 +35,7 @@ def _broken_views(wanted: Schema, scratch: Scratch) -> _Broken:
     """Read every view. One that reads a broken view is broken too, so the ones to blame name no other of them."""
     tried = {name: fault(view, wanted, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
-    to_blame = [name for name in broken if not names_in(wanted.views[name].sql) & (broken.keys() - {name})]
+    to_blame = [name for name in broken if not identifiers_in(wanted.views[name].sql) & (broken.keys() - {name})]
     return [(wanted.views[name], broken[name]) for name in to_blame or broken]
 
 
@@ -43,12 +43,12 @@ def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
     """Fire every trigger. Each is made again when those before it have passed, so that no other can be to blame."""
     broken: _Broken = []
     for trigger in wanted.triggers.values():
-        scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
+        scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     for trigger in wanted.triggers.values():
         scratch.run(trigger.sql)
         if message := fault(trigger, wanted, scratch):
             broken.append((trigger, message))
-            scratch.run(f"DROP TRIGGER {quote(trigger.name)}")
+            scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     return broken
 
 

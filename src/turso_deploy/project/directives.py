@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.project.sql_files import Source
 from turso_deploy.sql.comments import NO_DIRECTIVES, Directives, TableDirectives, column_comments, directives, plain
-from turso_deploy.sql.lexer import Kind, SqlTextError, fold, position, scan
+from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, scan
 from turso_deploy.sql.parser import TableDefinition, parse
 from turso_deploy.sql.splitter import Comment
 from turso_deploy.sql.statement_kinds import StatementKind
@@ -27,7 +27,7 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
         except SqlTextError as error:
             raise _malformed(error, source) from None
         if asked is not None:
-            found[fold(source.description.name or "")] = asked
+            found[fold_case(source.description.name or "")] = asked
     return found
 
 
@@ -48,7 +48,7 @@ def _asked_of(source: Source) -> TableDirectives | None:
 
 
 def _comments_in(sql: str) -> list[Comment]:
-    return [plain(token) for token in scan(sql) if token.kind is Kind.COMMENT]
+    return [plain(token) for token in scan(sql) if token.kind is TokenKind.COMMENT]
 
 
 def _refuse_any(comments: Iterable[Comment], reason: str) -> None:

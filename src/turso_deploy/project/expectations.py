@@ -11,7 +11,7 @@ from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.manifest import Manifest
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, View, title
 
@@ -50,7 +50,7 @@ def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]
         (("objects", key, position), f"{kind} {name}")
         for kind, key, names, objects in listed
         for position, name in enumerate(names)
-        if fold(name) not in objects
+        if fold_case(name) not in objects
     ]
 
 
@@ -94,10 +94,10 @@ def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:
 
 def _ignore_lines(objects: Sequence[SchemaObject]) -> str:
     """The patterns for these objects; a pattern for a table covers its indexes and triggers too."""
-    tables = {fold(item.name) for item in objects if isinstance(item, Table | View)}
+    tables = {fold_case(item.name) for item in objects if isinstance(item, Table | View)}
     patterns = [
         escape(item.name)
         for item in objects
-        if isinstance(item, Table | View) or fold(item.table) not in tables  # an index or a trigger
+        if isinstance(item, Table | View) or fold_case(item.table) not in tables  # an index or a trigger
     ]
     return "\n".join(f"  - {json.dumps(pattern, ensure_ascii=False)}" for pattern in patterns)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
-from turso_deploy.core.validation import FaultsError, taken
+from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.core.yaml_reader import Key, Node, YamlTextError, read_yaml
 from turso_deploy.project.bound import Bound, parse_bound
 
@@ -88,14 +88,14 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
     document = _read(folder, shown)
     try:
         return read_manifest({} if document.value is None else document.value)
-    except FaultsError as error:
+    except ValidationError as error:
         causes = [Cause(fault.message, Place(shown, document.line_of(fault.path))) for fault in error.faults]
         raise _invalid(*causes) from None
 
 
 def read_manifest(value: Any) -> Manifest:
     """The manifest that plain data describe. Raises FaultsError with everything that is wrong."""
-    return taken(value, Manifest, lambda _, written: parse_bound(written))
+    return validate(value, Manifest, lambda _, written: parse_bound(written))
 
 
 def place_in_manifest(folder: Path, displayed_folder: str, path: Key) -> Place:

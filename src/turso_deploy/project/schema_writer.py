@@ -15,7 +15,7 @@ from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.identifiers import names_and_strings_in
-from turso_deploy.sql.lexer import Kind, fold, scan
+from turso_deploy.sql.lexer import TokenKind, fold_case, scan
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger
 
 FIRST_VERSION = "0.1.0"
@@ -69,7 +69,9 @@ def records_of_other_tools(catalog: Catalog) -> list[str]:
 
 
 def _matching(names: Collection[str]) -> list[str]:
-    return [pattern for pattern in _RECORDS_OF_OTHER_TOOLS if any(fnmatchcase(name, fold(pattern)) for name in names)]
+    return [
+        pattern for pattern in _RECORDS_OF_OTHER_TOOLS if any(fnmatchcase(name, fold_case(pattern)) for name in names)
+    ]
 
 
 def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> dict[str, str]:
@@ -106,7 +108,7 @@ def _by_table(items: Iterable[Index | Trigger]) -> Mapping[str, Sequence[SchemaO
     """Indexes or triggers, by the folded name of what they stand on; none where nothing does."""
     found: dict[str, list[SchemaObject]] = defaultdict(list)
     for item in items:
-        found[fold(item.table)].append(item)
+        found[fold_case(item.table)].append(item)
     return found
 
 
@@ -125,7 +127,7 @@ def _text(items: Sequence[SchemaObject]) -> str:
 def terminated(sql: str) -> str:
     """A stored statement with its semicolon, where no comment at its end can swallow it."""
     *_, last = scan(sql)
-    if last.kind is not Kind.COMMENT:
+    if last.kind is not TokenKind.COMMENT:
         return f"{sql};"
     if last.text.startswith("--"):
         return f"{sql}\n;"

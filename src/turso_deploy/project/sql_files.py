@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from turso_deploy.catalog.scratch import syntax_error
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.sql.lexer import SqlTextError, fold, position
+from turso_deploy.sql.lexer import SqlTextError, fold_case, position
 from turso_deploy.sql.splitter import Statement, split
 from turso_deploy.sql.statement_kinds import Description, StatementKind, describe
 
@@ -57,7 +57,7 @@ class Source(Struct, frozen=True):
     def key(self) -> tuple[str, str]:
         """Kind and folded name, as the catalog identifies the object."""
         kind = self.description.kind.removeprefix("CREATE ").removeprefix("VIRTUAL ").lower()
-        return kind, fold(self.description.name or "")
+        return kind, fold_case(self.description.name or "")
 
     @property
     def stored_place(self) -> Place:
@@ -167,7 +167,7 @@ def _refuse_what_is_no_definition(source: Source) -> None:
         raise _unreadable_statement(source)
     if description.kind not in _ORDER:
         raise _forbidden(description.kind.value, _REASONS.get(description.kind, _DECLARE), place)
-    if description.schema and fold(description.schema) != "main":
+    if description.schema and fold_case(description.schema) != "main":
         raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from turso_deploy.core.text import counted, printable, printable_lines
+from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
@@ -67,9 +67,9 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _manifest(report, paint)
     in_full = verbose or report.status is Status.PLANNED
     if in_full:
-        yield _titled(counted(len(report.changes), "change"), report, _changes(report.changes, paint))
+        yield _titled(count_of(len(report.changes), "change"), report, _changes(report.changes, paint))
     steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
-    yield _titled(counted(len(wording.told(report.steps)), "step"), report, steps)
+    yield _titled(count_of(len(wording.told(report.steps)), "step"), report, steps)
     yield _seeds(report, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
@@ -90,7 +90,7 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
         "deployment": printable(report.deployment_id or ""),
         "writes": wording.rows_to_write(report),
         "seeds": wording.chunks(report),
-        "took": f"{wording.duration(report.duration_ms)}, {counted(report.requests, 'request')}",
+        "took": f"{wording.duration(report.duration_ms)}, {count_of(report.requests, 'request')}",
     }
     for name, value in facts.items():
         if value:
@@ -154,7 +154,7 @@ def _sql(sql: str, paint: _Paint) -> Iterator[str]:
     lines = text.split("\n") if text else []
     yield from (f"      {line}".rstrip() for line in lines[:_SQL_SHOWN])
     if len(lines) > _SQL_SHOWN:
-        more = counted(len(lines) - _SQL_SHOWN, "more line")
+        more = count_of(len(lines) - _SQL_SHOWN, "more line")
         yield f"      {paint(f'… and {more}', _DIM)}"
 
 
@@ -197,7 +197,7 @@ def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
     if len(failed) > _CHECKS_SHOWN:
         yield f"  {paint.sign('✗')} and {len(failed) - _CHECKS_SHOWN:,} more failed"
     if held:
-        yield f"  {paint.sign('✔')} {counted(held, 'check')} held"
+        yield f"  {paint.sign('✔')} {count_of(held, 'check')} held"
 
 
 def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:

@@ -9,7 +9,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from turso_deploy.core.text import counted, printable, printable_lines
+from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
@@ -177,7 +177,7 @@ def _changes(report: Report, detail: _Detail) -> str:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
     unfolded = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
-    return _folded(f"{counted(len(report.changes), 'change')}{wording.undone(report)}", body, unfolded=unfolded)
+    return _folded(f"{count_of(len(report.changes), 'change')}{wording.undone(report)}", body, unfolded=unfolded)
 
 
 def _steps(report: Report, detail: _Detail) -> str:
@@ -190,14 +190,14 @@ def _steps(report: Report, detail: _Detail) -> str:
     table = _table("lll", ("Step", "Object", "From"), rows, detail.rows)
     body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
     unfolded = report.status is Status.PLANNED and not report.changes
-    return _folded(f"{counted(len(told), 'step')}{wording.undone(report)}: {kinds}", body, unfolded=unfolded)
+    return _folded(f"{count_of(len(told), 'step')}{wording.undone(report)}: {kinds}", body, unfolded=unfolded)
 
 
 def _picture(picture: Picture | None, detail: _Detail) -> str:
     text = diagram(picture) if picture and detail.picture else ""
     if picture is None or not text:
         return ""
-    title = f"Diagram; {counted(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
+    title = f"Diagram; {count_of(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
     return _folded(title, fenced(text, "mermaid"))
 
 
@@ -216,7 +216,7 @@ def _seeds(report: Report, detail: _Detail) -> str:
     header, numbers = wording.seed_numbers(report)
     rows = [(code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
     table = _table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
-    return _folded(f"Seeds of {counted(len(report.seeds), 'table')}", table)
+    return _folded(f"Seeds of {count_of(len(report.seeds), 'table')}", table)
 
 
 def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
@@ -234,7 +234,7 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
     ]
     table = _table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
     title = (
-        f"{failed:,} of {counted(len(checks), 'check')} failed" if failed else f"{counted(len(checks), 'check')} held"
+        f"{failed:,} of {count_of(len(checks), 'check')} failed" if failed else f"{count_of(len(checks), 'check')} held"
     )
     return _folded(title, table, unfolded=bool(failed))
 
@@ -258,7 +258,7 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
         return ""
     table = _table("llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None)
     wrong = any(token.findings for token in tokens)
-    return _folded(counted(len(tokens), "token"), table, unfolded=wrong)
+    return _folded(count_of(len(tokens), "token"), table, unfolded=wrong)
 
 
 def _way_back(commands: Sequence[str]) -> str:
@@ -273,7 +273,7 @@ def _footer(report: Report) -> str:
         f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
-        counted(report.requests, "request"),
+        count_of(report.requests, "request"),
         wording.duration(report.duration_ms),
     ]
     return " · ".join(fact for fact in facts if fact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from turso_deploy.core.errors import DeployError, RefusedError
-from turso_deploy.plan.hazards import Hazard, Permission, is_allowed
+from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script
@@ -29,9 +29,9 @@ def change_line(change: ObjectChange) -> ChangeLine:
     return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
 
 
-def hazard_line(hazard: Hazard, permissions: Sequence[Permission]) -> HazardLine:
+def hazard_line(hazard: Hazard, permissions: Sequence[Approval]) -> HazardLine:
     """Return the line of a hazard, and whether it is approved."""
-    allowed = is_allowed(hazard, permissions)
+    allowed = is_approved(hazard, permissions)
     return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, allowed, str(hazard))
 
 

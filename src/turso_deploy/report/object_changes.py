@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from turso_deploy.catalog.diff import Change, diff
 from turso_deploy.plan.plan import Plan, Step
 from turso_deploy.sql.canonical import Tokens
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import (
     Check,
     ColumnDefinition,
@@ -71,7 +71,7 @@ def _renamed_columns(renames: Sequence[Step]) -> Mapping[tuple[str, str], Sequen
     found: dict[tuple[str, str], list[PartChange]] = defaultdict(list)
     for step in renames:
         if step.column is not None:
-            found["table", fold(step.object)].append(PartChange("column name", step.old_name, step.column))
+            found["table", fold_case(step.object)].append(PartChange("column name", step.old_name, step.column))
     return found
 
 
@@ -104,7 +104,7 @@ def _columns(was: TableDefinition, now: TableDefinition) -> Iterator[PartChange]
     for name, column in was.by_name.items():
         if name not in now.by_name:
             yield PartChange(f"column {column.name}", _column(column), None)
-    orders = [[column.name for column in table.columns if fold(column.name) in both] for table in (was, now)]
+    orders = [[column.name for column in table.columns if fold_case(column.name) in both] for table in (was, now)]
     if orders[0] != orders[1]:
         yield PartChange("order of columns", *(", ".join(names) for names in orders))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
-from turso_deploy.core.progress import watched_by
+from turso_deploy.core.progress import listening
 from turso_deploy.core.text import inert, printable
 
 LONG = 10.0
@@ -39,7 +39,7 @@ class _Watch:
         self._stream = stream
         self._step = ("", 0.0)
 
-    def doing(self, what: str) -> None:
+    def report_step(self, what: str) -> None:
         self._step = (what, time.monotonic())
 
     def look(self) -> None:
@@ -65,9 +65,9 @@ class _TerminalLine(_Watch):
     _drawn = False
 
     @contextmanager
-    def waiting(self, why: str) -> Iterator[None]:
+    def report_wait(self, why: str) -> Iterator[None]:
         before = self._step
-        self.doing(why)
+        self.report_step(why)
         try:
             yield
         finally:
@@ -89,7 +89,7 @@ class _LogLines(_Watch):
     _told = 0.0
 
     @contextmanager
-    def waiting(self, why: str) -> Iterator[None]:
+    def report_wait(self, why: str) -> Iterator[None]:
         self._print(why)
         yield
 
@@ -114,7 +114,7 @@ def _watching(watch: _TerminalLine | _LogLines) -> Iterator[None]:
     thread = threading.Thread(target=keep_looking, daemon=True)
     thread.start()
     try:
-        with watched_by(watch):
+        with listening(watch):
             yield
     finally:
         over.set()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Set
 from msgspec.structs import replace
 
 from turso_deploy.report.document import Entity, EntityColumn, Picture, Relation
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import ForeignKey, TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -34,7 +34,7 @@ def picture_of_change(before: Schema, after: Schema, renamed: Iterable[tuple[str
 
     `before` has new names already; `renamed` says of which tables, and of which columns of a table, they are new.
     """
-    new_names = {(fold(table), column and fold(column)) for table, column in renamed}
+    new_names = {(fold_case(table), column and fold_case(column)) for table, column in renamed}
     effects = {
         name: _effect(before.tables.get(name), after.tables.get(name)) or _renaming(name, new_names)
         for name in (*before.tables, *after.tables)
@@ -43,7 +43,7 @@ def picture_of_change(before: Schema, after: Schema, renamed: Iterable[tuple[str
     shown = set(effects)
     if len(shown) > LARGE:
         changed = {name for name, effect in effects.items() if effect}
-        ends = [{fold(relation.child), fold(relation.parent)} for relation in relations]
+        ends = [{fold_case(relation.child), fold_case(relation.parent)} for relation in relations]
         shown = changed.union(*(pair for pair in ends if pair & changed))
     entities = tuple(
         _entity(after.tables.get(name) or before.tables[name], before.tables.get(name), effect, new_names)
@@ -72,7 +72,7 @@ def _entity(
     definition = table.definition
     if not isinstance(definition, TableDefinition):
         return Entity(table.name, (), effect)
-    key = fold(table.name)
+    key = fold_case(table.name)
     columns = [
         EntityColumn(
             column.name,
@@ -131,17 +131,17 @@ def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
     A table that is made anew may get a name in another case.
     """
     names = {name: table.name for schema in (before, after) for name, table in schema.tables.items()}
-    old = {(fold(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
-    new = {(fold(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
+    old = {(fold_case(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
+    new = {(fold_case(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
     for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
         for table in schema.tables.values():
             for key, relation in _relations(schema, table):
-                if (fold(table.name), key) not in known:
-                    child, parent = (names.get(fold(end), end) for end in (relation.child, relation.parent))
+                if (fold_case(table.name), key) not in known:
+                    child, parent = (names.get(fold_case(end), end) for end in (relation.child, relation.parent))
                     yield replace(relation, child=child, parent=parent, effect=effect)
                 elif schema is after:
                     yield relation
 
 
 def _is_within(relation: Relation, shown: Set[str]) -> bool:
-    return {fold(relation.child), fold(relation.parent)} <= shown
+    return {fold_case(relation.child), fold_case(relation.parent)} <= shown

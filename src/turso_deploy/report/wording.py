@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from turso_deploy.core.errors import Place
-from turso_deploy.core.text import counted, printable, printable_lines
+from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
@@ -66,7 +66,7 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
         failed = [check for check in checks if not check.ok]
         if checks:
             held = len(checks) - len(failed)
-            lines.append(ManifestLine(name, counted(len(checks), noun), counted(held, noun), not failed))
+            lines.append(ManifestLine(name, count_of(len(checks), noun), count_of(held, noun), not failed))
             lines += [_failed_line(check) for check in failed[:_MOST_FAILED]]
     return lines
 
@@ -164,7 +164,7 @@ def set_aside(steps: Sequence[StepLine]) -> str:
     """The rest, in a line: `2 indexes, 1 view and 3 triggers set aside and restored`; empty where there is none."""
     restored = [step for step in steps if step.kind.startswith("restore ")]
     found = [
-        counted(number, noun, plural)
+        count_of(number, noun, plural)
         for noun, plural in (("index", "indexes"), ("view", "views"), ("trigger", "triggers"))
         if (number := sum(step.kind == f"restore {noun}" for step in restored))
     ]
@@ -188,14 +188,14 @@ def rows_seeded(report: Report) -> int:
 def rows_to_write(report: Report) -> str:
     """What a plan would write, in words; empty for any other run, and where it is nothing or not known."""
     estimated = report.rows_to_write if report.status is Status.PLANNED else None
-    return f"about {counted(estimated, 'row')}" if estimated else ""
+    return f"about {count_of(estimated, 'row')}" if estimated else ""
 
 
 def chunks(report: Report) -> str:
     """The chunks of seeds that are no part of the one transaction, in words; empty where all is one."""
     if report.chunks is None:
         return ""
-    number = counted(report.chunks.total, "chunk")
+    number = count_of(report.chunks.total, "chunk")
     return f"in {number}" if report.status is Status.PLANNED else f"{report.chunks.sent:,} of {number} committed"
 
 
@@ -203,25 +203,25 @@ def verdict(report: Report) -> str:
     """What the run did, in one line that a reviewer understands without reading on."""
     match report.status:
         case Status.DEPLOYED:
-            return f"{_titled('Deployed', report, _work_done(report))}, in {counted(report.requests, 'request')}"
+            return f"{_titled('Deployed', report, _work_done(report))}, in {count_of(report.requests, 'request')}"
         case Status.UNCHANGED:
             if not report.requests:  # no database was asked
                 return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
-            return f"Unchanged: the database already is at {_target(report)}, in {counted(report.requests, 'request')}"
+            return f"Unchanged: the database already is at {_target(report)}, in {count_of(report.requests, 'request')}"
         case Status.PLANNED:
             title = _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
             return f"{title}; {outlook(report)}" if report.refusal else title
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
         case Status.ADOPTED:
-            return _titled("Adopted", report, [*_findings(report), f"{counted(len(report.steps), 'file')} written"])
+            return _titled("Adopted", report, [*_findings(report), f"{count_of(len(report.steps), 'file')} written"])
         case Status.DOCUMENTED:
-            work = [f"{counted(len(report.steps), 'page')} written"] if report.steps else ["every page is current"]
+            work = [f"{count_of(len(report.steps), 'page')} written"] if report.steps else ["every page is current"]
             return _titled("Documented", report, [*_findings(report), *work])
         case Status.STALE:
-            return _titled("Stale", report, [f"{counted(len(report.steps), 'page')} to write with turso-deploy docs"])
+            return _titled("Stale", report, [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"])
         case Status.CHECKED:
-            return f"Checked {counted(len(report.tokens), 'token')}: {_judgement(report)}"
+            return f"Checked {count_of(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:
             return "Rotated: the secret holds a new token, which works"
         case Status.REFUSED:
@@ -247,19 +247,19 @@ def _target(report: Report) -> str:
 
 
 def _work_done(report: Report) -> list[str]:
-    work = [f"{counted(number, 'object')} {effect}" for effect, number in _effects(report).items()]
+    work = [f"{count_of(number, 'object')} {effect}" for effect, number in _effects(report).items()]
     if scripts := _scripts(report):
-        work.append(f"{counted(scripts, 'script')} run")
+        work.append(f"{count_of(scripts, 'script')} run")
     rows = rows_seeded(report)
-    return [*work, f"{counted(rows, 'row')} seeded"] if rows else work
+    return [*work, f"{count_of(rows, 'row')} seeded"] if rows else work
 
 
 def _work_to_do(report: Report) -> list[str]:
-    work = [f"{counted(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
+    work = [f"{count_of(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
     if scripts := _scripts(report):
-        work.append(f"{counted(scripts, 'script')} to run")
+        work.append(f"{count_of(scripts, 'script')} to run")
     rows = sum(seed.to_bring_in for seed in report.seeds)
-    return [*work, f"{counted(rows, 'row')} to seed"] if rows else work
+    return [*work, f"{count_of(rows, 'row')} to seed"] if rows else work
 
 
 def _effects(report: Report) -> dict[str, int]:
@@ -289,7 +289,7 @@ def _scripts(report: Report) -> int:
 def _judgement(report: Report) -> str:
     levels = [finding.level for token in report.tokens for finding in token.findings]
     found = [
-        counted(levels.count(level), noun)
+        count_of(levels.count(level), noun)
         for level, noun in (("error", "error"), ("warning", "warning"))
         if level in levels
     ]
@@ -303,17 +303,17 @@ def _one(kind: str) -> str:
 
 def token_cells(token: TokenLine) -> tuple[str, ...]:
     """A token as the cells of a table: role, fingerprint, state, access, age and days left."""
-    age = "-" if token.age_days is None else counted(token.age_days, "day")
+    age = "-" if token.age_days is None else count_of(token.age_days, "day")
     if token.expires_at is None:
         left = "-" if token.state == "malformed" or token.access == "-" else "never ends"
     elif token.minted:
         left = "for this run"
     else:
-        left = counted(token.days_left or 0, "day") if (token.days_left or 0) >= 0 else "over"
+        left = count_of(token.days_left or 0, "day") if (token.days_left or 0) >= 0 else "over"
     cells = (token.role, token.fingerprint, token.state, token.access, age, left)
     return tuple(printable(cell) for cell in cells)
 
 
 def _findings(report: Report) -> list[str]:
-    found = [counted(line.actual, _one(name), label(name)) for name, line in report.counts.items() if line.actual]
-    return [*found, f"{counted(len(report.checks), 'check')} held"] if report.checks else found
+    found = [count_of(line.actual, _one(name), label(name)) for name, line in report.counts.items() if line.actual]
+    return [*found, f"{count_of(len(report.checks), 'check')} held"] if report.checks else found

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.sql.comments import column_comments, documentation
-from turso_deploy.sql.lexer import Kind, scan
+from turso_deploy.sql.lexer import TokenKind, scan
 from turso_deploy.sql.parser import TableDefinition, parse
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
 from turso_deploy.sql.splitter import comment_text, comments_directly_above
@@ -71,7 +71,7 @@ def read_meanings(folder: Path, shown: str, schema: Schema) -> Meanings:
 def _heading(text: str, sources: list[Source]) -> str:
     """The comment that a file begins with, when it is not that of the first statement."""
     first = min(source.statement.offset for source in sources)
-    comments = [token for token in scan(text[:first]) if token.kind is Kind.COMMENT]
+    comments = [token for token in scan(text[:first]) if token.kind is TokenKind.COMMENT]
     near = comments_directly_above(text, comments, first)
     own = comments[: len(comments) - len(near)]
     return "\n".join(comment_text(comment) for comment in own).strip()

@@ -17,7 +17,7 @@ from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
 from turso_deploy.schema_docs.pages import PLAN, render
 from turso_deploy.schema_docs.queries import run_queries
 from turso_deploy.schema_docs.table_sections import Facts
-from turso_deploy.sql.lexer import fold, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 
 _PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)
@@ -80,19 +80,19 @@ def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
     """A value of each JSON column: the shortest that a seed gives it and that is not empty, else the noted one."""
     found: dict[tuple[str, str], str] = {}
     for name, columns in project.manifest.json_columns.items():
-        item = project.wanted.tables[fold(name)]
-        noted = {fold(column): value for column, value in notes.of(fold(name)).examples.items()}
+        item = project.wanted.tables[fold_case(name)]
+        noted = {fold_case(column): value for column, value in notes.of(fold_case(name)).examples.items()}
         assert isinstance(item.definition, TableDefinition)
         for column in columns:
-            quoted = quote(item.definition.by_name[fold(column)].name)
+            quoted = quote_identifier(item.definition.by_name[fold_case(column)].name)
             told = f"json_valid({quoted}) AND {quoted} NOT IN ('[]', '{{}}', 'null')"
             shortest = f"ORDER BY length({quoted}), {quoted} LIMIT 1"
-            query = Query(f"SELECT {quoted} FROM {quote(item.name)} WHERE {told} {shortest}")
+            query = Query(f"SELECT {quoted} FROM {quote_identifier(item.name)} WHERE {told} {shortest}")
             rows = project.rehearsed.query(query).rows
             if rows:
-                found[fold(name), fold(column)] = as_json(json.loads(str(rows[0][0])))
-            elif fold(column) in noted:
-                found[fold(name), fold(column)] = as_json(noted[fold(column)])
+                found[fold_case(name), fold_case(column)] = as_json(json.loads(str(rows[0][0])))
+            elif fold_case(column) in noted:
+                found[fold_case(name), fold_case(column)] = as_json(noted[fold_case(column)])
     return found
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.core.validation import FaultsError, taken
+from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.core.yaml_reader import YamlTextError, read_yaml
-from turso_deploy.sql.lexer import column_title, fold, read_column_title
+from turso_deploy.sql.lexer import column_title, fold_case, read_column_title
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 
@@ -47,7 +47,7 @@ class Notes(Struct, frozen=True, forbid_unknown_fields=True):
 
     def of(self, table: str) -> TableNotes:
         """What is noted about a table, by its folded name."""
-        return next((notes for name, notes in self.tables.items() if fold(name) == table), TableNotes())
+        return next((notes for name, notes in self.tables.items() if fold_case(name) == table), TableNotes())
 
 
 def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
@@ -57,14 +57,14 @@ def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
         return Notes()
     try:
         document = read_yaml(path.read_text(encoding="utf-8-sig"), NOTES_NAME)
-        notes = taken({} if document.value is None else document.value, Notes)
+        notes = validate({} if document.value is None else document.value, Notes)
     except OSError as error:
         raise _invalid(f"the file cannot be read ({os.strerror(error.errno or 0)})", place) from None
     except UnicodeDecodeError:
         raise _invalid("the file is not UTF-8 text", place) from None
     except YamlTextError as error:
         raise _invalid(error.message, Place(place.file, error.line, error.column)) from None
-    except FaultsError as error:
+    except ValidationError as error:
         first = error.faults[0]
         raise _invalid(first.message, Place(place.file, document.line_of(first.path))) from None
     for at, unknown in _unknown_names(notes, schema):
@@ -86,10 +86,10 @@ def _unknown_names(notes: Notes, schema: Schema) -> list[tuple[tuple[str | int, 
 
 
 def _is_known(table_name: str, column: str, schema: Schema) -> bool:
-    table = schema.tables.get(fold(table_name))
+    table = schema.tables.get(fold_case(table_name))
     if table is None or not column:
         return table is not None
-    return isinstance(table.definition, TableDefinition) and fold(column) in table.definition.by_name
+    return isinstance(table.definition, TableDefinition) and fold_case(column) in table.definition.by_name
 
 
 def as_json(value: Any) -> str:

@@ -11,7 +11,7 @@ from turso_deploy.report.schema_diagram import picture_of
 from turso_deploy.schema_docs.descriptions import Category
 from turso_deploy.schema_docs.queries import Answer
 from turso_deploy.schema_docs.table_sections import Facts, json_columns, table_section
-from turso_deploy.sql.lexer import fold, read_column_title
+from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Table, View
 
@@ -131,7 +131,7 @@ def _category(facts: Facts, category: Category, view_columns: Mapping[str, Seque
         f"From {code(category.file)}. All tables: [{INDEX}]({INDEX}).",
         _drawn(_with_logical(facts, picture_of(facts.schema, _with_parents(facts, names)))) if tables else "",
         *(table_section(facts, item) for item in tables),
-        *(_view(facts, view, view_columns[fold(view.name)]) for view in views),
+        *(_view(facts, view, view_columns[fold_case(view.name)]) for view in views),
     )
 
 
@@ -143,7 +143,7 @@ def _with_parents(facts: Facts, names: Sequence[str]) -> set[str]:
 
 
 def _with_logical(facts: Facts, picture: Picture) -> Picture:
-    shown = {fold(entity.name): entity for entity in picture.entities}
+    shown = {fold_case(entity.name): entity for entity in picture.entities}
     relations = [
         Relation(child.name, parent.name, read_column_title(relation.child)[1], logical=True)
         for relation in facts.notes.relations
@@ -153,7 +153,7 @@ def _with_logical(facts: Facts, picture: Picture) -> Picture:
 
 
 def _end(shown: dict[str, Entity], column: str) -> Entity | None:
-    return shown.get(fold(read_column_title(column)[0]))
+    return shown.get(fold_case(read_column_title(column)[0]))
 
 
 def _drawn(picture: Picture) -> str:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from turso_deploy.report.markdown import anchor, code, fenced, page, table, text
 from turso_deploy.schema_docs.descriptions import Meanings
 from turso_deploy.schema_docs.notes import Notes
-from turso_deploy.sql.lexer import fold, read_column_title
+from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.parser import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
@@ -69,12 +69,12 @@ def table_section(facts: Facts, item: Table) -> str:
 
 def json_columns(facts: Facts, item: Table) -> list[str]:
     """The folded names of the columns that hold JSON, as the manifest states them."""
-    found = next((names for name, names in facts.json_columns.items() if fold(name) == item.definition.name), ())
-    return [fold(name) for name in found]
+    found = next((names for name, names in facts.json_columns.items() if fold_case(name) == item.definition.name), ())
+    return [fold_case(name) for name in found]
 
 
 def _rules(column: ColumnDefinition, definition: TableDefinition, facts: Facts) -> Iterator[str]:
-    name = fold(column.name)
+    name = fold_case(column.name)
     key = definition.primary_key
     if key and name in [part.column for part in key.parts]:
         alone = len(key.parts) == 1
@@ -172,9 +172,9 @@ def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
     for relation in facts.notes.relations:
         table_name, column = read_column_title(relation.child)
         parent, parent_column = read_column_title(relation.parent)
-        if fold(table_name) == name:
+        if fold_case(table_name) == name:
             yield (
-                f"{code(column)} → {facts.link(fold(parent))} {code(parent_column)}, without a foreign key: "
+                f"{code(column)} → {facts.link(fold_case(parent))} {code(parent_column)}, without a foreign key: "
                 f"{text(relation.meaning)}"
             )
 
@@ -182,8 +182,8 @@ def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
 def _logical_children(facts: Facts, name: str) -> Iterator[str]:
     for relation in facts.notes.relations:
         child, column = read_column_title(relation.child)
-        if fold(read_column_title(relation.parent)[0]) == name:
-            yield f"{facts.link(fold(child))} {code(column)}, without a foreign key: {text(relation.meaning)}"
+        if fold_case(read_column_title(relation.parent)[0]) == name:
+            yield f"{facts.link(fold_case(child))} {code(column)}, without a foreign key: {text(relation.meaning)}"
 
 
 def _triggers(facts: Facts, name: str) -> Iterator[str]:

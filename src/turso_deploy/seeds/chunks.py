@@ -11,7 +11,7 @@ from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.steps import CHUNK_BYTES, Reference, in_order
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import upsert_sql
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema
 
 Chunk = tuple[SeedTable, ...]
@@ -83,13 +83,13 @@ def _reach(ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Refer
 
     A chunk that ends in between would leave a row without its parent.
     """
-    numbers = {fold(seed.table): number for number, seed in enumerate(ordered)}
+    numbers = {fold_case(seed.table): number for number, seed in enumerate(ordered)}
     firsts = [0, *accumulate(seed.row_count for seed in ordered)]
     forward = [
-        (number, numbers[fold(reference.parent)], reference)
+        (number, numbers[fold_case(reference.parent)], reference)
         for number, seed in enumerate(ordered)
-        for reference in references[fold(seed.table)]
-        if numbers.get(fold(reference.parent), -1) >= number
+        for reference in references[fold_case(seed.table)]
+        if numbers.get(fold_case(reference.parent), -1) >= number
     ]
     if not forward:
         return None
@@ -109,9 +109,9 @@ def _keys(seed: SeedTable, columns: Sequence[str]) -> Iterator[tuple[int, tuple[
     """
     first = 0
     for group in seed.groups:
-        given = {fold(name): place for place, name in enumerate(group.columns)}
-        if given.keys() >= {fold(name) for name in columns}:
-            places = [given[fold(name)] for name in columns]
+        given = {fold_case(name): place for place, name in enumerate(group.columns)}
+        if given.keys() >= {fold_case(name) for name in columns}:
+            places = [given[fold_case(name)] for name in columns]
             for at, row in enumerate(group.rows, first):
                 if all(row[place] is not None for place in places):
                     yield at, tuple(_loosely(row[place]) for place in places)

@@ -16,7 +16,7 @@ from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import as_json
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.sql.schema import Schema
 
 # What SQLite says of a row without quoting any of its values: https://www.sqlite.org/rescode.html#constraint
@@ -51,12 +51,12 @@ def rehearse_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlit
 
 
 def _insert(seed: SeedTable, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection) -> None:
-    names = ", ".join(map(quote, group.columns))
+    names = ", ".join(map(quote_identifier, group.columns))
     parameters = ", ".join("?" * len(group.columns))
     taken = count()
     rows = (row for row, _ in zip(group.rows, taken, strict=False))
     try:
-        connection.executemany(f"INSERT INTO {quote(seed.table)} ({names}) VALUES ({parameters})", rows)
+        connection.executemany(f"INSERT INTO {quote_identifier(seed.table)} ({names}) VALUES ({parameters})", rows)
     except sqlite3.Error as error:
         # `executemany` takes a row when it has stored the one before: the last one taken is at fault.
         raise _refused(str(error), seed, group, next(taken) - 1, wanted, connection) from None
@@ -88,9 +88,9 @@ def _line_of_equal_row(
     columns = [part.removeprefix(prefix) for part in subject.split(", ") if part.startswith(prefix)]
     if not columns or not set(group.columns) >= set(columns):
         return None  # an index over expressions, a table that a trigger fills, a repeated default
-    table = quote(seed.table)
+    table = quote_identifier(seed.table)
     same = " AND ".join(
-        f"{table}.{quote(column)} = ?{place + 2} AND {table}.{quote(column)} = given.value->>{place}"
+        f"{table}.{quote_identifier(column)} = ?{place + 2} AND {table}.{quote_identifier(column)} = given.value->>{place}"
         for place, column in enumerate(columns)
     )
     sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"

@@ -18,7 +18,7 @@ from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import SeedRow, pack
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.upsert import as_json, upsert_sql
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 
@@ -77,12 +77,12 @@ def seed_steps(
     steps: list[TransactionStep] = []
     orphan_checks: list[OrphanCheck] = []
     for seed in ordered:
-        own_references = references[fold(seed.table)]
+        own_references = references[fold_case(seed.table)]
         own_checks = [
             check for reference in own_references for check in _orphan_checks(seed, reference, rehearsed, chunk_bytes)
         ]
         upserts = list(_upserts(seed, rehearsed, chunk_bytes))
-        refers_to_itself = any(fold(reference.parent) == fold(seed.table) for reference in own_references)
+        refers_to_itself = any(fold_case(reference.parent) == fold_case(seed.table) for reference in own_references)
         needs_deferral |= refers_to_itself and len(upserts) > 1
         steps += [check.figures for check in own_checks]
         steps += [check.check for check in own_checks]
@@ -131,13 +131,13 @@ def in_order(
     seeds: Sequence[SeedTable], wanted: Schema
 ) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
     """The seeds, parents before children, what each table refers to, and whether some refer to each other."""
-    references = {fold(seed.table): _references(seed, wanted) for seed in seeds}
+    references = {fold_case(seed.table): _references(seed, wanted) for seed in seeds}
     ordered, has_cycle = _parents_first(seeds, references)
     return ordered, references, has_cycle
 
 
 def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
-    definition = wanted.tables[fold(seed.table)].definition
+    definition = wanted.tables[fold_case(seed.table)].definition
     assert isinstance(definition, TableDefinition)
     found = []
     for foreign_key in definition.foreign_keys:
@@ -155,9 +155,9 @@ def _parents_first(
     seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
 ) -> tuple[Sequence[SeedTable], bool]:
     """The seeds in an order in which no table comes before one that it refers to, and whether that is impossible."""
-    by_name = {fold(seed.table): seed for seed in seeds}
+    by_name = {fold_case(seed.table): seed for seed in seeds}
     parents = {
-        name: [fold(reference.parent) for reference in references[name] if fold(reference.parent) != name]
+        name: [fold_case(reference.parent) for reference in references[name] if fold_case(reference.parent) != name]
         for name in by_name
     }
     try:
@@ -198,7 +198,7 @@ def _orphan_checks(
     if not orphans:
         return
     label = f"parents of {seed.table} in {reference.parent}"
-    raising = f"SELECT iif(NOT EXISTS ({missing}), 'ok', json({literal(f'check failed: {label}')}))"
+    raising = f"SELECT iif(NOT EXISTS ({missing}), 'ok', json({quote_string(f'check failed: {label}')}))"
     place = Place(seed.file, lines[orphans[0]])
     for first, encoded in pack(orphans).chunks(chunk_bytes):
         following = orphans[first:]
@@ -237,9 +237,10 @@ def _missing_parents_sql(reference: Reference) -> str:
     (https://www.sqlite.org/foreignkeys.html#fk_basics).
     """
     same = " AND ".join(
-        f"parent.{quote(column)} = given.value->>{position}" for position, column in enumerate(reference.parent_columns)
+        f"parent.{quote_identifier(column)} = given.value->>{position}"
+        for position, column in enumerate(reference.parent_columns)
     )
     return (
         f"SELECT given.key FROM json_each(?1) AS given "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {quote(reference.parent)} AS parent WHERE {same})"
+        f"WHERE NOT EXISTS (SELECT 1 FROM {quote_identifier(reference.parent)} AS parent WHERE {same})"
     )

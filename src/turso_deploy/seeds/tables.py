@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, Packer, SeedRow
 from turso_deploy.seeds.upsert import as_json
-from turso_deploy.sql.lexer import fold
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 
@@ -98,8 +98,8 @@ def _seed_paths(folder: Path, displayed_folder: str) -> list[Path]:
 
 
 def _table_for(name: str, file: str, wanted: Schema) -> tuple[str, TableDefinition]:
-    table = wanted.tables.get(fold(name))
-    if table is None and fold(name) in wanted.views:
+    table = wanted.tables.get(fold_case(name))
+    if table is None and fold_case(name) in wanted.views:
         raise seed_error(f"`{name}` is a view, and seeds are for tables", file)
     if table is None:
         raise seed_error(f"the schema has no table `{name}`", file, hint="A seed file is named for its table.")
@@ -167,7 +167,7 @@ def _layout(
 ) -> _Layout:
     given: dict[str, int] = {}
     for position, name in enumerate(raw.columns):
-        column = definition.by_name.get(fold(name))
+        column = definition.by_name.get(fold_case(name))
         if column is None:
             hint = f"Its columns: {', '.join(column.name for column in definition.columns)}."
             raise seed_error(f"`{table}` has no column `{name}`", file, raw.columns_line, hint)
@@ -188,7 +188,7 @@ def _layout(
 
 
 def _fingerprint(table: str, groups: Iterable[SeedGroup]) -> str:
-    digest = hashlib.sha256(fold(table).encode())
+    digest = hashlib.sha256(fold_case(table).encode())
     for group in groups:
         digest.update(as_json([group.columns])[:-1].encode())
         for run in group.rows.runs:

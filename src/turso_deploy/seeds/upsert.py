@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from turso_deploy.core.transaction import Value
-from turso_deploy.sql.lexer import quote
+from turso_deploy.sql.lexer import quote_identifier
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -23,15 +23,17 @@ def upsert_sql(table: str, columns: Sequence[str], key: Sequence[str], updated: 
     `WHERE true` keeps the parser from reading ON CONFLICT as the ON of a join
     (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity). COLLATE BINARY, because a change of case is a change.
     """
-    target = quote(table)
-    names = ", ".join(map(quote, columns))
+    target = quote_identifier(table)
+    names = ", ".join(map(quote_identifier, columns))
     values = ", ".join(f"value->>{position}" for position in range(len(columns)))
     insert = f"INSERT INTO {target} ({names}) SELECT {values} FROM json_each(?1) WHERE true"
-    conflict = f"ON CONFLICT ({', '.join(map(quote, key))}) DO"
+    conflict = f"ON CONFLICT ({', '.join(map(quote_identifier, key))}) DO"
     if not updated:
         return f"{insert} {conflict} NOTHING"
-    assignments = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in updated)
-    differs = " OR ".join(f"{target}.{quote(name)} IS NOT excluded.{quote(name)} COLLATE BINARY" for name in updated)
+    assignments = ", ".join(f"{quote_identifier(name)} = excluded.{quote_identifier(name)}" for name in updated)
+    differs = " OR ".join(
+        f"{target}.{quote_identifier(name)} IS NOT excluded.{quote_identifier(name)} COLLATE BINARY" for name in updated
+    )
     return f"{insert} {conflict} UPDATE SET {assignments} WHERE {differs}"
 
 

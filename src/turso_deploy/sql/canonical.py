@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from turso_deploy.sql.lexer import Kind, Token, capitals, fold, quote, tokenize, unquote
+from turso_deploy.sql.lexer import Token, TokenKind, capitals, fold_case, quote_identifier, tokenize, unquote
 
 Tokens = tuple[str, ...]
 """A piece of SQL as canonical tokens."""
@@ -43,13 +43,13 @@ _SYNONYMS = {"==": "=", "!=": "<>"}
 def canonical(token: Token) -> str:
     """The one writing that every spelling of this token shares."""
     kind = token.kind
-    if kind is Kind.WORD:
+    if kind is TokenKind.WORD:
         return _word(token.text)
-    if kind is Kind.OPERATOR:
+    if kind is TokenKind.OPERATOR:
         return _SYNONYMS.get(token.text, token.text)
-    if kind is Kind.QUOTED:
-        return _name(fold(unquote(token)))
-    if kind is Kind.NUMBER or kind is Kind.BLOB:
+    if kind is TokenKind.QUOTED:
+        return _name(fold_case(unquote(token)))
+    if kind is TokenKind.NUMBER or kind is TokenKind.BLOB:
         return token.text.lower()
     return token.text
 
@@ -62,7 +62,7 @@ def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
 @lru_cache(maxsize=8192)
 def _word(text: str) -> str:
     upper = capitals(text)
-    return upper if upper in _KEYWORDS else fold(text)
+    return upper if upper in _KEYWORDS else fold_case(text)
 
 
 @lru_cache(maxsize=8192)
@@ -70,4 +70,4 @@ def _name(folded: str) -> str:
     upper = capitals(folded)
     if upper in _FALLBACK:
         return upper
-    return folded if _PLAIN_NAME.fullmatch(folded) and upper not in RESERVED else quote(folded)
+    return folded if _PLAIN_NAME.fullmatch(folded) and upper not in RESERVED else quote_identifier(folded)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
-from turso_deploy.sql.lexer import Kind, SqlTextError, Token, fold, quote, scan, tokenize, unquote
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, quote_identifier, scan, tokenize, unquote
 from turso_deploy.sql.splitter import Comment, comment_text, comments_directly_above
 
 # A comment may begin with another tool's @word, but hardly with one of these.
@@ -40,7 +40,7 @@ class TableDirectives(Struct, frozen=True):
 
     def of(self, column: str) -> Directives:
         """The directives at a column; empty ones where there are none."""
-        return self.columns.get(fold(column), NO_DIRECTIVES)
+        return self.columns.get(fold_case(column), NO_DIRECTIVES)
 
     @property
     def reach_further(self) -> bool:
@@ -67,7 +67,7 @@ def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment
             owners.append((_column_at(table, starts, after), list(leading)))
         for column, texts in owners:
             if column is not None and texts:
-                found.setdefault(fold(column.name), []).extend(texts)
+                found.setdefault(fold_case(column.name), []).extend(texts)
     return {name: tuple(texts) for name, texts in found.items()}
 
 
@@ -83,7 +83,7 @@ def directives(comments: Iterable[Comment]) -> Directives:
             renamed_from = _old_name(rest, comment)
         elif word == "@using":
             using = _expression(rest, comment)
-        elif fold(word).startswith(_MISSPELT):
+        elif fold_case(word).startswith(_MISSPELT):
             raise SqlTextError(f"there is no directive {word}", comment.start)
     return Directives(renamed_from, using)
 
@@ -105,7 +105,7 @@ def documentation(comments: Iterable[Comment]) -> str:
 
 def without_directives(sql: str) -> str:
     """A statement without the directives in it; a line that held nothing else goes with them. Raises SqlTextError."""
-    comments = [token for token in scan(sql) if token.kind is Kind.COMMENT]
+    comments = [token for token in scan(sql) if token.kind is TokenKind.COMMENT]
     for comment in reversed(comments):
         if not comment_text(comment).startswith(_MISSPELT):
             continue
@@ -123,7 +123,7 @@ def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None, T
     comma: Token | None = None
     comments: list[Token] = []
     for token in scan(sql):
-        if token.kind is Kind.COMMENT:
+        if token.kind is TokenKind.COMMENT:
             comments.append(token)
         elif token.text == ",":
             comma = token
@@ -154,13 +154,13 @@ def plain(comment: Token) -> Comment:
 
 def renamed_from(old: str) -> str:
     """The directive that says of a table or a column what it was called, as somebody would write it."""
-    return f"-- @renamed from={old if old.isidentifier() else quote(old)}"
+    return f"-- @renamed from={old if old.isidentifier() else quote_identifier(old)}"
 
 
 def _old_name(text: str, comment: Comment) -> str:
     match _tokens(text, comment):
-        case [Token(Kind.WORD, keyword), Token(Kind.OPERATOR, "="), Token(kind) as name] if (
-            fold(keyword) == "from" and kind <= Kind.QUOTED
+        case [Token(TokenKind.WORD, keyword), Token(TokenKind.OPERATOR, "="), Token(kind) as name] if (
+            fold_case(keyword) == "from" and kind <= TokenKind.QUOTED
         ):
             return unquote(name)
         case _:
@@ -181,7 +181,7 @@ def _stands_alone(tokens: Sequence[Token]) -> bool:
     depth = 0
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
-        if depth < 0 or token.text == ";" or token.kind is Kind.VARIABLE:
+        if depth < 0 or token.text == ";" or token.kind is TokenKind.VARIABLE:
             return False
     return depth == 0
 

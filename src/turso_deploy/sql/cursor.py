@@ -9,13 +9,13 @@ from itertools import islice
 from msgspec import Struct
 
 from turso_deploy.sql.canonical import Tokens, canonical
-from turso_deploy.sql.lexer import Kind, SqlTextError, Token, code, fold, unquote
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, code_tokens, fold_case, unquote
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first, and the index behind the last."""
 
 
-class Reader:
+class Cursor:
     """Reads tokens from left to right. `words` holds each token in canonical writing, and an empty word at the end."""
 
     def __init__(self, tokens: Sequence[Token], length: int) -> None:
@@ -66,13 +66,13 @@ class Reader:
 
     def name(self) -> str:
         """The name that the next token is, as written, without its quotes. SQLite accepts a string as a name here."""
-        if not self.word or self.tokens[self.at].kind > Kind.STRING:
+        if not self.word or self.tokens[self.at].kind > TokenKind.STRING:
             raise self.error("a name")
         return unquote(self.tokens[self.advance()])
 
     def folded_name(self) -> str:
         """The name that the next token is, as SQLite compares it."""
-        return fold(self.name())
+        return fold_case(self.name())
 
     def folded_names(self) -> tuple[str, ...]:
         """The names in a group in parentheses, as SQLite compares them."""
@@ -167,12 +167,12 @@ _KINDS = ("TABLE", "INDEX", "VIEW", "TRIGGER")
 _HEADER_TOKENS = 12
 
 
-def at_header(sql: str) -> Reader:
+def at_header(sql: str) -> Cursor:
     """A reader of a statement's beginning, which goes no further than a header can."""
-    return Reader(list(islice(code(sql), _HEADER_TOKENS)), len(sql))
+    return Cursor(list(islice(code_tokens(sql), _HEADER_TOKENS)), len(sql))
 
 
-def read_header(reader: Reader) -> Header | None:
+def read_header(reader: Cursor) -> Header | None:
     """Step over `CREATE … [IF NOT EXISTS] [schema.]name`; None when it creates something that SQLite does not know."""
     reader.expect("CREATE")
     temporary = reader.take("TEMP") or reader.take("TEMPORARY")

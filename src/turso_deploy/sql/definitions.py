@@ -16,8 +16,8 @@ from functools import cached_property
 from msgspec import Struct
 
 from turso_deploy.sql.canonical import Tokens
-from turso_deploy.sql.lexer import fold
-from turso_deploy.sql.meaning import Meant
+from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.meaning import ComparedByMeaning
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
@@ -29,7 +29,7 @@ class Generated(Struct, frozen=True):
     stored: bool
 
 
-class ColumnDefinition(Meant, frozen=True):
+class ColumnDefinition(ComparedByMeaning, frozen=True):
     """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
 
     `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
@@ -86,7 +86,7 @@ class Unique(Struct, frozen=True):
     on_conflict: str | None
 
 
-class Check(Meant, frozen=True):
+class Check(ComparedByMeaning, frozen=True):
     """A CHECK constraint.
 
     `at_column` is the column that it is written at, None at the table; DROP COLUMN takes the former along.
@@ -100,7 +100,7 @@ class Check(Meant, frozen=True):
         return (self.expression,)
 
 
-class ForeignKey(Meant, frozen=True):
+class ForeignKey(ComparedByMeaning, frozen=True):
     """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
 
     `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
@@ -129,7 +129,7 @@ class ForeignKey(Meant, frozen=True):
         )
 
 
-class TableDefinition(Meant, frozen=True, dict=True):
+class TableDefinition(ComparedByMeaning, frozen=True, dict=True):
     """An ordinary table. Columns and constraints stand in written order, which is not compared."""
 
     name: str
@@ -145,7 +145,7 @@ class TableDefinition(Meant, frozen=True, dict=True):
     @cached_property
     def by_name(self) -> Mapping[str, ColumnDefinition]:
         """The columns in written order by their folded names."""
-        return {fold(column.name): column for column in self.columns}
+        return {fold_case(column.name): column for column in self.columns}
 
     @property
     def keys(self) -> tuple[PrimaryKey | Unique, ...]:
@@ -230,7 +230,7 @@ class VirtualTableDefinition(Struct, frozen=True):
         """The folded name of the column of the content table by which a full-text index finds its rows."""
         for argument in self.arguments:
             if argument[:2] == ("content_rowid", "="):
-                return fold("".join(argument[2:]).strip("\"'`[]"))
+                return fold_case("".join(argument[2:]).strip("\"'`[]"))
         return "rowid"
 
     @property

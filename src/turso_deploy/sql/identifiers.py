@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from turso_deploy.sql.cursor import Reader, read_header
-from turso_deploy.sql.lexer import Kind, SqlTextError, code, fold, quote, tokenize, unquote
+from turso_deploy.sql.cursor import Cursor, read_header
+from turso_deploy.sql.lexer import SqlTextError, TokenKind, code_tokens, fold_case, quote_identifier, tokenize, unquote
 
 
-def names_in(sql: str) -> frozenset[str]:
+def identifiers_in(sql: str) -> frozenset[str]:
     """Every name that a statement mentions, folded: tables, columns, functions, and the words that could be one.
 
     What a view or a trigger reads or writes is among them. Raises SqlTextError.
     """
-    return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.QUOTED)
+    return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.kind <= TokenKind.QUOTED)
 
 
 def names_and_strings_in(sql: str) -> frozenset[str]:
     """Names as `names_in` finds them, and strings, by which a virtual table may mean a name. Raises SqlTextError."""
-    return frozenset(fold(unquote(token)) for token in code(sql) if token.kind <= Kind.STRING)
+    return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.kind <= TokenKind.STRING)
 
 
 def names_behind_from(sql: str) -> frozenset[str]:
@@ -24,12 +24,12 @@ def names_behind_from(sql: str) -> frozenset[str]:
 
     So it holds every table that is read, and may hold a column of a list.
     """
-    tokens = list(code(sql))
+    tokens = list(code_tokens(sql))
     found = set()
     for index, token in enumerate(tokens[1:], start=1):
-        if fold(tokens[index - 1].text) in ("from", "join", ",") and token.kind <= Kind.STRING:
+        if fold_case(tokens[index - 1].text) in ("from", "join", ",") and token.kind <= TokenKind.STRING:
             qualified = [behind.text for behind in tokens[index + 1 : index + 2]] == ["."]
-            found.add(fold(unquote(tokens[index + 2] if qualified else token)))
+            found.add(fold_case(unquote(tokens[index + 2] if qualified else token)))
     return frozenset(found)
 
 
@@ -38,7 +38,7 @@ def names_in_double_quotes(sql: str) -> frozenset[str]:
 
     https://www.sqlite.org/quirks.html#dblquote
     """
-    return frozenset(fold(unquote(token)) for token in code(sql) if token.text[0] == '"')
+    return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.text[0] == '"')
 
 
 def in_back_quotes(sql: str) -> str:
@@ -48,7 +48,7 @@ def in_back_quotes(sql: str) -> str:
     """
     pieces = []
     copied = 0
-    for token in code(sql):
+    for token in code_tokens(sql):
         if token.text[0] == '"':
             name = unquote(token).replace("`", "``")
             pieces += [sql[copied : token.start], f"`{name}`"]
@@ -61,23 +61,23 @@ def counts_columns_of(sql: str) -> frozenset[str]:
 
     Raises SqlTextError.
     """
-    tokens = list(code(sql))
+    tokens = list(code_tokens(sql))
     found = set()
     for index, token in enumerate(tokens):
-        if fold(token.text) != "into" or token.kind is not Kind.WORD:
+        if fold_case(token.text) != "into" or token.kind is not TokenKind.WORD:
             continue
         at = index + 1
         while tokens[at + 1].text == ".":
             at += 2
-        follows = at + 3 if fold(tokens[at + 1].text) == "as" else at + 1
+        follows = at + 3 if fold_case(tokens[at + 1].text) == "as" else at + 1
         if tokens[follows].text != "(":
-            found.add(fold(unquote(tokens[at])))
+            found.add(fold_case(unquote(tokens[at])))
     return frozenset(found)
 
 
 def takes_every_column(sql: str) -> bool:
     """Whether a statement selects `*`, and what that gives goes by the order of columns. Raises SqlTextError."""
-    texts = [fold(token.text) for token in code(sql)]
+    texts = [fold_case(token.text) for token in code_tokens(sql)]
     return any(
         text == "*" and texts[index - 1] in _BEFORE_A_STAR and texts[max(index - 3, 0) : index] != _EXISTS
         for index, text in enumerate(texts)
@@ -94,19 +94,23 @@ def with_table_name(sql: str, name: str) -> str:
     The table's references to itself follow: in REFERENCES, and before a column in CHECK
     (https://www.sqlite.org/lang_altertable.html#altertabrename). Raises SqlTextError.
     """
-    reader = Reader(tokenize(sql), len(sql))
+    reader = Cursor(tokenize(sql), len(sql))
     header = read_header(reader)
     if header is None or header.kind != "TABLE":
         raise SqlTextError("this is not a CREATE TABLE", 0)
-    own = fold(header.name)
+    own = fold_case(header.name)
     found = [header.position]
     for index in range(header.position + 1, len(reader.words) - 1):
         means_a_table = reader.words[index - 1] == "REFERENCES" or reader.words[index + 1] == "."
-        if means_a_table and reader.tokens[index].kind <= Kind.STRING and fold(unquote(reader.tokens[index])) == own:
+        if (
+            means_a_table
+            and reader.tokens[index].kind <= TokenKind.STRING
+            and fold_case(unquote(reader.tokens[index])) == own
+        ):
             found.append(index)
     pieces = []
     copied = 0
     for token in (reader.tokens[index] for index in found):
-        pieces += [sql[copied : token.start], quote(name)]
+        pieces += [sql[copied : token.start], quote_identifier(name)]
         copied = token.end
     return "".join([*pieces, sql[copied:]])

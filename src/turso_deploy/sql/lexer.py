@@ -18,7 +18,7 @@ class SqlTextError(ValueError):
         self.offset = offset
 
 
-class Kind(IntEnum):
+class TokenKind(IntEnum):
     """What a token is; the values are the groups of the scanner."""
 
     WORD = 1
@@ -36,7 +36,7 @@ class Kind(IntEnum):
 class Token(NamedTuple):
     """One token as it is written; `start` counts characters from the start of the text."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
 
@@ -56,27 +56,29 @@ _NAME_REST = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
 _BLANK = r"[ \t\n\v\f\r\ufeff]*+"
 _TOKENS = {
-    Kind.WORD: rf"(?![xX]'){_NAME_START}{_NAME_REST}*+",
-    Kind.QUOTED: r""" "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*+\] """,
-    Kind.STRING: r"'[^']*+(?:''[^']*+)*+'",
-    Kind.BLOB: r"[xX]'(?:[0-9A-Fa-f]{2})*+'",
-    Kind.NUMBER: rf"""(?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
+    TokenKind.WORD: rf"(?![xX]'){_NAME_START}{_NAME_REST}*+",
+    TokenKind.QUOTED: r""" "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*+\] """,
+    TokenKind.STRING: r"'[^']*+(?:''[^']*+)*+'",
+    TokenKind.BLOB: r"[xX]'(?:[0-9A-Fa-f]{2})*+'",
+    TokenKind.NUMBER: rf"""(?>0[xX][0-9A-Fa-f]++(?:_[0-9A-Fa-f]++)*+
         | (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+)(?!{_NAME_REST})""",
-    Kind.VARIABLE: rf"\?[0-9]*+ | [$@:\#](?:::)*+{_NAME_REST}(?:{_NAME_REST}|::)*+(?:\([^\s)]*+\)|(?!\())",
-    Kind.OPERATOR: r"->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()]",
-    Kind.COMMENT: r"--[^\n]*+ | /\*(?=.)[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
+    TokenKind.VARIABLE: rf"\?[0-9]*+ | [$@:\#](?:::)*+{_NAME_REST}(?:{_NAME_REST}|::)*+(?:\([^\s)]*+\)|(?!\())",
+    TokenKind.OPERATOR: r"->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()]",
+    TokenKind.COMMENT: r"--[^\n]*+ | /\*(?=.)[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
 }
 _SCANNER = re.compile(
     rf"{_BLANK}(?: {'|'.join(f'({pattern})' for pattern in _TOKENS.values())} | (.) | \Z)", re.VERBOSE | re.DOTALL
 )
 _UP_TO_SEMICOLON = re.compile(
-    rf"(?:(?:{_BLANK}(?:{_TOKENS[Kind.COMMENT]}))*+{_BLANK}(?!;)"
-    rf"(?:{'|'.join(pattern for kind, pattern in _TOKENS.items() if kind is not Kind.COMMENT)}))*+",
+    rf"(?:(?:{_BLANK}(?:{_TOKENS[TokenKind.COMMENT]}))*+{_BLANK}(?!;)"
+    rf"(?:{'|'.join(pattern for kind, pattern in _TOKENS.items() if kind is not TokenKind.COMMENT)}))*+",
     re.VERBOSE | re.DOTALL,
 )
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS = {kind.value: kind for kind in TokenKind}
 _LAST = max(_KINDS)
-_token: Callable[[tuple[Kind, str, int]], Token] = partial(tuple.__new__, Token)  # Token(…) itself takes twice as long
+_token: Callable[[tuple[TokenKind, str, int]], Token] = partial(
+    tuple.__new__, Token
+)  # Token(…) itself takes twice as long
 
 
 def scan(sql: str, start: int = 0) -> Iterator[Token]:
@@ -102,12 +104,12 @@ def up_to_semicolon(sql: str, start: int) -> int:
 
 def tokenize(sql: str) -> list[Token]:
     """Every token of the text, without its comments. Raises SqlTextError as `scan` does."""
-    return [token for token in scan(sql) if token.kind is not Kind.COMMENT]
+    return [token for token in scan(sql) if token.kind is not TokenKind.COMMENT]
 
 
-def code(sql: str) -> Iterator[Token]:
+def code_tokens(sql: str) -> Iterator[Token]:
     """The same tokens, read only as far as they are asked for. Raises SqlTextError as `scan` does."""
-    return (token for token in scan(sql) if token.kind is not Kind.COMMENT)
+    return (token for token in scan(sql) if token.kind is not TokenKind.COMMENT)
 
 
 def _illegal(sql: str, start: int) -> SqlTextError:
@@ -128,7 +130,7 @@ def position(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def quote(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """A name as an identifier that neither keyword nor character can break (https://www.sqlite.org/lang_keywords.html)."""
     return '"' + name.replace('"', '""') + '"'
 
@@ -138,7 +140,7 @@ def column_title(table: str, *columns: str) -> str:
 
     A name with a full stop or a double quote is quoted, so that `"a.b".c` and `a."b.c"` are told apart.
     """
-    first, *others = [quote(name) if set(name) & set('."') else name for name in (table, *columns)]
+    first, *others = [quote_identifier(name) if set(name) & set('."') else name for name in (table, *columns)]
     return f"{first}.{', '.join(others)}"
 
 
@@ -158,7 +160,7 @@ def without_quotes(name: str) -> str:
     return name[1:-1].replace('""', '"') if _QUOTED.fullmatch(name) else name
 
 
-def literal(text: str) -> str:
+def quote_string(text: str) -> str:
     """A text as an SQL string (https://www.sqlite.org/lang_expr.html#literal_values_constants_)."""
     return "'" + text.replace("'", "''") + "'"
 
@@ -166,7 +168,7 @@ def literal(text: str) -> str:
 def unquote(token: Token) -> str:
     """The name that a token stands for. SQLite takes a string for a name too, where only a name can stand."""
     text = token.text
-    if token.kind is Kind.WORD:
+    if token.kind is TokenKind.WORD:
         return text
     if text[0] == "[":
         return text[1:-1]
@@ -177,7 +179,7 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _UPPER = {lower: upper for upper, lower in _LOWER.items()}
 
 
-def fold(name: str) -> str:
+def fold_case(name: str) -> str:
     """A name as SQLite compares it: without regard to the case of ASCII letters, and of those only."""
     return name.lower() if name.isascii() else name.translate(_LOWER)
 

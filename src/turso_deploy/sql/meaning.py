@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Meant(Struct, frozen=True, eq=False):
+class ComparedByMeaning(Struct, frozen=True, eq=False):
     """A value that equals another of its class when both have the same `meaning`."""
 
     def meaning(self) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from turso_deploy.sql.canonical import Tokens
-from turso_deploy.sql.cursor import Header, Reader, Span, read_header
+from turso_deploy.sql.cursor import Cursor, Header, Span, read_header
 from turso_deploy.sql.definitions import (
     Check,
     ColumnDefinition,
@@ -26,7 +26,7 @@ from turso_deploy.sql.definitions import (
     VirtualTableDefinition,
 )
 from turso_deploy.sql.keys import key_parts
-from turso_deploy.sql.lexer import Kind, fold, literal, tokenize, unquote
+from turso_deploy.sql.lexer import TokenKind, fold_case, quote_string, tokenize, unquote
 from turso_deploy.sql.table_parser import read_table
 
 __all__ = [
@@ -58,7 +58,7 @@ def parse(sql: str) -> Definition:
     Raises SqlTextError when the text is not a CREATE statement that SQLite accepts, and for CREATE TABLE … AS, which
     `sqlite_schema` never holds.
     """
-    reader = Reader(tokenize(sql), len(sql))
+    reader = Cursor(tokenize(sql), len(sql))
     header = read_header(reader)
     if header is None:
         raise reader.error("TABLE, INDEX, VIEW or TRIGGER")
@@ -68,8 +68,8 @@ def parse(sql: str) -> Definition:
     return definition
 
 
-def _read(reader: Reader, header: Header, sql: str) -> Definition:
-    name = fold(header.name)
+def _read(reader: Cursor, header: Header, sql: str) -> Definition:
+    name = fold_case(header.name)
     match header.kind:
         case "TABLE":
             return read_table(reader, name, sql)
@@ -83,7 +83,7 @@ def _read(reader: Reader, header: Header, sql: str) -> Definition:
             return _read_virtual_table(reader, name)
 
 
-def _read_index(reader: Reader, name: str, unique: bool) -> IndexDefinition:
+def _read_index(reader: Cursor, name: str, unique: bool) -> IndexDefinition:
     """`ON table (part, …) [WHERE predicate]`: https://www.sqlite.org/lang_createindex.html."""
     reader.expect("ON")
     table = reader.folded_name()
@@ -92,14 +92,14 @@ def _read_index(reader: Reader, name: str, unique: bool) -> IndexDefinition:
     return IndexDefinition(name, table, unique, parts, where)
 
 
-def _read_view(reader: Reader, name: str) -> ViewDefinition:
+def _read_view(reader: Cursor, name: str) -> ViewDefinition:
     """`[(column, …)] AS select`: https://www.sqlite.org/lang_createview.html."""
     columns = reader.folded_names() if reader.word == "(" else None
     reader.expect("AS")
     return ViewDefinition(name, columns, reader.expression(reader.rest()))
 
 
-def _read_trigger(reader: Reader, name: str) -> TriggerDefinition:
+def _read_trigger(reader: Cursor, name: str) -> TriggerDefinition:
     """`[timing] event ON table [FOR EACH ROW] [WHEN …] BEGIN … END`: https://www.sqlite.org/lang_createtrigger.html."""
     timing = _TIMINGS.get(reader.word, "BEFORE")
     if reader.word in _TIMINGS:
@@ -120,11 +120,11 @@ def _read_trigger(reader: Reader, name: str) -> TriggerDefinition:
     if reader.words[end - 1] != "END" or end <= start:
         raise reader.error("END")
     return TriggerDefinition(
-        name, timing, event, frozenset(update_of), fold(table), when, tuple(reader.words[start : end - 1])
+        name, timing, event, frozenset(update_of), fold_case(table), when, tuple(reader.words[start : end - 1])
     )
 
 
-def _condition(reader: Reader) -> Span:
+def _condition(reader: Cursor) -> Span:
     """Step over the condition of a trigger, up to the BEGIN that a statement follows: a column may be called begin."""
     start = reader.at
     while not (reader.word == "BEGIN" and reader.words[reader.at + 1] in _BODY_STARTS):
@@ -136,7 +136,7 @@ _OF_COLUMNS = ("fts", "rtree")
 """The modules, by how they are called first, whose arguments are columns."""
 
 
-def _read_virtual_table(reader: Reader, name: str) -> VirtualTableDefinition:
+def _read_virtual_table(reader: Cursor, name: str) -> VirtualTableDefinition:
     """`USING module [(argument, …)]`: https://www.sqlite.org/lang_createvtab.html."""
     reader.expect("USING")
     module = reader.folded_name()
@@ -145,17 +145,17 @@ def _read_virtual_table(reader: Reader, name: str) -> VirtualTableDefinition:
     return VirtualTableDefinition(name, module, tuple(argument for argument in arguments if argument))
 
 
-def _argument(reader: Reader, span: Span) -> Tokens:
+def _argument(reader: Cursor, span: Span) -> Tokens:
     tokens = reader.tokens[span[0] : span[1]]
-    return tuple(fold(token.text) if token.kind is Kind.WORD else token.text for token in tokens)
+    return tuple(fold_case(token.text) if token.kind is TokenKind.WORD else token.text for token in tokens)
 
 
-def _column_argument(reader: Reader, span: Span) -> Tokens:
+def _column_argument(reader: Cursor, span: Span) -> Tokens:
     """An option, `name = value`, or a column, whose name may stand in quotes: https://www.sqlite.org/fts5.html#fts5_table_creation_and_initialization."""
     words, tokens = _argument(reader, span), reader.tokens[span[0] : span[1]]
     if words[1:2] == ("=",):
-        is_quoted = len(tokens) == 3 and Kind.QUOTED <= tokens[2].kind <= Kind.STRING
-        return (*words[:2], literal(unquote(tokens[2]))) if is_quoted else words
-    if not tokens or tokens[0].kind > Kind.STRING:
+        is_quoted = len(tokens) == 3 and TokenKind.QUOTED <= tokens[2].kind <= TokenKind.STRING
+        return (*words[:2], quote_string(unquote(tokens[2]))) if is_quoted else words
+    if not tokens or tokens[0].kind > TokenKind.STRING:
         return words
-    return (fold(unquote(tokens[0])), *words[1:])
+    return (fold_case(unquote(tokens[0])), *words[1:])

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.sql.lexer import fold, position
-from turso_deploy.sql.meaning import Meant
+from turso_deploy.sql.lexer import fold_case, position
+from turso_deploy.sql.meaning import ComparedByMeaning
 from turso_deploy.sql.parser import (
     ForeignKey,
     IndexDefinition,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from turso_deploy.core.errors import Place
 
 
-class Table(Meant, frozen=True):
+class Table(ComparedByMeaning, frozen=True):
     """An ordinary or a virtual table."""
 
     name: str
@@ -43,14 +43,14 @@ class Table(Meant, frozen=True):
 
     def place_of(self, column: str) -> Place | None:
         """Where a column is written: the stored text keeps the lines of the file. Without that, where the table is."""
-        found = self.definition.by_name.get(fold(column)) if isinstance(self.definition, TableDefinition) else None
+        found = self.definition.by_name.get(fold_case(column)) if isinstance(self.definition, TableDefinition) else None
         if found is None or self.place is None or self.place.line is None:
             return self.place
         line, in_line = position(self.sql, found.start)
         return replace(self.place, line=self.place.line + line - 1, column=in_line if line > 1 else None)
 
 
-class Index(Meant, frozen=True):
+class Index(ComparedByMeaning, frozen=True):
     """An index that a CREATE INDEX made; the ones behind PRIMARY KEY and UNIQUE belong to their table."""
 
     name: str
@@ -65,7 +65,7 @@ class Index(Meant, frozen=True):
         return (self.name, self.table, self.sql, self.definition)
 
 
-class View(Meant, frozen=True):
+class View(ComparedByMeaning, frozen=True):
     """A view."""
 
     name: str
@@ -79,7 +79,7 @@ class View(Meant, frozen=True):
         return (self.name, self.sql, self.definition)
 
 
-class Trigger(Meant, frozen=True):
+class Trigger(ComparedByMeaning, frozen=True):
     """A trigger, on a table or (INSTEAD OF) on a view."""
 
     name: str
@@ -99,7 +99,7 @@ SchemaObject = Table | Index | View | Trigger
 
 def key_of(item: SchemaObject) -> tuple[str, str]:
     """What identifies an object: its kind and its folded name, as in the catalog."""
-    return item.kind, fold(item.name)
+    return item.kind, fold_case(item.name)
 
 
 def title(item: SchemaObject) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from turso_deploy.sql.lexer import Kind, SqlTextError, Token, capitals, scan, up_to_semicolon
-from turso_deploy.sql.meaning import Meant
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, capitals, scan, up_to_semicolon
+from turso_deploy.sql.meaning import ComparedByMeaning
 
 
 class Comment(Struct, frozen=True):
@@ -21,7 +21,7 @@ class Comment(Struct, frozen=True):
     start: int
 
 
-class Statement(Meant, frozen=True):
+class Statement(ComparedByMeaning, frozen=True):
     """One statement of a script: from its first token to its last, without the semicolon; comments inside are kept.
 
     `offset` counts characters from the start of the script, `line` and `column` count from 1. `comments` are the ones
@@ -80,7 +80,7 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
     state, end, finished_at, at = _START, 0, 0, 0
     while (token := next(scan(script, at), None)) is not None:
         at = token.end
-        if token.kind is Kind.COMMENT:
+        if token.kind is TokenKind.COMMENT:
             behind_another = finished_at and "\n" not in script[finished_at : token.start]
             if start is None and not behind_another:
                 above.append(token)
@@ -103,7 +103,7 @@ def _refuse_open_comment(script: str) -> None:
     """SQLite takes all that follows for the comment (https://www.sqlite.org/lang_comment.html), and says nothing."""
     if "/*" in script:
         *_, last = scan(script)
-        if last.kind is Kind.COMMENT and last.text.startswith("/*") and not last.text.endswith("*/", 2):
+        if last.kind is TokenKind.COMMENT and last.text.startswith("/*") and not last.text.endswith("*/", 2):
             raise SqlTextError("this comment is never closed", last.start)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from turso_deploy.sql.canonical import canonical_tokens
-from turso_deploy.sql.cursor import Reader, at_header, read_header
-from turso_deploy.sql.lexer import fold, tokenize
-from turso_deploy.sql.meaning import Meant
+from turso_deploy.sql.cursor import Cursor, at_header, read_header
+from turso_deploy.sql.lexer import fold_case, tokenize
+from turso_deploy.sql.meaning import ComparedByMeaning
 
 
 class StatementKind(StrEnum):
@@ -36,7 +36,7 @@ class StatementKind(StrEnum):
     OTHER = "other"
 
 
-class Description(Meant, frozen=True):
+class Description(ComparedByMeaning, frozen=True):
     """What a statement does. Names are as written, without quotes.
 
     For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
@@ -108,7 +108,7 @@ def describe(sql: str) -> Description:
     return Description(_BY_FIRST_WORD.get(first, StatementKind.OTHER))
 
 
-def _describe_create(reader: Reader, sql: str) -> Description:
+def _describe_create(reader: Cursor, sql: str) -> Description:
     header = read_header(reader)
     if header is None:
         return Description(StatementKind.OTHER)
@@ -118,7 +118,7 @@ def _describe_create(reader: Reader, sql: str) -> Description:
         table = reader.name()
     elif header.kind == "TRIGGER":
         table = _table_of_trigger(sql)
-    temporary = header.temporary or (header.schema is not None and fold(header.schema) in ("temp", "temporary"))
+    temporary = header.temporary or (header.schema is not None and fold_case(header.schema) in ("temp", "temporary"))
     kind = StatementKind.CREATE_TEMPORARY if temporary else _CREATED[header.kind]
     if kind is StatementKind.CREATE_TABLE and reader.word == "AS":
         kind = StatementKind.CREATE_TABLE_AS_SELECT
@@ -127,7 +127,7 @@ def _describe_create(reader: Reader, sql: str) -> Description:
 
 
 def _table_of_trigger(sql: str) -> str:
-    reader = Reader(tokenize(sql), len(sql))
+    reader = Cursor(tokenize(sql), len(sql))
     read_header(reader)
     while reader.word != "ON":
         reader.advance()
@@ -135,11 +135,11 @@ def _table_of_trigger(sql: str) -> str:
     return reader.qualified_name()[1]
 
 
-def _describe_pragma(reader: Reader) -> Description:
+def _describe_pragma(reader: Cursor) -> Description:
     reader.expect("PRAGMA")
     schema, name = reader.qualified_name()
     has_argument = reader.word in ("=", "(")
-    writes = fold(name) not in _READING_PRAGMAS if has_argument else fold(name) in _ACTING_PRAGMAS
+    writes = fold_case(name) not in _READING_PRAGMAS if has_argument else fold_case(name) in _ACTING_PRAGMAS
     return Description(StatementKind.PRAGMA, name, schema, writes=writes)
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.sql.canonical import VALUE_WORDS, Tokens
-from turso_deploy.sql.cursor import Reader
+from turso_deploy.sql.cursor import Cursor
 from turso_deploy.sql.definitions import (
     Check,
     ColumnDefinition,
@@ -18,7 +18,7 @@ from turso_deploy.sql.definitions import (
     Unique,
 )
 from turso_deploy.sql.keys import key_parts
-from turso_deploy.sql.lexer import Kind, capitals, fold, literal, unquote
+from turso_deploy.sql.lexer import TokenKind, capitals, fold_case, quote_string, unquote
 
 _TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 _AFTER_TYPE = frozenset(
@@ -53,7 +53,7 @@ class _Table(Struct):
     options: set[str] = set()
 
 
-def read_table(reader: Reader, name: str, sql: str) -> TableDefinition:
+def read_table(reader: Cursor, name: str, sql: str) -> TableDefinition:
     """Read on behind the name of a table. Raises SqlTextError."""
     if reader.word != "(":
         raise reader.error("(")
@@ -71,7 +71,7 @@ def read_table(reader: Reader, name: str, sql: str) -> TableDefinition:
     return _definition(name, table)
 
 
-def _option(reader: Reader) -> Tokens:
+def _option(reader: Cursor) -> Tokens:
     start = reader.at
     while reader.word not in (",", ""):
         reader.advance()
@@ -80,7 +80,7 @@ def _option(reader: Reader) -> Tokens:
     return option
 
 
-def _read_column(reader: Reader, table: _Table, sql: str) -> None:
+def _read_column(reader: Cursor, table: _Table, sql: str) -> None:
     name = reader.name()
     column = _Column(name, reader.tokens[reader.at - 1].start)
     table.columns.append(column)
@@ -91,7 +91,7 @@ def _read_column(reader: Reader, table: _Table, sql: str) -> None:
     column.text = sql[column.start : column.end]
 
 
-def _read_type(reader: Reader) -> str:
+def _read_type(reader: Cursor) -> str:
     words = []
     while reader.word not in _AFTER_TYPE:
         words.append(capitals(reader.name()))
@@ -105,9 +105,9 @@ def _read_type(reader: Reader) -> str:
     return " ".join(words) + size
 
 
-def _read_column_constraint(reader: Reader, table: _Table, column: _Column) -> None:
+def _read_column_constraint(reader: Cursor, table: _Table, column: _Column) -> None:
     """One constraint of a column; SQLite takes them in any order, and the last of a kind counts."""
-    name = fold(column.name)
+    name = fold_case(column.name)
     parts = (KeyPart(name),)
     match reader.words[reader.advance()]:
         case "CONSTRAINT":
@@ -150,7 +150,7 @@ def _read_column_constraint(reader: Reader, table: _Table, column: _Column) -> N
             raise reader.error("a column constraint")
 
 
-def _read_table_constraint(reader: Reader, table: _Table) -> None:
+def _read_table_constraint(reader: Cursor, table: _Table) -> None:
     match reader.words[reader.advance()]:
         case "CONSTRAINT":
             reader.name()
@@ -177,7 +177,7 @@ def _read_table_constraint(reader: Reader, table: _Table) -> None:
                 _read_deferral(reader, table, deferrable=not negated)
 
 
-def _read_conflict(reader: Reader) -> str | None:
+def _read_conflict(reader: Cursor) -> str | None:
     """https://www.sqlite.org/lang_conflict.html: ABORT is what holds without the clause."""
     if not reader.take("ON"):
         return None
@@ -185,7 +185,7 @@ def _read_conflict(reader: Reader) -> str | None:
     return _other_than("ABORT", reader.words[reader.advance()])
 
 
-def _read_default(reader: Reader) -> Tokens | None:
+def _read_default(reader: Cursor) -> Tokens | None:
     """A constant, or an expression in parentheses; a name stands for its text, as it is written."""
     if reader.word == "(":
         start, end = reader.without_parentheses(reader.group())
@@ -193,14 +193,18 @@ def _read_default(reader: Reader) -> Tokens | None:
         start = reader.advance()
         end = reader.advance() + 1 if reader.words[start] in ("+", "-") else start + 1
     tokens = tuple(reader.words[start:end])
-    if len(tokens) == 2 and tokens[0] == "+" and reader.tokens[start + 1].kind is Kind.NUMBER:
+    if len(tokens) == 2 and tokens[0] == "+" and reader.tokens[start + 1].kind is TokenKind.NUMBER:
         return tokens[1:]
-    if len(tokens) == 1 and tokens[0] not in VALUE_WORDS and reader.tokens[start].kind in (Kind.WORD, Kind.QUOTED):
-        return (literal(unquote(reader.tokens[start])),)
+    if (
+        len(tokens) == 1
+        and tokens[0] not in VALUE_WORDS
+        and reader.tokens[start].kind in (TokenKind.WORD, TokenKind.QUOTED)
+    ):
+        return (quote_string(unquote(reader.tokens[start])),)
     return None if tokens == ("NULL",) else tokens
 
 
-def _read_references(reader: Reader, columns: tuple[str, ...], at_column: str | None) -> ForeignKey:
+def _read_references(reader: Cursor, columns: tuple[str, ...], at_column: str | None) -> ForeignKey:
     """`parent [(column, …)]` and its actions in any order: https://www.sqlite.org/foreignkeys.html."""
     parent = reader.folded_name()
     parent_columns = reader.folded_names() if reader.word == "(" else None
@@ -216,13 +220,13 @@ def _read_references(reader: Reader, columns: tuple[str, ...], at_column: str | 
     return ForeignKey(columns, parent, parent_columns, on_delete, on_update, match, deferred=False, at_column=at_column)
 
 
-def _read_action(reader: Reader) -> str | None:
+def _read_action(reader: Cursor) -> str | None:
     first = reader.words[reader.advance()]
     action = f"{first} {reader.words[reader.advance()]}" if first in ("SET", "NO") else first
     return _other_than("NO ACTION", action)
 
 
-def _read_deferral(reader: Reader, table: _Table, *, deferrable: bool) -> None:
+def _read_deferral(reader: Cursor, table: _Table, *, deferrable: bool) -> None:
     """`[NOT] DEFERRABLE [INITIALLY …]`; SQLite applies it to the foreign key that was written last."""
     deferred = reader.take("INITIALLY") and reader.words[reader.advance()] == "DEFERRED"
     if table.foreign_keys:
@@ -276,7 +280,7 @@ def _settle_primary_key(table: _Table, *, without_rowid: bool, strict: bool) -> 
     if key is None:
         return
     names = [part.column for part in key.parts]
-    columns = [column for column in table.columns if fold(column.name) in names]
+    columns = [column for column in table.columns if fold_case(column.name) in names]
     is_integer = len(key.parts) == 1 and [column.type for column in columns] == ["INTEGER"]
     taken_for_rowid = is_integer and not table.key_descends
     if taken_for_rowid:

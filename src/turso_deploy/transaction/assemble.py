@@ -13,7 +13,7 @@ from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
-from turso_deploy.transaction.database_state import Live, guard_step
+from turso_deploy.transaction.database_state import DatabaseState, guard_step
 from turso_deploy.transaction.row_proofs import (
     forget_figures,
     note_references,
@@ -53,7 +53,7 @@ class Assembly(Struct, frozen=True):
 
 
 def assemble(
-    live: Live,
+    live: DatabaseState,
     plan: Plan,
     scripts: Sequence[Script],
     seeds: SeedPlan,

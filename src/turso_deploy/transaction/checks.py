@@ -19,7 +19,7 @@ from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest
-from turso_deploy.sql.lexer import column_title, fold, literal, quote
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
 
 # `pragma_foreign_key_list` gives a composite key a row a column; `seq` 0 is the first of them.
@@ -86,7 +86,7 @@ class Check(Struct, frozen=True):
             + ("" if expected.bound.high is None else f" AND c{position} <= {expected.bound.high}")
             for position, expected in enumerate(self.expectations)
         )
-        message = literal(f"check failed: {self.label}")
+        message = quote_string(f"check failed: {self.label}")
         return Query(f"SELECT iif({conditions}, 'ok', json({message})) FROM ({self.sql})", self.arguments)
 
     def results(self, rows: Rows) -> tuple[CheckResult, ...]:
@@ -159,7 +159,7 @@ def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Che
         figures.append((length_in_all, "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
     # The engine and the platform may make some of their own at any moment.
-    not_internal = "".join(f" AND lower(name) NOT GLOB {literal(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)
+    not_internal = "".join(f" AND lower(name) NOT GLOB {quote_string(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)
     return [
         Check(
             "catalog as rehearsed",
@@ -176,7 +176,7 @@ def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
     for name, bound in manifest.rows.items():
         if bound.low == 0 and bound.high is None:
             continue  # always true
-        table = quote(wanted.tables[fold(name)].name)
+        table = quote_identifier(wanted.tables[fold_case(name)].name)
         sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
         expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name))
         checks.append(Check(f"rows of {name}", sql, (), (expectation,)))
@@ -190,13 +190,13 @@ def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
         if not columns:
             continue
         figures = ", ".join(
-            f"count(*) FILTER (WHERE {quote(column)} IS NOT NULL AND NOT json_valid({quote(column)})) AS c{position}"
+            f"count(*) FILTER (WHERE {quote_identifier(column)} IS NOT NULL AND NOT json_valid({quote_identifier(column)})) AS c{position}"
             for position, column in enumerate(columns)
         )
         expectations = tuple(
             Expectation(f"invalid JSON in {column_title(name, column)}", NONE, key=("json_columns", name, position))
             for position, column in enumerate(columns)
         )
-        table = quote(wanted.tables[fold(name)].name)
+        table = quote_identifier(wanted.tables[fold_case(name)].name)
         checks.append(Check(f"JSON of {name}", f"SELECT {figures} FROM {table}", (), expectations))
     return checks

@@ -24,7 +24,7 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 LIVE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
 
 
-class Live(Struct, frozen=True):
+class DatabaseState(Struct, frozen=True):
     """A database as it was at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
 
     `schema_version` is None where the server does not serve it.
@@ -37,7 +37,7 @@ class Live(Struct, frozen=True):
     received_at: float = field(default_factory=time.monotonic)
 
 
-def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live | Failure:
+def read_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState | Failure:
     """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the ledger could not be read."""
     version_answer, ledger_answer, catalog_answer, shadow_answer, clock_answer = answers
     if isinstance(catalog_answer, Failure):
@@ -48,7 +48,7 @@ def live_from(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Live 
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
     if isinstance(ledger_answer, Failure) and catalog.has_ledger and not _had_no_ledger(ledger_answer):
         return ledger_answer
-    return Live(
+    return DatabaseState(
         catalog,
         None if isinstance(version_answer, Failure) else int(str(version_answer.rows[0][0])),
         None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
@@ -61,7 +61,7 @@ def _had_no_ledger(answer: Failure) -> bool:
     return f"no such table: {LEDGER_TABLE}" in answer.message
 
 
-def guard_step(live: Live, deadline: int | None = None) -> TransactionStep:
+def guard_step(live: DatabaseState, deadline: int | None = None) -> TransactionStep:
     """The step that fails when the database is no longer as `live` has it: another schema, another deployment.
 
     It also fails after the `deadline`, by the server's clock: a request that the network held back until then does

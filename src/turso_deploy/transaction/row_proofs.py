@@ -17,7 +17,7 @@ from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transac
 from turso_deploy.plan.foreign_keys import refers_to_nothing
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.bound import NONE
-from turso_deploy.sql.lexer import fold, literal, quote
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.checks import Check, Expectation
@@ -48,7 +48,7 @@ def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
 
 def refuse_a_taken_name(plan: Plan, live: Catalog) -> None:
     """Stop a plan whose figures would have no table to stand in. Raises RefusedError (`plan-impossible`)."""
-    if _is_needed(plan) and any(fold(row.name) == _TABLE for row in live.rows):
+    if _is_needed(plan) and any(fold_case(row.name) == _TABLE for row in live.rows):
         raise RefusedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The database has an object {_TABLE}: the transaction makes a table of that name for its proof.",
@@ -71,20 +71,20 @@ def note_references(plan: Plan, live: Schema | None = None) -> list[TransactionS
     """
     if not _is_needed(plan):
         return []
-    new = {fold(step.object) for step in plan.steps if step.kind == "create table"}
+    new = {fold_case(step.object) for step in plan.steps if step.kind == "create table"}
     return [
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
         *(
             _note(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
             for name in plan.related
-            if fold(name) not in new
+            if fold_case(name) not in new
         ),
     ]
 
 
 def note_rows(plan: Plan) -> list[TransactionStep]:
     """The steps that note how many rows there are before the tables change."""
-    copied = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
+    copied = {fold_case(step.object) for step in plan.steps if step.kind == "rebuild table"}
     return [_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, copied)}") for name in plan.proven]
 
 
@@ -115,7 +115,7 @@ def reference_proofs(plan: Plan) -> list[Check]:
             (),
             (Expectation(f"foreign-key violations added in {name}", NONE),),
             Query(f"SELECT * FROM ({rows}) LIMIT {_NAMED_VIOLATIONS}") if rows else None,
-            plan.places.get(fold(name)),
+            plan.places.get(fold_case(name)),
         )
         for name in plan.related
         for rows in [_violating_rows(name, plan.predicted.with_ignored)]
@@ -136,7 +136,7 @@ def _step(sql: str, label: str) -> TransactionStep:
 
 
 def _note(name: str, figures: str) -> TransactionStep:
-    return _step(f"INSERT INTO {_TABLE} SELECT {literal(name)}, * FROM ({figures})", f"note {name}")
+    return _step(f"INSERT INTO {_TABLE} SELECT {quote_string(name)}, * FROM ({figures})", f"note {name}")
 
 
 def _as_read(name: str, copied: Set[str]) -> str:
@@ -144,11 +144,11 @@ def _as_read(name: str, copied: Set[str]) -> str:
 
     SQLite alone would rather count in the smallest index: https://www.sqlite.org/lang_indexedby.html
     """
-    return f"{quote(name)} NOT INDEXED" if fold(name) in copied else quote(name)
+    return f"{quote_identifier(name)} NOT INDEXED" if fold_case(name) in copied else quote_identifier(name)
 
 
 def _count_rows(name: str) -> str:
-    return f"SELECT count(*) FROM {quote(name)}"
+    return f"SELECT count(*) FROM {quote_identifier(name)}"
 
 
 def _violations(
@@ -158,28 +158,28 @@ def _violations(
 
     The keys are called by what their parents and columns will be named, both by their folded names of now.
     """
-    by_number = f"SELECT parent, fkid, count(*) AS n FROM pragma_foreign_key_check({literal(name)}) GROUP BY fkid"
+    by_number = f"SELECT parent, fkid, count(*) AS n FROM pragma_foreign_key_check({quote_string(name)}) GROUP BY fkid"
     return f"SELECT {_key_of(name, new_tables, new_columns)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
 
 
 def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
-    was = plan.old_names.get(fold(name), name)
-    new_tables = {fold(old): new for new, old in plan.old_names.items()}
-    new_columns = {fold(old): fold(new) for new, old in plan.old_columns(name, live).items()}
+    was = plan.old_names.get(fold_case(name), name)
+    new_tables = {fold_case(old): new for new, old in plan.old_names.items()}
+    new_columns = {fold_case(old): fold_case(new) for new, old in plan.old_columns(name, live).items()}
     return _violations(was, new_tables, new_columns)
 
 
 def _key_of(name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES) -> str:
     """What identifies the foreign key of a `violation`: its number is another one when the table has been made anew."""
     column, parent = _translated('lower("from")', new_columns), _translated("lower(violation.parent)", new_tables)
-    columns = f"SELECT {column} AS name FROM pragma_foreign_key_list({literal(name)}) WHERE id = violation.fkid"
+    columns = f"SELECT {column} AS name FROM pragma_foreign_key_list({quote_string(name)}) WHERE id = violation.fkid"
     return f"(SELECT {parent} || ':' || group_concat(name, ', ') FROM ({columns} ORDER BY 1))"
 
 
 def _translated(value: str, new_names: Mapping[str, str]) -> str:
     if not new_names:
         return value
-    cases = " ".join(f"WHEN {literal(old)} THEN {literal(new)}" for old, new in new_names.items())
+    cases = " ".join(f"WHEN {quote_string(old)} THEN {quote_string(new)}" for old, new in new_names.items())
     return f"CASE {value} {cases} ELSE {value} END"
 
 
@@ -187,8 +187,8 @@ def _worse(name: str) -> str:
     """The foreign keys that have `more` violations than before, and how many."""
     return (
         f"SELECT later.key, later.figure - coalesce(sooner.figure, 0) AS more FROM {_TABLE} AS later "
-        f"LEFT JOIN {_TABLE} AS sooner ON sooner.name = {literal(_BEFORE + name)} AND sooner.key = later.key "
-        f"WHERE later.name = {literal(_AFTER + name)} AND later.figure > coalesce(sooner.figure, 0)"
+        f"LEFT JOIN {_TABLE} AS sooner ON sooner.name = {quote_string(_BEFORE + name)} AND sooner.key = later.key "
+        f"WHERE later.name = {quote_string(_AFTER + name)} AND later.figure > coalesce(sooner.figure, 0)"
     )
 
 
@@ -197,33 +197,34 @@ def _violating_rows(name: str, schema: Schema) -> str:
 
     Each row is a text. No table is looked through when no key is worse.
     """
-    definition = schema.tables[fold(name)].definition
+    definition = schema.tables[fold_case(name)].definition
     assert isinstance(definition, TableDefinition)
     if not definition.without_rowid:
         key = "substr(worse.key, length(violation.parent) + 2)"
         text = _violation(name, "'rowid ' || violation.rowid", key, "violation.parent")
         return (
-            f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({literal(name)}) "
+            f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({quote_string(name)}) "
             f"AS violation WHERE {_key_of(name)} = worse.key"
         )
     # The pragma does not tell which row of a table it is that has no rowid.
     assert definition.primary_key is not None
     parts = (
-        f"substr(quote(child.{quote(part.column or '')}), 1, {_LONGEST_KEY})" for part in definition.primary_key.parts
+        f"substr(quote(child.{quote_identifier(part.column or '')}), 1, {_LONGEST_KEY})"
+        for part in definition.primary_key.parts
     )
     row = "'key ' || " + " || ', ' || ".join(parts)
     return " UNION ALL ".join(
-        f"SELECT {_violation(name, row, literal(columns), literal(key.parent))} "
-        f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote(name)} AS child "
-        f"WHERE worse.key = {literal(f'{key.parent}:{columns}')} AND {refers_to_nothing(key, schema)}"
+        f"SELECT {_violation(name, row, quote_string(columns), quote_string(key.parent))} "
+        f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
+        f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {refers_to_nothing(key, schema)}"
         for key in definition.foreign_keys
         if key.parent in schema.tables and (columns := ", ".join(sorted(key.columns)))
     )
 
 
 def _violation(name: str, row: str, columns: str, parent: str) -> str:
-    return f"{literal(f'{name}, ')} || {row} || ': ' || {columns} || ' leads to nothing in ' || {parent}"
+    return f"{quote_string(f'{name}, ')} || {row} || ': ' || {columns} || ' leads to nothing in ' || {parent}"
 
 
 def _noted(name: str) -> str:
-    return f"SELECT figure FROM {_TABLE} WHERE name = {literal(name)}"
+    return f"SELECT figure FROM {_TABLE} WHERE name = {quote_string(name)}"

@@ -14,7 +14,7 @@ from turso_deploy import __version__
 from turso_deploy.core.errors import ErrorCode, RefusedError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.project.schema_writer import terminated
-from turso_deploy.sql.lexer import Kind, literal, scan
+from turso_deploy.sql.lexer import TokenKind, quote_string, scan
 
 _HEADER = f"""\
 .bail on
@@ -45,7 +45,7 @@ def as_script(transaction: Transaction) -> str:
     ]
     for step in transaction.steps:
         if step.purpose in (Purpose.GUARD, Purpose.CHECK):  # what did not hold is the last that is printed
-            lines += ["", f"SELECT {literal(f'checking: {_title(step)}')};", _statement(step)]
+            lines += ["", f"SELECT {quote_string(f'checking: {_title(step)}')};", _statement(step)]
         elif step.purpose is not Purpose.FIGURES:  # they say why a check fails, and their check is there too
             lines += ["", f"-- {_title(step)}", _statement(step)]
     lines += ["", "COMMIT;" if transaction.commit else "ROLLBACK;", ""]
@@ -89,7 +89,7 @@ def with_arguments(query: Query) -> str:
     """The statement with its arguments (`?1`, `?2`, …) written into it."""
     pieces, copied = [], 0
     for token in scan(query.sql) if query.arguments else ():
-        if token.kind is Kind.VARIABLE:
+        if token.kind is TokenKind.VARIABLE:
             pieces += [query.sql[copied : token.start], _literal(query.arguments[int(token.text[1:]) - 1])]
             copied = token.end
     return "".join([*pieces, query.sql[copied:]])
@@ -101,7 +101,7 @@ def _literal(value: Value) -> str:
         case None:
             return "NULL"
         case str():
-            return literal(value)
+            return quote_string(value)
         case bytes():
             return f"x'{value.hex()}'"
         case float() if math.isnan(value):

@@ -13,7 +13,7 @@ from msgspec import Struct
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.plan.plan import Plan
-from turso_deploy.sql.lexer import fold, literal
+from turso_deploy.sql.lexer import fold_case, quote_string
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Table
 
@@ -35,10 +35,10 @@ def statistics_to_keep(plan: Plan, live: Catalog) -> list[Statistics]:
     """What would be lost with the plan; nothing where nobody has ever gathered any."""
     if not _tables_of(live):
         return []
-    made_anew = {fold(step.object) for step in plan.steps if step.kind == "rebuild table"}
+    made_anew = {fold_case(step.object) for step in plan.steps if step.kind == "rebuild table"}
     found = []
     for name, table in plan.predicted.schema.tables.items():
-        before = live.schema.tables.get(fold(plan.old_names.get(name, name)))
+        before = live.schema.tables.get(fold_case(plan.old_names.get(name, name)))
         if before is not None and (name in made_anew or name in plan.old_names):
             indexes = tuple(_indexes(plan, live, before, table))
             found.append(Statistics(before.name, table.name, indexes))
@@ -49,8 +49,8 @@ def set_aside(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
     """The steps that note statistics under a name which no table has, before the tables change."""
     return [
         _step(
-            f"INSERT INTO {table} (tbl, idx, {columns}) SELECT {literal(_ASIDE + item.old)}, idx, {columns} "
-            f"FROM {table} WHERE tbl = {literal(item.old)} AND (idx IS NULL{_among(item)})",
+            f"INSERT INTO {table} (tbl, idx, {columns}) SELECT {quote_string(_ASIDE + item.old)}, idx, {columns} "
+            f"FROM {table} WHERE tbl = {quote_string(item.old)} AND (idx IS NULL{_among(item)})",
             f"set statistics of {item.old} aside",
         )
         for table, columns in _tables_of(live).items()
@@ -60,30 +60,30 @@ def set_aside(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
 
 def bring_back(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
     """The steps that give the statistics to the tables as they are called afterwards."""
-    stale = ", ".join(sorted({literal(name) for item in kept for name in (item.old, item.new)}))
+    stale = ", ".join(sorted({quote_string(name) for item in kept for name in (item.old, item.new)}))
     steps = []
     for table in _tables_of(live) if kept else ():
         steps.append(_step(f"DELETE FROM {table} WHERE tbl IN ({stale})", "delete statistics of what is gone"))
         for item in kept:
-            renamed = [f"WHEN {literal(old)} THEN {literal(new)}" for old, new in item.indexes if old != new]
+            renamed = [f"WHEN {quote_string(old)} THEN {quote_string(new)}" for old, new in item.indexes if old != new]
             index = f", idx = CASE idx {' '.join(renamed)} ELSE idx END" if renamed else ""
-            sql = f"UPDATE {table} SET tbl = {literal(item.new)}{index} WHERE tbl = {literal(_ASIDE + item.old)}"
+            sql = f"UPDATE {table} SET tbl = {quote_string(item.new)}{index} WHERE tbl = {quote_string(_ASIDE + item.old)}"
             steps.append(_step(sql, f"bring back statistics of {item.new}"))
     return steps
 
 
 def _tables_of(live: Catalog) -> dict[str, str]:
-    there = {fold(row.name) for row in live.rows if row.kind == "table"}
+    there = {fold_case(row.name) for row in live.rows if row.kind == "table"}
     return {table: columns for table, columns in _COLUMNS.items() if table in there}
 
 
 def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator[tuple[str, str]]:
     """Old and new name of each index that means afterwards what it did."""
-    gone = {fold(step.object) for step in plan.steps if step.kind == "drop index"}
+    gone = {fold_case(step.object) for step in plan.steps if step.kind == "drop index"}
     same_keys = _keys(before) == _keys(after)
     automatic = f"sqlite_autoindex_{before.name}_"
     for row in live.rows:
-        if row.kind != "index" or fold(row.table) != fold(before.name) or fold(row.name) in gone:
+        if row.kind != "index" or fold_case(row.table) != fold_case(before.name) or fold_case(row.name) in gone:
             continue
         if row.sql is not None:
             yield row.name, row.name
@@ -103,7 +103,7 @@ def _keys(table: Table) -> object:
 
 
 def _among(item: Statistics) -> str:
-    names = ", ".join(literal(old) for old, _ in item.indexes)
+    names = ", ".join(quote_string(old) for old, _ in item.indexes)
     return f" OR idx IN ({names})" if names else ""
 
 

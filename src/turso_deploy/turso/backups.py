@@ -17,7 +17,7 @@ _STAMP = "before-%Y%m%d-%H%M%S"
 _BACKUP_NAME = re.compile(r"-before-\d{8}-\d{6}$")
 
 
-class Backup(Struct, frozen=True):
+class RestorePoint(Struct, frozen=True):
     """How to get back to the moment before a write.
 
     `reference` is for the ledger: the moment (ISO 8601, UTC) or the branch. `lines` are for people: what to run.
@@ -30,7 +30,7 @@ class Backup(Struct, frozen=True):
     notices: tuple[str, ...] = ()
 
 
-def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> Backup:
+def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> RestorePoint:
     """The moment as a bookmark: nothing is sent. Restoring makes a new database, which needs a new token.
 
     Turso keeps a day to 90 days, by plan, and up to 15 seconds before the moment may be missing:
@@ -43,7 +43,7 @@ def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> B
         "group": database.group or "default",
         "seed": {"type": "database", "name": database.name, "timestamp": moment},
     }
-    return Backup(
+    return RestorePoint(
         "bookmark",
         moment,
         (
@@ -56,7 +56,7 @@ def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> B
     )
 
 
-def branch_backup(platform: Platform, database: PlatformDatabase, now: datetime, *, keep: int) -> Backup:
+def branch_backup(platform: Platform, database: PlatformDatabase, now: datetime, *, keep: int) -> RestorePoint:
     """A branch with the data of this moment. Of the branches made so before, the newest stay: `keep` of them in all.
 
     Raises PlatformError when the branch cannot be created; an old one that cannot be deleted is a notice.
@@ -70,7 +70,7 @@ def branch_backup(platform: Platform, database: PlatformDatabase, now: datetime,
             if error.code is not ErrorCode.DATABASE_NOT_FOUND:
                 notices.append(f"The old backup {name} stays: {error.message}")
     lines = (f"turso db shell {branch.name}", f"turso db tokens create {branch.name}")
-    return Backup("branch", branch.name, lines, tuple(notices))
+    return RestorePoint("branch", branch.name, lines, tuple(notices))
 
 
 def _backups(platform: Platform, database: PlatformDatabase, newest: PlatformDatabase) -> list[str]:

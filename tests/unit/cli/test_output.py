@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from turso_deploy.cli.output import Loudness, publish
+from turso_deploy.cli.output import Verbosity, publish
 from turso_deploy.github.runner import Runner
 from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
 
@@ -36,7 +36,7 @@ class Terminal(io.StringIO):
 def published(report: Report, environment: dict[str, str], output: io.StringIO, *, as_json: bool = False) -> str:
     """What is published to the log of commands."""
     log = io.StringIO() if as_json else output
-    loudness = Loudness.JSON if as_json else Loudness.NORMAL
+    loudness = Verbosity.JSON if as_json else Verbosity.NORMAL
     publish(report, Runner(log, environment), output, environment, loudness)
     return log.getvalue()
 
@@ -124,7 +124,7 @@ def test_of_each_level_ten_annotations_are_sent() -> None:
 
 def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
     output = io.StringIO()
-    publish(FAILED, Runner(output, {}), output, {}, Loudness.QUIET)
+    publish(FAILED, Runner(output, {}), output, {}, Verbosity.QUIET)
     lines = [line for line in output.getvalue().splitlines() if line]
     assert lines[0] == "✗ Failed: nothing was changed"
     assert "file:x.db" not in output.getvalue()
@@ -134,12 +134,12 @@ def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
 def test_a_verbose_deployment_shows_its_sql() -> None:
     report = replace(REPORT, status=Status.DEPLOYED, steps=(StepLine("create table", "t", "CREATE TABLE t (id)"),))
     texts = {}
-    for loudness in (Loudness.NORMAL, Loudness.VERBOSE):
+    for loudness in (Verbosity.NORMAL, Verbosity.VERBOSE):
         output = io.StringIO()
         publish(report, Runner(output, {}), output, {}, loudness)
         texts[loudness] = output.getvalue()
-    assert "CREATE TABLE" not in texts[Loudness.NORMAL]
-    assert "CREATE TABLE t (id)" in texts[Loudness.VERBOSE]
+    assert "CREATE TABLE" not in texts[Verbosity.NORMAL]
+    assert "CREATE TABLE t (id)" in texts[Verbosity.VERBOSE]
 
 
 def test_a_token_that_is_the_error_is_annotated_once() -> None:

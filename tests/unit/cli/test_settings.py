@@ -13,7 +13,7 @@ from turso_deploy.cli.settings import (
     flag_of,
     input_of,
     input_variable_of,
-    read_inputs,
+    read_settings,
     secret_values,
     variable_of,
     wants_json,
@@ -32,13 +32,13 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal(**flags: Any) -> InputError:
     with pytest.raises(InputError) as caught:
-        read_inputs(flags)
+        read_settings(flags)
     assert (caught.value.code, caught.value.exit_code) == (ErrorCode.INPUT_INVALID, 2)
     return caught.value
 
 
 def test_without_any_setting_the_defaults_hold() -> None:
-    inputs = read_inputs({})
+    inputs = read_settings({})
     assert inputs.command == "deploy"
     assert inputs.schema_path == "schema"
     assert inputs.database_url is None
@@ -50,10 +50,10 @@ def test_without_any_setting_the_defaults_hold() -> None:
 
 def test_a_flag_wins_over_the_input_and_the_input_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURSO_SCHEMA_PATH", "from-variable")
-    assert read_inputs({}).schema_path == "from-variable"
+    assert read_settings({}).schema_path == "from-variable"
     monkeypatch.setenv("INPUT_SCHEMA-PATH", "from-input")
-    assert read_inputs({}).schema_path == "from-input"
-    assert read_inputs({"schema_path": "from-flag"}).schema_path == "from-flag"
+    assert read_settings({}).schema_path == "from-input"
+    assert read_settings({"schema_path": "from-flag"}).schema_path == "from-flag"
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
@@ -70,7 +70,7 @@ def test_an_empty_input_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(input_variable_of(name), "")
     monkeypatch.setenv("TURSO_AUTH_TOKEN", SECRET)
     monkeypatch.setenv("TURSO_TIMEOUT", "")
-    inputs = read_inputs({})
+    inputs = read_settings({})
     assert inputs.auth_token is not None
     assert inputs.auth_token.reveal() == SECRET
     assert inputs.timeout == 60
@@ -78,7 +78,7 @@ def test_an_empty_input_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INPUT_SCHEMA_PATH", "x")
-    assert read_inputs({}).schema_path == "schema"
+    assert read_settings({}).schema_path == "schema"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPat
 )
 def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
     monkeypatch.setenv("INPUT_QUIET", written)
-    assert read_inputs({}).quiet is meant
+    assert read_settings({}).quiet is meant
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:
 
 
 def test_a_secret_is_in_no_text_of_the_settings() -> None:
-    inputs = read_inputs({"auth_token": SECRET})
+    inputs = read_settings({"auth_token": SECRET})
     assert SECRET not in repr(inputs) + str(inputs) + f"{inputs.auth_token}" + repr(msgspec.structs.asdict(inputs))
     with pytest.raises(TypeError):
         msgspec.json.encode(inputs)
@@ -162,14 +162,14 @@ def test_every_setting_is_described(name: str) -> None:
 def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(command: str, trial: str) -> None:
     name, _, value = trial.partition("=")
     with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
-        read_inputs({"command": command, name: value})
-    assert read_inputs({"command": "plan", name: value}).command == "plan"
+        read_settings({"command": command, name: value})
+    assert read_settings({"command": "plan", name: value}).command == "plan"
 
 
 def test_a_trial_that_an_input_asks_for_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INPUT_REHEARSE", "rollback")
     with pytest.raises(InputError, match="`rehearse: rollback` belongs to `plan`"):
-        read_inputs({})
+        read_settings({})
     monkeypatch.setenv("INPUT_REHEARSE", "branch")
     with pytest.raises(InputError, match="`rehearse: branch` belongs to `deploy`"):
-        read_inputs({"command": "plan"})
+        read_settings({"command": "plan"})

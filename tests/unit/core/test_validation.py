@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct, field
 
-from turso_deploy.core.validation import FaultsError, kind_of, taken
+from turso_deploy.core.validation import ValidationError, field_type, validate
 
 
 class Even:
@@ -44,21 +44,21 @@ class Whole(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def faults(value: Any) -> dict[tuple[str | int, ...], str]:
-    with pytest.raises(FaultsError) as caught:
-        taken(value, Whole, read)
+    with pytest.raises(ValidationError) as caught:
+        validate(value, Whole, read)
     assert str(caught.value) == "; ".join(fault.message for fault in caught.value.faults)
     return {fault.path: fault.message for fault in caught.value.faults}
 
 
 def test_what_is_right_is_taken() -> None:
     written = {"part": {"from": "x"}, "parts": [{"from": "y", "count": 9}], "even": 4, "named": {"n": []}}
-    whole = taken(written, Whole, read)
+    whole = validate(written, Whole, read)
     assert whole.part == Part("x")
     assert whole.parts == (Part("y", 9),)
     assert whole.even is not None
     assert whole.even.number == 4
     assert whole.named == {"n": ()}
-    assert taken({"part": None, "even": None, "title": None}, Whole, read) == Whole()
+    assert validate({"part": None, "even": None, "title": None}, Whole, read) == Whole()
 
 
 def test_everything_that_is_wrong_is_told_in_the_order_of_what_was_written() -> None:
@@ -105,8 +105,8 @@ def test_what_is_no_mapping_at_all_has_no_key_to_name() -> None:
 
 @pytest.mark.parametrize("wanted", [int, bool, Annotated[float, Meta(gt=0)], Literal["on", "off"], Part, Whole])
 def test_a_fault_of_a_single_value_never_quotes_it(wanted: Any) -> None:
-    with pytest.raises(FaultsError) as caught:
-        taken("eyJ-secret", wanted)
+    with pytest.raises(ValidationError) as caught:
+        validate("eyJ-secret", wanted)
     assert "eyJ" not in str(caught.value)
 
 
@@ -120,10 +120,10 @@ PLAIN = st.recursive(
 )
 
 
-def refusal(value: dict[str, Any]) -> FaultsError | None:
+def refusal(value: dict[str, Any]) -> ValidationError | None:
     try:
-        taken(value, Whole, read)
-    except FaultsError as error:
+        validate(value, Whole, read)
+    except ValidationError as error:
         return error
     return None
 
@@ -138,8 +138,8 @@ def test_whatever_is_refused_has_its_reasons_each_told_once(value: dict[str, Any
 
 def test_a_type_is_taken_apart() -> None:
     short = Annotated[str, Meta(max_length=3)]
-    core, notes, optional = kind_of(Annotated[short | None, Meta(description="Short.")])
+    core, notes, optional = field_type(Annotated[short | None, Meta(description="Short.")])
     assert (core, optional) == (str, True)
     assert {note.max_length for note in notes} == {3, None}
     assert {note.description for note in notes} == {"Short.", None}
-    assert kind_of(bool) == (bool, (), False)
+    assert field_type(bool) == (bool, (), False)

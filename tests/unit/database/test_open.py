@@ -8,7 +8,7 @@ import pytest
 
 from turso_deploy.core.errors import InputError
 from turso_deploy.database.address import FileAddress, RemoteAddress
-from turso_deploy.database.file import LocalDatabase
+from turso_deploy.database.file import FileDatabase
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.open import open_database
 
@@ -17,7 +17,7 @@ def test_each_address_has_its_database(tmp_path: Path) -> None:
     local = open_database(FileAddress(str(tmp_path / "local.db")), "", 1)
     remote = open_database(RemoteAddress("https://db-org.turso.io"), "token", 1)
     remote.close()
-    assert isinstance(local, LocalDatabase)
+    assert isinstance(local, FileDatabase)
     assert isinstance(remote, HranaDatabase)
     assert remote.address == "https://db-org.turso.io"
 

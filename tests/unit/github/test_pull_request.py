@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.support import broken_servers
 from tests.support.canned_server import Replies, replying
-from turso_deploy.cli.settings import Inputs, read_inputs
+from turso_deploy.cli.settings import Settings, read_settings
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.pull_request import LONGEST_COMMENT, comment_on
 from turso_deploy.report.document import Report, Status, StepLine
@@ -42,11 +42,11 @@ def on_pull_request(api_url: str) -> RunContext:
     return read_context(where)
 
 
-def inputs(**changed: object) -> Inputs:
-    return read_inputs({"comment": True, "github_token": "ghs_token", **changed})
+def inputs(**changed: object) -> Settings:
+    return read_settings({"comment": True, "github_token": "ghs_token", **changed})
 
 
-def commented(report: Report, inputs: Inputs, context: RunContext) -> Report:
+def commented(report: Report, inputs: Settings, context: RunContext) -> Report:
     return comment_on(report, context, inputs.github_token, inputs.schema_path, inputs.timeout)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.http import backoff
-from turso_deploy.http.backoff import MAXIMUM_TRIES, Patience, Retries
+from turso_deploy.http.backoff import MAXIMUM_TRIES, Backoff, RetryBudget
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_pauses_grow_vary_and_come_to_an_end(pauses: list[float]) -> None:
-    tries = Retries(Patience(3600))
+    tries = Backoff(RetryBudget(3600))
     while tries.again("the server failed"):
         pass
     assert len(pauses) == MAXIMUM_TRIES - 1
@@ -29,36 +29,36 @@ def test_pauses_grow_vary_and_come_to_an_end(pauses: list[float]) -> None:
 
 
 def test_all_tries_together_stay_within_the_time(pauses: list[float]) -> None:
-    tries = Retries(Patience(2))
+    tries = Backoff(RetryBudget(2))
     while tries.again("the server failed"):
         pass
     assert 0 < sum(pauses) <= 2
 
 
 def test_the_wait_that_the_server_asks_for_is_kept(pauses: list[float]) -> None:
-    assert Retries(Patience(60)).again("too many requests", at_least=17)
+    assert Backoff(RetryBudget(60)).again("too many requests", at_least=17)
     assert pauses == [17]
 
 
 def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(pauses: list[float]) -> None:
-    assert not Retries(Patience(10)).again("too many requests", at_least=17)
+    assert not Backoff(RetryBudget(10)).again("too many requests", at_least=17)
     assert pauses == []
 
 
 def test_nothing_is_tried_again_without_time(pauses: list[float]) -> None:
-    assert not Retries(Patience(0)).again("the server failed")
+    assert not Backoff(RetryBudget(0)).again("the server failed")
 
 
 def test_every_try_is_told_as_a_sentence(pauses: list[float]) -> None:
-    patience = Patience(60)
-    Retries(patience).again("the server failed (HTTP 503)", at_least=2)
+    patience = RetryBudget(60)
+    Backoff(patience).again("the server failed (HTTP 503)", at_least=2)
     assert patience.log == ["The server failed (HTTP 503); tried again after 2 s."]
 
 
 def test_one_thing_inside_another_spends_the_time_once(pauses: list[float]) -> None:
-    patience = Patience(100)
-    outer = Retries(patience)
-    inner = Retries(patience)
+    patience = RetryBudget(100)
+    outer = Backoff(patience)
+    inner = Backoff(patience)
     pauses.append(10)  # the inner try takes 10 s, and fails
     assert inner.again("the server failed", at_least=20)
     pauses.append(30)  # so does the second one after 30 s, and the outer one with it
@@ -68,14 +68,14 @@ def test_one_thing_inside_another_spends_the_time_once(pauses: list[float]) -> N
 
 
 def test_time_in_which_nothing_failed_is_not_spent(pauses: list[float]) -> None:
-    patience = Patience(10)
-    assert Retries(patience).again("the server failed", at_least=3)
+    patience = RetryBudget(10)
+    assert Backoff(patience).again("the server failed", at_least=3)
     pauses.append(600)  # a long transaction
-    assert Retries(patience).again("the reply was lost", at_least=7)
+    assert Backoff(patience).again("the reply was lost", at_least=7)
 
 
 def test_a_try_counts_from_when_it_began(pauses: list[float]) -> None:
-    patient = Retries(Patience(10))
+    patient = Backoff(RetryBudget(10))
     pauses.append(600)  # the plan is made
     patient.begin()
     assert patient.again("the database was busy", at_least=10)

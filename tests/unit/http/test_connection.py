@@ -23,7 +23,7 @@ from tests.support.certificates import make_certificate
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.http.connection import Connection, NoAnswerError, Trouble
+from turso_deploy.http.connection import HttpClient, TransportError, TransportErrorKind
 from turso_deploy.http.proxies import Proxy, proxy_for
 
 WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
@@ -61,7 +61,7 @@ def write(url: str, timeout: float = 5) -> DatabaseError:
 
 
 def ask(url: str, path: str = "/", body: bytes | None = None) -> bytes:
-    connection = Connection(url, TOKEN, timeout=5)
+    connection = HttpClient(url, TOKEN, timeout=5)
     try:
         return connection.request("POST" if body else "GET", path, body).body
     finally:
@@ -70,10 +70,10 @@ def ask(url: str, path: str = "/", body: bytes | None = None) -> bytes:
 
 def failure(
     url: str, path: str = "/", body: bytes | None = b"{}", headers: dict[str, str] | None = None
-) -> NoAnswerError:
+) -> TransportError:
     """Why there is no answer."""
-    connection = Connection(url, TOKEN, timeout=5, headers=headers)
-    with pytest.raises(NoAnswerError) as caught:
+    connection = HttpClient(url, TOKEN, timeout=5, headers=headers)
+    with pytest.raises(TransportError) as caught:
         connection.request("POST" if body else "GET", path, body)
     connection.close()
     return caught.value
@@ -262,7 +262,7 @@ def test_a_tunnel_is_asked_for_by_host_and_port(monkeypatch: pytest.MonkeyPatch,
     assert f"\r\nHost: {place}\r\n" in asked
     assert "\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in asked
     assert TOKEN not in asked
-    assert (caught.result().trouble, caught.result().sent) == (Trouble.PROXY, False)
+    assert (caught.result().trouble, caught.result().sent) == (TransportErrorKind.PROXY, False)
 
 
 def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +347,7 @@ def test_a_proxy_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pyt
 def test_a_server_that_goes_away_within_a_handshake_may_come_back() -> None:
     with broken_servers.that_ends_a_handshake() as url:
         error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (Trouble.BROKEN, False, True)
+    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.BROKEN, False, True)
 
 
 def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", busy)
     error = failure("http://db.example")
-    assert (error.trouble, error.sent, error.passing) == (Trouble.NO_NAME_SERVER, False, True)
+    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.NO_NAME_SERVER, False, True)
 
 
 def test_a_compressed_answer_is_read(server: Replies) -> None:
@@ -376,7 +376,7 @@ def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> N
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 27))
     ) as url:
         error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (Trouble.TOO_LONG, True, False)
+    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.TOO_LONG, True, False)
 
 
 # gzip writes the time into its header, unless it is told one.
@@ -407,7 +407,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
     with broken_servers.that_says(answer) as url:
         error = failure(url)
-    assert (error.trouble, error.sent) == (Trouble.BROKEN, True)
+    assert (error.trouble, error.sent) == (TransportErrorKind.BROKEN, True)
 
 
 def test_answers_in_every_framing_are_read() -> None:
@@ -426,7 +426,7 @@ def test_interim_answers_are_passed_over() -> None:
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     )
     with broken_servers.that_says(interim + b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as url:
-        connection = Connection(url, TOKEN, timeout=5)
+        connection = HttpClient(url, TOKEN, timeout=5)
         answer = connection.request("POST", "/", b"{}")
         connection.close()
     assert (answer.status, answer.headers.get("LINK"), answer.body) == (404, None, b"{}")
@@ -439,7 +439,7 @@ def test_an_answer_that_comes_before_the_request_is_read_is_heard(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
         scheme = "https" if secure else "http"
-        connection = Connection(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        connection = HttpClient(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
         asked = background.submit(connection.request, "POST", "/", bytes(1 << 25))
         accepted = listening.accept()[0]
         if secure:
@@ -456,7 +456,7 @@ def test_an_answer_that_comes_before_the_request_is_read_is_heard(
 @pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb", "\N{SNOWMAN}"])
 def test_a_header_that_would_be_two_is_not_sent(server: Replies, header: str) -> None:
     error = failure(server.url, headers={"X-One": header})
-    assert (error.trouble, error.sent, error.passing) == (Trouble.UNUSABLE_ADDRESS, False, False)
+    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
     assert server.asked == []
 
 
@@ -471,12 +471,12 @@ def test_a_path_stays_a_path(server: Replies) -> None:
 )
 def test_an_address_that_cannot_be_used_is_told_and_nothing_was_sent(url: str) -> None:
     error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (Trouble.UNUSABLE_ADDRESS, False, False)
+    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
 
 
 def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) -> None:
     server.to("POST", "/", {})
-    connection = Connection(server.url, TOKEN, timeout=5)
+    connection = HttpClient(server.url, TOKEN, timeout=5)
     connection.request("POST", "/")
     connection.close()
     assert server.asked[0].headers["Content-Length"] == "0"
@@ -493,7 +493,7 @@ def test_what_did_not_reach_the_server_was_not_sent_with_or_without_a_body() -> 
 
 def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        connection = HttpClient(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
         asked = background.submit(connection.request, "POST", "/", b"{}")
         with listening.accept()[0] as accepted:
             read_to(accepted, b"{}")
@@ -501,12 +501,12 @@ def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
             assert asked.result().status == 204
             again = background.submit(connection.request, "POST", "/", b"[]")
             read_to(accepted, b"[]")
-        with pytest.raises(NoAnswerError) as caught:
+        with pytest.raises(TransportError) as caught:
             again.result()
         listening.settimeout(0.1)
         with pytest.raises(TimeoutError):
             listening.accept()
-    assert (caught.value.trouble, caught.value.sent) == (Trouble.BROKEN, True)
+    assert (caught.value.trouble, caught.value.sent) == (TransportErrorKind.BROKEN, True)
 
 
 def test_an_interrupted_request_leaves_no_connection_for_the_next_one() -> None:
@@ -515,7 +515,7 @@ def test_an_interrupted_request_leaves_no_connection_for_the_next_one() -> None:
 
     before = signal.signal(signal.SIGALRM, interrupt)
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        connection = HttpClient(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             with pytest.raises(KeyboardInterrupt):
@@ -543,7 +543,7 @@ def read_to(line: socket.socket, end: bytes) -> None:
 def test_requests_share_a_connection_until_the_server_closes_it() -> None:
     """One that was closed in between is not written to: the answer would be lost."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
+        connection = HttpClient(f"http://127.0.0.1:{listening.getsockname()[1]}", TOKEN, timeout=10)
 
         def exchange(accepted: socket.socket | None = None) -> socket.socket:
             asked = background.submit(connection.request, "POST", "/", b"{}")
@@ -571,7 +571,7 @@ def test_a_host_that_could_be_two_or_none_gets_nothing(host: str) -> None:
     error = failure(f"http://{host}")
     assert not error.sent
     assert not error.passing
-    assert error.trouble in (Trouble.UNUSABLE_ADDRESS, Trouble.UNKNOWN_HOST)
+    assert error.trouble in (TransportErrorKind.UNUSABLE_ADDRESS, TransportErrorKind.UNKNOWN_HOST)
 
 
 def test_certificates_are_not_read_for_http(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:

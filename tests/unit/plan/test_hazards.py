@@ -7,29 +7,29 @@ import pytest
 from turso_deploy.core.errors import InputError
 from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.engine_messages import showable
-from turso_deploy.plan.hazards import Hazard, HazardName, Permission, parse_permissions, refusal_of, with_counts
+from turso_deploy.plan.hazards import Approval, Hazard, HazardName, parse_approvals, refusal_of, with_counts
 from turso_deploy.sql.lexer import column_title
 
 
 def test_permissions_are_for_every_object_or_for_one() -> None:
-    assert parse_permissions(" drop-table:old , drop-column\nchange-type : t.a,") == (
-        Permission(HazardName.DROP_TABLE, "old"),
-        Permission(HazardName.DROP_COLUMN),
-        Permission(HazardName.CHANGE_TYPE, "t.a"),
+    assert parse_approvals(" drop-table:old , drop-column\nchange-type : t.a,") == (
+        Approval(HazardName.DROP_TABLE, "old"),
+        Approval(HazardName.DROP_COLUMN),
+        Approval(HazardName.CHANGE_TYPE, "t.a"),
     )
 
 
 @pytest.mark.parametrize("written", ["drop-table:", "drop-column,drop-table: ", "drop-table:,drop-column"])
 def test_a_permission_whose_object_is_empty_does_not_allow_everything(written: str) -> None:
     with pytest.raises(InputError, match=r"`drop-table:` names no object") as caught:
-        parse_permissions(written)
+        parse_approvals(written)
     assert caught.value.hint == "Write `drop-table:object` for one object, or `drop-table` to allow every one."
 
 
 @pytest.mark.parametrize("written", ["drop", "drop-tables", ":old", "DROP_TABLE"])
 def test_a_hazard_that_does_not_exist_is_refused(written: str) -> None:
     with pytest.raises(InputError, match="There is no hazard") as caught:
-        parse_permissions(written)
+        parse_approvals(written)
     assert "drop-table, drop-column" in str(caught.value.hint)
 
 
@@ -41,18 +41,18 @@ def test_a_hazard_that_does_not_exist_is_refused(written: str) -> None:
     ],
 )
 def test_a_permission_is_read_as_it_is_printed_whatever_the_object_is_called(name: str) -> None:
-    permission = Permission(HazardName.DROP_COLUMN, name)
-    assert parse_permissions(f"drop-table,{permission},change-type:t.a") == (
-        Permission(HazardName.DROP_TABLE),
+    permission = Approval(HazardName.DROP_COLUMN, name)
+    assert parse_approvals(f"drop-table,{permission},change-type:t.a") == (
+        Approval(HazardName.DROP_TABLE),
         permission,
-        Permission(HazardName.CHANGE_TYPE, "t.a"),
+        Approval(HazardName.CHANGE_TYPE, "t.a"),
     )
 
 
 def test_a_permission_for_a_column_with_a_full_stop_is_written_as_it_is_told() -> None:
-    assert parse_permissions('drop-column:"a.b"."c.d", drop-table:"a.b"') == (
-        Permission(HazardName.DROP_COLUMN, column_title("a.b", "c.d")),
-        Permission(HazardName.DROP_TABLE, "a.b"),
+    assert parse_approvals('drop-column:"a.b"."c.d", drop-table:"a.b"') == (
+        Approval(HazardName.DROP_COLUMN, column_title("a.b", "c.d")),
+        Approval(HazardName.DROP_TABLE, "a.b"),
     )
 
 
@@ -61,7 +61,7 @@ def test_a_permission_for_a_column_with_a_full_stop_is_written_as_it_is_told() -
     [('"a"."b"', True), ("A.b", True), ('"a".B', True), ("a.b.c", False), ("a", False), ('"a.b"', True)],
 )
 def test_a_permission_covers_a_column_however_it_is_quoted(written: str, covers: bool) -> None:
-    [permission] = parse_permissions(f"drop-column:{written}")
+    [permission] = parse_approvals(f"drop-column:{written}")
     assert permission.covers(Hazard(HazardName.DROP_COLUMN, "a.b", Query("SELECT 1"))) is covers
 
 
@@ -72,7 +72,7 @@ def test_of_very_many_hazards_a_refusal_tells_the_first_hundred_and_how_many_mor
     assert error.message.splitlines()[-1] == "  and 1,150 more, which a plan lists"
     assert len(error.message.splitlines()) == 102
     assert error.hint == "To accept all of them, and any other (input `allow-hazards`): --allow-hazards drop-column"
-    assert refusal_of(hazards, parse_permissions("drop-column")) is None
+    assert refusal_of(hazards, parse_approvals("drop-column")) is None
 
 
 def test_what_a_server_says_in_place_of_a_count_is_told_only_where_it_quotes_no_rows() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from turso_deploy.sql.identifiers import (
     counts_columns_of,
+    identifiers_in,
     names_behind_from,
-    names_in,
     takes_every_column,
     with_table_name,
 )
@@ -16,7 +16,7 @@ from turso_deploy.sql.parser import parse
 
 
 def test_names_are_found_in_every_quote_style_and_never_in_strings_or_comments() -> None:
-    names = names_in('CREATE VIEW v AS SELECT \'no\' FROM One, [TWO], `three`, "fo""ur" -- not me')
+    names = identifiers_in('CREATE VIEW v AS SELECT \'no\' FROM One, [TWO], `three`, "fo""ur" -- not me')
     assert {"v", "one", "two", "three", 'fo"ur'} <= names
     assert not {"no", "me"} & names
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from turso_deploy.sql.canonical import _FALLBACK, RESERVED, canonical_tokens
 from turso_deploy.sql.lexer import (
-    Kind,
     SqlTextError,
     Token,
+    TokenKind,
     column_title,
-    fold,
-    literal,
+    fold_case,
     position,
-    quote,
+    quote_identifier,
+    quote_string,
     read_column_title,
     scan,
     tokenize,
@@ -55,9 +55,9 @@ def test_every_kind_of_token_is_told_apart() -> None:
 
 def test_tokens_know_where_they_stand() -> None:
     assert tokenize("a /* b */ + 'c'") == [
-        Token(Kind.WORD, "a", 0),
-        Token(Kind.OPERATOR, "+", 10),
-        Token(Kind.STRING, "'c'", 12),
+        Token(TokenKind.WORD, "a", 0),
+        Token(TokenKind.OPERATOR, "+", 10),
+        Token(TokenKind.STRING, "'c'", 12),
     ]
     assert tokenize("a  bc")[1].end == 5
 
@@ -130,9 +130,9 @@ def test_hostile_text_is_read_in_time_that_grows_with_its_length(text: str) -> N
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 @settings(deadline=None)
 def test_quoted_names_and_strings_survive_the_engine(text: str) -> None:
-    cursor = sqlite3.connect(":memory:").execute(f"SELECT {literal(text)} AS {quote(text)}")
+    cursor = sqlite3.connect(":memory:").execute(f"SELECT {quote_string(text)} AS {quote_identifier(text)}")
     assert (cursor.fetchone()[0], cursor.description[0][0]) == (text, text)
-    assert unquote(tokenize(quote(text))[0]) == unquote(tokenize(literal(text))[0]) == text
+    assert unquote(tokenize(quote_identifier(text))[0]) == unquote(tokenize(quote_string(text))[0]) == text
 
 
 @pytest.mark.parametrize("table", ["a", "a.b", 'say "a"', '"', "", ".", '"a".b'])
@@ -157,8 +157,8 @@ def test_columns_have_the_same_title_only_where_they_are_one() -> None:
 
 
 def test_names_fold_in_ascii_only_as_the_engine_compares_them() -> None:
-    assert fold("ÄBC") == "Äbc"
-    assert fold("\u212a") == "\u212a"  # the Kelvin sign, which lower() would make a k
+    assert fold_case("ÄBC") == "Äbc"
+    assert fold_case("\u212a") == "\u212a"  # the Kelvin sign, which lower() would make a k
 
 
 @pytest.mark.parametrize("keyword", sorted(_FALLBACK))
@@ -170,7 +170,7 @@ def test_a_keyword_that_may_be_a_name_is_the_same_quoted_or_not(keyword: str) ->
 @pytest.mark.parametrize("keyword", sorted(RESERVED))
 def test_a_reserved_word_is_never_the_quoted_name(keyword: str) -> None:
     assert canonical_tokens(keyword.lower()) == (keyword,)
-    assert canonical_tokens(f"[{keyword}]") == (quote(keyword.lower()),)
+    assert canonical_tokens(f"[{keyword}]") == (quote_identifier(keyword.lower()),)
 
 
 def test_spelling_is_no_difference_in_canonical_writing() -> None:

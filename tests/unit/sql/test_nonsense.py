@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.counters import LONG, count
 from turso_deploy.sql.comments import column_comments
-from turso_deploy.sql.identifiers import names_in, with_table_name
+from turso_deploy.sql.identifiers import identifiers_in, with_table_name
 from turso_deploy.sql.lexer import SqlTextError
 from turso_deploy.sql.parser import TableDefinition, parse
 from turso_deploy.sql.statement_kinds import describe
@@ -38,7 +38,7 @@ WORDS = [
 def test_nonsense_is_read_or_refused(start: str, words: list[str]) -> None:
     count("inputs fuzzed", "DDL reader")
     sql = " ".join(["CREATE", start, *words])
-    for read in (parse, describe, names_in, lambda text: with_table_name(text, "x")):
+    for read in (parse, describe, identifiers_in, lambda text: with_table_name(text, "x")):
         with contextlib.suppress(SqlTextError):
             read(sql)
     with contextlib.suppress(SqlTextError):

@@ -7,7 +7,7 @@ from itertools import groupby
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from turso_deploy.sql.lexer import Kind, fold, quote, tokenize, unquote
+from turso_deploy.sql.lexer import TokenKind, fold_case, quote_identifier, tokenize, unquote
 from turso_deploy.sql.parser import IndexDefinition, KeyPart, TableDefinition, parse
 
 NAMES = ["a", "Bc", "id", "key", "end", "two words", 'quo"te', "select", "Größe", "x-y", "back`tick"]
@@ -32,7 +32,12 @@ REFERENCES = ["", ' REFERENCES "Parent"', " REFERENCES parent(x)", " REFERENCES 
 def spelled(name: str, style: int) -> str:
     """The name in one of its quote styles."""
     bare = name.isascii() and name.isalnum() and name != "select"
-    return [quote(name), f"[{name}]", "`" + name.replace("`", "``") + "`", name if bare else quote(name)][style]
+    return [
+        quote_identifier(name),
+        f"[{name}]",
+        "`" + name.replace("`", "``") + "`",
+        name if bare else quote_identifier(name),
+    ][style]
 
 
 @st.composite
@@ -51,7 +56,7 @@ def keys(draw: st.DrawFn, names: list[str]) -> str:
 @st.composite
 def tables(draw: st.DrawFn) -> str:
     """A CREATE TABLE with everything in it, in any order."""
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique_by=fold))
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique_by=fold_case))
     key = draw(st.sampled_from(["", "column", "table"]))
     key_at = draw(st.sampled_from(names))
     items = []
@@ -80,7 +85,7 @@ def tables(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         chosen = draw(st.lists(st.sampled_from(names), min_size=2, max_size=2))
         parent = draw(st.sampled_from(["parent", "parent(x, Y)"]))
-        inside = ", ".join(map(quote, chosen))
+        inside = ", ".join(map(quote_identifier, chosen))
         constraints.append(f"FOREIGN KEY ({inside}) REFERENCES {parent}{draw(st.sampled_from(ACTIONS))}")
     separator = draw(st.sampled_from([", ", " "]))
     body = ", ".join(items) + ("" if not constraints else ", " + separator.join(draw(st.permutations(constraints))))
@@ -110,8 +115,10 @@ def foreign_keys_told(connection: sqlite3.Connection) -> list[tuple[object, ...]
     told: list[tuple[object, ...]] = []
     for _, group in groupby(connection.execute(sql, ["self"]).fetchall(), key=lambda row: row[0]):
         rows = list(group)
-        parent_columns = None if rows[0][3] is None else tuple(fold(row[3]) for row in rows)
-        told.append((fold(rows[0][1]), tuple(fold(row[2]) for row in rows), parent_columns, rows[0][4], rows[0][5]))
+        parent_columns = None if rows[0][3] is None else tuple(fold_case(row[3]) for row in rows)
+        told.append(
+            (fold_case(rows[0][1]), tuple(fold_case(row[2]) for row in rows), parent_columns, rows[0][4], rows[0][5])
+        )
     return told
 
 
@@ -134,7 +141,7 @@ def test_a_table_is_read_as_the_pragmas_tell_it(sql: str) -> None:
         if not (key and key.rowid_alias and pk):
             assert column.not_null == bool(not_null)
         assert column.default == ((default,) if default else None)
-        assert pk == (in_key.index(fold(name)) + 1 if fold(name) in in_key else 0)
+        assert pk == (in_key.index(fold_case(name)) + 1 if fold_case(name) in in_key else 0)
         assert hidden == (0 if column.generated is None else 3 if column.generated.stored else 2)
     assert foreign_keys_told(connection) == [
         (
@@ -151,7 +158,7 @@ def test_a_table_is_read_as_the_pragmas_tell_it(sql: str) -> None:
     for name, origin in connection.execute("SELECT name, origin FROM pragma_index_list(?)", ["self"]):
         rows = connection.execute("SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno", [name])
         assert origin in ("u", "pk")
-        indexes.add(tuple((fold(column), fold(collation)) for column, collation in rows))
+        indexes.add(tuple((fold_case(column), fold_case(collation)) for column, collation in rows))
     expected = {columns_of(unique.parts, table) for unique in table.uniques}
     if key and not key.rowid_alias:
         expected.add(columns_of(key.parts, table))
@@ -196,12 +203,12 @@ def test_a_table_spelled_in_another_way_means_the_same(sql: str, choose: random.
     assert parse(other) == parse(sql)
 
 
-def _respelled(kind: Kind, text: str, name: str, choose: random.Random) -> str:
+def _respelled(kind: TokenKind, text: str, name: str, choose: random.Random) -> str:
     space = choose.choice([" ", "\n\t", " /* , ) */ ", " -- ;\n"])
-    if kind is Kind.WORD:
+    if kind is TokenKind.WORD:
         text = "".join(
             choose.choice([letter.lower(), letter.upper()]) if letter.isascii() else letter for letter in text
         )
-    if kind is Kind.QUOTED:
-        text = choose.choice([quote(name), f"[{name}]", "`" + name.replace("`", "``") + "`"])
+    if kind is TokenKind.QUOTED:
+        text = choose.choice([quote_identifier(name), f"[{name}]", "`" + name.replace("`", "``") + "`"])
     return text + space

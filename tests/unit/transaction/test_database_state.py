@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Failure, Purpose, Rows
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import LIVE_QUERIES, Live, guard_step, live_from
+from turso_deploy.transaction.database_state import LIVE_QUERIES, DatabaseState, guard_step, read_state
 
 DATABASE = ("CREATE TABLE t (a UNIQUE)", "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT 'it''s' FROM t")
 LEDGER = history.create_step().query.sql
@@ -34,9 +34,9 @@ def answers(scratch: Scratch) -> list[Rows | Failure]:
     return found
 
 
-def read(scratch: Scratch, ignore: Sequence[str] = ()) -> Live:
-    live = live_from(answers(scratch), ignore)
-    assert isinstance(live, Live)
+def read(scratch: Scratch, ignore: Sequence[str] = ()) -> DatabaseState:
+    live = read_state(answers(scratch), ignore)
+    assert isinstance(live, DatabaseState)
     return live
 
 
@@ -55,7 +55,7 @@ def deployed(scratch: Scratch, deployment_id: str) -> None:
     scratch.query(history.entry_step(entry).query)
 
 
-def passes(live: Live, scratch: Scratch) -> bool:
+def passes(live: DatabaseState, scratch: Scratch) -> bool:
     step = guard_step(live)
     assert step.purpose is Purpose.GUARD
     try:
@@ -66,17 +66,17 @@ def passes(live: Live, scratch: Scratch) -> bool:
         return False
 
 
-def by_version(live: Live) -> Live:
+def by_version(live: DatabaseState) -> DatabaseState:
     assert live.schema_version is not None
     return live
 
 
-def by_catalog(live: Live) -> Live:
+def by_catalog(live: DatabaseState) -> DatabaseState:
     """What a server that does not tell its schema version leaves us."""
     return replace(live, schema_version=None)
 
 
-Form = Callable[[Live], Live]
+Form = Callable[[DatabaseState], DatabaseState]
 forms = pytest.mark.parametrize("form", [by_version, by_catalog])
 
 
@@ -105,12 +105,12 @@ def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
 def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     failure = Failure("no", "SQLITE_AUTH")
     version, deployments, _, shadows, clock = answers(scratch)
-    assert live_from([version, deployments, failure, shadows, clock], []) is failure
+    assert read_state([version, deployments, failure, shadows, clock], []) is failure
 
 
 def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     scratch.run("CREATE TABLE schema_deployments (mine)")
-    found = live_from(answers(scratch), [])
+    found = read_state(answers(scratch), [])
     assert isinstance(found, Failure)
     assert "no such column" in found.message
 
@@ -118,8 +118,8 @@ def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
     _, deployments, catalog, _, clock = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = live_from([refused, deployments, catalog, refused, clock], [])
-    assert isinstance(live, Live)
+    live = read_state([refused, deployments, catalog, refused, clock], [])
+    assert isinstance(live, DatabaseState)
     assert live.schema_version is None
     assert passes(live, scratch)
 
@@ -137,8 +137,8 @@ def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
     if not with_ledger:
         scratch.run(LEDGER)
     deployed(scratch, "theirs")
-    live = live_from([*before[:moment], *answers(scratch)[moment:]], [])
-    assert isinstance(live, Live)
+    live = read_state([*before[:moment], *answers(scratch)[moment:]], [])
+    assert isinstance(live, DatabaseState)
     assert not passes(live, scratch)
 
 
