@@ -69,7 +69,8 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True):
     """What a case expects.
 
     `steps` are kind and object of every step, in order; `hazards` the rows that each concerns, by its name and object;
-    `notices` parts of the notices. `writes_to` are tables whose content a script changes.
+    `notices` parts of the notices. `writes_to` are tables whose content a script changes. `clock` are columns, as
+    `table.column`, that take the time of a deployment: two deployments need not give them the same values.
     """
 
     about: str
@@ -81,6 +82,7 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True):
     refused: Refused | None = None
     rows: list[Answer] = []
     writes_to: list[str] = []
+    clock: list[str] = []
 
     def __post_init__(self) -> None:
         if (self.refused is None) == (self.steps is None):
@@ -159,7 +161,8 @@ class Case:
         shown = "SELECT name FROM pragma_table_xinfo({}) WHERE hidden <> 1"
         columns = self.ask(*(shown.format(quote_string(table)) for table in tables))
         queries = [
-            f"SELECT {', '.join(f'quote({quote_identifier(name)})' for (name,) in names)} FROM {quote_identifier(table)}"
+            f"SELECT {', '.join(f'quote({quote_identifier(name)})' for (name,) in names)} "
+            f"FROM {quote_identifier(table)}"
             for table, names in zip(tables, columns, strict=True)
         ]
         contents = dict(zip(map(fold_case, tables), self.ask(*queries), strict=True))
@@ -294,7 +297,7 @@ def _the_same_by_hand(case: Case, after: Project) -> Iterator[None]:
     assert script or not case.expected.steps
     if script:
         assert in_python(script, copy) == 0
-        assert content(copy) == content(case.target.file)
+        assert content(copy, case.expected.clock) == content(case.target.file, case.expected.clock)
 
 
 def _refusal(case: Case) -> ErrorLine:
@@ -357,6 +360,29 @@ def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:
         named = re.findall(r"`([^`]+)`", proof)
         assert named or "nothing to prove" in proof, proof
         assert set(named) <= {*NAMES, *tests}, proof
+
+
+def test_columns_that_take_the_time_are_compared_by_type_and_length(tmp_path: Path) -> None:
+    """Two deployments of one case may fall into two seconds."""
+    written = {}
+    for name, made in {"first": "02:23:06", "a second later": "02:23:07", "shorter": "02:23", "no text": 1}.items():
+        written[name] = tmp_path / f"{name}.db"
+        with closing(sqlite3.connect(written[name])) as connection:
+            connection.execute("CREATE TABLE schema_deployments (id)")
+            connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, made NOT NULL, n)")
+            connection.execute("INSERT INTO t VALUES (1, ?, 2)", [made])
+            connection.commit()
+    first = content(written["first"], ["t.made"])
+    assert first == content(written["a second later"], ["t.made"])
+    assert content(written["first"]) != content(written["a second later"])
+    assert first != content(written["shorter"], ["t.made"])
+    assert first != content(written["no text"], ["t.made"])
+
+
+def test_every_case_with_a_clock_names_its_column() -> None:
+    for folder in CASES.iterdir():
+        if re.search(r"CURRENT_|'now'|random\(", (folder / "after.sql").read_text(encoding="utf-8"), re.IGNORECASE):
+            assert yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")).get("clock"), folder.name
 
 
 def test_every_case_has_its_four_files() -> None:

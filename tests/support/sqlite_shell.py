@@ -6,13 +6,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.databases import Target
+from turso_deploy.core.transaction import Value
+from turso_deploy.sql.lexer import quote_string
 
 SHELL = shutil.which("sqlite3") or ""
 
@@ -42,9 +44,22 @@ CLIENTS = pytest.mark.parametrize(
 Client = Callable[[str, Path], int]
 
 
-def content(file: Path) -> dict[str, Any]:
-    """Everything in a database but what tells one deployment from another."""
-    found = Target(f"file:{file}", f"file:{file}").dump()
+def content(file: Path, clock: Sequence[str] = ()) -> dict[str, Any]:
+    """Return everything in a database except what distinguishes one deployment from another.
+
+    `clock` names columns, as `table.column`, whose default is the time of the statement: their values are represented
+    by their type and length.
+    """
+    database = Target(f"file:{file}", f"file:{file}")
+    found = database.dump()
     found.pop("schema_version")
     found["schema_deployments"] = [row[3:7] + row[12:] for row in found["schema_deployments"]]
+    for table, column in (name.split(".") for name in clock):
+        names = [name for (name,) in database.rows(f"SELECT name FROM pragma_table_info({quote_string(table)})")]
+        place = names.index(column)
+        found[table] = [(*row[:place], _shape(row[place]), *row[place + 1 :]) for row in found[table]]
     return found
+
+
+def _shape(value: Value) -> tuple[str, int]:
+    return type(value).__name__, len(str(value))

@@ -21,7 +21,7 @@ Key = tuple[str | int, ...]
 """The way to a value: the keys of mappings and the positions in lists."""
 
 _DEEPEST = 100
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -83,8 +83,8 @@ class Node(Struct, dict=True):
         return node.line
 
 
-def read_yaml(text: str, file: str) -> Node:
-    """Read one YAML document; an empty text is null. `file` is how an error names it.
+def read_yaml(text: str, file: str, *, loader: Any = _FASTEST_LOADER) -> Node:
+    """Read one YAML document; an empty text is null. `file` is how an error names it, `loader` a class of PyYAML.
 
     Keys are always text. Raises YamlTextError for malformed text, a duplicate key, an anchor, an alias, a tag, a second
     document, nesting beyond 100 levels or an integer of more than 4,300 digits.
@@ -95,7 +95,7 @@ def read_yaml(text: str, file: str) -> Node:
         line = text.count("\n", 0, unprintable.start()) + 1
         raise YamlTextError("a control character is not allowed here", line, unprintable.start() - line_start, file)
     try:
-        return _Builder(file, yaml.parse(text, Loader=_LOADER)).document()
+        return _Builder(file, yaml.parse(text, Loader=loader)).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlTextError(error.problem or "malformed YAML", *_line_and_column(mark), file) from None
