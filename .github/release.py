@@ -1,4 +1,4 @@
-"""What a release needs of this repository: see docs/releasing.md.
+"""What a release needs of this repository: see docs/contributing/releasing.md.
 
 release.py check TAG     prints the version that the tag releases, if tag, package and changelog agree
 release.py notes VERSION prints what the changelog says of it

@@ -350,8 +350,8 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
 
 
 def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:
-    """docs/sqlite-traps.md: each line of its tables names what there is, or says why there is nothing."""
-    text = (TESTS.parent / "docs" / "sqlite-traps.md").read_text(encoding="utf-8")
+    """docs/concepts/sqlite-traps.md: each line of its tables names what there is, or says why there is nothing."""
+    text = (TESTS.parent / "docs/concepts/sqlite-traps.md").read_text(encoding="utf-8")
     files = [file for folder in ("unit", "integration", "faults") for file in (TESTS / folder).glob("**/test_*.py")]
     tests = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
     proofs = [line.split("|")[-2] for line in text.splitlines() if line.startswith("| ") and "| proof |" not in line]

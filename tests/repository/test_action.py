@@ -1,4 +1,4 @@
-"""action.yml and docs/inputs.md say what the program does: an input has one definition."""
+"""action.yml and docs/reference/settings.md say what the program does: an input has one definition."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_marketplace_can_show_the_action() -> None:
 
 
 def test_the_page_of_inputs_has_every_setting_and_every_output() -> None:
-    page = (ROOT / "docs/inputs.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     first = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
     assert [name for name in (*FIELDS, *OUTPUTS) if name not in first] == []
     assert [f"`{variable_of(name)}`" for name, _ in FIELDS.values() if f"`{variable_of(name)}`" not in page] == []

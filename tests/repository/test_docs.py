@@ -14,7 +14,7 @@ from turso_deploy.project.manifest import load_manifest
 from turso_deploy.project.project import load_project
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "node_modules" not in path.parts)
 
 
 def script(path: str) -> ModuleType:
@@ -27,16 +27,16 @@ def script(path: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_what_a_page_takes_from_the_code_is_current(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert script("generate.py").with_tables(text) == text, "run `make docs`"
 
 
 def test_the_pages_name_every_hazard_and_every_key_of_the_manifest() -> None:
-    hazards = (DOCS / "hazards.md").read_text(encoding="utf-8")
+    hazards = (DOCS / "concepts/hazards.md").read_text(encoding="utf-8")
     assert [name for name in HazardName if f"| `{name}` |" not in hazards] == []
-    manifest = (DOCS / "manifest.md").read_text(encoding="utf-8")
+    manifest = (DOCS / "reference/manifest.md").read_text(encoding="utf-8")
     assert "| `expect.foreign_keys` | a bound |" in manifest
     assert "| `rows` | a mapping of table names to a bound |" in manifest
 
@@ -46,13 +46,13 @@ def examples(page: str, language: str) -> list[str]:
 
 
 def test_the_manifest_of_the_example_can_be_read(tmp_path: Path) -> None:
-    [example] = examples("manifest.md", "yaml")
+    [example] = examples("reference/manifest.md", "yaml")
     (tmp_path / "manifest.yml").write_text(example, encoding="utf-8")
     assert load_manifest(tmp_path, "schema").schema_version == "2.2.0"
 
 
 def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: Path) -> None:
-    table, script = examples("schema-changes.md", "sql")
+    table, script = examples("guides/schema-changes.md", "sql")
     (tmp_path / "scripts").mkdir()
     (tmp_path / "users.sql").write_text(table, encoding="utf-8")
     (tmp_path / "scripts/lower.sql").write_text(script, encoding="utf-8")

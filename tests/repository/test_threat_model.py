@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/concepts/threat-model.md").read_text(encoding="utf-8")
 CONTROLS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| Threat")]
 
 

@@ -1,4 +1,4 @@
-"""docs/tokens.md: its workflows can be copied, and its defaults are those of the program."""
+"""docs/guides/tokens.md: its workflows can be copied, and its defaults are those of the program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from turso_deploy.cli.settings import SETTINGS, input_of, read_settings
 
-PAGE = (Path(__file__).parents[2] / "docs/tokens.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/guides/tokens.md").read_text(encoding="utf-8")
 WORKFLOWS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)]
 FIELDS = {input_of(name): name for name in SETTINGS}
 

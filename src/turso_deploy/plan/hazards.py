@@ -57,7 +57,7 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.ADD_FOREIGN_KEY: (Severity.FORBIDS, "rows refer to rows that are not there"),
     HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of the column does not take"),
 }
-"""Every hazard: what it does to a deployment, and what it costs. docs/hazards.md is made from this."""
+"""Every hazard: what it does to a deployment, and what it costs. docs/concepts/hazards.md is made from this."""
 
 
 class Hazard(Struct, frozen=True):

@@ -136,7 +136,8 @@ def _invalid(*causes: Cause) -> ProjectError:
     return ProjectError(
         ErrorCode.MANIFEST_INVALID,
         f"The manifest cannot be used:{listed(causes)}",
-        hint="Correct it here. docs/manifest.md of turso-deploy describes every key; `turso-deploy manifest-schema` "
+        hint="Correct it here. docs/reference/manifest.md of turso-deploy describes every key; "
+        "`turso-deploy manifest-schema` "
         "prints a JSON Schema with which an editor completes them.",
         place=causes[0].place,
         causes=causes,

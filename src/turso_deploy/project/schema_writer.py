@@ -166,7 +166,8 @@ def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str
     lines = [
         f"# yaml-language-server: $schema={_MANIFEST_SCHEMA_NAME}",
         "#",
-        "# What must be true of the database after a deployment; docs/manifest.md of turso-deploy describes every key.",
+        "# What must be true of the database after a deployment.",
+        "# docs/reference/manifest.md of turso-deploy describes every key.",
         f"schema_version: {_yaml(schema_version)}",
         "",
         '# How many objects there are. A bound is an integer or text: 12, ">=20", "<=5", "20..40".',

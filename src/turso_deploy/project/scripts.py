@@ -145,6 +145,6 @@ def _invalid(message: str, place: Place) -> ProjectError:
         ErrorCode.SCRIPT_INVALID,
         f"The script cannot be used: {message}.",
         hint="A script begins with `-- @run before` or `-- @run after`, and holds INSERT, UPDATE and DELETE for the "
-        "schema as it is then (docs/schema-changes.md of turso-deploy).",
+        "schema as it is then (docs/guides/schema-changes.md of turso-deploy).",
         place=place,
     )

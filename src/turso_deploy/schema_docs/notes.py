@@ -102,6 +102,6 @@ def _invalid(message: str, place: Place) -> ProjectError:
     return ProjectError(
         ErrorCode.MANIFEST_INVALID,
         f"The notes of the reference cannot be used: {message}.",
-        hint=f"docs/schema-reference.md of turso-deploy describes {NOTES_NAME}.",
+        hint=f"docs/guides/schema-documentation.md of turso-deploy describes {NOTES_NAME}.",
         place=place,
     )

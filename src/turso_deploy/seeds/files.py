@@ -40,7 +40,7 @@ class RawRow(NamedTuple):
 
 def seed_error(message: str, file: str, line: int | None = None, hint: str | None = None) -> ProjectError:
     """The error for a seed file that cannot be used. `message` ends without a full stop and quotes no value."""
-    hint = hint or "Correct the file here; docs/seeds.md of turso-deploy describes the formats and what a row needs."
+    hint = hint or "Correct the file here; docs/guides/seeds.md of turso-deploy describes what a row needs."
     place = Place(file, line)
     return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {message}.", hint=hint, place=place)
 

@@ -14,8 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "docs/examples/*.yml", ".github/workflows/*.yml", "src/**/*.py")
+    for pattern in ("*.md", "docs/**/*.md", "docs/examples/*.yml", ".github/workflows/*.yml", "src/**/*.py")
     for path in ROOT.glob(pattern)
+    if "node_modules" not in path.parts
 )
 COMMANDS: dict[str, set[str]] = {
     "auth login": set(),
