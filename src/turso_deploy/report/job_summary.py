@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from msgspec import Struct
 
-from turso_deploy.core.text import count_of, printable, printable_lines
+from turso_deploy.core.text import count_of
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
 from turso_deploy.report.er_diagram import diagram
+from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
 
-_NOT_PLAIN = re.compile(
-    r"""
-    (?<=[a-zA-Z0-9]) (?<!www) (?: [-._:/](?=[a-zA-Z0-9]) | [:;](?=[ ]|$) )  # harmless there, and names stay legible
-    | ([^a-zA-Z0-9 ,])                                                      # what could be more than text
-    """,
-    re.VERBOSE,
-)
-
-_BACK_TICKS = re.compile(r"`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
 _FEW_LINES = 20
 _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
-_ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 
 class _Detail(Struct, frozen=True):
@@ -59,41 +49,6 @@ def summary(report: Report, budget: float = math.inf) -> str:
     return ""
 
 
-def escape(text: str) -> str:
-    """The text as one line of Markdown that shows just that: no markup, HTML, cell border, link or mention.
-
-    What could be more than text becomes character references, which Markdown takes for text only
-    (https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references). Mentions are found in the finished
-    page, so an invisible space keeps the name from the `@`.
-    """
-    return _referenced(text).replace("&#64;", "&#64;&#8203;")
-
-
-def code(text: str) -> str:
-    """A name as code; HTML's own element, because back-ticks would need Markdown's rules for back-ticks inside."""
-    return f"<code>{_referenced(text)}</code>"
-
-
-def fenced(text: str, language: str = "text") -> str:
-    """A block of text as it stands, in a fence longer than any run of back-ticks inside.
-
-    Source: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
-    """
-    body = "\n".join(printable_lines(text))
-    longest = max((len(run) for run in _BACK_TICKS.findall(body)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{body}\n{fence}"
-
-
-def _referenced(text: str) -> str:
-    return _NOT_PLAIN.sub(_reference, printable(text))
-
-
-def _reference(match: re.Match[str]) -> str:
-    character = match.group()
-    return f"&#{ord(character)};" if match.group(1) and character.isascii() else character
-
-
 def _heading(report: Report) -> str:
     match report.status:
         case Status.REFUSED:
@@ -104,11 +59,11 @@ def _heading(report: Report) -> str:
             sign = "⚠️"
         case _:
             sign = "⚠️" if report.refusal else "✅"
-    return f"{sign} {escape(wording.verdict(report))}"
+    return f"{sign} {summary_text(wording.verdict(report))}"
 
 
 def _body(report: Report, detail: _Detail) -> str:
-    return "\n\n".join(part for part in _parts(report, detail) if part)
+    return joined(*_parts(report, detail))
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
@@ -117,7 +72,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     if report.error:
         yield from _error(report.error, "Error")
     yield _manifest(report)
-    yield _list([escape(notice) for notice in report.notices], detail)
+    yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _checks(report.checks, detail)
     yield _changes(report, detail)
     yield _hazards(report, detail)
@@ -132,8 +87,8 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
 
 def _error(error: ErrorLine, title: str) -> Iterator[str]:
     place = wording.place_of(error)
-    where = f" at {code(str(place))}" if place else ""
-    yield f"**{title}** {code(error.code)}{where}"
+    where = f" at {summary_code(str(place))}" if place else ""
+    yield f"**{title}** {summary_code(error.code)}{where}"
     yield _prose(error.message)
     if error.hint:
         yield _what_to_do(error.hint)
@@ -144,30 +99,30 @@ def _what_to_do(hint: str) -> str:
     lines = [line for line in hint.splitlines() if line.strip()]
     if len(lines) == 1 or any(line[0].isspace() for line in lines):
         return f"**What to do:** {_prose(hint)}"
-    return "**What to do:**\n\n" + "\n".join(f"- {escape(line)}" for line in lines)
+    return "**What to do:**\n\n" + "\n".join(f"- {summary_text(line)}" for line in lines)
 
 
 def _prose(text: str) -> str:
     """The first line as prose; the rest, where layout carries meaning, in a fence."""
     first, _, rest = text.strip().partition("\n")
-    return f"{escape(first.strip())}\n\n{fenced(rest)}" if rest.strip() else escape(first)
+    return joined(summary_text(first.strip()), fenced(rest, "text") if rest.strip() else "")
 
 
 def _manifest(report: Report) -> str:
     marks = {True: "✅", False: "❌", None: ""}
     rows = [
-        (escape(line.name), escape(line.expected), escape(line.actual), marks[line.ok])
+        (summary_text(line.name), summary_text(line.expected), summary_text(line.actual), marks[line.ok])
         for line in wording.manifest_lines(report)
     ]
     found = wording.heading_of_counts(report).capitalize()
-    return _table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
+    return _limited_table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
 
 
 def _hazards(report: Report, detail: _Detail) -> str:
     """What the steps may cost; what the error is about, it has told."""
     told = report.error.message if report.error else ""
     hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in told]
-    return _list([f"{_HAZARDS[one.allowed]}{escape(wording.hazard(one))}" for one in hazards], detail)
+    return _list([f"{_HAZARDS[one.allowed]}{summary_text(wording.hazard(one))}" for one in hazards], detail)
 
 
 def _changes(report: Report, detail: _Detail) -> str:
@@ -176,8 +131,8 @@ def _changes(report: Report, detail: _Detail) -> str:
     if not lines or detail.rows == 0:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
-    unfolded = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
-    return _folded(f"{count_of(len(report.changes), 'change')}{wording.undone(report)}", body, unfolded=unfolded)
+    is_open = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
+    return collapsible(f"{count_of(len(report.changes), 'change')}{wording.undone(report)}", body, is_open=is_open)
 
 
 def _steps(report: Report, detail: _Detail) -> str:
@@ -185,12 +140,15 @@ def _steps(report: Report, detail: _Detail) -> str:
     if not report.steps:
         return ""
     told = wording.told(report.steps)
-    kinds = ", ".join(f"{escape(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
-    rows = [(escape(step.kind), code(step.object), code(step.place) if step.place else "") for step in told]
-    table = _table("lll", ("Step", "Object", "From"), rows, detail.rows)
-    body = "\n\n".join(part for part in (table, escape(wording.set_aside(report.steps))) if part)
-    unfolded = report.status is Status.PLANNED and not report.changes
-    return _folded(f"{count_of(len(told), 'step')}{wording.undone(report)}: {kinds}", body, unfolded=unfolded)
+    kinds = ", ".join(f"{summary_text(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
+    rows = [
+        (summary_text(step.kind), summary_code(step.object), summary_code(step.place) if step.place else "")
+        for step in told
+    ]
+    shown = _limited_table("lll", ("Step", "Object", "From"), rows, detail.rows)
+    body = joined(shown, summary_text(wording.set_aside(report.steps)))
+    is_open = report.status is Status.PLANNED and not report.changes
+    return collapsible(f"{count_of(len(told), 'step')}{wording.undone(report)}: {kinds}", body, is_open=is_open)
 
 
 def _picture(picture: Picture | None, detail: _Detail) -> str:
@@ -198,7 +156,7 @@ def _picture(picture: Picture | None, detail: _Detail) -> str:
     if picture is None or not text:
         return ""
     title = f"Diagram; {count_of(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
-    return _folded(title, fenced(text, "mermaid"))
+    return collapsible(title, fenced(text, "mermaid"))
 
 
 def _sql(report: Report, detail: _Detail) -> str:
@@ -207,16 +165,16 @@ def _sql(report: Report, detail: _Detail) -> str:
     if not detail.sql:
         return "_The SQL was left out to keep this page within its size._"
     statements = [wording.statement(step.sql) for step in report.steps if step.sql]
-    return _folded("SQL", fenced("\n\n".join(statements), "sql"))
+    return collapsible("SQL", fenced("\n\n".join(statements), "sql"))
 
 
 def _seeds(report: Report, detail: _Detail) -> str:
     if not report.seeds:
         return ""
     header, numbers = wording.seed_numbers(report)
-    rows = [(code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
-    table = _table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
-    return _folded(f"Seeds of {count_of(len(report.seeds), 'table')}", table)
+    rows = [(summary_code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
+    shown = _limited_table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
+    return collapsible(f"Seeds of {count_of(len(report.seeds), 'table')}", shown)
 
 
 def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
@@ -226,17 +184,17 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
     rows = [
         (
             _mark(check.ok),
-            escape(check.name),
-            code(check.expected),
-            "<br>".join([code(check.actual), *map(escape, check.details)]),
+            summary_text(check.name),
+            summary_code(check.expected),
+            "<br>".join([summary_code(check.actual), *map(summary_text, check.details)]),
         )
         for check in sorted(checks, key=lambda check: check.ok)
     ]
-    table = _table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
+    shown = _limited_table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
     title = (
         f"{failed:,} of {count_of(len(checks), 'check')} failed" if failed else f"{count_of(len(checks), 'check')} held"
     )
-    return _folded(title, table, unfolded=bool(failed))
+    return collapsible(title, shown, is_open=bool(failed))
 
 
 def _list(texts: Sequence[str], detail: _Detail) -> str:
@@ -249,28 +207,30 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
     """The tokens by role; open when something is wrong."""
     rows = [
         (
-            *(escape(cell) for cell in wording.token_cells(token)),
-            "<br>".join(escape(f"{finding.text}. {finding.to_do}") for finding in token.findings),
+            *(summary_text(cell) for cell in wording.token_cells(token)),
+            "<br>".join(summary_text(f"{finding.text}. {finding.to_do}") for finding in token.findings),
         )
         for token in tokens
     ]
     if not rows:
         return ""
-    table = _table("llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None)
+    shown = _limited_table(
+        "llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None
+    )
     wrong = any(token.findings for token in tokens)
-    return _folded(count_of(len(tokens), "token"), table, unfolded=wrong)
+    return collapsible(count_of(len(tokens), "token"), shown, is_open=wrong)
 
 
 def _way_back(commands: Sequence[str]) -> str:
     if not commands:
         return ""
-    return _folded("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))
+    return collapsible("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))
 
 
 def _footer(report: Report) -> str:
     facts = [
-        f"database {code(report.database)}",
-        f"deployment {code(report.deployment_id)}" if report.deployment_id else "",
+        f"database {summary_code(report.database)}",
+        f"deployment {summary_code(report.deployment_id)}" if report.deployment_id else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
         count_of(report.requests, "request"),
@@ -283,24 +243,13 @@ def _mark(ok: bool) -> str:
     return "✅" if ok else "❌"
 
 
-def _folded(title: str, body: str, unfolded: bool = False) -> str:
-    """A section that opens on a click. The empty lines let Markdown be read inside the HTML."""
-    return f"<details{' open' if unfolded else ''}><summary>{title}</summary>\n\n{body}\n\n</details>"
-
-
-def _table(alignment: str, header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> str:
-    """A table of cells that are Markdown already, each column aligned by its letter (left, right, centre)."""
+def _limited_table(alignments: str, header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> str:
+    """Return a table of Markdown cells with at most `limit` rows and a note of how many were left out."""
     if not rows:
         return ""
     if limit == 0:
         return _more(len(rows), limit, "")[0]
-    lines = [header, [_ALIGNMENTS[letter] for letter in alignment], *rows[:limit]]
-    table = "\n".join(_row(cells) for cells in lines)
-    return "\n\n".join([table, *_more(len(rows), limit, "")])
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return joined(table(header, rows[:limit], alignments), *_more(len(rows), limit, ""))
 
 
 def _more(total: int, limit: int | None, start: str) -> list[str]:

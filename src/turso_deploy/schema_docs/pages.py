@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from turso_deploy.report.document import Entity, Picture, Relation
 from turso_deploy.report.er_diagram import diagram
-from turso_deploy.report.markdown import anchor, code, fenced, page, table, text
+from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
 from turso_deploy.report.schema_diagram import picture_of
 from turso_deploy.schema_docs.descriptions import Category
 from turso_deploy.schema_docs.queries import Answer
@@ -31,7 +31,9 @@ def render(
     shown = [category for category in facts.meanings.categories if _has_page(category)]
     pages = {INDEX: _index(facts, shown, bool(queries))}
     pages |= {category.page: _category(facts, category, view_columns) for category in shown}
-    return {**pages, QUERIES: _queries(facts, queries)} if queries else pages
+    if queries:
+        pages[QUERIES] = _queries(facts, queries)
+    return {name: f"{text}\n" for name, text in pages.items()}
 
 
 def _has_page(category: Category) -> bool:
@@ -47,22 +49,25 @@ def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> s
     rows = [
         (
             facts.link(item.definition.name),
-            code(facts.notes.of(item.definition.name).application_name or ""),
-            f"[{text(category.title)}]({category.page})",
+            page_code(facts.notes.of(item.definition.name).application_name or ""),
+            f"[{page_text(category.title)}]({category.page})",
             _rows(facts, item),
-            text(facts.meanings.of(item).partition(". ")[0].rstrip(".")),
+            page_text(facts.meanings.of(item).partition(". ")[0].rstrip(".")),
         )
         for category in categories
         for item in _tables(facts, category)
     ]
     views = [
-        (f"[{code(view.name)}]({facts.pages['view', name]}#{anchor(view.name)})", text(facts.meanings.of(view)))
+        (
+            f"[{page_code(view.name)}]({facts.pages['view', name]}#{anchor(view.name)})",
+            page_text(facts.meanings.of(view)),
+        )
         for name, view in facts.schema.views.items()
     ]
-    version = f" {text(facts.version)}" if facts.version else ""
-    return page(
+    version = f" {page_text(facts.version)}" if facts.version else ""
+    return joined(
         _NOTE,
-        f"# {text(facts.title)}{version}: the schema",
+        f"# {page_text(facts.title)}{version}: the schema",
         "The common queries, each with its result and its plan: [queries.md](queries.md)." if has_queries else "",
         "## Tables",
         table(("Table", "In the application", "Category", "Rows, about", "Holds"), rows),
@@ -76,7 +81,10 @@ def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> s
         "## Relations without a foreign key" if facts.notes.relations else "",
         table(
             ("From", "To", "Meaning"),
-            [(code(each.child), code(each.parent), text(each.meaning)) for each in facts.notes.relations],
+            [
+                (page_code(each.child), page_code(each.parent), page_text(each.meaning))
+                for each in facts.notes.relations
+            ],
         ),
     )
 
@@ -91,7 +99,7 @@ def _figures(facts: Facts, categories: Sequence[Category]) -> str:
     header += ["CHECK", "Foreign keys"]
     found = [(category.title, _tables(facts, category)) for category in categories]
     figures = [(title, _counted(facts, tables)) for title, tables in found if tables]
-    rows = [[text(title), *map(str, numbers)] for title, numbers in figures]
+    rows = [[page_text(title), *map(str, numbers)] for title, numbers in figures]
     total = [str(sum(column)) for column in zip(*(numbers for _, numbers in figures), strict=True)]
     return table(header, [*rows, ["**all**", *total]])
 
@@ -124,11 +132,11 @@ def _category(facts: Facts, category: Category, view_columns: Mapping[str, Seque
     tables = _tables(facts, category)
     names = [item.definition.name for item in tables]
     views = [facts.schema.views[name] for kind, name in category.objects if kind == "view"]
-    return page(
+    return joined(
         _NOTE,
-        f"# {text(category.title)}",
-        f"{text(category.meaning)}",
-        f"From {code(category.file)}. All tables: [{INDEX}]({INDEX}).",
+        f"# {page_text(category.title)}",
+        f"{page_text(category.meaning)}",
+        f"From {page_code(category.file)}. All tables: [{INDEX}]({INDEX}).",
         _drawn(_with_logical(facts, picture_of(facts.schema, _with_parents(facts, names)))) if tables else "",
         *(table_section(facts, item) for item in tables),
         *(_view(facts, view, view_columns[fold_case(view.name)]) for view in views),
@@ -162,23 +170,23 @@ def _drawn(picture: Picture) -> str:
 
 
 def _view(facts: Facts, view: View, columns: Sequence[tuple[str, str]]) -> str:
-    rows = [(code(name), code(kind)) for name, kind in columns]
-    return page(
-        f"## {text(view.name)}",
-        text(facts.meanings.of(view)),
+    rows = [(page_code(name), page_code(kind)) for name, kind in columns]
+    return joined(
+        f"## {page_text(view.name)}",
+        page_text(facts.meanings.of(view)),
         table(("Column", "Type"), rows),
         fenced(f"{view.sql};", "sql"),
-    ).rstrip("\n")
+    )
 
 
 def _queries(facts: Facts, files: Sequence[tuple[str, list[Answer]]]) -> str:
     parts = []
     for stem, answers in files:
-        parts.append(f"## {text(stem.replace('-', ' ').replace('_', ' ').capitalize())}")
+        parts.append(f"## {page_text(stem.replace('-', ' ').replace('_', ' ').capitalize())}")
         parts += [_answer(answer) for answer in answers]
-    return page(
+    return joined(
         _NOTE,
-        f"# Common queries of {text(facts.title)}",
+        f"# Common queries of {page_text(facts.title)}",
         "Each was run in a database with this schema and its seeds when this page was made. "
         "The plan is what SQLite says of it there (`EXPLAIN QUERY PLAN`).",
         *parts,
@@ -187,13 +195,13 @@ def _queries(facts: Facts, files: Sequence[tuple[str, list[Answer]]]) -> str:
 
 def _answer(answer: Answer) -> str:
     rows = [[_cell(value) for value in row] for row in answer.rows]
-    return page(
-        f"### {text(answer.title)}",
-        text(answer.meaning),
+    return joined(
+        f"### {page_text(answer.title)}",
+        page_text(answer.meaning),
         fenced(f"{answer.sql};", "sql"),
-        table([code(name) for name in answer.columns], rows) or "No rows.",
+        table([page_code(name) for name in answer.columns], rows) or "No rows.",
         fenced("\n".join(answer.plan), PLAN),
-    ).rstrip("\n")
+    )
 
 
 def _cell(value: object) -> str:
@@ -202,4 +210,4 @@ def _cell(value: object) -> str:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     shown = " ".join(str(value).split())
-    return text(shown if len(shown) <= _LONGEST_CELL else f"{shown[: _LONGEST_CELL - 1]}…")
+    return page_text(shown if len(shown) <= _LONGEST_CELL else f"{shown[: _LONGEST_CELL - 1]}…")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from turso_deploy.report.markdown import anchor, code, fenced, page, table, text
+from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
 from turso_deploy.schema_docs.descriptions import Meanings
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.lexer import fold_case, read_column_title
@@ -30,7 +30,7 @@ class Facts(Struct, frozen=True):
         """A link to a table by its folded name; only its name where no page has it."""
         known = self.schema.tables.get(item)
         name = known.name if known else item
-        return f"[{code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else code(name)
+        return f"[{page_code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else page_code(name)
 
 
 def table_section(facts: Facts, item: Table) -> str:
@@ -38,24 +38,24 @@ def table_section(facts: Facts, item: Table) -> str:
     definition = item.definition
     notes = facts.notes.of(definition.name)
     about = [
-        f"In the application: {code(notes.application_name)}" if notes.application_name else "",
+        f"In the application: {page_code(notes.application_name)}" if notes.application_name else "",
         f"about {notes.rows:,} rows" if notes.rows is not None else "",
     ]
     if not isinstance(definition, TableDefinition):
-        return page(f"## {text(item.name)}", text(facts.meanings.of(item)), fenced(item.sql, "sql")).rstrip("\n")
+        return joined(f"## {page_text(item.name)}", page_text(facts.meanings.of(item)), fenced(item.sql, "sql"))
     columns = [
         (
-            code(column.name),
-            code(column.type or "any"),
+            page_code(column.name),
+            page_code(column.type or "any"),
             "; ".join(_rules(column, definition, facts)),
-            code(" ".join(column.default)) if column.default else "",
-            text(facts.meanings.of_column(item, name)),
+            page_code(" ".join(column.default)) if column.default else "",
+            page_text(facts.meanings.of_column(item, name)),
         )
         for name, column in definition.by_name.items()
     ]
-    return page(
-        f"## {text(item.name)}",
-        text(facts.meanings.of(item)),
+    return joined(
+        f"## {page_text(item.name)}",
+        page_text(facts.meanings.of(item)),
         " · ".join(part for part in about if part),
         table(("Column", "Type", "Rules", "Default", "Meaning"), columns),
         _bullets("Constraints of the table", _constraints(definition)),
@@ -64,7 +64,7 @@ def table_section(facts: Facts, item: Table) -> str:
         _bullets("Refers to", [*_parents(facts, item, definition), *_logical_parents(facts, definition.name)]),
         _bullets("Referred to by", [*_children(facts, definition), *_logical_children(facts, definition.name)]),
         _bullets("Triggers", _triggers(facts, definition.name)),
-    ).rstrip("\n")
+    )
 
 
 def json_columns(facts: Facts, item: Table) -> list[str]:
@@ -84,10 +84,10 @@ def _rules(column: ColumnDefinition, definition: TableDefinition, facts: Facts) 
     if any([part.column for part in unique.parts] == [name] for unique in definition.uniques):
         yield "UNIQUE"
     if column.collation:
-        yield f"COLLATE {code(column.collation)}"
+        yield f"COLLATE {page_code(column.collation)}"
     if column.generated:
         kind = "stored" if column.generated.stored else "computed"
-        yield f"{kind} {code(' '.join(column.generated.expression))}"
+        yield f"{kind} {page_code(' '.join(column.generated.expression))}"
     for reference in definition.foreign_keys:
         if reference.columns == (name,):
             yield f"→ {facts.link(reference.parent)}"
@@ -97,7 +97,7 @@ def _constraints(definition: TableDefinition) -> Iterator[str]:
     if definition.primary_key and len(definition.primary_key.parts) > 1:
         yield f"primary key ({_parts(definition.primary_key.parts)})"
     yield from (f"UNIQUE ({_parts(unique.parts)})" for unique in definition.uniques if len(unique.parts) > 1)
-    yield from (f"CHECK ({code(' '.join(check.expression))})" for check in definition.checks)
+    yield from (f"CHECK ({page_code(' '.join(check.expression))})" for check in definition.checks)
     options = {
         "STRICT": definition.strict,
         "WITHOUT ROWID": definition.without_rowid,
@@ -108,7 +108,8 @@ def _constraints(definition: TableDefinition) -> Iterator[str]:
 
 def _parts(parts: Sequence[KeyPart]) -> str:
     return ", ".join(
-        code(part.column or " ".join(part.expression)) + (" descending" if part.descending else "") for part in parts
+        page_code(part.column or " ".join(part.expression)) + (" descending" if part.descending else "")
+        for part in parts
     )
 
 
@@ -120,7 +121,7 @@ def _json(facts: Facts, item: Table) -> str:
     for name in names:
         meaning = facts.meanings.of_column(item, name).removeprefix("JSON:").strip()
         example = facts.examples.get((item.definition.name, name))
-        parts.append(f"{code(item.definition.by_name[name].name)}: {text(meaning) or 'JSON'}")
+        parts.append(f"{page_code(item.definition.by_name[name].name)}: {page_text(meaning) or 'JSON'}")
         if example:
             parts.append(fenced(example, "json"))
     return "\n\n".join(parts)
@@ -131,14 +132,21 @@ def _indexes(facts: Facts, item: Table) -> str:
     for index in facts.schema.indexes.values():
         definition = index.definition
         if definition.table == item.definition.name:
-            rows.append((code(index.name), _parts(definition.parts), _kind(definition), text(facts.meanings.of(index))))
+            rows.append(
+                (
+                    page_code(index.name),
+                    _parts(definition.parts),
+                    _kind(definition),
+                    page_text(facts.meanings.of(index)),
+                )
+            )
     shown = table(("Index", "Columns", "Kind", "Serves"), rows)
     return f"**Indexes**\n\n{shown}" if shown else ""
 
 
 def _kind(index: IndexDefinition) -> str:
     unique = "unique" if index.unique else ""
-    where = f"where {code(' '.join(index.where))}" if index.where else ""
+    where = f"where {page_code(' '.join(index.where))}" if index.where else ""
     return ", ".join(part for part in (unique, where) if part)
 
 
@@ -156,7 +164,7 @@ def _children(facts: Facts, definition: TableDefinition) -> Iterator[str]:
 
 
 def _columns(names: Sequence[str]) -> str:
-    return ", ".join(map(code, names))
+    return ", ".join(map(page_code, names))
 
 
 def _referred(facts: Facts, key: ForeignKey) -> str:
@@ -173,17 +181,16 @@ def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
         table_name, column = read_column_title(relation.child)
         parent, parent_column = read_column_title(relation.parent)
         if fold_case(table_name) == name:
-            yield (
-                f"{code(column)} → {facts.link(fold_case(parent))} {code(parent_column)}, without a foreign key: "
-                f"{text(relation.meaning)}"
-            )
+            target = f"{facts.link(fold_case(parent))} {page_code(parent_column)}"
+            yield f"{page_code(column)} → {target}, without a foreign key: {page_text(relation.meaning)}"
 
 
 def _logical_children(facts: Facts, name: str) -> Iterator[str]:
     for relation in facts.notes.relations:
         child, column = read_column_title(relation.child)
         if fold_case(read_column_title(relation.parent)[0]) == name:
-            yield f"{facts.link(fold_case(child))} {code(column)}, without a foreign key: {text(relation.meaning)}"
+            source = f"{facts.link(fold_case(child))} {page_code(column)}"
+            yield f"{source}, without a foreign key: {page_text(relation.meaning)}"
 
 
 def _triggers(facts: Facts, name: str) -> Iterator[str]:
@@ -191,9 +198,9 @@ def _triggers(facts: Facts, name: str) -> Iterator[str]:
         definition = trigger.definition
         if definition.table == name:
             of = f" OF {', '.join(sorted(definition.update_of))}" if definition.update_of else ""
-            when = f" when {code(' '.join(definition.when))}" if definition.when else ""
-            meaning = text(facts.meanings.of(trigger))
-            yield f"{code(trigger.name)}: {definition.timing} {definition.event}{of}{when}. {meaning}".rstrip()
+            when = f" when {page_code(' '.join(definition.when))}" if definition.when else ""
+            meaning = page_text(facts.meanings.of(trigger))
+            yield f"{page_code(trigger.name)}: {definition.timing} {definition.event}{of}{when}. {meaning}".rstrip()
 
 
 def _bullets(title: str, lines: Iterator[str] | Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """The job summary: what it says first, what no value can do to it, and how it stays within its size."""
 
-import html
 import re
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from turso_deploy.core.text import printable
+from tests.support.hostile_text import hostile_texts
 from turso_deploy.github.runner import SUMMARY_LIMIT
 from turso_deploy.report.document import (
     ChangeLine,
@@ -22,24 +21,8 @@ from turso_deploy.report.document import (
     Status,
     StepLine,
 )
-from turso_deploy.report.job_summary import code, escape, fenced, summary
-
-HOSTILE = [
-    "| <b>",
-    "`` ` ``",
-    "::error::",
-    "a\nb\r\nc",
-    "🚀👩‍🚀",
-    "</details>",
-    "\\|",
-    "<!--",
-    "$x$",
-    "- a",
-    "# a",
-    "www.evil.org",
-]
-
-names = st.one_of(st.text(), st.text(alphabet="|<>`\\\n\r_*~[]!#&;$@"), st.sampled_from(HOSTILE))
+from turso_deploy.report.job_summary import summary
+from turso_deploy.report.markdown import summary_text
 
 
 def rows_of(markdown: str) -> list[str]:
@@ -161,9 +144,9 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
 def test_several_things_to_do_are_a_list(failed: Report) -> None:
     assert failed.error is not None
     text = summary(replace(failed, error=replace(failed.error, hint="Say `a`.\nOr allow <b>.")))
-    assert f"**What to do:**\n\n- {escape('Say `a`.')}\n- {escape('Or allow <b>.')}\n" in text
+    assert f"**What to do:**\n\n- {summary_text('Say `a`.')}\n- {summary_text('Or allow <b>.')}\n" in text
     text = summary(replace(failed, error=replace(failed.error, hint="Run:\n  a <b>")))
-    assert f"**What to do:** {escape('Run:')}\n\n```text\n  a <b>\n```" in text
+    assert f"**What to do:** {summary_text('Run:')}\n\n```text\n  a <b>\n```" in text
 
 
 def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
@@ -180,30 +163,7 @@ def test_the_layout_of_an_error_of_many_lines_is_kept(failed: Report) -> None:
     assert "\n\n```text\n  users\n  questions\n```\n" in summary(failed)
 
 
-def test_ordinary_names_stay_legible_in_the_source() -> None:
-    assert escape("schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique") == (
-        "schema/core-content.sql:12:4 is at 2.2.0: see users_username_unique"
-    )
-
-
-def test_a_mention_is_cut_from_its_name() -> None:
-    assert escape("@octocat") == "&#64;&#8203;octocat"
-
-
-@given(names)
-def test_escaped_text_shows_exactly_the_text(text: str) -> None:
-    assert html.unescape(escape(text)).replace("\u200b", "") == printable(text)
-    assert html.unescape(code(text)) == f"<code>{printable(text)}</code>"
-
-
-@given(names)
-def test_escaped_text_holds_nothing_that_markdown_acts_on(text: str) -> None:
-    assert not set(escape(text)) & set("|<>`*~[]()\\!$@{}\"'\n\r")
-    assert "://" not in escape(text)
-    assert "www." not in escape(text)
-
-
-@given(names)
+@given(hostile_texts)
 @example("| <b>")
 def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
     report = Report(
@@ -229,14 +189,6 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
     tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
     assert "<" not in tags
     assert "\\|" not in tags
-
-
-@given(names)
-@example("```\n</details>\n````")
-def test_a_fence_is_longer_than_any_inside(text: str) -> None:
-    first, *body, last = fenced(text, "sql").split("\n")
-    assert first == f"{last}sql"
-    assert all(last not in line for line in body)
 
 
 def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
