@@ -90,8 +90,8 @@ def _line_of_equal_row(
         return None  # an index over expressions, a table that a trigger fills, a repeated default
     table = quote_identifier(seed.table)
     same = " AND ".join(
-        f"{table}.{quote_identifier(column)} = ?{place + 2} AND {table}.{quote_identifier(column)} = given.value->>{place}"
-        for place, column in enumerate(columns)
+        f"{own} = ?{place + 2} AND {own} = given.value->>{place}"
+        for place, own in enumerate(f"{table}.{quote_identifier(column)}" for column in columns)
     )
     sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"
     [row] = group.rows.part(position, position + 1)
