@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from benchmarks.peers import DRIZZLE_KIT, HERE
 from benchmarks.table import Row, best_of, seconds
-from tests.support.recording_proxy import Door, open_door
+from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.schema_folders import SHIPPED, write_folder
 from tests.support.sqld import running_sqld
 
@@ -60,12 +60,12 @@ def _our_change(column: Column) -> tuple[float, int]:
     """The shortest deployment of the change, and its requests."""
     found = []
     for _ in range(TRIES):
-        with _slow_server() as (folder, door, token):
+        with _slow_server() as (folder, proxy, token):
             schema = write_folder(folder / "schema", _files(column, changed=False))
-            _deploy(schema, door.url, token)
+            _deploy(schema, proxy.url, token)
             write_folder(schema, _files(column, changed=True))
-            door.bodies.clear()
-            found.append((seconds(partial(_deploy, schema, door.url, token)), door.requests))
+            proxy.bodies.clear()
+            found.append((seconds(partial(_deploy, schema, proxy.url, token)), proxy.requests))
     return min(found)
 
 
@@ -73,10 +73,10 @@ def _drizzle_change(column: Column) -> tuple[float, int]:
     """The shortest push of the same tables, columns and indexes, and its requests."""
     found = []
     for _ in range(TRIES):
-        with _slow_server() as (folder, door, token):
-            _push(folder, column, door.url, token, changed=False)
-            door.bodies.clear()
-            found.append((seconds(partial(_push, folder, column, door.url, token, changed=True)), door.requests))
+        with _slow_server() as (folder, proxy, token):
+            _push(folder, column, proxy.url, token, changed=False)
+            proxy.bodies.clear()
+            found.append((seconds(partial(_push, folder, column, proxy.url, token, changed=True)), proxy.requests))
     return min(found)
 
 
@@ -85,19 +85,23 @@ def _measure_shipped() -> Iterator[Row]:
         url = f"file:{folder}/database.db"
         yield Row("the shipped schema, a new file", "whole process", seconds(lambda: _deploy(SHIPPED, url, "")))
         yield Row("the shipped schema, unchanged, file", "whole process", best_of(3, lambda: _deploy(SHIPPED, url, "")))
-    with _slow_server(latency=0) as (_, door, token):
+    with _slow_server(latency=0) as (_, proxy, token):
         for case in ("the shipped schema, a new server", "the shipped schema, unchanged, server"):
-            door.bodies.clear()
-            yield Row(case, "whole process", seconds(lambda: _deploy(SHIPPED, door.url, token)))
-            yield Row(case, "requests", door.requests, "requests")
+            proxy.bodies.clear()
+            yield Row(case, "whole process", seconds(lambda: _deploy(SHIPPED, proxy.url, token)))
+            yield Row(case, "requests", proxy.requests, "requests")
 
 
 @contextmanager
-def _slow_server(latency: float = LATENCY) -> Iterator[tuple[Path, Door, str]]:
-    """A folder, a door before a new server, and a token."""
-    with tempfile.TemporaryDirectory() as name, running_sqld(Path(name)) as server, open_door(server.url) as door:
-        door.latency = latency
-        yield Path(name), door, server.token()
+def _slow_server(latency: float = LATENCY) -> Iterator[tuple[Path, RecordingProxy, str]]:
+    """A folder, a recording proxy in front of a new server, and a token."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_sqld(Path(name)) as server,
+        recording_proxy(server.url) as proxy,
+    ):
+        proxy.latency = latency
+        yield Path(name), proxy, server.token()
 
 
 def _deploy(schema: Path, url: str, token: str) -> None:

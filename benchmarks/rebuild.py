@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
-from tests.support.databases import NOWHERE, Target
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_builds import secure_delete
@@ -68,7 +68,7 @@ def measure() -> Iterator[Row]:
     """A file, with and without secure_delete, then a server."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"file:{folder}/things.db"
-        target = Target(url, url)
+        target = DatabaseUnderTest(url, url)
         _fill(target, Path(folder))
         with secure_delete(on=False):
             yield from _measure_target("file", target, Path(folder))
@@ -77,17 +77,17 @@ def measure() -> Iterator[Row]:
         pairs = [(_rebuild(target, Path(folder)), _transform(target)) for _ in range(TRIES)]
         yield _row("file", "1 index, either", _middle(pairs), "sqlite-utils transform", 1)
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
-        target = Target(server.url, server.url, server.token())
+        target = DatabaseUnderTest(server.url, server.url, server.token())
         _fill(target, Path(folder))
         yield from _measure_target("sqld", target, Path(folder))
 
 
-def _fill(target: Target, folder: Path) -> None:
+def _fill(target: DatabaseUnderTest, folder: Path) -> None:
     _deploy(target, "", folder)
     _run(target, _FILL)
 
 
-def _measure_target(engine: str, target: Target, folder: Path) -> Iterator[Row]:
+def _measure_target(engine: str, target: DatabaseUnderTest, folder: Path) -> Iterator[Row]:
     for change, (before, after, index) in _CHANGES.items():
         columns = _KEPT if before == _BONUS else "*"
         measures = {
@@ -119,25 +119,25 @@ def _row(engine: str, change: str, pair: tuple[float, float], against: str, limi
     return Row(case, "deploy", pair[0], against=against, reference=pair[1], limit=limit)
 
 
-def _rebuild(target: Target, folder: Path) -> float:
+def _rebuild(target: DatabaseUnderTest, folder: Path) -> float:
     """The shorter of two deployments that have to make the table anew: there, and back."""
     return min(_deploy(target, rules, folder) for rules in (_CHECK, ""))
 
 
-def _deploy(target: Target, rules: str, folder: Path, index: str = _INDEX) -> float:
+def _deploy(target: DatabaseUnderTest, rules: str, folder: Path, index: str = _INDEX) -> float:
     schema = f"CREATE TABLE things {_COLUMNS.format(rules)};\n{index.format('things')};\n"
     files = {"schema.sql": schema, "manifest.yml": "schema_version: 1.0.0\n"}
     project = load_project(write_folder(folder / "schema", files))
     with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
 
         def run() -> None:
-            report = deploy(project, database, NOWHERE, [Approval(HazardName.DROP_COLUMN)])
+            report = deploy(project, database, NO_PROVENANCE, [Approval(HazardName.DROP_COLUMN)])
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)
 
 
-def _bare_copy(target: Target, rules: str, columns: str, index: str) -> float:
+def _bare_copy(target: DatabaseUnderTest, rules: str, columns: str, index: str) -> float:
     """How long the copy takes into the table as it is wanted. The old one stays, and the copy goes afterwards."""
     table = f"CREATE TABLE bare {_COLUMNS.format(rules)}"
     copy = (table, f"INSERT INTO bare SELECT {columns} FROM things", index.format("bare"))
@@ -146,7 +146,7 @@ def _bare_copy(target: Target, rules: str, columns: str, index: str) -> float:
     return taken
 
 
-def _by_hand(target: Target, rules: str, columns: str, index: str) -> float:
+def _by_hand(target: DatabaseUnderTest, rules: str, columns: str, index: str) -> float:
     """How long the engine takes for what every way of making a table anew consists of."""
     statements = (
         f"CREATE TABLE anew {_COLUMNS.format(rules)}",
@@ -158,7 +158,7 @@ def _by_hand(target: Target, rules: str, columns: str, index: str) -> float:
     return seconds(lambda: _run(target, *filter(None, statements)))
 
 
-def _run(target: Target, *statements: str) -> None:
+def _run(target: DatabaseUnderTest, *statements: str) -> None:
     """Run statements in one transaction, a file's as anybody would: through sqlite3, as it comes."""
     if target.is_file:
         with closing(sqlite3.connect(target.file, isolation_level=None)) as connection:
@@ -171,7 +171,7 @@ def _run(target: Target, *statements: str) -> None:
         assert outcome.committed, outcome.failed
 
 
-def _transform(target: Target) -> float:
+def _transform(target: DatabaseUnderTest) -> float:
     environment = {"PYTHONPATH": str(SQLITE_UTILS)}
     command = [sys.executable, "-c", _TRANSFORM, str(target.file)]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
 from tests.integration.test_memory import MEASURED_PROGRAM, MEGABYTES
-from tests.support.databases import NOWHERE, Target
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
@@ -83,20 +83,20 @@ def _files(rows: list[tuple[Value, ...]]) -> dict[str, str]:
 def _to_server(project: Project) -> float:
     """The deployment, the folder being loaded."""
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
-        return _deploy(project, Target(server.url, server.url, server.token()))
+        return _deploy(project, DatabaseUnderTest(server.url, server.url, server.token()))
 
 
 def _to_file(project: Project, folder: Path) -> float:
     path = folder / "ours.db"
     path.unlink(missing_ok=True)
-    return _deploy(project, Target(f"file:{path}", f"file:{path}"))
+    return _deploy(project, DatabaseUnderTest(f"file:{path}", f"file:{path}"))
 
 
-def _deploy(project: Project, target: Target) -> float:
+def _deploy(project: Project, target: DatabaseUnderTest) -> float:
     with closing(target.open(600)) as database:
 
         def run() -> None:
-            report = deploy(project, database, NOWHERE)
+            report = deploy(project, database, NO_PROVENANCE)
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)
@@ -105,7 +105,7 @@ def _deploy(project: Project, target: Target) -> float:
 def _plain_inserts(rows: list[tuple[Value, ...]]) -> float:
     """The rows as INSERTs of many rows with parameters, each a transaction, by the same client."""
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
-        target = Target(server.url, server.url, server.token())
+        target = DatabaseUnderTest(server.url, server.url, server.token())
         target.run(_TABLE)
         with closing(target.open(600)) as database:
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a real server, a door before it, and databases on both."""
+"""Fixtures that tests of several packages share: a real server, a proxy in front of it, and databases on both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import counters
-from tests.support.recording_proxy import Door, open_door
+from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.http import backoff
@@ -34,7 +34,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again is tried again at once."""
+    """Retries without noticeable pauses."""
     monkeypatch.setattr(backoff, "LONGEST_PAUSE", 0.001)
 
 
@@ -46,10 +46,10 @@ def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
 
 
 @pytest.fixture
-def door(sqld: Sqld) -> Iterator[Door]:
-    """A door before `sqld`."""
-    with open_door(sqld.url) as opened:
-        yield opened
+def proxy(sqld: Sqld) -> Iterator[RecordingProxy]:
+    """A recording proxy in front of `sqld`."""
+    with recording_proxy(sqld.url) as running:
+        yield running
 
 
 @pytest.fixture

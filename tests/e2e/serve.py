@@ -66,13 +66,13 @@ def openssl(*arguments: str) -> bytes:
 
 
 def start_server(folder: Path) -> str:
-    """The URL of a server that outlives this step: sqld on loopback, and a door with TLS where the steps reach it."""
+    """The URL of a server that outlives this step: sqld on loopback, behind a TLS proxy that the steps can reach."""
     inside, outside = free_address("127.0.0.1"), free_address(host())
     files = ["--db-path", str(folder / "sqld"), "--auth-jwt-key-file", str(folder / "public.pem")]
     program = shutil.which("sqld") or str(INSTALLED)
     leave_running([program, "--no-welcome", *files, "--http-listen-addr", inside], inside, folder / "sqld.log")
     certificate = make_certificate(outside, folder)
-    leave_running([sys.executable, __file__, outside, inside, str(folder)], outside, folder / "door.log")
+    leave_running([sys.executable, __file__, outside, inside, str(folder)], outside, folder / "proxy.log")
     with Path(os.environ["GITHUB_ENV"]).open("a") as variables:
         print(f"REQUESTS_CA_BUNDLE={certificate}", file=variables)
     return f"https://{outside}"
@@ -102,13 +102,13 @@ def make_certificate(address: str, folder: Path) -> str:
         *("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "1"),
         *("-subj", "/CN=e2e", "-addext", f"subjectAltName=IP:{split(address)[0]}"),
         *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
-        *("-keyout", str(folder / "door.key"), "-out", str(certificate)),
+        *("-keyout", str(folder / "proxy.key"), "-out", str(certificate)),
     )
-    shutil.copy(certificate, folder / "door.pem")
+    shutil.copy(certificate, folder / "proxy.pem")
     return name
 
 
-async def door(outside: str, inside: str, folder: Path) -> None:
+async def proxy(outside: str, inside: str, folder: Path) -> None:
     """Pass on, in clear text, what comes in by TLS: our Action gives no token to a server that has none."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,7 +123,7 @@ async def door(outside: str, inside: str, folder: Path) -> None:
         writer.close()
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "door.pem", folder / "door.key")
+    context.load_cert_chain(folder / "proxy.pem", folder / "proxy.key")
     server = await asyncio.start_server(connected, *split(outside), ssl=context)
     await server.serve_forever()
 
@@ -155,6 +155,6 @@ def host() -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        asyncio.run(door(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+        asyncio.run(proxy(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
     else:
         main()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.act import Run, run_workflow
 from tests.e2e.engine import ROOT
-from tests.support.recording_proxy import open_door
+from tests.support.recording_proxy import recording_proxy
 from tests.support.sqld import Sqld
 from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.hrana import HranaDatabase
@@ -92,15 +92,15 @@ def test_what_the_manifest_asks_in_vain_is_shown_at_the_manifest(runs: dict[str,
 
 def test_of_two_jobs_that_deploy_at_once_one_does_it(sqld: Sqld, tmp_path: Path) -> None:
     token = sqld.token()
-    with open_door(sqld.url) as door:
-        door.latency = 0.2  # long enough for both to read before one of them writes
+    with recording_proxy(sqld.url) as proxy:
+        proxy.latency = 0.2  # long enough for both to read before one of them writes
         run = run_workflow(
             WORKFLOW,
             "push",
             tmp_path,
             *("--job", "after-two"),
             payload=EVENTS["branch"][1],
-            variables={"E2E_DATABASE_URL": door.url},
+            variables={"E2E_DATABASE_URL": proxy.url},
             secrets={"E2E_AUTH_TOKEN": token},
         )
     assert run.jobs == dict.fromkeys(["two-at-once one", "two-at-once other", "after-two"], "success"), run.log

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.counters import collected
 
-ROOMS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
+FOLDERS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
 SIDE_BY_SIDE = ("--numprocesses", "auto", "--dist", "worksteal")
 
 
@@ -25,7 +25,7 @@ def main() -> int:
             sys.executable,
             "-m",
             "pytest",
-            *ROOMS,
+            *FOLDERS,
             "--numprocesses",
             "auto",
             "--dist",

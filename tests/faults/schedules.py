@@ -13,8 +13,8 @@ from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
 from tests.support.counters import count
-from tests.support.databases import NOWHERE, Target
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import REQUEST_SIZE
@@ -103,30 +103,30 @@ class Bench:
     def __init__(self, sqld: Sqld, folder: Path) -> None:
         self._sqld = sqld
         self._numbers = itertools.count()
-        first = project_of(folder / "first", books=_BOOKS, manifest="schema_version: 1.0.0\n")
+        first = write_project(folder / "first", books=_BOOKS, manifest="schema_version: 1.0.0\n")
         deployed = self._create("deployed", first)
         tables = SMALL["tables.sql"].replace(
             "title TEXT NOT NULL,", "title TEXT NOT NULL CHECK (title <> ''),\n  year,"
         )
         projects = {
-            "a new database": (self._create("empty"), project_of(folder / "new")),
+            "a new database": (self._create("empty"), write_project(folder / "new")),
             "a table made anew, and seeds": (
                 deployed,
-                project_of(folder / "anew", tables=tables, books=_BOOKS.replace("Book", "Volume"), manifest=""),
+                write_project(folder / "anew", tables=tables, books=_BOOKS.replace("Book", "Volume"), manifest=""),
             ),
             "seeds only": (
                 deployed,
-                project_of(
+                write_project(
                     folder / "seeds", books=_BOOKS.replace("Book", "Volume"), manifest="schema_version: 1.0.0\n"
                 ),
             ),
             "a check that does not hold": (
                 deployed,
-                project_of(folder / "wrong", tables=tables, manifest='rows: {authors: ">=200"}\n'),
+                write_project(folder / "wrong", tables=tables, manifest='rows: {authors: ">=200"}\n'),
             ),
         }
         self.stories = [self._story(name, *start) for name, start in projects.items()]
-        in_chunks = project_of(
+        in_chunks = write_project(
             folder / "chunks", tables=tables, books=_BOOKS.replace(OLD, NEW), manifest="schema_version: 2.0.0\n"
         )
         self.stories.append(self._story("a table made anew, and seeds in chunks", deployed, in_chunks, CHUNK))
@@ -153,7 +153,7 @@ class Bench:
             problems = _contradictions(report, state_found, chosen)
             if report.committed is None and was_answered:
                 problems.append(f"unknown, although the server answered in the end: {report.error}")
-            problems += damage(Target(proxy.url, proxy.url, self._sqld.token()))
+            problems += damage(DatabaseUnderTest(proxy.url, proxy.url, self._sqld.token()))
             again = self._deploy(chosen.project, proxy.url, 30, chosen.request_size)
             expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}
             if again.status not in expected or chosen.found(self._state(proxy)) != chosen.end:
@@ -188,12 +188,12 @@ class Bench:
     def _deploy(self, project: Project, url: str, timeout: float, request_size: int = REQUEST_SIZE) -> Report:
         database = HranaDatabase(url, self._sqld.token(), timeout, request_size=request_size)
         try:
-            return story.deploy(project, database, NOWHERE, _PERMISSIONS)
+            return story.deploy(project, database, NO_PROVENANCE, _PERMISSIONS)
         finally:
             database.close()
 
     def _state(self, proxy: Proxy) -> Any:
-        return state(Target(proxy.url, proxy.url, self._sqld.token()))
+        return state(DatabaseUnderTest(proxy.url, proxy.url, self._sqld.token()))
 
 
 def _contradictions(report: Report, state_found: Any, chosen: Story) -> list[str]:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, running_proxy
 from tests.faults.writers import Writer, writing_all_the_time
-from tests.support.databases import NOWHERE, Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld
 from turso_deploy.deploy import deploy as story
 from turso_deploy.deploy.submission import MOST_QUESTIONS
@@ -33,25 +33,25 @@ def proxy(sqld: Sqld) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def target(sqld: Sqld, proxy: Proxy) -> Target:
-    return Target(proxy.url, sqld.url, sqld.token())
+def target(sqld: Sqld, proxy: Proxy) -> DatabaseUnderTest:
+    return DatabaseUnderTest(proxy.url, sqld.url, sqld.token())
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return project_of(tmp_path / "schema")
+    return write_project(tmp_path / "schema")
 
 
-def deploy(target: Target, project: Project, timeout: float = 30) -> Report:
+def deploy(target: DatabaseUnderTest, project: Project, timeout: float = 30) -> Report:
     database = target.open(timeout)
     try:
-        return story.deploy(project, database, NOWHERE)
+        return story.deploy(project, database, NO_PROVENANCE)
     finally:
         database.close()
 
 
 def test_a_request_that_arrives_after_it_was_given_up_does_nothing(
-    target: Target, proxy: Proxy, project: Project
+    target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     """Between the loss and the next plan the server is away, so that no second deployment makes the first one stale."""
     proxy.late = 600
@@ -64,7 +64,9 @@ def test_a_request_that_arrives_after_it_was_given_up_does_nothing(
     assert deploy(target, project).status is Status.DEPLOYED
 
 
-def test_a_request_that_arrives_before_it_is_given_up_is_found(target: Target, proxy: Proxy, project: Project) -> None:
+def test_a_request_that_arrives_before_it_is_given_up_is_found(
+    target: DatabaseUnderTest, proxy: Proxy, project: Project
+) -> None:
     proxy.late = 0.2
     proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAXIMUM_TRIES])
     report = deploy(target, project, timeout=2)
@@ -73,7 +75,7 @@ def test_a_request_that_arrives_before_it_is_given_up_is_found(target: Target, p
 
 
 def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchanged(
-    target: Target, proxy: Proxy, project: Project
+    target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.plan([*READ, Fault.DUPLICATED_SECOND])
     report = deploy(target, project)
@@ -83,7 +85,7 @@ def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchan
 
 @pytest.mark.parametrize("late", [Fault.DELAYED, Fault.DRIPPED])
 def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(
-    target: Target, proxy: Proxy, project: Project, late: Fault
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, late: Fault
 ) -> None:
     proxy.delay = 3
     proxy.plan([*READ, late])
@@ -94,18 +96,18 @@ def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(
 
 @pytest.mark.parametrize("seeded", [False, True])
 def test_the_seed_rows_of_a_lost_reply_are_said_to_be_missing_in_the_figures(
-    target: Target, proxy: Proxy, tmp_path: Path, seeded: bool
+    target: DatabaseUnderTest, proxy: Proxy, tmp_path: Path, seeded: bool
 ) -> None:
     files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"} | ({"seeds/t.csv": "id\n1\n"} if seeded else {})
     proxy.plan([*READ, Fault.CUT_AFTER])
-    report = deploy(target, project_of(tmp_path / "schema", files))
+    report = deploy(target, write_project(tmp_path / "schema", files))
     assert report.status is Status.DEPLOYED
     assert any("missing in the figures" in notice for notice in report.notices) is seeded
 
 
 @pytest.mark.parametrize("fault", [Fault.RAN_400, Fault.RAN_404])
 def test_a_refusal_of_a_stream_that_is_gone_may_hide_a_commit(
-    target: Target, proxy: Proxy, project: Project, fault: Fault
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, fault: Fault
 ) -> None:
     proxy.plan([*READ, fault])
     report = deploy(target, project)
@@ -115,7 +117,7 @@ def test_a_refusal_of_a_stream_that_is_gone_may_hide_a_commit(
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.STATUS_503, Fault.BROKEN_JSON])
 def test_a_read_that_fails_in_passing_is_made_again_and_said_so(
-    target: Target, proxy: Proxy, project: Project, fault: Fault
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, fault: Fault
 ) -> None:
     proxy.plan([fault, fault])
     report = deploy(target, project)
@@ -124,7 +126,7 @@ def test_a_read_that_fails_in_passing_is_made_again_and_said_so(
 
 
 def test_a_write_is_never_sent_again_before_the_ledger_was_asked(
-    sqld: Sqld, target: Target, proxy: Proxy, project: Project
+    sqld: Sqld, target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.plan([*READ, Fault.CUT_AFTER, *[Fault.CUT_BEFORE] * 2])
     report = deploy(target, project)
@@ -146,7 +148,7 @@ SHUT = Fault.CUT_BEFORE
     ],
 )
 def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
-    target: Target, proxy: Proxy, project: Project, write: Fault, shut_for: int, committed: bool | None
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, write: Fault, shut_for: int, committed: bool | None
 ) -> None:
     proxy.plan([*READ, write, *[SHUT] * shut_for])
     report = deploy(target, project)
@@ -164,10 +166,10 @@ def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
 
 @pytest.mark.parametrize(("shut_for", "committed"), [(1000, None), (MOST_QUESTIONS - 1, False)])
 def test_a_failure_whose_reply_is_lost_is_known_once_the_server_is_back(
-    target: Target, proxy: Proxy, tmp_path: Path, shut_for: int, committed: bool | None
+    target: DatabaseUnderTest, proxy: Proxy, tmp_path: Path, shut_for: int, committed: bool | None
 ) -> None:
     """A bound that does not hold: the transaction was rolled back, and would be again."""
-    project = project_of(tmp_path / "wrong", manifest='rows: {authors: ">=200"}\n')
+    project = write_project(tmp_path / "wrong", manifest='rows: {authors: ">=200"}\n')
     proxy.plan([*READ, Fault.CUT_AFTER, *[SHUT] * shut_for])
     report = deploy(target, project, timeout=2)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, committed, 1)
@@ -179,7 +181,7 @@ def test_a_failure_whose_reply_is_lost_is_known_once_the_server_is_back(
 
 @pytest.mark.parametrize("seconds", [1, 4, 6, *([20] if "FAULT_SCHEDULES" in os.environ else [])])
 def test_a_lock_that_another_writer_holds_is_waited_for(
-    sqld: Sqld, target: Target, project: Project, seconds: int
+    sqld: Sqld, target: DatabaseUnderTest, project: Project, seconds: int
 ) -> None:
     """A server gives the lock to the next one after 5 s, so the other writer may lose it."""
     target.run("CREATE TABLE other_rows (number)")
@@ -197,18 +199,18 @@ def test_a_lock_that_another_writer_holds_is_waited_for(
 
 
 def test_an_application_that_writes_all_the_time_is_neither_blocked_nor_in_the_way(
-    sqld: Sqld, target: Target, project: Project, tmp_path: Path
+    sqld: Sqld, target: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
     deploy(target, project)
     with writing_all_the_time(sqld, "INSERT INTO authors (name) VALUES ('Author ' || ?1)") as written:
         for number in range(5):
             seeds = f"id,name,profile\n1,Ada {number},\n2,Grace,\n"
-            report = deploy(target, project_of(tmp_path / "next", authors=seeds))
+            report = deploy(target, write_project(tmp_path / "next", authors=seeds))
             assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.value("SELECT count(*) FROM authors") == 2 + len(written)
 
 
-def test_of_twenty_deployers_of_one_commit_one_deploys(target: Target, project: Project) -> None:
+def test_of_twenty_deployers_of_one_commit_one_deploys(target: DatabaseUnderTest, project: Project) -> None:
     with ThreadPoolExecutor(20) as pool:
         reports = list(pool.map(lambda _: deploy(target, project, 60), range(20)))
     assert Counter(report.status for report in reports) == {Status.DEPLOYED: 1, Status.UNCHANGED: 19}
@@ -217,9 +219,9 @@ def test_of_twenty_deployers_of_one_commit_one_deploys(target: Target, project: 
 
 
 def test_of_twenty_deployers_of_two_commits_none_is_told_a_lie(
-    target: Target, project: Project, tmp_path: Path
+    target: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
-    other = project_of(tmp_path / "other", authors="id,name,profile\n1,Other,\n2,Grace,\n")
+    other = write_project(tmp_path / "other", authors="id,name,profile\n1,Other,\n2,Grace,\n")
     commits = [project, other]
     with ThreadPoolExecutor(20) as pool:
         reports = list(pool.map(lambda number: deploy(target, commits[number % 2], 60), range(20)))
@@ -254,7 +256,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize(("lost", "committed"), [([], False), ([*READ, Fault.CUT_AFTER], None)])
 def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
-    target: Target, proxy: Proxy, project: Project, clock: Clock, lost: list[Fault], committed: bool | None
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: Clock, lost: list[Fault], committed: bool | None
 ) -> None:
     """Reading, asking the ledger, and planning again are not given that time each, nor one inside the other."""
     proxy.plan([*lost, *[Fault.STATUS_503] * 1000])
@@ -265,7 +267,7 @@ def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
 
 
 def test_no_try_is_made_after_the_time_that_was_set(
-    target: Target, proxy: Proxy, project: Project, clock: Clock
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: Clock
 ) -> None:
     proxy.plan([Fault.STATUS_503] * 1000)
     report = deploy(target, project, timeout=0.5)

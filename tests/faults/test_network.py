@@ -11,8 +11,8 @@ import pytest
 from tests.faults.proxy import Fault, running_proxy
 from tests.support.canned_server import replying
 from tests.support.certificates import make_certificate
-from tests.support.databases import NOWHERE, Target, run_program
-from tests.support.schema_folders import SMALL, project_of, write_folder
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, run_program
+from tests.support.schema_folders import SMALL, write_folder, write_project
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.transaction import Query
 from turso_deploy.database.hrana import HranaDatabase
@@ -32,11 +32,11 @@ def test_a_certificate_is_believed_only_when_its_signer_is(
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    project = project_of(tmp_path / "schema")
+    project = write_project(tmp_path / "schema")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with running_proxy(sqld.url, tls=context) as proxy:
-        target = Target(proxy.url, sqld.url, sqld.token())
+        target = DatabaseUnderTest(proxy.url, sqld.url, sqld.token())
         report = target.deploy(project)
         assert report.error is not None
         assert (report.committed, "secure connection" in report.error.message) == (False, True)
@@ -56,7 +56,7 @@ def use_proxies(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 def deploy_elsewhere(sqld: Sqld, project: Project) -> Report:
     """Deploy to a server that only the proxy can find."""
     with closing(HranaDatabase("http://database.invalid", sqld.token(), timeout=30)) as database:
-        return story.deploy(project, database, NOWHERE)
+        return story.deploy(project, database, NO_PROVENANCE)
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -65,7 +65,7 @@ def test_a_proxy_of_the_environment_is_used(
 ) -> None:
     with running_proxy(sqld.url) as proxy:
         use_proxies(monkeypatch, **{name: proxy.url})
-        report = deploy_elsewhere(sqld, project_of(tmp_path / "schema"))
+        report = deploy_elsewhere(sqld, write_project(tmp_path / "schema"))
         assert (report.error, report.status, proxy.happened.total()) == (None, Status.DEPLOYED, 2)
 
 
@@ -76,7 +76,7 @@ def test_a_reply_that_is_lost_on_the_way_through_a_proxy_is_found_in_the_ledger(
     with running_proxy(sqld.url) as proxy:
         use_proxies(monkeypatch, HTTP_PROXY=proxy.url)
         proxy.plan([Fault.NONE, fault])
-        report = deploy_elsewhere(sqld, project_of(tmp_path / "schema"))
+        report = deploy_elsewhere(sqld, write_project(tmp_path / "schema"))
         assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 3)
 
 
@@ -115,15 +115,15 @@ def test_what_was_committed_is_still_there_after_the_server_was_killed(tmp_path:
     """`running_sqld` ends its server with SIGKILL."""
     folder = tmp_path / "server"
     folder.mkdir()
-    project = project_of(tmp_path / "schema")
+    project = write_project(tmp_path / "schema")
     with running_proxy("http://127.0.0.1:9") as proxy:
         with running_sqld(folder) as first:
             proxy.target = first.url
-            assert Target(proxy.url, proxy.url, first.token()).deploy(project).status is Status.DEPLOYED
-        gone = Target(proxy.url, proxy.url, first.token()).deploy(project)
+            assert DatabaseUnderTest(proxy.url, proxy.url, first.token()).deploy(project).status is Status.DEPLOYED
+        gone = DatabaseUnderTest(proxy.url, proxy.url, first.token()).deploy(project)
         assert (gone.status, gone.committed) == (Status.FAILED, False)
         with running_sqld(folder) as second:
             proxy.target = second.url
-            found = Target(proxy.url, proxy.url, second.token())
+            found = DatabaseUnderTest(proxy.url, proxy.url, second.token())
             assert found.deploy(project).status is Status.UNCHANGED
             assert found.rows("PRAGMA integrity_check") == [("ok",)]

@@ -19,9 +19,9 @@ from tests.faults.limits import bytes_of_data, limited, until_it_works_for
 from tests.faults.states import damage, state
 from tests.faults.writers import writing_all_the_time
 from tests.support.counters import count
-from tests.support.databases import NOWHERE, Target
-from tests.support.recording_proxy import open_door
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.recording_proxy import recording_proxy
+from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.deploy import deploy as story
 from turso_deploy.http import backoff
@@ -39,13 +39,13 @@ _OUT_OF_ROOM = {"server-error", "database-full"}
 @pytest.fixture
 def before(tmp_path: Path) -> Project:
     """What is deployed to begin with."""
-    return project_of(tmp_path / "before", books=_BOOKS.replace("Book", "Volume"), manifest="")
+    return write_project(tmp_path / "before", books=_BOOKS.replace("Book", "Volume"), manifest="")
 
 
 @pytest.fixture
 def larger(tmp_path: Path) -> Project:
     """A table made anew, and all its rows written again: about 2 MB."""
-    return project_of(tmp_path / "larger", tables=_ANEW, books=_BOOKS, manifest="")
+    return write_project(tmp_path / "larger", tables=_ANEW, books=_BOOKS, manifest="")
 
 
 @pytest.fixture
@@ -61,26 +61,26 @@ def _counted(request: pytest.FixtureRequest) -> None:
     count("out of disk, memory or lock", request.function.__name__.removeprefix("test_").replace("_", " "))
 
 
-def target_of(sqld: Sqld) -> Target:
-    return Target(sqld.url, sqld.url, sqld.token())
+def target_of(sqld: Sqld) -> DatabaseUnderTest:
+    return DatabaseUnderTest(sqld.url, sqld.url, sqld.token())
 
 
-def deploy(target: Target, project: Project, timeout: float = 30) -> Report:
+def deploy(target: DatabaseUnderTest, project: Project, timeout: float = 30) -> Report:
     database = target.open(timeout)
     try:
-        return story.deploy(project, database, NOWHERE, tuple(Approval(name, None) for name in HazardName))
+        return story.deploy(project, database, NO_PROVENANCE, tuple(Approval(name, None) for name in HazardName))
     finally:
         database.close()
 
 
-def assert_nothing_changed(target: Target, held: Any, report: Report) -> None:
+def assert_nothing_changed(target: DatabaseUnderTest, held: Any, report: Report) -> None:
     """The report says that it failed and changed nothing, and that is true."""
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, False, 1)
     assert state(target) == held
     assert damage(target) == []
 
 
-def assert_succeeds(target: Target, project: Project) -> None:
+def assert_succeeds(target: DatabaseUnderTest, project: Project) -> None:
     report = deploy(target, project)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.value("SELECT count(*) FROM books WHERE title LIKE 'Book %'") == 3000
@@ -140,7 +140,9 @@ def test_a_database_at_its_size_limit_keeps_the_old_state_and_says_that_it_is_fu
 def test_a_file_whose_disk_is_full_keeps_the_old_state(
     tmp_path: Path, before: Project, larger: Project, share: float
 ) -> None:
-    twin, target = (Target(url, url) for url in (f"file:{tmp_path / 'twin.db'}", f"file:{tmp_path / 'database.db'}"))
+    twin, target = (
+        DatabaseUnderTest(url, url) for url in (f"file:{tmp_path / 'twin.db'}", f"file:{tmp_path / 'database.db'}")
+    )
     for project in (before, larger):
         deploy(twin, project)
     deploy(target, before)
@@ -198,11 +200,11 @@ UPDATE patience SET counted = (
 def slow_project(folder: Path, statements: int = 1) -> Project:
     """A project with a script of this many statements, each of which counts to the number in the table `patience`."""
     files = {**SMALL, "tables.sql": SMALL["tables.sql"] + _PATIENCE, "manifest.yml": ""}
-    return project_of(folder, {**files, "scripts/slow.sql": "-- @run after\n" + _COUNT * statements})
+    return write_project(folder, {**files, "scripts/slow.sql": "-- @run after\n" + _COUNT * statements})
 
 
 @pytest.fixture
-def patient(sqld: Sqld, tmp_path: Path) -> Target:
+def patient(sqld: Sqld, tmp_path: Path) -> DatabaseUnderTest:
     """A database with the table `patience`, and without the script."""
     target = target_of(sqld)
     target.run(_PATIENCE.rstrip(";\n"), "CREATE TABLE other_rows (number)")
@@ -212,12 +214,12 @@ def patient(sqld: Sqld, tmp_path: Path) -> Target:
 def test_a_server_that_is_killed_in_the_middle_of_a_statement_keeps_the_old_state(folder: Path, tmp_path: Path) -> None:
     """As the kernel does when memory is short. The statement would take years."""
     project = slow_project(tmp_path / "slow")
-    with running_sqld(folder) as sqld, open_door(sqld.url) as door, ThreadPoolExecutor(1) as pool:
-        target = Target(door.url, sqld.url, sqld.token())
+    with running_sqld(folder) as sqld, recording_proxy(sqld.url) as proxy, ThreadPoolExecutor(1) as pool:
+        target = DatabaseUnderTest(proxy.url, sqld.url, sqld.token())
         target.run(_PATIENCE.rstrip(";\n"), f"INSERT INTO patience VALUES ({10**15}, NULL)")
         held = state(target)
         deploying = pool.submit(deploy, target, project, 10)
-        door.await_requests(2)
+        proxy.await_requests(2)
         until_it_works_for(sqld.process_id, 0.5)
         os.kill(sqld.process_id, signal.SIGKILL)
         report = deploying.result(timeout=60)
@@ -232,7 +234,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_statement_keeps_the_old_stat
 
 
 def test_a_lock_that_the_server_takes_away_leaves_the_old_state_and_is_told_as_such(
-    sqld: Sqld, patient: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqld: Sqld, patient: DatabaseUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The transaction could go on for minutes; after 5 s the server ends it at the next statement, for another writer.
 

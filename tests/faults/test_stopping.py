@@ -18,8 +18,8 @@ import pytest
 
 from tests.faults.proxy import running_proxy
 from tests.support.counters import count
-from tests.support.databases import Target
-from tests.support.recording_proxy import Door, open_door
+from tests.support.databases import DatabaseUnderTest
+from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.signals import cancel_on_signals
@@ -38,11 +38,13 @@ def schema(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def target(sqld: Sqld, door: Door) -> Target:
-    return Target(door.url, sqld.url, sqld.token(), door=door)
+def target(sqld: Sqld, proxy: RecordingProxy) -> DatabaseUnderTest:
+    return DatabaseUnderTest(proxy.url, sqld.url, sqld.token(), proxy=proxy)
 
 
-def start(target: Target, schema: Path, timeout: int = 30, request_size: int = 1_000_000) -> subprocess.Popen[str]:
+def start(
+    target: DatabaseUnderTest, schema: Path, timeout: int = 30, request_size: int = 1_000_000
+) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_"))}
     return subprocess.Popen(
         [
@@ -63,11 +65,11 @@ def report_of(process: subprocess.Popen[str]) -> Any:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_while_the_database_is_read_stops_the_run_and_says_so(
-    target: Target, schema: Path, number: signal.Signals
+    target: DatabaseUnderTest, schema: Path, number: signal.Signals
 ) -> None:
-    target.door.free_replies = 0
+    target.proxy.unheld_replies = 0
     process = start(target, schema)
-    target.door.await_requests(1)
+    target.proxy.await_requests(1)
     process.send_signal(number)
     report = report_of(process)
     assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", False, 1)
@@ -75,44 +77,46 @@ def test_a_signal_while_the_database_is_read_stops_the_run_and_says_so(
     assert target.names() == set()
 
 
-def reading_then_writing(target: Target, schema: Path, timeout: int = 30) -> subprocess.Popen[str]:
-    """A run that has sent its transaction, to which no reply comes before the door is opened for it."""
-    target.door.free_replies = 1
+def reading_then_writing(target: DatabaseUnderTest, schema: Path, timeout: int = 30) -> subprocess.Popen[str]:
+    """A run that has sent its transaction, and to which the proxy holds back the reply."""
+    target.proxy.unheld_replies = 1
     process = start(target, schema, timeout)
-    target.door.await_requests(2)
+    target.proxy.await_requests(2)
     return process
 
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_while_the_write_is_on_its_way_waits_for_what_becomes_of_it(
-    target: Target, schema: Path, number: signal.Signals
+    target: DatabaseUnderTest, schema: Path, number: signal.Signals
 ) -> None:
     process = reading_then_writing(target, schema)
     process.send_signal(number)
-    target.door.open_for_replies.set()
+    target.proxy.replies_released.set()
     report = report_of(process)
     assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
     assert target.value("SELECT id FROM schema_deployments") == report["deployment_id"]
 
 
-def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(target: Target, schema: Path) -> None:
+def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(
+    target: DatabaseUnderTest, schema: Path
+) -> None:
     """Two signals of one kind could be handled as one. The third leaves no time to ask the ledger either."""
     process = reading_then_writing(target, schema)
-    target.door.await_replies(2)
+    target.proxy.await_replies(2)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
-    target.door.await_requests(3)
+    target.proxy.await_requests(3)
     process.send_signal(signal.SIGTERM)
     report = report_of(process)
     assert (report["error"]["code"], report["committed"], process.returncode) == ("outcome-unknown", None, 1)
     assert str(target.value("SELECT id FROM schema_deployments")) in report["error"]["hint"]
 
 
-def test_a_stop_after_a_lost_reply_is_answered_from_the_ledger(target: Target, schema: Path) -> None:
+def test_a_stop_after_a_lost_reply_is_answered_from_the_ledger(target: DatabaseUnderTest, schema: Path) -> None:
     process = reading_then_writing(target, schema, timeout=1)
     process.terminate()
-    target.door.await_requests(3)  # the reply was waited for in vain
-    target.door.open_for_replies.set()
+    target.proxy.await_requests(3)  # the reply was waited for in vain
+    target.proxy.replies_released.set()
     report = report_of(process)
     assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
 
@@ -131,7 +135,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
         with running_proxy("") as proxy, ExitStack() as first, ThreadPoolExecutor(1) as pool:
             server = first.enter_context(running_sqld(folder))
             proxy.target = server.url
-            target = Target(proxy.url, proxy.url, server.token())
+            target = DatabaseUnderTest(proxy.url, proxy.url, server.token())
             deploying = pool.submit(target.deploy, project)
             time.sleep(choice.uniform(0, 0.03))
             first.close()
@@ -145,7 +149,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_signal_between_the_commit_and_the_report_hides_neither(
-    target: Target, schema: Path, signals: int, monkeypatch: pytest.MonkeyPatch
+    target: DatabaseUnderTest, schema: Path, signals: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: Any) -> bool:
         """The first thing that looks at the reply."""
@@ -168,16 +172,16 @@ def test_killed_at_any_moment_the_database_is_the_old_or_the_new_one(tmp_path: P
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with running_sqld(folder) as sqld, open_door(sqld.url) as door:
-            target = Target(door.url, sqld.url, sqld.token(), door=door)
-            door.latency = choice.uniform(0, 0.1)
+        with running_sqld(folder) as sqld, recording_proxy(sqld.url) as proxy:
+            target = DatabaseUnderTest(proxy.url, sqld.url, sqld.token(), proxy=proxy)
+            proxy.latency = choice.uniform(0, 0.1)
             process = start(target, schema)
-            door.await_requests(choice.choice([0, 1, 1, 2, 2]))
+            proxy.await_requests(choice.choice([0, 1, 1, 2, 2]))
             time.sleep(choice.uniform(0, 0.15))
             sent = choice.choice([signal.SIGKILL, *STOPPING])
             process.send_signal(sent)
             output, _ = process.communicate(timeout=60)
-            door.await_farewell()  # what was on its way has come to its end
+            proxy.await_disconnection()  # what was on its way has come to its end
             names = target.names()
             committed = "schema_deployments" in names
             assert committed == ("books" in names)
@@ -204,13 +208,13 @@ def large(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_between_two_chunks_says_what_is_there_and_running_again_goes_on(
-    target: Target, large: Path, number: signal.Signals
+    target: DatabaseUnderTest, large: Path, number: signal.Signals
 ) -> None:
-    target.door.free_replies = 3
+    target.proxy.unheld_replies = 3
     process = start(target, large, request_size=IN_CHUNKS)
-    target.door.await_requests(4)  # read, schema, read, and the first chunk is on its way
+    target.proxy.await_requests(4)  # read, schema, read, and the first chunk is on its way
     process.send_signal(number)
-    target.door.open_for_replies.set()
+    target.proxy.replies_released.set()
     report = report_of(process)
     assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", True, 1)
     assert report["chunks"]["sent"] == 1
@@ -230,20 +234,20 @@ def test_killed_between_chunks_the_database_holds_whole_chunks_and_running_again
     for number in range(KILLS // 2):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with running_sqld(folder) as sqld, open_door(sqld.url) as door:
-            target = Target(door.url, sqld.url, sqld.token(), door=door)
+        with running_sqld(folder) as sqld, recording_proxy(sqld.url) as proxy:
+            target = DatabaseUnderTest(proxy.url, sqld.url, sqld.token(), proxy=proxy)
             process = start(target, large, request_size=IN_CHUNKS)
-            door.await_requests(choice.randint(3, 6))
+            proxy.await_requests(choice.randint(3, 6))
             time.sleep(choice.uniform(0, 0.02))
             process.kill()
             process.communicate()
-            door.await_farewell()  # what was on its way has come to its end
+            proxy.await_disconnection()  # what was on its way has come to its end
             rows = target.value("SELECT count(*) FROM books")
             marks = json.loads(str(target.value("SELECT seeds FROM schema_deployments")))
             assert marks["books"].endswith(f":{rows!s}") or rows == BOOKS
             assert target.rows("PRAGMA integrity_check") == [("ok",)]
             assert target.rows("PRAGMA foreign_key_check") == []
-            door.bodies.clear()
+            proxy.bodies.clear()
             again = report_of(start(target, large, request_size=IN_CHUNKS))
             assert again["status"] == ("unchanged" if ":" not in marks["books"] else "deployed")
             assert target.value("SELECT count(*) FROM books") == BOOKS

@@ -13,7 +13,7 @@ from tests.hostile.watched import Watched, Watcher
 from tests.platform.github import WRITER, Github, running_github
 from tests.platform.server import Answer, Faults, serving
 from tests.support import counters
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import Sqld
 from turso_deploy.github.runner import OUTPUTS
@@ -102,8 +102,8 @@ def watcher(
 
 
 @pytest.fixture
-def on_sqld(sqld: Sqld) -> Target:
-    return Target(sqld.url, sqld.url, sqld.token())
+def on_sqld(sqld: Sqld) -> DatabaseUnderTest:
+    return DatabaseUnderTest(sqld.url, sqld.url, sqld.token())
 
 
 def run(watcher: Watcher, command: str, url: str, token: str, text: str, *flags: str) -> Watched:
@@ -146,7 +146,7 @@ def test_text_of_the_repository_is_shown_and_never_followed(
         url = f"file:{tmp_path / name}"
         commands = ("plan", "deploy", "deploy", "verify")
         runs = [run(watcher, command, url, "", text, loud) for command in commands]
-        Target(url, url).run(
+        DatabaseUnderTest(url, url).run(
             f"CREATE TABLE {quote_identifier(f'other {text}')} (a)", f"DROP VIEW {quote_identifier(f'{text} view')}"
         )
         return [*runs, run(watcher, "verify", url, "", text, loud), run(watcher, "plan", url, "", text, loud)]
@@ -193,7 +193,7 @@ def test_what_a_server_says_is_never_followed(watcher: Watcher, tmp_path: Path, 
 
 @pytest.mark.parametrize("payload", SOME)
 def test_the_name_of_a_branch_goes_to_the_ledger_as_it_is_and_nowhere_else(
-    watcher: Watcher, on_sqld: Target, tmp_path: Path, payload: str
+    watcher: Watcher, on_sqld: DatabaseUnderTest, tmp_path: Path, payload: str
 ) -> None:
     write_folder(tmp_path / "schema", files_with(PLAIN))
     watched = run(watcher, "deploy", on_sqld.url, on_sqld.token, PAYLOADS[payload])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.canned_server import Replies, replying
 from tests.support.counters import LONG, count
-from tests.support.schema_folders import SMALL, project_of, write_folder
+from tests.support.schema_folders import SMALL, write_folder, write_project
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
@@ -110,7 +110,7 @@ def ask(server: Replies, body: bytes, *, writes: bool) -> DeployError | None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return project_of(tmp_path / "schema")
+    return write_project(tmp_path / "schema")
 
 
 def replies(result: Any) -> bytes:

@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target
-from tests.support.recording_proxy import Door
+from tests.support.databases import DatabaseUnderTest
+from tests.support.recording_proxy import RecordingProxy
 from tests.support.sqld import Sqld
 
 
 @pytest.fixture
-def on_sqld(sqld: Sqld, door: Door) -> Target:
-    """An empty database on a server with JWT authentication, behind a door."""
-    return Target(door.url, sqld.url, sqld.token(), sqld.token("ro"), door)
+def on_sqld(sqld: Sqld, proxy: RecordingProxy) -> DatabaseUnderTest:
+    """An empty database on a server with JWT authentication, behind a recording proxy."""
+    return DatabaseUnderTest(proxy.url, sqld.url, sqld.token(), sqld.token("ro"), proxy)
 
 
 @pytest.fixture
-def in_file(tmp_path: Path) -> Target:
+def in_file(tmp_path: Path) -> DatabaseUnderTest:
     """A database file that does not exist yet."""
     url = f"file:{tmp_path / 'database.db'}"
-    return Target(url, url)
+    return DatabaseUnderTest(url, url)
 
 
 @pytest.fixture(params=["on_sqld", "in_file"])
-def target(request: pytest.FixtureRequest) -> Target:
+def target(request: pytest.FixtureRequest) -> DatabaseUnderTest:
     """An empty database, of either kind."""
-    found: Target = request.getfixturevalue(request.param)
+    found: DatabaseUnderTest = request.getfixturevalue(request.param)
     return found

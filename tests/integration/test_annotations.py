@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from turso_deploy.cli.output import MOST_ANNOTATIONS
 from turso_deploy.cli.run import run
@@ -35,7 +35,7 @@ class Told:
         return [place for place, _ in self.errors]
 
 
-def told_of(target: Target, folder: Path, files: dict[str, str], command: str = "deploy") -> Told:
+def told_of(target: DatabaseUnderTest, folder: Path, files: dict[str, str], command: str = "deploy") -> Told:
     """Run as a runner does."""
     output = StringIO()
     settings = {"command": command, "schema_path": str(write_folder(folder, files)), "database_url": target.url}
@@ -51,7 +51,9 @@ def told_of(target: Target, folder: Path, files: dict[str, str], command: str = 
     return Told(status, verdict, told["error"], told["warning"])
 
 
-def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(target: Target, tmp_path: Path) -> None:
+def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
     told_of(target, tmp_path / "schema", SCHEMA)
     target.run("INSERT INTO a VALUES (1, 'x', 'y'), (2, 'x', NULL)")
     changed = {
@@ -73,7 +75,9 @@ def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(
     assert [text for _, text in told.warnings if "drop-column" in text] == []
 
 
-def test_each_check_that_failed_is_an_error_at_its_line_of_the_manifest(target: Target, tmp_path: Path) -> None:
+def test_each_check_that_failed_is_an_error_at_its_line_of_the_manifest(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
     manifest = 'rows:\n  a: ">=1"\n  b: 1\njson_columns:\n  b:\n    - z\n'
     told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
     assert (told.status, told.verdict) == (1, "Failed: nothing was changed")
@@ -81,7 +85,9 @@ def test_each_check_that_failed_is_an_error_at_its_line_of_the_manifest(target: 
     assert target.names() == set()
 
 
-def test_each_count_and_name_that_would_not_hold_is_an_error_at_its_line(target: Target, tmp_path: Path) -> None:
+def test_each_count_and_name_that_would_not_hold_is_an_error_at_its_line(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
     manifest = "expect:\n  tables: 3\n  views: 1\nobjects:\n  indexes:\n    - i\n    - j\n"
     told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
     assert (told.status, told.verdict) == (1, "Refused: nothing was changed")
@@ -89,7 +95,9 @@ def test_each_count_and_name_that_would_not_hold_is_an_error_at_its_line(target:
     assert told.places == lines
 
 
-def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(target: Target, tmp_path: Path) -> None:
+def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
     told_of(target, tmp_path / "schema", SCHEMA)
     target.run("DROP TABLE b", "ALTER TABLE a ADD COLUMN more")
     told = told_of(target, tmp_path / "schema", SCHEMA, command="verify")
@@ -116,14 +124,16 @@ def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(target:
     ],
 )
 def test_each_name_that_nobody_defines_is_an_error_at_its_line(
-    in_file: Target, tmp_path: Path, files: dict[str, str], lines: list[str]
+    in_file: DatabaseUnderTest, tmp_path: Path, files: dict[str, str], lines: list[str]
 ) -> None:
     told = told_of(in_file, tmp_path / "schema", {**SCHEMA, **files})
     assert (told.status, told.verdict) == (2, "Failed: nothing was changed")
     assert told.places == lines
 
 
-def test_of_many_errors_the_first_ten_are_annotated_and_the_report_has_all(in_file: Target, tmp_path: Path) -> None:
+def test_of_many_errors_the_first_ten_are_annotated_and_the_report_has_all(
+    in_file: DatabaseUnderTest, tmp_path: Path
+) -> None:
     manifest = "rows:\n" + "".join(f"  t{number}: 1\n" for number in range(25))
     told = told_of(in_file, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
     assert told.places == [f"manifest.yml:{line + 2}" for line in range(MOST_ANNOTATIONS)]

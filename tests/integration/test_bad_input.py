@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.support.databases import Finished, Target, run_program
+from tests.support.databases import CompletedRun, DatabaseUnderTest, run_program
 from tests.support.http_server import listening
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, free_port, sign
@@ -20,7 +20,7 @@ AUTHORS, BOOKS = SMALL["seeds/authors.csv"], SMALL["seeds/books.jsonl"]
 
 
 def assert_refused(
-    finished: Finished, code: str, *, status: int, file: str | None = None, line: int | None = None
+    finished: CompletedRun, code: str, *, status: int, file: str | None = None, line: int | None = None
 ) -> None:
     """One run that failed for this reason at this place, and knows that it changed nothing."""
     error = finished.error
@@ -35,7 +35,7 @@ def assert_refused(
 
 
 @pytest.fixture
-def deployed(target: Target, tmp_path: Path) -> Iterator[Target]:
+def deployed(target: DatabaseUnderTest, tmp_path: Path) -> Iterator[DatabaseUnderTest]:
     """A database to which the small project was deployed, and which the test leaves unchanged."""
     assert run_program("deploy", write_folder(tmp_path / "schema", SMALL), target.url, target.token).status == 0
     before = target.dump()
@@ -84,15 +84,15 @@ def more(sql: str) -> dict[str, str]:
     ],
 )
 def test_a_mistake_in_the_schema_folder_is_placed(
-    deployed: Target, tmp_path: Path, files: dict[str, str], code: str, file: str, line: int | None
+    deployed: DatabaseUnderTest, tmp_path: Path, files: dict[str, str], code: str, file: str, line: int | None
 ) -> None:
-    came_before = deployed.door.requests
+    came_before = deployed.proxy.requests
     finished = run_program("deploy", write_folder(tmp_path / "schema", files), deployed.url, deployed.token)
     needs_the_database = 'author": 9' in files["seeds/books.jsonl"]
     assert_refused(finished, code, status=1 if needs_the_database else 2, file=file, line=line)
     if not needs_the_database:
         assert finished.document["requests"] == 0
-        assert deployed.door.requests == came_before
+        assert deployed.proxy.requests == came_before
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_mistake_in_the_schema_folder_is_placed(
     ],
 )
 def test_a_file_in_another_encoding_is_placed(
-    deployed: Target, tmp_path: Path, name: str, content: bytes, line: int
+    deployed: DatabaseUnderTest, tmp_path: Path, name: str, content: bytes, line: int
 ) -> None:
     folder = write_folder(tmp_path / "schema", SMALL)
     (folder / name).write_bytes(content)
@@ -114,7 +114,7 @@ def test_a_file_in_another_encoding_is_placed(
     assert finished.document["requests"] == 0
 
 
-def test_seeds_in_yaml_that_is_malformed_are_placed(deployed: Target, tmp_path: Path) -> None:
+def test_seeds_in_yaml_that_is_malformed_are_placed(deployed: DatabaseUnderTest, tmp_path: Path) -> None:
     files = {name: text for name, text in SMALL.items() if name != "seeds/authors.csv"}
     files["seeds/authors.yaml"] = "- id: 1\n  name: Ada\n- id: 2\n  name: [unclosed\n"
     finished = run_program("deploy", write_folder(tmp_path / "schema", files), deployed.url, deployed.token)
@@ -122,7 +122,7 @@ def test_seeds_in_yaml_that_is_malformed_are_placed(deployed: Target, tmp_path: 
     assert finished.error["line"] >= 4
 
 
-def test_a_folder_that_is_not_there_or_empty_is_named(deployed: Target, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_or_empty_is_named(deployed: DatabaseUnderTest, tmp_path: Path) -> None:
     nowhere = run_program("deploy", tmp_path / "nowhere", deployed.url, deployed.token)
     assert_refused(nowhere, "schema-not-found", status=2)
     empty = write_folder(tmp_path / "empty", {"manifest.yml": ""})
@@ -141,7 +141,7 @@ def test_a_folder_that_is_not_there_or_empty_is_named(deployed: Target, tmp_path
     ],
 )
 def test_a_statement_that_only_the_server_refuses_is_placed(
-    on_sqld: Target, tmp_path: Path, sql: str, line: int
+    on_sqld: DatabaseUnderTest, tmp_path: Path, sql: str, line: int
 ) -> None:
     folder = write_folder(tmp_path / "schema", {name: text for name, text in SMALL.items() if name != "manifest.yml"})
     (folder / "more.sql").write_text(f"-- one more file\n{sql}\n", encoding="utf-8")
@@ -151,7 +151,9 @@ def test_a_statement_that_only_the_server_refuses_is_placed(
     assert on_sqld.names() == set()
 
 
-def test_a_function_that_only_the_server_lacks_is_placed_to_the_line(on_sqld: Target, tmp_path: Path) -> None:
+def test_a_function_that_only_the_server_lacks_is_placed_to_the_line(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
     sql = "-- first\nCREATE TABLE t (a TEXT);\nCREATE INDEX i ON t (\n  a,\n  no_such_function(a)\n);\n"
     folder = write_folder(tmp_path / "schema", {"all.sql": sql})
     finished = run_program("deploy", folder, on_sqld.url, on_sqld.token)
@@ -159,7 +161,7 @@ def test_a_function_that_only_the_server_lacks_is_placed_to_the_line(on_sqld: Ta
     assert "no such function: no_such_function" in finished.error["message"]
 
 
-def test_a_row_that_only_the_database_refuses_is_placed(target: Target, tmp_path: Path) -> None:
+def test_a_row_that_only_the_database_refuses_is_placed(target: DatabaseUnderTest, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "schema", SMALL)
     run_program("deploy", folder, target.url, target.token)
     target.run("INSERT INTO authors (id, name) VALUES (70, 'Barbara')")
@@ -193,34 +195,36 @@ def test_a_url_that_leads_nowhere_is_refused_unasked(tmp_path: Path, url: str) -
 
 
 @pytest.mark.parametrize("spoil", [" {}", "{} ", "{}\n", '"{}"', "'{}'", "Bearer {}", "TURSO_AUTH_TOKEN={}", "{}\n{}"])
-def test_a_token_that_was_copied_badly_is_told_before_any_request(on_sqld: Target, tmp_path: Path, spoil: str) -> None:
+def test_a_token_that_was_copied_badly_is_told_before_any_request(
+    on_sqld: DatabaseUnderTest, tmp_path: Path, spoil: str
+) -> None:
     token = spoil.replace("{}", on_sqld.token)
     finished = run_program("deploy", write_folder(tmp_path / "schema", SMALL), on_sqld.url, token)
     assert_refused(finished, "token-malformed", status=2)
     assert on_sqld.token.split(".")[1] not in finished.printed
-    assert on_sqld.door.requests == 0
+    assert on_sqld.proxy.requests == 0
 
 
 def test_an_expired_and_a_read_only_token_are_told_before_any_request(
-    sqld: Sqld, on_sqld: Target, tmp_path: Path
+    sqld: Sqld, on_sqld: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     folder = write_folder(tmp_path / "schema", SMALL)
     expired = run_program("deploy", folder, on_sqld.url, sqld.expired_token())
     assert_refused(expired, "token-expired", status=2)
     read_only = run_program("deploy", folder, on_sqld.url, on_sqld.read_only_token)
     assert_refused(read_only, "token-read-only", status=2)
-    assert (on_sqld.door.requests, on_sqld.names()) == (0, set())
+    assert (on_sqld.proxy.requests, on_sqld.names()) == (0, set())
 
 
 @pytest.mark.parametrize("command", ["deploy", "plan", "verify"])
-def test_a_token_of_another_database_is_refused(on_sqld: Target, tmp_path: Path, command: str) -> None:
+def test_a_token_of_another_database_is_refused(on_sqld: DatabaseUnderTest, tmp_path: Path, command: str) -> None:
     token = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
     finished = run_program(command, write_folder(tmp_path / "schema", SMALL), on_sqld.url, token)
     assert_refused(finished, "token-refused", status=1)
-    assert (on_sqld.door.requests, on_sqld.names()) == (1, set())
+    assert (on_sqld.proxy.requests, on_sqld.names()) == (1, set())
 
 
-def test_a_missing_token_is_told(on_sqld: Target, tmp_path: Path) -> None:
+def test_a_missing_token_is_told(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
     finished = run_program("deploy", write_folder(tmp_path / "schema", SMALL), on_sqld.url)
     assert_refused(finished, "token-refused", status=1)
     assert "TURSO_AUTH_TOKEN" in finished.error["hint"]
@@ -233,8 +237,10 @@ def test_a_server_that_is_down_is_told(sqld: Sqld, tmp_path: Path, command: str)
     assert_refused(finished, "unreachable", status=1)
 
 
-def test_a_server_that_is_slow_is_given_up_after_the_time_that_was_set(on_sqld: Target, tmp_path: Path) -> None:
-    on_sqld.door.latency = 1
+def test_a_server_that_is_slow_is_given_up_after_the_time_that_was_set(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    on_sqld.proxy.latency = 1
     folder = write_folder(tmp_path / "schema", SMALL)
     finished = run_program("deploy", folder, on_sqld.url, on_sqld.token, timeout=0.2)
     assert_refused(finished, "timeout", status=1)

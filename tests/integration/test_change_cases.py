@@ -28,7 +28,7 @@ import pytest
 import yaml
 from msgspec import Struct, convert
 
-from tests.support.databases import NOWHERE, Target
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_shell import content, in_python
 from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
@@ -95,7 +95,7 @@ class Case:
 
     folder: Path
     expected: Expected
-    target: Target
+    target: DatabaseUnderTest
     workspace: Path
 
     def project(self, name: str) -> Project:
@@ -120,16 +120,16 @@ class Case:
 
     def deploy(self, project: Project, allow: str = "") -> Report:
         with closing(self.target.open()) as database:
-            return story.deploy(project, database, NOWHERE, parse_approvals(allow))
+            return story.deploy(project, database, NO_PROVENANCE, parse_approvals(allow))
 
     def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
         with closing(self.target.open()) as database:
-            return story.plan(project, database, NOWHERE, parse_approvals(allow), rehearse=rehearse)
+            return story.plan(project, database, NO_PROVENANCE, parse_approvals(allow), rehearse=rehearse)
 
     def script(self, project: Project, allow: str = "") -> str:
         """What `plan --sql` prints; empty where nothing is to be done."""
         with closing(self.target.open()) as database:
-            report, script = story.script(project, database, NOWHERE, parse_approvals(allow))
+            report, script = story.script(project, database, NO_PROVENANCE, parse_approvals(allow))
         assert report.error is None, report.error
         return script
 
@@ -190,10 +190,10 @@ class Snapshot:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseUnderTest]:
     """One server for all cases."""
     with running_sqld(tmp_path_factory.mktemp("sqld")) as running:
-        yield Target(running.url, running.url, running.token())
+        yield DatabaseUnderTest(running.url, running.url, running.token())
 
 
 _OTHER_FORM = (
@@ -208,11 +208,11 @@ _OTHER_FORM = (
 
 
 @pytest.fixture(params=["sqld", "file", "file of another form"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseUnderTest:
     """An empty database of either kind."""
     if request.param.startswith("file"):
         url = f"file:{tmp_path / 'database.db'}"
-        found = Target(url, url)
+        found = DatabaseUnderTest(url, url)
         if request.param != "file":
             with closing(sqlite3.connect(found.file)) as connection:
                 for sql in _OTHER_FORM:
@@ -220,12 +220,12 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
             with closing(sqlite3.connect(found.file)) as connection:
                 assert connection.execute("PRAGMA encoding").fetchone() == ("UTF-16be",)
         return found
-    server: Target = request.getfixturevalue("server")
+    server: DatabaseUnderTest = request.getfixturevalue("server")
     _empty(server)
     return server
 
 
-def _empty(target: Target) -> None:
+def _empty(target: DatabaseUnderTest) -> None:
     """Drop everything: without foreign keys the order does not matter, but virtual tables take their shadows along."""
     drops = [
         f"DROP {kind} IF EXISTS {quote_identifier(str(name))}"
@@ -239,7 +239,7 @@ def _empty(target: Target) -> None:
     assert not target.names()
 
 
-def _run_without_foreign_keys(target: Target, statements: Sequence[str]) -> None:
+def _run_without_foreign_keys(target: DatabaseUnderTest, statements: Sequence[str]) -> None:
     steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
     with closing(target.open()) as database:
         outcome = database.apply(Transaction(steps, foreign_keys=False))
@@ -247,7 +247,7 @@ def _run_without_foreign_keys(target: Target, statements: Sequence[str]) -> None
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest, name: str, target: Target, tmp_path: Path) -> Case:
+def case(request: pytest.FixtureRequest, name: str, target: DatabaseUnderTest, tmp_path: Path) -> Case:
     folder = CASES / name
     expected = convert(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")), Expected)
     if expected.only not in (None, "file" if target.is_file else "sqld"):

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import Target
-from tests.support.schema_folders import SHIPPED, SMALL, project_of, shipped_project
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
 from turso_deploy import __version__
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import CountLine, Report, Status
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DRIZZLE = (ROOT / "tests" / "cases" / "drizzle-2.2.0.sql").read_text(encoding="utf-8")
 
 
-def objects(target: Target) -> dict[str, int]:
+def objects(target: DatabaseUnderTest) -> dict[str, int]:
     """How many objects of each kind there are, without the ledger and what SQLite makes by itself."""
     names = "sql IS NOT NULL AND name NOT LIKE 'sqlite%' AND name <> 'schema_deployments'"
     rows = target.rows(f"SELECT type, count(*) FROM sqlite_master WHERE {names} GROUP BY type")
@@ -47,7 +47,7 @@ def drizzle_statements() -> list[str]:
     return [statement for statement in text.split(";") if statement.strip()]
 
 
-def test_the_shipped_schema_deploys_with_its_seeds(target: Target) -> None:
+def test_the_shipped_schema_deploys_with_its_seeds(target: DatabaseUnderTest) -> None:
     report = target.deploy(shipped_project())
     assert (report.status, report.committed, report.error) == (Status.DEPLOYED, True, None)
     assert counts(report) == {"tables": 12, "indexes": 33, "views": 3, "triggers": 2, "foreign_keys": 3}
@@ -59,17 +59,17 @@ def test_the_shipped_schema_deploys_with_its_seeds(target: Target) -> None:
     assert all(check.ok for check in report.checks)
 
 
-def test_a_deployment_is_two_requests_and_an_unchanged_database_is_one(target: Target) -> None:
+def test_a_deployment_is_two_requests_and_an_unchanged_database_is_one(target: DatabaseUnderTest) -> None:
     first = target.deploy(shipped_project())
     assert first.requests == 2
-    at_the_door = target.door.requests
+    at_the_proxy = target.proxy.requests
     second = target.deploy(shipped_project())
     assert (second.status, second.committed, second.requests) == (Status.UNCHANGED, False, 1)
     if not target.is_file:
-        assert (at_the_door, target.door.requests) == (2, 3)
+        assert (at_the_proxy, target.proxy.requests) == (2, 3)
 
 
-def test_an_unchanged_database_is_only_read(target: Target) -> None:
+def test_an_unchanged_database_is_only_read(target: DatabaseUnderTest) -> None:
     target.deploy(shipped_project())
     before = target.dump()
     content = target.file.read_bytes() if target.is_file else b""
@@ -78,12 +78,14 @@ def test_an_unchanged_database_is_only_read(target: Target) -> None:
     if target.is_file:
         assert target.file.read_bytes() == content
     else:
-        assert all(sql.startswith("SELECT ") for sql in statements(target.door.bodies[-1]))
-        reply = json.loads(target.door.replies[-1])["results"][0]["response"]["result"]
+        assert all(sql.startswith("SELECT ") for sql in statements(target.proxy.bodies[-1]))
+        reply = json.loads(target.proxy.replies[-1])["results"][0]["response"]["result"]
         assert [result["rows_written"] for result in reply["step_results"]] == [0, 0, 0, 0, 0]
 
 
-def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(target: Target, tmp_path: Path) -> None:
+def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
     folder = shutil.copytree(SHIPPED, tmp_path / "schema")
     manifest = folder / "manifest.yml"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace("tables: 12", "tables: 13"), encoding="utf-8")
@@ -98,7 +100,7 @@ def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(target: Ta
         assert not target.file.exists()
 
 
-def test_a_database_of_drizzle_is_only_added_to(target: Target) -> None:
+def test_a_database_of_drizzle_is_only_added_to(target: DatabaseUnderTest) -> None:
     row = "INSERT INTO questions (id, question, answer, explanation, difficulty, channel, sub_channel, tags) "
     target.run(
         *drizzle_statements(),
@@ -122,22 +124,22 @@ def test_a_database_of_drizzle_is_only_added_to(target: Target) -> None:
     assert target.deploy(shipped_project()).status is Status.UNCHANGED
 
 
-def test_thousands_of_statements_are_still_two_requests(target: Target, tmp_path: Path) -> None:
+def test_thousands_of_statements_are_still_two_requests(target: DatabaseUnderTest, tmp_path: Path) -> None:
     tables = (
         f"CREATE TABLE t{n} (a INTEGER PRIMARY KEY, b TEXT, c TEXT);\n"
         f"CREATE INDEX b{n} ON t{n} (b);\nCREATE INDEX c{n} ON t{n} (c);\n"
         for n in range(700)
     )
-    report = target.deploy(project_of(tmp_path / "schema", {"tables.sql": "".join(tables)}))
+    report = target.deploy(write_project(tmp_path / "schema", {"tables.sql": "".join(tables)}))
     assert (report.status, len(report.steps), report.requests) == (Status.DEPLOYED, 2100, 2)
-    assert target.door.requests == (0 if target.is_file else 2)
+    assert target.proxy.requests == (0 if target.is_file else 2)
     assert objects(target) == {"table": 700, "index": 1400}
 
 
-def test_the_ledger_says_what_was_deployed_by_whom(target: Target, tmp_path: Path) -> None:
+def test_the_ledger_says_what_was_deployed_by_whom(target: DatabaseUnderTest, tmp_path: Path) -> None:
     started = datetime.now(UTC)
     context = Provenance("c0ffee", "refs/heads/main", "https://github.com/o/r/actions/runs/7", "ada")
-    report = target.deploy(project_of(tmp_path / "schema"), context)
+    report = target.deploy(write_project(tmp_path / "schema"), context)
     [row] = target.rows(
         "SELECT id, deployed_at, schema_version, schema_fingerprint, seeds_fingerprint, seeds, commit_sha, ref, "
         "run_url, actor, tool_version, managed_objects, plan_summary FROM schema_deployments"
@@ -165,28 +167,30 @@ def test_the_ledger_says_what_was_deployed_by_whom(target: Target, tmp_path: Pat
     assert json.loads(str(summary)) == {"create table": 2, "create index": 1, "create view": 1, "create trigger": 1}
 
 
-def test_outside_of_a_pipeline_the_ledger_leaves_the_pipeline_open(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_outside_of_a_pipeline_the_ledger_leaves_the_pipeline_open(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     assert target.rows("SELECT commit_sha, ref, run_url, actor FROM schema_deployments") == [(None,) * 4]
 
 
-def test_each_deployment_is_a_row_of_the_ledger_and_an_unchanged_one_is_none(target: Target, tmp_path: Path) -> None:
-    first = target.deploy(project_of(tmp_path / "schema"))
-    target.deploy(project_of(tmp_path / "schema"))
-    second = target.deploy(project_of(tmp_path / "schema", views=SMALL["views.sql"] + "CREATE VIEW w AS SELECT 1;"))
+def test_each_deployment_is_a_row_of_the_ledger_and_an_unchanged_one_is_none(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    first = target.deploy(write_project(tmp_path / "schema"))
+    target.deploy(write_project(tmp_path / "schema"))
+    second = target.deploy(write_project(tmp_path / "schema", views=SMALL["views.sql"] + "CREATE VIEW w AS SELECT 1;"))
     assert second.error is not None
     assert second.error.code == "manifest-mismatch"
     manifest = SMALL["manifest.yml"].replace("views: 1", "views: 2")
     views = SMALL["views.sql"] + "CREATE VIEW w AS SELECT 1 AS one;"
-    third = target.deploy(project_of(tmp_path / "schema", views=views, manifest=manifest))
+    third = target.deploy(write_project(tmp_path / "schema", views=views, manifest=manifest))
     assert third.status is Status.DEPLOYED
     ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments ORDER BY number")]
     assert ids == [first.deployment_id, third.deployment_id]
 
 
-def test_a_new_version_of_the_manifest_alone_is_written_down(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
-    newer = project_of(tmp_path / "schema", manifest=SMALL["manifest.yml"].replace("1.0.0", "1.0.1"))
+def test_a_new_version_of_the_manifest_alone_is_written_down(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
+    newer = write_project(tmp_path / "schema", manifest=SMALL["manifest.yml"].replace("1.0.0", "1.0.1"))
     report = target.deploy(newer)
     assert (report.status, report.requests, report.steps) == (Status.DEPLOYED, 2, ())
     assert target.deploy(newer).status is Status.UNCHANGED
@@ -205,7 +209,7 @@ def program(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_the_program_deploys_and_exits_as_it_says(on_sqld: Target) -> None:
+def test_the_program_deploys_and_exits_as_it_says(on_sqld: DatabaseUnderTest) -> None:
     place = {"TURSO_DATABASE_URL": on_sqld.url, "TURSO_AUTH_TOKEN": on_sqld.token, "TURSO_SCHEMA_PATH": str(SHIPPED)}
     pending = program("plan", "--check", **place)
     assert (pending.returncode, pending.stderr) == (3, "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.databases import Target
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.catalog.catalog import Catalog, CatalogRow
 from turso_deploy.core.transaction import Purpose, Transaction, TransactionStep
 from turso_deploy.project.bound import parse_bound
@@ -18,8 +18,8 @@ from turso_deploy.transaction.history import create_step
 MANIFEST = SMALL["manifest.yml"]
 
 
-def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: Target, tmp_path: Path) -> None:
-    report = target.deploy(project_of(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
+def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    report = target.deploy(write_project(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
     place = f"{tmp_path}/schema/manifest.yml:3"
     assert CheckLine("rows of books", False, ">=5", "2", section="rows", place=place) in report.checks
@@ -31,21 +31,23 @@ def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: Target, t
     assert target.names() == set()
 
 
-def test_too_many_rows_are_told_without_counting_them_all(target: Target, tmp_path: Path) -> None:
+def test_too_many_rows_are_told_without_counting_them_all(target: DatabaseUnderTest, tmp_path: Path) -> None:
     seeds = "id,name,profile\n" + "".join(f"{n},name {n},\n" for n in range(1, 51))
     manifest = MANIFEST.replace('authors: ">=2"', 'authors: "<=3"')
-    report = target.deploy(project_of(tmp_path / "schema", authors=seeds, manifest=manifest))
+    report = target.deploy(write_project(tmp_path / "schema", authors=seeds, manifest=manifest))
     place = f"{tmp_path}/schema/manifest.yml:3"
     assert CheckLine("rows of authors", False, "<=3", "4 or more", section="rows", place=place) in report.checks
     assert target.names() == set()
 
 
-def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     target.run("INSERT INTO authors (name, profile) VALUES ('Alan', '{\"born\": 1912'), ('Kurt', 'null')")
     before = target.dump()
     views = "CREATE VIEW v_books AS SELECT title, name FROM books JOIN authors ON authors.id = author;\n"
-    newer = project_of(
+    newer = write_project(
         tmp_path / "schema",
         views=views + "CREATE VIEW v_titles AS SELECT title FROM books;\n",
         manifest=MANIFEST.replace("views: 1", "views: 2"),
@@ -63,10 +65,10 @@ def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(target:
     assert target.dump() == before
 
 
-def test_a_failed_check_over_a_deployed_database_leaves_it_as_it_was(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_a_failed_check_over_a_deployed_database_leaves_it_as_it_was(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     before = target.dump()
-    newer = project_of(
+    newer = write_project(
         tmp_path / "schema",
         authors="id,name,profile\n1,Changed,\n2,Grace,\n3,New,\n",
         manifest=MANIFEST.replace('authors: ">=2"', 'authors: ">=9"'),
@@ -75,7 +77,7 @@ def test_a_failed_check_over_a_deployed_database_leaves_it_as_it_was(target: Tar
     assert target.dump() == before
 
 
-def applied(target: Target, checks: list[Check]) -> bool:
+def applied(target: DatabaseUnderTest, checks: list[Check]) -> bool:
     database = target.open()
     figures = [TransactionStep(check.figures, Purpose.FIGURES, check.label) for check in checks]
     raising = [TransactionStep(check.raising, Purpose.CHECK, check.label) for check in checks]
@@ -89,7 +91,7 @@ def applied(target: Target, checks: list[Check]) -> bool:
     return outcome.committed
 
 
-def test_a_count_of_objects_that_is_not_met_rolls_back(target: Target) -> None:
+def test_a_count_of_objects_that_is_not_met_rolls_back(target: DatabaseUnderTest) -> None:
     target.run("CREATE TABLE a (x REFERENCES a (rowid))", "CREATE INDEX i ON a (x)", "CREATE TABLE other_b (x)")
     before = target.dump()
     uncounted = {("table", "schema_deployments"), ("table", "other_b")}
@@ -107,7 +109,7 @@ def catalog(kind: str, name: str, sql: str) -> list[Check]:
     return catalog_check(Catalog((row,), Schema({}, {}, {}, {})), {row.key})
 
 
-def test_a_catalog_that_is_not_as_rehearsed_rolls_back(target: Target) -> None:
+def test_a_catalog_that_is_not_as_rehearsed_rolls_back(target: DatabaseUnderTest) -> None:
     target.run("CREATE TABLE a (x TEXT)")
     before = target.dump()
     text = "CREATE TABLE a (x TEXT)"
@@ -117,13 +119,13 @@ def test_a_catalog_that_is_not_as_rehearsed_rolls_back(target: Target) -> None:
     assert applied(target, catalog("table", "a", text))
 
 
-def test_the_catalog_is_compared_text_for_text_whatever_the_text_holds(target: Target) -> None:
+def test_the_catalog_is_compared_text_for_text_whatever_the_text_holds(target: DatabaseUnderTest) -> None:
     text = "CREATE TABLE \"a'b\\c\" (x TEXT DEFAULT '\t\n\"é😀\x7f\u2028\\u0041')"
     target.run(text)
     assert applied(target, catalog("table", "a'b\\c", text))
 
 
-def test_the_figures_of_all_checks_are_known_when_one_of_them_fails(target: Target) -> None:
+def test_the_figures_of_all_checks_are_known_when_one_of_them_fails(target: DatabaseUnderTest) -> None:
     def check(found: int, wanted: int) -> Check:
         return Check("it's", f"SELECT {found} AS c0", (), (Expectation("n", parse_bound(wanted)),))
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import NOWHERE, OnTheWay, Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.schema_folders import write_project
 from turso_deploy.core.transaction import Transaction
 from turso_deploy.deploy import deploy as story
 from turso_deploy.plan.hazards import Approval, HazardName
@@ -46,20 +46,20 @@ LEDGER = "SELECT id, schema_version, seeds FROM schema_deployments"
 
 
 @pytest.fixture
-def chunked(on_sqld: Target) -> Target:
+def chunked(on_sqld: DatabaseUnderTest) -> DatabaseUnderTest:
     return replace(on_sqld, request_size=LIMIT)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return project_of(tmp_path / "schema", FILES)
+    return write_project(tmp_path / "schema", FILES)
 
 
-def body_sizes(target: Target) -> list[int]:
-    return [int(headers["Content-Length"]) for headers in target.door.headers]
+def body_sizes(target: DatabaseUnderTest) -> list[int]:
+    return [int(headers["Content-Length"]) for headers in target.proxy.headers]
 
 
-def deploy_until(target: Target, project: Project, transactions: int) -> None:
+def deploy_until(target: DatabaseUnderTest, project: Project, transactions: int) -> None:
     """A deployment whose way to the server ends before it sends one transaction more."""
 
     def stop(number: int) -> None:
@@ -67,20 +67,22 @@ def deploy_until(target: Target, project: Project, transactions: int) -> None:
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt), closing(target.open()) as database:
-        story.deploy(project, OnTheWay(database, before_apply=stop), NOWHERE)
+        story.deploy(project, InterceptedDatabase(database, before_apply=stop), NO_PROVENANCE)
 
 
-def marks(target: Target) -> Any:
+def marks(target: DatabaseUnderTest) -> Any:
     [(_, _, seeds), *_] = target.rows(f"{LEDGER} ORDER BY number DESC")
     return json.loads(str(seeds))
 
 
-def test_seeds_that_do_not_fit_go_in_chunks_under_the_limit_and_once(chunked: Target, project: Project) -> None:
+def test_seeds_that_do_not_fit_go_in_chunks_under_the_limit_and_once(
+    chunked: DatabaseUnderTest, project: Project
+) -> None:
     report = chunked.deploy(project)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert report.chunks is not None
     assert report.chunks.sent == report.chunks.total > 4
-    assert report.requests == chunked.door.requests == report.chunks.total + 3  # read, schema, read
+    assert report.requests == chunked.proxy.requests == report.chunks.total + 3  # read, schema, read
     assert max(body_sizes(chunked)) <= LIMIT
     assert min(body_sizes(chunked)[3:-1]) > LIMIT * 0.7
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, AUTHORS, 0))
@@ -88,7 +90,7 @@ def test_seeds_that_do_not_fit_go_in_chunks_under_the_limit_and_once(chunked: Ta
     assert [(identity, version) for identity, version, _ in chunked.rows(LEDGER)] == [(report.deployment_id, "1.0.0")]
 
 
-def test_a_second_deployment_asks_once_and_writes_nothing(chunked: Target, project: Project) -> None:
+def test_a_second_deployment_asks_once_and_writes_nothing(chunked: DatabaseUnderTest, project: Project) -> None:
     chunked.deploy(project)
     before = chunked.dump()
     report = chunked.deploy(project)
@@ -96,19 +98,19 @@ def test_a_second_deployment_asks_once_and_writes_nothing(chunked: Target, proje
     assert chunked.dump() == before
 
 
-def test_what_fits_is_one_transaction_as_ever(on_sqld: Target, project: Project) -> None:
+def test_what_fits_is_one_transaction_as_ever(on_sqld: DatabaseUnderTest, project: Project) -> None:
     report = on_sqld.deploy(project)
     assert (report.status, report.requests, report.chunks) == (Status.DEPLOYED, 2, None)
 
 
-def test_the_limit_is_for_requests_and_a_file_takes_none(in_file: Target, project: Project) -> None:
+def test_the_limit_is_for_requests_and_a_file_takes_none(in_file: DatabaseUnderTest, project: Project) -> None:
     target = replace(in_file, request_size=LIMIT)
     report = target.deploy(project)
     assert (report.status, report.chunks) == (Status.DEPLOYED, None)
     assert target.rows(ROWS) == ALL
 
 
-def test_parents_are_there_before_their_children_after_each_chunk(chunked: Target, project: Project) -> None:
+def test_parents_are_there_before_their_children_after_each_chunk(chunked: DatabaseUnderTest, project: Project) -> None:
     seen: list[tuple[Any, ...]] = []
 
     def look(number: int) -> None:
@@ -116,14 +118,14 @@ def test_parents_are_there_before_their_children_after_each_chunk(chunked: Targe
             seen.append((*chunked.rows(ROWS)[0], len(chunked.rows("PRAGMA foreign_key_check"))))
 
     with closing(chunked.open()) as database:
-        report = story.deploy(project, OnTheWay(database, before_apply=look), NOWHERE)
+        report = story.deploy(project, InterceptedDatabase(database, before_apply=look), NO_PROVENANCE)
     assert report.status is Status.DEPLOYED
     assert all(writers == AUTHORS for writers, books, _ in seen if books)
     assert [orphans for *_, orphans in seen] == [0] * len(seen)
     assert len({(writers, books) for writers, books, _ in seen}) == len(seen)  # each chunk brought some in
 
 
-def test_a_deployment_that_was_cut_off_goes_on_where_it_stopped(chunked: Target, project: Project) -> None:
+def test_a_deployment_that_was_cut_off_goes_on_where_it_stopped(chunked: DatabaseUnderTest, project: Project) -> None:
     deploy_until(chunked, project, 4)
     [(writers, books)] = chunked.rows(ROWS)
     came_in = int(str(writers)) + int(str(books))
@@ -136,30 +138,32 @@ def test_a_deployment_that_was_cut_off_goes_on_where_it_stopped(chunked: Target,
     assert chunked.deploy(project).status is Status.UNCHANGED
 
 
-def test_seeds_that_were_changed_meanwhile_start_anew(chunked: Target, project: Project, tmp_path: Path) -> None:
+def test_seeds_that_were_changed_meanwhile_start_anew(
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
+) -> None:
     deploy_until(chunked, project, 4)
     [(came_in,)] = chunked.rows("SELECT count(*) FROM books")
     assert marks(chunked)["books"] == f"{project.seeds[0].fingerprint}:{came_in!s}"
     changed = FILES["seeds/books.csv"].replace("book 0", "book zero")
-    report = chunked.deploy(project_of(tmp_path / "changed", FILES, books=changed))
+    report = chunked.deploy(write_project(tmp_path / "changed", FILES, books=changed))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert chunked.value("SELECT title FROM books WHERE id = 0") == 'The "long" title of book zero'
     assert chunked.rows(ROWS) == ALL
 
 
 def test_seeds_that_went_back_to_what_they_were_are_brought_in_again(
-    chunked: Target, project: Project, tmp_path: Path
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
     chunked.deploy(project)
     changed = FILES["seeds/books.csv"].replace("long", "short")
-    deploy_until(chunked, project_of(tmp_path / "changed", FILES, books=changed), 2)
+    deploy_until(chunked, write_project(tmp_path / "changed", FILES, books=changed), 2)
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") != 0
     report = chunked.deploy(project)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == 0
 
 
-def test_the_rest_may_be_one_transaction_when_the_limit_is_raised(chunked: Target, project: Project) -> None:
+def test_the_rest_may_be_one_transaction_when_the_limit_is_raised(chunked: DatabaseUnderTest, project: Project) -> None:
     deploy_until(chunked, project, 3)
     report = replace(chunked, request_size=1_000_000).deploy(project)
     assert (report.error, report.status, report.requests, report.chunks) == (None, Status.DEPLOYED, 2, None)
@@ -168,9 +172,11 @@ def test_the_rest_may_be_one_transaction_when_the_limit_is_raised(chunked: Targe
 
 
 def test_checks_of_rows_are_made_at_the_end_and_what_stands_then_is_told(
-    chunked: Target, project: Project, tmp_path: Path
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
-    wrong = project_of(tmp_path / "wrong", FILES, manifest=f"schema_version: 1.0.0\nrows: {{books: '>={BOOKS + 1}'}}\n")
+    wrong = write_project(
+        tmp_path / "wrong", FILES, manifest=f"schema_version: 1.0.0\nrows: {{books: '>={BOOKS + 1}'}}\n"
+    )
     report = chunked.deploy(wrong)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, True, 1)
     assert report.error is not None
@@ -188,7 +194,9 @@ def test_checks_of_rows_are_made_at_the_end_and_what_stands_then_is_told(
     assert chunked.rows(ROWS) == ALL
 
 
-def test_a_row_that_the_database_refuses_stops_at_its_chunk(chunked: Target, project: Project, tmp_path: Path) -> None:
+def test_a_row_that_the_database_refuses_stops_at_its_chunk(
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
+) -> None:
     """The application has taken the name of a writer meanwhile."""
     deploy_until(chunked, project, 2)
     chunked.run(f"INSERT INTO writers VALUES (1000, 'Writer “{AUTHORS - 1}”')")
@@ -200,13 +208,15 @@ def test_a_row_that_the_database_refuses_stops_at_its_chunk(chunked: Target, pro
     assert chunked.rows(ROWS) == ALL
 
 
-def test_a_schema_that_changes_comes_first_and_whole(chunked: Target, project: Project, tmp_path: Path) -> None:
+def test_a_schema_that_changes_comes_first_and_whole(
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
+) -> None:
     chunked.deploy(project)
     tables = FILES["tables.sql"].replace("title TEXT NOT NULL", "title BLOB NOT NULL")
     changed = {**FILES, "tables.sql": tables, "seeds/books.csv": FILES["seeds/books.csv"].replace("long", "short")}
     permissions = [Approval(HazardName.CHANGE_TYPE, None)]
     with closing(chunked.open()) as database:
-        report = story.deploy(project_of(tmp_path / "changed", changed), database, NOWHERE, permissions)
+        report = story.deploy(write_project(tmp_path / "changed", changed), database, NO_PROVENANCE, permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, 0, AUTHORS))
@@ -214,12 +224,12 @@ def test_a_schema_that_changes_comes_first_and_whole(chunked: Target, project: P
     assert not any("not needed" in notice for notice in report.notices)
 
 
-def test_scripts_run_once_before_the_schema_and_after_the_seeds(chunked: Target, tmp_path: Path) -> None:
+def test_scripts_run_once_before_the_schema_and_after_the_seeds(chunked: DatabaseUnderTest, tmp_path: Path) -> None:
     scripts = {
         "scripts/one.sql": "-- @run before\nUPDATE writers SET name = 'before';\n",
         "scripts/two.sql": "-- @run after\nUPDATE books SET title = (SELECT count(*) FROM books) WHERE id = 0;\n",
     }
-    project = project_of(tmp_path / "schema", FILES | scripts)
+    project = write_project(tmp_path / "schema", FILES | scripts)
     deploy_until(chunked, project, 5)
     report = chunked.deploy(project)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
@@ -228,7 +238,9 @@ def test_scripts_run_once_before_the_schema_and_after_the_seeds(chunked: Target,
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_tree_is_cut_only_where_no_row_waits_for_its_parent(chunked: Target, tmp_path: Path, order: int) -> None:
+def test_a_tree_is_cut_only_where_no_row_waits_for_its_parent(
+    chunked: DatabaseUnderTest, tmp_path: Path, order: int
+) -> None:
     """Each row refers to the one before it, whether that is above it in the file or below."""
     rows = [f"{number},{number - 1 if number else ''},{'name ' * 5}\n" for number in range(1000)][::order]
     files = {
@@ -236,16 +248,18 @@ def test_a_tree_is_cut_only_where_no_row_waits_for_its_parent(chunked: Target, t
         "seeds/tree.csv": "id,up,name\n" + "".join(rows),
         "manifest.yml": "rows: {tree: 1000}\n",
     }
-    report = chunked.deploy(project_of(tmp_path / "schema", files))
+    report = chunked.deploy(write_project(tmp_path / "schema", files))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert report.chunks is not None
     assert (report.chunks.total > 3) == (order == 1)
     assert chunked.value("SELECT count(*) FROM tree") == 1000
 
 
-def test_parents_that_only_the_database_has_are_asked_for_within_the_limit(chunked: Target, tmp_path: Path) -> None:
+def test_parents_that_only_the_database_has_are_asked_for_within_the_limit(
+    chunked: DatabaseUnderTest, tmp_path: Path
+) -> None:
     without = {name: text for name, text in FILES.items() if name != "seeds/writers.csv"}
-    project = project_of(tmp_path / "schema", without, manifest=f"rows: {{books: {BOOKS}}}\n")
+    project = write_project(tmp_path / "schema", without, manifest=f"rows: {{books: {BOOKS}}}\n")
     failed = chunked.deploy(project)
     assert failed.error is not None
     assert (failed.status, failed.error.code, failed.error.line) == (Status.FAILED, "seed-invalid", 2)
@@ -255,9 +269,9 @@ def test_parents_that_only_the_database_has_are_asked_for_within_the_limit(chunk
     assert max(body_sizes(chunked)) <= LIMIT
 
 
-def test_a_row_larger_than_the_limit_goes_alone(chunked: Target, tmp_path: Path) -> None:
+def test_a_row_larger_than_the_limit_goes_alone(chunked: DatabaseUnderTest, tmp_path: Path) -> None:
     books = "id,title,author\n" + "".join(f"{n},{'x' * (LIMIT if n == 5 else 900)},0\n" for n in range(20))
-    project = project_of(tmp_path / "schema", FILES, books=books, manifest="rows: {books: 20}\n")
+    project = write_project(tmp_path / "schema", FILES, books=books, manifest="rows: {books: 20}\n")
     report = chunked.deploy(project)
     assert report.status is Status.DEPLOYED
     assert any("more than `request-size`: a row is that large" in notice for notice in report.notices)
@@ -265,19 +279,19 @@ def test_a_row_larger_than_the_limit_goes_alone(chunked: Target, tmp_path: Path)
     assert sum(size > LIMIT for size in body_sizes(chunked)) == 1
 
 
-def test_a_schema_larger_than_the_limit_goes_whole_and_says_so(chunked: Target, tmp_path: Path) -> None:
+def test_a_schema_larger_than_the_limit_goes_whole_and_says_so(chunked: DatabaseUnderTest, tmp_path: Path) -> None:
     tables = FILES["tables.sql"] + "".join(f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY, note);\n" for n in range(100))
-    report = chunked.deploy(project_of(tmp_path / "schema", FILES, tables=tables))
+    report = chunked.deploy(write_project(tmp_path / "schema", FILES, tables=tables))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert any("one transaction" in notice and "`request-size`" in notice for notice in report.notices)
     schema, *others = (
-        size for size, body in zip(body_sizes(chunked), chunked.door.bodies, strict=True) if "BEGIN" in str(body)
+        size for size, body in zip(body_sizes(chunked), chunked.proxy.bodies, strict=True) if "BEGIN" in str(body)
     )
     assert schema > LIMIT
     assert max(others) <= LIMIT
 
 
-def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: Target, project: Project) -> None:
+def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: DatabaseUnderTest, project: Project) -> None:
     """Before each transaction of the one, the other gets a chunk in."""
 
     def intrude(number: int) -> None:
@@ -285,13 +299,13 @@ def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: Target,
             deploy_until(chunked, project, 1)
 
     with closing(chunked.open()) as database:
-        report = story.deploy(project, OnTheWay(database, before_apply=intrude), NOWHERE)
+        report = story.deploy(project, InterceptedDatabase(database, before_apply=intrude), NO_PROVENANCE)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert chunked.rows(ROWS) == ALL
     assert chunked.deploy(project).status is Status.UNCHANGED
 
 
-def test_of_many_deployers_of_the_same_seeds_none_fails(chunked: Target, project: Project) -> None:
+def test_of_many_deployers_of_the_same_seeds_none_fails(chunked: DatabaseUnderTest, project: Project) -> None:
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(lambda _: chunked.deploy(project), range(6)))
     assert [report.error for report in reports] == [None] * 6
@@ -302,16 +316,16 @@ def test_of_many_deployers_of_the_same_seeds_none_fails(chunked: Target, project
 
 
 def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
-    chunked: Target, project: Project, tmp_path: Path
+    chunked: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
     tables = FILES["tables.sql"].replace("title TEXT NOT NULL", "title TEXT NOT NULL, year")
     books = FILES["seeds/books.csv"].replace("long", "short")
-    commits = [project, project_of(tmp_path / "other", FILES, tables=tables, books=books)]
+    commits = [project, write_project(tmp_path / "other", FILES, tables=tables, books=books)]
     permissions = [Approval(name, None) for name in HazardName]
 
     def deploy(number: int) -> Report:
         with closing(chunked.open()) as database:
-            return story.deploy(commits[number % 2], database, NOWHERE, permissions)
+            return story.deploy(commits[number % 2], database, NO_PROVENANCE, permissions)
 
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(deploy, range(6)))
@@ -325,7 +339,7 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == 0
 
 
-def test_a_plan_tells_how_many_chunks_there_will_be(chunked: Target, project: Project) -> None:
+def test_a_plan_tells_how_many_chunks_there_will_be(chunked: DatabaseUnderTest, project: Project) -> None:
     planned = chunked.plan(project)
     assert planned.chunks is not None
     assert (planned.status, planned.chunks.sent, planned.requests) == (Status.PLANNED, 0, 1)
@@ -335,7 +349,7 @@ def test_a_plan_tells_how_many_chunks_there_will_be(chunked: Target, project: Pr
     assert chunked.deploy(project).chunks == ChunksLine(planned.chunks.total, planned.chunks.total)
 
 
-def test_a_report_says_that_the_chunks_are_not_one_transaction(chunked: Target, project: Project) -> None:
+def test_a_report_says_that_the_chunks_are_not_one_transaction(chunked: DatabaseUnderTest, project: Project) -> None:
     report = chunked.deploy(project)
     assert report.chunks is not None
     said = f"{report.chunks.total} of {report.chunks.total} chunks committed"
@@ -345,11 +359,13 @@ def test_a_report_says_that_the_chunks_are_not_one_transaction(chunked: Target, 
     assert report.as_json()["chunks"] == {"sent": report.chunks.total, "total": report.chunks.total}
 
 
-def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(chunked: Target, project: Project) -> None:
+def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(
+    chunked: DatabaseUnderTest, project: Project
+) -> None:
     for expected in ("The schema was rehearsed", "The first chunk of the seeds was rehearsed"):
         before = chunked.dump()
         with closing(chunked.open()) as database:
-            report = story.plan(project, database, NOWHERE, rehearse=True)
+            report = story.plan(project, database, NO_PROVENANCE, rehearse=True)
         assert (report.error, report.status, report.committed) == (None, Status.PLANNED, False)
         assert any(expected in notice and "not rehearsed" in notice for notice in report.notices)
         assert chunked.dump() == before
@@ -357,17 +373,17 @@ def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(chunked: Tar
         deploy_until(chunked, project, 2)
 
 
-def test_a_script_holds_all_seeds_in_one_transaction(chunked: Target, project: Project) -> None:
+def test_a_script_holds_all_seeds_in_one_transaction(chunked: DatabaseUnderTest, project: Project) -> None:
     with closing(chunked.open()) as database:
-        _, script = story.script(project, database, NOWHERE)
+        _, script = story.script(project, database, NO_PROVENANCE)
     assert script.count("COMMIT;") == 1
     assert f"book {BOOKS - 1}" in script
 
 
-def sent_ids(target: Target) -> Sequence[str]:
+def sent_ids(target: DatabaseUnderTest) -> Sequence[str]:
     """The id that each write carries for the ledger, in the order of the requests."""
     found = []
-    for body in target.door.bodies:
+    for body in target.proxy.bodies:
         steps = body["requests"][0]["batch"]["steps"]
         entries = [step["stmt"] for step in steps if "INTO schema_deployments" in step["stmt"]["sql"]]
         entries += [step["stmt"] for step in steps if "UPDATE schema_deployments" in step["stmt"]["sql"]]
@@ -376,32 +392,36 @@ def sent_ids(target: Target) -> Sequence[str]:
     return found
 
 
-def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: Target, project: Project) -> None:
+def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: DatabaseUnderTest, project: Project) -> None:
     """Every reply to a write gets lost: it is looked up, found, and the next chunk is sent."""
 
     def lose(number: int) -> None:
-        chunked.door.lose_replies = number % 2 == 1  # each write is followed by a look into the ledger
+        chunked.proxy.lose_replies = number % 2 == 1  # each write is followed by a look into the ledger
 
     def answer(number: int) -> None:
-        chunked.door.lose_replies = False
+        chunked.proxy.lose_replies = False
 
     with closing(chunked.open()) as database:
-        report = story.deploy(project, OnTheWay(database, after_query=answer, before_apply=lose), NOWHERE)
+        report = story.deploy(
+            project, InterceptedDatabase(database, after_query=answer, before_apply=lose), NO_PROVENANCE
+        )
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     ids = sent_ids(chunked)
     assert len(ids) == len(set(ids)) == (report.chunks.total if report.chunks else 0) + 1
     assert chunked.rows(ROWS) == ALL
 
 
-def test_the_size_of_a_request_is_counted_to_the_byte(chunked: Target, project: Project) -> None:
+def test_the_size_of_a_request_is_counted_to_the_byte(chunked: DatabaseUnderTest, project: Project) -> None:
     counted: list[int] = []
 
-    class Counting(OnTheWay):
+    class Counting(InterceptedDatabase):
         def apply(self, transaction: Transaction) -> Any:
             counted.append(self.size(transaction))
             return super().apply(transaction)
 
     with closing(chunked.open()) as database:
-        story.deploy(project, Counting(database), NOWHERE)
-    writes = [size for size, body in zip(body_sizes(chunked), chunked.door.bodies, strict=True) if "BEGIN" in str(body)]
+        story.deploy(project, Counting(database), NO_PROVENANCE)
+    writes = [
+        size for size, body in zip(body_sizes(chunked), chunked.proxy.bodies, strict=True) if "BEGIN" in str(body)
+    ]
     assert counted == writes

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import NOWHERE, OnTheWay, Target
-from tests.support.recording_proxy import open_door
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.recording_proxy import recording_proxy
+from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.deploy import deploy as story
 from turso_deploy.project.project import Project
@@ -22,30 +22,30 @@ from turso_deploy.report.document import Report, Status
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return project_of(tmp_path / "schema")
+    return write_project(tmp_path / "schema")
 
 
 def deploy_while(
-    target: Target,
+    target: DatabaseUnderTest,
     project: Project,
     after_query: Callable[[int], None] = lambda number: None,
     before_apply: Callable[[int], None] = lambda number: None,
     timeout: float = 30,
 ) -> Report:
-    database = OnTheWay(target.open(timeout), after_query, before_apply)
+    database = InterceptedDatabase(target.open(timeout), after_query, before_apply)
     try:
-        return story.deploy(project, database, NOWHERE)
+        return story.deploy(project, database, NO_PROVENANCE)
     finally:
         database.close()
 
 
-def ids(target: Target) -> list[object]:
+def ids(target: DatabaseUnderTest) -> list[object]:
     return [identity for (identity,) in target.rows("SELECT id FROM schema_deployments ORDER BY number")]
 
 
 @pytest.mark.parametrize("deployed_before", [False, True])
 def test_a_schema_that_changes_after_it_was_read_is_planned_again(
-    target: Target, project: Project, deployed_before: bool
+    target: DatabaseUnderTest, project: Project, deployed_before: bool
 ) -> None:
     if deployed_before:
         target.deploy(project)
@@ -62,7 +62,7 @@ def test_a_schema_that_changes_after_it_was_read_is_planned_again(
     assert len(ids(target)) == 1 + deployed_before
 
 
-def test_a_plan_that_is_stale_three_times_is_given_up(target: Target, project: Project) -> None:
+def test_a_plan_that_is_stale_three_times_is_given_up(target: DatabaseUnderTest, project: Project) -> None:
     report = deploy_while(
         target, project, after_query=lambda number: target.run(f"CREATE TABLE other_{number} (id INTEGER PRIMARY KEY)")
     )
@@ -74,9 +74,11 @@ def test_a_plan_that_is_stale_three_times_is_given_up(target: Target, project: P
     assert target.names() == {"other_1", "other_2", "other_3"}
 
 
-def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: Target, project: Project) -> None:
-    database = OnTheWay(target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)"))
-    report = story.plan(project, database, NOWHERE, rehearse=True)
+def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: DatabaseUnderTest, project: Project) -> None:
+    database = InterceptedDatabase(
+        target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)")
+    )
+    report = story.plan(project, database, NO_PROVENANCE, rehearse=True)
     database.close()
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
@@ -84,7 +86,9 @@ def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: Target, project: Pr
     assert target.names() == {"other_1"}
 
 
-def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(target: Target, project: Project) -> None:
+def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(
+    target: DatabaseUnderTest, project: Project
+) -> None:
     winners = []
 
     def meddle(number: int) -> None:
@@ -98,12 +102,12 @@ def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(target: T
 
 
 def test_seeds_that_somebody_deploys_in_between_are_not_written_over_unseen(
-    target: Target, project: Project, tmp_path: Path
+    target: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
     """No statement changes the schema here: only the ledger tells the two deployments apart."""
     target.deploy(project)
-    theirs = project_of(tmp_path / "theirs", authors="id,name,profile\n1,Theirs,\n2,Grace,\n")
-    ours = project_of(tmp_path / "ours", authors="id,name,profile\n1,Ours,\n2,Grace,\n")
+    theirs = write_project(tmp_path / "theirs", authors="id,name,profile\n1,Theirs,\n2,Grace,\n")
+    ours = write_project(tmp_path / "ours", authors="id,name,profile\n1,Ours,\n2,Grace,\n")
     version = target.value("SELECT schema_version FROM pragma_schema_version")
 
     def meddle(number: int) -> None:
@@ -117,9 +121,11 @@ def test_seeds_that_somebody_deploys_in_between_are_not_written_over_unseen(
     assert target.value("SELECT schema_version FROM pragma_schema_version") == version
 
 
-def test_the_seeds_of_the_same_commit_are_deployed_once(target: Target, project: Project, tmp_path: Path) -> None:
+def test_the_seeds_of_the_same_commit_are_deployed_once(
+    target: DatabaseUnderTest, project: Project, tmp_path: Path
+) -> None:
     target.deploy(project)
-    newer = project_of(tmp_path / "newer", authors="id,name,profile\n1,Ada L.,\n2,Grace,\n")
+    newer = write_project(tmp_path / "newer", authors="id,name,profile\n1,Ada L.,\n2,Grace,\n")
 
     def meddle(number: int) -> None:
         if number == 1:
@@ -129,7 +135,7 @@ def test_the_seeds_of_the_same_commit_are_deployed_once(target: Target, project:
     assert len(ids(target)) == 2
 
 
-def test_rows_that_change_in_between_do_not_make_a_plan_stale(target: Target, project: Project) -> None:
+def test_rows_that_change_in_between_do_not_make_a_plan_stale(target: DatabaseUnderTest, project: Project) -> None:
     target.deploy(project)
     target.run("DROP INDEX idx_books_author")
     report = deploy_while(
@@ -153,10 +159,10 @@ LOSSES = {
 
 @pytest.mark.parametrize("hazard", LOSSES)
 def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
-    target: Target, tmp_path: Path, hazard: str
+    target: DatabaseUnderTest, tmp_path: Path, hazard: str
 ) -> None:
-    target.deploy(project_of(tmp_path / "before", EMPTY))
-    after = project_of(tmp_path / "after", EMPTY, tables=LOSSES[hazard])
+    target.deploy(write_project(tmp_path / "before", EMPTY))
+    after = write_project(tmp_path / "after", EMPTY, tables=LOSSES[hazard])
 
     def meddle(number: int) -> None:
         if number == 2:  # the second read is the one that counts
@@ -172,23 +178,23 @@ def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
 
 
 def test_a_rehearsal_does_not_call_a_plan_safe_that_would_lose_rows_which_have_come_since(
-    target: Target, tmp_path: Path
+    target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
-    target.deploy(project_of(tmp_path / "before", EMPTY))
-    after = project_of(tmp_path / "after", EMPTY, tables=LOSSES["drop-table old"])
+    target.deploy(write_project(tmp_path / "before", EMPTY))
+    after = write_project(tmp_path / "after", EMPTY, tables=LOSSES["drop-table old"])
 
     def meddle(number: int) -> None:
         if number == 2:
             target.run("INSERT INTO old VALUES (1, '007')")
 
-    with closing(OnTheWay(target.open(), meddle)) as database:
-        report = story.plan(after, database, NOWHERE, rehearse=True)
+    with closing(InterceptedDatabase(target.open(), meddle)) as database:
+        report = story.plan(after, database, NO_PROVENANCE, rehearse=True)
     assert report.error is not None
     assert report.error.code == "stale-plan"
 
 
 def test_of_many_deployers_at_once_one_deploys_and_the_others_find_nothing_to_do(
-    on_sqld: Target, project: Project
+    on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(lambda _: on_sqld.deploy(project), range(6)))
@@ -200,26 +206,26 @@ def test_of_many_deployers_at_once_one_deploys_and_the_others_find_nothing_to_do
 def test_one_project_is_deployed_to_many_databases_side_by_side(tmp_path: Path, project: Project) -> None:
     urls = [f"file:{tmp_path / f'{number}.db'}" for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
-        reports = list(pool.map(lambda url: Target(url, url).deploy(project), urls))
+        reports = list(pool.map(lambda url: DatabaseUnderTest(url, url).deploy(project), urls))
     assert {report.status for report in reports} == {Status.DEPLOYED}
-    assert all(Target(url, url).value("SELECT count(*) FROM books") == 2 for url in urls)
+    assert all(DatabaseUnderTest(url, url).value("SELECT count(*) FROM books") == 2 for url in urls)
 
 
-def losing(target: Target, *numbers: int) -> Callable[[int], None]:
+def losing(target: DatabaseUnderTest, *numbers: int) -> Callable[[int], None]:
     """Lose the replies to the transactions of these numbers."""
 
     def decide(number: int) -> None:
-        target.door.lose_replies = number in numbers
+        target.proxy.lose_replies = number in numbers
 
     return decide
 
 
 @pytest.mark.parametrize("deployed_before", [False, True])
 def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_ledger(
-    on_sqld: Target, project: Project, tmp_path: Path, deployed_before: bool
+    on_sqld: DatabaseUnderTest, project: Project, tmp_path: Path, deployed_before: bool
 ) -> None:
     if deployed_before:
-        on_sqld.deploy(project_of(tmp_path / "before", authors="id,name,profile\n1,Before,\n2,Grace,\n"))
+        on_sqld.deploy(write_project(tmp_path / "before", authors="id,name,profile\n1,Before,\n2,Grace,\n"))
     report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, 1))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert report.requests == 3
@@ -230,16 +236,16 @@ def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_ledger
 
 @pytest.mark.parametrize("deployed_before", [False, True])
 def test_a_lost_reply_to_a_deployment_that_was_rolled_back_is_a_failure_without_change(
-    on_sqld: Target, tmp_path: Path, deployed_before: bool
+    on_sqld: DatabaseUnderTest, tmp_path: Path, deployed_before: bool
 ) -> None:
     if deployed_before:
-        on_sqld.deploy(project_of(tmp_path / "schema"))
+        on_sqld.deploy(write_project(tmp_path / "schema"))
     impossible = SMALL["manifest.yml"].replace(">=2", ">=200")
     seeds = "id,name,profile\n1,Ada L.,\n2,Grace,\n"
     before = on_sqld.dump()
     report = deploy_while(
         on_sqld,
-        project_of(tmp_path / "schema", manifest=impossible, authors=seeds),
+        write_project(tmp_path / "schema", manifest=impossible, authors=seeds),
         before_apply=losing(on_sqld, 1),
         timeout=2,
     )
@@ -251,7 +257,7 @@ def test_a_lost_reply_to_a_deployment_that_was_rolled_back_is_a_failure_without_
 
 
 def test_when_the_ledger_cannot_be_asked_either_the_outcome_is_called_unknown(
-    on_sqld: Target, project: Project
+    on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, *range(1, 100)), timeout=1)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, None, 1)
@@ -261,16 +267,18 @@ def test_when_the_ledger_cannot_be_asked_either_the_outcome_is_called_unknown(
     assert str(committed) in str(report.error.hint)
 
 
-def test_a_server_that_is_gone_for_good_leaves_the_outcome_unknown(on_sqld: Target, project: Project) -> None:
+def test_a_server_that_is_gone_for_good_leaves_the_outcome_unknown(
+    on_sqld: DatabaseUnderTest, project: Project
+) -> None:
     with ExitStack() as stack:
-        door = stack.enter_context(open_door(on_sqld.back_door))
+        proxy = stack.enter_context(recording_proxy(on_sqld.direct_url))
 
         def lose_and_leave(number: int) -> None:
-            door.lose_replies = True
+            proxy.lose_replies = True
             if number == 2:
                 stack.close()
 
-        way = Target(door.url, on_sqld.back_door, on_sqld.token, door=door)
+        way = DatabaseUnderTest(proxy.url, on_sqld.direct_url, on_sqld.token, proxy=proxy)
         report = deploy_while(way, project, before_apply=lose_and_leave)
     assert report.committed is None
     assert report.error is not None
@@ -298,7 +306,7 @@ class Writer:
 
 
 def test_a_transaction_that_still_waits_for_the_lock_is_not_called_rolled_back(
-    sqld: Sqld, on_sqld: Target, project: Project
+    sqld: Sqld, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     """The client gives up, the server does not: the ledger is asked behind the transaction, under the same lock."""
     writer = Writer(sqld)
@@ -314,7 +322,9 @@ def test_a_transaction_that_still_waits_for_the_lock_is_not_called_rolled_back(
     assert ids(on_sqld) == [report.deployment_id]
 
 
-def test_a_lock_that_is_not_given_leaves_the_outcome_unknown(sqld: Sqld, on_sqld: Target, project: Project) -> None:
+def test_a_lock_that_is_not_given_leaves_the_outcome_unknown(
+    sqld: Sqld, on_sqld: DatabaseUnderTest, project: Project
+) -> None:
     writer = Writer(sqld)
 
     def meddle(number: int) -> None:
@@ -328,7 +338,7 @@ def test_a_lock_that_is_not_given_leaves_the_outcome_unknown(sqld: Sqld, on_sqld
     assert report.error.code == "outcome-unknown"
 
 
-def test_a_database_that_is_locked_is_busy_and_not_stale(in_file: Target, project: Project) -> None:
+def test_a_database_that_is_locked_is_busy_and_not_stale(in_file: DatabaseUnderTest, project: Project) -> None:
     in_file.deploy(project)
     in_file.run("DROP INDEX idx_books_author")
     before = in_file.dump()

@@ -4,62 +4,66 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.databases import Target
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.report.document import SeedLine, Status
 
 AUTHORS = SMALL["seeds/authors.csv"]
 
 
-def test_changed_seeds_are_two_requests_and_write_only_the_rows_that_changed(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
-    came_before = target.door.requests
+def test_changed_seeds_are_two_requests_and_write_only_the_rows_that_changed(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
+    came_before = target.proxy.requests
     changed = AUTHORS.replace("Grace", "Grace Hopper") + "3,Barbara,\n"
-    report = target.deploy(project_of(tmp_path / "schema", authors=changed))
+    report = target.deploy(write_project(tmp_path / "schema", authors=changed))
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
-    assert target.door.requests == came_before + (0 if target.is_file else 2)
+    assert target.proxy.requests == came_before + (0 if target.is_file else 2)
     assert report.steps == ()
     assert report.seeds == (SeedLine("authors", 3, 2, 1), SeedLine("books", 2, 0, 0, deployed_before=2))
     assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada"), (2, "Grace Hopper"), (3, "Barbara")]
-    assert target.deploy(project_of(tmp_path / "schema", authors=changed)).status is Status.UNCHANGED
+    assert target.deploy(write_project(tmp_path / "schema", authors=changed)).status is Status.UNCHANGED
 
 
-def test_rows_that_somebody_else_wrote_are_kept(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_rows_that_somebody_else_wrote_are_kept(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     target.run("INSERT INTO authors (id, name) VALUES (77, 'Alan')", "DELETE FROM authors WHERE id = 77")
     target.run("INSERT INTO authors (name) VALUES ('Edsger')", "INSERT INTO books VALUES ('b3', 'EWD', 78)")
     manifest = SMALL["manifest.yml"].replace("2..4", ">=2")
-    report = target.deploy(project_of(tmp_path / "schema", authors=AUTHORS.replace("Ada", "Ada L."), manifest=manifest))
+    report = target.deploy(
+        write_project(tmp_path / "schema", authors=AUTHORS.replace("Ada", "Ada L."), manifest=manifest)
+    )
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada L."), (2, "Grace"), (78, "Edsger")]
     assert target.value("SELECT seq FROM sqlite_sequence WHERE name = 'authors'") == 78
     assert target.value("SELECT count(*) FROM books") == 3  # an upsert does not cascade
 
 
-def test_a_table_that_was_removed_gets_its_seeds_again(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_a_table_that_was_removed_gets_its_seeds_again(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     target.run("DROP VIEW v_books", "DROP TABLE books")
-    report = target.deploy(project_of(tmp_path / "schema"))
+    report = target.deploy(write_project(tmp_path / "schema"))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert report.seeds == (SeedLine("authors", 2, 0, 0, deployed_before=2), SeedLine("books", 2, 2, 0))
     assert target.rows("SELECT id FROM books") == [("b1",), ("b2",)]
     assert target.rows("SELECT id FROM authors") == [(1,), (2,)]
 
 
-def test_a_seed_may_refer_to_a_row_that_only_the_database_has(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_a_seed_may_refer_to_a_row_that_only_the_database_has(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     target.run("INSERT INTO authors (id, name) VALUES (50, 'Alan')")
     books = SMALL["seeds/books.jsonl"] + '{"id": "b3", "title": "Numbers", "author": 50}\n'
-    report = target.deploy(project_of(tmp_path / "schema", books=books))
+    report = target.deploy(write_project(tmp_path / "schema", books=books))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.value("SELECT count(*) FROM books WHERE author = 50") == 1
 
 
-def test_a_seed_that_refers_to_nothing_is_named_and_changes_nothing(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "schema"))
+def test_a_seed_that_refers_to_nothing_is_named_and_changes_nothing(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "schema"))
     before = target.dump()
     books = SMALL["seeds/books.jsonl"] + '{"id": "b3", "title": "Numbers", "author": 50}\n'
-    report = target.deploy(project_of(tmp_path / "schema", books=books))
+    report = target.deploy(write_project(tmp_path / "schema", books=books))
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
     assert (report.error.code, report.error.line) == ("seed-invalid", 3)
@@ -68,21 +72,21 @@ def test_a_seed_that_refers_to_nothing_is_named_and_changes_nothing(target: Targ
     assert target.dump() == before
 
 
-def test_what_the_database_computes_at_the_seeds_is_computed_there(target: Target, tmp_path: Path) -> None:
+def test_what_the_database_computes_at_the_seeds_is_computed_there(target: DatabaseUnderTest, tmp_path: Path) -> None:
     """A trigger of the same deployment sees the seeds come in."""
     files = {
         "all.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER);\nCREATE TABLE log (id INTEGER PRIMARY KEY);\n"
         "CREATE TRIGGER t AFTER INSERT ON a BEGIN INSERT INTO log VALUES (new.id); END;\n",
         "seeds/a.csv": "id,n\n4,1\n5,2\n",
     }
-    report = target.deploy(project_of(tmp_path / "schema", files))
+    report = target.deploy(write_project(tmp_path / "schema", files))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.rows("SELECT id FROM log") == [(4,), (5,)]
     assert report.seeds == (SeedLine("a", 2, 2, 0),)
 
 
 def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_change(
-    target: Target, tmp_path: Path
+    target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     before = {
         "people.sql": "CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT, town TEXT);",
@@ -93,9 +97,9 @@ def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_chan
         "-- @renamed from=mail\naddress TEXT CHECK (address <> ''), town TEXT);",
         "seeds/users.csv": "id,address,town\n1,a@b,Bern\n2,c@d,Basel\n",
     }
-    assert target.deploy(project_of(tmp_path / "schema", before)).status is Status.DEPLOYED
+    assert target.deploy(write_project(tmp_path / "schema", before)).status is Status.DEPLOYED
     target.run("UPDATE people SET town = 'Thun' WHERE id = 1")
-    renamed = project_of(tmp_path / "schema", after)
+    renamed = write_project(tmp_path / "schema", after)
     report = target.deploy(renamed)
     assert report.status is Status.DEPLOYED, report.error
     assert target.rows("SELECT * FROM users ORDER BY id") == [(1, "a@b", "Thun"), (2, "c@d", "Basel")]
@@ -105,5 +109,5 @@ def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_chan
         "members.sql": "-- @renamed from=users\nCREATE TABLE members (id INTEGER PRIMARY KEY, address, town TEXT);",
         "seeds/members.csv": "id,address,town\n1,a@b,Bern\n2,c@d,Basel\n3,e@f,Biel\n",
     }
-    assert target.deploy(project_of(tmp_path / "schema", changed)).status is Status.DEPLOYED
+    assert target.deploy(write_project(tmp_path / "schema", changed)).status is Status.DEPLOYED
     assert target.rows("SELECT id, town FROM members ORDER BY id") == [(1, "Bern"), (2, "Basel"), (3, "Biel")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.support.recording_proxy import Door
+from tests.support.recording_proxy import RecordingProxy
 from tests.support.sqld import Sqld, free_port, running_sqld, send, sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
@@ -61,11 +61,11 @@ def test_a_query_that_fails_does_not_stop_the_rest(remote: HranaDatabase) -> Non
     assert second.offset == len("SELECT 'é', ")
 
 
-def test_a_query_is_one_request_and_keeps_no_stream_open(sqld: Sqld, door: Door) -> None:
-    with connected(door.url, sqld.token()) as database:
+def test_a_query_is_one_request_and_keeps_no_stream_open(sqld: Sqld, proxy: RecordingProxy) -> None:
+    with connected(proxy.url, sqld.token()) as database:
         database.query([Query("SELECT 1"), Query("SELECT 2")])
-        assert database.requests == door.requests == 1
-    assert door.bodies[0]["requests"][-1] == {"type": "close"}
+        assert database.requests == proxy.requests == 1
+    assert proxy.bodies[0]["requests"][-1] == {"type": "close"}
 
 
 def test_a_query_that_does_not_parse_is_an_error(remote: HranaDatabase) -> None:
@@ -75,8 +75,8 @@ def test_a_query_that_does_not_parse_is_an_error(remote: HranaDatabase) -> None:
     assert "secret" not in caught.value.message
 
 
-def test_a_transaction_commits_in_one_request(sqld: Sqld, door: Door) -> None:
-    with connected(door.url, sqld.token()) as database:
+def test_a_transaction_commits_in_one_request(sqld: Sqld, proxy: RecordingProxy) -> None:
+    with connected(proxy.url, sqld.token()) as database:
         outcome = database.apply(
             Transaction(
                 (
@@ -94,7 +94,7 @@ def test_a_transaction_commits_in_one_request(sqld: Sqld, door: Door) -> None:
         assert outcome.results[1] is not None
         assert outcome.results[1].affected == 2
         assert outcome.results[2] == Rows(("name",), (("a",), ("b",)), 0)
-        assert door.requests == database.requests == 1
+        assert proxy.requests == database.requests == 1
         assert objects(database) == ["parents"]
 
 
@@ -174,14 +174,14 @@ def test_a_deferred_foreign_key_fails_the_commit_and_no_step(remote: HranaDataba
 @pytest.mark.parametrize(
     "refused", ["VACUUM", "SELECT 'a' FRM b WHERE", "CREATE TEMP TABLE t (a)", "", "SELECT 1; SELECT 2"]
 )
-def test_a_statement_that_the_server_does_not_parse_is_found(sqld: Sqld, door: Door, refused: str) -> None:
-    with connected(door.url, sqld.token()) as database:
+def test_a_statement_that_the_server_does_not_parse_is_found(sqld: Sqld, proxy: RecordingProxy, refused: str) -> None:
+    with connected(proxy.url, sqld.token()) as database:
         steps = (change(TABLE), change("INSERT INTO parents VALUES (1, 'é')"), change(refused), change("ANALYZE"))
         outcome = database.apply(Transaction(steps))
         assert not outcome.committed
         assert outcome.failed is not None
         assert outcome.failed.index == 2
-        assert door.requests == database.requests == 2
+        assert proxy.requests == database.requests == 2
         assert objects(database) == []
 
 
@@ -215,18 +215,18 @@ def test_a_step_that_ends_the_transaction_runs_nothing_after_it_and_is_not_calle
     assert objects(remote) == ["parents"]
 
 
-def test_a_reply_that_is_lost_leaves_the_outcome_open(sqld: Sqld, door: Door, remote: HranaDatabase) -> None:
-    door.lose_replies = True
-    with connected(door.url, sqld.token()) as database, pytest.raises(LostReplyError) as caught:
+def test_a_reply_that_is_lost_leaves_the_outcome_open(sqld: Sqld, proxy: RecordingProxy, remote: HranaDatabase) -> None:
+    proxy.lose_replies = True
+    with connected(proxy.url, sqld.token()) as database, pytest.raises(LostReplyError) as caught:
         database.apply(Transaction((change(TABLE),)))
     assert caught.value.committed is None
-    assert door.requests == 1
+    assert proxy.requests == 1
     assert objects(remote) == ["parents"]
 
 
-def test_a_read_whose_reply_is_lost_changed_nothing(sqld: Sqld, door: Door) -> None:
-    door.lose_replies = True
-    with connected(door.url, sqld.token()) as database, pytest.raises(DatabaseError) as caught:
+def test_a_read_whose_reply_is_lost_changed_nothing(sqld: Sqld, proxy: RecordingProxy) -> None:
+    proxy.lose_replies = True
+    with connected(proxy.url, sqld.token()) as database, pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
     assert not isinstance(caught.value, LostReplyError)
     assert caught.value.committed is False
@@ -320,13 +320,13 @@ def test_https_to_a_server_without_tls_is_told_and_nothing_was_sent(sqld: Sqld) 
 
 
 def test_a_netrc_entry_does_not_replace_the_token(
-    sqld: Sqld, door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqld: Sqld, proxy: RecordingProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password wrong\n")
     monkeypatch.setenv("NETRC", str(netrc))
     token = sqld.token()
-    with connected(door.url, token) as database:
+    with connected(proxy.url, token) as database:
         database.query([Query("SELECT 1")])
-    assert door.headers[0]["Authorization"] == f"Bearer {token}"
-    assert door.headers[0]["User-Agent"].startswith("turso-deploy/")
+    assert proxy.headers[0]["Authorization"] == f"Bearer {token}"
+    assert proxy.headers[0]["User-Agent"].startswith("turso-deploy/")

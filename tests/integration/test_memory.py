@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import Sqld
 
@@ -86,7 +86,7 @@ def test_a_table_of_a_million_rows_is_made_anew_in_little_memory(sqld: Sqld, tmp
     files = {"tables.sql": "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, amount INTEGER);\n"}
     schema = write_folder(tmp_path / "schema", {**files, "manifest.yml": "schema_version: 1.0.0\n"})
     deploy(schema, sqld.url, sqld.token())
-    target = Target(sqld.url, sqld.url, sqld.token())
+    target = DatabaseUnderTest(sqld.url, sqld.url, sqld.token())
     target.run(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
         "INSERT INTO things SELECT i, 'the name of ' || i, i FROM n"

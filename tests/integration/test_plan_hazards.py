@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import write_project
 from turso_deploy.plan.hazards import Approval, parse_approvals
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import HazardLine, Report, Status
@@ -18,21 +18,21 @@ ALLOWED = parse_approvals("drop-column:t.note")
 
 
 @pytest.fixture
-def narrower(target: Target, tmp_path: Path) -> Project:
+def narrower(target: DatabaseUnderTest, tmp_path: Path) -> Project:
     """Drops a column and demands a value in another, of rows that have one and none."""
-    target.deploy(project_of(tmp_path / "before", BEFORE))
+    target.deploy(write_project(tmp_path / "before", BEFORE))
     target.run("INSERT INTO t VALUES (1, NULL, 'a'), (2, 'x', 'b')")
-    return project_of(
+    return write_project(
         tmp_path / "after", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL);"}
     )
 
 
 @pytest.fixture
-def shorter(target: Target, tmp_path: Path) -> Project:
+def shorter(target: DatabaseUnderTest, tmp_path: Path) -> Project:
     """Drops a column with values in it."""
-    target.deploy(project_of(tmp_path / "before", BEFORE))
+    target.deploy(write_project(tmp_path / "before", BEFORE))
     target.run("INSERT INTO t VALUES (1, NULL, 'a'), (2, 'x', 'b')")
-    return project_of(tmp_path / "after", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT);"})
+    return write_project(tmp_path / "after", {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT);"})
 
 
 def hazards(report: Report) -> dict[str, HazardLine]:
@@ -40,7 +40,7 @@ def hazards(report: Report) -> dict[str, HazardLine]:
 
 
 def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allows_it(
-    target: Target, narrower: Project
+    target: DatabaseUnderTest, narrower: Project
 ) -> None:
     found = hazards(target.plan(narrower, ALLOWED))
     assert {name: (line.severity, line.allowed, line.rows) for name, line in found.items()} == {
@@ -53,7 +53,7 @@ def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allo
 
 @pytest.mark.parametrize("permissions", [(), ALLOWED])
 def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
-    target: Target, narrower: Project, permissions: tuple[Approval, ...]
+    target: DatabaseUnderTest, narrower: Project, permissions: tuple[Approval, ...]
 ) -> None:
     plan = target.plan(narrower, permissions)
     assert (plan.status, plan.exit_code, plan.error) == (Status.PLANNED, 0, None)
@@ -65,7 +65,7 @@ def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
     assert ("--allow-hazards drop-column:t.note" in (plan.refusal.hint or "")) is not bool(permissions)
 
 
-def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: Target, shorter: Project) -> None:
+def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: DatabaseUnderTest, shorter: Project) -> None:
     assert target.plan(shorter).refusal is not None
     allowed = target.plan(shorter, ALLOWED)
     assert (allowed.refusal, "refused" in verdict(allowed)) == (None, False)
@@ -73,20 +73,20 @@ def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: Target, s
 
 
 def test_a_rule_whose_rows_a_script_may_mend_is_left_to_the_engine(
-    target: Target, narrower: Project, tmp_path: Path
+    target: DatabaseUnderTest, narrower: Project, tmp_path: Path
 ) -> None:
     script = "-- @run before\nUPDATE t SET code = '' WHERE code IS NULL;\n"
     files = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL);", "scripts/mend.sql": script}
-    plan = target.plan(project_of(tmp_path / "mended", files), ALLOWED)
+    plan = target.plan(write_project(tmp_path / "mended", files), ALLOWED)
     assert hazards(plan)["add-not-null t.code"].allowed is None
     assert plan.refusal is None
 
 
-def test_what_the_database_says_in_place_of_a_count_is_told(target: Target, tmp_path: Path) -> None:
-    target.deploy(project_of(tmp_path / "before", BEFORE))
+def test_what_the_database_says_in_place_of_a_count_is_told(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "before", BEFORE))
     target.run("INSERT INTO t VALUES (1, '{bad', 'a')")
     sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, note, code INT NOT NULL -- @using json_extract(code, '$.x')\n);"
-    found = hazards(target.plan(project_of(tmp_path / "after", {"tables.sql": sql})))["add-not-null t.code"]
+    found = hazards(target.plan(write_project(tmp_path / "after", {"tables.sql": sql})))["add-not-null t.code"]
     assert (found.rows, found.allowed) == (None, None)
     assert found.text.startswith("add-not-null t.code: rows have no value for the column (rows not counted: ")
     assert "malformed JSON" in found.text

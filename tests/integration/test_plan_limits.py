@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from tests.support.databases import Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import write_project
 from turso_deploy.deploy.write_estimate import LONG_REWRITE_ROWS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
@@ -26,8 +26,8 @@ def _that_lies(project: Project) -> Project:
     return replace(project, wanted=replace(project.wanted, tables=MappingProxyType({"t": lying})))
 
 
-def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: Target, tmp_path: Path) -> None:
-    project = project_of(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT);"})
+def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT);"})
     assert target.deploy(project).status is Status.DEPLOYED
     target.run("INSERT INTO t VALUES (1, 'x')")
     before = target.dump()
@@ -40,9 +40,9 @@ def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: Target
     assert target.dump() == before
 
 
-def test_a_table_that_takes_long_to_rewrite_is_announced(target: Target, tmp_path: Path) -> None:
-    loose = project_of(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
-    strict = project_of(tmp_path / "strict", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;"})
+def test_a_table_that_takes_long_to_rewrite_is_announced(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    loose = write_project(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    strict = write_project(tmp_path / "strict", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;"})
     assert target.deploy(loose).status is Status.DEPLOYED
     numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LONG_REWRITE_ROWS})"
     target.run(f"{numbers} INSERT INTO t SELECT i FROM n")

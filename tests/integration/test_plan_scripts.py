@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.databases import Target
-from tests.support.schema_folders import SMALL, project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.report.console import render
 from turso_deploy.report.job_summary import summary
 
@@ -14,11 +14,11 @@ SQL = ";\n".join(STATEMENTS)
 
 
 def test_the_statements_of_a_script_stand_in_the_plan_and_in_the_report_of_the_deployment(
-    target: Target, tmp_path: Path
+    target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
-    target.deploy(project_of(tmp_path / "before"))
+    target.deploy(write_project(tmp_path / "before"))
     script = f"-- @run after\n{SQL};\n"
-    project = project_of(tmp_path / "after", {**SMALL, "scripts/tidy.sql": script})
+    project = write_project(tmp_path / "after", {**SMALL, "scripts/tidy.sql": script})
     for report in (target.plan(project), target.deploy(project)):
         assert [step["sql"] for step in report.as_json()["steps"] if step["kind"] == "run script"] == [SQL]
         assert "      DELETE FROM books WHERE title = '';\n" in render(report, colour=False, verbose=True)

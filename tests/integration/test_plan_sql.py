@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SHIPPED, SMALL, with_changes, write_folder
 from tests.support.sqlite_shell import CLIENTS, SHELL, Client, content, in_shell
 from turso_deploy.cli.run import run
@@ -64,7 +64,7 @@ def script_for(
 def deployed(tmp_path: Path) -> Path:
     """A database to which SMALL was deployed, and in which people have worked since."""
     file = tmp_path / "before.db"
-    target = Target(f"file:{file}", f"file:{file}")
+    target = DatabaseUnderTest(f"file:{file}", f"file:{file}")
     schema = write_folder(tmp_path / "before", SMALL)
     assert run({"command": "deploy", "schema_path": str(schema), "database_url": target.url}, {}, StringIO()) == 0
     target.run(
@@ -108,7 +108,7 @@ def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_chan
 ) -> None:
     schema = write_folder(tmp_path / "after", CHANGED)
     script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
-    target = Target(f"file:{deployed}", f"file:{deployed}")
+    target = DatabaseUnderTest(f"file:{deployed}", f"file:{deployed}")
     target.run(meanwhile)
     before = target.dump()
     assert client(script, deployed) == 1
@@ -128,7 +128,7 @@ def test_a_script_that_stops_has_said_what_it_checked(
 ) -> None:
     schema = write_folder(tmp_path / "after", CHANGED)
     script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
-    Target(f"file:{deployed}", f"file:{deployed}").run(meanwhile)
+    DatabaseUnderTest(f"file:{deployed}", f"file:{deployed}").run(meanwhile)
     done = subprocess.run([SHELL, deployed], input=script, text=True, capture_output=True, check=False)
     assert "malformed JSON" in done.stderr
     assert done.stdout.splitlines()[-1].startswith(checked)
@@ -137,7 +137,7 @@ def test_a_script_that_stops_has_said_what_it_checked(
 @CLIENTS
 def test_rows_that_have_come_meanwhile_stop_a_script_that_would_lose_them(tmp_path: Path, client: Client) -> None:
     file = tmp_path / "before.db"
-    target = Target(f"file:{file}", f"file:{file}")
+    target = DatabaseUnderTest(f"file:{file}", f"file:{file}")
     before = {"tables.sql": "CREATE TABLE old (code TEXT); CREATE TABLE kept (x);"}
     schema = write_folder(tmp_path / "schema", before)
     assert run({"command": "deploy", "schema_path": str(schema), "database_url": target.url}, {}, StringIO()) == 0
@@ -152,7 +152,7 @@ def test_rows_that_have_come_meanwhile_stop_a_script_that_would_lose_them(tmp_pa
 def test_a_check_that_fails_at_the_end_takes_everything_back(deployed: Path, tmp_path: Path, client: Client) -> None:
     schema = write_folder(tmp_path / "after", CHANGED)
     script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
-    target = Target(f"file:{deployed}", f"file:{deployed}")
+    target = DatabaseUnderTest(f"file:{deployed}", f"file:{deployed}")
     target.run("INSERT INTO authors (id, name) VALUES (3, 'A third, where the manifest says two')")
     before = target.dump()
     assert client(script, deployed) == 1

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.run import run
 from turso_deploy.core.progress import report_step, report_wait
@@ -44,7 +44,7 @@ class Seen:
 
 
 def run_on_a_terminal(
-    target: Target, folder: Path, *, piped: bool, until: str, then: Callable[[], None], **variables: str
+    target: DatabaseUnderTest, folder: Path, *, piped: bool, until: str, then: Callable[[], None], **variables: str
 ) -> Seen:
     """Deploy with a terminal for stderr (and stdout, unless `piped`). `then` is done when it shows `until`."""
     master, slave = pty.openpty()
@@ -78,7 +78,9 @@ def _read(master: int) -> bytes:
         return b""
 
 
-def test_a_terminal_shows_the_wait_for_a_lock_on_one_line_and_takes_it_away(in_file: Target, tmp_path: Path) -> None:
+def test_a_terminal_shows_the_wait_for_a_lock_on_one_line_and_takes_it_away(
+    in_file: DatabaseUnderTest, tmp_path: Path
+) -> None:
     with locked(in_file.file) as release:
         seen = run_on_a_terminal(in_file, tmp_path, piped=True, until=LOCKED, then=release, NO_COLOR="1")
     assert "\n" not in seen.terminal, "it is one line"
@@ -92,10 +94,12 @@ def test_a_terminal_shows_the_wait_for_a_lock_on_one_line_and_takes_it_away(in_f
     assert LOCKED in seen.output, "the report says it for good"
 
 
-def test_the_line_is_gone_before_the_report_comes_to_the_same_terminal(on_sqld: Target, tmp_path: Path) -> None:
-    on_sqld.door.free_replies = 0
+def test_the_line_is_gone_before_the_report_comes_to_the_same_terminal(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    on_sqld.proxy.unheld_replies = 0
     seen = run_on_a_terminal(
-        on_sqld, tmp_path, piped=False, until="reading the database … 0 s", then=on_sqld.door.open_for_replies.set
+        on_sqld, tmp_path, piped=False, until="reading the database … 0 s", then=on_sqld.proxy.replies_released.set
     )
     assert seen.terminal.rindex(ERASED) < seen.terminal.index("✔")
     assert seen.terminal.index("reading the database") < seen.terminal.rindex(ERASED)
@@ -120,7 +124,9 @@ class Log(StringIO):
         return written
 
 
-def deploy_in_the_background(target: Target, folder: Path, log: Log, environment: dict[str, str]) -> threading.Thread:
+def deploy_in_the_background(
+    target: DatabaseUnderTest, folder: Path, log: Log, environment: dict[str, str]
+) -> threading.Thread:
     settings = {
         "command": "deploy",
         "schema_path": str(write_folder(folder / "schema", SMALL)),
@@ -143,7 +149,7 @@ def deploy_in_the_background(target: Target, folder: Path, log: Log, environment
     ],
 )
 def test_a_terminal_gets_no_line_that_is_in_the_way(
-    in_file: Target,
+    in_file: DatabaseUnderTest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, object],
@@ -158,7 +164,9 @@ def test_a_terminal_gets_no_line_that_is_in_the_way(
     assert (ERASED in terminal.getvalue()) == is_shown
 
 
-def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(in_file: Target, tmp_path: Path) -> None:
+def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(
+    in_file: DatabaseUnderTest, tmp_path: Path
+) -> None:
     log = Log(LOCKED)
     with locked(in_file.file) as release:
         thread = deploy_in_the_background(in_file, tmp_path, log, {"GITHUB_ACTIONS": "true"})
@@ -172,20 +180,22 @@ def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(in_file: 
 
 
 def test_a_runners_log_is_told_once_of_a_request_that_takes_long(
-    on_sqld: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_sqld: DatabaseUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_display, "LONG", 0)
     log = Log("Reading the database takes longer than 0 s.\n")
-    on_sqld.door.free_replies = 0
+    on_sqld.proxy.unheld_replies = 0
     thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"})
     assert log.has_it.wait(60), log.getvalue()
-    on_sqld.door.open_for_replies.set()
+    on_sqld.proxy.replies_released.set()
     thread.join()
     assert log.getvalue().count("Reading the database") == 1
     assert "Deployed 1.0.0" in log.getvalue()
 
 
-def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(in_file: Target, tmp_path: Path) -> None:
+def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(
+    in_file: DatabaseUnderTest, tmp_path: Path
+) -> None:
     log = Log("code")
     with locked(in_file.file):
         deploy_in_the_background(in_file, tmp_path, log, {}).join()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target, run_program
-from tests.support.schema_folders import SHIPPED, project_of
+from tests.support.databases import DatabaseUnderTest, run_program
+from tests.support.schema_folders import SHIPPED, write_project
 from turso_deploy.cli.pull_command import adopt
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
@@ -49,11 +49,11 @@ ONLY_ON_LIBSQL = (
 )
 
 
-def statements_for(target: Target) -> tuple[str, ...]:
+def statements_for(target: DatabaseUnderTest) -> tuple[str, ...]:
     return ODDITIES if target.is_file else ODDITIES + ONLY_ON_LIBSQL
 
 
-def test_the_plan_after_an_adoption_is_empty(target: Target, tmp_path: Path) -> None:
+def test_the_plan_after_an_adoption_is_empty(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.run(*statements_for(target))
     before = target.dump()
     adopted = run_program("adopt", tmp_path / "schema", target.url, target.read_only_token)
@@ -69,7 +69,7 @@ def test_the_plan_after_an_adoption_is_empty(target: Target, tmp_path: Path) -> 
     assert target.dump() == before
 
 
-def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Target, tmp_path: Path) -> None:
+def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run(*(f"CREATE TABLE t{number:02} (x)" for number in range(12)))
     assert run_program("adopt", tmp_path / "schema", in_file.url).status == 0
     [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
@@ -77,25 +77,25 @@ def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Tar
     assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
 
 
-def test_directives_that_a_database_keeps_are_not_adopted(target: Target, tmp_path: Path) -> None:
+def test_directives_that_a_database_keeps_are_not_adopted(target: DatabaseUnderTest, tmp_path: Path) -> None:
     for number, columns in enumerate(["a TEXT", "b TEXT NOT NULL -- @renamed from=a\n", "b TEXT NOT NULL, a TEXT"]):
         sql = f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns});"
-        assert target.deploy(project_of(tmp_path / str(number), {"t.sql": sql})).error is None
+        assert target.deploy(write_project(tmp_path / str(number), {"t.sql": sql})).error is None
     with closing(target.open()) as database:
         assert adopt(tmp_path / "adopted", database).error is None
     report = target.plan(load_project(tmp_path / "adopted"))
     assert (report.error, report.status) == (None, Status.UNCHANGED)
 
 
-def test_an_adopted_folder_makes_the_same_database_again(in_file: Target, tmp_path: Path) -> None:
+def test_an_adopted_folder_makes_the_same_database_again(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run(*ODDITIES)
     run_program("adopt", tmp_path / "schema", in_file.url)
     url = f"file:{tmp_path / 'again.db'}"
     assert run_program("deploy", tmp_path / "schema", url).status == 0
-    assert ours_in(Target(url, url)) == ours_in(in_file)
+    assert ours_in(DatabaseUnderTest(url, url)) == ours_in(in_file)
 
 
-def ours_in(target: Target) -> list[tuple[object, ...]]:
+def ours_in(target: DatabaseUnderTest) -> list[tuple[object, ...]]:
     """The catalog without the records of tools, and without comments at the end of a statement."""
     rows = target.rows(
         """SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL
@@ -107,7 +107,7 @@ def ours_in(target: Target) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("kind", ["ours", "drizzle"])
 def test_a_database_that_was_deployed_by_us_or_by_drizzle_is_adopted_whole(
-    target: Target, tmp_path: Path, kind: str
+    target: DatabaseUnderTest, tmp_path: Path, kind: str
 ) -> None:
     if kind == "ours":
         assert run_program("deploy", SHIPPED, target.url, target.token).status == 0
@@ -122,7 +122,7 @@ def test_a_database_that_was_deployed_by_us_or_by_drizzle_is_adopted_whole(
 
 
 @pytest.mark.parametrize("name", ["users.sql", "deep/er/USERS.SQL", "manifest.yml"])
-def test_a_folder_that_holds_a_schema_is_left_alone(in_file: Target, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_holds_a_schema_is_left_alone(in_file: DatabaseUnderTest, tmp_path: Path, name: str) -> None:
     in_file.run("CREATE TABLE a (x)")
     path = tmp_path / "schema" / name
     path.parent.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_a_folder_that_holds_a_schema_is_left_alone(in_file: Target, tmp_path: P
     assert path.read_text(encoding="utf-8") == "mine"
 
 
-def test_an_empty_database_holds_nothing_to_adopt(target: Target, tmp_path: Path) -> None:
+def test_an_empty_database_holds_nothing_to_adopt(target: DatabaseUnderTest, tmp_path: Path) -> None:
     refused = run_program("adopt", tmp_path / "schema", target.url, target.token)
     assert refused.status == 2
     assert "nothing to adopt" in refused.error["message"]
@@ -142,7 +142,7 @@ def test_an_empty_database_holds_nothing_to_adopt(target: Target, tmp_path: Path
 
 
 def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_its_line(
-    in_file: Target, tmp_path: Path
+    in_file: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
     adopted = run_program("adopt", tmp_path / "schema", in_file.url)
@@ -153,7 +153,7 @@ def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_
     assert (tmp_path / "schema/views.sql").read_text(encoding="utf-8") == "CREATE VIEW v AS SELECT x FROM a;\n"
 
 
-def test_files_that_were_written_are_not_called_undone(in_file: Target, tmp_path: Path) -> None:
+def test_files_that_were_written_are_not_called_undone(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
     told = run_program("adopt", tmp_path / "schema", in_file.url, json_output=False).printed
     assert "write file" in told
@@ -162,7 +162,9 @@ def test_files_that_were_written_are_not_called_undone(in_file: Target, tmp_path
 
 @pytest.mark.parametrize("command", ["adopt", "plan", "verify"])
 @pytest.mark.parametrize("managed", ["no json", "[1]", "{}"])
-def test_a_ledger_that_is_damaged_is_told(in_file: Target, tmp_path: Path, command: str, managed: str) -> None:
+def test_a_ledger_that_is_damaged_is_told(
+    in_file: DatabaseUnderTest, tmp_path: Path, command: str, managed: str
+) -> None:
     assert run_program("deploy", SHIPPED, in_file.url).status == 0
     in_file.run(f"UPDATE schema_deployments SET managed_objects = '{managed}'")
     told = run_program(command, tmp_path / "schema" if command == "adopt" else SHIPPED, in_file.url)

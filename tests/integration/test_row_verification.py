@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from tests.support.databases import NOWHERE, OnTheWay, Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.schema_folders import write_project
 from tests.support.sqlite_builds import secure_delete
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Outcome, Query, Transaction
@@ -43,7 +43,7 @@ ROWS = (
 Tampering = Callable[[str], str]
 
 
-class Tampered(OnTheWay):
+class Tampered(InterceptedDatabase):
     """A database on the way to which statements become others."""
 
     def __init__(self, database: Database, tampering: Tampering) -> None:
@@ -66,19 +66,19 @@ def instead(start: str, other: str) -> Tampering:
 
 
 @pytest.fixture
-def filled(target: Target, tmp_path: Path) -> Target:
-    assert target.deploy(project_of(tmp_path / "before", BEFORE)).error is None
+def filled(target: DatabaseUnderTest, tmp_path: Path) -> DatabaseUnderTest:
+    assert target.deploy(write_project(tmp_path / "before", BEFORE)).error is None
     target.run(*ROWS)
     return target
 
 
-def deploy(target: Target, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER) -> Report:
+def deploy(target: DatabaseUnderTest, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER) -> Report:
     with closing(target.open()) as database:
         tampered = cast(Database, Tampered(database, tampering))
-        return story.deploy(project_of(folder, files), tampered, NOWHERE, parse_approvals("drop-table"))
+        return story.deploy(write_project(folder, files), tampered, NO_PROVENANCE, parse_approvals("drop-table"))
 
 
-def test_the_deployment_holds_where_nothing_is_tampered_with(filled: Target, tmp_path: Path) -> None:
+def test_the_deployment_holds_where_nothing_is_tampered_with(filled: DatabaseUnderTest, tmp_path: Path) -> None:
     assert deploy(filled, tmp_path / "after", instead("DROP VIEW", "DROP VIEW names")).status is Status.DEPLOYED
     assert filled.value("SELECT count(*) FROM grandchildren") == 2
 
@@ -96,7 +96,7 @@ def test_the_deployment_holds_where_nothing_is_tampered_with(filled: Target, tmp
     ],
 )
 def test_a_catalog_that_is_not_as_rehearsed_is_not_committed(
-    filled: Target, tmp_path: Path, tampering: Tampering, told: str
+    filled: DatabaseUnderTest, tmp_path: Path, tampering: Tampering, told: str
 ) -> None:
     was = filled.dump()
     report = deploy(filled, tmp_path / "after", tampering)
@@ -116,7 +116,9 @@ def test_a_catalog_that_is_not_as_rehearsed_is_not_committed(
         ("DELETE FROM grandparents WHERE id = 2", "grandparents"),
     ],
 )
-def test_rows_that_are_lost_on_the_way_are_not_committed(filled: Target, tmp_path: Path, lost: str, table: str) -> None:
+def test_rows_that_are_lost_on_the_way_are_not_committed(
+    filled: DatabaseUnderTest, tmp_path: Path, lost: str, table: str
+) -> None:
     """Of the table that is made anew, and of each that a foreign key connects to it at any distance."""
     was = filled.dump()
     report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', lost))
@@ -126,7 +128,9 @@ def test_rows_that_are_lost_on_the_way_are_not_committed(filled: Target, tmp_pat
     assert filled.dump() == was
 
 
-def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(filled: Target, tmp_path: Path) -> None:
+def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(
+    filled: DatabaseUnderTest, tmp_path: Path
+) -> None:
     filled.run("DELETE FROM grandchildren")
     was = filled.dump()
     without = {**AFTER, "t.sql": BEFORE["t.sql"].replace("CREATE TABLE gone (a TEXT);\n", "")}
@@ -137,7 +141,7 @@ def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(f
     assert filled.dump() == was
 
 
-def test_a_copy_that_leaves_rows_out_is_not_committed(filled: Target, tmp_path: Path) -> None:
+def test_a_copy_that_leaves_rows_out_is_not_committed(filled: DatabaseUnderTest, tmp_path: Path) -> None:
     was = filled.dump()
     report = deploy(filled, tmp_path / "after", lambda sql: f"{sql} LIMIT 1" if sql.endswith('FROM "parents"') else sql)
     assert report.error is not None
@@ -145,7 +149,7 @@ def test_a_copy_that_leaves_rows_out_is_not_committed(filled: Target, tmp_path: 
     assert filled.dump() == was
 
 
-def test_a_violation_that_comes_on_the_way_is_not_committed(filled: Target, tmp_path: Path) -> None:
+def test_a_violation_that_comes_on_the_way_is_not_committed(filled: DatabaseUnderTest, tmp_path: Path) -> None:
     was = filled.dump()
     report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', "UPDATE grandchildren SET child = 9"))
     assert report.error is not None
@@ -153,12 +157,14 @@ def test_a_violation_that_comes_on_the_way_is_not_committed(filled: Target, tmp_
     assert filled.dump() == was
 
 
-def test_foreign_keys_that_a_server_does_not_switch_off_stop_the_deployment(on_sqld: Target, tmp_path: Path) -> None:
-    assert on_sqld.deploy(project_of(tmp_path / "before", BEFORE)).error is None
+def test_foreign_keys_that_a_server_does_not_switch_off_stop_the_deployment(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    assert on_sqld.deploy(write_project(tmp_path / "before", BEFORE)).error is None
     on_sqld.run(*ROWS)
     was = on_sqld.dump()
-    on_sqld.door.instead[b"PRAGMA foreign_keys=0"] = b"SELECT 1"
-    report = on_sqld.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
+    on_sqld.proxy.replacements[b"PRAGMA foreign_keys=0"] = b"SELECT 1"
+    report = on_sqld.deploy(write_project(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
     assert report.error is not None
     assert "foreign keys could not be switched on or off" in report.error.message
     assert (report.committed, on_sqld.dump()) == (False, was)
@@ -166,14 +172,14 @@ def test_foreign_keys_that_a_server_does_not_switch_off_stop_the_deployment(on_s
 
 @pytest.mark.parametrize("wanted", [0, 1])
 def test_foreign_keys_that_a_file_does_not_switch_stop_the_deployment(
-    in_file: Target, tmp_path: Path, wanted: int
+    in_file: DatabaseUnderTest, tmp_path: Path, wanted: int
 ) -> None:
-    assert in_file.deploy(project_of(tmp_path / "before", BEFORE)).error is None
+    assert in_file.deploy(write_project(tmp_path / "before", BEFORE)).error is None
     was = in_file.dump()
     files = {0: AFTER, 1: {**BEFORE, "more.sql": "CREATE TABLE more (a);\n"}}[wanted]
     other = {f"PRAGMA foreign_keys={wanted}": f"PRAGMA foreign_keys={1 - wanted}"}
     with secure_delete(on=False, instead=other) as ran:
-        report = in_file.deploy(project_of(tmp_path / "after", files))
+        report = in_file.deploy(write_project(tmp_path / "after", files))
     assert f"PRAGMA foreign_keys={wanted}" in ran
     assert report.error is not None
     assert "foreign keys could not be switched on or off" in report.error.message
@@ -181,11 +187,11 @@ def test_foreign_keys_that_a_file_does_not_switch_stop_the_deployment(
 
 
 def test_a_table_that_has_the_name_of_the_proof_stops_the_deployment_before_it_is_sent(
-    filled: Target, tmp_path: Path
+    filled: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     filled.run("CREATE TABLE turso_deploy_proof (a)")
     was = filled.dump()
-    report = filled.deploy(project_of(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
+    report = filled.deploy(write_project(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
     assert report.error is not None
     assert (report.status, report.error.code) == (Status.REFUSED, ErrorCode.PLAN_IMPOSSIBLE)
     assert "The database has an object turso_deploy_proof" in report.error.message

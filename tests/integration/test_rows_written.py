@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import write_project
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.report.document import Status
 
@@ -33,19 +33,19 @@ RENAMED = "-- @renamed from=t\n" + GONE.replace(" t ", " u ")
     ],
 )
 def test_the_rows_that_a_plan_writes_are_those_that_the_server_wrote(
-    on_sqld: Target, tmp_path: Path, after: str, times: int, kinds: list[str]
+    on_sqld: DatabaseUnderTest, tmp_path: Path, after: str, times: int, kinds: list[str]
 ) -> None:
-    before = project_of(tmp_path / "before", {**MANIFEST, "t.sql": BEFORE.format("")})
+    before = write_project(tmp_path / "before", {**MANIFEST, "t.sql": BEFORE.format("")})
     assert on_sqld.deploy(before).status is Status.DEPLOYED
     numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})"
     on_sqld.run(f"{numbers} INSERT INTO t SELECT i, 'a' || i, nullif(i % 2, 0), 'c' || i FROM n")
-    project = project_of(tmp_path / "after", {**MANIFEST, "t.sql": after})
+    project = write_project(tmp_path / "after", {**MANIFEST, "t.sql": after})
     plan = on_sqld.plan(project)
     assert [step.kind for step in plan.steps] == kinds
     assert plan.rows_to_write == times * ROWS
     report = on_sqld.deploy(project, permissions=parse_approvals("drop-column"))
     assert report.error is None
-    written = _rows_written(json.loads(on_sqld.door.replies[-1]))
+    written = _rows_written(json.loads(on_sqld.proxy.replies[-1]))
     assert times * ROWS <= written <= times * ROWS + 100  # the catalog, the ledger and the figures of the proof
 
 
@@ -60,11 +60,13 @@ def _rows_written(reply: object) -> int:
 
 
 def test_a_plan_of_an_index_counts_the_rows_of_its_table_and_a_deployment_asks_no_more(
-    target: Target, tmp_path: Path
+    target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
-    target.deploy(project_of(tmp_path / "before", {**MANIFEST, "t.sql": BEFORE.format("")}))
+    target.deploy(write_project(tmp_path / "before", {**MANIFEST, "t.sql": BEFORE.format("")}))
     target.run("INSERT INTO t (a) VALUES (1), (2)")
-    after = project_of(tmp_path / "after", {**MANIFEST, "t.sql": BEFORE.format("") + "CREATE INDEX by_c ON t (c);\n"})
+    after = write_project(
+        tmp_path / "after", {**MANIFEST, "t.sql": BEFORE.format("") + "CREATE INDEX by_c ON t (c);\n"}
+    )
     plan = target.plan(after)
     assert (plan.rows_to_write, plan.requests) == (2, 2)
     assert target.deploy(after).requests == 2

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.hostile.readers import COMMANDS, obeyed
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, free_port, sign
 from turso_deploy.cli.output import MOST_ANNOTATIONS
@@ -49,7 +49,9 @@ class Observer:
     on_runner: bool
     as_json: bool
 
-    def run(self, command: str, target: Target, files: Mapping[str, str] = SECRET, **settings: object) -> Seen:
+    def run(
+        self, command: str, target: DatabaseUnderTest, files: Mapping[str, str] = SECRET, **settings: object
+    ) -> Seen:
         written = [self.folder / "outputs", self.folder / "summary.md"]
         for path in written:
             path.write_text("", encoding="utf-8")
@@ -88,7 +90,9 @@ def assert_nothing_shows(seen: Seen, token: str) -> None:
     assert VALUE not in seen.printed
 
 
-def test_a_deployment_that_works_shows_neither_token_nor_seed_values(observer: Observer, on_sqld: Target) -> None:
+def test_a_deployment_that_works_shows_neither_token_nor_seed_values(
+    observer: Observer, on_sqld: DatabaseUnderTest
+) -> None:
     for command, status in (("plan", 0), ("deploy", 0), ("deploy", 0), ("verify", 0)):
         seen = observer.run(command, on_sqld)
         assert seen.status == status
@@ -99,7 +103,7 @@ def test_a_deployment_that_works_shows_neither_token_nor_seed_values(observer: O
     assert on_sqld.value("SELECT count(*) FROM authors") == 2
 
 
-def test_the_token_is_masked_before_anything_else_is_printed(tmp_path: Path, on_sqld: Target) -> None:
+def test_the_token_is_masked_before_anything_else_is_printed(tmp_path: Path, on_sqld: DatabaseUnderTest) -> None:
     seen = Observer(tmp_path, on_runner=True, as_json=False).run("deploy", on_sqld)
     assert seen.printed.splitlines()[0] == f"::add-mask::{on_sqld.token}"
     off_runner = Observer(tmp_path, on_runner=False, as_json=False).run("deploy", on_sqld)
@@ -142,14 +146,14 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_seeds_that_fail_are_not_quoted(observer: Observer, on_sqld: Target, failure: str) -> None:
+def test_seeds_that_fail_are_not_quoted(observer: Observer, on_sqld: DatabaseUnderTest, failure: str) -> None:
     seen = observer.run("deploy", on_sqld, FAILURES[failure])
     assert seen.status in (1, 2)
     assert_nothing_shows(seen, on_sqld.token)
     assert on_sqld.names() == set()
 
 
-def test_rows_that_the_server_refuses_are_not_quoted(observer: Observer, on_sqld: Target) -> None:
+def test_rows_that_the_server_refuses_are_not_quoted(observer: Observer, on_sqld: DatabaseUnderTest) -> None:
     observer.run("deploy", on_sqld)
     on_sqld.run(
         f"INSERT INTO authors (id, name) VALUES (70, '{VALUE} Barbara')",
@@ -165,7 +169,7 @@ def test_rows_that_the_server_refuses_are_not_quoted(observer: Observer, on_sqld
     assert on_sqld.dump() == before
 
 
-def test_data_that_verify_finds_wrong_are_not_quoted(observer: Observer, on_sqld: Target) -> None:
+def test_data_that_verify_finds_wrong_are_not_quoted(observer: Observer, on_sqld: DatabaseUnderTest) -> None:
     observer.run("deploy", on_sqld)
     on_sqld.run(f"UPDATE authors SET profile = '{VALUE}'")
     seen = observer.run("verify", on_sqld)
@@ -173,11 +177,13 @@ def test_data_that_verify_finds_wrong_are_not_quoted(observer: Observer, on_sqld
     assert_nothing_shows(seen, on_sqld.token)
 
 
-def test_servers_that_fail_do_not_bring_the_token_out(observer: Observer, sqld: Sqld, on_sqld: Target) -> None:
+def test_servers_that_fail_do_not_bring_the_token_out(
+    observer: Observer, sqld: Sqld, on_sqld: DatabaseUnderTest
+) -> None:
     strangers = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
     tokens = (strangers, sqld.expired_token(), on_sqld.read_only_token, f"{on_sqld.token}\n", f'"{on_sqld.token}"')
     for token in tokens:
-        seen = observer.run("deploy", Target(on_sqld.url, on_sqld.back_door, token))
+        seen = observer.run("deploy", DatabaseUnderTest(on_sqld.url, on_sqld.direct_url, token))
         assert seen.status in (1, 2)
         assert_nothing_shows(seen, token.strip('"\n'))
     for url in (
@@ -187,20 +193,20 @@ def test_servers_that_fail_do_not_bring_the_token_out(observer: Observer, sqld: 
         f"libsql://x:{on_sqld.token}@example.com",
         on_sqld.token,
     ):
-        seen = observer.run("deploy", Target(url, on_sqld.back_door, on_sqld.token))
+        seen = observer.run("deploy", DatabaseUnderTest(url, on_sqld.direct_url, on_sqld.token))
         assert seen.status in (1, 2)
         assert_nothing_shows(seen, on_sqld.token)
 
 
-def test_a_lost_reply_does_not_bring_anything_out(observer: Observer, on_sqld: Target) -> None:
-    on_sqld.door.lose_replies = True
+def test_a_lost_reply_does_not_bring_anything_out(observer: Observer, on_sqld: DatabaseUnderTest) -> None:
+    on_sqld.proxy.lose_replies = True
     seen = observer.run("deploy", on_sqld)
     assert seen.status == 1
     assert_nothing_shows(seen, on_sqld.token)
 
 
 def test_a_bug_of_ours_does_not_bring_anything_out(
-    observer: Observer, on_sqld: Target, monkeypatch: pytest.MonkeyPatch
+    observer: Observer, on_sqld: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError(f"{on_sqld.token} {VALUE}")
@@ -212,7 +218,7 @@ def test_a_bug_of_ours_does_not_bring_anything_out(
     assert_nothing_shows(seen, on_sqld.token)
 
 
-def test_exceptions_hold_no_token(on_sqld: Target) -> None:
+def test_exceptions_hold_no_token(on_sqld: DatabaseUnderTest) -> None:
     database = on_sqld.open()
     assert on_sqld.token not in repr(database)
     assert on_sqld.token not in database.address
@@ -257,7 +263,7 @@ def assert_nothing_obeyed(seen: Seen) -> None:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_text_that_looks_like_a_command_is_deployed_and_not_obeyed(
-    on_sqld: Target, tmp_path: Path, as_json: bool
+    on_sqld: DatabaseUnderTest, tmp_path: Path, as_json: bool
 ) -> None:
     observer = Observer(tmp_path, on_runner=True, as_json=as_json)
     for command in ("plan", "deploy", "verify"):
@@ -270,7 +276,7 @@ def test_text_that_looks_like_a_command_is_deployed_and_not_obeyed(
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("failure", HOSTILE_FAILURES)
 def test_text_that_looks_like_a_command_is_not_obeyed_when_it_fails(
-    on_sqld: Target, tmp_path: Path, failure: str, as_json: bool
+    on_sqld: DatabaseUnderTest, tmp_path: Path, failure: str, as_json: bool
 ) -> None:
     observer = Observer(tmp_path, on_runner=True, as_json=as_json)
     seen = observer.run("deploy", on_sqld, HOSTILE_FAILURES[failure])
@@ -279,7 +285,9 @@ def test_text_that_looks_like_a_command_is_not_obeyed_when_it_fails(
     assert on_sqld.names() == set()
 
 
-def test_names_in_the_database_that_look_like_a_command_are_not_obeyed(on_sqld: Target, tmp_path: Path) -> None:
+def test_names_in_the_database_that_look_like_a_command_are_not_obeyed(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
     on_sqld.run(f"CREATE TABLE {NAME} (a)", f"CREATE VIEW other_view AS SELECT '{COMMAND}' AS {NAME}")
     observer = Observer(tmp_path, on_runner=True, as_json=False)
     for command in ("plan", "deploy", "verify"):

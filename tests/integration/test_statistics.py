@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.support.databases import Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import write_project
 from tests.support.sqld import running_sqld
 from turso_deploy.report.document import Status
 
@@ -20,16 +20,16 @@ ROWS = "INSERT INTO t (kind) VALUES ('a'), ('a'), ('b')"
 
 
 def test_statistics_that_came_with_an_uploaded_file_stay_on_a_server_which_cannot_gather_them(tmp_path: Path) -> None:
-    before, after = project_of(tmp_path / "before", BEFORE), project_of(tmp_path / "after", AFTER)
+    before, after = write_project(tmp_path / "before", BEFORE), write_project(tmp_path / "after", AFTER)
     with running_sqld(tmp_path) as server:
-        target = Target(server.url, server.url, server.token())
+        target = DatabaseUnderTest(server.url, server.url, server.token())
         assert target.deploy(before).status is Status.DEPLOYED
         target.run(ROWS)
     with closing(sqlite3.connect(tmp_path / "data/dbs/default/data")) as file:
         file.execute("ANALYZE t")
         file.commit()
     with running_sqld(tmp_path) as server:
-        target = Target(server.url, server.url, server.token())
+        target = DatabaseUnderTest(server.url, server.url, server.token())
         assert target.rows("SELECT tbl, idx, stat FROM sqlite_stat1") == [("t", "t_kind", "3 2")]
         report = target.deploy(after)
         assert report.status is Status.DEPLOYED, report.error
@@ -38,9 +38,9 @@ def test_statistics_that_came_with_an_uploaded_file_stay_on_a_server_which_canno
 
 
 def test_samples_of_a_program_that_gathers_them_stay_with_their_index(tmp_path: Path) -> None:
-    before, after = project_of(tmp_path / "before", BEFORE), project_of(tmp_path / "after", AFTER)
+    before, after = write_project(tmp_path / "before", BEFORE), write_project(tmp_path / "after", AFTER)
     url = f"file:{tmp_path / 'database.db'}"
-    target = Target(url, url)
+    target = DatabaseUnderTest(url, url)
     assert target.deploy(before).status is Status.DEPLOYED
     target.run(ROWS)
     with closing(sqlite3.connect(target.file, isolation_level=None)) as file:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.platform.server import Answer as HttpAnswer
 from tests.platform.server import Faults, Request, serving
-from tests.support.databases import NOWHERE, OnTheWay, Target
-from tests.support.schema_folders import project_of
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld, exchange
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy import deploy as story
@@ -57,14 +57,14 @@ def cloud(sqld: Sqld) -> Iterator[Cloud]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return project_of(tmp_path / "schema")
+    return write_project(tmp_path / "schema")
 
 
 def deploy(
     cloud: Cloud, project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30
 ) -> Report:
-    database = OnTheWay(HranaDatabase(cloud.url, "token", timeout), after_query)
-    report = story.deploy(project, database, NOWHERE)
+    database = InterceptedDatabase(HranaDatabase(cloud.url, "token", timeout), after_query)
+    report = story.deploy(project, database, NO_PROVENANCE)
     database.close()
     return report
 
@@ -87,7 +87,7 @@ def guard_of(body: Any) -> str:
 
 @pytest.mark.parametrize("deployed_before", [False, True])
 def test_where_the_schema_version_is_not_served_the_catalog_guards(
-    cloud: Cloud, on_sqld: Target, project: Project, deployed_before: bool
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, deployed_before: bool
 ) -> None:
     cloud.change = without_schema_version
     if deployed_before:
@@ -111,7 +111,7 @@ def test_where_the_schema_version_is_not_served_the_catalog_guards(
     ],
 )
 def test_the_catalog_guards_against_every_change_of_schema(
-    cloud: Cloud, on_sqld: Target, project: Project, meddling: str
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, meddling: str
 ) -> None:
     cloud.change = without_schema_version
     on_sqld.run("CREATE TABLE other_0 (a UNIQUE, c)", "CREATE INDEX other_i ON other_0 (c)")
@@ -155,7 +155,7 @@ def passes(status: int, body: str) -> bool:
 
 @pytest.mark.parametrize(("status", "body", "code"), ANSWERS)
 def test_a_read_that_is_refused_changed_nothing(
-    cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body)
     report = deploy(cloud, project)
@@ -169,7 +169,7 @@ def test_a_read_that_is_refused_changed_nothing(
 
 @pytest.mark.parametrize(("status", "body", "code"), [answer for answer in ANSWERS if 300 <= answer[0] < 500])
 def test_a_write_that_is_refused_changed_nothing(
-    cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str, code: str
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number >= 2 else forward()
     report = deploy(cloud, project, timeout=1)
@@ -186,7 +186,7 @@ def test_a_write_that_is_refused_changed_nothing(
     ("status", "body"), [(status, body) for status, body, _ in ANSWERS if not 300 <= status < 500 or status == 408]
 )
 def test_a_write_that_may_have_run_is_sent_again_when_the_ledger_does_not_know_it(
-    cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number == 2 else forward()
     report = deploy(cloud, project)
@@ -196,7 +196,7 @@ def test_a_write_that_may_have_run_is_sent_again_when_the_ledger_does_not_know_i
 
 
 def test_a_write_that_surely_did_not_run_is_sent_again_without_asking(
-    cloud: Cloud, on_sqld: Target, project: Project
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "0"}, "") if number == 2 else forward()
     report = deploy(cloud, project)
@@ -205,7 +205,7 @@ def test_a_write_that_surely_did_not_run_is_sent_again_without_asking(
 
 
 def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
-    cloud: Cloud, on_sqld: Target, project: Project
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "100"}, "")
     report = deploy(cloud, project)
@@ -217,7 +217,7 @@ def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
     ("status", "body"), [(status, body) for status, body, _ in ANSWERS if status in (200, 408, 502)]
 )
 def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_ledger(
-    cloud: Cloud, on_sqld: Target, project: Project, status: int, body: str
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str
 ) -> None:
     def change(number: int, forward: Callable[[], Answer]) -> Answer:
         answer = forward()
@@ -229,7 +229,9 @@ def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_ledger
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
 
-def test_a_write_that_is_blocked_step_by_step_changed_nothing(cloud: Cloud, on_sqld: Target, project: Project) -> None:
+def test_a_write_that_is_blocked_step_by_step_changed_nothing(
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
+) -> None:
     def change(number: int, forward: Callable[[], Answer]) -> Answer:
         if number == 1:
             return forward()
@@ -250,7 +252,9 @@ def test_a_write_that_is_blocked_step_by_step_changed_nothing(cloud: Cloud, on_s
     assert on_sqld.names() == set()
 
 
-def test_a_batch_that_is_blocked_as_a_whole_changed_nothing(cloud: Cloud, on_sqld: Target, project: Project) -> None:
+def test_a_batch_that_is_blocked_as_a_whole_changed_nothing(
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
+) -> None:
     blocked = {"results": [{"type": "error", "error": BLOCKED}, {"type": "ok", "response": {"type": "close"}}]}
     cloud.change = lambda number, forward: (200, {}, json.dumps(blocked)) if number == 2 else forward()
     report = deploy(cloud, project)
@@ -269,7 +273,7 @@ def test_a_database_whose_reads_are_blocked_is_told(cloud: Cloud, project: Proje
 
 
 def test_where_shadow_tables_cannot_be_told_the_rest_is_read_all_the_same(
-    cloud: Cloud, on_sqld: Target, project: Project
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     def change(number: int, forward: Callable[[], Answer]) -> Answer:
         status, headers, text = forward()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import Target, run_program
-from tests.support.schema_folders import SMALL, project_of, write_folder
+from tests.support.databases import DatabaseUnderTest, run_program
+from tests.support.schema_folders import SMALL, write_folder, write_project
 from turso_deploy.report.document import Report, Status
 
 
@@ -17,21 +17,21 @@ def folder(tmp_path: Path) -> Path:
     return write_folder(tmp_path / "schema", SMALL)
 
 
-def verified(target: Target, folder: Path, *statements: str) -> Report:
+def verified(target: DatabaseUnderTest, folder: Path, *statements: str) -> Report:
     """What `verify` says of a deployed database to which the statements were done."""
-    project = project_of(folder)
+    project = write_project(folder)
     target.deploy(project)
     target.run(*statements)
     before = target.dump()
-    came_before = target.door.requests
+    came_before = target.proxy.requests
     report = target.verify(project)
     assert report.requests == 1
-    assert target.door.requests == came_before + (0 if target.is_file else 1)
+    assert target.proxy.requests == came_before + (0 if target.is_file else 1)
     assert target.dump() == before
     return report
 
 
-def test_a_deployed_database_is_verified_in_one_request(target: Target, folder: Path) -> None:
+def test_a_deployed_database_is_verified_in_one_request(target: DatabaseUnderTest, folder: Path) -> None:
     report = verified(target, folder)
     assert (report.error, report.status, report.committed, report.exit_code) == (None, Status.VERIFIED, False, 0)
     assert all(check.ok for check in report.checks)
@@ -44,13 +44,13 @@ def test_a_deployed_database_is_verified_in_one_request(target: Target, folder: 
 
 
 def test_what_the_next_deployment_drops_is_no_part_of_the_schema_and_what_is_not_ours_may_stay(
-    target: Target, tmp_path: Path
+    target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
-    target.deploy(project_of(tmp_path / "before", SMALL))
+    target.deploy(write_project(tmp_path / "before", SMALL))
     target.run("CREATE TABLE other_one (x)", "CREATE TABLE theirs (x)")
     tables = SMALL["tables.sql"].replace("CREATE INDEX idx_books_author ON books (author);", "")
     manifest = SMALL["manifest.yml"].replace("tables: 2, indexes: 1", "tables: 3, indexes: 0")
-    report = target.verify(project_of(tmp_path / "after", SMALL, tables=tables, manifest=manifest))
+    report = target.verify(write_project(tmp_path / "after", SMALL, tables=tables, manifest=manifest))
     assert report.error is not None
     assert "found still: index idx_books_author" in report.error.message
     assert report.notices == ("In the database and not in the schema folder, left as it is: table theirs.",)
@@ -68,7 +68,9 @@ def test_what_the_next_deployment_drops_is_no_part_of_the_schema_and_what_is_not
         ("UPDATE authors SET profile = '{' WHERE id = 2", "invalid JSON in authors.profile: expected 0, found 1"),
     ],
 )
-def test_what_somebody_did_to_the_database_is_named(target: Target, folder: Path, statement: str, named: str) -> None:
+def test_what_somebody_did_to_the_database_is_named(
+    target: DatabaseUnderTest, folder: Path, statement: str, named: str
+) -> None:
     report = verified(target, folder, statement)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, False, 1)
     assert report.error is not None
@@ -76,22 +78,26 @@ def test_what_somebody_did_to_the_database_is_named(target: Target, folder: Path
     assert named in report.error.message
 
 
-def test_a_view_that_means_something_else_is_named(target: Target, folder: Path) -> None:
+def test_a_view_that_means_something_else_is_named(target: DatabaseUnderTest, folder: Path) -> None:
     report = verified(target, folder, "DROP VIEW v_books", "CREATE VIEW v_books AS SELECT title, 1 AS name FROM books")
     assert report.error is not None
     assert "different: view v_books" in report.error.message
 
 
-def test_a_name_that_the_manifest_lists_and_the_database_lacks_is_named(target: Target, folder: Path) -> None:
+def test_a_name_that_the_manifest_lists_and_the_database_lacks_is_named(
+    target: DatabaseUnderTest, folder: Path
+) -> None:
     manifest = SMALL["manifest.yml"] + "objects: {indexes: [idx_somewhere_else]}\n"
-    target.deploy(project_of(folder))
-    report = target.verify(project_of(folder, manifest=manifest))
+    target.deploy(write_project(folder))
+    report = target.verify(write_project(folder, manifest=manifest))
     assert report.error is not None
     assert "missing: index idx_somewhere_else" in report.error.message
 
 
-def test_a_database_that_nobody_ever_deployed_to_fails_with_what_is_missing(target: Target, folder: Path) -> None:
-    report = target.verify(project_of(folder))
+def test_a_database_that_nobody_ever_deployed_to_fails_with_what_is_missing(
+    target: DatabaseUnderTest, folder: Path
+) -> None:
+    report = target.verify(write_project(folder))
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 1)
     assert report.error is not None
     assert "missing: table authors, table books, index idx_books_author" in report.error.message
@@ -101,17 +107,17 @@ def test_a_database_that_nobody_ever_deployed_to_fails_with_what_is_missing(targ
         assert not target.file.exists()
 
 
-def test_a_read_only_token_is_enough_to_plan_and_to_verify(on_sqld: Target, folder: Path) -> None:
+def test_a_read_only_token_is_enough_to_plan_and_to_verify(on_sqld: DatabaseUnderTest, folder: Path) -> None:
     reader = replace(on_sqld, token=on_sqld.read_only_token)
     pending = run_program("plan", folder, reader.url, reader.token)
     assert (pending.status, pending.document["status"], pending.document["requests"]) == (0, "planned", 1)
-    on_sqld.deploy(project_of(folder))
+    on_sqld.deploy(write_project(folder))
     finished = run_program("verify", folder, reader.url, reader.token)
     assert (finished.status, finished.document["status"], finished.document["requests"]) == (0, "verified", 1)
 
 
-def test_a_plan_shows_the_steps_and_changes_nothing(target: Target, folder: Path) -> None:
-    report = target.plan(project_of(folder))
+def test_a_plan_shows_the_steps_and_changes_nothing(target: DatabaseUnderTest, folder: Path) -> None:
+    report = target.plan(write_project(folder))
     assert (report.status, report.committed, report.requests) == (Status.PLANNED, False, 1)
     assert [f"{step.kind} {step.object}" for step in report.steps] == [
         "create table authors",
@@ -124,7 +130,7 @@ def test_a_plan_shows_the_steps_and_changes_nothing(target: Target, folder: Path
     assert target.names() == set()
 
 
-def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: Target, folder: Path) -> None:
+def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: DatabaseUnderTest, folder: Path) -> None:
     def plan_check() -> tuple[int, str]:
         finished = run_program("plan", folder, target.url, target.token, check=True)
         return finished.status, finished.document["status"]
@@ -139,18 +145,20 @@ def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: T
     assert plan_check() == (2, "failed")
 
 
-def test_a_plan_that_could_not_be_deployed_fails(target: Target, folder: Path) -> None:
-    project = project_of(folder, manifest=SMALL["manifest.yml"].replace("tables: 2", "tables: 3"))
+def test_a_plan_that_could_not_be_deployed_fails(target: DatabaseUnderTest, folder: Path) -> None:
+    project = write_project(folder, manifest=SMALL["manifest.yml"].replace("tables: 2", "tables: 3"))
     report = target.plan(project)
     assert (report.status, report.exit_code) == (Status.REFUSED, 1)
     assert report.error is not None
     assert report.error.code == "manifest-mismatch"
 
 
-def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(target: Target, folder: Path) -> None:
+def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(
+    target: DatabaseUnderTest, folder: Path
+) -> None:
     target.run("CREATE TABLE theirs (x)", "CREATE INDEX idx_theirs ON theirs (x)", "CREATE TABLE other_thing (x)")
     before = target.dump()
-    report = target.deploy(project_of(folder))
+    report = target.deploy(write_project(folder))
     assert (report.status, report.requests) == (Status.REFUSED, 1)
     assert report.error is not None
     assert "table theirs, index idx_theirs" in report.error.message
@@ -158,4 +166,4 @@ def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(targ
     assert "other_thing" not in f"{report.error.message}{report.error.hint}"
     assert target.dump() == before
     manifest = SMALL["manifest.yml"].replace("[other_*]", '["other_*", "theirs"]')
-    assert target.deploy(project_of(folder, manifest=manifest)).status is Status.DEPLOYED
+    assert target.deploy(write_project(folder, manifest=manifest)).status is Status.DEPLOYED

@@ -204,7 +204,8 @@ class Trigger:
     def sql(self) -> str:
         table, column = map(quote_identifier, self.body)
         return (
-            f"CREATE TRIGGER {quote_identifier(self.name)} {self.timing} {self.event} ON {quote_identifier(self.on)} BEGIN\n"
+            f"CREATE TRIGGER {quote_identifier(self.name)} {self.timing} {self.event} "
+            f"ON {quote_identifier(self.on)} BEGIN\n"
             f"  SELECT CASE WHEN count({column}) < 0 THEN 1 ELSE 2 END FROM {table};\n"
             f"  UPDATE {table} SET {column} = {column} WHERE 0;\nEND;\n"
         )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.property.contents import Row, accepted, as_stored, compared, reading, rows_for, texts, top_rows
 from tests.property.directions import Way, old_columns, ways
 from tests.property.schemas import Schema
-from tests.support.databases import NOWHERE, Target
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import adopt
@@ -53,14 +53,14 @@ def _examples(count: int) -> settings:
 def test_any_schema_becomes_any_other_in_a_file(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"file:{folder}/database.db"
-        _there_and_back(Target(url, url), Path(folder), way, data)
+        _there_and_back(DatabaseUnderTest(url, url), Path(folder), way, data)
 
 
 @_examples(25)
 @given(ways(), st.data())
 def test_any_schema_becomes_any_other_on_a_server(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
-        _there_and_back(Target(server.url, server.url, server.token()), Path(folder), way, data)
+        _there_and_back(DatabaseUnderTest(server.url, server.url, server.token()), Path(folder), way, data)
 
 
 @_examples(30)
@@ -68,7 +68,7 @@ def test_any_schema_becomes_any_other_on_a_server(way: Way, data: st.DataObject)
 def test_what_was_adopted_needs_no_change(way: Way) -> None:
     with tempfile.TemporaryDirectory() as name:
         url, adopted = f"file:{name}/database.db", Path(name) / "adopted"
-        target = Target(url, url)
+        target = DatabaseUnderTest(url, url)
         assert _deploy(target, _project(way.first, Path(name))).status is Status.DEPLOYED
         with closing(target.open()) as database:
             report = adopt(adopted, database)
@@ -76,7 +76,7 @@ def test_what_was_adopted_needs_no_change(way: Way) -> None:
         assert target.plan(load_project(adopted)).status is Status.UNCHANGED
 
 
-def _there_and_back(target: Target, folder: Path, way: Way, data: st.DataObject) -> None:
+def _there_and_back(target: DatabaseUnderTest, folder: Path, way: Way, data: st.DataObject) -> None:
     first, second = _project(way.first, folder), _project(way.second, folder)
     event(f"renames {len(way.tables)} table, {len(way.columns)} column")
     assert _deploy(target, first).status in (Status.DEPLOYED, Status.UNCHANGED)
@@ -90,12 +90,12 @@ def _project(schema: Schema, folder: Path) -> Project:
     return load_project(write_folder(folder / "schema", schema.files()))
 
 
-def _deploy(target: Target, project: Project) -> Report:
+def _deploy(target: DatabaseUnderTest, project: Project) -> Report:
     with closing(target.open()) as database:
-        return story.deploy(project, database, NOWHERE, EVERYTHING)
+        return story.deploy(project, database, NO_PROVENANCE, EVERYTHING)
 
 
-def _fill(target: Target, schema: Schema, rows: list[tuple[str, Row]]) -> None:
+def _fill(target: DatabaseUnderTest, schema: Schema, rows: list[tuple[str, Row]]) -> None:
     queries = [Query(sql, values) for sql, values in rows]
     queries += [Query(sql) for sql in (*top_rows(schema), *texts(schema))]
     if queries:
@@ -116,7 +116,7 @@ class _Kept:
     counter: Value
 
 
-def _change(target: Target, way: Way, project: Project) -> bool:
+def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
     """Deploy, and hold the database against what it was. False when the change was refused."""
     dump, kept, found, faults = target.dump(), _kept(target, way), _found(target, way), _faults(target)
     report = _deploy(target, project)
@@ -142,7 +142,7 @@ def _change(target: Target, way: Way, project: Project) -> bool:
     return True
 
 
-def _kept(target: Target, way: Way) -> list[_Kept]:
+def _kept(target: DatabaseUnderTest, way: Way) -> list[_Kept]:
     """What has to be there afterwards. A counter is held only where both tables have one."""
     found = []
     for name, new in way.second.tables.items():
@@ -157,7 +157,7 @@ def _kept(target: Target, way: Way) -> list[_Kept]:
     return found
 
 
-def _counter(target: Target, name: str) -> Value:
+def _counter(target: DatabaseUnderTest, name: str) -> Value:
     """The number that AUTOINCREMENT gave last; None where it has never given one."""
     if "sqlite_sequence" not in {str(found) for (found,) in target.rows("SELECT name FROM sqlite_master")}:
         return None
@@ -165,7 +165,7 @@ def _counter(target: Target, name: str) -> Value:
     return rows[0][0] if rows else None
 
 
-def _found(target: Target, way: Way) -> dict[str, list[Row]]:
+def _found(target: DatabaseUnderTest, way: Way) -> dict[str, list[Row]]:
     """What the full-text indexes of their own content hold in the columns that they keep, by the query for it."""
     queries = []
     for name, search in way.second.searches.items():
@@ -179,7 +179,7 @@ def _found(target: Target, way: Way) -> dict[str, list[Row]]:
     return {query: target.rows(query) for query in queries}
 
 
-def _faults(target: Target) -> set[Row]:
+def _faults(target: DatabaseUnderTest) -> set[Row]:
     """What the engine finds wrong; but for a generated column of a STRICT table, which it never holds to its type."""
     references = target.rows('SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1')
     found = target.rows("SELECT * FROM pragma_integrity_check")
@@ -187,7 +187,7 @@ def _faults(target: Target) -> set[Row]:
     return {*references, *(row for row in wrong if not _is_false_alarm(target, str(row[0])))}
 
 
-def _is_false_alarm(target: Target, fault: str) -> bool:
+def _is_false_alarm(target: DatabaseUnderTest, fault: str) -> bool:
     """SQLite 3.45, of sqld, takes the REAL default of a NOT NULL column that was added for NULL, which no row holds."""
     told = re.fullmatch(r"NULL value in (.+)\.(.+)", fault)
     if told is None:

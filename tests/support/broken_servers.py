@@ -17,7 +17,7 @@ from tests.support.sqld import free_port
 Server = Callable[[], AbstractContextManager[str]]
 """The URL of a server, for as long as it is there."""
 
-_LONGEST_WAIT = 30  # seconds
+MAX_WAIT = 30  # seconds
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def that_says_forever(begin: bytes, again: bytes) -> AbstractContextManager[str]
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(begin)
-        for _ in range(_LONGEST_WAIT * 100):
+        for _ in range(MAX_WAIT * 100):
             connection.sendall(again)
             time.sleep(0.01)
 
@@ -135,7 +135,7 @@ def _serving(serve: Callable[[socket.socket], None]) -> Iterator[str]:
                 while True:
                     connection, _ = server.accept()
                     with suppress(OSError), connection:
-                        connection.settimeout(_LONGEST_WAIT)
+                        connection.settimeout(MAX_WAIT)
                         serve(connection)
 
         thread = threading.Thread(target=work, daemon=True)

@@ -1,4 +1,4 @@
-"""Databases that tests deploy to: a real sqld behind a door, or a file; and what happens on the way to them."""
+"""Databases that tests deploy to: a real sqld behind a recording proxy, or a file; and hooks between their calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.support.recording_proxy import Door
+from tests.support.recording_proxy import RecordingProxy
 from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.address import parse_address
@@ -25,18 +25,18 @@ from turso_deploy.transaction.history import Provenance
 
 _Answer = TypeVar("_Answer")
 
-NOWHERE = Provenance()
+NO_PROVENANCE = Provenance()
 
 
 @dataclass
-class Target:
-    """One database. `url` is the way that deployments take, `back_door` the one that the test itself takes."""
+class DatabaseUnderTest:
+    """One database. Deployments use `url`, which may lead through a proxy; the test itself uses `direct_url`."""
 
     url: str
-    back_door: str
+    direct_url: str
     token: str = ""
     read_only_token: str = ""
-    door: Door = field(default_factory=Door)
+    proxy: RecordingProxy = field(default_factory=RecordingProxy)
     request_size: int = REQUEST_SIZE
 
     @property
@@ -51,24 +51,24 @@ class Target:
         return open_database(parse_address(self.url), self.token, timeout, self.request_size)
 
     def deploy(
-        self, project: Project, provenance: Provenance = NOWHERE, permissions: Sequence[Approval] = ()
+        self, project: Project, provenance: Provenance = NO_PROVENANCE, permissions: Sequence[Approval] = ()
     ) -> Report:
         return self._with(self.url, lambda database: story.deploy(project, database, provenance, permissions))
 
     def plan(self, project: Project, permissions: Sequence[Approval] = ()) -> Report:
-        return self._with(self.url, lambda database: story.plan(project, database, NOWHERE, permissions))
+        return self._with(self.url, lambda database: story.plan(project, database, NO_PROVENANCE, permissions))
 
     def verify(self, project: Project) -> Report:
         return self._with(self.url, lambda database: story.verify(project, database))
 
     def run(self, *statements: str) -> None:
-        """Somebody else changes the database."""
+        """Execute statements as another client would."""
         steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
-        outcome = self._with(self.back_door, lambda database: database.apply(Transaction(steps)))
+        outcome = self._with(self.direct_url, lambda database: database.apply(Transaction(steps)))
         assert outcome.committed, outcome.failed
 
     def rows(self, sql: str) -> list[tuple[Value, ...]]:
-        [answer] = self._with(self.back_door, lambda database: database.query([Query(sql)]))
+        [answer] = self._with(self.direct_url, lambda database: database.query([Query(sql)]))
         assert isinstance(answer, Rows), answer
         return list(answer.rows)
 
@@ -77,14 +77,14 @@ class Target:
         return value
 
     def names(self) -> set[str]:
-        """Everything in the catalog but what SQLite makes by itself."""
+        """Return the names of all objects in the catalog except those that SQLite creates itself."""
         return {
             str(name)
             for (name,) in self.rows("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
         }
 
     def dump(self) -> dict[str, Any]:
-        """All that the database holds: the catalog, every row, and the counter that each change of schema moves."""
+        """Return the content of the database: its catalog, every row, and its schema version."""
         catalog = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name")
         tables = [str(name) for kind, name, *_ in catalog if kind == "table"]
         return {
@@ -101,10 +101,10 @@ class Target:
             database.close()
 
 
-class OnTheWay:
-    """A database on the way to which something happens: after it was read, or before a transaction is sent.
+class InterceptedDatabase:
+    """A database with hooks: one after each read, one before each transaction is sent.
 
-    Each hook gets the number of the call, from 1.
+    A hook receives the number of the call, counted from 1.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class OnTheWay:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What a whole run left behind: its exit status, and everything that it printed or wrote for the runner."""
+class CompletedRun:
+    """The result of a run of the program: its exit status and its output."""
 
     status: int
     printed: str
@@ -166,9 +166,9 @@ class Finished:
         return self.document["error"]
 
 
-def run_program(command: str, schema: Path, url: str, token: str = "", **settings: Any) -> Finished:
-    """The program in this process, off a runner, with `--json`."""
+def run_program(command: str, schema: Path, url: str, token: str = "", **settings: Any) -> CompletedRun:
+    """Run the program in this process, outside a runner, with `--json`."""
     output = StringIO()
     given = {"command": command, "schema_path": str(schema), "database_url": url, "json_output": True, **settings}
     status = run(given | ({"auth_token": token} if token else {}), {}, output)
-    return Finished(status, output.getvalue())
+    return CompletedRun(status, output.getvalue())

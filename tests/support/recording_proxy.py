@@ -1,4 +1,4 @@
-"""The door of a server: a reverse proxy that keeps every request that came through, and can be slow or lose replies."""
+"""A reverse proxy that records the requests to a server, and that can delay, hold back or lose replies."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from urllib.parse import urlsplit
 
 from tests.support.http_server import listening
 
-_LONGEST_WAIT = 60
+MAX_WAIT = 60
 
 
 @dataclass
-class Door:
-    """What came through. `bodies` are the JSON documents in the order of their arrival, `replies` what was answered.
+class RecordingProxy:
+    """A running proxy and its records.
 
-    `latency` is waited before each reply, in seconds. With `lose_replies` the server gets the request and answers it,
-    and the client sees its connection close. The replies behind the first `free_replies` are held until the door is
-    opened for them. `instead` is what the server gets in place of some words of a request.
+    `bodies` are the JSON documents of the requests in the order of their arrival, `replies` the bodies of the replies.
+    Each reply is delayed by `latency` seconds. With `lose_replies` the server receives the request and replies, and the
+    client sees its connection close. Replies after the first `unheld_replies` are held until `replies_released` is set.
+    `replacements` replaces parts of a request before it is sent to the server.
     """
 
     url: str = ""
@@ -34,94 +35,96 @@ class Door:
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     replies: list[bytes] = field(default_factory=list)
-    instead: dict[bytes, bytes] = field(default_factory=dict)
-    free_replies: float = math.inf
-    open_for_replies: threading.Event = field(default_factory=threading.Event)
+    replacements: dict[bytes, bytes] = field(default_factory=dict)
+    unheld_replies: float = math.inf
+    replies_released: threading.Event = field(default_factory=threading.Event)
     _arrival: threading.Condition = field(default_factory=threading.Condition)
-    _guests: int = 0
+    _connections: int = 0
 
     @property
     def requests(self) -> int:
-        """How many requests came through."""
+        """The number of requests that have arrived."""
         return len(self.bodies)
 
-    def let_in(self, body: Any, headers: dict[str, str]) -> int:
-        """Keep a request that has arrived, and number it."""
+    def record_request(self, body: Any, headers: dict[str, str]) -> int:
+        """Record a request, and return its number, counted from 1."""
         with self._arrival:
             self.bodies.append(body)
             self.headers.append(headers)
             self._arrival.notify_all()
             return self.requests
 
-    def keep_reply(self, content: bytes) -> None:
-        """Keep what the server replied."""
+    def record_reply(self, content: bytes) -> None:
+        """Record a reply of the server."""
         with self._arrival:
             self.replies.append(content)
             self._arrival.notify_all()
 
-    def welcome(self, more: int) -> None:
-        """Count the connections that are open: one more, or one less."""
+    def count_connections(self, change: int) -> None:
+        """Change the number of open connections by `change`."""
         with self._arrival:
-            self._guests += more
+            self._connections += change
             self._arrival.notify_all()
 
-    def await_farewell(self) -> None:
-        """Wait until nobody is connected any more: all that they asked for is done, whether or not they heard of it."""
+    def await_disconnection(self) -> None:
+        """Wait until no connection is open: every request has been executed, whether or not its reply was received."""
         with self._arrival:
-            assert self._arrival.wait_for(lambda: self._guests == 0, _LONGEST_WAIT), f"{self._guests} are connected"
+            assert self._arrival.wait_for(lambda: self._connections == 0, MAX_WAIT), (
+                f"{self._connections} are connected"
+            )
 
     def await_requests(self, count: int) -> None:
-        """Wait until so many requests have arrived."""
+        """Wait until this number of requests has arrived."""
         with self._arrival:
-            assert self._arrival.wait_for(lambda: self.requests >= count, _LONGEST_WAIT), f"{self.requests} of {count}"
+            assert self._arrival.wait_for(lambda: self.requests >= count, MAX_WAIT), f"{self.requests} of {count}"
 
     def await_replies(self, count: int) -> None:
-        """Wait until the server has replied to so many requests, whether or not the replies were let through."""
+        """Wait until the server has replied to this number of requests, whether or not the replies were delivered."""
         with self._arrival:
-            replied = self._arrival.wait_for(lambda: len(self.replies) >= count, _LONGEST_WAIT)
+            replied = self._arrival.wait_for(lambda: len(self.replies) >= count, MAX_WAIT)
             assert replied, f"{len(self.replies)} of {count}"
 
 
 @contextmanager
-def open_door(target: str) -> Iterator[Door]:
-    """A door before the server at the URL `target`."""
-    door = Door()
-    host = urlsplit(target).netloc
+def recording_proxy(upstream: str) -> Iterator[RecordingProxy]:
+    """Run a proxy in front of the server at the URL `upstream`."""
+    proxy = RecordingProxy()
+    host = urlsplit(upstream).netloc
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def setup(self) -> None:
-            door.welcome(1)
+            proxy.count_connections(1)
             super().setup()
 
         def finish(self) -> None:
             with suppress(ConnectionError):
                 super().finish()
-            door.welcome(-1)
+            proxy.count_connections(-1)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            number = door.let_in(json.loads(body), dict(self.headers))
-            for words, others in door.instead.items():
-                body = body.replace(words, others)
+            number = proxy.record_request(json.loads(body), dict(self.headers))
+            for old, new in proxy.replacements.items():
+                body = body.replace(old, new)
             connection = http.client.HTTPConnection(host)
             try:
-                # The reply is kept as text, so it must not be compressed: http.client asks for that by itself, and it
-                # counts what is sent.
+                # Both headers are set by http.client: the reply is recorded as text, so it must not be compressed, and
+                # the length of a changed body is another one.
                 own = ("accept-encoding", "content-length")
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
                 connection.request("POST", self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
-                door.keep_reply(content)
+                proxy.record_reply(content)
             finally:
                 connection.close()
-            time.sleep(door.latency)
-            if number > door.free_replies:
-                door.open_for_replies.wait()
-            if door.lose_replies:
+            time.sleep(proxy.latency)
+            if number > proxy.unheld_replies:
+                proxy.replies_released.wait()
+            if proxy.lose_replies:
                 self.close_connection = True
                 return
             with suppress(ConnectionError):  # the client may have given up by now
@@ -132,10 +135,10 @@ def open_door(target: str) -> Iterator[Door]:
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Do not log requests."""
 
-    with listening(Handler) as door.url:
+    with listening(Handler) as proxy.url:
         try:
-            yield door
+            yield proxy
         finally:
-            door.open_for_replies.set()
+            proxy.replies_released.set()

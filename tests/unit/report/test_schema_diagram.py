@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.schema_folders import project_of
+from tests.support.schema_folders import write_project
 from turso_deploy.report.document import Picture, Relation
 from turso_deploy.report.schema_diagram import LARGE, picture_of, picture_of_change
 from turso_deploy.sql.schema import Schema
@@ -21,7 +21,7 @@ CREATE TABLE shelves (id TEXT PRIMARY KEY, room TEXT);
 
 
 def schema(folder: Path, sql: str) -> Schema:
-    return project_of(folder / "schema", {"tables.sql": sql}).wanted
+    return write_project(folder / "schema", {"tables.sql": sql}).wanted
 
 
 def columns(picture: Picture, table: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.schema_folders import SHIPPED, SMALL, project_of, shipped_project
+from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.report.document import CountLine, Status
 from turso_deploy.schema_docs.generate import document, reference_pages
@@ -43,7 +43,7 @@ relations:
 
 
 def pages(folder: Path, **changed: str) -> dict[str, str]:
-    return reference_pages(project_of(folder / "schema", COMMENTED, **changed))
+    return reference_pages(write_project(folder / "schema", COMMENTED, **changed))
 
 
 def test_a_page_tells_all_of_a_table(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ relations:
 
 
 def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
-    project_of(tmp_path / "schema", COMMENTED)
+    write_project(tmp_path / "schema", COMMENTED)
     output = tmp_path / "pages"
     assert document(tmp_path / "schema", output, check=True).status is Status.STALE
     assert not output.exists()
@@ -151,7 +151,7 @@ def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
 
 
 def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) -> None:
-    project_of(tmp_path / "schema", manifest="expect: {tables: 2, views: 4}\n")
+    write_project(tmp_path / "schema", manifest="expect: {tables: 2, views: 4}\n")
     counts = document(tmp_path / "schema", tmp_path / "pages", check=False).counts
     assert counts["tables"] == CountLine("2", 2)
     assert counts["views"] == CountLine("4", 1, ok=False)
@@ -159,7 +159,7 @@ def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) ->
 
 
 def test_a_plan_that_another_sqlite_words_otherwise_makes_no_page_stale(tmp_path: Path) -> None:
-    project_of(tmp_path / "schema", COMMENTED)
+    write_project(tmp_path / "schema", COMMENTED)
     output = tmp_path / "pages"
     document(tmp_path / "schema", output, check=False)
     page = output / "queries.md"
