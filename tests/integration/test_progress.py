@@ -19,9 +19,9 @@ import pytest
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_folder
-from turso_deploy.cli.run import run
+from turso_deploy.cli.run import DEFAULT_TIMING, Timing, run
 from turso_deploy.core.progress import report_step, report_wait
-from turso_deploy.report import progress_display
+from turso_deploy.report.progress_display import shown
 
 LOCKED = "Another connection has locked the database file; tried again after"
 ERASED = "\r\x1b[K"
@@ -125,7 +125,7 @@ class Log(StringIO):
 
 
 def deploy_in_the_background(
-    target: DatabaseUnderTest, folder: Path, log: Log, environment: dict[str, str]
+    target: DatabaseUnderTest, folder: Path, log: Log, environment: dict[str, str], timing: Timing = DEFAULT_TIMING
 ) -> threading.Thread:
     settings = {
         "command": "deploy",
@@ -133,7 +133,7 @@ def deploy_in_the_background(
         "database_url": target.url,
     }
     given = settings | ({"auth_token": target.token} if target.token else {})
-    thread = threading.Thread(target=run, args=(given, environment, log, StringIO()))
+    thread = threading.Thread(target=run, args=(given, environment, log, StringIO(), timing))
     thread.start()
     return thread
 
@@ -151,16 +151,14 @@ def deploy_in_the_background(
 def test_a_terminal_gets_no_line_that_is_in_the_way(
     in_file: DatabaseUnderTest,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, object],
     environment: dict[str, str],
     is_shown: bool,
 ) -> None:
-    monkeypatch.setattr(progress_display, "_EVERY", 0)
     terminal = Log("", is_terminal=True)
     folder = write_folder(tmp_path / "schema", SMALL)
     given = {"command": "deploy", "schema_path": str(folder), "database_url": in_file.url, **settings}
-    assert run(given, environment, StringIO(), terminal) == 0
+    assert run(given, environment, StringIO(), terminal, Timing(update_interval=0)) == 0
     assert (ERASED in terminal.getvalue()) == is_shown
 
 
@@ -179,13 +177,10 @@ def test_a_runners_log_gets_a_plain_line_when_something_is_tried_again(
     assert LOCKED in report
 
 
-def test_a_runners_log_is_told_once_of_a_request_that_takes_long(
-    on_sqld: DatabaseUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(progress_display, "LONG", 0)
+def test_a_runners_log_is_told_once_of_a_request_that_takes_long(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
     log = Log("Reading the database takes longer than 0 s.\n")
     on_sqld.proxy.unheld_replies = 0
-    thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"})
+    thread = deploy_in_the_background(on_sqld, tmp_path, log, {"GITHUB_ACTIONS": "true"}, Timing(slow_step=0))
     assert log.has_it.wait(60), log.getvalue()
     on_sqld.proxy.replies_released.set()
     thread.join()
@@ -202,18 +197,17 @@ def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(
     assert log.getvalue().startswith("✗ Failed: nothing was changed")
 
 
-def test_nothing_that_is_told_can_command_a_runner_or_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_display, "LONG", 0)
+def test_nothing_that_is_told_can_command_a_runner_or_a_terminal() -> None:
     hostile = "::error::x\n::error::y\x1b[2J##[error]z"
     log = Log("takes longer")
-    with progress_display.shown(log, None, {"GITHUB_ACTIONS": "true"}):
+    with shown(log, None, {"GITHUB_ACTIONS": "true"}, slow_step=0):
         report_step(hostile)
         assert log.has_it.wait(60)
         with report_wait(hostile):
             pass
     assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
     terminal = Log("error", is_terminal=True)
-    with progress_display.shown(StringIO(), terminal, {"TERM": "xterm"}):
+    with shown(StringIO(), terminal, {"TERM": "xterm"}):
         report_step(hostile)
         assert terminal.has_it.wait(60)
     assert "\n" not in terminal.getvalue()

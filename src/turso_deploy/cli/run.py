@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from msgspec.structs import replace
 
@@ -22,7 +22,7 @@ from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
 from turso_deploy.report.document import Report, Status
 from turso_deploy.report.lines import error_line, status_of
-from turso_deploy.report.progress_display import shown
+from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL, shown
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
@@ -32,8 +32,22 @@ _EMBEDDED = f"No database URL was given: this is the embedded database {EMBEDDED
 CHANGES_PENDING = 3
 
 
+class Timing(NamedTuple):
+    """The times of a run in seconds that are no settings; tests shorten them."""
+
+    update_interval: float = UPDATE_INTERVAL
+    slow_step: float = SLOW_STEP
+
+
+DEFAULT_TIMING = Timing()
+
+
 def run(
-    settings: Mapping[str, Any], environment: Mapping[str, str], output: TextIO, errors: TextIO | None = None
+    settings: Mapping[str, Any],
+    environment: Mapping[str, str],
+    output: TextIO,
+    errors: TextIO | None = None,
+    timing: Timing = DEFAULT_TIMING,
 ) -> int:
     """Do what the settings say, tell everyone who should know, and return the exit status.
 
@@ -50,7 +64,7 @@ def run(
     emit = partial(print_script, runner=runner, output=output)
     try:
         inputs = read_settings(settings)
-        with _progress(inputs, log, errors or sys.stderr, environment):
+        with _progress(inputs, log, errors or sys.stderr, environment, timing):
             report = _report(inputs, read_context(environment), access, runner.mask, emit)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
@@ -88,12 +102,18 @@ def _loudness(inputs: Settings | None, as_json: bool) -> Verbosity:
 
 
 def _progress(
-    inputs: Settings, log: TextIO, terminal: TextIO, environment: Mapping[str, str]
+    inputs: Settings, log: TextIO, terminal: TextIO, environment: Mapping[str, str], timing: Timing
 ) -> AbstractContextManager[None]:
     """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
     if inputs.quiet:
         return nullcontext()
-    return shown(log, None if inputs.json_output or inputs.sql else terminal, environment)
+    return shown(
+        log,
+        None if inputs.json_output or inputs.sql else terminal,
+        environment,
+        update_interval=timing.update_interval,
+        slow_step=timing.slow_step,
+    )
 
 
 def _report(

@@ -11,11 +11,11 @@ from typing import TextIO
 from turso_deploy.core.progress import listening
 from turso_deploy.core.text import inert, printable
 
-LONG = 10.0
-"""Seconds after which a log is told that something takes long."""
+UPDATE_INTERVAL = 0.25
+"""Seconds between two updates of the display. A step that ends before the first update is never shown."""
 
-_EVERY = 0.25
-"""Seconds between two looks at what is being done. What is over before the first is never shown."""
+SLOW_STEP = 10.0
+"""Seconds after which a log reports that a step is slow."""
 
 # Erase to the end of the line (EL), and no wrapping (DECAWM): the terminal itself cuts off what is too long for it.
 # https://invisible-island.net/xterm/ctlseqs/ctlseqs.html. No colour, so NO_COLOR has nothing to forbid.
@@ -23,12 +23,22 @@ _ERASED = "\r\x1b[K"
 _UNWRAPPED = "\x1b[?7l{}\x1b[?7h"
 
 
-def shown(log: TextIO, terminal: TextIO | None, environment: Mapping[str, str]) -> AbstractContextManager[None]:
-    """Inside, people see what is going on: on a runner in its log, elsewhere on the terminal, where there is one."""
+def shown(
+    log: TextIO,
+    terminal: TextIO | None,
+    environment: Mapping[str, str],
+    *,
+    update_interval: float = UPDATE_INTERVAL,
+    slow_step: float = SLOW_STEP,
+) -> AbstractContextManager[None]:
+    """Display the progress of a run inside the context: in a runner's log, otherwise on a terminal if there is one.
+
+    `update_interval` and `slow_step` are seconds.
+    """
     if environment.get("GITHUB_ACTIONS") == "true":
-        return _watching(_LogLines(log))
+        return _watching(_LogLines(log, slow_step), update_interval)
     if terminal is not None and terminal.isatty() and environment.get("TERM") != "dumb":
-        return _watching(_TerminalLine(terminal))
+        return _watching(_TerminalLine(terminal), update_interval)
     return nullcontext()
 
 
@@ -86,7 +96,10 @@ class _TerminalLine(_Watch):
 class _LogLines(_Watch):
     """A line for each thing that is tried again, when it happens, and one for each that takes long."""
 
-    _told = 0.0
+    def __init__(self, stream: TextIO, slow_step: float) -> None:
+        super().__init__(stream)
+        self._slow_step = slow_step
+        self._reported = 0.0
 
     @contextmanager
     def report_wait(self, why: str) -> Iterator[None]:
@@ -94,9 +107,9 @@ class _LogLines(_Watch):
         yield
 
     def _tell(self, what: str, since: float) -> None:
-        if since != self._told and time.monotonic() - since >= LONG:
-            self._told = since
-            self._print(f"{what[:1].upper()}{what[1:]} takes longer than {LONG:.0f} s.")
+        if since != self._reported and time.monotonic() - since >= self._slow_step:
+            self._reported = since
+            self._print(f"{what[:1].upper()}{what[1:]} takes longer than {self._slow_step:.0f} s.")
 
     def _print(self, text: str) -> None:
         """One line in one piece: the run may print at the same moment, a mask for example."""
@@ -104,11 +117,11 @@ class _LogLines(_Watch):
 
 
 @contextmanager
-def _watching(watch: _TerminalLine | _LogLines) -> Iterator[None]:
+def _watching(watch: _TerminalLine | _LogLines, update_interval: float) -> Iterator[None]:
     over = threading.Event()
 
     def keep_looking() -> None:
-        while not over.wait(_EVERY):
+        while not over.wait(update_interval):
             watch.look()
 
     thread = threading.Thread(target=keep_looking, daemon=True)
