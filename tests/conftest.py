@@ -35,7 +35,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries without noticeable pauses."""
-    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(backoff, "MAX_PAUSE", 0.001)
 
 
 @pytest.fixture

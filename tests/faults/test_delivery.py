@@ -19,7 +19,7 @@ from tests.support.sqld import Sqld
 from turso_deploy.deploy import deploy as story
 from turso_deploy.deploy.submission import MOST_QUESTIONS
 from turso_deploy.http import backoff
-from turso_deploy.http.backoff import MAXIMUM_TRIES
+from turso_deploy.http.backoff import MAX_ATTEMPTS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -55,7 +55,7 @@ def test_a_request_that_arrives_after_it_was_given_up_does_nothing(
 ) -> None:
     """Between the loss and the next plan the server is away, so that no second deployment makes the first one stale."""
     proxy.late = 600
-    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAXIMUM_TRIES])
+    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAX_ATTEMPTS])
     report = deploy(target, project, timeout=1)
     assert (report.status, report.committed) == (Status.FAILED, False)
     proxy.released.set()
@@ -68,7 +68,7 @@ def test_a_request_that_arrives_before_it_is_given_up_is_found(
     target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.late = 0.2
-    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAXIMUM_TRIES])
+    proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAX_ATTEMPTS])
     report = deploy(target, project, timeout=2)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
@@ -142,9 +142,9 @@ SHUT = Fault.CUT_BEFORE
     [
         (Fault.CUT_AFTER, 1000, None),
         (Fault.CUT_AFTER, MOST_QUESTIONS - 1, True),
-        (Fault.RAN_502, MAXIMUM_TRIES, True),
+        (Fault.RAN_502, MAX_ATTEMPTS, True),
         (Fault.HELD_BACK, 1, True),
-        (SHUT, MAXIMUM_TRIES, True),
+        (SHUT, MAX_ATTEMPTS, True),
     ],
 )
 def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
@@ -249,7 +249,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which is tried again, with pauses as long as they are outside of tests."""
     ticking = Clock()
-    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(backoff, "MAX_PAUSE", 8.0)
     monkeypatch.setattr(backoff, "time", ticking)
     return ticking
 
@@ -273,5 +273,5 @@ def test_no_try_is_made_after_the_time_that_was_set(
     report = deploy(target, project, timeout=0.5)
     assert report.error is not None
     assert (report.error.code, report.committed) == ("server-error", False)
-    assert report.requests == 1 + len(clock.pauses) <= MAXIMUM_TRIES
+    assert report.requests == 1 + len(clock.pauses) <= MAX_ATTEMPTS
     assert sum(clock.pauses) <= 0.5

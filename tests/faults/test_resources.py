@@ -240,7 +240,7 @@ def test_a_lock_that_the_server_takes_away_leaves_the_old_state_and_is_told_as_s
 
     It would be tried again, and taken away again.
     """
-    monkeypatch.setattr(backoff, "MAXIMUM_TRIES", 1)
+    monkeypatch.setattr(backoff, "MAX_ATTEMPTS", 1)
     project = slow_project(tmp_path / "slow", statements=500)
     patient.run("INSERT INTO patience VALUES (2000000, NULL)")
     held = state(patient)

@@ -125,7 +125,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
     tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The port stays the same, because the proxy before it does."""
-    monkeypatch.setattr(backoff, "LONGEST_PAUSE", 8.0)
+    monkeypatch.setattr(backoff, "MAX_PAUSE", 8.0)
     choice = random.Random(20260102)
     project = load_project(schema)
     for number in range(KILLS // 2):

@@ -177,31 +177,31 @@ class FreesTheLock(list[str]):
 
 
 def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = FileDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, retry_seconds=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        patient.patience.log = FreesTheLock(other)
+        patient.retry_budget.log = FreesTheLock(other)
         assert patient.apply(Transaction((change(TABLE),))).committed
     assert len(patient.retries) == 1
     assert patient.retries[0].startswith("Another connection has locked the database file; tried again after")
 
 
 def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = FileDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, retry_seconds=60)
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        patient.patience.log = FreesTheLock(other)
+        patient.retry_budget.log = FreesTheLock(other)
         assert objects(patient) == []
     assert len(patient.retries) == 1
 
 
 def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None:
-    patient = FileDatabase(file_path, patience=60)
+    patient = FileDatabase(file_path, retry_seconds=60)
     patient.apply(Transaction((change(TABLE),)))
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM parents").fetchall()
-        patient.patience.log = FreesTheLock(other)
+        patient.retry_budget.log = FreesTheLock(other)
         assert patient.apply(Transaction((change("INSERT INTO parents VALUES (1, 'a')"),))).committed
     assert len(patient.retries) == 1
     assert patient.query([Query("SELECT * FROM parents")]) == [Rows(("id", "name"), ((1, "a"),), 0)]
@@ -241,7 +241,7 @@ def test_a_file_that_is_no_database_is_told(local: FileDatabase, file_path: str)
     Path(file_path).write_text("This is a letter, and not a database. " * 100)
     [answer] = local.query([Query("SELECT * FROM sqlite_master")])
     assert isinstance(answer, Failure)
-    assert explain(answer).message == "the file is no SQLite database"
+    assert explain(answer).message == "the file is not an SQLite database"
 
 
 @pytest.mark.parametrize(

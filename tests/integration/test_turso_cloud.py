@@ -16,7 +16,7 @@ from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld, exchange
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy import deploy as story
-from turso_deploy.http.backoff import MAXIMUM_TRIES
+from turso_deploy.http.backoff import MAX_ATTEMPTS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -161,7 +161,7 @@ def test_a_read_that_is_refused_changed_nothing(
     report = deploy(cloud, project)
     assert report.error is not None
     assert (report.error.code, report.committed) == (code, False)
-    assert report.requests == (MAXIMUM_TRIES if passes(status, body) else 1)
+    assert report.requests == (MAX_ATTEMPTS if passes(status, body) else 1)
     assert len(report.notices) == report.requests - 1
     assert report.error.hint
     assert on_sqld.names() == set()
@@ -178,7 +178,7 @@ def test_a_write_that_is_refused_changed_nothing(
         assert (report.error.code, report.committed) == ("outcome-unknown", None)  # nor is the ledger's answer given
     else:
         assert (report.error.code, report.committed) == (code, False)
-        assert report.requests == (1 + MAXIMUM_TRIES if passes(status, body) else 2)
+        assert report.requests == (1 + MAX_ATTEMPTS if passes(status, body) else 2)
     assert on_sqld.names() == set()
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
 from turso_deploy.core.errors import DatabaseError, ErrorCode, PlatformError
+from turso_deploy.core.signals import StoppedError
 from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.database.open import open_database
 from turso_deploy.turso.branches import Branch, branch_name, temporary_branch
@@ -85,7 +86,7 @@ def test_a_branch_is_gone_after_the_runner_ends_the_job(
 
     before = signal.getsignal(signal.SIGTERM)
     with (
-        pytest.raises(KeyboardInterrupt),
+        pytest.raises(StoppedError),
         temporary_branch(platform, origin, Masks(), [], lifetime=HOUR, timeout=30),
     ):
         end_the_job()
@@ -107,7 +108,7 @@ def test_a_branch_that_takes_a_moment_to_be_up_is_waited_for(
     turso: Turso, platform: Platform, origin: PlatformDatabase
 ) -> None:
     turso.starting = 3
-    with temporary_branch(platform, origin, Masks(), [], lifetime=HOUR, timeout=30, pause=0) as branch:
+    with temporary_branch(platform, origin, Masks(), [], lifetime=HOUR, timeout=30, interval=0) as branch:
         assert ask(branch.database.address, branch.token, timeout=30).works
 
 
@@ -118,7 +119,7 @@ def test_a_branch_whose_token_is_refused_is_not_waited_for_and_gone(
     turso.faults.add("POST .*/auth/tokens", Answer(document={"jwt": foreign}))
     with (
         pytest.raises(DatabaseError) as caught,
-        temporary_branch(platform, origin, Masks(), [], lifetime=HOUR, timeout=30, pause=0),
+        temporary_branch(platform, origin, Masks(), [], lifetime=HOUR, timeout=30, interval=0),
     ):
         pass
     assert caught.value.code is ErrorCode.DATABASE_NOT_FOUND  # sqld: the token names another namespace

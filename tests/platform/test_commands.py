@@ -215,11 +215,11 @@ def test_an_api_token_in_place_of_the_database_token_is_told(program: Program, t
 def test_a_rehearsal_happens_on_a_branch_that_is_gone_afterwards(program: Program, turso: Turso) -> None:
     done = program("deploy", rehearse="branch", **program.hosted)
     assert done.report["status"] == "deployed"
-    assert re.match(r"Rehearsed on the branch quiz-rehearsal-[0-9a-f]{8}:", done.report["notices"][0])
+    assert re.match(r"Rehearsed on the branch quiz-trial-[0-9a-f]{8}:", done.report["notices"][0])
     assert set(turso.databases) == {"quiz"}
     created, deleted = (
         [call for call in turso.calls() if re.fullmatch(pattern, call)]
-        for pattern in ("POST databases", "DELETE databases/quiz-rehearsal-.*")
+        for pattern in ("POST databases", "DELETE databases/quiz-trial-.*")
     )
     assert (len(created), len(deleted)) == (1, 1)
     assert program.rows(program.quiz, "SELECT count(*) FROM schema_deployments").rows == ((1,),)
@@ -272,7 +272,7 @@ def test_a_branch_that_is_left_over_is_told_in_the_hint(program: Program, turso:
     turso.faults.add("POST .*/auth/tokens", Answer(drop=True), skip=1)
     turso.faults.add("DELETE .*", Answer(drop=True))
     done = program("deploy", rehearse="branch", **program.hosted)
-    assert "turso db destroy quiz-rehearsal-" in done.report["error"]["hint"]
+    assert "turso db destroy quiz-trial-" in done.report["error"]["hint"]
 
 
 @pytest.mark.parametrize("setting", [{"rehearse": "branch"}, {"backup": "branch"}])

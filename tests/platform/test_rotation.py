@@ -48,7 +48,7 @@ class Rotator:
             "now": datetime.now(UTC),
             "old_token": self.old,
             "timeout": 30,
-            "pause": 0,
+            "interval": 0,
             **options,
         }
         return rotate_token(self.platform, self.database, mask=self.masked.append, **settings)
@@ -81,7 +81,7 @@ def test_the_old_token_works_on_and_its_end_is_told(rotate: Rotator, turso: Turs
     ending = turso.token(quiz, exp=datetime.now(UTC) + timedelta(days=5, hours=1))
     assert "5 days more" in rotate(old_token=ending).steps[-1]
     assert "expired at" in rotate(old_token=turso.token(quiz, exp=1)).steps[-1]
-    assert "no database token" in rotate(old_token="something else").steps[-1]
+    assert "not a database token" in rotate(old_token="something else").steps[-1]
 
 
 def test_no_token_is_in_what_is_told(rotate: Rotator) -> None:
@@ -101,7 +101,7 @@ def test_revoking_refuses_every_older_token_and_the_stored_one_works(rotate: Rot
     first, second = rotate.masked
     assert (stored, done.fingerprint) == (second, fingerprint(second))
     assert [rotate.works(token) for token in (rotate.old, first, second)] == [False, False, True]
-    assert f"refuses the old token {fingerprint(rotate.old)}" in done.steps[-1]
+    assert f"rejects the old token {fingerprint(rotate.old)}" in done.steps[-1]
 
 
 @pytest.mark.parametrize("old", [None, "no token at all"])
@@ -139,7 +139,7 @@ def test_when_no_token_can_be_minted_the_old_one_stays(
     rotate: Rotator, turso: Turso, github: Github, pattern: str, fault: Answer, code: ErrorCode
 ) -> None:
     turso.faults.add(pattern, fault)
-    with pytest.raises(DeployError, match="the old token is still the working one") as caught:
+    with pytest.raises(DeployError, match="the old token still works") as caught:
         rotate()
     assert caught.value.code is code
     assert github.secrets == {}
@@ -151,7 +151,7 @@ def test_a_token_that_never_ends_or_may_do_too_much_is_not_stored(
 ) -> None:
     for unasked in (turso.token(quiz), turso.token(quiz, "ro", exp=datetime.now(UTC) + LIFETIME)):
         turso.faults.add("POST .*/auth/tokens", Answer(document={"jwt": unasked}))
-        with pytest.raises(DeployError, match="not what was asked for"):
+        with pytest.raises(DeployError, match="not the one that was asked for"):
             rotate()
         assert unasked in rotate.masked
     assert github.secrets == {}
@@ -160,7 +160,7 @@ def test_a_token_that_never_ends_or_may_do_too_much_is_not_stored(
 def test_a_token_that_the_server_refuses_is_not_stored(rotate: Rotator, turso: Turso, github: Github) -> None:
     foreign = turso.token(turso.create("other"), exp=datetime.now(UTC) + LIFETIME)
     turso.faults.add("POST .*/auth/tokens", Answer(document={"jwt": foreign}))
-    with pytest.raises(DeployError, match="the old token is still the working one"):
+    with pytest.raises(DeployError, match="the old token still works"):
         rotate()
     assert github.secrets == {}
 
@@ -255,7 +255,7 @@ def test_a_new_secret_of_an_organization_is_left_to_its_owners(rotate: Rotator, 
 
 def test_keys_that_cannot_be_rotated_leave_both_tokens_working(rotate: Rotator, turso: Turso, github: Github) -> None:
     turso.faults.add("POST .*/auth/rotate", refused(403, "the token lacks db:rotate-creds"))
-    with pytest.raises(DeployError, match="the old token still works too") as caught:
+    with pytest.raises(DeployError, match="The old token still works too") as caught:
         rotate(revoke_others=True)
     assert "db:rotate-creds" in (caught.value.hint or "")
     assert rotate.works(rotate.old)
@@ -264,7 +264,7 @@ def test_keys_that_cannot_be_rotated_leave_both_tokens_working(rotate: Rotator, 
 
 def test_a_lost_reply_to_the_rotation_of_keys_is_told_as_not_known(rotate: Rotator, turso: Turso) -> None:
     turso.faults.add("POST .*/auth/rotate", Answer(drop=True), after=True)
-    with pytest.raises(DeployError, match="not known whether the keys were rotated"):
+    with pytest.raises(DeployError, match="unknown whether the keys were rotated"):
         rotate(revoke_others=True)
     assert not rotate.works(rotate.old)
 
@@ -280,7 +280,7 @@ def test_a_failure_after_the_keys_were_rotated_says_how_to_get_back_in(rotate: R
 
 def test_an_old_token_that_is_never_refused_is_told(rotate: Rotator, turso: Turso) -> None:
     turso.faults.add("POST .*/auth/rotate", Answer())
-    with pytest.raises(DeployError, match="is not refused") as caught:
+    with pytest.raises(DeployError, match="still accepts the old token") as caught:
         rotate(revoke_others=True)
     assert caught.value.code is ErrorCode.ROTATION_FAILED
 

@@ -10,8 +10,8 @@ import pytest
 from tests.platform.turso import Hosted, Turso, refused
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.turso.platform import Platform
-from turso_deploy.turso.token_checks import ask, examine_all, examine_at_platform, examine_online
-from turso_deploy.turso.token_policy import Level, Policy, Role, TokenCheck, refusal
+from turso_deploy.turso.token_checks import ask, check_claims_of_all, check_on_platform, check_on_server
+from turso_deploy.turso.token_policy import Level, Policy, Role, TokenCheck, token_error
 
 POLICY = Policy()
 
@@ -21,8 +21,8 @@ def examined(client: Platform, /, **tokens: str) -> dict[Role, TokenCheck]:
     now = datetime.now(UTC)
     given = {Role[role.upper()]: token for role, token in tokens.items()}
     database = client.database("quiz")
-    online = examine_online(examine_all(given, POLICY, now), given, database.address, timeout=30)
-    return examine_at_platform(online, client, database, POLICY, now)
+    online = check_on_server(check_claims_of_all(given, POLICY, now), given, database.address, timeout=30)
+    return check_on_platform(online, client, database, POLICY, now)
 
 
 def test_tokens_that_are_what_they_should_be(turso: Turso, quiz: Hosted, platform: Platform) -> None:
@@ -31,7 +31,7 @@ def test_tokens_that_are_what_they_should_be(turso: Turso, quiz: Hosted, platfor
     checks = examined(
         platform,
         deploy=turso.token(quiz),
-        serving=turso.token(quiz, "ro"),
+        application=turso.token(quiz, "ro"),
         previous=previous,
         platform=turso.api_token(),
     )
@@ -49,7 +49,7 @@ def test_an_old_token_that_still_works_is_an_error(turso: Turso, quiz: Hosted, p
     checks = examined(platform, deploy=turso.token(quiz), previous=old)
     assert checks[Role.PREVIOUS].state == "still works"
     assert checks[Role.PREVIOUS].level is Level.ERROR
-    assert refusal(checks, POLICY) is None
+    assert token_error(checks, POLICY) is None
 
 
 @pytest.mark.parametrize("exp", [1, None])
@@ -72,9 +72,9 @@ def test_an_old_token_is_not_called_refused_when_the_database_is_not_there(
 def test_a_deploy_token_that_was_rotated_away_stops_the_run(turso: Turso, quiz: Hosted, platform: Platform) -> None:
     stale = turso.token(quiz)
     platform.rotate("quiz")
-    checks = examined(platform, deploy=stale, serving=turso.token(quiz, "ro"))
-    assert (checks[Role.DEPLOY].state, checks[Role.SERVING].state) == ("refused", "works")
-    error = refusal(checks, POLICY)
+    checks = examined(platform, deploy=stale, application=turso.token(quiz, "ro"))
+    assert (checks[Role.DEPLOY].state, checks[Role.APPLICATION].state) == ("refused", "works")
+    error = token_error(checks, POLICY)
     assert error is not None
     assert error.code is ErrorCode.TOKEN_REFUSED
 
@@ -84,10 +84,10 @@ def test_a_serving_token_that_is_refused_does_not_stop_a_deployment(
 ) -> None:
     stale = turso.token(quiz, "ro")
     platform.rotate("quiz")
-    checks = examined(platform, deploy=turso.token(quiz), serving=stale)
-    assert (checks[Role.SERVING].state, checks[Role.SERVING].level) == ("refused", Level.ERROR)
-    assert refusal(checks, POLICY) is None
-    assert refusal(checks, Policy(mode="enforce")) is not None
+    checks = examined(platform, deploy=turso.token(quiz), application=stale)
+    assert (checks[Role.APPLICATION].state, checks[Role.APPLICATION].level) == ("refused", Level.ERROR)
+    assert token_error(checks, POLICY) is None
+    assert token_error(checks, Policy(mode="enforce")) is not None
 
 
 def test_a_token_of_another_database_is_told_with_the_name(turso: Turso, quiz: Hosted, platform: Platform) -> None:
@@ -100,12 +100,12 @@ def test_a_token_of_another_database_is_told_with_the_name(turso: Turso, quiz: H
 def test_a_database_that_blocks_writes_is_no_read_only_token(turso: Turso, quiz: Hosted, platform: Platform) -> None:
     turso.configure(quiz, block_writes=True)
     checks = examined(platform, deploy=turso.token(quiz))
-    error = refusal(checks, POLICY)
+    error = token_error(checks, POLICY)
     assert error is not None
     assert error.code is ErrorCode.ACCESS_BLOCKED
     assert "block_writes" in error.message
     checks = examined(platform, deploy=turso.token(quiz, "ro"))
-    error = refusal(checks, POLICY)
+    error = token_error(checks, POLICY)
     assert error is not None
     assert error.code is ErrorCode.TOKEN_READ_ONLY
 
@@ -117,11 +117,11 @@ def test_a_database_that_blocks_reads_is_told_without_the_platform(
     answer = ask(platform.database("quiz").address, turso.token(quiz), timeout=30)
     assert answer.error is not None
     assert answer.error.code is ErrorCode.ACCESS_BLOCKED
-    assert not answer.refused
+    assert not answer.rejected
 
 
 def test_a_dead_token_is_not_sent(turso: Turso, quiz: Hosted, platform: Platform) -> None:
-    examined(platform, deploy=turso.token(quiz, exp=1), serving="a platform's token")
+    examined(platform, deploy=turso.token(quiz, exp=1), application="a platform's token")
     assert quiz.asked == []
 
 

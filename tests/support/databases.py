@@ -142,8 +142,8 @@ class InterceptedDatabase:
         return self._database.requests
 
     @property
-    def patience(self) -> RetryBudget:
-        return self._database.patience
+    def retry_budget(self) -> RetryBudget:
+        return self._database.retry_budget
 
     @property
     def retries(self) -> list[str]:

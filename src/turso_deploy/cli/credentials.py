@@ -16,7 +16,7 @@ from turso_deploy.core.secret import Secret
 from turso_deploy.database.address import Address, FileAddress, parse_address
 from turso_deploy.github.context import RunContext
 from turso_deploy.report.document import FindingLine, TokenLine
-from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, examine, is_due, refusal
+from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, check_claims, is_due, token_error
 from turso_deploy.turso.tokens import fingerprint
 
 if TYPE_CHECKING:
@@ -82,18 +82,18 @@ def _open(access: Credentials, inputs: Settings, context: RunContext, mask: Call
     access.address = _address(inputs, context, access.hosting)
     if isinstance(access.address, FileAddress):
         return
-    from turso_deploy.turso.token_checks import examine_all, examine_at_platform, examine_online
+    from turso_deploy.turso.token_checks import check_claims_of_all, check_on_platform, check_on_server
 
     given, policy = _given_tokens(inputs), policy_of(inputs)
     writes = inputs.command in ("deploy", "check-tokens") or inputs.rehearse == "rollback"
     # The story's first request shows whether the deploy token works; only where there is no story it is asked here.
-    asked = {Role.SERVING, Role.PREVIOUS} | ({Role.DEPLOY} if inputs.command == "check-tokens" else set())
-    access.checks = examine_all(given, policy, access.now, needs_write=writes)
+    asked = {Role.APPLICATION, Role.PREVIOUS} | ({Role.DEPLOY} if inputs.command == "check-tokens" else set())
+    access.checks = check_claims_of_all(given, policy, access.now, needs_write=writes)
     if access.hosting:
         hosting = access.hosting
-        access.checks = examine_at_platform(access.checks, hosting.platform, hosting.database, policy, access.now)
-    access.checks = examine_online(access.checks, given, access.address, inputs.timeout, asked)
-    if error := refusal(access.checks, policy):
+        access.checks = check_on_platform(access.checks, hosting.platform, hosting.database, policy, access.now)
+    access.checks = check_on_server(access.checks, given, access.address, inputs.timeout, asked)
+    if error := token_error(access.checks, policy):
         raise error
     access.token = given.get(Role.DEPLOY, "")
     if access.hosting and not access.token and inputs.command not in ("check-tokens", "rotate-token"):
@@ -107,10 +107,10 @@ def _mint(access: Credentials, hosting: HostedDatabase, inputs: Settings, mask: 
     access.token = hosting.platform.mint(hosting.database.name, lifetime, read_only=not needs_write)
     mask(access.token)
     off = Policy(mode="off")  # its short life is the point of it
-    check = examine(Role.DEPLOY, access.token, off, access.now, needs_write=needs_write)
+    check = check_claims(Role.DEPLOY, access.token, off, access.now, needs_write=needs_write)
     access.checks = {Role.DEPLOY: check.found(state="minted"), **access.checks}
     access.minted = True
-    if error := refusal(access.checks, off):
+    if error := token_error(access.checks, off):
         raise error
 
 
@@ -150,7 +150,7 @@ def _given_tokens(inputs: Settings) -> Mapping[Role, str]:
     """The tokens that are judged. The one that is rotated away may be anything."""
     secrets: dict[Role, Secret | None] = {
         Role.DEPLOY: inputs.auth_token if inputs.command != "rotate-token" else None,
-        Role.SERVING: inputs.read_only_auth_token,
+        Role.APPLICATION: inputs.read_only_auth_token,
         Role.PREVIOUS: inputs.previous_auth_token,
         Role.PLATFORM: inputs.api_token,
     }
@@ -188,5 +188,5 @@ def _line(check: TokenCheck, access: Credentials) -> TokenLine:
         key=fingerprint(claims.key_id) if claims and claims.key_id else None,
         due=is_due(check),
         minted=access.minted and check.role is Role.DEPLOY,
-        findings=tuple(FindingLine(one.level.value, one.text, one.to_do) for one in check.findings),
+        findings=tuple(FindingLine(one.level.value, one.text, one.remedy) for one in check.findings),
     )

@@ -16,9 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from msgspec import Struct
+
+from turso_deploy.core.text import sentence
 
 
 class ErrorCode(StrEnum):
@@ -132,17 +134,11 @@ class DeployError(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.message = _sentence(message)
+        self.message = sentence(message)
         self.hint = hint
         self.place = place
         self.committed = committed
         self.causes = tuple(causes)
-
-
-def _sentence(message: str) -> str:
-    """A message as people read it: with a capital, and with a full stop unless it ends with a list."""
-    ended = message.endswith((".", "?", "!", ":")) or "\n" in message
-    return message[:1].upper() + message[1:] + ("" if ended else ".")
 
 
 class InputError(DeployError):
@@ -182,3 +178,18 @@ class PlatformError(DeployError):
 
 class InternalError(DeployError):
     """A bug of turso-deploy itself; the message asks for a report."""
+
+
+_Error = TypeVar("_Error", bound=DeployError)
+
+
+class ErrorExplanation(Struct, frozen=True):
+    """The code, the message and the hint of an error that is not raised yet."""
+
+    code: ErrorCode
+    message: str
+    hint: str = ""
+
+    def error(self, kind: type[_Error], message: str = "{}", *, committed: bool | None = False) -> _Error:
+        """Return the error of a kind; `{}` in `message` stands for the explanation's own message."""
+        return kind(self.code, message.replace("{}", self.message), hint=self.hint or None, committed=committed)

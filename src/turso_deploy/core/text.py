@@ -8,6 +8,22 @@ ZERO_WIDTH_JOINER = "\u200d"
 _COMMAND_AT_LINE_START = re.compile(r"^(\s*):(?=:)")
 
 
+def capitalized(text: str) -> str:
+    """Return a text with a capital first letter; `str.capitalize` would lower all other letters."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """Return a message with a capital first letter, and with a full stop unless it ends with a list."""
+    ended = text.endswith((".", "?", "!", ":")) or "\n" in text
+    return capitalized(text) + ("" if ended else ".")
+
+
+def retry_hint(seconds: int | None) -> str:
+    """Return the advice to run again after a pause; `seconds` is the time that the server asked for, if it did."""
+    return f"Wait {seconds} seconds and run it again." if seconds is not None else "Wait a while and run it again."
+
+
 def printable(text: str) -> str:
     """The text on one line, with what acts instead of showing (line breaks, ANSI escapes, bidi marks) spelled out.
 

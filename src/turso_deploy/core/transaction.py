@@ -33,6 +33,10 @@ class Rows(Struct, frozen=True):
     rows: tuple[tuple[Value, ...], ...] = ()
     affected: int = 0
 
+    def number(self) -> int:
+        """Return the only value of the first row as an integer."""
+        return int(str(self.rows[0][0]))
+
 
 class Failure(Struct, frozen=True):
     """One query that the engine refused. `message` may quote SQL text or data: it is shown only redacted.

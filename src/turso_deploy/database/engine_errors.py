@@ -1,125 +1,123 @@
-"""What the refusals of a statement mean: one of our error codes, a message that is safe to show, and what to do."""
+"""Errors of the engine: an error code, a message that is safe to show, and a hint for each failure of a statement."""
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import NamedTuple
 
-from turso_deploy.core.errors import ErrorCode
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation
 from turso_deploy.core.transaction import Failure
 from turso_deploy.database.engine_messages import showable
 
 SETTING_NOT_TAKEN = "SETTING_NOT_TAKEN"
-"""Our own failure code: a setting, read back, was not as the transaction needs it."""
+"""Our own failure code: a setting that was read back does not have the value that the transaction needs."""
+
+BLOCKED = ErrorExplanation(
+    ErrorCode.ACCESS_BLOCKED,
+    "the server forbids this access: the database is blocked, or the token is read-only",
+    "Check the plan's quota (`turso plan show`), block_reads and block_writes of the database, and whether the token "
+    "is read-only.",
+)
+"""Turso Cloud gives the same answer for a read-only token, a blocked database and an exhausted plan."""
+
+READ_ONLY_TOKEN = ErrorExplanation(
+    ErrorCode.TOKEN_READ_ONLY,
+    "the database token is read-only, and a deployment or a dry run writes",
+    "Mint a token with full access: `turso db tokens create <database>`.",
+)
 
 
-class Explanation(Struct, frozen=True):
-    """A failure in our words: the parts of the error that is raised for it."""
+class _Rule(NamedTuple):
+    """An explanation of all failures whose code starts with one of `codes`.
 
-    code: ErrorCode
+    `message` may hold `{reason}` and `{code}`: the part of the engine's message that is safe to show, and its code.
+    """
+
+    codes: tuple[str, ...]
+    error_code: ErrorCode
     message: str
     hint: str
 
 
 # Codes of sqld: libsql-server/src/hrana/stmt.rs; of SQLite: https://www.sqlite.org/rescode.html.
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY")
-_TAKEN_AWAY = (
-    "TRANSACTION_TIMEOUT"  # only when another writer waits: libsql-server/src/connection/connection_manager.rs
+RULES = (
+    _Rule(
+        ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY"),
+        ErrorCode.DATABASE_BUSY,
+        "another connection held the write lock of the database for too long",
+        "Run it again when the other writer has finished; a `concurrency:` group keeps two deployments apart.",
+    ),
+    # Sent only when another writer waits, by default after 5 s: libsql-server/src/connection/connection_manager.rs.
+    _Rule(
+        ("TRANSACTION_TIMEOUT",),
+        ErrorCode.DATABASE_BUSY,
+        "the server took the write lock away, because the transaction lasted too long while another writer waited",
+        "Nothing is wrong with the deployment: run it again when others write less, or deploy less at once. A libSQL "
+        "server grants a transaction 5 seconds while another connection waits to write.",
+    ),
+    _Rule(
+        ("SQLITE_FULL",),
+        ErrorCode.DATABASE_FULL,
+        "the database, or the disk that holds it, is full",
+        "Give it more space (the disk, the size limit of the database, the plan's quota) and run it again.",
+    ),
+    _Rule(("BLOCKED",), BLOCKED.code, BLOCKED.message, BLOCKED.hint),
+    _Rule(
+        ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"),
+        ErrorCode.ACCESS_BLOCKED,
+        "the database file cannot be opened or written: {reason} ({code})",
+        "Give the user who deploys the right to read and write the file, and to write to its folder, where SQLite "
+        "keeps its journal.",
+    ),
+    _Rule(
+        ("SQLITE_NOTADB",),
+        ErrorCode.DATABASE_URL_INVALID,
+        "the file is not an SQLite database",
+        "Name another file in `database-url`; a file that does not exist is created.",
+    ),
+    _Rule(
+        ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOMEM", "SQLITE_INTERNAL"),
+        ErrorCode.SERVER_ERROR,
+        "the database engine failed: {reason} ({code})",
+        "Check the database itself: the file, the disk that holds it (is it full?) and the memory that it may use.",
+    ),
 )
-_FULL = "SQLITE_FULL"
-_CLOSED = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
-_BROKEN = (
-    "SQLITE_IOERR",
-    "SQLITE_CORRUPT",
-    "SQLITE_NOMEM",
-    "SQLITE_INTERNAL",
-)
-_HINTS = (
+"""The failures that are not about the statement itself."""
+
+_STATEMENT_HINTS = (
     (
         "UNIQUE constraint",
-        "Another row has the same key already. Look for it in the table, and in what brings rows in: seeds or scripts.",
+        "Another row has the same key. Look for it in the table, and in the seeds and scripts that insert rows.",
     ),
     ("NOT NULL constraint", "Give the column a value, or a DEFAULT in the schema."),
     (
         "CHECK constraint",
-        "A row breaks the rule of the CHECK. A CHECK with a name (CONSTRAINT name CHECK …) is named here.",
+        "A row violates the CHECK. The message names a CHECK that has a name (CONSTRAINT name CHECK …).",
     ),
-    ("FOREIGN KEY constraint", "A row refers to one that is not there, or a row that others refer to would go away."),
+    ("FOREIGN KEY constraint", "A row refers to a row that does not exist, or a row that others refer to is deleted."),
     (
         "this kind of statement",
-        "VACUUM, ANALYZE, ATTACH, TEMP objects and most PRAGMAs with a value are refused by libSQL servers.",
+        "libSQL servers reject VACUUM, ANALYZE, ATTACH, TEMP objects and most PRAGMAs with a value.",
     ),
-    ("syntax error", "The server's parser does not accept this SQL, although SQLite's own may."),
+    ("syntax error", "The server's parser does not accept this SQL, although SQLite's own parser may."),
 )
 
 
-def explain(failure: Failure) -> Explanation:
-    """What a refusal means."""
+def explain(failure: Failure) -> ErrorExplanation:
+    """Explain the failure of a statement without repeating SQL text or data."""
     reason = showable(failure.message)
-    if failure.code.startswith(_BUSY) or reason == "database is locked":
-        return Explanation(
-            ErrorCode.DATABASE_BUSY,
-            "another writer held the database for too long",
-            "Run it again when the other writer is done; a `concurrency:` group keeps two deployments apart.",
-        )
-    if (
-        failure.code == _TAKEN_AWAY
-    ):  # libsql-server/src/connection/connection_manager.rs; 5 s unless it is set otherwise
-        return Explanation(
-            ErrorCode.DATABASE_BUSY,
-            "the server took the write lock away, because the transaction lasted too long while another writer waited",
-            "Nothing is wrong with the deployment: run it again when others write less, or let it do less at once. A "
-            "libSQL server grants a transaction 5 seconds for as long as somebody else waits to write.",
-        )
-    if failure.code.startswith(_FULL):
-        return Explanation(
-            ErrorCode.DATABASE_FULL,
-            "the database, or the disk under it, is full",
-            "Give it more room (the disk, the size limit of the database, the plan's quota) and run it again.",
-        )
-    if failure.code == "BLOCKED" or "operations are forbidden" in failure.message:
-        return blocked()
-    if failure.code.startswith(_CLOSED):
-        return Explanation(
-            ErrorCode.ACCESS_BLOCKED,
-            f"the database file cannot be used as it is: {reason} ({failure.code})",
-            "Give the user who deploys the right to read and write the file, and to write its folder, where SQLite "
-            "keeps its journal.",
-        )
-    if failure.code.startswith("SQLITE_NOTADB"):
-        return Explanation(
-            ErrorCode.DATABASE_URL_INVALID,
-            "the file is no SQLite database",
-            "Name another file in `database-url`; one that does not exist is made.",
-        )
-    if failure.code.startswith(_BROKEN):
-        return Explanation(
-            ErrorCode.SERVER_ERROR,
-            f"the database cannot do its work: {reason} ({failure.code})",
-            "Check the database itself: the file, the disk under it (is it full?) and the memory that it may use.",
-        )
+    code = failure.code
+    if reason == "database is locked":
+        code = "SQLITE_BUSY"
+    elif "operations are forbidden" in failure.message:
+        code = "BLOCKED"
+    for rule in RULES:
+        if code.startswith(rule.codes):
+            message = rule.message.format(reason=reason, code=failure.code)
+            return ErrorExplanation(rule.error_code, message, rule.hint)
     hint = next(
-        (hint for start, hint in _HINTS if reason.startswith(start)),
-        "Run the statement against a copy of the database to see more.",
+        (hint for start, hint in _STATEMENT_HINTS if reason.startswith(start)),
+        "Run the statement on a copy of the database to see the full message.",
     )
-    return Explanation(
-        ErrorCode.STATEMENT_FAILED, f"the database refused the statement: {reason} ({failure.code})", hint
-    )
-
-
-def blocked() -> Explanation:
-    """Access is forbidden: Turso Cloud says the same of a read-only token, a blocked database and a used-up plan."""
-    return Explanation(
-        ErrorCode.ACCESS_BLOCKED,
-        "the database is blocked: the server forbids this access",
-        "Look at the plan's quota (`turso plan show`), at block_reads and block_writes of the database, "
-        "and whether the token is read-only.",
-    )
-
-
-def read_only_token() -> Explanation:
-    """The token may read and must not write."""
-    return Explanation(
-        ErrorCode.TOKEN_READ_ONLY,
-        "the database token is read-only, and a deployment writes, as its rehearsal does",
-        "Mint one with full access: `turso db tokens create <database>`.",
+    return ErrorExplanation(
+        ErrorCode.STATEMENT_FAILED, f"the database rejected the statement: {reason} ({failure.code})", hint
     )

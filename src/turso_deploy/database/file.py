@@ -23,14 +23,14 @@ _LOCKED = "another connection has locked the database file"
 class FileDatabase:
     """A database file, created by the first transaction. `path` is the name that the file system knows.
 
-    `patience` is how many seconds it waits while somebody else holds the lock. Raises InputError when there can be no
-    such file.
+    `retry_seconds` is the time to wait in all while another connection holds the lock. Raises InputError if no such
+    file can exist.
     """
 
-    def __init__(self, path: str, patience: float = 0) -> None:
+    def __init__(self, path: str, retry_seconds: float = 0) -> None:
         self._file = Path(path)
         _refuse_no_file(self._file)
-        self.patience = RetryBudget(patience)
+        self.retry_budget = RetryBudget(retry_seconds)
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0
@@ -39,16 +39,16 @@ class FileDatabase:
     @property
     def retries(self) -> list[str]:
         """What was tried again, and why."""
-        return self.patience.log
+        return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
-        retries = Backoff(self.patience)
+        retries = Backoff(self.retry_budget)
         while True:
             with self._connection(creates=False) as connection:
                 connection.execute("BEGIN")
                 answers = [_run(connection, query) for query in queries]
-            if not any(map(_is_busy, answers)) or not retries.again(_LOCKED):
+            if not any(map(_is_busy, answers)) or not retries.wait(_LOCKED):
                 return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
@@ -99,8 +99,8 @@ class FileDatabase:
 
     def _when_free(self, connection: sqlite3.Connection, sql: str) -> Rows | Failure:
         """Run a statement that needs the lock, again as long as somebody else holds it and there is patience."""
-        retries = Backoff(self.patience)
-        while _is_busy(reply := _run(connection, Query(sql))) and retries.again(_LOCKED):
+        retries = Backoff(self.retry_budget)
+        while _is_busy(reply := _run(connection, Query(sql))) and retries.wait(_LOCKED):
             pass
         return reply
 
@@ -116,8 +116,7 @@ class FileDatabase:
             path = self._file if creates or self._file.exists() else ":memory:"
             connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         except sqlite3.Error as error:
-            explanation = explain(_failure(error))
-            raise DatabaseError(explanation.code, explanation.message, hint=explanation.hint) from error
+            raise explain(_failure(error)).error(DatabaseError) from error
         try:
             yield connection
         finally:

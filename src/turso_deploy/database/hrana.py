@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction, json_bytes
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
-from turso_deploy.database.hrana_transport import Transport, encoded, failed
+from turso_deploy.database.hrana_transport import Transport, encode_pipeline, transport_error
 from turso_deploy.database.hrana_wire import (
     AUTOCOMMIT,
     CLOSE,
@@ -52,23 +52,23 @@ class HranaDatabase:
         return self._transport.requests
 
     @property
-    def patience(self) -> RetryBudget:
+    def retry_budget(self) -> RetryBudget:
         """The time that there is for what fails in passing: `timeout` in all."""
-        return self._transport.patience
+        return self._transport.retry_budget
 
     @property
     def retries(self) -> list[str]:
         """What was sent again, and why."""
-        return self.patience.log
+        return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """See `Database.query`: one batch without conditions, so that a query that fails does not stop the rest."""
         replies = self._run([step(query, want_rows=True) for query in queries], writes=False)
         if isinstance(replies, Failure):
-            raise failed(explain(replies), lost=False)
+            raise transport_error(explain(replies), lost=False)
         answers = [reply for reply in replies if reply is not None]
         if len(answers) != len(queries):
-            raise failed(UNREADABLE, lost=False)
+            raise transport_error(UNREADABLE, lost=False)
         return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
@@ -89,7 +89,7 @@ class HranaDatabase:
                 long += json_bytes(str(value)) if is_long else 0
                 arguments.append("" if is_long else value)
             steps.append(replace(one, query=Query(one.query.sql, tuple(arguments))))
-        return long + len(encoded(_pipeline(_conditional_steps(replace(transaction, steps=tuple(steps))))))
+        return long + len(encode_pipeline(_pipeline(_conditional_steps(replace(transaction, steps=tuple(steps))))))
 
     def close(self) -> None:
         """Close the connection."""
@@ -100,7 +100,7 @@ class HranaDatabase:
         try:
             return read_batch(results[0], steps)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise failed(UNREADABLE, lost=writes) from error
+            raise transport_error(UNREADABLE, lost=writes) from error
 
     def _refused(self, transaction: Transaction, failure: Failure) -> Outcome:
         """The batch was refused as a whole. Only some refusals surely come before its first step."""
@@ -110,7 +110,7 @@ class HranaDatabase:
         explanation = explain(failure)
         if explanation.code is ErrorCode.ACCESS_BLOCKED:
             return Outcome(False, nothing, FailedStep(None, failure))
-        raise failed(explanation, lost=True)
+        raise transport_error(explanation, lost=True)
 
     def _not_parsed(self, transaction: Transaction, failure: Failure) -> FailedStep:
         """Which step the server could not parse: sqld parses all before it runs any, and does not say which it refused.

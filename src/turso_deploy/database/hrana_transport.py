@@ -1,7 +1,7 @@
-"""One HTTP request to a server that speaks SQL over HTTP, and one of our errors for all that can go wrong with it.
+"""The transport of SQL over HTTP: one request to a server, and an error for everything that can go wrong with it.
 
 A request that writes and may have run, although no answer can be read, is a LostReplyError; every other failure is a
-DatabaseError. What failed in passing is sent again, unless it writes and may have run.
+DatabaseError. A request that failed for a passing reason is sent again, unless it writes and may have run.
 """
 
 from __future__ import annotations
@@ -11,154 +11,142 @@ from typing import Any
 
 from msgspec import Struct
 
-from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError, LostReplyError
-from turso_deploy.database.engine_errors import Explanation
-from turso_deploy.database.http_errors import UNREADABLE, refusal, unreadable
+from turso_deploy.core.errors import DatabaseError, ErrorCode, ErrorExplanation, InputError, LostReplyError
+from turso_deploy.database.http_errors import UNREADABLE, explain_response, explain_unreadable
 from turso_deploy.http.backoff import Backoff, RetryBudget
-from turso_deploy.http.connection import TO_SET_UP, HttpClient, TransportError, TransportErrorKind
+from turso_deploy.http.connection import HttpClient, TransportError
+from turso_deploy.http.connection import TransportErrorKind as Kind
+
+# Rejected before anything ran. Behind every other status a write may have run: of a stream that it has closed, the
+# server says the same after a commit as before it.
+_NOT_RUN = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 411, 413, 414, 415, 429, 431})
+_NEVER_RUN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED, ErrorCode.DATABASE_NOT_FOUND})
+
+# Rejected for the moment, or failed on the way: 408, 429, and what a server or a gateway reports of itself.
+_RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 _HOST_HINT = (
     "Check the host in the database URL, and that this machine may reach it (network, proxy, firewall, allowed IPs)."
 )
+_NOT_SECURE = "no secure connection to the server could be made"
 
-# Turned away before anything was done. Behind any other status a write may have run: of a stream that it has closed,
-# the server says the same after a commit as before it.
-_NOT_RUN = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 411, 413, 414, 415, 429, 431})
-_NEVER_RUN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED, ErrorCode.DATABASE_NOT_FOUND})
+_UNREACHABLE = {
+    Kind.UNKNOWN_HOST: ("the host of the database URL does not exist", _HOST_HINT),
+    Kind.NO_NAME_SERVER: ("no name server returned an address for the host of the database URL", _HOST_HINT),
+    Kind.REFUSED: ("the server does not accept connections", _HOST_HINT),
+    Kind.BROKEN: ("the connection broke before the answer was complete", _HOST_HINT),
+    Kind.UNUSABLE_ADDRESS: ("the request could not be sent", _HOST_HINT),
+    Kind.PROXY: ("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."),
+    Kind.PROXY_REFUSED: (
+        "the proxy did not open a connection to the server",
+        "Check its user and password in HTTPS_PROXY, and that it may connect to the host of the database.",
+    ),
+    Kind.TOO_LONG: (
+        "the answer is longer than any answer of a libSQL server",
+        "Check that the URL leads to a libSQL server, without a proxy in between.",
+    ),
+    Kind.NOT_SECURE: (
+        _NOT_SECURE,
+        "Check its certificate; a server on this machine without TLS is http://127.0.0.1:PORT.",
+    ),
+}
 
-# Turned away for now, or failed on the way: 408, 429, and all that a server or a gateway says of itself.
-_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
+class _FailedAttempt(Struct, frozen=True):
+    """An attempt without an answer: the reason, whether the request may have run, and whether a retry may succeed.
 
-class _Failed(Struct, frozen=True):
-    """One try without an answer: why, whether the request may have run all the same, and whether it may pass.
-
-    `wait` is how long the server asks to wait, in seconds.
+    `retry_after` is the pause that the server asks for, in seconds.
     """
 
-    explanation: Explanation
+    explanation: ErrorExplanation
     may_have_run: bool
-    passing: bool
-    wait: float = 0
+    retryable: bool
+    retry_after: float = 0
 
 
 class Transport:
-    """Sends pipelines to one server, over a connection that is kept open between them.
+    """A connection to one server that stays open between pipelines.
 
-    `timeout` is in seconds, for one request from its beginning to the end of its answer.
+    `timeout` is in seconds, for one request from its start to the end of its answer. Raises InputError for a token that
+    a header cannot hold.
     """
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
         if not all("!" <= character <= "~" for character in token):
             raise InputError(
                 ErrorCode.TOKEN_MALFORMED,
-                "the database token holds characters that no token has",
+                "the database token contains characters that no token has",
                 hint="Store the secret again: exactly the token, with nothing around it.",
             )
-        self._connection = HttpClient(url, token, timeout)
+        self._client = HttpClient(url, token, timeout)
         self._timeout = timeout
         self.requests = 0
-        self.patience = RetryBudget(timeout)
+        self.retry_budget = RetryBudget(timeout)
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
-        """The results of the pipeline, one for each request in it.
+        """Return the results of a pipeline, one for each request in it.
 
-        What surely did not run, or only reads, is sent again while the patience lasts. Raises LostReplyError when it
-        `writes` and may have run, and no answer can be read; DatabaseError otherwise.
+        A pipeline that only reads, or that cannot have run, is sent again while the retry budget lasts. Raises
+        LostReplyError if it `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
-        retries = Backoff(self.patience)
-        body = encoded(pipeline)
-        while isinstance(answer := self._try(body, len(pipeline)), _Failed):
+        backoff = Backoff(self.retry_budget)
+        body = encode_pipeline(pipeline)
+        while isinstance(answer := self._attempt(body, len(pipeline)), _FailedAttempt):
             lost = writes and answer.may_have_run
-            if lost or not answer.passing or not retries.again(answer.explanation.message, answer.wait):
-                raise failed(answer.explanation, lost=lost)
+            if lost or not answer.retryable or not backoff.wait(answer.explanation.message, answer.retry_after):
+                raise transport_error(answer.explanation, lost=lost)
         return answer
 
-    def _try(self, body: bytes, count: int) -> list[dict[str, Any]] | _Failed:
+    def _attempt(self, body: bytes, count: int) -> list[dict[str, Any]] | _FailedAttempt:
         self.requests += 1
         try:
-            answer = self._connection.request("POST", "/v3/pipeline", body)
+            response = self._client.request("POST", "/v3/pipeline", body)
         except TransportError as error:
-            return _Failed(_unanswered(error.trouble, self._timeout), error.sent, error.passing)
-        status = answer.status
-        if status != 200:
-            wait = answer.headers.get("Retry-After", "")
-            explanation = refusal(status, answer.text, wait)
-            return _Failed(
+            return _FailedAttempt(_explain_unanswered(error.kind, self._timeout), error.request_sent, error.retryable)
+        if response.status != 200:
+            retry_after = response.headers.get("Retry-After", "")
+            explanation = explain_response(response.status, response.text, retry_after)
+            return _FailedAttempt(
                 explanation,
-                may_have_run=status not in _NOT_RUN and explanation.code not in _NEVER_RUN,
-                passing=status in _PASSING_STATUSES,
-                wait=float(wait) if wait.isdecimal() else 0,
+                may_have_run=response.status not in _NOT_RUN and explanation.code not in _NEVER_RUN,
+                retryable=response.status in _RETRYABLE_STATUSES,
+                retry_after=float(retry_after) if retry_after.isdecimal() else 0,
             )
         try:
-            results = json.loads(answer.body)["results"]
+            results = json.loads(response.body)["results"]
             if len(results) == count:
                 return list(results)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        explanation = unreadable(answer.text)
-        return _Failed(explanation, may_have_run=True, passing=explanation is UNREADABLE)
+        explanation = explain_unreadable(response.text)
+        return _FailedAttempt(explanation, may_have_run=True, retryable=explanation is UNREADABLE)
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._client.close()
 
 
-def encoded(pipeline: list[dict[str, Any]]) -> bytes:
-    """The body of the request for a pipeline."""
+def encode_pipeline(pipeline: list[dict[str, Any]]) -> bytes:
+    """Return the body of the request for a pipeline."""
     return json.dumps({"baton": None, "requests": pipeline}).encode()
 
 
-def failed(explanation: Explanation, *, lost: bool) -> DatabaseError:
-    """The error for a request that failed. `lost` says that it was a write, and may have run."""
-    if lost:
-        return LostReplyError(explanation.code, explanation.message, hint=explanation.hint, committed=None)
-    return DatabaseError(explanation.code, explanation.message, hint=explanation.hint)
+def transport_error(explanation: ErrorExplanation, *, lost: bool) -> DatabaseError:
+    """Return the error for a request that failed. `lost` means that it was a write and may have run."""
+    return explanation.error(LostReplyError, committed=None) if lost else explanation.error(DatabaseError)
 
 
-def _unanswered(trouble: TransportErrorKind, timeout: float) -> Explanation:
-    match trouble:
-        case TransportErrorKind.NOT_REACHED_IN_TIME:
-            return Explanation(ErrorCode.TIMEOUT, f"the server could not be reached within {timeout:g} s", _HOST_HINT)
-        case TransportErrorKind.NOT_ANSWERED_IN_TIME:
-            return Explanation(
-                ErrorCode.TIMEOUT,
-                f"the server did not answer within {timeout:g} s",
-                "Give it more time with `timeout`, or run it again when the database is less busy.",
-            )
-        case TransportErrorKind.UNKNOWN_HOST:
-            return _unreachable("the host of the database URL is not known")
-        case TransportErrorKind.PROXY:
-            return _unreachable("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
-        case TransportErrorKind.PROXY_REFUSED:
-            return _unreachable(
-                "the proxy does not lead to the server",
-                "Check its user and password in HTTPS_PROXY, and that it may lead to the host of the database.",
-            )
-        case TransportErrorKind.NO_NAME_SERVER:
-            return _unreachable("no name server told the address of the host of the database URL")
-        case TransportErrorKind.TOO_LONG:
-            return _unreachable(
-                "the answer is longer than any that a libSQL server gives",
-                "Check that a libSQL server is at the URL, and no proxy between.",
-            )
-        case TransportErrorKind.UNUSABLE_PROXY:
-            return _unreachable(*TO_SET_UP[trouble])
-        case TransportErrorKind.NOT_SECURE:
-            return _unreachable(
-                "no secure connection to the server could be made",
-                "Check its certificate; a server on this machine without TLS is http://127.0.0.1:PORT.",
-            )
-        case TransportErrorKind.NO_AUTHORITIES | TransportErrorKind.UNUSABLE_BUNDLE:
-            reason, hint = TO_SET_UP[trouble]
-            return _unreachable(f"no secure connection to the server could be made: {reason}", hint)
-        case TransportErrorKind.REFUSED:
-            return _unreachable("the server does not accept connections")
-        case TransportErrorKind.BROKEN:
-            return _unreachable("the connection broke before the answer was complete")
-        case TransportErrorKind.UNUSABLE_ADDRESS:
-            return _unreachable("the request could not be sent")
-
-
-def _unreachable(message: str, hint: str = _HOST_HINT) -> Explanation:
-    return Explanation(ErrorCode.UNREACHABLE, message, hint)
+def _explain_unanswered(kind: Kind, timeout: float) -> ErrorExplanation:
+    if kind is Kind.NOT_REACHED_IN_TIME:
+        return ErrorExplanation(ErrorCode.TIMEOUT, f"the server could not be reached within {timeout:g} s", _HOST_HINT)
+    if kind is Kind.NOT_ANSWERED_IN_TIME:
+        return ErrorExplanation(
+            ErrorCode.TIMEOUT,
+            f"the server did not answer within {timeout:g} s",
+            "Increase `timeout`, or run it again when the database is less busy.",
+        )
+    if kind.setup is not None:
+        reason, hint = kind.setup
+        message = reason if kind is Kind.UNUSABLE_PROXY else f"{_NOT_SECURE}: {reason}"
+        return ErrorExplanation(ErrorCode.UNREACHABLE, message, hint)
+    return ErrorExplanation(ErrorCode.UNREACHABLE, *_UNREACHABLE[kind])

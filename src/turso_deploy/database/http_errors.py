@@ -1,125 +1,129 @@
-"""Answers of a server that are not an answer to the question: by HTTP status and body, in our words.
+"""Errors of the server's HTTP answers: an error code, a message and a hint for each status and body.
 
-Three body shapes are known, and none is promised: `{"error"}`, `{"message", "code"}` and plain text. What a body says
-tells the cases apart, and is never repeated.
+Three shapes of a body are known, and none is promised: `{"error"}`, `{"message", "code"}` and plain text. The text of a
+body tells the cases apart and is never repeated.
 """
 
 from __future__ import annotations
 
 import json
 
-from turso_deploy.core.errors import ErrorCode
-from turso_deploy.database.engine_errors import Explanation, blocked, read_only_token
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation
+from turso_deploy.core.text import retry_hint
+from turso_deploy.database.engine_errors import BLOCKED, READ_ONLY_TOKEN
 
 _MINT = "Mint a token for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
-# What a gateway before the server says in a page of its own, and means as the server does.
-_TOLD_IN_PAGES = frozenset({401, 407, 408, 413, 429})
-
-UNREADABLE = Explanation(
+UNREADABLE = ErrorExplanation(
     ErrorCode.UNEXPECTED_REPLY,
     "the answer of the server cannot be read",
-    "Check that a libSQL server which speaks SQL over HTTP (version 3) is at the URL, and no proxy between.",
+    "Check that the URL leads to a libSQL server that speaks SQL over HTTP (version 3), without a proxy in between.",
 )
-"""HTTP 200 with a body that is empty, broken, or no answer to what was asked."""
+"""HTTP 200 with a body that is empty, cut off, or not the answer to the request."""
+
+EXPLANATIONS = {
+    404: ErrorExplanation(
+        ErrorCode.DATABASE_NOT_FOUND,
+        "there is no database at this address",
+        "Compare the host with `turso db show --url <database>`; a deleted database is not found either.",
+    ),
+    407: ErrorExplanation(
+        ErrorCode.UNREACHABLE,
+        "the proxy asks for a user and a password",
+        "Add them to HTTP_PROXY: http://USER:PASSWORD@HOST:PORT.",
+    ),
+    408: ErrorExplanation(
+        ErrorCode.TIMEOUT,
+        "the server gave up the request, which took too long",
+        "Run it again; if that fails too, deploy less at once (fewer seeds).",
+    ),
+    413: ErrorExplanation(
+        ErrorCode.SERVER_ERROR,
+        "the server does not accept a request of this size",
+        "Make the seeds smaller, or import large data sets once instead of deploying them.",
+    ),
+    429: ErrorExplanation(ErrorCode.RATE_LIMITED, "the server received too many requests"),
+}
+"""The statuses whose meaning does not depend on the body. 429 gets its hint from the header Retry-After."""
+
+# A gateway in front of the server sends these with a web page of its own, and means what the server means by them.
+_SENT_BY_GATEWAYS = frozenset({401, 407, 408, 413, 429})
 
 
-def refusal(status: int, body: str, retry_after: str | None = None) -> Explanation:
-    """What an HTTP status other than 200 means. `retry_after` is the header of that name."""
-    said = _words(body)
-    if _is_web_page(body) and status not in _TOLD_IN_PAGES and status < 500:
-        return web_page(status)
-    if status == 401 or (status == 400 and ("JWT" in said or "Unauthorized" in said)):
-        return _token_refused(said)
-    match status:
-        case 403 if "Write permission" in said:
-            return read_only_token()
-        case 403 if "permission" in said:
-            return _token_refused(said)
-        case 403:
-            return blocked()
-        case 404 if "stream" not in said:
-            return Explanation(
-                ErrorCode.DATABASE_NOT_FOUND,
-                "there is no database at this address",
-                "Compare the host with `turso db show --url <database>`; a deleted database is not found either.",
-            )
-        case 407:
-            return Explanation(
-                ErrorCode.UNREACHABLE,
-                "the proxy wants a user and a password",
-                "Name them in HTTP_PROXY: http://USER:PASSWORD@HOST:PORT.",
-            )
-        case 408:
-            return Explanation(
-                ErrorCode.TIMEOUT,
-                "the server gave up on the request, which took too long",
-                "Run it again; when it happens again, deploy less at once (fewer seeds).",
-            )
-        case 413:
-            return Explanation(
-                ErrorCode.SERVER_ERROR,
-                "the server does not take a request of this size",
-                "Make the seeds smaller: large data sets are better imported once than deployed.",
-            )
-        case 429:
-            wait = f"Wait {retry_after} seconds" if retry_after and retry_after.isdigit() else "Wait a while"
-            return Explanation(
-                ErrorCode.RATE_LIMITED, "the server has had too many requests", f"{wait} and run it again."
-            )
+def explain_response(status: int, body: str, retry_after: str | None = None) -> ErrorExplanation:
+    """Explain an HTTP status other than 200. `retry_after` is the header of that name."""
+    text = _text_of(body)
+    if _is_web_page(body) and status not in _SENT_BY_GATEWAYS and status < 500:
+        return _web_page(status)
+    if status == 401 or (status == 400 and ("JWT" in text or "Unauthorized" in text)):
+        return _rejected_token(text)
+    if status == 403:
+        if "Write permission" in text:
+            return READ_ONLY_TOKEN
+        return _rejected_token(text) if "permission" in text else BLOCKED
+    if status == 429:
+        seconds = int(retry_after) if retry_after and retry_after.isdecimal() else None
+        found = EXPLANATIONS[status]
+        return ErrorExplanation(found.code, found.message, retry_hint(seconds))
+    if status in EXPLANATIONS and not (status == 404 and "stream" in text):
+        return EXPLANATIONS[status]
+    return _by_class(status)
+
+
+def explain_unreadable(body: str) -> ErrorExplanation:
+    """Explain HTTP 200 with a body that is not the answer to the request."""
+    return _web_page(200) if _is_web_page(body) else UNREADABLE
+
+
+def _by_class(status: int) -> ErrorExplanation:
     if 300 <= status < 400:
-        return Explanation(
+        return ErrorExplanation(
             ErrorCode.UNEXPECTED_REPLY,
-            f"the server answered with a redirect (HTTP {status}), which is not followed: the token would go along",
+            f"the server answered with a redirect (HTTP {status}), which is not followed: it would pass the token on",
             "Use the URL that `turso db show --url <database>` prints.",
         )
     if status >= 500:
-        return Explanation(
+        return ErrorExplanation(
             ErrorCode.SERVER_ERROR,
             f"the server failed (HTTP {status})",
-            "Run it again later; an archived database has to be woken first (`turso group unarchive <group>`).",
+            "Run it again later; wake an archived database first (`turso group unarchive <group>`).",
         )
-    return Explanation(
+    return ErrorExplanation(
         ErrorCode.UNEXPECTED_REPLY,
         f"the server did not accept the request (HTTP {status})",
-        "Check that the URL is the one of a libSQL server that speaks SQL over HTTP, version 3.",
+        "Check that the URL leads to a libSQL server that speaks SQL over HTTP, version 3.",
     )
 
 
-def web_page(status: int) -> Explanation:
-    """HTML came back: something else than a libSQL server answers there."""
-    return Explanation(
+def _web_page(status: int) -> ErrorExplanation:
+    return ErrorExplanation(
         ErrorCode.UNEXPECTED_REPLY,
-        f"a web page came back instead of a database's answer (HTTP {status})",
-        "Check the URL: this is a web site, or a proxy that stands between.",
+        f"the answer is a web page instead of a database's answer (HTTP {status})",
+        "Check the URL: it leads to a web site, or to a proxy in between.",
     )
 
 
-def unreadable(body: str) -> Explanation:
-    """HTTP 200, and a body that is no answer to what was asked."""
-    return web_page(200) if _is_web_page(body) else UNREADABLE
-
-
-def _token_refused(said: str) -> Explanation:
-    if "expired" in said or "ExpiredSignature" in said:
-        return Explanation(ErrorCode.TOKEN_EXPIRED, "the database token has expired", _MINT)
-    if "empty JWT" in said or "none given" in said:
-        return Explanation(
+def _rejected_token(text: str) -> ErrorExplanation:
+    if "expired" in text or "ExpiredSignature" in text:
+        return ErrorExplanation(ErrorCode.TOKEN_EXPIRED, "the database token has expired", _MINT)
+    if "empty JWT" in text or "none given" in text:
+        return ErrorExplanation(
             ErrorCode.TOKEN_REFUSED,
-            "the server wants a token, and none was given",
+            "the server requires a token, and none was given",
             "Set auth-token (TURSO_AUTH_TOKEN).",
         )
-    if "permission" in said:
-        return Explanation(ErrorCode.TOKEN_REFUSED, "the token has no right to this database", _MINT)
-    return Explanation(
+    if "permission" in text:
+        return ErrorExplanation(ErrorCode.TOKEN_REFUSED, "the token grants no access to this database", _MINT)
+    return ErrorExplanation(
         ErrorCode.TOKEN_REFUSED,
         "the server does not accept the token",
-        f"It is of another database or group, a Platform API token, or from before the keys were rotated. {_MINT}",
+        "It belongs to another database or group, is a Platform API token, or was minted before the keys were "
+        f"rotated. {_MINT}",
     )
 
 
-def _words(body: str) -> str:
-    """What the body says, out of any of its shapes."""
+def _text_of(body: str) -> str:
+    """Return the text of a body in any of its shapes."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ class Database(Protocol):
     """How long to wait for an answer, in seconds; 0 where no answer can be lost on the way."""
 
     @property
-    def patience(self) -> RetryBudget:
+    def retry_budget(self) -> RetryBudget:
         """The time that this run has for all that fails in passing and is tried again."""
         ...
 

@@ -16,7 +16,7 @@ def open_database(address: Address, token: str, timeout: float, request_size: in
     if isinstance(address, FileAddress):
         from turso_deploy.database.file import FileDatabase
 
-        return FileDatabase(address.path, patience=timeout)
+        return FileDatabase(address.path, retry_seconds=timeout)
     from turso_deploy.database.hrana import HranaDatabase
 
     return HranaDatabase(address.url, token, timeout, request_size=request_size)

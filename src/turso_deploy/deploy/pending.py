@@ -115,7 +115,7 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
 
 
 def _with_rows(written: Written, answer: Rows | Failure) -> Written:
-    return replace(written, rows=int(str(answer.rows[0][0]))) if isinstance(answer, Rows) else written
+    return replace(written, rows=answer.number()) if isinstance(answer, Rows) else written
 
 
 def pending_for(project: Project, live: DatabaseState) -> PendingChanges:

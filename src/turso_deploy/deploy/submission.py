@@ -53,7 +53,7 @@ class Submission:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._retries = Backoff(database.patience)
+        self._retries = Backoff(database.retry_budget)
         self._open: list[_Open] = []
         self._error: DatabaseError | None = None
 
@@ -72,7 +72,7 @@ class Submission:
         A file is not waited for here: its client has waited for the lock already.
         """
         with cancellable():
-            return bool(self._database.timeout) and self._retries.again(reason)
+            return bool(self._database.timeout) and self._retries.wait(reason)
 
     def send(self, part: Batch) -> Outcome | None:
         """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
@@ -100,7 +100,7 @@ class Submission:
 
     def settle(self) -> None:
         """A part is committed, so that those sent before it never can be; the next has all tries again."""
-        self._retries = Backoff(self._database.patience)
+        self._retries = Backoff(self._database.retry_budget)
         self._open.clear()
 
     def recognised(self, live: DatabaseState) -> BatchId | None:
@@ -148,7 +148,7 @@ class Submission:
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (history.lookup_query(sent.name.id) for sent in self._open)
         steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
-        retries = Backoff(self._database.patience, MOST_QUESTIONS)
+        retries = Backoff(self._database.retry_budget, MOST_QUESTIONS)
         while True:
             try:
                 outcome = self._database.apply(Transaction((clock, *steps), commit=False))
@@ -157,7 +157,7 @@ class Submission:
             else:
                 answers, failed = outcome.results, outcome.failed
                 if answers[0] is not None:
-                    now = int(str(answers[0].rows[0][0]))
+                    now = answers[0].number()
                     if failed is None:
                         pairs = zip(self._open, answers[1:], strict=True)
                         return next((sent.name for sent, answer in pairs if answer and answer.rows), None), now
@@ -165,7 +165,7 @@ class Submission:
                         return None, now
                 assert failed is not None
                 reason = explain(failed.failure).message
-            if is_asked_to_stop() or not retries.again(f"the ledger was asked: {reason}"):
+            if is_asked_to_stop() or not retries.wait(f"the ledger was asked: {reason}"):
                 raise self._unknown(reason)
 
     def _unknown(self, reason: str) -> DatabaseError:

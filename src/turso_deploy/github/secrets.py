@@ -105,6 +105,7 @@ class GithubSecrets:
         A secret of an organization has to exist: which repositories see it is not for this program to choose.
         Raises PlatformError.
         """
+        usable_secret_name(name)
         self._public_key()
         if self.place.scope == "organization" and self._read(name) is None:
             raise PlatformError(

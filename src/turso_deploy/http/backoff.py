@@ -1,68 +1,95 @@
-"""When something is tried again: after pauses that double and vary a little, for as long as a run has patience."""
+"""Retries: exponential backoff with random variation, within a time budget that all retries of a run share."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from turso_deploy.core.progress import report_wait
+from turso_deploy.core.text import sentence
+
+Answer = TypeVar("Answer")
 
 FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 8.0
-MAXIMUM_TRIES = 7
+"""Seconds before the first retry."""
+MAX_PAUSE = 8.0
+"""The longest pause between two attempts in seconds, unless the server asks for more."""
+MAX_ATTEMPTS = 7
 
 
 class RetryBudget:
-    """The seconds that one run has for what fails in passing: for tries that failed, and for the pauses after them.
+    """The seconds that one run may spend on failed attempts and on the pauses after them.
 
-    All that is tried again in the run shares them, one inside the other too. `log` has a sentence for each time.
+    All retries of the run share the budget, nested ones included. `log` holds a sentence for each retry. `max_pause` is
+    the longest pause that a backoff takes by itself, in seconds.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, max_pause: float | None = None) -> None:
         self.log: list[str] = []
+        self.max_pause = MAX_PAUSE if max_pause is None else max_pause
         self._left = seconds
-        self._counted_until = 0.0
+        self._charged_until = 0.0
 
-    def lasts(self, begun: float, pause: float) -> bool:
-        """Whether what began then, by `time.monotonic`, and has failed now may begin anew after that pause.
+    def charge(self, begun: float, pause: float) -> bool:
+        """Charge a failed attempt and the pause after it; return False if the budget is exhausted.
 
-        The time between is spent, but for what an inner try has spent of it before; and so is the pause.
+        `begun` is the start of the attempt by `time.monotonic`. Time that a nested retry already charged is not charged
+        twice.
         """
         now = time.monotonic()
-        self._left -= max(0.0, now - max(begun, self._counted_until))
-        self._counted_until = now
+        self._left -= max(0.0, now - max(begun, self._charged_until))
+        self._charged_until = now
         if pause > self._left:
             return False
         self._left -= pause
-        self._counted_until = now + pause
+        self._charged_until = now + pause
         return True
 
 
 class Backoff:
-    """The tries of one thing, at most so many, at the cost of the patience of the run.
+    """The attempts of one operation: at most `max_attempts`, paid from the budget of the run.
 
-    The pauses vary, so that clients which were turned away together do not come back together.
+    The pauses vary at random, so that clients which a server rejected together do not return together.
     """
 
-    def __init__(self, patience: RetryBudget, most: int | None = None) -> None:
-        self._patience = patience
-        self._most = MAXIMUM_TRIES if most is None else most
-        self._tries = 1
+    def __init__(self, budget: RetryBudget, max_attempts: int = MAX_ATTEMPTS) -> None:
+        self._budget = budget
+        self._max_attempts = max_attempts
+        self._attempts = 1
         self.begin()
 
     def begin(self) -> None:
-        """The try begins now, and not when this was made."""
+        """Start the clock of the current attempt now instead of when the object was created."""
         self._begun = time.monotonic()
 
-    def again(self, reason: str, at_least: float = 0) -> bool:
-        """Wait for the next try, `at_least` as many seconds as the server asked for; False when there is none left."""
-        pause = min(FIRST_PAUSE * 2 ** (self._tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
-        pause = max(pause, at_least)
-        if self._tries >= self._most or not self._patience.lasts(self._begun, pause):
+    def wait(self, reason: str, at_least: float = 0) -> bool:
+        """Wait for the next attempt; return False if no attempt or no time is left.
+
+        `reason` says why the last attempt failed. `at_least` is the number of seconds that the server asked for.
+        """
+        pause = min(FIRST_PAUSE * 2 ** (self._attempts - 1), self._budget.max_pause)
+        pause = max(pause * random.uniform(0.5, 1), at_least)  # noqa: S311
+        if self._attempts >= self._max_attempts or not self._budget.charge(self._begun, pause):
             return False
-        self._tries += 1
-        sentence = f"{reason[:1].upper()}{reason[1:].removesuffix('.')}; tried again after {pause:.2g} s."
-        self._patience.log.append(sentence)
-        with report_wait(sentence):
+        self._attempts += 1
+        message = sentence(f"{reason.removesuffix('.')}; tried again after {pause:.2g} s")
+        self._budget.log.append(message)
+        with report_wait(message):
             time.sleep(pause)
         return True
+
+
+def poll(ask: Callable[[], Answer], is_final: Callable[[Answer], bool], *, interval: float, attempts: int) -> Answer:
+    """Ask until an answer is final, at most `attempts` times; return the last answer.
+
+    `interval` is the pause between two attempts in seconds.
+    """
+    answer = ask()
+    for _ in range(attempts - 1):
+        if is_final(answer):
+            break
+        time.sleep(interval)
+        answer = ask()
+    return answer

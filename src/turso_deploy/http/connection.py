@@ -1,7 +1,7 @@
-"""HTTP with one server, over a connection that is kept: by the proxy and under the authorities that the machine names.
+"""An HTTP client for one server, with a kept connection, a total deadline, proxies and the trusted authorities.
 
-Every request is sent once, and known to have run nowhere before its body was begun to be sent. No redirect is followed:
-it would carry the token to another host.
+A request is never retried here. A failure before the first byte of the body means that the server cannot have executed
+it. No redirect is followed: it would carry the token to another host.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 _HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip"}
 _PORTS = {"http": 80, "https": 443}
-_OF_A_PATH = "!$%&'()*+,/:;=?@[]"  # what else it may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
-# Some servers want to be told that nothing follows: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
-_USUALLY_WITH_A_BODY = ("POST", "PUT", "PATCH")
-_PIECE = 65_536  # bytes
-_SENT_AT_ONCE = 262_144  # bytes
-# What http.client says of a proxy's answer, which it keeps to itself.
+_SAFE_IN_PATH = "!$%&'()*+,/:;=?@[]"  # what else a path may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
+# Some servers require Content-Length: 0: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+_READ_SIZE = 65_536  # bytes
+_SEND_SIZE = 262_144  # bytes
+# The message of http.client for a proxy's answer; it does not pass on the answer itself.
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
-# Far more than a libSQL server ever answers, and no more than a machine can hold: a few bytes can unpack to any size.
-_LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
+# Far more than a libSQL server answers, and less than a machine can hold: a few compressed bytes can grow to any size.
+_MAX_RESPONSE = 64 * 1024 * 1024  # bytes
 
 
 class Response(Struct, frozen=True):
-    """What a server answers. The names of `headers` are found in any case; `body` is decompressed."""
+    """The response of a server. Names of `headers` are found in any case; `body` is decompressed."""
 
     status: int
     headers: Message
@@ -51,12 +51,12 @@ class Response(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The body as text, where what is not UTF-8 is replaced."""
+        """The body as text; bytes that are not UTF-8 are replaced."""
         return self.body.decode(errors="replace")
 
 
 class TransportErrorKind(Enum):
-    """Why there is no answer."""
+    """The reason for which a request got no answer."""
 
     NOT_REACHED_IN_TIME = auto()
     NOT_ANSWERED_IN_TIME = auto()
@@ -73,34 +73,38 @@ class TransportErrorKind(Enum):
     TOO_LONG = auto()
     BROKEN = auto()
 
+    @property
+    def setup(self) -> tuple[str, str] | None:
+        """The fault in the set-up of this machine and the hint to correct it; None for every other kind."""
+        return _SETUP_FAULTS.get(self)
 
-TO_SET_UP = {
+
+_SETUP_FAULTS = {
     TransportErrorKind.UNUSABLE_PROXY: proxies.UNUSABLE,
-    TransportErrorKind.NO_AUTHORITIES: trust.NONE_KNOWN,
+    TransportErrorKind.NO_AUTHORITIES: trust.NO_AUTHORITIES,
     TransportErrorKind.UNUSABLE_BUNDLE: trust.UNUSABLE,
 }
-"""The troubles that are this machine's own: what is wrong with it, and what to do about it."""
 
 
 class TransportError(Exception):
-    """No answer came, or only a part of one; the message repeats nothing of the request.
+    """A request without a complete answer; the message repeats nothing of the request.
 
-    `sent` is whether the server may have got the request: its body, or else its head, was begun to be sent.
-    `passing` is whether the same request may be answered a moment later.
+    `request_sent` is True if the server may have received the request: the sending of its body, or of its head if it
+    has none, had begun. `retryable` is True if the same request may succeed a moment later.
     """
 
-    def __init__(self, trouble: TransportErrorKind, *, sent: bool, passing: bool) -> None:
-        super().__init__(trouble.name)
-        self.trouble = trouble
-        self.sent = sent
-        self.passing = passing
+    def __init__(self, kind: TransportErrorKind, *, request_sent: bool, retryable: bool) -> None:
+        super().__init__(kind.name)
+        self.kind = kind
+        self.request_sent = request_sent
+        self.retryable = retryable
 
 
 class HttpClient:
-    """A connection to the server at a URL, which is opened by the first request, and opened anew when it was closed.
+    """A client for the server at a URL. The first request opens the connection; a closed one is opened again.
 
     The token is sent to this server only; an empty one is not sent. `timeout` is in seconds, for a request from its
-    beginning to the end of its answer.
+    start to the end of its answer.
     """
 
     def __init__(self, url: str, token: str, timeout: float, headers: Mapping[str, str] | None = None) -> None:
@@ -109,34 +113,34 @@ class HttpClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._deadline = Deadline(timeout)
-        self._way: _Route | None = None
+        self._route: _Route | None = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Response:
-        """The answer to a request, whatever its status. `body` is JSON. Raises NoAnswerError."""
+        """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
         self._deadline.restart()
-        self._way = self._way or _way_to(self._url, self._deadline)
-        line = self._way.line
+        self._route = self._route or _route_to(self._url, self._deadline)
+        line = self._route.line
         try:
-            if not line.sock or _has_ended(line.sock):
+            if not line.sock or _is_stale(line.sock):
                 line.close()
-                _connect(self._way)
-            _write_head(line, method, self._way.base + path, self._way.headers | self._headers, body)
+                _connect(self._route)
+            _put_head(line, method, self._route.base + path, self._route.headers | self._headers, body)
             _send(line, body, self._deadline)
-            return _answer(line)
-        except BaseException:  # an interrupt, too: what is half said belongs to no other request
+            return _read_response(line)
+        except BaseException:  # an interrupt, too: half of a request must not precede another one
             line.close()
             raise
 
     def close(self) -> None:
         """Close the connection."""
-        if self._way:
-            self._way.line.close()
+        if self._route:
+            self._route.line.close()
 
 
 class _Route(Struct, frozen=True):
-    """The way to a server: the line is open to `host`, or to a proxy that asks it.
+    """The route to a server: a socket to `host`, or to a proxy in front of it.
 
-    `base` comes before each path, and `headers` go with each request.
+    `base` precedes each path, and `headers` accompany each request.
     """
 
     line: HTTPConnection
@@ -144,12 +148,12 @@ class _Route(Struct, frozen=True):
     base: str
     headers: dict[str, str]
     by_proxy: bool
-    verifier: ssl.SSLContext | None
+    tls_context: ssl.SSLContext | None
     deadline: Deadline
 
 
 class _FinalResponse(HTTPResponse):
-    """The response that is meant: Python passes over "100 Continue" only, and other interim ones may come before it.
+    """The final response: Python skips only "100 Continue", and other interim responses may precede it.
 
     It is read until the deadline.
     """
@@ -162,59 +166,59 @@ class _FinalResponse(HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200:
-            self.headers = None  # type: ignore[assignment]  # which is how it knows that there is more to read
+            self.headers = None  # type: ignore[assignment]  # the sign for http.client that it has to read on
             super().begin()
 
 
-def _way_to(url: str, deadline: Deadline) -> _Route:
-    with _refused_as(TransportErrorKind.UNUSABLE_ADDRESS):
+def _route_to(url: str, deadline: Deadline) -> _Route:
+    with _error_as(TransportErrorKind.UNUSABLE_ADDRESS):
         parts = urlsplit(url)
-        host, usual_port = _in_ascii(parts.hostname or ""), _PORTS[parts.scheme]
+        host, usual_port = _ascii_host(parts.hostname or ""), _PORTS[parts.scheme]
         port = usual_port if parts.port is None else parts.port
         line = HTTPConnection(host, port)
-    with _refused_as(TransportErrorKind.UNUSABLE_PROXY):
+    with _error_as(TransportErrorKind.UNUSABLE_PROXY):
         proxy = proxies.proxy_for(parts)
         line = HTTPConnection(proxy.host, proxy.port) if proxy else line
     line.response_class = partial(_FinalResponse, deadline=deadline)  # type: ignore[assignment]
     bracketed = f"[{host}]" if ":" in host else host
     authority = bracketed if port == usual_port else f"{bracketed}:{port}"
     base, headers = parts.path, {"Host": authority}
-    verifier = None
+    tls_context = None
     if parts.scheme == "https":
-        with _refused_as(TransportErrorKind.UNUSABLE_BUNDLE):
-            verifier = trust.verifier()
-    if proxy and verifier:
+        with _error_as(TransportErrorKind.UNUSABLE_BUNDLE):
+            tls_context = trust.tls_context()
+    if proxy and tls_context:
         line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
     elif proxy:
         base, headers = f"http://{authority}{base}", headers | proxy.headers
-    return _Route(line, host, base, headers, proxy is not None, verifier, deadline)
+    return _Route(line, host, base, headers, proxy is not None, tls_context, deadline)
 
 
-def _has_ended(line: socket.socket) -> bool:
-    """Whether the server closed a line that was kept, or says on it what nobody asked for."""
+def _is_stale(line: socket.socket) -> bool:
+    """Return True if the server closed a kept connection, or sent something unrequested on it."""
     with selectors.DefaultSelector() as selector:
         selector.register(line, selectors.EVENT_READ)
         return bool(selector.select(0))
 
 
-def _connect(way: _Route) -> None:
-    """Open the line to the server, through the proxy if there is one, and secure it if that is wanted."""
+def _connect(route: _Route) -> None:
+    """Connect to the server, through the proxy if there is one, and start TLS if the URL asks for it."""
     try:
-        way.line.timeout = way.deadline.left()
-        way.line.connect()
+        route.line.timeout = route.deadline.left()
+        route.line.connect()
     except (OSError, HTTPException, ValueError) as error:
         if refused := _REFUSED_TUNNEL.match(str(error)):
             passing = refused[1] in ("429", "502", "503", "504")
-            raise TransportError(TransportErrorKind.PROXY_REFUSED, sent=False, passing=passing) from None
+            raise TransportError(TransportErrorKind.PROXY_REFUSED, request_sent=False, retryable=passing) from None
         unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
-        lasting = unknown or isinstance(error, ValueError)  # a wrong name stays what it is
-        trouble = TransportErrorKind.PROXY if way.by_proxy else _why_not_reached(error)
-        raise TransportError(trouble, sent=False, passing=not lasting) from None
-    if way.verifier:
-        _secure(way, way.verifier)
+        lasting = unknown or isinstance(error, ValueError)  # a wrong name stays wrong
+        kind = TransportErrorKind.PROXY if route.by_proxy else _connect_error_kind(error)
+        raise TransportError(kind, request_sent=False, retryable=not lasting) from None
+    if route.tls_context:
+        _start_tls(route, route.tls_context)
 
 
-def _why_not_reached(error: Exception) -> TransportErrorKind:
+def _connect_error_kind(error: Exception) -> TransportErrorKind:
     match error:
         case socket.gaierror(errno=socket.EAI_AGAIN):
             return TransportErrorKind.NO_NAME_SERVER
@@ -228,90 +232,91 @@ def _why_not_reached(error: Exception) -> TransportErrorKind:
             return TransportErrorKind.UNUSABLE_ADDRESS
 
 
-def _secure(way: _Route, verifier: ssl.SSLContext) -> None:
-    with _broken(TransportErrorKind.NOT_REACHED_IN_TIME, sent=False):
+def _start_tls(route: _Route, tls_context: ssl.SSLContext) -> None:
+    with _broken(TransportErrorKind.NOT_REACHED_IN_TIME, request_sent=False):
         try:
-            way.line.sock.settimeout(way.deadline.left())
-            way.line.sock = verifier.wrap_socket(way.line.sock, server_hostname=way.host.rstrip("."))
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # it went away, as a server does that starts again
-            raise TransportError(TransportErrorKind.BROKEN, sent=False, passing=True) from None
+            route.line.sock.settimeout(route.deadline.left())
+            route.line.sock = tls_context.wrap_socket(route.line.sock, server_hostname=route.host.rstrip("."))
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # the server left, as one does that restarts
+            raise TransportError(TransportErrorKind.BROKEN, request_sent=False, retryable=True) from None
         except ssl.SSLError as error:
             unverified = isinstance(error, ssl.SSLCertVerificationError)
-            nobody = unverified and trust.none_known(verifier)
-            trouble = TransportErrorKind.NO_AUTHORITIES if nobody else TransportErrorKind.NOT_SECURE
-            raise TransportError(trouble, sent=False, passing=False) from None
+            no_authorities = unverified and trust.has_no_authorities(tls_context)
+            kind = TransportErrorKind.NO_AUTHORITIES if no_authorities else TransportErrorKind.NOT_SECURE
+            raise TransportError(kind, request_sent=False, retryable=False) from None
 
 
-def _write_head(line: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-    """Write down what goes before the body. Nothing is sent: what would be more than one header is refused."""
-    with _refused_as(TransportErrorKind.UNUSABLE_ADDRESS):
-        line.putrequest(method, quote(target, safe=_OF_A_PATH), skip_host=True, skip_accept_encoding=True)
+def _put_head(line: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    """Prepare the head of a request. Nothing is sent yet; a value that would be more than one header is an error."""
+    with _error_as(TransportErrorKind.UNUSABLE_ADDRESS):
+        line.putrequest(method, quote(target, safe=_SAFE_IN_PATH), skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             line.putheader(name, value)
         if body is not None:
             line.putheader("Content-Type", "application/json")
-        if body is not None or method in _USUALLY_WITH_A_BODY:
+        if body is not None or method in _METHODS_WITH_BODY:
             line.putheader("Content-Length", len(body or b""))
 
 
 def _send(line: HTTPConnection, body: bytes | None, deadline: Deadline) -> None:
-    """Send the head, and then the body: no server does what it was asked before it was told what that is."""
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=not body):
+    """Send the head, then the body: a server cannot execute a request before it has received the body."""
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=not body):
         line.sock.settimeout(deadline.left())
         line.endheaders()
-    # A server may answer, and close the line, before it has read everything.
+    # A server may answer, and close the connection, before it has read everything.
     early = suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=True), early:
-        for start in range(0, len(body or b""), _SENT_AT_ONCE):
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=True), early:
+        for start in range(0, len(body or b""), _SEND_SIZE):
             line.sock.settimeout(deadline.left())
-            line.send(memoryview(body or b"")[start : start + _SENT_AT_ONCE])
+            line.send(memoryview(body or b"")[start : start + _SEND_SIZE])
 
 
-def _answer(line: HTTPConnection) -> Response:
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, sent=True), line.getresponse() as response:
-        return Response(response.status, response.headers, _unpacked(response))
+def _read_response(line: HTTPConnection) -> Response:
+    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=True), line.getresponse() as response:
+        return Response(response.status, response.headers, _decompressed(response))
 
 
-def _unpacked(response: HTTPResponse) -> bytes:
+def _decompressed(response: HTTPResponse) -> bytes:
     source: HTTPResponse | GzipFile = response
     if response.headers.get("Content-Encoding", "").strip().lower() == "gzip":
-        from gzip import GzipFile  # few answers are long enough for a server to pack them
+        from gzip import GzipFile  # few answers are long enough for a server to compress them
 
         source = GzipFile(fileobj=response, mode="rb")
     body = bytearray()
-    while piece := source.read(_PIECE):
+    while piece := source.read(_READ_SIZE):
         body += piece
-        if len(body) > _LONGEST_ANSWER:
-            raise TransportError(TransportErrorKind.TOO_LONG, sent=True, passing=False)
+        if len(body) > _MAX_RESPONSE:
+            raise TransportError(TransportErrorKind.TOO_LONG, request_sent=True, retryable=False)
     if response.length:
         raise IncompleteRead(b"", response.length)
     return bytes(body)
 
 
 @contextmanager
-def _broken(in_time: TransportErrorKind, *, sent: bool) -> Iterator[None]:
-    """Inside, whatever goes wrong on the line is told, and what is not done in time as that."""
+def _broken(timeout_kind: TransportErrorKind, *, request_sent: bool) -> Iterator[None]:
+    """Turn every failure of the connection into a TransportError, a timeout into one of `timeout_kind`."""
     try:
         yield
     except TimeoutError:
-        raise TransportError(in_time, sent=sent, passing=True) from None
+        raise TransportError(timeout_kind, request_sent=request_sent, retryable=True) from None
     except (OSError, HTTPException, EOFError, ValueError, zlib.error):
-        raise TransportError(TransportErrorKind.BROKEN, sent=sent, passing=True) from None
+        raise TransportError(TransportErrorKind.BROKEN, request_sent=request_sent, retryable=True) from None
 
 
 @contextmanager
-def _refused_as(trouble: TransportErrorKind) -> Iterator[None]:
-    """Inside, what cannot be a part of a request is told before anything is sent."""
+def _error_as(kind: TransportErrorKind) -> Iterator[None]:
+    """Turn a value that no request can hold into a TransportError, before anything is sent."""
     try:
         yield
     except (KeyError, ValueError, HTTPException):  # of which http.client.InvalidURL is one
-        raise TransportError(trouble, sent=False, passing=False) from None
+        raise TransportError(kind, request_sent=False, retryable=False) from None
 
 
-def _in_ascii(host: str) -> str:
-    """The host as name servers know it: https://www.rfc-editor.org/rfc/rfc3490. Raises ValueError where there is none.
+def _ascii_host(host: str) -> str:
+    """Return the host name as name servers know it: https://www.rfc-editor.org/rfc/rfc3490.
 
-    Signs that this standard and the next one write differently would lead to two hosts, and lead to none.
+    Raises ValueError for an empty name, and for characters that this standard and its successor encode differently:
+    they would lead to two hosts.
     """
     name = host if host.isascii() else host.encode("idna").decode()
     if not name or (name != host and name.encode().decode("idna") != host):

@@ -1,6 +1,6 @@
-"""A time by which a request has to be done, however slowly the other side speaks.
+"""A total deadline for a request.
 
-The time-out of a socket is for each wait: who sends a byte now and then is never late.
+The timeout of a socket applies to each wait: a server that sends a byte now and then would never exceed it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """So many `seconds` from now on, and from each `restart`."""
+    """A deadline that is `seconds` after its creation, or after the last `restart`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.restart()
 
     def restart(self) -> None:
-        """Begin again to count."""
+        """Set the deadline again, counted from now."""
         self._end = time.monotonic() + self._seconds
 
     def left(self) -> float:
-        """The seconds that are left. Raises TimeoutError when there are none."""
+        """Return the seconds that are left. Raises TimeoutError if there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
     def reader(self, line: socket.socket) -> io.BufferedReader:
-        """What comes on a line, as `socket.makefile("rb")` gives it, until the deadline."""
-        return io.BufferedReader(_Reading(line, self))
+        """Return a reader of a socket, like `socket.makefile("rb")`, that raises TimeoutError after the deadline."""
+        return io.BufferedReader(_DeadlineStream(line, self))
 
 
-class _Reading(io.RawIOBase):
-    """Reads from a socket with the time that is left. The socket stays open until it is closed here, too."""
+class _DeadlineStream(io.RawIOBase):
+    """A raw stream over a socket that allows each read the time that is left."""
 
     def __init__(self, line: socket.socket, deadline: Deadline) -> None:
         self._line = line

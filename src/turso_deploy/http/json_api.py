@@ -1,6 +1,6 @@
-"""One JSON request to an HTTP API (the Turso Platform's, GitHub's): a reply, or an error for why there is none.
+"""A client for JSON APIs (Turso Platform, GitHub): one request, and its reply or an error.
 
-Nothing is sent twice, no redirect is followed, and no reply's text is repeated that could hold a secret.
+Nothing is sent twice, no redirect is followed, and text of a reply that could be a secret is never repeated.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from urllib.parse import quote, urlencode, urlsplit
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.http.connection import TO_SET_UP, HttpClient, TransportError, TransportErrorKind
+from turso_deploy.http.connection import HttpClient, TransportError, TransportErrorKind
 from turso_deploy.http.proxies import is_loopback
 
-_LONGEST_REASON = 200
-# What could be a token: three base64url parts, or any other long run without a space.
+_MAX_REASON = 200
+# Text that could be a token: three base64url parts, or any other long run without a space.
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=-]{40,}")
 
 
 class Reply(Struct, frozen=True):
-    """The answer of an API. `document` is its JSON, or None where there is none. `retry_after` is in seconds."""
+    """The reply of an API. `document` is its JSON, or None. `retry_after` is in seconds."""
 
     status: int
     document: Any = None
@@ -31,23 +31,23 @@ class Reply(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether the API did what it was asked."""
+        """True if the status is a success."""
         return 200 <= self.status < 300
 
     @property
     def reason(self) -> str:
-        """What the API says about a refusal (`error` or `message`), fit to be shown; empty when it says nothing."""
+        """The reason that the API gives for an error (`error` or `message`), safe to show; empty if it gives none."""
         said = self.document if isinstance(self.document, dict) else {}
         text = " ".join(str(said.get("error") or said.get("message") or "").split())
         shown = "".join(character for character in text if character.isprintable())
-        return _SECRET_LIKE.sub("***", shown)[:_LONGEST_REASON]
+        return _SECRET_LIKE.sub("***", shown)[:_MAX_REASON]
 
 
 class JsonApi:
-    """An API at one address, asked with a bearer token.
+    """An API at one address, used with a bearer token.
 
-    `name` is how errors call it; `timeout` is in seconds, for connecting and for each wait for the server.
-    Raises InputError when the address is not https (http is for this machine only) or the token is no token at all.
+    `name` is its name in errors; `timeout` is in seconds, for a request from its start to the end of its reply.
+    Raises InputError if the address is not https (http is for this machine only) or the token cannot be a token.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class JsonApi:
         timeout: float,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        _refuse_clear_text(name, url)
+        _require_https(name, url)
         if not token or not all("!" <= character <= "~" for character in token):
             raise InputError(
                 ErrorCode.TOKEN_MALFORMED,
-                f"The token for {name} is empty, or holds characters that no token has (white space, line breaks).",
+                f"The token for {name} is empty, or contains characters that no token has (white space, line breaks).",
                 hint="Store the secret again: exactly the token, with nothing around it.",
             )
         self.name = name
@@ -74,9 +74,9 @@ class JsonApi:
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> Reply:
-        """Send one request. `path` is made of segments that `segment` has quoted.
+        """Send one request. `path` consists of segments quoted by `segment`.
 
-        Raises PlatformError (`unreachable`, `timeout`) when no reply came: a request that writes may have run then.
+        Raises PlatformError (`unreachable`, `timeout`) if no reply came: a request that writes may have run then.
         """
         try:
             answer = self._connection.request(
@@ -85,27 +85,27 @@ class JsonApi:
                 None if body is None else json.dumps(body).encode(),
             )
         except TransportError as error:
-            raise self._unanswered(error.trouble) from None
+            raise self._unanswered(error.kind) from None
         return Reply(answer.status, self._document(answer.body), _seconds(answer.headers.get("Retry-After")))
 
-    def _unanswered(self, trouble: TransportErrorKind) -> PlatformError:
-        if trouble in (TransportErrorKind.NOT_REACHED_IN_TIME, TransportErrorKind.NOT_ANSWERED_IN_TIME):
+    def _unanswered(self, kind: TransportErrorKind) -> PlatformError:
+        if kind in (TransportErrorKind.NOT_REACHED_IN_TIME, TransportErrorKind.NOT_ANSWERED_IN_TIME):
             return PlatformError(
                 ErrorCode.TIMEOUT,
                 f"{self.name} did not answer within {self._timeout:g} s.",
-                hint="Run it again; give it more time with `timeout`.",
+                hint="Run it again, or increase `timeout`.",
             )
-        if trouble in TO_SET_UP:
-            reason, hint = TO_SET_UP[trouble]
+        if kind.setup is not None:
+            reason, hint = kind.setup
             return PlatformError(ErrorCode.UNREACHABLE, f"{self.name} could not be reached: {reason}.", hint=hint)
         return PlatformError(
             ErrorCode.UNREACHABLE,
             f"{self.name} could not be reached, or the connection broke before the answer.",
-            hint="Check that this machine may reach it (network, proxy, firewall), and run it again.",
+            hint="Check that this machine can reach it (network, proxy, firewall), and run it again.",
         )
 
     def _document(self, body: bytes) -> Any:
-        """The reply's JSON, without the token that it was asked with, should the server say it back."""
+        """Return the JSON of a reply, with the token masked in case the server repeats it."""
         try:
             return json.loads(body.replace(self._token.encode(), b"***"))
         except (ValueError, RecursionError):
@@ -117,18 +117,18 @@ class JsonApi:
 
 
 def segment(text: str) -> str:
-    """One segment of a path: a slash or a question mark inside must not lead elsewhere."""
+    """Return a quoted segment of a path, in which a slash or a question mark has no effect."""
     return quote(text, safe="")
 
 
-def _refuse_clear_text(name: str, url: str) -> None:
+def _require_https(name: str, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise InputError(
         ErrorCode.INPUT_INVALID,
-        f"The address of {name} does not start with https://: the token would travel in clear text.",
-        hint="Plain http is for servers on this machine.",
+        f"The address of {name} does not start with https://. The token would be sent in clear text.",
+        hint="Plain http is allowed only for servers on this machine.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Proxies: which one leads to a server, by the environment or the settings of the system, and what it is told."""
+"""The proxy for a server, selected by the environment or the settings of the system."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from msgspec import Struct
 
 UNUSABLE = (
-    "the proxy that this machine names cannot be used",
-    "Name it as http://HOST:PORT in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; it cannot be one that is itself spoken to in "
-    "TLS (https://) or SOCKS.",
+    "the proxy that this machine is set to use is not supported",
+    "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to http://HOST:PORT; proxies reached by TLS (https://) or SOCKS are not "
+    "supported.",
 )
-"""What is wrong when `proxy_for` raises, and what to do about it."""
+"""The fault, and the hint to correct it, when `proxy_for` raises."""
 
-_SYSTEM_KNOWS_PROXIES = sys.platform in ("darwin", "win32")
-_PORT = 80
+_SYSTEM_HAS_PROXY_SETTINGS = sys.platform in ("darwin", "win32")
+_DEFAULT_PORT = 80
 
 
 class Proxy(Struct, frozen=True):
-    """A proxy that is spoken to in HTTP, and the headers that are for it alone."""
+    """A proxy reached by plain HTTP, and the headers that only it receives."""
 
     host: str
     port: int
@@ -31,13 +31,13 @@ class Proxy(Struct, frozen=True):
 
 
 def proxy_for(server: SplitResult) -> Proxy | None:
-    """The proxy for the server at a URL, if one is named for it. Raises ValueError when that one cannot be used.
+    """Return the proxy for the server at a URL, or None. Raises ValueError for a proxy that is not supported.
 
-    Plain http to this machine goes directly: it is allowed because nobody else hears it.
+    Plain http to this machine uses no proxy: it is allowed only because it never leaves the machine.
     """
     if server.scheme == "http" and is_loopback(server.hostname or ""):
         return None
-    if not _SYSTEM_KNOWS_PROXIES and not any(name.lower().endswith("_proxy") for name in os.environ):
+    if not _SYSTEM_HAS_PROXY_SETTINGS and not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass  # slow to load
 
@@ -50,10 +50,10 @@ def proxy_for(server: SplitResult) -> Proxy | None:
 
 
 def _proxy_at(url: SplitResult) -> Proxy:
-    """Only http: TLS to a server, inside of TLS to a proxy, is more than Python's ssl can do with a socket."""
+    """Return the proxy at a URL; only http, because Python's ssl cannot wrap a socket in TLS twice."""
     if url.scheme != "http" or not url.hostname:
         raise ValueError
-    return Proxy(url.hostname, url.port or _PORT, _credentials(url))
+    return Proxy(url.hostname, url.port or _DEFAULT_PORT, _credentials(url))
 
 
 def _credentials(url: SplitResult) -> dict[str, str]:
@@ -64,7 +64,7 @@ def _credentials(url: SplitResult) -> dict[str, str]:
 
 
 def _is_in_a_network(host: str, names: str) -> bool:
-    """Whether NO_PROXY means an address by its network, such as 10.0.0.0/8."""
+    """Return True if NO_PROXY names a network that contains the address, such as 10.0.0.0/8."""
     with suppress(ValueError):
         address = ipaddress.ip_address(host)
         for name in names.split(","):
@@ -75,7 +75,7 @@ def _is_in_a_network(host: str, names: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Return True if a host is this machine itself."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -50,9 +50,9 @@ def read_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Data
         return ledger_answer
     return DatabaseState(
         catalog,
-        None if isinstance(version_answer, Failure) else int(str(version_answer.rows[0][0])),
+        None if isinstance(version_answer, Failure) else version_answer.number(),
         None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
-        int(str(clock_answer.rows[0][0])),
+        clock_answer.number(),
     )
 
 

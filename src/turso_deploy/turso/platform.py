@@ -19,13 +19,13 @@ from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.http.json_api import JsonApi, Reply, segment
 from turso_deploy.http.proxies import is_loopback
-from turso_deploy.turso.platform_errors import platform_refusal, unreadable
+from turso_deploy.turso.platform_errors import error_for_reply, unreadable_reply
 
 API_URL = "https://api.turso.tech"
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_MOST_PAGES = 1000
+_MAX_PAGES = 1000
 
 
 class PlatformDatabase(Struct, frozen=True):
@@ -67,32 +67,32 @@ class Platform:
 
     def database(self, name: str) -> PlatformDatabase:
         """The database of this name. Raises InputError for a name that none can have."""
-        doing = f"looking up the database {usable_name('database', name)}"
-        return _database(_field(self._get(f"{self._databases}/{segment(name)}", doing), "database", doing), doing)
+        action = f"looking up the database {usable_name('database', name)}"
+        return _database(_field(self._get(f"{self._databases}/{segment(name)}", action), "database", action), action)
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
         """The branches of the database with this id."""
-        doing, found = "listing the branches", list[PlatformDatabase]()
+        action, found = "listing the branches", list[PlatformDatabase]()
         query = {"parent": parent_id}
-        for _ in range(_MOST_PAGES):
-            document = self._get(self._databases, doing, query)
-            found += [_database(entry, doing) for entry in _field(document, "databases", doing)]
+        for _ in range(_MAX_PAGES):
+            document = self._get(self._databases, action, query)
+            found += [_database(entry, action) for entry in _field(document, "databases", action)]
             cursor = (document.get("pagination") or {}).get("next")
             if not cursor:
                 return found
             query["cursor"] = str(cursor)
-        raise unreadable(doing)
+        raise unreadable_reply(action)
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
         """A new database with the data that `origin` has at this moment, in the same group."""
-        doing = f"creating the branch {usable_name('branch', name)} of {origin.name}"
+        action = f"creating the branch {usable_name('branch', name)} of {origin.name}"
         body: dict[str, Any] = {"name": name, "group": origin.group or "default"}
         reply = self._api.call("POST", self._databases, body=body | {"seed": {"type": "database", "name": origin.name}})
         if reply.status == 400:  # Turso's own command line says `value` where the manual says `name`
             seed = {"type": "database", "value": origin.name}
             reply = self._api.call("POST", self._databases, body=body | {"seed": seed})
-        entry = _field(_document(reply, doing, "db:create"), "database", doing)
-        return _database({"Name": name, "group": origin.group, **entry}, doing)
+        entry = _field(_document(reply, action, "db:create"), "database", action)
+        return _database({"Name": name, "group": origin.group, **entry}, action)
 
     def delete(self, name: str) -> None:
         """Delete a database for good."""
@@ -106,7 +106,7 @@ class Platform:
 
     def mint(self, name: str, lifetime: timedelta, *, read_only: bool) -> str:
         """A new token for the database, which lapses by itself. It is to be masked before anything else."""
-        doing = f"minting a token for {usable_name('database', name)}"
+        action = f"minting a token for {usable_name('database', name)}"
         reply = self._api.call(
             "POST",
             f"{self._databases}/{segment(name)}/auth/tokens",
@@ -115,9 +115,9 @@ class Platform:
                 "authorization": "read-only" if read_only else "full-access",
             },
         )
-        token = _field(_document(reply, doing, "db:mint-token"), "jwt", doing)
+        token = _field(_document(reply, action, "db:mint-token"), "jwt", action)
         if not isinstance(token, str) or not token:
-            raise unreadable(doing)
+            raise unreadable_reply(action)
         return token
 
     def rotate(self, name: str) -> None:
@@ -127,19 +127,19 @@ class Platform:
 
     def token_expires_at(self) -> datetime | None:
         """When the API token itself expires; None when it never does. Raises PlatformError when it is not accepted."""
-        doing = "checking the API token"
-        seconds = _field(self._get("/v1/auth/validate", doing), "exp", doing)
+        action = "checking the API token"
+        seconds = _field(self._get("/v1/auth/validate", action), "exp", action)
         try:
             return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
         except (TypeError, ValueError, OverflowError, OSError):
-            raise unreadable(doing) from None
+            raise unreadable_reply(action) from None
 
     def close(self) -> None:
         """Close the connection."""
         self._api.close()
 
-    def _get(self, path: str, doing: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        return _document(self._api.call("GET", path, query=query), doing, "read")
+    def _get(self, path: str, action: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return _document(self._api.call("GET", path, query=query), action, "read")
 
 
 def usable_name(what: str, name: str) -> str:
@@ -153,31 +153,31 @@ def usable_name(what: str, name: str) -> str:
     )
 
 
-def _accept(reply: Reply, doing: str, permission: str) -> None:
+def _accept(reply: Reply, action: str, permission: str) -> None:
     if not reply.ok:
-        raise platform_refusal(reply, doing, permission)
+        raise error_for_reply(reply, action, permission)
 
 
-def _document(reply: Reply, doing: str, permission: str) -> dict[str, Any]:
-    _accept(reply, doing, permission)
+def _document(reply: Reply, action: str, permission: str) -> dict[str, Any]:
+    _accept(reply, action, permission)
     if not isinstance(reply.document, dict):
-        raise unreadable(doing)
+        raise unreadable_reply(action)
     return reply.document
 
 
-def _field(document: dict[str, Any], name: str, doing: str) -> Any:
+def _field(document: dict[str, Any], name: str, action: str) -> Any:
     if document.get(name) is None:
-        raise unreadable(doing)
+        raise unreadable_reply(action)
     return document[name]
 
 
-def _database(entry: Any, doing: str) -> PlatformDatabase:
+def _database(entry: Any, action: str) -> PlatformDatabase:
     """A database out of its JSON, in which some names are `DbId` and others are `block_reads`."""
     if not isinstance(entry, dict):
-        raise unreadable(doing)
+        raise unreadable_reply(action)
     fields = {str(key).replace("_", "").lower(): value for key, value in entry.items()}
     if not all(isinstance(fields.get(name), str) for name in ("name", "dbid", "hostname")):
-        raise unreadable(doing)
+        raise unreadable_reply(action)
     parent = fields.get("parent")
     return PlatformDatabase(
         name=fields["name"],

@@ -1,100 +1,114 @@
-"""What the Turso Platform API's refusals mean: by status and words, each as an error with what to do about it.
+"""Errors of the Turso Platform API: an error code, a message and a hint for each status.
 
-The statuses: https://docs.turso.tech/api-reference/introduction. A body is `{"error": text}`, and no text is promised.
+The statuses: https://docs.turso.tech/api-reference/introduction. A body is `{"error": text}`; its wording is not
+promised.
 """
 
 from __future__ import annotations
 
-from turso_deploy.core.errors import ErrorCode, PlatformError
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation, PlatformError
+from turso_deploy.core.text import capitalized, retry_hint
 from turso_deploy.http.json_api import Reply
 
-_MINT_API_TOKEN = (
-    "Make an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
-    "secret for `api-token`; a database token is not one."
+_DELETE_PROTECTED = ErrorExplanation(
+    ErrorCode.DELETE_PROTECTED,
+    "the database is protected from deletion",
+    "Remove the protection (`turso db config delete-protection disable <database>`), or delete the database by hand.",
+)
+_BLOCKED = ErrorExplanation(
+    ErrorCode.ACCESS_BLOCKED,
+    "access is blocked",
+    "Check the plan's quota (`turso plan show`), and block_reads and block_writes of the database.",
+)
+_NAME_TAKEN = ErrorExplanation(
+    ErrorCode.NAME_TAKEN,
+    "the name is taken or not allowed",
+    "Delete the database of that name, or choose another name.",
+)
+_NOT_UP = ErrorExplanation(
+    ErrorCode.SERVER_ERROR,
+    "the API, or an archived database behind it, is not running",
+    "Run it again; wake an archived database with `turso group unarchive <group>`.",
 )
 
+EXPLANATIONS = {
+    400: ErrorExplanation(
+        ErrorCode.INPUT_INVALID, "the API did not accept the request", "Check the names and durations that were given."
+    ),
+    401: ErrorExplanation(
+        ErrorCode.API_TOKEN_REFUSED,
+        "the API does not accept the API token",
+        "Create an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as "
+        "the secret for `api-token`; a database token is not an API token.",
+    ),
+    402: ErrorExplanation(
+        ErrorCode.PLAN_LIMIT,
+        "the plan of the organization does not include it",
+        "Check the plan and its usage (`turso plan show`); branches count as databases.",
+    ),
+    403: ErrorExplanation(
+        ErrorCode.API_FORBIDDEN,
+        "the API token does not have the permission",
+        "Use a token with the permission `{permission}`, of a member of exactly this organization, and from an address "
+        "that the allow rules accept.",
+    ),
+    404: ErrorExplanation(
+        ErrorCode.DATABASE_NOT_FOUND,
+        "the database or the organization does not exist",
+        "Compare `organization` and `database` with `turso org list` and `turso db list`; for a personal account the "
+        "organization is the user name.",
+    ),
+    409: _NAME_TAKEN,
+    422: _NAME_TAKEN,
+    429: ErrorExplanation(ErrorCode.RATE_LIMITED, "the API received too many requests"),
+    502: _NOT_UP,
+    503: _NOT_UP,
+}
+"""The statuses with a meaning of their own. 403 takes the permission, and 429 gets its hint from Retry-After."""
 
-def platform_refusal(reply: Reply, doing: str, permission: str) -> PlatformError:
-    """The error for a reply that is not a success.
+_REDIRECT = ErrorExplanation(
+    ErrorCode.UNEXPECTED_REPLY,
+    "the API answered with a redirect, which is not followed: it would pass the token on",
+    "Check `api-url`.",
+)
+_FAILED = ErrorExplanation(
+    ErrorCode.SERVER_ERROR, "the API failed", "Run it again later; see https://status.turso.tech."
+)
+_UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "the API gave an unknown answer", "Check `api-url`.")
 
-    `doing` says what was asked, as in `minting a token for quiz`; `permission` is the scope that it takes.
+
+def error_for_reply(reply: Reply, action: str, permission: str) -> PlatformError:
+    """Return the error for a reply that is not a success.
+
+    `action` names the request, as in `minting a token for quiz`; `permission` is the scope that it takes.
     """
-    code, meaning, hint = _meaning(reply, permission)
-    said = f" It says: {reply.reason}" if reply.reason else ""
+    found = _explain(reply)
+    hint = retry_hint(reply.retry_after) if reply.status == 429 else found.hint
+    reason = f" The API says: {reply.reason}" if reply.reason else ""
     return PlatformError(
-        code, f"{doing[:1].upper()}{doing[1:]} failed: {meaning} (HTTP {reply.status}).{said}", hint=hint
+        found.code,
+        f"{capitalized(action)} failed: {found.message} (HTTP {reply.status}).{reason}",
+        hint=hint.replace("{permission}", permission),
     )
 
 
-def unreadable(doing: str) -> PlatformError:
-    """The API said yes, and its answer is not what was asked for."""
+def unreadable_reply(action: str) -> PlatformError:
+    """Return the error for a success whose body is not what was asked for."""
     return PlatformError(
         ErrorCode.UNEXPECTED_REPLY,
-        f"{doing[:1].upper()}{doing[1:]} failed: the answer of the Turso Platform API cannot be read.",
-        hint="Check `api-url` and the proxies between; otherwise this is news about the API: please report it.",
+        f"{capitalized(action)} failed: the answer of the Turso Platform API cannot be read.",
+        hint="Check `api-url` and the proxies in between. If they are right, the API has changed: please report it.",
     )
 
 
-def _meaning(reply: Reply, permission: str) -> tuple[ErrorCode, str, str]:
-    words = reply.reason.lower()
-    if "delete protection" in words or "delete_protection" in words or "delete-protect" in words:
-        return (
-            ErrorCode.DELETE_PROTECTED,
-            "the database is protected from being deleted",
-            "Take the protection off (`turso db config delete-protection disable <database>`), or delete it by hand.",
-        )
-    if reply.status >= 400 and ("block" in words or "upgrade your plan" in words):
-        return (
-            ErrorCode.ACCESS_BLOCKED,
-            "access is blocked",
-            "Look at the quota of the plan (`turso plan show`) and at block_reads and block_writes of the database.",
-        )
-    match reply.status:
-        case 400:
-            return ErrorCode.INPUT_INVALID, "the request was not understood", "Check the names and durations given."
-        case 401:
-            return ErrorCode.API_TOKEN_REFUSED, "the API token is not accepted", _MINT_API_TOKEN
-        case 402:
-            return (
-                ErrorCode.PLAN_LIMIT,
-                "the plan of the organization does not cover it",
-                "Look at the plan and its bill (`turso plan show`); branches count as databases.",
-            )
-        case 403:
-            return (
-                ErrorCode.API_FORBIDDEN,
-                "the API token may not do this",
-                f"It takes a token with the permission `{permission}`, of a member of exactly this organization, "
-                "and from an address that the allow rules let in.",
-            )
-        case 404:
-            return (
-                ErrorCode.DATABASE_NOT_FOUND,
-                "there is no such database, or no such organization",
-                "Compare `organization` and `database` with `turso org list` and `turso db list`; "
-                "for a personal account the organization is the user name.",
-            )
-        case 409 | 422:
-            return (
-                ErrorCode.NAME_TAKEN,
-                "the name is taken, or cannot be used",
-                "Delete the database of that name, or give another name.",
-            )
-        case 429:
-            wait = f"Wait {reply.retry_after} seconds" if reply.retry_after is not None else "Wait a while"
-            return ErrorCode.RATE_LIMITED, "the API has had too many requests", f"{wait} and run it again."
+def _explain(reply: Reply) -> ErrorExplanation:
+    reason = reply.reason.lower()
+    if any(words in reason for words in ("delete protection", "delete_protection", "delete-protect")):
+        return _DELETE_PROTECTED
+    if reply.status >= 400 and ("block" in reason or "upgrade your plan" in reason):
+        return _BLOCKED
+    if found := EXPLANATIONS.get(reply.status):
+        return found
     if 300 <= reply.status < 400:
-        return (
-            ErrorCode.UNEXPECTED_REPLY,
-            "it answered with a redirect, which is not followed: the token would go along",
-            "Check `api-url`.",
-        )
-    if reply.status in (502, 503):
-        return (
-            ErrorCode.SERVER_ERROR,
-            "the API, or an archived database behind it, is not up",
-            "Run it again; an archived database is woken with `turso group unarchive <group>`.",
-        )
-    if reply.status >= 500:
-        return ErrorCode.SERVER_ERROR, "the API failed", "Run it again later; see https://status.turso.tech."
-    return ErrorCode.UNEXPECTED_REPLY, "the API answered in an unknown way", "Check `api-url`."
+        return _REDIRECT
+    return _FAILED if reply.status >= 500 else _UNKNOWN

@@ -21,19 +21,19 @@ from turso_deploy.turso.token_policy import (
     TokenCheck,
     aging,
     belongs,
+    check_claims,
     compare_roles,
-    examine,
 )
 from turso_deploy.turso.tokens import Claims
 
 _REFUSED = (ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED)
 _NO_SUCH_RIGHT = (*_REFUSED, ErrorCode.DATABASE_NOT_FOUND)
-_ALL_ROLES = frozenset({Role.DEPLOY, Role.SERVING, Role.PREVIOUS})
+_ALL_ROLES = frozenset({Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS})
 _REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until it expires."
 _MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
 
-class Answer(Struct, frozen=True):
+class TokenReply(Struct, frozen=True):
     """What the server said to one token: nothing against it, or the error that it is refused with."""
 
     error: DeployError | None = None
@@ -44,38 +44,37 @@ class Answer(Struct, frozen=True):
         return self.error is None
 
     @property
-    def refused(self) -> bool:
+    def rejected(self) -> bool:
         """Whether it is the token that the server does not accept (HTTP 401)."""
         return self.error is not None and self.error.code in _REFUSED
 
 
-def ask(address: RemoteAddress, token: str, timeout: float) -> Answer:
+def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
     """Send one read-only request with the token. Every failure is an answer; none is raised."""
     try:
         database = open_database(address, token, timeout)
     except DeployError as error:
-        return Answer(error)
+        return TokenReply(error)
     try:
         (reply,) = database.query([Query("SELECT 1")])
     except DeployError as error:
-        return Answer(error)
+        return TokenReply(error)
     finally:
         database.close()
     if isinstance(reply, Failure):
-        found = explain(reply)
-        return Answer(DeployError(found.code, found.message, hint=found.hint))
-    return Answer()
+        return TokenReply(explain(reply).error(DeployError))
+    return TokenReply()
 
 
-def examine_all(
+def check_claims_of_all(
     tokens: Mapping[Role, str], policy: Policy, now: datetime, *, needs_write: bool = True
 ) -> dict[Role, TokenCheck]:
     """The checks of all tokens that are given, by their claims alone: nothing is sent."""
-    checks = {role: examine(role, token, policy, now, needs_write=needs_write) for role, token in tokens.items()}
+    checks = {role: check_claims(role, token, policy, now, needs_write=needs_write) for role, token in tokens.items()}
     return compare_roles(tokens, checks)
 
 
-def examine_online(
+def check_on_server(
     checks: Mapping[Role, TokenCheck],
     tokens: Mapping[Role, str],
     address: RemoteAddress,
@@ -84,14 +83,12 @@ def examine_online(
 ) -> dict[Role, TokenCheck]:
     """The checks, with what the server says to each database token of these roles, unless it cannot work anyway."""
     return {
-        role: _answered(check, ask(address, tokens[role], timeout))
-        if role in roles and _is_worth_asking(check)
-        else check
+        role: _answered(check, ask(address, tokens[role], timeout)) if role in roles and _can_be_asked(check) else check
         for role, check in checks.items()
     }
 
 
-def examine_at_platform(
+def check_on_platform(
     checks: Mapping[Role, TokenCheck], platform: Platform, database: PlatformDatabase, policy: Policy, now: datetime
 ) -> dict[Role, TokenCheck]:
     """The checks, with what the platform knows: whose tokens they are, what is blocked, when its own token ends."""
@@ -106,13 +103,13 @@ def examine_at_platform(
     return result
 
 
-def _is_worth_asking(check: TokenCheck) -> bool:
+def _can_be_asked(check: TokenCheck) -> bool:
     if check.claims is None:
         return False
     return check.role is Role.PREVIOUS or check.state == "valid"
 
 
-def _answered(check: TokenCheck, answer: Answer) -> TokenCheck:
+def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     if check.role is Role.PREVIOUS:
         return _answered_previous(check, answer)
     if answer.error is None:
@@ -125,9 +122,9 @@ def _answered(check: TokenCheck, answer: Answer) -> TokenCheck:
     return check.found(_from(answer.error, stops=stops), state="not known")
 
 
-def _answered_previous(check: TokenCheck, answer: Answer) -> TokenCheck:
+def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     """The old token is as it should be when the server refuses it. When it is not the token, it is not refused."""
-    if answer.refused:
+    if answer.rejected:
         return check.found(state="refused")
     if answer.works or (answer.error and answer.error.code is ErrorCode.ACCESS_BLOCKED):
         finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", _REVOKE)

@@ -32,7 +32,7 @@ class Role(StrEnum):
     """What a token is there for; the value is the setting that it is given in."""
 
     DEPLOY = "auth-token"
-    SERVING = "read-only-auth-token"
+    APPLICATION = "read-only-auth-token"
     PREVIOUS = "previous-auth-token"
     PLATFORM = "api-token"
 
@@ -62,7 +62,7 @@ class Finding(Struct, frozen=True):
     level: Level
     code: ErrorCode
     text: str
-    to_do: str
+    remedy: str
     stops: bool = False
 
 
@@ -97,7 +97,7 @@ class TokenCheck(Struct, frozen=True):
         return replace(self, findings=(*self.findings, *findings), state=state or self.state)
 
 
-def examine(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:
+def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:
     """What a token's own claims say against it. `needs_write` is whether the deploy token is about to write."""
     try:
         claims = read_platform_claims(token) if role is Role.PLATFORM else read_claims(token)
@@ -136,20 +136,20 @@ def aging(claims: Claims, policy: Policy, now: datetime) -> list[Finding]:
 def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck]) -> dict[Role, TokenCheck]:
     """The checks, with what only shows when tokens are held side by side: swapped roles, and one token in two."""
     result = dict(checks)
-    deploy, serving, previous = (tokens.get(role) for role in (Role.DEPLOY, Role.SERVING, Role.PREVIOUS))
+    deploy, serving, previous = (tokens.get(role) for role in (Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS))
     if serving is not None and serving == deploy:
-        result[Role.SERVING] = result[Role.SERVING].found(
+        result[Role.APPLICATION] = result[Role.APPLICATION].found(
             _mismatch("it is the deploy token again", _MINT_READ_ONLY), state="wrong token"
         )
     elif _swapped(checks):
         swap = _mismatch(
             "it can write, and the token in `auth-token` cannot: the two are swapped", "Swap the two secrets."
         )
-        result[Role.SERVING] = result[Role.SERVING].found(swap, state="wrong token")
+        result[Role.APPLICATION] = result[Role.APPLICATION].found(swap, state="wrong token")
     if previous is not None and previous == deploy:
-        to_do = "Store the new token in the secret for `auth-token`, and the one from before it in this one."
+        remedy = "Store the new token in the secret for `auth-token`, and the one from before it in this one."
         result[Role.PREVIOUS] = result[Role.PREVIOUS].found(
-            _mismatch("it is the deploy token again: there was no rotation", to_do), state="wrong token"
+            _mismatch("it is the deploy token again: there was no rotation", remedy), state="wrong token"
         )
     return result
 
@@ -167,12 +167,12 @@ def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
     return check.found(finding, state="wrong database")
 
 
-def refusal(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | None:
+def token_error(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | None:
     """The error that these checks come to: what makes the run impossible; when the policy is enforced, any error."""
     found = [(check.role, finding) for check in checks.values() for finding in check.findings]
     for role, finding in sorted(found, key=lambda pair: not pair[1].stops):
         if finding.stops or (finding.level is Level.ERROR and policy.mode == "enforce"):
-            return _kind(finding)(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.to_do)
+            return _kind(finding)(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.remedy)
     return None
 
 
@@ -202,8 +202,8 @@ def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> 
         return [_from_error(error, stops=_works_with(role))]
     if claims.not_before is not None and claims.not_before - LEEWAY > now:
         text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
-        to_do = "Wait until then, or mint another one."
-        return [Finding(Level.ERROR, ErrorCode.TOKEN_REFUSED, text, to_do, stops=_works_with(role))]
+        remedy = "Wait until then, or mint another one."
+        return [Finding(Level.ERROR, ErrorCode.TOKEN_REFUSED, text, remedy, stops=_works_with(role))]
     if claims.issued_at is not None and claims.issued_at - LEEWAY > now:
         text = "it was issued in the future"
         return [Finding(Level.WARNING, ErrorCode.TOKEN_REFUSED, text, "Check the clock of this machine.")]
@@ -215,7 +215,7 @@ def _rights(role: Role, claims: Claims, needs_write: bool) -> list[Finding]:
 
     Whether servers hold a token to its fine-grained rules is not established, so these do not stop a run.
     """
-    if role is Role.SERVING and not claims.read_only:
+    if role is Role.APPLICATION and not claims.read_only:
         return [_mismatch("it can write, and the application only reads with it", _MINT_READ_ONLY)]
     needed = _NEEDED_TO_WRITE if needs_write else _NEEDED_TO_READ
     lacking = sorted(needed - claims.unrestricted_actions) if claims.restrictions and not claims.read_only else []
@@ -232,15 +232,15 @@ def _works_with(role: Role) -> bool:
 
 def _swapped(checks: Mapping[Role, TokenCheck]) -> bool:
     read_only = {role: check.claims.read_only for role, check in checks.items() if check.claims}
-    return read_only.get(Role.DEPLOY) is True and read_only.get(Role.SERVING) is False
+    return read_only.get(Role.DEPLOY) is True and read_only.get(Role.APPLICATION) is False
 
 
 def _policy_finding(level: Level, text: str) -> Finding:
     return Finding(level, ErrorCode.TOKEN_POLICY, text, _ROTATE)
 
 
-def _mismatch(text: str, to_do: str, *, stops: bool = False) -> Finding:
-    return Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, to_do, stops)
+def _mismatch(text: str, remedy: str, *, stops: bool = False) -> Finding:
+    return Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, remedy, stops)
 
 
 def _from_error(error: InputError, *, stops: bool) -> Finding:

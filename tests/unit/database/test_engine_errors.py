@@ -38,7 +38,7 @@ def test_a_database_that_cannot_work_is_no_fault_of_the_statement(code: str) -> 
 def test_a_database_that_is_full_has_a_name_of_its_own() -> None:
     explanation = explain(Failure("database or disk is full", "SQLITE_FULL"))
     assert explanation.code is ErrorCode.DATABASE_FULL
-    assert "more room" in explanation.hint
+    assert "more space" in explanation.hint
 
 
 def test_a_lock_that_was_taken_away_is_not_blamed_on_another_writer_that_held_it() -> None:
@@ -52,7 +52,7 @@ def test_a_constraint_has_its_own_hint() -> None:
     assert explanation.code is ErrorCode.STATEMENT_FAILED
     assert (
         explanation.message
-        == "the database refused the statement: UNIQUE constraint failed: users.name (SQLITE_CONSTRAINT)"
+        == "the database rejected the statement: UNIQUE constraint failed: users.name (SQLITE_CONSTRAINT)"
     )
     assert "same key" in explanation.hint
 

@@ -117,7 +117,7 @@ def test_a_read_never_leaves_the_outcome_open(cloud: Replies, database: HranaDat
 
 def test_a_host_that_no_name_server_knows_is_told() -> None:
     database = HranaDatabase("http://database.invalid", "token", timeout=5)  # RFC 6761: never resolves
-    with pytest.raises(DatabaseError, match="host of the database URL is not known") as caught:
+    with pytest.raises(DatabaseError, match="host of the database URL does not exist") as caught:
         database.apply(WRITE)
     database.close()
     assert not isinstance(caught.value, LostReplyError)

@@ -139,7 +139,7 @@ def test_a_machine_without_authorities_is_told(
     with broken_servers.that_ends_a_secure_connection(certificate) as url:
         error = write(url)
     assert not isinstance(error, LostReplyError)
-    assert "this machine has no certificate of an authority" in error.message
+    assert "this machine has no trusted certificate authority" in error.message
     assert "ca-certificates" in str(error.hint)
 
 
@@ -173,7 +173,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     error = write("https://db.example", timeout=0.3)
     assert not isinstance(error, LostReplyError)
-    assert error.message == "The proxy does not lead to the server."
+    assert error.message == "The proxy did not open a connection to the server."
     assert {(request.method, request.bearer) for request in server.asked} == {("CONNECT", "")}
 
 
@@ -244,7 +244,7 @@ def test_a_proxy_whose_address_cannot_be_used_is_told_and_nothing_was_sent(
     error = write("http://db.example")
     assert not isinstance(error, LostReplyError)
     assert error.code is ErrorCode.UNREACHABLE
-    assert error.message == "The proxy that this machine names cannot be used."
+    assert error.message == "The proxy that this machine is set to use is not supported."
     assert "http://HOST:PORT" in str(error.hint)
 
 
@@ -262,7 +262,7 @@ def test_a_tunnel_is_asked_for_by_host_and_port(monkeypatch: pytest.MonkeyPatch,
     assert f"\r\nHost: {place}\r\n" in asked
     assert "\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in asked
     assert TOKEN not in asked
-    assert (caught.result().trouble, caught.result().sent) == (TransportErrorKind.PROXY, False)
+    assert (caught.result().kind, caught.result().request_sent) == (TransportErrorKind.PROXY, False)
 
 
 def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +347,7 @@ def test_a_proxy_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pyt
 def test_a_server_that_goes_away_within_a_handshake_may_come_back() -> None:
     with broken_servers.that_ends_a_handshake() as url:
         error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.BROKEN, False, True)
+    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.BROKEN, False, True)
 
 
 def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", busy)
     error = failure("http://db.example")
-    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.NO_NAME_SERVER, False, True)
+    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.NO_NAME_SERVER, False, True)
 
 
 def test_a_compressed_answer_is_read(server: Replies) -> None:
@@ -376,7 +376,7 @@ def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> N
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 27))
     ) as url:
         error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.TOO_LONG, True, False)
+    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.TOO_LONG, True, False)
 
 
 # gzip writes the time into its header, unless it is told one.
@@ -407,7 +407,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
     with broken_servers.that_says(answer) as url:
         error = failure(url)
-    assert (error.trouble, error.sent) == (TransportErrorKind.BROKEN, True)
+    assert (error.kind, error.request_sent) == (TransportErrorKind.BROKEN, True)
 
 
 def test_answers_in_every_framing_are_read() -> None:
@@ -456,7 +456,7 @@ def test_an_answer_that_comes_before_the_request_is_read_is_heard(
 @pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb", "\N{SNOWMAN}"])
 def test_a_header_that_would_be_two_is_not_sent(server: Replies, header: str) -> None:
     error = failure(server.url, headers={"X-One": header})
-    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
+    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
     assert server.asked == []
 
 
@@ -471,7 +471,7 @@ def test_a_path_stays_a_path(server: Replies) -> None:
 )
 def test_an_address_that_cannot_be_used_is_told_and_nothing_was_sent(url: str) -> None:
     error = failure(url)
-    assert (error.trouble, error.sent, error.passing) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
+    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
 
 
 def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) -> None:
@@ -485,10 +485,10 @@ def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) ->
 
 def test_what_did_not_reach_the_server_was_not_sent_with_or_without_a_body() -> None:
     with broken_servers.that_refuses() as url:
-        assert not failure(url, body=b"{}").sent
-        assert not failure(url, body=None).sent
+        assert not failure(url, body=b"{}").request_sent
+        assert not failure(url, body=None).request_sent
     with broken_servers.that_resets() as url:
-        assert failure(url, body=None).sent
+        assert failure(url, body=None).request_sent
 
 
 def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
@@ -506,7 +506,7 @@ def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
         listening.settimeout(0.1)
         with pytest.raises(TimeoutError):
             listening.accept()
-    assert (caught.value.trouble, caught.value.sent) == (TransportErrorKind.BROKEN, True)
+    assert (caught.value.kind, caught.value.request_sent) == (TransportErrorKind.BROKEN, True)
 
 
 def test_an_interrupted_request_leaves_no_connection_for_the_next_one() -> None:
@@ -569,9 +569,9 @@ def test_a_host_beyond_ascii_is_asked_for_by_its_ascii_name(server: Replies, mon
 @pytest.mark.parametrize("host", ["faß.example", "a" * 64, "a..b", "\N{SNOWMAN}" * 60])
 def test_a_host_that_could_be_two_or_none_gets_nothing(host: str) -> None:
     error = failure(f"http://{host}")
-    assert not error.sent
-    assert not error.passing
-    assert error.trouble in (TransportErrorKind.UNUSABLE_ADDRESS, TransportErrorKind.UNKNOWN_HOST)
+    assert not error.request_sent
+    assert not error.retryable
+    assert error.kind in (TransportErrorKind.UNUSABLE_ADDRESS, TransportErrorKind.UNKNOWN_HOST)
 
 
 def test_certificates_are_not_read_for_http(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:

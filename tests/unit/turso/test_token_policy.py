@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from tests.support.sqld import sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
-from turso_deploy.turso.token_checks import examine_all
-from turso_deploy.turso.token_policy import Level, Policy, Role, TokenCheck, belongs, examine, is_due, refusal
+from turso_deploy.turso.token_checks import check_claims_of_all
+from turso_deploy.turso.token_policy import Level, Policy, Role, TokenCheck, belongs, check_claims, is_due, token_error
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 KEY = Ed25519PrivateKey.generate()
@@ -23,7 +23,7 @@ def token(access: str = "rw", **claims: Any) -> str:
 
 
 def checked(text: str, role: Role = Role.DEPLOY, policy: Policy = POLICY, *, needs_write: bool = True) -> TokenCheck:
-    return examine(role, text, policy, NOW, needs_write=needs_write)
+    return check_claims(role, text, policy, NOW, needs_write=needs_write)
 
 
 def texts(check: TokenCheck) -> list[str]:
@@ -33,7 +33,7 @@ def texts(check: TokenCheck) -> list[str]:
 def test_a_token_in_its_best_years_is_all_right() -> None:
     check = checked(token())
     assert (check.state, check.access, check.level, is_due(check)) == ("valid", "full", None, False)
-    assert refusal({Role.DEPLOY: check}, POLICY) is None
+    assert token_error({Role.DEPLOY: check}, POLICY) is None
 
 
 def test_a_fingerprint_tells_tokens_apart_and_is_no_part_of_them() -> None:
@@ -68,8 +68,8 @@ def test_a_token_without_an_end_is_a_matter_of_policy() -> None:
     strict = replace(POLICY, require_expiry=True)
     check = checked(endless, policy=strict)
     assert "never expires" in texts(check)[0]
-    assert refusal({Role.DEPLOY: check}, strict) is None
-    error = refusal({Role.DEPLOY: check}, replace(strict, mode="enforce"))
+    assert token_error({Role.DEPLOY: check}, strict) is None
+    error = token_error({Role.DEPLOY: check}, replace(strict, mode="enforce"))
     assert error is not None
     assert error.code is ErrorCode.TOKEN_POLICY
 
@@ -78,14 +78,14 @@ def test_a_warning_does_not_fail_an_enforced_policy() -> None:
     enforced = replace(POLICY, mode="enforce")
     check = checked(token(exp=NOW + timedelta(days=3)), policy=enforced)
     assert check.level is Level.WARNING
-    assert refusal({Role.DEPLOY: check}, enforced) is None
+    assert token_error({Role.DEPLOY: check}, enforced) is None
 
 
 def test_a_policy_that_is_off_judges_no_age_and_still_refuses_a_dead_token() -> None:
     off = Policy(mode="off", require_expiry=True)
     assert checked(sign(KEY, {"a": "rw", "iat": 1}), policy=off).level is None
     dead = checked(token(exp=NOW - timedelta(days=1)), policy=off)
-    assert isinstance(refusal({Role.DEPLOY: dead}, off), InputError)
+    assert isinstance(token_error({Role.DEPLOY: dead}, off), InputError)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_policy_that_is_off_judges_no_age_and_still_refuses_a_dead_token() -> 
 )
 def test_a_token_that_cannot_deploy_stops_the_run_whatever_the_policy_is(text: str, code: ErrorCode) -> None:
     check = checked(text)
-    error = refusal({Role.DEPLOY: check}, Policy(mode="off"))
+    error = token_error({Role.DEPLOY: check}, Policy(mode="off"))
     assert error is not None
     assert error.code is code
     assert error.hint
@@ -116,7 +116,7 @@ def test_fine_grained_rules_that_are_too_narrow_are_told_and_do_not_stop() -> No
     check = checked(token(perm=[{"t": [], "a": ["data_read", "data_add"]}, {"t": ["users"], "a": ["schema_add"]}]))
     assert check.access == "restricted"
     assert "data_update, schema_add" in texts(check)[0]
-    assert refusal({Role.DEPLOY: check}, POLICY) is None
+    assert token_error({Role.DEPLOY: check}, POLICY) is None
 
 
 @pytest.mark.parametrize("minutes", [0, 3])
@@ -134,31 +134,31 @@ def test_a_token_from_the_future_is_a_warning() -> None:
 
 
 def test_a_serving_token_must_not_write() -> None:
-    assert checked(token("ro"), Role.SERVING).level is None
-    check = checked(token("rw"), Role.SERVING)
+    assert checked(token("ro"), Role.APPLICATION).level is None
+    check = checked(token("rw"), Role.APPLICATION)
     assert check.level is Level.ERROR
-    assert refusal({Role.SERVING: check}, POLICY) is None
-    assert refusal({Role.SERVING: check}, Policy(mode="enforce")) is not None
+    assert token_error({Role.APPLICATION: check}, POLICY) is None
+    assert token_error({Role.APPLICATION: check}, Policy(mode="enforce")) is not None
 
 
 def test_the_deploy_token_in_the_place_of_the_serving_one_is_told() -> None:
     one = token()
-    checks = examine_all({Role.DEPLOY: one, Role.SERVING: one}, POLICY, NOW)
-    assert checks[Role.SERVING].state == "wrong token"
-    assert any("deploy token again" in text for text in texts(checks[Role.SERVING]))
+    checks = check_claims_of_all({Role.DEPLOY: one, Role.APPLICATION: one}, POLICY, NOW)
+    assert checks[Role.APPLICATION].state == "wrong token"
+    assert any("deploy token again" in text for text in texts(checks[Role.APPLICATION]))
 
 
 def test_swapped_tokens_are_told() -> None:
-    checks = examine_all({Role.DEPLOY: token("ro"), Role.SERVING: token("rw")}, POLICY, NOW)
-    assert any("swapped" in text for text in texts(checks[Role.SERVING]))
-    error = refusal(checks, POLICY)
+    checks = check_claims_of_all({Role.DEPLOY: token("ro"), Role.APPLICATION: token("rw")}, POLICY, NOW)
+    assert any("swapped" in text for text in texts(checks[Role.APPLICATION]))
+    error = token_error(checks, POLICY)
     assert error is not None
     assert error.code is ErrorCode.TOKEN_READ_ONLY
 
 
 def test_the_deploy_token_as_the_previous_one_shows_that_nothing_was_rotated() -> None:
     one = token()
-    checks = examine_all({Role.DEPLOY: one, Role.PREVIOUS: one}, POLICY, NOW)
+    checks = check_claims_of_all({Role.DEPLOY: one, Role.PREVIOUS: one}, POLICY, NOW)
     assert "there was no rotation" in texts(checks[Role.PREVIOUS])[0]
 
 
@@ -170,10 +170,10 @@ def test_a_token_of_another_database_stops_a_deployment_and_not_its_companion() 
     stray = token(id="0a1b")
     deploy = belongs(checked(stray), "quiz", "ffff")
     assert (deploy.state, deploy.findings[0].code) == ("wrong database", ErrorCode.TOKEN_MISMATCH)
-    assert refusal({Role.DEPLOY: deploy}, POLICY) is not None
-    serving = belongs(checked(token("ro", id="0a1b"), Role.SERVING), "quiz", "ffff")
+    assert token_error({Role.DEPLOY: deploy}, POLICY) is not None
+    serving = belongs(checked(token("ro", id="0a1b"), Role.APPLICATION), "quiz", "ffff")
     assert serving.level is Level.ERROR
-    assert refusal({Role.SERVING: serving}, POLICY) is None
+    assert token_error({Role.APPLICATION: serving}, POLICY) is None
     assert belongs(checked(stray), "quiz", "0a1b").level is None
     assert belongs(checked(token(gid="of a group")), "quiz", "0a1b").level is None
 
@@ -181,7 +181,7 @@ def test_a_token_of_another_database_stops_a_deployment_and_not_its_companion() 
 def test_a_database_token_as_the_api_token_is_told_apart() -> None:
     check = checked(token(), Role.PLATFORM)
     assert "no token of the Turso Platform API" in texts(check)[0]
-    assert isinstance(refusal({Role.PLATFORM: check}, POLICY), InputError)
+    assert isinstance(token_error({Role.PLATFORM: check}, POLICY), InputError)
 
 
 @pytest.mark.parametrize("text", ["opaque-secret-of-some-other-form", "a.b.c", jwt.encode({}, "k" * 32)])
@@ -196,4 +196,4 @@ def test_the_age_of_an_api_token_is_judged_when_it_says_it() -> None:
 
 def test_what_the_server_says_is_no_wrong_input() -> None:
     check = checked(token(nbf=NOW + timedelta(hours=1)))
-    assert isinstance(refusal({Role.DEPLOY: check}, POLICY), DatabaseError)
+    assert isinstance(token_error({Role.DEPLOY: check}, POLICY), DatabaseError)
