@@ -10,19 +10,20 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.faults.proxy import running_proxy
 from tests.support.counters import count
-from tests.support.databases import DatabaseUnderTest
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
 from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.signals import cancel_on_signals
+from turso_deploy.core.transaction import Outcome
 from turso_deploy.deploy import deploy as story
 from turso_deploy.http import backoff
 from turso_deploy.project.project import load_project
@@ -147,21 +148,36 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
                 assert target.rows("PRAGMA integrity_check") == [("ok",)]
 
 
+class InterruptedOutcome:
+    """An outcome that is read for the first time when signals arrive."""
+
+    def __init__(self, outcome: Outcome, signals: int) -> None:
+        self._outcome = outcome
+        self.pending = signals
+
+    def __getattr__(self, name: str) -> Any:
+        arriving, self.pending = self.pending, 0
+        for _ in range(arriving):
+            signal.raise_signal(signal.SIGTERM)
+        return getattr(self._outcome, name)
+
+
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_signal_between_the_commit_and_the_report_hides_neither(
-    target: DatabaseUnderTest, schema: Path, signals: int, monkeypatch: pytest.MonkeyPatch
+    target: DatabaseUnderTest, schema: Path, signals: int
 ) -> None:
-    def interrupted(*arguments: Any) -> bool:
-        """The first thing that looks at the reply."""
-        for _ in range(signals):
-            signal.raise_signal(signal.SIGTERM)
-        return guard_failed(*arguments)
+    arrived: list[InterruptedOutcome] = []
 
-    guard_failed = story._guard_failed
-    monkeypatch.setattr(story, "_guard_failed", interrupted)
-    with cancel_on_signals():
-        report = target.deploy(load_project(schema))
+    def interrupted(outcome: Outcome) -> Outcome:
+        arrived.append(InterruptedOutcome(outcome, signals))
+        return cast("Outcome", arrived[-1])
+
+    with cancel_on_signals(), closing(target.open()) as database:
+        report = story.deploy(
+            load_project(schema), InterceptedDatabase(database, after_apply=interrupted), NO_PROVENANCE
+        )
         signal.raise_signal(signal.SIGINT)  # the report is not printed yet
+    assert [outcome.pending for outcome in arrived] == [0]
     assert (report.status, report.committed) == (Status.DEPLOYED, True)
     assert "books" in target.names()
 

@@ -102,9 +102,9 @@ class DatabaseUnderTest:
 
 
 class InterceptedDatabase:
-    """A database with hooks: one after each read, one before each transaction is sent.
+    """A database with hooks: after each read, before each transaction is sent, and when its outcome arrives.
 
-    A hook receives the number of the call, counted from 1.
+    The first two receive the number of the call, counted from 1; the last one may replace the outcome.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class InterceptedDatabase:
         database: Database,
         after_query: Callable[[int], None] = lambda number: None,
         before_apply: Callable[[int], None] = lambda number: None,
+        after_apply: Callable[[Outcome], Outcome] = lambda outcome: outcome,
     ) -> None:
         self.address = database.address
         self.timeout = database.timeout
@@ -119,6 +120,7 @@ class InterceptedDatabase:
         self._database = database
         self._after_query, self._queries = after_query, 0
         self._before_apply, self._transactions = before_apply, 0
+        self._after_apply = after_apply
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         answers = self._database.query(queries)
@@ -129,7 +131,7 @@ class InterceptedDatabase:
     def apply(self, transaction: Transaction) -> Outcome:
         self._transactions += 1
         self._before_apply(self._transactions)
-        return self._database.apply(transaction)
+        return self._after_apply(self._database.apply(transaction))
 
     def size(self, transaction: Transaction) -> int:
         return self._database.size(transaction)
