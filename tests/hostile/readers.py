@@ -1,4 +1,4 @@
-"""What could act on the text that we write: a runner, a page of Markdown, a Mermaid picture, a terminal."""
+"""What could act on the text that we write: a runner, a page of Markdown, a Mermaid diagram, a terminal."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def skeleton(markdown: str) -> list[str]:
     return found
 
 
-def pictures_in(markdown: str) -> list[str]:
-    """The lines of all Mermaid pictures that are not what we draw."""
+def diagrams_in(markdown: str) -> list[str]:
+    """The lines of all Mermaid diagrams that are not what we draw."""
     return [
         line
         for block in _MERMAID_BLOCK.findall(markdown)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.readers import COMMANDS, acts_on_a_terminal, obeyed, outputs_in, pictures_in, skeleton
+from tests.hostile.readers import COMMANDS, acts_on_a_terminal, diagrams_in, obeyed, outputs_in, skeleton
 from tests.hostile.watched import Watched, Watcher
 from tests.platform.github import WRITER, Github, running_github
 from tests.platform.server import Answer, Faults, serving
@@ -131,7 +131,7 @@ def assert_only_text(watched: Watched, like: Watched) -> None:
 
 def assert_only_words(markdown: str, like: str) -> None:
     assert skeleton(markdown) == skeleton(like)
-    assert pictures_in(markdown) == []
+    assert diagrams_in(markdown) == []
     assert acts_on_a_terminal(markdown) == []
     counters.count("injections looked for", "pages of Markdown")
 

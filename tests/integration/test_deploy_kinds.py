@@ -180,7 +180,7 @@ def test_a_trigger_of_others_goes_with_its_table_beside_a_rebuild(target: Databa
     assert target.plan(after).status is Status.UNCHANGED
 
 
-def test_the_picture_marks_a_renamed_table_and_a_renamed_column(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_the_diagram_marks_a_renamed_table_and_a_renamed_column(target: DatabaseUnderTest, tmp_path: Path) -> None:
     tables = "CREATE TABLE One (id INTEGER PRIMARY KEY); CREATE TABLE Two (id INTEGER PRIMARY KEY, A TEXT);"
     target.deploy(write_project(tmp_path / "before", {"t.sql": tables}))
     after = (
@@ -188,8 +188,8 @@ def test_the_picture_marks_a_renamed_table_and_a_renamed_column(target: Database
         "CREATE TABLE Two (\n  id INTEGER PRIMARY KEY,\n  B TEXT -- @renamed from=A\n);"
     )
     report = target.deploy(write_project(tmp_path / "after", {"t.sql": after}))
-    assert report.picture is not None
-    found = {entity.name: entity for entity in report.picture.entities}
+    assert report.diagram is not None
+    found = {entity.name: entity for entity in report.diagram.entities}
     assert {name: entity.effect for name, entity in found.items()} == {"Two": "changed", "Three": "renamed"}
     assert {column.name: column.effect for column in found["Two"].columns} == {"id": "", "B": "renamed"}
 

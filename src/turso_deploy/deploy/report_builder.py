@@ -20,21 +20,21 @@ from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
+from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import (
-    ChangeLine,
     CheckLine,
     ChunksLine,
     CountLine,
+    Diagram,
     ErrorLine,
-    Picture,
+    ObjectChange,
     Report,
     SeedLine,
     Status,
     StepLine,
 )
-from turso_deploy.report.lines import change_line, count_lines, error_line, hazard_line, script_line, status_of
-from turso_deploy.report.object_changes import object_changes
-from turso_deploy.report.schema_diagram import picture_of_change
+from turso_deploy.report.er_diagram import diagram_of_changes
+from turso_deploy.report.lines import count_lines, error_line, hazard_line, script_line, status_of
 from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema, title
@@ -82,9 +82,9 @@ class ReportBuilder:
     def __init__(self, command: str, project: Project, subject: Subject) -> None:
         self.command = command
         self.deployment_id: str | None = None
-        self.changes: tuple[ChangeLine, ...] = ()
+        self.changes: tuple[ObjectChange, ...] = ()
         self.steps: tuple[StepLine, ...] = ()
-        self.picture: Picture | None = None
+        self.diagram: Diagram | None = None
         self.counts: dict[str, CountLine] = {}
         self.checks: tuple[CheckLine, ...] = ()
         self.differing: tuple[Cause, ...] = ()
@@ -127,10 +127,10 @@ class ReportBuilder:
         self._schema_steps = (*self._schema_steps, *first, *steps) if self.has_committed else (*first, *steps)
         self.steps = (*self._schema_steps, *last)
         if plan.all_steps:
-            self.changes = tuple(map(change_line, object_changes(plan, work.live.catalog.schema)))
+            self.changes = object_changes(plan, work.live.catalog.schema)
             before = plan.renamed or work.live.catalog.schema
             renamed = [(step.object, step.column) for step in plan.renames if step.kind.startswith("rename")]
-            self.picture = picture_of_change(before, plan.predicted.schema, renamed)
+            self.diagram = diagram_of_changes(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
         if self.has_committed:
             return  # the rest is as it was noted before the first part
@@ -272,7 +272,7 @@ class ReportBuilder:
             schema_version=self._project.manifest.schema_version,
             changes=self.changes,
             steps=self.steps,
-            picture=self.picture,
+            diagram=self.diagram,
             counts=self.counts,
             checks=self.checks,
             seeds=self.seeds,

@@ -1,42 +1,194 @@
-"""The changes of a plan as the lines of a diff: a sign, an indent and a text each; the renderings colour them."""
+"""The changes of a plan: object by object, compared by meaning; and as the lines of a diff to print."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from turso_deploy.catalog.diff import Change, diff
 from turso_deploy.core.text import printable, printable_lines
-from turso_deploy.report.document import ChangeLine, PartLine
+from turso_deploy.plan.plan import Plan, Step
+from turso_deploy.report.document import ObjectChange, PartChange
+from turso_deploy.sql.canonical import Tokens
+from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.parser import (
+    Check,
+    ColumnDefinition,
+    ForeignKey,
+    KeyPart,
+    PrimaryKey,
+    TableDefinition,
+    Unique,
+)
+from turso_deploy.sql.schema import Schema, key_of, title
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 
 
 class DiffLine(Struct, frozen=True):
-    """One line: `+`, `-` or `~`, how deep it stands below its object, and what it says, fit to print."""
+    """One line of a diff: the sign `+`, `-` or `~`, the depth below its object, and printable text."""
 
     sign: str
     depth: int
     text: str
 
 
-def diff_lines(changes: Sequence[ChangeLine]) -> Iterator[DiffLine]:
-    """For each object its name, and for one that changes what comes and goes in it."""
+def diff_lines(changes: Sequence[ObjectChange]) -> Iterator[DiffLine]:
+    """Yield the name of each object and, below it, its changed parts."""
     for change in changes:
-        called = f", which was {printable(change.old_name)}" if change.old_name else ""
-        yield DiffLine(_SIGNS[change.effect], 0, f"{change.kind} {printable(change.name)}{called}")
+        renamed = f" (renamed from {printable(change.old_name)})" if change.old_name else ""
+        yield DiffLine(_SIGNS[change.effect], 0, f"{change.kind} {printable(change.name)}{renamed}")
         for part in change.parts:
-            yield from _part(part)
+            yield from _part_lines(part)
 
 
-def _part(part: PartLine) -> Iterator[DiffLine]:
-    """Short texts on one line; definitions, and what has several lines, below each other."""
-    was, now = (printable_lines(text) if text is not None else [] for text in (part.was, part.now))
+def _part_lines(part: PartChange) -> Iterator[DiffLine]:
+    """Yield a short text as one line; definitions and texts of several lines as removed and added lines."""
+    before, after = (printable_lines(text) if text is not None else [] for text in (part.before, part.after))
     name = printable(part.part)
-    if len(was) == 1 and len(now) == 1 and part.part != "definition":
-        yield DiffLine("~", 1, f"{name}: {was[0]} → {now[0]}")
-    elif len(was) + len(now) == 1:
-        yield DiffLine("+" if now else "-", 1, f"{name}: {(now or was)[0]}")
+    if len(before) == 1 and len(after) == 1 and part.part != "definition":
+        yield DiffLine("~", 1, f"{name}: {before[0]} → {after[0]}")
+    elif len(before) + len(after) == 1:
+        yield DiffLine("+" if after else "-", 1, f"{name}: {(after or before)[0]}")
     else:
-        yield from (DiffLine("-", 1, line) for line in was if line not in now)
-        yield from (DiffLine("+", 1, line) for line in now if line not in was)
+        yield from (DiffLine("-", 1, line) for line in before if line not in after)
+        yield from (DiffLine("+", 1, line) for line in after if line not in before)
+
+
+def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
+    """Return the objects that a plan adds, changes, renames or removes, in this order."""
+    before, after = _before(plan, live), plan.predicted.schema
+    difference = diff(after, before)
+    parts = {title(change.object): _parts(change) for change in difference.changed}
+    old_names = {f"table {step.object}": step.old_name for step in plan.renames if step.kind == "rename table"}
+    renamed = _renamed_columns(plan.renames)
+    changed = []
+    for item in after.objects():
+        name = title(item)
+        found = (*renamed[key_of(item)], *parts.get(name, ()))
+        if found or name in old_names:
+            effect = "changed" if found else "renamed"
+            changed.append(ObjectChange(effect, item.kind, item.name, old_names.get(name), found))
+    return (
+        *(ObjectChange("added", change.object.kind, change.object.name) for change in difference.missing),
+        *changed,
+        *(ObjectChange("removed", change.object.kind, change.object.name) for change in difference.extra),
+    )
+
+
+def _renamed_columns(renames: Sequence[Step]) -> Mapping[tuple[str, str], Sequence[PartChange]]:
+    """Return the renamed columns by the key of their table; a table without any has an empty list."""
+    found: dict[tuple[str, str], list[PartChange]] = defaultdict(list)
+    for step in renames:
+        if step.column is not None:
+            found["table", fold_case(step.object)].append(PartChange("column name", step.old_name, step.column))
+    return found
+
+
+def _before(plan: Plan, live: Schema) -> Schema:
+    """Return the live schema under its new names, with the views and triggers dropped before the renames."""
+    if plan.renamed is None:
+        return live
+    return replace(
+        plan.renamed,
+        views={**live.views, **plan.renamed.views},
+        triggers={**live.triggers, **plan.renamed.triggers},
+    )
+
+
+def _parts(change: Change) -> tuple[PartChange, ...]:
+    after, before = change.wanted, change.live
+    assert after is not None
+    assert before is not None
+    if isinstance(after.definition, TableDefinition) and isinstance(before.definition, TableDefinition):
+        return (*_columns(before.definition, after.definition), *_rules(before.definition, after.definition))
+    return (PartChange("definition", before.sql, after.sql),)
+
+
+def _columns(before: TableDefinition, after: TableDefinition) -> Iterator[PartChange]:
+    both = before.by_name.keys() & after.by_name.keys()
+    for name, column in after.by_name.items():
+        old = before.by_name.get(name)
+        if old != column:
+            yield PartChange(f"column {column.name}", _column(old) if old else None, _column(column))
+    for name, column in before.by_name.items():
+        if name not in after.by_name:
+            yield PartChange(f"column {column.name}", _column(column), None)
+    orders = [[column.name for column in table.columns if fold_case(column.name) in both] for table in (before, after)]
+    if orders[0] != orders[1]:
+        yield PartChange("order of columns", *(", ".join(names) for names in orders))
+
+
+def _rules(before: TableDefinition, after: TableDefinition) -> Iterator[PartChange]:
+    """Yield constraints and options; a changed one is removed and added, because constraints have no stable name."""
+    for part, find in (("constraint", _constraints), ("option", _options)):
+        old, new = find(before), find(after)
+        yield from (PartChange(part, text, None) for text in old if text not in new)
+        yield from (PartChange(part, None, text) for text in new if text not in old)
+
+
+def _column(column: ColumnDefinition) -> str:
+    """Return a column as CREATE TABLE writes it, without its name and the constraints of the table."""
+    words = [column.type or "no type"]
+    words += ["NOT NULL" + _on_conflict(column.not_null_conflict)] if column.not_null else []
+    words += [f"DEFAULT {_default(column.default)}"] if column.default else []
+    words += [f"COLLATE {column.collation}"] if column.collation else []
+    if column.generated:
+        words.append(f"AS ({_sql(column.generated.expression)}) {'STORED' if column.generated.stored else 'VIRTUAL'}")
+    return " ".join(words)
+
+
+def _default(default: Tokens) -> str:
+    return default[0] if len(default) == 1 else f"({_sql(default)})"
+
+
+def _constraints(table: TableDefinition) -> list[str]:
+    return [*map(_key, table.keys), *map(_check, table.checks), *map(_foreign_key, table.foreign_keys)]
+
+
+def _key(key: PrimaryKey | Unique) -> str:
+    counted = isinstance(key, PrimaryKey) and key.autoincrement
+    kind = "PRIMARY KEY" if isinstance(key, PrimaryKey) else "UNIQUE"
+    parts = ", ".join(map(_key_part, key.parts))
+    return f"{kind} ({parts}){' AUTOINCREMENT' if counted else ''}{_on_conflict(key.on_conflict)}"
+
+
+def _key_part(part: KeyPart) -> str:
+    text = part.column if part.column is not None else _sql(part.expression)
+    text += f" COLLATE {part.collation}" if part.collation else ""
+    return f"{text} DESC" if part.descending else text
+
+
+def _check(check: Check) -> str:
+    return f"CHECK ({_sql(check.expression)})"
+
+
+def _foreign_key(key: ForeignKey) -> str:
+    text = f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.parent}"
+    text += f" ({', '.join(key.parent_columns)})" if key.parent_columns else ""
+    text += f" ON DELETE {key.on_delete}" if key.on_delete else ""
+    text += f" ON UPDATE {key.on_update}" if key.on_update else ""
+    text += f" MATCH {key.match}" if key.match else ""
+    return text + (" DEFERRABLE INITIALLY DEFERRED" if key.deferred else "")
+
+
+def _options(table: TableDefinition) -> list[str]:
+    given = (("STRICT", table.strict), ("WITHOUT ROWID", table.without_rowid), ("RANDOM ROWID", table.random_rowid))
+    return [name for name, is_given in given if is_given]
+
+
+def _on_conflict(resolution: str | None) -> str:
+    return f" ON CONFLICT {resolution}" if resolution else ""
+
+
+def _sql(tokens: Tokens) -> str:
+    """Join canonical tokens as people write SQL: no space inside parentheses or between a function and its own."""
+    text, before = "", "("
+    for token in tokens:
+        is_call = token == "(" and (before[0].islower() or before[0] in '_"')
+        text += token if is_call or token in (")", ",", ".") or before in ("(", ".") else f" {token}"
+        before = token
+    return text

@@ -9,9 +9,9 @@ from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
-    ChangeLine,
     CheckLine,
     ErrorLine,
+    ObjectChange,
     Report,
     Status,
     StepLine,
@@ -128,7 +128,7 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
     yield from _hazards(steps, paint)
 
 
-def _changes(changes: Sequence[ChangeLine], paint: _Paint) -> Iterator[str]:
+def _changes(changes: Sequence[ObjectChange], paint: _Paint) -> Iterator[str]:
     """What becomes different, object by object; the steps that get there follow."""
     for line in diff_lines(changes):
         yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"

@@ -28,26 +28,26 @@ class Status(StrEnum):
     """Something did not work: the input, the schema folder, the network, the database, a check in it."""
 
 
-class PartLine(Struct, frozen=True):
-    """A part of an object that changes: `was` before and is `now`; None where it is not.
+class PartChange(Struct, frozen=True):
+    """A part of an object that changes: its text `before` and `after`; None where it does not exist.
 
     `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for what is not a table,
     `definition`.
     """
 
     part: str
-    was: str | None
-    now: str | None
+    before: str | None
+    after: str | None
 
 
-class ChangeLine(Struct, frozen=True):
+class ObjectChange(Struct, frozen=True):
     """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is what it was called."""
 
     effect: str
     kind: str
     name: str
     old_name: str | None = None
-    parts: tuple[PartLine, ...] = ()
+    parts: tuple[PartChange, ...] = ()
 
 
 class HazardLine(Struct, frozen=True):
@@ -186,7 +186,7 @@ class Relation(Struct, frozen=True):
     effect: str = ""
 
 
-class Picture(Struct, frozen=True):
+class Diagram(Struct, frozen=True):
     """Tables and how they refer to each other; `left_out` tables of the database are not in it."""
 
     entities: tuple[Entity, ...]
@@ -224,9 +224,9 @@ class Report(Struct, frozen=True):
     database: str
     deployment_id: str | None = None
     schema_version: str | None = None
-    changes: tuple[ChangeLine, ...] = ()
+    changes: tuple[ObjectChange, ...] = ()
     steps: tuple[StepLine, ...] = ()
-    picture: Picture | None = None
+    diagram: Diagram | None = None
     counts: dict[str, CountLine] = {}
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()

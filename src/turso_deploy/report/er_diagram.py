@@ -1,47 +1,188 @@
-"""The Mermaid picture: tables and their relations, with what a run added, changed or removed marked in words.
+"""Entity-relationship diagrams of a schema, or of its changes, rendered as Mermaid text.
 
-Syntax: https://mermaid.js.org/syntax/entityRelationshipDiagram.html. Marks are words and not colours: they can be read
-in every theme, by everybody, and by every version of Mermaid that a page may have.
+Syntax: https://mermaid.js.org/syntax/entityRelationshipDiagram.html. Changes are marked by words, not by colours: words
+are legible in every theme, by every reader, and in every version of Mermaid.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Set
 
-from turso_deploy.report.document import Entity, EntityColumn, Picture, Relation
+from msgspec.structs import replace
 
-LONGEST = 50_000
-"""The characters that Mermaid draws; it shows an error in place of a longer text (its setting `maxTextSize`)."""
+from turso_deploy.report.document import Diagram, Entity, EntityColumn, Relation
+from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.parser import ForeignKey, TableDefinition
+from turso_deploy.sql.schema import Schema, Table
 
-_MOST_RELATIONS = 500
-"""Mermaid's setting `maxEdges`."""
+MAX_TABLES_SHOWN = 10
+"""Above this number, a diagram of changes shows only the changed tables and those related to them."""
+
+MAX_TEXT_LENGTH = 50_000
+"""Length in characters above which Mermaid shows an error instead of the diagram (its setting `maxTextSize`)."""
+
+_MAX_RELATIONS = 500
+"""Number of relations above which Mermaid draws nothing (its setting `maxEdges`)."""
 
 _NOT_IN_A_NAME = re.compile(r"[^\w .$-]")
 _NOT_IN_A_WORD = re.compile(r"[^A-Za-z0-9_]+")
 _KEY_WORDS = frozenset({"pk", "fk", "uk"})
 
 
-def diagram(picture: Picture, budget: int = LONGEST) -> str:
-    """The picture as one Mermaid text of at most `budget` bytes; empty when there is nothing to draw or no room.
+def diagram_of(schema: Schema, tables: Iterable[str] | None = None) -> Diagram:
+    """Return the diagram of a schema with all columns, or of the tables whose case-folded names are given."""
+    shown = set(schema.tables if tables is None else tables)
+    found = [table for name, table in schema.tables.items() if name in shown]
+    entities = tuple(_entity_of(table, None, "") for table in found)
+    relations = tuple(
+        relation for table in found for _, relation in _relations(schema, table) if _is_within(relation, shown)
+    )
+    return Diagram(entities, relations, len(schema.tables) - len(found))
 
-    What does not fit goes in steps: first the columns that are no keys and did not change, then all columns.
+
+def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[str, str | None]] = ()) -> Diagram:
+    """Return the diagram that marks the tables, columns and relations added, changed or removed between two schemas.
+
+    A table that exists in both shows its keys and its changed columns. In a large schema, only the changed tables and
+    those related to them are shown.
+
+    `before` has the new names already; `renamed` lists the tables, and the columns with their tables, that got them.
     """
-    if not picture.entities or len(picture.relations) > _MOST_RELATIONS:
+    new_names = {(fold_case(table), column and fold_case(column)) for table, column in renamed}
+    effects = {
+        name: _effect(before.tables.get(name), after.tables.get(name)) or _rename_effect(name, new_names)
+        for name in (*before.tables, *after.tables)
+    }
+    relations = tuple(_marked_relations(before, after))
+    shown = set(effects)
+    if len(shown) > MAX_TABLES_SHOWN:
+        changed = {name for name, effect in effects.items() if effect}
+        ends = [{fold_case(relation.child), fold_case(relation.parent)} for relation in relations]
+        shown = changed.union(*(pair for pair in ends if pair & changed))
+    entities = tuple(
+        _entity_of(after.tables.get(name) or before.tables[name], before.tables.get(name), effect, new_names)
+        for name, effect in effects.items()
+        if name in shown
+    )
+    near = tuple(relation for relation in relations if _is_within(relation, shown))
+    return Diagram(entities, near, len(effects) - len(shown))
+
+
+def _effect(before: Table | None, after: Table | None) -> str:
+    if before is None or after is None:
+        return "added" if before is None else "removed"
+    return "" if before.definition == after.definition else "changed"
+
+
+def _rename_effect(table: str, new_names: Set[tuple[str, str | None]]) -> str:
+    if (table, None) in new_names:
+        return "renamed"
+    return "changed" if any(name == table for name, _ in new_names) else ""
+
+
+def _entity_of(
+    table: Table, before: Table | None, effect: str, new_names: Set[tuple[str, str | None]] = frozenset()
+) -> Entity:
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return Entity(table.name, (), effect)
+    key = fold_case(table.name)
+    columns = [
+        EntityColumn(
+            column.name,
+            column.type,
+            tuple(_keys(name, definition)),
+            _column_effect(name, definition, before) or ("renamed" if (key, name) in new_names else ""),
+        )
+        for name, column in definition.by_name.items()
+    ]
+    if effect == "changed" and before and isinstance(before.definition, TableDefinition):
+        removed = [column for name, column in before.definition.by_name.items() if name not in definition.by_name]
+        columns += [EntityColumn(column.name, column.type, (), "removed") for column in removed]
+    if before is not None and effect != "removed":  # unchanged columns would only hide the changed ones
+        columns = [column for column in columns if column.keys or column.effect]
+    return Entity(table.name, tuple(columns), effect)
+
+
+def _column_effect(name: str, definition: TableDefinition, before: Table | None) -> str:
+    if before is None or not isinstance(before.definition, TableDefinition):
         return ""
-    names = _names(picture)
+    old = before.definition.by_name.get(name)
+    if old is None:
+        return "added"
+    return "" if old == definition.by_name[name] else "changed"
+
+
+def _keys(column: str, definition: TableDefinition) -> Iterator[str]:
+    if definition.primary_key and column in [part.column for part in definition.primary_key.parts]:
+        yield "PK"
+    if any(column in key.columns for key in definition.foreign_keys):
+        yield "FK"
+    if any([part.column for part in unique.parts] == [column] for unique in definition.uniques):
+        yield "UK"
+
+
+def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relation]]:
+    definition = table.definition
+    if not isinstance(definition, TableDefinition):
+        return
+    for key in definition.foreign_keys:
+        parent = schema.tables.get(key.parent)
+        columns = [definition.by_name[name] for name in key.columns]
+        optional = not all(column.not_null for column in columns)
+        single = _is_unique(key.columns, definition)
+        names = ", ".join(column.name for column in columns)
+        yield key, Relation(table.name, parent.name if parent else key.parent, names, optional, single)
+
+
+def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
+    return any({part.column for part in key.parts} == set(columns) for key in definition.keys)
+
+
+def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
+    """Yield the relations of `after`, the new ones marked, and the removed ones of `before`.
+
+    Both ends have the table's name as the diagram shows it: a rebuild may change the case of a name.
+    """
+    names = {name: table.name for schema in (before, after) for name, table in schema.tables.items()}
+    old = {(fold_case(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
+    new = {(fold_case(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
+    for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
+        for table in schema.tables.values():
+            for key, relation in _relations(schema, table):
+                if (fold_case(table.name), key) not in known:
+                    child, parent = (names.get(fold_case(end), end) for end in (relation.child, relation.parent))
+                    yield replace(relation, child=child, parent=parent, effect=effect)
+                elif schema is after:
+                    yield relation
+
+
+def _is_within(relation: Relation, shown: Set[str]) -> bool:
+    return {fold_case(relation.child), fold_case(relation.parent)} <= shown
+
+
+def mermaid(diagram: Diagram, budget: int = MAX_TEXT_LENGTH) -> str:
+    """Return the diagram as Mermaid text of at most `budget` bytes; empty if it has no table or does not fit.
+
+    To fit, it loses first the columns that are neither keys nor changed, then all columns.
+    """
+    if not diagram.entities or len(diagram.relations) > _MAX_RELATIONS:
+        return ""
+    names = _names(diagram)
     for detail in (2, 1, 0):
-        lines = [line for entity in picture.entities for line in _entity(entity, names[entity.name], detail)]
-        lines += [_relation(relation, names) for relation in picture.relations]
+        lines = [line for entity in diagram.entities for line in _entity(entity, names[entity.name], detail)]
+        lines += [_relation(relation, names) for relation in diagram.relations]
         text = "\n".join(["erDiagram", *lines])
-        if len(text.encode()) <= min(budget, LONGEST):
+        if len(text.encode()) <= min(budget, MAX_TEXT_LENGTH):
             return text
     return ""
 
 
-def _names(picture: Picture) -> dict[str, str]:
-    """The name of each table as the picture has it: in quotes, free of what ends a quoted name, told apart."""
+def _names(diagram: Diagram) -> dict[str, str]:
+    """Return a distinct name for each table, free of characters that would end a quoted Mermaid name."""
     found: dict[str, str] = {}
-    for entity in picture.entities:
+    for entity in diagram.entities:
         plain = _NOT_IN_A_NAME.sub("_", entity.name).strip() or "_"
         shown = f"{plain} ({entity.effect})" if entity.effect else plain
         while shown in found.values():
@@ -67,7 +208,7 @@ def _column(column: EntityColumn) -> str:
 
 
 def _word(text: str) -> str:
-    """A word that Mermaid takes for a type or a column: it begins with a letter and is no kind of key."""
+    """Return the text as a Mermaid identifier: it begins with a letter and is not one of the words for keys."""
     word = _NOT_IN_A_WORD.sub("_", text).strip("_") or "_"
     if not word[0].isalpha():
         word = f"c_{word}"

@@ -11,8 +11,8 @@ from msgspec import Struct
 from turso_deploy.core.text import count_of
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
-from turso_deploy.report.document import CheckLine, ErrorLine, Picture, Report, Status, TokenLine
-from turso_deploy.report.er_diagram import diagram
+from turso_deploy.report.document import CheckLine, Diagram, ErrorLine, Report, Status, TokenLine
+from turso_deploy.report.er_diagram import mermaid
 from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
 
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
@@ -21,20 +21,20 @@ _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 
 
 class _Detail(Struct, frozen=True):
-    """How much a summary tells: with the SQL and the picture or without, and at most so many rows in each list."""
+    """How much a summary tells: with the SQL and the diagram or without, and at most so many rows in each list."""
 
     sql: bool
-    picture: bool
+    diagram: bool
     rows: int | None
 
 
 _DETAILS = (
-    _Detail(sql=True, picture=True, rows=None),
-    _Detail(sql=False, picture=True, rows=None),
-    _Detail(sql=False, picture=True, rows=1000),
-    _Detail(sql=False, picture=False, rows=100),
-    _Detail(sql=False, picture=False, rows=10),
-    _Detail(sql=False, picture=False, rows=0),
+    _Detail(sql=True, diagram=True, rows=None),
+    _Detail(sql=False, diagram=True, rows=None),
+    _Detail(sql=False, diagram=True, rows=1000),
+    _Detail(sql=False, diagram=False, rows=100),
+    _Detail(sql=False, diagram=False, rows=10),
+    _Detail(sql=False, diagram=False, rows=0),
 )
 """From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
 
@@ -77,7 +77,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _changes(report, detail)
     yield _hazards(report, detail)
     yield _steps(report, detail)
-    yield _picture(report.picture, detail)
+    yield _diagram(report.diagram, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
     yield _tokens(report.tokens)
@@ -151,11 +151,11 @@ def _steps(report: Report, detail: _Detail) -> str:
     return collapsible(f"{count_of(len(told), 'step')}{wording.undone(report)}: {kinds}", body, is_open=is_open)
 
 
-def _picture(picture: Picture | None, detail: _Detail) -> str:
-    text = diagram(picture) if picture and detail.picture else ""
-    if picture is None or not text:
+def _diagram(diagram: Diagram | None, detail: _Detail) -> str:
+    text = mermaid(diagram) if diagram and detail.diagram else ""
+    if diagram is None or not text:
         return ""
-    title = f"Diagram; {count_of(picture.left_out, 'table')} left out" if picture.left_out else "Diagram"
+    title = f"Diagram; {count_of(diagram.left_out, 'table')} left out" if diagram.left_out else "Diagram"
     return collapsible(title, fenced(text, "mermaid"))
 
 

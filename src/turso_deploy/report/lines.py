@@ -9,8 +9,7 @@ from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script
-from turso_deploy.report.document import ChangeLine, CountLine, ErrorLine, HazardLine, PartLine, Status, StepLine
-from turso_deploy.report.object_changes import ObjectChange
+from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Status, StepLine
 from turso_deploy.sql.schema import Schema
 
 
@@ -21,12 +20,6 @@ def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
         kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
         for kind, bound in expected_counts(manifest).items()
     }
-
-
-def change_line(change: ObjectChange) -> ChangeLine:
-    """Return the line of a change of one object."""
-    parts = tuple(PartLine(part.part, part.was, part.now) for part in change.parts)
-    return ChangeLine(change.effect, change.kind, change.name, change.old_name, parts)
 
 
 def hazard_line(hazard: Hazard, permissions: Sequence[Approval]) -> HazardLine:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from turso_deploy.report.document import Entity, Picture, Relation
-from turso_deploy.report.er_diagram import diagram
+from turso_deploy.report.document import Diagram, Entity, Relation
+from turso_deploy.report.er_diagram import diagram_of, mermaid
 from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
-from turso_deploy.report.schema_diagram import picture_of
 from turso_deploy.schema_docs.descriptions import Category
 from turso_deploy.schema_docs.queries import Answer
 from turso_deploy.schema_docs.table_sections import Facts, json_columns, table_section
@@ -77,7 +76,7 @@ def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> s
         _figures(facts, categories),
         "## Diagram",
         "Solid lines are foreign keys; dotted ones are kept by the application only.",
-        _drawn(_with_logical(facts, picture_of(facts.schema))),
+        _drawn(_with_logical(facts, diagram_of(facts.schema))),
         "## Relations without a foreign key" if facts.notes.relations else "",
         table(
             ("From", "To", "Meaning"),
@@ -137,7 +136,7 @@ def _category(facts: Facts, category: Category, view_columns: Mapping[str, Seque
         f"# {page_text(category.title)}",
         f"{page_text(category.meaning)}",
         f"From {page_code(category.file)}. All tables: [{INDEX}]({INDEX}).",
-        _drawn(_with_logical(facts, picture_of(facts.schema, _with_parents(facts, names)))) if tables else "",
+        _drawn(_with_logical(facts, diagram_of(facts.schema, _with_parents(facts, names)))) if tables else "",
         *(table_section(facts, item) for item in tables),
         *(_view(facts, view, view_columns[fold_case(view.name)]) for view in views),
     )
@@ -150,22 +149,22 @@ def _with_parents(facts: Facts, names: Sequence[str]) -> set[str]:
     return {*names, *(key.parent for key in keys)}
 
 
-def _with_logical(facts: Facts, picture: Picture) -> Picture:
-    shown = {fold_case(entity.name): entity for entity in picture.entities}
+def _with_logical(facts: Facts, diagram: Diagram) -> Diagram:
+    shown = {fold_case(entity.name): entity for entity in diagram.entities}
     relations = [
         Relation(child.name, parent.name, read_column_title(relation.child)[1], logical=True)
         for relation in facts.notes.relations
         if (child := _end(shown, relation.child)) and (parent := _end(shown, relation.parent))
     ]
-    return Picture(picture.entities, (*picture.relations, *relations), picture.left_out)
+    return Diagram(diagram.entities, (*diagram.relations, *relations), diagram.left_out)
 
 
 def _end(shown: dict[str, Entity], column: str) -> Entity | None:
     return shown.get(fold_case(read_column_title(column)[0]))
 
 
-def _drawn(picture: Picture) -> str:
-    drawn = diagram(picture)
+def _drawn(diagram: Diagram) -> str:
+    drawn = mermaid(diagram)
     return fenced(drawn, "mermaid") if drawn else ""
 
 

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from turso_deploy.report.console import render
 from turso_deploy.report.document import (
-    ChangeLine,
     CheckLine,
     CountLine,
     ErrorLine,
     HazardLine,
-    PartLine,
+    ObjectChange,
+    PartChange,
     Report,
     SeedLine,
     Status,
@@ -204,8 +204,8 @@ def test_of_a_script_of_thousands_of_lines_the_first_are_shown_and_the_rest_is_c
 def test_the_definitions_of_what_is_no_table_stand_below_each_other(deployed: Report) -> None:
     was, now = "CREATE INDEX i ON t (a)", "CREATE INDEX i ON t (a, b)"
     changes = (
-        ChangeLine("changed", "index", "i", parts=(PartLine("definition", was, now),)),
-        ChangeLine("changed", "table", "t", parts=(PartLine("column a", "INT", "TEXT"),)),
+        ObjectChange("changed", "index", "i", parts=(PartChange("definition", was, now),)),
+        ObjectChange("changed", "table", "t", parts=(PartChange("column a", "INT", "TEXT"),)),
     )
     report = replace(deployed, changes=changes)
     text = render(report, colour=False, verbose=True)

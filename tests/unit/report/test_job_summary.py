@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from tests.support.hostile_text import hostile_texts
 from turso_deploy.github.runner import SUMMARY_LIMIT
 from turso_deploy.report.document import (
-    ChangeLine,
     CheckLine,
     CountLine,
     ErrorLine,
     HazardLine,
-    PartLine,
+    ObjectChange,
+    PartChange,
     Report,
     SeedLine,
     Status,
@@ -101,9 +101,9 @@ def test_steps_name_the_file_and_line_that_want_them(deployed: Report) -> None:
 
 
 CHANGED = (
-    ChangeLine("added", "table", "tags"),
-    ChangeLine("changed", "table", "users", parts=(PartLine("column email", "email TEXT", None),)),
-    ChangeLine("removed", "index", "i"),
+    ObjectChange("added", "table", "tags"),
+    ObjectChange("changed", "table", "users", parts=(PartChange("column email", "email TEXT", None),)),
+    ObjectChange("removed", "index", "i"),
 )
 
 
@@ -150,7 +150,7 @@ def test_several_things_to_do_are_a_list(failed: Report) -> None:
 
 
 def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:
-    many = tuple(ChangeLine("added", "table", f"t{number}") for number in range(50))
+    many = tuple(ObjectChange("added", "table", f"t{number}") for number in range(50))
     planned = replace(deployed, status=Status.PLANNED, committed=False, changes=many)
     assert "<details open><summary>50 changes" in summary(planned)
     assert "<details><summary>50 steps" in summary(planned)
@@ -173,7 +173,7 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         database=name,
         deployment_id=name,
         schema_version=name,
-        changes=(ChangeLine("changed", "table", name, name, (PartLine(name, name, None),)),),
+        changes=(ObjectChange("changed", "table", name, name, (PartChange(name, name, None),)),),
         steps=(StepLine("create table", name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),),
         counts={name: CountLine(name, 1)},
         checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),

@@ -9,7 +9,7 @@ import pytest
 from tests.support.schema_folders import write_project
 from turso_deploy.deploy.deploy import compare
 from turso_deploy.report.console import render
-from turso_deploy.report.document import ChangeLine, PartLine, Report
+from turso_deploy.report.document import ObjectChange, PartChange, Report
 from turso_deploy.report.job_summary import summary
 
 BEFORE = """\
@@ -55,29 +55,29 @@ def compared(tmp_path: Path) -> Report:
 
 def test_each_object_tells_which_of_its_parts_come_and_go(compared: Report) -> None:
     found = {f"{change.kind} {change.name}": change for change in compared.changes}
-    assert found["table fresh"] == ChangeLine("added", "table", "fresh")
-    assert found["table people"] == ChangeLine("renamed", "table", "people", "members")
-    assert found["table gone"] == ChangeLine("removed", "table", "gone")
-    assert found["trigger t"] == ChangeLine("removed", "trigger", "t")
+    assert found["table fresh"] == ObjectChange("added", "table", "fresh")
+    assert found["table people"] == ObjectChange("renamed", "table", "people", "members")
+    assert found["table gone"] == ObjectChange("removed", "table", "gone")
+    assert found["trigger t"] == ObjectChange("removed", "trigger", "t")
     assert found["table users"].parts == (
-        PartLine("column name", "name", "full_name"),
-        PartLine("column full_name", "TEXT", "TEXT NOT NULL"),
-        PartLine("column email", "VARCHAR(20) DEFAULT 'x'", "TEXT DEFAULT (lower('X') || 1) COLLATE nocase"),
-        PartLine("column boss", None, "INT"),
-        PartLine("column upper_name", None, "TEXT AS (coalesce(upper(full_name), '')) STORED"),
-        PartLine("column old", "INT", None),
-        PartLine("constraint", "PRIMARY KEY (id)", None),
-        PartLine("constraint", None, "PRIMARY KEY (id) AUTOINCREMENT"),
-        PartLine("constraint", None, "UNIQUE (email) ON CONFLICT IGNORE"),
-        PartLine(
+        PartChange("column name", "name", "full_name"),
+        PartChange("column full_name", "TEXT", "TEXT NOT NULL"),
+        PartChange("column email", "VARCHAR(20) DEFAULT 'x'", "TEXT DEFAULT (lower('X') || 1) COLLATE nocase"),
+        PartChange("column boss", None, "INT"),
+        PartChange("column upper_name", None, "TEXT AS (coalesce(upper(full_name), '')) STORED"),
+        PartChange("column old", "INT", None),
+        PartChange("constraint", "PRIMARY KEY (id)", None),
+        PartChange("constraint", None, "PRIMARY KEY (id) AUTOINCREMENT"),
+        PartChange("constraint", None, "UNIQUE (email) ON CONFLICT IGNORE"),
+        PartChange(
             "constraint",
             None,
             "FOREIGN KEY (boss) REFERENCES users (id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED",
         ),
-        PartLine("option", None, "STRICT"),
+        PartChange("option", None, "STRICT"),
     )
     assert found["index i"].parts == (
-        PartLine("definition", "CREATE INDEX i ON users (email)", "CREATE INDEX i ON users (email DESC)"),
+        PartChange("definition", "CREATE INDEX i ON users (email)", "CREATE INDEX i ON users (email DESC)"),
     )
     assert {change.effect for change in (found["view v"], found["view w"])} == {"changed"}
 
@@ -94,7 +94,7 @@ def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> N
     shown = render(compared, colour=False)
     for line in (
         "  + table fresh",
-        "  ~ table people, which was members",
+        "  ~ table people (renamed from members)",
         "      ~ column full_name: TEXT → TEXT NOT NULL",
         "      - column old: INT",
         "      -   email",
@@ -114,6 +114,6 @@ def test_a_column_is_renamed_in_its_own_table_however_that_is_written(tmp_path: 
     users = "CREATE TABLE users (id, full_name -- @renamed from=name\n);"
     after = write_project(tmp_path / "a", {"s.sql": users + others.format("d -- @renamed from=c\n")})
     assert [(change.name, change.parts) for change in compare(after, before).changes] == [
-        ("Users", (PartLine("column name", "name", "full_name"),)),
-        ("a.b", (PartLine("column name", "c", "d"),)),
+        ("Users", (PartChange("column name", "name", "full_name"),)),
+        ("a.b", (PartChange("column name", "c", "d"),)),
     ]
