@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.catalog.catalog import read_catalog
-from turso_deploy.catalog.scratch import Scratch
+from tests.support.seeds import load_csv_seeds
 from turso_deploy.seeds.chunks import Chunk, cut, exceed
-from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema
 
 Load = Callable[..., tuple[tuple[SeedTable, ...], Schema]]
@@ -27,14 +26,8 @@ def load(tmp_path: Path) -> Load:
     """Make a schema, and load CSV seeds by table."""
 
     def load(*schema: str, **files: str) -> tuple[tuple[SeedTable, ...], Schema]:
-        scratch = Scratch()
-        for sql in schema:
-            scratch.run(sql)
-        (tmp_path / "seeds").mkdir()
-        for name, content in files.items():
-            (tmp_path / "seeds" / f"{name}.csv").write_text(content)
-        wanted = read_catalog(scratch.rows(), scratch.shadows()).schema
-        return load_seeds(tmp_path, "schema", wanted), wanted
+        loaded = load_csv_seeds(tmp_path / "schema", schema, files)
+        return loaded.seeds, loaded.schema
 
     return load
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.catalog.catalog import read_catalog
-from turso_deploy.catalog.scratch import Scratch
+from tests.support.seeds import load_csv_seeds
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import pack
 from turso_deploy.seeds.simulation import rehearse_seeds
 from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, explain_orphans, seed_results, seed_steps
-from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.seeds.tables import SeedTable
 
 Plan = Callable[..., tuple[tuple[SeedTable, ...], SeedPlan]]
 
@@ -25,14 +24,7 @@ def plan(tmp_path: Path) -> Plan:
     """Make a schema, load CSV seeds by table, and plan their steps."""
 
     def plan(*schema: str, chunk_bytes: int = CHUNK_BYTES, **files: str) -> tuple[tuple[SeedTable, ...], SeedPlan]:
-        scratch = Scratch()
-        for sql in schema:
-            scratch.run(sql)
-        (tmp_path / "seeds").mkdir()
-        for name, content in files.items():
-            (tmp_path / "seeds" / f"{name}.csv").write_text(content)
-        wanted = read_catalog(scratch.rows(), scratch.shadows()).schema
-        seeds = load_seeds(tmp_path, "schema", wanted)
+        seeds, wanted, scratch = load_csv_seeds(tmp_path / "schema", schema, files)
         rehearse_seeds(seeds, wanted, scratch.connection)
         return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
 
