@@ -107,8 +107,8 @@ def test_of_two_jobs_that_deploy_at_once_one_does_it(sqld: Sqld, tmp_path: Path)
     verdicts = [run.steps[f"two-at-once {job}", "deploy"].summary.split()[2] for job in ("one", "other")]
     assert sorted(verdicts) == ["Deployed", "Unchanged:"]
     database = HranaDatabase(sqld.url, token, timeout=30)
-    (ledger,) = database.query([Query("SELECT count(*) FROM schema_deployments")])
+    (history,) = database.query([Query("SELECT count(*) FROM schema_deployments")])
     database.close()
-    assert isinstance(ledger, Rows)
-    assert ledger.rows == ((1,),)
+    assert isinstance(history, Rows)
+    assert history.rows == ((1,),)
     assert token not in run.log

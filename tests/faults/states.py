@@ -10,8 +10,8 @@ from tests.support.databases import DatabaseUnderTest
 def state(target: DatabaseUnderTest) -> Any:
     """All that the database holds, but the id and the time of each deployment, which no two runs share."""
     held = target.dump()
-    ledger = held.get("schema_deployments", [])
-    return held | {"schema_deployments": [(number, *rest) for number, _, _, *rest in ledger]}
+    history = held.get("schema_deployments", [])
+    return held | {"schema_deployments": [(number, *rest) for number, _, _, *rest in history]}
 
 
 def damage(target: DatabaseUnderTest) -> list[str]:

@@ -84,7 +84,7 @@ def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchan
 
 
 @pytest.mark.parametrize("late", [Fault.DELAYED, Fault.DRIPPED])
-def test_a_reply_that_comes_too_late_is_looked_up_in_the_ledger(
+def test_a_reply_that_comes_too_late_is_looked_up_in_the_history(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, late: Fault
 ) -> None:
     proxy.delay = 3
@@ -125,12 +125,15 @@ def test_a_read_that_fails_in_passing_is_made_again_and_said_so(
     assert sum("tried again" in notice for notice in report.notices) == 2
 
 
-def test_a_write_is_never_sent_again_before_the_ledger_was_asked(
+def test_a_write_is_never_sent_again_before_the_history_was_asked(
     sqld: Sqld, target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.plan([*READ, Fault.CUT_AFTER, *[Fault.CUT_BEFORE] * 2])
     report = deploy(target, project)
-    assert (report.status, report.requests) == (Status.DEPLOYED, 5)  # read, write, and the ledger asked three times
+    assert (report.status, report.requests) == (
+        Status.DEPLOYED,
+        5,
+    )  # read, write, and the deployment history asked three times
     assert target.value("SELECT count(*) FROM schema_deployments") == 1
 
 
@@ -258,7 +261,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: Clock, lost: list[Fault], committed: bool | None
 ) -> None:
-    """Reading, asking the ledger, and planning again are not given that time each, nor one inside the other."""
+    """Reading, asking the history, and planning again are not given that time each, nor one inside the other."""
     proxy.plan([*lost, *[Fault.STATUS_503] * 1000])
     report = deploy(target, project, timeout=20)
     assert (report.status, report.committed) == (Status.FAILED, committed)

@@ -70,7 +70,7 @@ def test_a_proxy_of_the_environment_is_used(
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_AFTER, Fault.CUT_HALF_WAY, Fault.TRUNCATED])
-def test_a_reply_that_is_lost_on_the_way_through_a_proxy_is_found_in_the_ledger(
+def test_a_reply_that_is_lost_on_the_way_through_a_proxy_is_found_in_the_history(
     sqld: Sqld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     with running_proxy(sqld.url) as proxy:

@@ -101,7 +101,7 @@ def test_a_signal_while_the_write_is_on_its_way_waits_for_what_becomes_of_it(
 def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(
     target: DatabaseUnderTest, schema: Path
 ) -> None:
-    """Two signals of one kind could be handled as one. The third leaves no time to ask the ledger either."""
+    """Two signals of one kind could be handled as one. The third leaves no time to ask the history either."""
     process = reading_then_writing(target, schema)
     target.proxy.await_replies(2)
     process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ def test_a_second_signal_does_not_wait_and_says_that_the_outcome_is_unknown(
     assert str(target.value("SELECT id FROM schema_deployments")) in report["error"]["hint"]
 
 
-def test_a_stop_after_a_lost_reply_is_answered_from_the_ledger(target: DatabaseUnderTest, schema: Path) -> None:
+def test_a_stop_after_a_lost_reply_is_answered_from_the_history(target: DatabaseUnderTest, schema: Path) -> None:
     process = reading_then_writing(target, schema, timeout=1)
     process.terminate()
     target.proxy.await_requests(3)  # the reply was waited for in vain

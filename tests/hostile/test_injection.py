@@ -192,7 +192,7 @@ def test_what_a_server_says_is_never_followed(watcher: Watcher, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("payload", SOME)
-def test_the_name_of_a_branch_goes_to_the_ledger_as_it_is_and_nowhere_else(
+def test_the_name_of_a_branch_goes_to_the_history_as_it_is_and_nowhere_else(
     watcher: Watcher, on_sqld: DatabaseUnderTest, tmp_path: Path, payload: str
 ) -> None:
     write_folder(tmp_path / "schema", files_with(PLAIN))

@@ -167,8 +167,8 @@ ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sa
 
 @PATIENT
 @given(answers=st.lists(ROWS, min_size=len(LIVE_QUERIES), max_size=len(LIVE_QUERIES)))
-def test_no_catalog_or_ledger_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
-    count("inputs fuzzed", "catalog and ledger")
+def test_no_catalog_or_history_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
+    count("inputs fuzzed", "catalog and history")
     rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]
     error = refusal(lambda: parse_state(rows, project.manifest.ignore))
     assert error is None or error.hint

@@ -78,7 +78,7 @@ class Stage:
         return {**given, **minted, "URL with a token": URL_SECRET, "seed value": SEED}
 
     def run(self, name: str, *, as_json: bool) -> Watched:
-        """One command, told in full or as JSON, with its ledger as one more place."""
+        """One command, told in full or as JSON, with its deployment history as one more place."""
         write_folder(self.folder / "schema", self.files)
         write_folder(self.folder / "other", SMALL)
         command, *flags = (word.format(folder=self.folder) for word in COMMANDS[name])
@@ -87,13 +87,13 @@ class Stage:
             for context in self.around:
                 around.enter_context(context)
             watched = self.watcher.run(command, *flags, *loud, **self.settings)
-        watched.written["ledger"] = json.dumps(self.ledger())
+        watched.written["history"] = json.dumps(self.history())
         if name == "plan --sql":
             watched.written["stdout"] = watched.written["stdout"].replace(SEED, "")  # a script holds what it writes
         return watched
 
-    def ledger(self) -> Any:
-        """The ledger of the database as it is now; the error where there is none."""
+    def history(self) -> Any:
+        """The deployment history of the database as it is now; the error where there is none."""
         steps = [{"stmt": {"sql": "SELECT * FROM schema_deployments"}}]
         pipeline = {"baton": None, "requests": [{"type": "batch", "batch": {"steps": steps}}]}
         headers = {"Authorization": f"Bearer {self.turso.token(self.quiz)}"}
@@ -327,7 +327,7 @@ def test_no_secret_is_seen_whatever_happens(stage: Stage, name: str, mode: str) 
 def test_a_run_writes_to_every_place_that_is_searched(stage: Stage) -> None:
     told = stage.run("deploy", as_json=True)
     assert [place for place, text in told.written.items() if not text] == ["debug log"]  # which no part of it writes
-    assert "tool_version" in told.written["ledger"]
+    assert "tool_version" in told.written["history"]
 
 
 def test_the_search_finds_a_secret_that_is_there(stage: Stage) -> None:

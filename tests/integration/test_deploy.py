@@ -27,7 +27,7 @@ DRIZZLE = (ROOT / "tests" / "cases" / "drizzle-2.2.0.sql").read_text(encoding="u
 
 
 def objects(target: DatabaseUnderTest) -> dict[str, int]:
-    """How many objects of each kind there are, without the ledger and what SQLite makes by itself."""
+    """How many objects of each kind there are, without the deployment history and what SQLite makes by itself."""
     names = "sql IS NOT NULL AND name NOT LIKE 'sqlite%' AND name <> 'schema_deployments'"
     rows = target.rows(f"SELECT type, count(*) FROM sqlite_master WHERE {names} GROUP BY type")
     return {str(kind): int(str(count)) for kind, count in rows}
@@ -136,7 +136,7 @@ def test_thousands_of_statements_are_still_two_requests(target: DatabaseUnderTes
     assert objects(target) == {"table": 700, "index": 1400}
 
 
-def test_the_ledger_says_what_was_deployed_by_whom(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_the_history_says_what_was_deployed_by_whom(target: DatabaseUnderTest, tmp_path: Path) -> None:
     started = datetime.now(UTC)
     context = Provenance("c0ffee", "refs/heads/main", "https://github.com/o/r/actions/runs/7", "ada")
     report = target.deploy(write_project(tmp_path / "schema"), context)
@@ -167,12 +167,12 @@ def test_the_ledger_says_what_was_deployed_by_whom(target: DatabaseUnderTest, tm
     assert json.loads(str(summary)) == {"create table": 2, "create index": 1, "create view": 1, "create trigger": 1}
 
 
-def test_outside_of_a_pipeline_the_ledger_leaves_the_pipeline_open(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_outside_of_a_pipeline_the_history_leaves_the_pipeline_open(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.deploy(write_project(tmp_path / "schema"))
     assert target.rows("SELECT commit_sha, ref, run_url, actor FROM schema_deployments") == [(None,) * 4]
 
 
-def test_each_deployment_is_a_row_of_the_ledger_and_an_unchanged_one_is_none(
+def test_each_deployment_is_a_row_of_the_history_and_an_unchanged_one_is_none(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     first = target.deploy(write_project(tmp_path / "schema"))

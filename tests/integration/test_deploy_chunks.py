@@ -42,7 +42,7 @@ CREATE TABLE writers (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 }
 ROWS = "SELECT (SELECT count(*) FROM writers), (SELECT count(*) FROM books)"
 ALL = [(AUTHORS, BOOKS)]
-LEDGER = "SELECT id, schema_version, seeds FROM schema_deployments"
+HISTORY = "SELECT id, schema_version, seeds FROM schema_deployments"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def deploy_until(target: DatabaseUnderTest, project: Project, transactions: int)
 
 
 def marks(target: DatabaseUnderTest) -> Any:
-    [(_, _, seeds), *_] = target.rows(f"{LEDGER} ORDER BY number DESC")
+    [(_, _, seeds), *_] = target.rows(f"{HISTORY} ORDER BY number DESC")
     return json.loads(str(seeds))
 
 
@@ -87,7 +87,7 @@ def test_seeds_that_do_not_fit_go_in_chunks_under_the_limit_and_once(
     assert min(body_sizes(chunked)[3:-1]) > LIMIT * 0.7
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, AUTHORS, 0))
     assert chunked.rows(ROWS) == ALL
-    assert [(identity, version) for identity, version, _ in chunked.rows(LEDGER)] == [(report.deployment_id, "1.0.0")]
+    assert [(identity, version) for identity, version, _ in chunked.rows(HISTORY)] == [(report.deployment_id, "1.0.0")]
 
 
 def test_a_second_deployment_asks_once_and_writes_nothing(chunked: DatabaseUnderTest, project: Project) -> None:
@@ -329,7 +329,7 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
 
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(deploy, range(6)))
-    ids = {identity for identity, *_ in chunked.rows(LEDGER)}
+    ids = {identity for identity, *_ in chunked.rows(HISTORY)}
     assert {report.error.code for report in reports if report.error} <= {"stale-plan", "check-failed"}
     assert all(report.committed is not None for report in reports)
     assert {report.deployment_id for report in reports if report.committed} <= ids
@@ -381,7 +381,7 @@ def test_a_script_holds_all_seeds_in_one_transaction(chunked: DatabaseUnderTest,
 
 
 def sent_ids(target: DatabaseUnderTest) -> Sequence[str]:
-    """The id that each write carries for the ledger, in the order of the requests."""
+    """The id that each write carries for the deployment history, in the order of the requests."""
     found = []
     for body in target.proxy.bodies:
         steps = body["requests"][0]["batch"]["steps"]
@@ -396,7 +396,7 @@ def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: DatabaseUnderTest
     """Every reply to a write gets lost: it is looked up, found, and the next chunk is sent."""
 
     def lose(number: int) -> None:
-        chunked.proxy.lose_replies = number % 2 == 1  # each write is followed by a look into the ledger
+        chunked.proxy.lose_replies = number % 2 == 1  # each write is followed by a look into the deployment history
 
     def answer(number: int) -> None:
         chunked.proxy.lose_replies = False

@@ -86,12 +86,12 @@ END;
     deploys(target, tmp_path / "schema", sql, tables=2, indexes=1, views=1, triggers=1)
 
 
-def test_a_table_of_the_name_of_the_ledger_that_is_none_is_told(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_a_table_of_the_name_of_the_history_that_is_none_is_told(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.run("CREATE TABLE schema_deployments (id INTEGER PRIMARY KEY, note TEXT)")
     report = target.deploy(write_project(tmp_path / "schema", {"t.sql": "CREATE TABLE t (a TEXT);"}))
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
-    assert "schema_deployments of the database is not the ledger of turso-deploy" in report.error.message
+    assert "schema_deployments of the database is not the deployment history of turso-deploy" in report.error.message
     assert target.names() == {"schema_deployments"}
 
 

@@ -66,7 +66,7 @@ def test_a_plan_that_is_stale_three_times_is_given_up(target: DatabaseUnderTest,
     report = deploy_while(
         target, project, after_query=lambda number: target.run(f"CREATE TABLE other_{number} (id INTEGER PRIMARY KEY)")
     )
-    asked = not target.is_file  # the ledger: a network can deliver twice, and then the second copy is stale
+    asked = not target.is_file  # the deployment history: a network can deliver twice, and then the second copy is stale
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 6 + asked)
     assert report.error is not None
     assert report.error.code == "stale-plan"
@@ -104,7 +104,7 @@ def test_the_second_of_two_deployers_of_one_commit_finds_nothing_to_do(
 def test_seeds_that_somebody_deploys_in_between_are_not_written_over_unseen(
     target: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
-    """No statement changes the schema here: only the ledger tells the two deployments apart."""
+    """No statement changes the schema here: only the deployment history tells the two deployments apart."""
     target.deploy(project)
     theirs = write_project(tmp_path / "theirs", authors="id,name,profile\n1,Theirs,\n2,Grace,\n")
     ours = write_project(tmp_path / "ours", authors="id,name,profile\n1,Ours,\n2,Grace,\n")
@@ -221,7 +221,7 @@ def losing(target: DatabaseUnderTest, *numbers: int) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize("deployed_before", [False, True])
-def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_ledger(
+def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_history(
     on_sqld: DatabaseUnderTest, project: Project, tmp_path: Path, deployed_before: bool
 ) -> None:
     if deployed_before:
@@ -229,7 +229,7 @@ def test_a_lost_reply_to_a_deployment_that_committed_is_resolved_from_the_ledger
     report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, 1))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert report.requests == 3
-    assert any("ledger" in notice for notice in report.notices)
+    assert any("history" in notice for notice in report.notices)
     assert ids(on_sqld)[-1] == report.deployment_id
     assert on_sqld.deploy(project).status is Status.UNCHANGED
 
@@ -252,11 +252,11 @@ def test_a_lost_reply_to_a_deployment_that_was_rolled_back_is_a_failure_without_
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
     assert report.error.code == "check-failed"
-    assert any("the ledger shows no commit" in notice for notice in report.notices)
+    assert any("the deployment history shows no commit" in notice for notice in report.notices)
     assert on_sqld.dump() == before
 
 
-def test_when_the_ledger_cannot_be_asked_either_the_outcome_is_called_unknown(
+def test_when_the_history_cannot_be_asked_either_the_outcome_is_called_unknown(
     on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     report = deploy_while(on_sqld, project, before_apply=losing(on_sqld, *range(1, 100)), timeout=1)
@@ -308,7 +308,7 @@ class Writer:
 def test_a_transaction_that_still_waits_for_the_lock_is_not_called_rolled_back(
     sqld: Sqld, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
-    """The client gives up, the server does not: the ledger is asked behind the transaction, under the same lock."""
+    """The client gives up, the server does not: the history is asked behind the transaction, under the same lock."""
     writer = Writer(sqld)
 
     def meddle(number: int) -> None:

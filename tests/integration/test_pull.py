@@ -162,7 +162,7 @@ def test_files_that_were_written_are_not_called_undone(in_file: DatabaseUnderTes
 
 @pytest.mark.parametrize("command", ["adopt", "plan", "verify"])
 @pytest.mark.parametrize("managed", ["no json", "[1]", "{}"])
-def test_a_ledger_that_is_damaged_is_told(
+def test_a_history_that_is_damaged_is_told(
     in_file: DatabaseUnderTest, tmp_path: Path, command: str, managed: str
 ) -> None:
     assert run_program("deploy", SHIPPED, in_file.url).status == 0

@@ -46,7 +46,9 @@ def test_the_rows_that_a_plan_writes_are_those_that_the_server_wrote(
     report = on_sqld.deploy(project, permissions=parse_approvals("drop-column"))
     assert report.error is None
     written = _rows_written(json.loads(on_sqld.proxy.replies[-1]))
-    assert times * ROWS <= written <= times * ROWS + 100  # the catalog, the ledger and the figures of the proof
+    assert (
+        times * ROWS <= written <= times * ROWS + 100
+    )  # the catalog, the deployment history and the figures of the proof
 
 
 def _rows_written(reply: object) -> int:

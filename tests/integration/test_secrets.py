@@ -98,8 +98,8 @@ def test_a_deployment_that_works_shows_neither_token_nor_seed_values(
         assert seen.status == status
         assert_nothing_shows(seen, on_sqld.token)
         assert bool(seen.files) is observer.on_runner
-    ledger = json.dumps(on_sqld.rows("SELECT * FROM schema_deployments"))
-    assert VALUE not in ledger
+    history = json.dumps(on_sqld.rows("SELECT * FROM schema_deployments"))
+    assert VALUE not in history
     assert on_sqld.value("SELECT count(*) FROM authors") == 2
 
 

@@ -175,7 +175,10 @@ def test_a_write_that_is_refused_changed_nothing(
     report = deploy(cloud, project, timeout=1)
     assert report.error is not None
     if status == 408:
-        assert (report.error.code, report.committed) == ("outcome-unknown", None)  # nor is the ledger's answer given
+        assert (report.error.code, report.committed) == (
+            "outcome-unknown",
+            None,
+        )  # nor is the deployment history's answer given
     else:
         assert (report.error.code, report.committed) == (code, False)
         assert report.requests == (1 + MAX_ATTEMPTS if passes(status, body) else 2)
@@ -185,13 +188,13 @@ def test_a_write_that_is_refused_changed_nothing(
 @pytest.mark.parametrize(
     ("status", "body"), [(status, body) for status, body, _ in ANSWERS if not 300 <= status < 500 or status == 408]
 )
-def test_a_write_that_may_have_run_is_sent_again_when_the_ledger_does_not_know_it(
+def test_a_write_that_may_have_run_is_sent_again_when_the_history_does_not_know_it(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number == 2 else forward()
     report = deploy(cloud, project)
     assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 5)
-    assert any("the ledger shows no commit" in notice for notice in report.notices)
+    assert any("the deployment history shows no commit" in notice for notice in report.notices)
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
 
@@ -216,7 +219,7 @@ def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
 @pytest.mark.parametrize(
     ("status", "body"), [(status, body) for status, body, _ in ANSWERS if status in (200, 408, 502)]
 )
-def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_ledger(
+def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_history(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str
 ) -> None:
     def change(number: int, forward: Callable[[], Answer]) -> Answer:

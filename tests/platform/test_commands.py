@@ -292,7 +292,7 @@ def test_a_plan_makes_no_branch(program: Program, turso: Turso) -> None:
 # Backups
 
 
-def test_the_moment_before_the_write_is_in_the_summary_and_in_the_ledger(program: Program) -> None:
+def test_the_moment_before_the_write_is_in_the_summary_and_in_the_history(program: Program) -> None:
     done = program("deploy", **program.hosted)
     ((moment,),) = program.rows(program.quiz, "SELECT backup FROM schema_deployments").rows
     assert abs(datetime.fromisoformat(str(moment)) - datetime.now(UTC)) < timedelta(minutes=1)

@@ -29,7 +29,7 @@ from turso_deploy.sql.parser import (
 )
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View
 
-LEDGER_TABLE = "schema_deployments"
+HISTORY_TABLE = "schema_deployments"
 
 CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
 # Only this pragma tells a virtual table's shadow tables apart (https://www.sqlite.org/pragma.html#pragma_table_list).
@@ -56,7 +56,7 @@ class CatalogRow(Struct, frozen=True):
 class Catalog(Struct, frozen=True, dict=True):
     """All rows of a catalog, sorted into the schema that counts and the names that do not.
 
-    `uncounted` holds kind and exact name of every internal, shadow, ledger and ignored object.
+    `uncounted` holds kind and exact name of every internal, shadow, history and ignored object.
     """
 
     rows: tuple[CatalogRow, ...]
@@ -64,7 +64,7 @@ class Catalog(Struct, frozen=True, dict=True):
     uncounted: frozenset[tuple[str, str]] = frozenset()
     ignored: frozenset[str] = frozenset()
     shadows: frozenset[str] = frozenset()
-    has_ledger: bool = False
+    has_history: bool = False
 
     @cached_property
     def with_ignored(self) -> Schema:
@@ -110,7 +110,7 @@ def read_catalog(
         uncounted=frozenset(uncounted),
         ignored=frozenset(ignored),
         shadows=frozenset(shadow_names),
-        has_ledger=any(row.kind == "table" and fold_case(row.name) == LEDGER_TABLE for row in rows),
+        has_history=any(row.kind == "table" and fold_case(row.name) == HISTORY_TABLE for row in rows),
     )
 
 
@@ -131,7 +131,7 @@ def _names_vector_index(row: CatalogRow) -> bool:
 
 def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:
     names = fold_case(row.name), fold_case(row.table)
-    return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == LEDGER_TABLE for name in names)
+    return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == HISTORY_TABLE for name in names)
 
 
 def _is_ignored(row: CatalogRow, patterns: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
 Managed = frozenset[str]
-"""What the ledger says that we made or adopted, by kind and name: `table users`, `index idx_users_name`, …"""
+"""What the history says that we made or adopted, by kind and name: `table users`, `index idx_users_name`, …"""
 
 
 class Change(Struct, frozen=True):

@@ -165,7 +165,7 @@ class DatabaseError(DeployError):
 
 
 class LostReplyError(DatabaseError):
-    """A write was sent and no answer came back: whether it committed has to be asked of the ledger."""
+    """A write was sent and no answer came back: whether it committed has to be asked of the deployment history."""
 
 
 class StaleError(DatabaseError):

@@ -57,7 +57,7 @@ class Purpose(StrEnum):
     SEED = "seed"
     FIGURES = "figures"
     CHECK = "check"
-    LEDGER = "ledger"
+    HISTORY = "history"
 
 
 class TransactionStep(Struct, frozen=True):

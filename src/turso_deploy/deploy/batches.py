@@ -1,6 +1,6 @@
 """Work into transactions: one; where the seeds do not fit one request, first the schema and then the seeds in chunks.
 
-A chunk is a deployment of its own, with a guard and a row in the ledger, in which stands how many rows are in. So one
+A chunk is a deployment of its own, with a guard and a row in the deployment history, in which stands how many rows are in. So one
 that is cut off goes on where it stopped. The last part runs what comes after the seeds and makes the checks of rows.
 """
 
@@ -41,7 +41,7 @@ class BatchKind(Enum):
 
 
 class BatchId(Struct, frozen=True):
-    """How the ledger will know a part, and what it does; `chunks` of seeds are left before it is carried out."""
+    """How the deployment history will know a part, and what it does; `chunks` of seeds are left before it is carried out."""
 
     id: str
     kind: BatchKind
@@ -85,7 +85,7 @@ class _Maker(Struct, frozen=True):
     def part(
         self, work: PendingChanges, name: BatchId, marks: Mapping[str, str], continues: str | None = None
     ) -> Batch:
-        """The transaction for all that stands in `work`. `marks` is what the ledger will say of the seeds."""
+        """The transaction for all that stands in `work`. `marks` is what the deployment history will say of the seeds."""
         deadline = self.deadline(work.live)
         assembly = assemble(
             work.live,
@@ -191,13 +191,13 @@ def _name(kind: BatchKind, chunks: int = 0) -> BatchId:
 
 
 def _own(work: PendingChanges, last_part: str | None) -> str | None:
-    """The last row of the ledger, if this deployment has written it."""
+    """The last row of the deployment history, if this deployment has written it."""
     last = work.live.last
     return last.id if last and last.id == last_part else None
 
 
 def _marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str]:
-    """What the ledger says of the seeds when these are still to come, or those of them that follow others."""
+    """What the deployment history says of the seeds when these are still to come, or those of them that follow others."""
     marks = {seed.table: seed.fingerprint for seed in project.seeds}
     for seed in pending:
         marks[seed.table] = history.seeds_mark(seed.fingerprint, seed.before)
@@ -235,7 +235,7 @@ def _entry(
     marks: Mapping[str, str],
     continues: str | None,
 ) -> history.Entry:
-    """What the ledger will say. The version is reached when nothing is left to do."""
+    """What the deployment history will say. The version is reached when nothing is left to do."""
     last = work.live.last
     ran = dict(last.scripts) if last else {}
     return history.Entry(

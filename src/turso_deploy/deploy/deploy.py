@@ -60,7 +60,7 @@ def deploy(
             except DeployError as error:
                 found = None if error.committed is None else delivery.committed(finally_=True)
                 if found and found.completes:
-                    return _found_in_the_ledger(found, draft)
+                    return _found_in_the_history(found, draft)
                 if found:
                     _part_is_committed(found, draft, delivery)
                 if not (found and isinstance(error, LostReplyError)):
@@ -91,7 +91,7 @@ def _deployed(
         if work.nothing_to_do:
             found = delivery.committed()
             if found:
-                return _found_in_the_ledger(found, draft)
+                return _found_in_the_history(found, draft)
             status = Status.DEPLOYED if draft.has_committed else Status.UNCHANGED
             return draft.finished(status, committed=draft.has_committed)
         if work.seed_rows < least:  # somebody brings in the same seeds: that is no reason to give up
@@ -102,9 +102,11 @@ def _deployed(
         may_be_there = step is _Step.LOST or (step is _Step.STALE and draft.chunks)
         if may_be_there and (found := delivery.committed()):
             if found.completes:
-                return _found_in_the_ledger(found, draft)
+                return _found_in_the_history(found, draft)
             _part_is_committed(found, draft, delivery)
-        elif step is _Step.LOST and not delivery.try_again("the reply was lost, and the ledger shows no commit"):
+        elif step is _Step.LOST and not delivery.try_again(
+            "the reply was lost, and the deployment history shows no commit"
+        ):
             raise delivery.failure()
         elif step in (_Step.STALE, _Step.MORE):
             stale += 1
@@ -116,9 +118,9 @@ def _deployed(
     )
 
 
-def _found_in_the_ledger(part: BatchId, draft: ReportBuilder) -> Report:
+def _found_in_the_history(part: BatchId, draft: ReportBuilder) -> Report:
     draft.note_committed(part)
-    draft.notices.append("The server's reply was lost; the ledger shows that the deployment was committed.")
+    draft.notices.append("The server's reply was lost; the deployment history shows that the deployment was committed.")
     if any(line.to_bring_in for line in draft.seeds):
         draft.notices.append("How many seed rows it had to write stood in that reply: they are missing in the figures.")
     return draft.finished(Status.DEPLOYED, committed=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from turso_deploy.catalog.catalog import LEDGER_TABLE
+from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
 from turso_deploy.database.engine_errors import explain
@@ -17,12 +17,12 @@ from turso_deploy.transaction.checks import CATALOG_FIGURES
 
 
 def explain_unread(failure: Failure) -> DatabaseError:
-    """The catalog or the ledger could not be read."""
+    """The catalog or the deployment history could not be read."""
     found = explain(failure)
-    if "no such column" in failure.message:  # of all that is read, only the ledger is somebody's table
+    if "no such column" in failure.message:  # of all that is read, only the deployment history is somebody's table
         return DatabaseError(
             found.code,
-            f"The table {LEDGER_TABLE} of the database is not the ledger of turso-deploy: {found.message}.",
+            f"The table {HISTORY_TABLE} of the database is not the deployment history of turso-deploy: {found.message}.",
             hint="Another program or another version of this one seems to have made it. Rename it, or deploy to "
             "another database.",
         )

@@ -58,7 +58,7 @@ def chunks_notices(chunks: ChunksLine | None) -> list[str]:
 
 def _managed_notices(work: PendingChanges, wanted: Schema) -> list[str]:
     """What stood there before, and is dropped from now on when it leaves the schema folder."""
-    if not work.ledger_is_behind:
+    if not work.history_is_outdated:
         return []
     before = {fold_case(name) for name in work.live.last.managed} if work.live.last else set()
     there = {fold_case(title(item)) for item in work.live.catalog.schema.objects()}

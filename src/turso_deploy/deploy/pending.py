@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.catalog.catalog import LEDGER_TABLE, read_catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, read_catalog
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.text import count_of
@@ -29,7 +29,7 @@ from turso_deploy.transaction.row_proofs import FOREIGN_KEY_CHECK_PROBE, refuse_
 
 
 class PendingChanges(Struct, frozen=True):
-    """The plan for the schema, the seeds and scripts that the database has not seen, and whether the ledger is behind.
+    """The plan for the schema, the seeds and scripts that the database has not seen, and whether the deployment history is behind.
 
     Of seeds that were on their way when a deployment stopped, `seeds` are the rows that are left, and may be none.
     `skipped` are scripts for a database that was there before; a new one has nothing for them to do. `written` are the
@@ -41,7 +41,7 @@ class PendingChanges(Struct, frozen=True):
     seeds: tuple[SeedTable, ...]
     scripts: tuple[Script, ...]
     skipped: tuple[Script, ...]
-    ledger_is_behind: bool
+    history_is_outdated: bool
     written: tuple[Written, ...] = ()
 
     @property
@@ -59,7 +59,7 @@ class PendingChanges(Struct, frozen=True):
             count_of(rows, "seed row") if rows else "",
             count_of(steps, "step") if (steps := len(self.plan.all_steps) + len(self.scripts)) else "",
         ]
-        return ", ".join(part for part in found if part) or "the ledger"
+        return ", ".join(part for part in found if part) or "the deployment history"
 
     @property
     def changes_schema(self) -> bool:
@@ -83,8 +83,8 @@ class PendingChanges(Struct, frozen=True):
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the database is as the project wants it, and the ledger says so."""
-        return self.changes_nothing and not self.ledger_is_behind
+        """Whether the database is as the project wants it, and the deployment history says so."""
+        return self.changes_nothing and not self.history_is_outdated
 
 
 def find_pending(project: Project, database: Database, *, estimates: bool = False) -> PendingChanges:
@@ -139,7 +139,7 @@ def pending_for(project: Project, live: DatabaseState) -> PendingChanges:
         tuple(_pending_seeds(project, plan, live)),
         to_run,
         skipped,
-        _ledger_is_behind(project, live),
+        _history_is_outdated(project, live),
         written_tables(plan, live.catalog.schema),
     )
 
@@ -184,15 +184,15 @@ def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Dat
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatabaseError(
             ErrorCode.UNEXPECTED_REPLY,
-            "The schema or the ledger of the database cannot be read: they hold something else than they should.",
-            hint=f"Look at sqlite_master and at {LEDGER_TABLE}: was a row changed or damaged?",
+            "The schema or the deployment history of the database cannot be read: they hold something else than they should.",
+            hint=f"Look at sqlite_master and at {HISTORY_TABLE}: was a row changed or damaged?",
         ) from error
     if isinstance(live, Failure):
         raise explain_unread(live)
     return live
 
 
-def _ledger_is_behind(project: Project, live: DatabaseState) -> bool:
+def _history_is_outdated(project: Project, live: DatabaseState) -> bool:
     last = live.last
     return (
         last is None

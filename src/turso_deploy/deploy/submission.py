@@ -1,10 +1,10 @@
-"""How a transaction gets to a database: sent once, and when the reply is lost, looked for in the ledger.
+"""How a transaction gets to a database: sent once, and when the reply is lost, looked for in the deployment history.
 
 A reply that is lost leaves three possibilities: the transaction committed, it failed, or it has yet to arrive, because
 the network holds it back. Two facts decide between them.
 
-- The ledger is asked under the write lock. Whatever started before has ended by then, and is in it or never will be.
-- The guard of every transaction names a deadline by the server's clock. Asked after it, the ledger has the last word;
+- The deployment history is asked under the write lock. Whatever started before has ended by then, and is in it or never will be.
+- The guard of every transaction names a deadline by the server's clock. Asked after it, the deployment history has the last word;
   asked before it, a transaction that is not there may still come, so the word is not final.
 
 Until then it is no error to plan and send again: of two transactions that were planned from the same state, each with
@@ -18,7 +18,7 @@ import time
 
 from msgspec import Struct
 
-from turso_deploy.catalog.catalog import LEDGER_TABLE
+from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import (
@@ -42,7 +42,7 @@ MOST_QUESTIONS = 20
 
 
 class _Open(Struct, frozen=True):
-    """A part that may be in the ledger, or come to be, and when it can no longer start."""
+    """A part that may be in the deployment history, or come to be, and when it can no longer start."""
 
     name: BatchId
     deadline: int
@@ -104,14 +104,14 @@ class Submission:
         self._open.clear()
 
     def recognised(self, live: DatabaseState) -> BatchId | None:
-        """The part that is the last in the ledger, if it is one of those whose reply was lost."""
+        """The part that is the last in the deployment history, if it is one of those whose reply was lost."""
         return next((sent.name for sent in self._open if live.last and sent.name.id == live.last.id), None)
 
     def committed(self, *, finally_: bool = False) -> BatchId | None:
-        """The part that stands in the ledger although no reply says so; None when none does.
+        """The part that stands in the deployment history although no reply says so; None when none does.
 
         With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
-        Raises DatabaseError (`outcome-unknown`) when the ledger cannot be asked, or a signal leaves no time to wait.
+        Raises DatabaseError (`outcome-unknown`) when the deployment history cannot be asked, or a signal leaves no time to wait.
         """
         if not self._open:
             return None
@@ -134,20 +134,20 @@ class Submission:
                 continue  # ask once more, and say what is known
 
     def failure(self) -> DatabaseError:
-        """The error for a reply that was lost when the ledger, asked for good, shows no commit."""
+        """The error for a reply that was lost when the deployment history, asked for good, shows no commit."""
         assert self._error is not None
         return LostReplyError(
             self._error.code,
-            f"{self._error.message.removesuffix('.')}. The ledger shows that it was not committed.",
+            f"{self._error.message.removesuffix('.')}. The deployment history shows that it was not committed.",
             hint=self._error.hint,
         )
 
     def _look_up(self) -> tuple[BatchId | None, int]:
-        """Which of the open ones is in the ledger, and the server's time, both under the write lock."""
-        report_step("asking the ledger what became of the transaction")
+        """Which of the open ones is in the deployment history, and the server's time, both under the write lock."""
+        report_step("asking the deployment history what became of the transaction")
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
         lookups = (history.lookup_query(sent.name.id) for sent in self._open)
-        steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {LEDGER_TABLE}") for query in lookups)
+        steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {HISTORY_TABLE}") for query in lookups)
         retries = Backoff(self._database.retry_budget, MOST_QUESTIONS)
         while True:
             try:
@@ -161,11 +161,11 @@ class Submission:
                     if failed is None:
                         pairs = zip(self._open, answers[1:], strict=True)
                         return next((sent.name for sent, answer in pairs if answer and answer.rows), None), now
-                    if f"no such table: {LEDGER_TABLE}" in failed.failure.message:
+                    if f"no such table: {HISTORY_TABLE}" in failed.failure.message:
                         return None, now
                 assert failed is not None
                 reason = explain(failed.failure).message
-            if is_asked_to_stop() or not retries.wait(f"the ledger was asked: {reason}"):
+            if is_asked_to_stop() or not retries.wait(f"the deployment history was asked: {reason}"):
                 raise self._unknown(reason)
 
     def _unknown(self, reason: str) -> DatabaseError:
@@ -173,8 +173,8 @@ class Submission:
         lost = self._error.message.removesuffix(".") if self._error else "The transaction may have arrived twice"
         return DatabaseError(
             ErrorCode.OUTCOME_UNKNOWN,
-            f"{lost}. Asking the ledger failed too: {reason.removesuffix('.')}.",
-            hint=f"Look for the deployment {ids} in {LEDGER_TABLE}, or run again: nothing is done twice.",
+            f"{lost}. Asking the deployment history failed too: {reason.removesuffix('.')}.",
+            hint=f"Look for the deployment {ids} in {HISTORY_TABLE}, or run again: nothing is done twice.",
             committed=None,
         )
 

@@ -28,7 +28,7 @@ OUTPUTS: Mapping[str, str] = {
     "status": "The verdict: deployed, unchanged, planned, verified, documented, stale, adopted, checked, rotated, "
     "refused (nothing was sent that writes) or failed.",
     "changed": "Whether the database was changed: true or false.",
-    "deployment-id": "The id of the deployment in the ledger table; empty when nothing was deployed.",
+    "deployment-id": "The id of the deployment in the deployment history; empty when nothing was deployed.",
     "schema-version": "The schema version that the manifest states.",
     "tables": "How many tables the database has, or would have by a plan.",
     "indexes": "How many indexes the database has, or would have by a plan.",

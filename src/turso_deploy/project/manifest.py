@@ -32,7 +32,7 @@ Version = Annotated[str, Meta(min_length=1)]
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
     """How many objects of each kind the database holds after a deployment; a kind that is left out is not checked.
 
-    Counted is every object that is not internal to SQLite, libSQL or Turso, not the ledger, and not ignored.
+    Counted is every object that is not internal to SQLite, libSQL or Turso, not the history, and not ignored.
     """
 
     tables: Annotated[Bound | None, Meta(description="Tables, virtual ones included, their shadow tables not.")] = None

@@ -100,7 +100,7 @@ def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
 
 
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
-    """The scripts that have not run in a database. `ran` maps names to checksums, as the ledger has them.
+    """The scripts that have not run in a database. `ran` maps names to checksums, as the deployment history has them.
 
     Raises RefusedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
     that could not run.

@@ -103,7 +103,7 @@ def key_of(item: SchemaObject) -> tuple[str, str]:
 
 
 def title(item: SchemaObject) -> str:
-    """Kind and name of an object, as the ledger and messages name it."""
+    """Kind and name of an object, as the deployment history and messages name it."""
     return f"{item.kind} {item.name}"
 
 

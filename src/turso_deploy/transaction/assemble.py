@@ -94,7 +94,7 @@ def assemble(
     parts.check(reference_proofs(plan))
     parts.add(*forget_figures(plan))
     parts.check(checks)
-    if not live.catalog.has_ledger:
+    if not live.catalog.has_history:
         parts.add(history.create_step())
     parts.add(history.entry_step(entry))
     transaction = Transaction(tuple(parts.steps), plan.keeps_foreign_keys_on, commit)

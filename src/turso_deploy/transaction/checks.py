@@ -12,7 +12,7 @@ from collections.abc import Iterable, Set
 
 from msgspec import Struct
 
-from turso_deploy.catalog.catalog import INTERNAL_PREFIXES, LEDGER_TABLE, Catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_PREFIXES, Catalog
 from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.core.yaml_reader import Key
@@ -117,7 +117,7 @@ def _shown(figure: int, expected: Expectation) -> str:
 
 
 def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> list[Check]:
-    """The manifest's object counts. `uncounted` gives kind and name of what is internal, shadow, ledger or ignored."""
+    """The manifest's object counts. `uncounted` gives kind and name of what is internal, shadow, history or ignored."""
     expected = [(kind, bound) for kind, bound in expected_counts(manifest).items() if bound is not None]
     if not expected:
         return []
@@ -164,7 +164,7 @@ def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Che
         Check(
             "catalog as rehearsed",
             f"SELECT {columns} FROM sqlite_master WHERE sql IS NOT NULL AND {_COUNTED.format(2)}{not_internal}",
-            (json.dumps(made, ensure_ascii=False), _names([*beside, ("table", LEDGER_TABLE)])),
+            (json.dumps(made, ensure_ascii=False), _names([*beside, ("table", HISTORY_TABLE)])),
             tuple(Expectation(name, Bound(number, number, str(number))) for name, _, number in figures),
         )
     ]

@@ -1,4 +1,4 @@
-"""The live database, read in one request: its catalog, its version, and what the ledger says was deployed last."""
+"""The live database, read in one request: its catalog, its version, and what the deployment history says was deployed last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from turso_deploy.catalog.catalog import CATALOG_QUERY, LEDGER_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.catalog.catalog import CATALOG_QUERY, HISTORY_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, Deployment, last_deployment
 
@@ -38,27 +38,27 @@ class DatabaseState(Struct, frozen=True):
 
 
 def read_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState | Failure:
-    """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the ledger could not be read."""
-    version_answer, ledger_answer, catalog_answer, shadow_answer, clock_answer = answers
+    """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the deployment history could not be read."""
+    version_answer, history_answer, catalog_answer, shadow_answer, clock_answer = answers
     if isinstance(catalog_answer, Failure):
         return catalog_answer
     if isinstance(clock_answer, Failure):
         return clock_answer
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
-    if isinstance(ledger_answer, Failure) and catalog.has_ledger and not _had_no_ledger(ledger_answer):
-        return ledger_answer
+    if isinstance(history_answer, Failure) and catalog.has_history and not _had_no_history(history_answer):
+        return history_answer
     return DatabaseState(
         catalog,
         None if isinstance(version_answer, Failure) else version_answer.number(),
-        None if isinstance(ledger_answer, Failure) else last_deployment(ledger_answer),
+        None if isinstance(history_answer, Failure) else last_deployment(history_answer),
         clock_answer.number(),
     )
 
 
-def _had_no_ledger(answer: Failure) -> bool:
-    """Whether there was no ledger yet when it was asked for; one that the catalog shows was made since."""
-    return f"no such table: {LEDGER_TABLE}" in answer.message
+def _had_no_history(answer: Failure) -> bool:
+    """Whether there was no deployment history yet when it was asked for; one that the catalog shows was made since."""
+    return f"no such table: {HISTORY_TABLE}" in answer.message
 
 
 def guard_step(live: DatabaseState, deadline: int | None = None) -> TransactionStep:
@@ -72,8 +72,8 @@ def guard_step(live: DatabaseState, deadline: int | None = None) -> TransactionS
         unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (live.schema_version,)
     else:
         unchanged, arguments = _SAME_CATALOG, (_catalog_text(live.catalog),)
-    if live.catalog.has_ledger:
-        unchanged += f" AND (SELECT id FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
+    if live.catalog.has_history:
+        unchanged += f" AND (SELECT id FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
         arguments += (live.last.id if live.last else None,)
     if deadline is not None:
         unchanged += f" AND {_CLOCK} <= ?{len(arguments) + 1}"

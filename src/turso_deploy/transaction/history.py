@@ -1,4 +1,4 @@
-"""The ledger: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction.
+"""The deployment history: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction.
 
 A deployment of several transactions writes its row in the first of them, and the others bring it up to date, each under
 an id of its own.
@@ -15,11 +15,11 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.json import decode
 
-from turso_deploy.catalog.catalog import LEDGER_TABLE
+from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.sql.schema import Schema, title
 
-_CREATE = f"""CREATE TABLE {LEDGER_TABLE} (
+_CREATE = f"""CREATE TABLE {HISTORY_TABLE} (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   deployed_at TEXT NOT NULL,
@@ -43,15 +43,15 @@ _MARK = re.compile(r"([0-9a-f]+):([0-9]{1,18})")
 # What is not the same in each transaction of one deployment.
 _MOVING = ("id", "deployed_at", "schema_version", "seeds_fingerprint", "seeds", "scripts")
 
-# Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty ledger.
+# Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty history.
 LAST_DEPLOYMENT_QUERY = Query(
     "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects, scripts "
-    f"FROM {LEDGER_TABLE} ORDER BY number DESC LIMIT 1"
+    f"FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1"
 )
 
 
 class Deployment(Struct, frozen=True):
-    """What the ledger says of the last deployment.
+    """What the deployment history says of the last deployment.
 
     `seeds` maps a table to the fingerprint of its seed rows (see `seeds_mark`), `scripts` the scripts that ever ran to
     their checksums.
@@ -107,7 +107,7 @@ def rows_in(mark: str | None, fingerprint: str) -> int:
 
 
 def last_deployment(rows: Rows) -> Deployment | None:
-    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty ledger. Raises ValueError for what is none."""
+    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty history. Raises ValueError for what is none."""
     if not rows.rows:
         return None
     identity, version, fingerprint, seeds, managed, scripts = rows.rows[0]
@@ -122,7 +122,7 @@ def last_deployment(rows: Rows) -> Deployment | None:
 
 
 def managed_names(schema: Schema) -> frozenset[str]:
-    """The objects of a schema as the ledger names them, such as `table users`."""
+    """The objects of a schema as the deployment history names them, such as `table users`."""
     return frozenset(map(title, schema.objects()))
 
 
@@ -137,8 +137,8 @@ def seeds_fingerprint(seeds: Mapping[str, str]) -> str:
 
 
 def create_step() -> TransactionStep:
-    """The step that makes the ledger where there is none."""
-    return TransactionStep(Query(_CREATE), Purpose.LEDGER, f"create {LEDGER_TABLE}")
+    """The step that makes the deployment history where there is none."""
+    return TransactionStep(Query(_CREATE), Purpose.HISTORY, f"create {HISTORY_TABLE}")
 
 
 def entry_step(entry: Entry) -> TransactionStep:
@@ -162,17 +162,17 @@ def entry_step(entry: Entry) -> TransactionStep:
     }
     if entry.continues is None:
         places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
-        query = Query(f"INSERT INTO {LEDGER_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
+        query = Query(f"INSERT INTO {HISTORY_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
     else:
         assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_MOVING, start=2))
         moved = (values[name] for name in _MOVING)
-        query = Query(f"UPDATE {LEDGER_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *moved))
-    return TransactionStep(query, Purpose.LEDGER, f"record the deployment in {LEDGER_TABLE}")
+        query = Query(f"UPDATE {HISTORY_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *moved))
+    return TransactionStep(query, Purpose.HISTORY, f"record the deployment in {HISTORY_TABLE}")
 
 
 def lookup_query(deployment_id: str) -> Query:
-    """Whether a deployment is in the ledger: one row when it committed, none when it did not."""
-    return Query(f"SELECT 1 FROM {LEDGER_TABLE} WHERE id = ?1", (deployment_id,))
+    """Whether a deployment is in the deployment history: one row when it committed, none when it did not."""
+    return Query(f"SELECT 1 FROM {HISTORY_TABLE} WHERE id = ?1", (deployment_id,))
 
 
 def _sha256(value: object) -> str:

@@ -20,7 +20,7 @@ _BACKUP_NAME = re.compile(r"-before-\d{8}-\d{6}$")
 class RestorePoint(Struct, frozen=True):
     """How to get back to the moment before a write.
 
-    `reference` is for the ledger: the moment (ISO 8601, UTC) or the branch. `lines` are for people: what to run.
+    `reference` is for the history: the moment (ISO 8601, UTC) or the branch. `lines` are for people: what to run.
     `notices` are what went wrong beside it.
     """
 

@@ -1,4 +1,4 @@
-"""Catalog rows sorted: what counts, and what is internal, a shadow, the ledger or ignored."""
+"""Catalog rows sorted: what counts, and what is internal, a shadow, the deployment history or ignored."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def test_tables_whose_names_only_resemble_internal_ones_count() -> None:
     assert len(read_catalog(rows).schema.tables) == len(rows)
 
 
-def test_the_ledger_never_counts_with_whatever_stands_on_it() -> None:
+def test_the_history_never_counts_with_whatever_stands_on_it() -> None:
     catalog = catalog_of(
         create_step().query.sql,
         "CREATE INDEX mine ON schema_deployments (ref)",
         "CREATE TRIGGER watch AFTER INSERT ON schema_deployments BEGIN SELECT 1; END",
     )
     assert counted(catalog) == set()
-    assert catalog.has_ledger
-    assert not catalog_of("CREATE TABLE t (a)").has_ledger
-    assert not catalog_of("CREATE VIEW schema_deployments AS SELECT 1").has_ledger
+    assert catalog.has_history
+    assert not catalog_of("CREATE TABLE t (a)").has_history
+    assert not catalog_of("CREATE VIEW schema_deployments AS SELECT 1").has_history
 
 
 def test_of_a_virtual_table_only_the_table_counts() -> None:

@@ -82,7 +82,7 @@ def test_what_the_schema_folder_does_not_define_is_reported_and_left() -> None:
 
 
 def test_what_never_counts_before_never_counts_after() -> None:
-    """Statistics, storage of vector indexes and the ledger pass through the rehearsal."""
+    """Statistics, storage of vector indexes and the deployment history pass through the rehearsal."""
     live = catalog_of("CREATE TABLE t (a)", "CREATE INDEX t_a ON t (a)", create_step().query.sql, "ANALYZE")
     vector = [
         CatalogRow("index", "near", "t", "CREATE INDEX near ON t (libsql_vector_idx(a))"),

@@ -14,7 +14,7 @@ def test_the_verdict_of_a_deployment_counts_objects_rows_and_requests(deployed: 
     assert verdict(deployed) == "Deployed 2.2.0: 50 objects created, 57 rows seeded, in 2 requests"
 
 
-def test_a_deployment_that_had_only_the_ledger_to_write_says_no_more(deployed: Report) -> None:
+def test_a_deployment_that_had_only_the_history_to_write_says_no_more(deployed: Report) -> None:
     assert verdict(replace(deployed, steps=(), seeds=())) == "Deployed 2.2.0, in 2 requests"
 
 

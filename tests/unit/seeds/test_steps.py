@@ -143,6 +143,6 @@ def test_a_reference_column_that_is_left_out_is_left_to_the_engine(plan: Plan) -
 def test_written_and_unchanged_rows_are_counted_over_all_chunks(plan: Plan) -> None:
     seeds, made = plan(A, C, a="id,c_id\n1,1\n", c="id,name\n1,a\n2,b\n3,c\n", chunk_bytes=22)
     assert labels(made) == ["seed c", "seed c", "seed a"]
-    ledger = TransactionStep(made.steps[0].query, Purpose.LEDGER, "seed c")
+    history = TransactionStep(made.steps[0].query, Purpose.HISTORY, "seed c")
     results = [Rows(affected=1), Rows(affected=1), Rows(affected=0), Rows(affected=5)]
-    assert seed_results(seeds, [*made.steps, ledger], results) == (SeedResult("a", 1, 0, 1), SeedResult("c", 3, 2, 1))
+    assert seed_results(seeds, [*made.steps, history], results) == (SeedResult("a", 1, 0, 1), SeedResult("c", 3, 2, 1))

@@ -135,7 +135,7 @@ def test_of_what_no_step_touched_the_number_and_the_length_are_compared() -> Non
     assert [result.ok for result in found] == [True, True, False]
 
 
-def test_what_is_internal_or_the_ledger_is_no_part_of_the_catalog_and_what_is_ignored_is() -> None:
+def test_what_is_internal_or_the_history_is_no_part_of_the_catalog_and_what_is_ignored_is() -> None:
     made = scratch_with("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)", "CREATE TABLE tmp_one (a)")
     [check] = catalog_check(catalog_of(made, ["tmp_*"]), set())
     assert [result.actual for result in results(check, made)][:2] == ["0", "2"]

@@ -13,7 +13,7 @@ from turso_deploy.transaction import history
 from turso_deploy.transaction.database_state import LIVE_QUERIES, DatabaseState, guard_step, read_state
 
 DATABASE = ("CREATE TABLE t (a UNIQUE)", "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT 'it''s' FROM t")
-LEDGER = history.create_step().query.sql
+HISTORY = history.create_step().query.sql
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_a_database_that_was_never_deployed_to(scratch: Scratch) -> None:
     live = read(scratch)
     assert list(live.catalog.schema.tables) == ["t"]
     assert live.last is None
-    assert not live.catalog.has_ledger
+    assert not live.catalog.has_history
 
 
 def test_what_was_deployed_last_is_read_along(scratch: Scratch) -> None:
-    scratch.run(LEDGER)
+    scratch.run(HISTORY)
     assert read(scratch).last is None
     deployed(scratch, "first")
     deployed(scratch, "second")
@@ -108,7 +108,7 @@ def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     assert read_state([version, deployments, failure, shadows, clock], []) is failure
 
 
-def test_a_ledger_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
+def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     scratch.run("CREATE TABLE schema_deployments (mine)")
     found = read_state(answers(scratch), [])
     assert isinstance(found, Failure)
@@ -124,18 +124,18 @@ def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Sc
     assert passes(live, scratch)
 
 
-@pytest.mark.parametrize("with_ledger", [False, True])
+@pytest.mark.parametrize("with_history", [False, True])
 @pytest.mark.parametrize("moment", range(1, len(LIVE_QUERIES)))
 def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
-    scratch: Scratch, moment: int, with_ledger: bool
+    scratch: Scratch, moment: int, with_history: bool
 ) -> None:
-    if with_ledger:
-        scratch.run(LEDGER)
+    if with_history:
+        scratch.run(HISTORY)
         deployed(scratch, "first")
     before = answers(scratch)
     scratch.run("CREATE TABLE theirs (a)")
-    if not with_ledger:
-        scratch.run(LEDGER)
+    if not with_history:
+        scratch.run(HISTORY)
     deployed(scratch, "theirs")
     live = read_state([*before[:moment], *answers(scratch)[moment:]], [])
     assert isinstance(live, DatabaseState)
@@ -143,10 +143,10 @@ def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
 
 
 @forms
-@pytest.mark.parametrize("with_ledger", [False, True])
-def test_the_guard_lets_an_unchanged_database_pass(scratch: Scratch, form: Form, with_ledger: bool) -> None:
-    if with_ledger:
-        scratch.run(LEDGER)
+@pytest.mark.parametrize("with_history", [False, True])
+def test_the_guard_lets_an_unchanged_database_pass(scratch: Scratch, form: Form, with_history: bool) -> None:
+    if with_history:
+        scratch.run(HISTORY)
         assert passes(form(read(scratch)), scratch)  # made and still empty
         deployed(scratch, "one")
     live = form(read(scratch))
@@ -169,7 +169,7 @@ def test_the_guard_lets_an_empty_database_pass(form: Form) -> None:
         "DROP INDEX i",
         "ALTER TABLE t ADD COLUMN b",
         "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END",
-        LEDGER,
+        HISTORY,
     ],
 )
 def test_the_guard_stops_at_every_change_of_the_schema(scratch: Scratch, form: Form, change: str) -> None:
@@ -188,7 +188,7 @@ def test_the_guard_stops_when_one_object_took_the_place_of_another(scratch: Scra
 
 @forms
 def test_the_guard_stops_after_a_deployment_that_changed_no_schema(scratch: Scratch, form: Form) -> None:
-    scratch.run(LEDGER)
+    scratch.run(HISTORY)
     empty = form(read(scratch))
     deployed(scratch, "one")
     assert not passes(empty, scratch)
@@ -198,8 +198,8 @@ def test_the_guard_stops_after_a_deployment_that_changed_no_schema(scratch: Scra
 
 
 @forms
-def test_the_guard_stops_when_the_ledger_is_gone(scratch: Scratch, form: Form) -> None:
-    scratch.run(LEDGER)
+def test_the_guard_stops_when_the_history_is_gone(scratch: Scratch, form: Form) -> None:
+    scratch.run(HISTORY)
     deployed(scratch, "one")
     live = form(read(scratch))
     scratch.run("DROP TABLE schema_deployments")

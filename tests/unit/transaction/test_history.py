@@ -1,4 +1,4 @@
-"""The ledger: what is written is what is read, and the fingerprints know what matters."""
+"""The deployment history: what is written is what is read, and the fingerprints know what matters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def schema_of(*statements: str) -> Schema:
 
 def write(scratch: Scratch, entry: Entry) -> None:
     step = history.entry_step(entry)
-    assert step.purpose is Purpose.LEDGER
+    assert step.purpose is Purpose.HISTORY
     scratch.query(step.query)
 
 
@@ -51,11 +51,11 @@ def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None
     assert (last.seeds, last.managed) == (ENTRY.seeds, ENTRY.managed)
 
 
-def test_an_empty_ledger_knows_no_deployment(scratch: Scratch) -> None:
+def test_an_empty_history_knows_no_deployment(scratch: Scratch) -> None:
     assert last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY)) is None
 
 
-def test_a_database_without_a_ledger_says_so() -> None:
+def test_a_database_without_a_history_says_so() -> None:
     with pytest.raises(ScratchError, match="no such table: schema_deployments"):
         Scratch().query(history.LAST_DEPLOYMENT_QUERY)
 
