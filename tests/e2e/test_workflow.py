@@ -51,7 +51,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "fork", NOTHING_CHANGED, [("error", "a pull request from a fork")]),
-    ("pull-request", "pull-request", "against", "✅ Planned 2.2.0: 1 object to create", []),
+    ("pull-request", "pull-request", "compare", "✅ Planned 2.2.0: 1 object to create", []),
     ("schedule", "schedule", "verify", "✅ Verified", []),
     ("schedule", "schedule", "drift", NOTHING_CHANGED, [("error", "idx_questions_channel")]),
     ("schedule", "schedule", "tokens", "✅ Checked 2 tokens: all is well", []),

@@ -106,7 +106,7 @@ def test_a_folder_named_like_an_option_is_a_folder(
     monkeypatch.chdir(tmp_path)
     write_folder(Path(name), FILES)
     write_folder(Path("other"), SMALL)
-    named = {"--schema-path": "INPUT_SCHEMA-PATH", "--against": "INPUT_AGAINST", "--output": "INPUT_OUTPUT"}
+    named = {"--schema-path": "INPUT_SCHEMA-PATH", "--compare-to": "INPUT_COMPARE-TO", "--output": "INPUT_OUTPUT"}
 
     def run(*words: str, **chosen: str) -> int:
         with monkeypatch.context() as patch:
@@ -119,8 +119,8 @@ def test_a_folder_named_like_an_option_is_a_folder(
                     patch.setenv(named[flag], value)
             return main([*words, *flags])
 
-    assert run("plan", schema_path=name, against=name) == 0
-    assert run("plan", schema_path="other", against=name) == 0
+    assert run("plan", schema_path=name, compare_to=name) == 0
+    assert run("plan", schema_path="other", compare_to=name) == 0
     assert run("docs", schema_path=name, output=f"{name}/pages") == 0
     assert (tmp_path / name / "pages" / "queries.md").exists()
     assert run("docs", schema_path="other", output=f"{name}pages") == 0

@@ -37,14 +37,14 @@ FILES = with_changes(
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "deploy": ("deploy",),
-    "deploy, rehearsed on a branch": ("deploy", "--rehearse", "branch", "--backup", "branch"),
+    "deploy, with a trial branch": ("deploy", "--trial-branch", "--restore-point", "branch"),
     "plan": ("plan",),
     "plan --sql": ("plan", "--sql"),
-    "plan --rehearse": ("plan", "--rehearse", "rollback"),
-    "plan --against": ("plan", "--against", "{folder}/other"),
+    "plan --dry-run": ("plan", "--dry-run"),
+    "plan --compare-to": ("plan", "--compare-to", "{folder}/other"),
     "verify": ("verify",),
     "docs": ("docs", "--output", "{folder}/pages"),
-    "adopt": ("adopt", "--schema-path", "{folder}/adopted"),
+    "pull": ("pull", "--schema-path", "{folder}/adopted"),
     "check-tokens": ("check-tokens",),
     "rotate-token": ("rotate-token",),
     "manifest-schema": ("manifest-schema",),

@@ -1,4 +1,4 @@
-"""`plan --against`: two schema folders compared, with no database and no secret, as for a pull request from a fork."""
+"""`plan --compare-to`: compare two schema folders without a database or a secret, as for a pull request of a fork."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NARROWER = with_changes(
 
 def compare(folder: Path, against: Path, **settings: Any) -> dict[str, Any]:
     output = StringIO()
-    given = {"command": "plan", "schema_path": str(folder), "against": str(against), "json_output": True, **settings}
+    given = {"command": "plan", "schema_path": str(folder), "compare_to": str(against), "json_output": True, **settings}
     status = run(given, {"GITHUB_ACTIONS": "true"}, output, StringIO())
     document: dict[str, Any] = json.loads(output.getvalue())
     assert status in (document["exit_code"], 3)
@@ -104,7 +104,7 @@ def test_a_manifest_that_would_not_hold_is_told(tmp_path: Path) -> None:
 def test_another_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     error = compare(SHIPPED, tmp_path / "nowhere")["error"]
     assert error["code"] == "schema-not-found"
-    assert "--against" in error["hint"]
+    assert "--compare-to" in error["hint"]
 
 
 @pytest.mark.parametrize(("changed", "status"), [(True, 3), (False, 0)])
@@ -121,7 +121,7 @@ def test_on_a_runner_it_needs_no_url_and_no_token(tmp_path: Path, changed: bool,
         "--check",
         "--schema-path",
         str(after),
-        "--against",
+        "--compare-to",
         str(before),
     ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")

@@ -208,7 +208,7 @@ def test_on_a_runner_no_part_of_the_script_can_be_a_command(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "settings",
-    [{"json_output": True}, {"rehearse": "rollback"}, {"against": "schema"}],
+    [{"json_output": True}, {"dry_run": True}, {"compare_to": "schema"}],
     ids=lambda found: next(iter(found)),
 )
 def test_settings_that_cannot_both_be_followed_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:

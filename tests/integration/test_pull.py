@@ -1,4 +1,4 @@
-"""`adopt`: a live database becomes a schema folder, and the next plan is empty."""
+"""`pull`: a live database becomes a schema folder, and the next plan is empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.databases import DatabaseUnderTest, run_program
 from tests.support.schema_folders import SHIPPED, write_project
-from turso_deploy.cli.pull_command import adopt
+from turso_deploy.cli.pull_command import pull
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
 from turso_deploy.sql.splitter import split
@@ -56,9 +56,9 @@ def statements_for(target: DatabaseUnderTest) -> tuple[str, ...]:
 def test_the_plan_after_an_adoption_is_empty(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.run(*statements_for(target))
     before = target.dump()
-    adopted = run_program("adopt", tmp_path / "schema", target.url, target.read_only_token)
+    adopted = run_program("pull", tmp_path / "schema", target.url, target.read_only_token)
     assert adopted.status == 0, adopted.error
-    assert adopted.document["status"] == "adopted"
+    assert adopted.document["status"] == "pulled"
     assert adopted.document["committed"] is False
     assert adopted.document["requests"] == 1
     planned = run_program("plan", tmp_path / "schema", target.url, target.read_only_token)
@@ -71,7 +71,7 @@ def test_the_plan_after_an_adoption_is_empty(target: DatabaseUnderTest, tmp_path
 
 def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run(*(f"CREATE TABLE t{number:02} (x)" for number in range(12)))
-    assert run_program("adopt", tmp_path / "schema", in_file.url).status == 0
+    assert run_program("pull", tmp_path / "schema", in_file.url).status == 0
     [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
     assert notice.startswith("Was already in the database; a deployment takes it over")
     assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
@@ -82,14 +82,14 @@ def test_directives_that_a_database_keeps_are_not_adopted(target: DatabaseUnderT
         sql = f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns});"
         assert target.deploy(write_project(tmp_path / str(number), {"t.sql": sql})).error is None
     with closing(target.open()) as database:
-        assert adopt(tmp_path / "adopted", database).error is None
+        assert pull(tmp_path / "adopted", database).error is None
     report = target.plan(load_project(tmp_path / "adopted"))
     assert (report.error, report.status) == (None, Status.UNCHANGED)
 
 
 def test_an_adopted_folder_makes_the_same_database_again(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run(*ODDITIES)
-    run_program("adopt", tmp_path / "schema", in_file.url)
+    run_program("pull", tmp_path / "schema", in_file.url)
     url = f"file:{tmp_path / 'again.db'}"
     assert run_program("deploy", tmp_path / "schema", url).status == 0
     assert ours_in(DatabaseUnderTest(url, url)) == ours_in(in_file)
@@ -113,7 +113,7 @@ def test_a_database_that_was_deployed_by_us_or_by_drizzle_is_adopted_whole(
         assert run_program("deploy", SHIPPED, target.url, target.token).status == 0
     else:
         target.run(*(statement.text for statement in split(DRIZZLE.read_text(encoding="utf-8"))))
-    adopted = run_program("adopt", tmp_path / "schema", target.url, target.token)
+    adopted = run_program("pull", tmp_path / "schema", target.url, target.token)
     counts = {name: line["actual"] for name, line in adopted.document["counts"].items()}
     assert counts["tables"] == 12
     assert counts["indexes"] == (33 if kind == "ours" else 1)
@@ -127,7 +127,7 @@ def test_a_folder_that_holds_a_schema_is_left_alone(in_file: DatabaseUnderTest, 
     path = tmp_path / "schema" / name
     path.parent.mkdir(parents=True)
     path.write_text("mine", encoding="utf-8")
-    refused = run_program("adopt", tmp_path / "schema", in_file.url)
+    refused = run_program("pull", tmp_path / "schema", in_file.url)
     assert refused.status == 2
     assert name in refused.error["message"]
     assert [file for file in (tmp_path / "schema").rglob("*") if file.is_file()] == [path]
@@ -135,9 +135,9 @@ def test_a_folder_that_holds_a_schema_is_left_alone(in_file: DatabaseUnderTest, 
 
 
 def test_an_empty_database_holds_nothing_to_adopt(target: DatabaseUnderTest, tmp_path: Path) -> None:
-    refused = run_program("adopt", tmp_path / "schema", target.url, target.token)
+    refused = run_program("pull", tmp_path / "schema", target.url, target.token)
     assert refused.status == 2
-    assert "nothing to adopt" in refused.error["message"]
+    assert "nothing to pull" in refused.error["message"]
     assert not (tmp_path / "schema").exists()
 
 
@@ -145,7 +145,7 @@ def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_
     in_file: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
-    adopted = run_program("adopt", tmp_path / "schema", in_file.url)
+    adopted = run_program("pull", tmp_path / "schema", in_file.url)
     assert adopted.status == 2
     assert adopted.error["file"].endswith("schema/views.sql")
     assert adopted.error["line"] == 1
@@ -155,18 +155,18 @@ def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_
 
 def test_files_that_were_written_are_not_called_undone(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     in_file.run("CREATE TABLE a (x)", "CREATE TABLE b (y)", "CREATE VIEW v AS SELECT x FROM a", "DROP TABLE a")
-    told = run_program("adopt", tmp_path / "schema", in_file.url, json_output=False).printed
+    told = run_program("pull", tmp_path / "schema", in_file.url, json_output=False).printed
     assert "write file" in told
     assert "none of them done" not in told
 
 
-@pytest.mark.parametrize("command", ["adopt", "plan", "verify"])
+@pytest.mark.parametrize("command", ["pull", "plan", "verify"])
 @pytest.mark.parametrize("managed", ["no json", "[1]", "{}"])
 def test_a_history_that_is_damaged_is_told(
     in_file: DatabaseUnderTest, tmp_path: Path, command: str, managed: str
 ) -> None:
     assert run_program("deploy", SHIPPED, in_file.url).status == 0
     in_file.run(f"UPDATE schema_deployments SET managed_objects = '{managed}'")
-    told = run_program(command, tmp_path / "schema" if command == "adopt" else SHIPPED, in_file.url)
+    told = run_program(command, tmp_path / "schema" if command == "pull" else SHIPPED, in_file.url)
     assert told.error["code"] == "unexpected-reply"
     assert told.document["committed"] is False

@@ -176,8 +176,8 @@ def test_a_branch_takes_a_token_that_may_create_databases(turso: Turso, quiz: Ho
 
 @pytest.mark.parametrize("origin_name", ["quiz", "Quiz_2.x", "q" * 64, "q" * 46 + "-long"])
 def test_the_name_of_a_branch_is_one_that_the_platform_takes(turso: Turso, origin_name: str) -> None:
-    name = branch_name(origin_name, "rehearsal-12345678")
+    name = branch_name(origin_name, "trial-12345678")
     assert len(name) <= 64
-    assert name.endswith("-rehearsal-12345678")
+    assert name.endswith("-trial-12345678")
     assert "--" not in name
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")

@@ -213,9 +213,9 @@ def test_an_api_token_in_place_of_the_database_token_is_told(program: Program, t
 
 
 def test_a_rehearsal_happens_on_a_branch_that_is_gone_afterwards(program: Program, turso: Turso) -> None:
-    done = program("deploy", rehearse="branch", **program.hosted)
+    done = program("deploy", trial_branch=True, **program.hosted)
     assert done.report["status"] == "deployed"
-    assert re.match(r"Rehearsed on the branch quiz-trial-[0-9a-f]{8}:", done.report["notices"][0])
+    assert re.match(r"The deployment succeeded on the trial branch quiz-trial-[0-9a-f]{8}:", done.report["notices"][0])
     assert set(turso.databases) == {"quiz"}
     created, deleted = (
         [call for call in turso.calls() if re.fullmatch(pattern, call)]
@@ -229,10 +229,10 @@ def test_a_rehearsal_that_fails_leaves_the_database_alone(program: Program, turs
     program.rows(program.quiz, "CREATE TABLE other_notes (id INTEGER PRIMARY KEY)")
     before = program.tables()
     demanding = with_changes(SMALL, manifest="rows: {authors: '>=100'}\n")
-    done = program("deploy", files=demanding, rehearse="branch", **program.hosted)
+    done = program("deploy", files=demanding, trial_branch=True, **program.hosted)
     assert (done.status, done.report["status"], done.report["committed"]) == (1, "failed", False)
     assert done.report["error"]["code"] == "check-failed"
-    assert "the database itself was not touched" in done.report["notices"][0]
+    assert "The database itself was not changed" in done.report["notices"][0]
     assert program.tables() == before
     assert set(turso.databases) == {"quiz"}
 
@@ -240,14 +240,14 @@ def test_a_rehearsal_that_fails_leaves_the_database_alone(program: Program, turs
 def test_nothing_to_deploy_is_nothing_to_rehearse_or_to_save(program: Program, turso: Turso) -> None:
     program("deploy", **program.hosted)
     turso.asked.clear()
-    done = program("deploy", rehearse="branch", backup="branch", **program.hosted)
+    done = program("deploy", trial_branch=True, restore_point="branch", **program.hosted)
     assert done.report["status"] == "unchanged"
     assert "POST databases" not in turso.calls()
     assert done.report["way_back"] == []
 
 
 def test_a_branch_is_kept_when_that_is_asked_for(program: Program, turso: Turso) -> None:
-    done = program("deploy", rehearse="branch", keep_branch=True, **program.hosted)
+    done = program("deploy", trial_branch=True, keep_trial_branch=True, **program.hosted)
     (branch,) = set(turso.databases) - {"quiz"}
     assert any(f"{branch} is kept" in notice for notice in done.report["notices"])
     assert program.rows(turso.databases[branch], "SELECT count(*) FROM schema_deployments").rows == ((1,),)
@@ -255,14 +255,14 @@ def test_a_branch_is_kept_when_that_is_asked_for(program: Program, turso: Turso)
 
 def test_a_branch_that_cannot_be_made_stops_the_deployment(program: Program, turso: Turso) -> None:
     turso.faults.add("POST .*/databases", refused(402, "too many databases"))
-    done = program("deploy", rehearse="branch", **program.hosted)
+    done = program("deploy", trial_branch=True, **program.hosted)
     assert (done.status, done.report["error"]["code"], done.report["committed"]) == (1, "plan-limit", False)
     assert program.tables() == set()
 
 
 def test_a_connection_that_drops_while_the_branch_is_there_leaves_no_branch(program: Program, turso: Turso) -> None:
     turso.faults.add("POST .*/auth/tokens", Answer(drop=True), skip=1)
-    done = program("deploy", rehearse="branch", **program.hosted)
+    done = program("deploy", trial_branch=True, **program.hosted)
     assert done.report["error"]["code"] == "unreachable"
     assert set(turso.databases) == {"quiz"}
     assert program.tables() == set()
@@ -271,11 +271,11 @@ def test_a_connection_that_drops_while_the_branch_is_there_leaves_no_branch(prog
 def test_a_branch_that_is_left_over_is_told_in_the_hint(program: Program, turso: Turso) -> None:
     turso.faults.add("POST .*/auth/tokens", Answer(drop=True), skip=1)
     turso.faults.add("DELETE .*", Answer(drop=True))
-    done = program("deploy", rehearse="branch", **program.hosted)
+    done = program("deploy", trial_branch=True, **program.hosted)
     assert "turso db destroy quiz-trial-" in done.report["error"]["hint"]
 
 
-@pytest.mark.parametrize("setting", [{"rehearse": "branch"}, {"backup": "branch"}])
+@pytest.mark.parametrize("setting", [{"trial_branch": True}, {"restore_point": "branch"}])
 def test_a_branch_takes_the_platform(program: Program, turso: Turso, setting: dict[str, str]) -> None:
     own = program.secret(turso.token(program.quiz))
     done = program("deploy", database_url=program.quiz.url, auth_token=own, **setting)
@@ -284,7 +284,7 @@ def test_a_branch_takes_the_platform(program: Program, turso: Turso, setting: di
 
 
 def test_a_plan_makes_no_branch(program: Program, turso: Turso) -> None:
-    done = program("plan", rehearse="branch", **program.hosted)
+    done = program("plan", trial_branch=True, **program.hosted)
     assert (done.status, done.report["error"]["code"]) == (2, "input-invalid")
     assert set(turso.databases) == {"quiz"}
 
@@ -301,7 +301,7 @@ def test_the_moment_before_the_write_is_in_the_summary_and_in_the_history(progra
 
 
 def test_a_branch_holds_what_was_there_before(program: Program, turso: Turso) -> None:
-    done = program("deploy", backup="branch", **program.hosted)
+    done = program("deploy", restore_point="branch", **program.hosted)
     ((name,),) = program.rows(program.quiz, "SELECT backup FROM schema_deployments").rows
     assert set(turso.databases) == {"quiz", name}
     objects = program.rows(turso.databases[str(name)], "SELECT count(*) FROM sqlite_master")
@@ -311,7 +311,7 @@ def test_a_branch_holds_what_was_there_before(program: Program, turso: Turso) ->
 
 def test_a_backup_that_cannot_be_made_stops_the_deployment(program: Program, turso: Turso) -> None:
     turso.faults.add("POST .*/databases", refused(403, "the token lacks db:create"))
-    done = program("deploy", backup="branch", **program.hosted)
+    done = program("deploy", restore_point="branch", **program.hosted)
     assert done.report["error"]["code"] == "api-forbidden"
     assert program.tables() == set()
 
@@ -320,7 +320,7 @@ def test_without_the_platform_or_with_backup_off_there_is_no_way_back(program: P
     own = program.secret(turso.token(program.quiz))
     assert program("deploy", database_url=program.quiz.url, auth_token=own).report["way_back"] == []
     more = with_changes(SMALL, authors="id,name,profile\n1,Ada,\n2,Grace,\n3,Barbara,\n")
-    done = program("deploy", files=more, backup="off", **program.hosted)
+    done = program("deploy", files=more, restore_point="off", **program.hosted)
     assert (done.report["status"], done.report["way_back"]) == ("deployed", [])
 
 
@@ -410,7 +410,7 @@ def test_there_has_to_be_a_token_to_check(program: Program) -> None:
         ("token_expiry_warning", "0d", "more than nothing"),
         ("token_lifetime", "15", "a duration is a number with its unit"),
         ("token_policy", "strict", "expected `warn`, `enforce` or `off`"),
-        ("backup_keep", "0", "expected an integer, at least 1 and at most 100"),
+        ("keep_restore_points", "0", "expected an integer, at least 1 and at most 100"),
     ],
 )
 def test_a_malformed_setting_of_the_policy_is_told(program: Program, setting: str, value: str, says: str) -> None:

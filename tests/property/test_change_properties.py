@@ -22,7 +22,7 @@ from tests.property.schemas import Schema
 from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
-from turso_deploy.cli.pull_command import adopt
+from turso_deploy.cli.pull_command import pull
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy import deploy as story
 from turso_deploy.plan.hazards import HAZARDS, Approval
@@ -71,7 +71,7 @@ def test_what_was_adopted_needs_no_change(way: Way) -> None:
         target = DatabaseUnderTest(url, url)
         assert _deploy(target, _project(way.first, Path(name))).status is Status.DEPLOYED
         with closing(target.open()) as database:
-            report = adopt(adopted, database)
+            report = pull(adopted, database)
         assert report.error is None, report.error
         assert target.plan(load_project(adopted)).status is Status.UNCHANGED
 

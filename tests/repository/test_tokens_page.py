@@ -38,6 +38,6 @@ def test_the_policys_defaults_are_those_of_the_program() -> None:
 
 
 def test_every_setting_that_the_page_names_is_one() -> None:
-    named = set(re.findall(r"`((?:token|secret|backup|keep|revoke|api|github|previous|read-only)-[a-z-]+)[:`]", PAGE))
+    named = set(re.findall(r"`((?:token|secret|restore|keep|revoke|api|github|previous|read-only)-[a-z-]+)[:`]", PAGE))
     outputs = {"token-expires-at", "token-days-left", "token-age-days", "token-rotation-due"}
     assert named - outputs <= set(FIELDS)

@@ -85,7 +85,7 @@ def _open(access: Credentials, inputs: Settings, context: RunContext, mask: Call
     from turso_deploy.turso.token_checks import check_claims_of_all, check_on_platform, check_on_server
 
     given, policy = _given_tokens(inputs), policy_of(inputs)
-    writes = inputs.command in ("deploy", "check-tokens") or inputs.rehearse == "rollback"
+    writes = inputs.command in ("deploy", "check-tokens") or inputs.dry_run
     # The story's first request shows whether the deploy token works; only where there is no story it is asked here.
     asked = {Role.APPLICATION, Role.PREVIOUS} | ({Role.DEPLOY} if inputs.command == "check-tokens" else set())
     access.checks = check_claims_of_all(given, policy, access.now, needs_write=writes)
@@ -103,7 +103,7 @@ def _open(access: Credentials, inputs: Settings, context: RunContext, mask: Call
 def _mint(access: Credentials, hosting: HostedDatabase, inputs: Settings, mask: Callable[[str], None]) -> None:
     """A token for this run alone. Reading needs no right to write."""
     lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
-    needs_write = inputs.command == "deploy" or inputs.rehearse == "rollback"
+    needs_write = inputs.command == "deploy" or inputs.dry_run
     access.token = hosting.platform.mint(hosting.database.name, lifetime, read_only=not needs_write)
     mask(access.token)
     off = Policy(mode="off")  # its short life is the point of it

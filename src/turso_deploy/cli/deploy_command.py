@@ -42,11 +42,11 @@ def deploy_safely(
     if hosting is None:
         return story.deploy(project, database, provenance, permissions)
     notices = list[str]()
-    if "branch" in (inputs.rehearse, inputs.backup):
+    if inputs.trial_branch or inputs.restore_point == "branch":
         outlook = story.plan(project, database, provenance, permissions)
         needed = outlook.status is Status.PLANNED
-        if needed and inputs.rehearse == "branch":
-            failed = _rehearse(project, hosting, inputs, provenance, permissions, mask, notices)
+        if needed and inputs.trial_branch:
+            failed = _deploy_to_trial_branch(project, hosting, inputs, provenance, permissions, mask, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
         if not needed:  # an error is told by the deployment, which meets it too
@@ -65,27 +65,27 @@ def _back_up(hosting: HostedDatabase, inputs: Settings, access: Credentials) -> 
     """The way back that the settings ask for. Raises PlatformError when a branch cannot be made."""
     from turso_deploy.turso.backups import bookmark, branch_backup
 
-    match inputs.backup:
-        case "bookmark":
+    match inputs.restore_point:
+        case "timestamp":
             return bookmark(hosting.platform, hosting.database, datetime.now(UTC))
         case "branch":
-            return branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.backup_keep)
+            return branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.keep_restore_points)
         case _:
             return None
 
 
 def _hosting(access: Credentials, inputs: Settings) -> HostedDatabase | None:
-    if access.hosting is None and (inputs.rehearse == "branch" or inputs.backup == "branch"):
-        setting = "rehearse" if inputs.rehearse == "branch" else "backup"
+    if access.hosting is None and (inputs.trial_branch or inputs.restore_point == "branch"):
+        setting = "trial-branch" if inputs.trial_branch else "restore-point: branch"
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            f"`{setting}: branch` makes a branch of the database, which takes the Turso Platform API.",
-            hint="Give `api-token`, `organization` and `database`.",
+            f"`{setting}` creates a branch of the database, which needs the Turso Platform API.",
+            hint="Set `api-token`, `organization` and `database`.",
         )
     return access.hosting
 
 
-def _rehearse(
+def _deploy_to_trial_branch(
     project: Project,
     hosting: HostedDatabase,
     inputs: Settings,
@@ -98,7 +98,7 @@ def _rehearse(
     from turso_deploy.turso.branches import temporary_branch
 
     lifetime = lifetime_of(inputs, DEPLOYMENT_LIFETIME)
-    report_step("making a branch to rehearse on")
+    report_step("creating the trial branch")
     try:
         with temporary_branch(
             hosting.platform,
@@ -107,7 +107,7 @@ def _rehearse(
             notices,
             lifetime=lifetime,
             timeout=inputs.timeout,
-            keep=inputs.keep_branch,
+            keep=inputs.keep_trial_branch,
         ) as branch:
             name = branch.database.name
             database = open_database(branch.database.address, branch.token, inputs.timeout, inputs.request_size)
@@ -117,11 +117,13 @@ def _rehearse(
                 database.close()
     except DeployError as error:
         hint = " ".join([error.hint or "", *notices]).strip()
-        raise type(error)(error.code, f"The branch to rehearse on failed: {error.message}", hint=hint) from None
+        raise type(error)(error.code, f"The trial branch failed: {error.message}", hint=hint) from None
     if report.succeeded:
-        notices.insert(0, f"Rehearsed on the branch {name}: every step and every check held.")
+        notices.insert(
+            0, f"The deployment succeeded on the trial branch {name}: every step ran and every check passed."
+        )
         return None
-    notices.insert(0, f"This was the rehearsal on the branch {name}; the database itself was not touched.")
+    notices.insert(0, f"The deployment failed on the trial branch {name}. The database itself was not changed.")
     return replace(report, committed=False, deployment_id=None, database=hosting.database.address.display)
 
 

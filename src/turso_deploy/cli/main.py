@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 _SELDOM = 200_000
 
 COMMANDS = {
-    "deploy": "bring the database to the schema and the seeds, in one transaction",
-    "plan": "show what a deployment would do, and change nothing",
-    "verify": "check the database against the schema and the manifest, read only",
-    "docs": "write the documentation of the schema folder, with diagrams and queries that were run",
-    "adopt": "write a schema folder that describes a live database, read only",
-    "check-tokens": "check the tokens by their claims and with one read-only request each",
-    "rotate-token": "mint a token and store it as a GitHub secret",
+    "deploy": "bring the database to the schema and seeds of the schema folder, in one transaction",
+    "plan": "show the changes that a deployment would make; change nothing",
+    "verify": "check the database against the schema folder and the manifest; read only",
+    "docs": "write the documentation of the schema folder, with diagrams and the results of its queries",
+    "pull": "write a schema folder that describes an existing database; read only",
+    "check-tokens": "check each token: its claims, and one read-only request with it",
+    "rotate-token": "mint a database token and store it as a GitHub secret",
     "manifest-schema": "print the JSON Schema of the manifest",
 }
-"""Every command and what it does."""
+"""Commands and their descriptions."""
 
 _EXAMPLES = {
     "deploy": [
         "turso-deploy deploy --database-url file:site.db",
         "turso-deploy deploy --allow-hazards drop-column:users.nickname",
-        "turso-deploy deploy --api-token … --organization acme --database quiz --rehearse branch",
+        "turso-deploy deploy --api-token … --organization acme --database quiz --trial-branch",
     ],
     "plan": [
         "turso-deploy plan --check",
-        "turso-deploy plan --rehearse rollback",
-        "turso-deploy plan --against base/schema",
+        "turso-deploy plan --dry-run",
+        "turso-deploy plan --compare-to base/schema",
         "turso-deploy plan --sql > plan.sql",
     ],
     "verify": ["turso-deploy verify --json", "turso-deploy verify --quiet"],
     "docs": ["turso-deploy docs --output docs/schema", "turso-deploy docs --check"],
-    "adopt": ["turso-deploy adopt --schema-path schema --database-url file:site.db"],
+    "pull": ["turso-deploy pull --schema-path schema --database-url file:site.db"],
     "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
     "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
     "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
@@ -60,8 +60,11 @@ _GROUPS = {
     "new folder": ("the schema", "schema_path"),
     "database": ("the database", "database_url auth_token allow_insecure_http timeout request_size"),
     "platform": ("the database, by the Turso Platform", "api_token organization database api_url token_lifetime"),
-    "plan": ("the plan", "allow_hazards rehearse against sql check"),
-    "safety": ("permissions, rehearsal and the way back", "allow_hazards rehearse keep_branch backup backup_keep"),
+    "plan": ("the plan", "allow_hazards dry_run compare_to sql check"),
+    "safety": (
+        "approvals, trial and restore point",
+        "allow_hazards trial_branch keep_trial_branch restore_point keep_restore_points",
+    ),
     "tokens": (
         "the tokens",
         "read_only_auth_token previous_auth_token token_policy token_max_age token_expiry_warning token_require_expiry",
@@ -77,7 +80,7 @@ _SHOWN = {
     "plan": ("schema", "database", "platform", "plan", "tokens", "comment", "report"),
     "verify": ("schema", "database", "platform", "tokens", "comment", "report"),
     "docs": ("folder", "report"),
-    "adopt": ("new folder", "database", "platform", "tokens", "report"),
+    "pull": ("new folder", "database", "platform", "tokens", "report"),
     "check-tokens": ("database", "platform", "tokens", "report"),
     "rotate-token": ("database", "platform", "secret", "tokens", "report"),
 }

@@ -1,4 +1,4 @@
-"""The story of `adopt`: a live database becomes a schema folder, whose next plan is empty."""
+"""The story of `pull`: a live database becomes a schema folder, whose next plan is empty."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.database_state import LIVE_QUERIES
 
 
-def adopt(folder: Path, database: Database) -> Report:
+def pull(folder: Path, database: Database) -> Report:
     """Write a schema folder that describes a database, in one request that a read-only token may make.
 
     The folder must not hold a schema yet. What was written is then read as any schema folder is: SQLite keeps some
@@ -38,14 +38,14 @@ def adopt(folder: Path, database: Database) -> Report:
 
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
-    """What there is to adopt, the version that was deployed last, and the patterns for what other tools keep."""
+    """What there is to pull, the version that was deployed last, and the patterns for what other tools keep."""
     live = parse_state(database.query(LIVE_QUERIES), ())
     ignore = records_of_other_tools(live.catalog)
     schema = read_catalog(live.catalog.rows, live.catalog.shadows, ignore).schema
     if not any(schema.objects()):
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "There is nothing to adopt: the database holds no object of its own.",
+            "There is nothing to pull: the database holds no object of its own.",
             hint="Is it the database that you mean? A file that does not exist reads as an empty database.",
         )
     return schema, (live.last.schema_version if live.last else None) or FIRST_VERSION, ignore
@@ -106,8 +106,8 @@ def _report(
 ) -> Report:
     counts = actual_counts(schema) if schema else {}
     return Report(
-        command="adopt",
-        status=status_of(error) if error else Status.ADOPTED,
+        command="pull",
+        status=status_of(error) if error else Status.PULLED,
         committed=False,
         database=database.address,
         schema_version=version,

@@ -119,8 +119,8 @@ def _progress(
 def _report(
     inputs: Settings, context: RunContext, access: Credentials, mask: Callable[[str], None], emit: Callable[[str], None]
 ) -> Report:
-    if inputs.command == "plan" and inputs.against is not None:
-        return _comparison(inputs, inputs.against)
+    if inputs.command == "plan" and inputs.compare_to is not None:
+        return _comparison(inputs, inputs.compare_to)
     if inputs.command == "docs":
         from turso_deploy.schema_docs.generate import document
 
@@ -135,33 +135,33 @@ def _report(
                 from turso_deploy.cli.token_commands import rotate
 
                 return rotate(access, inputs, context, mask)
-            case "adopt":
-                return _adopt(inputs, open_database(access.address, access.token, inputs.timeout))
+            case "pull":
+                return _pull(inputs, open_database(access.address, access.token, inputs.timeout))
             case _:
                 return _database_report(inputs, context, access, mask, emit)
 
 
-def _comparison(inputs: Settings, against: str) -> Report:
+def _comparison(inputs: Settings, folder: str) -> Report:
     from turso_deploy.deploy import deploy as story
     from turso_deploy.plan.hazards import parse_approvals
     from turso_deploy.project.project import load_project
 
     permissions = parse_approvals(inputs.allow_hazards)
     project = load_project(Path(inputs.schema_path))
-    if not Path(against).is_dir():
+    if not Path(folder).is_dir():
         raise InputError(
             ErrorCode.SCHEMA_NOT_FOUND,
-            f"There is no schema folder `{against}` to compare with.",
-            hint="Name it with --against (input `against`), relative to the working folder.",
+            f"There is no schema folder `{folder}` to compare with.",
+            hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
         )
-    return story.compare(project, load_project(Path(against)), permissions)
+    return story.compare(project, load_project(Path(folder)), permissions)
 
 
-def _adopt(inputs: Settings, database: Database) -> Report:
-    from turso_deploy.cli.pull_command import adopt
+def _pull(inputs: Settings, database: Database) -> Report:
+    from turso_deploy.cli.pull_command import pull
 
     try:
-        return adopt(Path(inputs.schema_path), database)
+        return pull(Path(inputs.schema_path), database)
     finally:
         database.close()
 
@@ -186,8 +186,7 @@ def _database_report(
                 report, script = story.script(project, database, provenance_of(context), permissions)
                 emit(script)
             case "plan":
-                rehearse = inputs.rehearse == "rollback"
-                report = story.plan(project, database, provenance_of(context), permissions, rehearse=rehearse)
+                report = story.plan(project, database, provenance_of(context), permissions, rehearse=inputs.dry_run)
             case "verify":
                 report = story.verify(project, database)
             case _:

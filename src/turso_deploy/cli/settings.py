@@ -18,7 +18,7 @@ from turso_deploy.core.secret import Secret
 from turso_deploy.core.validation import ValidationError, field_type, validate
 from turso_deploy.database.interface import REQUEST_SIZE
 
-Command = Literal["deploy", "plan", "verify", "docs", "adopt", "check-tokens", "rotate-token"]
+Command = Literal["deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token"]
 
 # The name that applications know the token by that they serve with.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
@@ -69,8 +69,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     command: Annotated[
         Command,
         Meta(
-            description="What to do: `deploy`, `plan` (show what would run), `verify` (read only), `docs` (write the "
-            "schema's documentation), `adopt` (write a schema folder), `check-tokens` or `rotate-token`."
+            description="Command to run: `deploy`, `plan` (show the changes), `verify` (read only), `docs` (write the "
+            "schema's documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`."
         ),
     ] = "deploy"
     schema_path: Annotated[
@@ -79,23 +79,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str | None,
         Meta(
-            description="Database: `libsql://…`, `https://…` or `file:…`. On a runner it must be given; "
-            "elsewhere the default is an embedded database in the working folder."
+            description="Database URL: `libsql://…`, `https://…` or `file:…`. Required on a runner; "
+            "elsewhere the default is a local SQLite file in the working directory."
         ),
     ] = None
     auth_token: Annotated[
         Secret | None,
-        Meta(description="Database token; read-write for `deploy` and a rehearsal, read-only is enough for the rest."),
+        Meta(
+            description="Database token. `deploy` and `dry-run` need full access; "
+            "for everything else read-only is enough."
+        ),
     ] = None
     allow_insecure_http: Annotated[
-        bool, Meta(description="Let an `http://` URL lead to another machine. The token then travels in clear text.")
+        bool,
+        Meta(description="Allow plaintext HTTP to hosts other than this one. The token is sent in clear text."),
     ] = False
     timeout: Annotated[
         float,
         Meta(
             gt=0,
             le=3600,
-            description="Seconds that a request and its answer may take; and in all, what is tried again.",
+            description="Timeout of one request in seconds; also the total time spent on retries.",
         ),
     ] = 60.0
     request_size: Annotated[
@@ -103,113 +107,127 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=100_000,
             le=100_000_000,
-            description="Bytes that a request with seeds may have. "
-            "Seeds that need more go in chunks, after the schema.",
+            description="Maximum size of one request with seeds, in bytes. "
+            "Larger seeds are sent in chunks, after the schema.",
         ),
     ] = REQUEST_SIZE
     allow_hazards: Annotated[
         str,
-        Meta(description="Hazards that are accepted: `name`, or `name:object` for one object, separated by commas."),
+        Meta(description="Approved hazards, separated by commas: `name`, or `name:object` for one object."),
     ] = ""
-    rehearse: Annotated[
-        Literal["off", "rollback", "branch"],
+    dry_run: Annotated[
+        bool,
         Meta(
-            description="`rollback`, with `plan`: run the whole transaction on the database and roll it back. "
-            "`branch`, with `deploy` and an API token: deploy to a branch of the database first."
+            description="With `plan`: run the whole transaction on the database and roll it back. "
+            "Needs a token that can write."
         ),
-    ] = "off"
-    against: Annotated[
-        str | None, Meta(description="With `plan`: another schema folder to compare with, in place of a database.")
+    ] = False
+    compare_to: Annotated[
+        str | None, Meta(description="With `plan`: schema folder to compare with, instead of a database.")
     ] = None
     sql: Annotated[bool, Meta(description="With `plan`: print the plan as a script for `sqlite3`.")] = False
     check: Annotated[
         bool,
         Meta(
-            description="With `plan`: exit with 3 when something would run. With `docs`: write nothing, and exit "
-            "with 3 when pages are stale."
+            description="With `plan`: exit with 3 when there are changes to deploy. "
+            "With `docs`: write nothing, and exit with 3 when pages are stale."
         ),
     ] = False
-    output: Annotated[str, Meta(min_length=1, description="With `docs`: the folder for the pages.")] = "docs/schema"
+    output: Annotated[str, Meta(min_length=1, description="With `docs`: folder for the pages.")] = "docs/schema"
     version_from_tag: Annotated[
-        bool, Meta(description="Refuse to run unless the pushed tag (`v2.2.0`) names the manifest's `schema_version`.")
+        bool, Meta(description="Stop unless the pushed tag (`v2.2.0`) matches `schema_version` in the manifest.")
     ] = False
     api_token: Annotated[
         Secret | None,
         Meta(
-            description="Token of the Turso Platform API, with `organization` and `database`: finds the database, and "
-            "mints a token for the run where `auth-token` is not given."
+            description="Turso Platform API token, used with `organization` and `database`. It finds the database, "
+            "and mints a token for the run if `auth-token` is not set."
         ),
     ] = None
     organization: Annotated[
-        str | None, Meta(description="Organization at Turso; for a personal account the user name.")
+        str | None, Meta(description="Turso organization; for a personal account, the user name.")
     ] = None
-    database: Annotated[str | None, Meta(description="Name of the database at Turso.")] = None
+    database: Annotated[str | None, Meta(description="Name of the database in the Turso organization.")] = None
     api_url: Annotated[
-        str | None, Meta(description="Address of the Turso Platform API, where it is not Turso's own.")
+        str | None, Meta(description="Base URL of the Turso Platform API, if it is not Turso's own.")
     ] = None
     read_only_auth_token: Annotated[
-        Secret | None, Meta(description="Token that the application serves with: checked to work, and to be read-only.")
+        Secret | None,
+        Meta(description="Application token. It is checked: it must work, and it must be read-only."),
     ] = None
     previous_auth_token: Annotated[
-        Secret | None, Meta(description="Token from before the last rotation: checked to be refused.")
+        Secret | None,
+        Meta(description="Token from before the last rotation. It is checked: the server must reject it."),
     ] = None
     token_policy: Annotated[
         Literal["warn", "enforce", "off"],
-        Meta(description="What a token that breaks the rotation policy does: `warn`, `enforce` (fail) or `off`."),
+        Meta(description="Effect of a token that breaks the rotation policy: `warn`, `enforce` (fail) or `off`."),
     ] = "warn"
-    token_max_age: Annotated[Duration, Meta(description="Age at which a token is to be rotated: `90d`, `12h`.")] = (
-        Duration("90d")
-    )
-    token_expiry_warning: Annotated[Duration, Meta(description="Time before a token's end from which on to warn.")] = (
+    token_max_age: Annotated[
+        Duration, Meta(description="Maximum age of a token before it must be rotated: `90d`, `12h`.")
+    ] = Duration("90d")
+    token_expiry_warning: Annotated[Duration, Meta(description="Warn when a token expires within this time.")] = (
         Duration("14d")
     )
-    token_require_expiry: Annotated[bool, Meta(description="Whether a token without an end breaks the policy.")] = False
+    token_require_expiry: Annotated[
+        bool, Meta(description="Count a token without an expiry date as breaking the policy.")
+    ] = False
     token_lifetime: Annotated[
         Duration | None,
-        Meta(description="Life of a minted token; `15m` for a deployment, `90d` with `rotate-token`, unless given."),
+        Meta(description="Lifetime of a minted token. Default: `15m` for a run, `90d` with `rotate-token`."),
     ] = None
-    keep_branch: Annotated[bool, Meta(description="Keep the branch of `rehearse: branch`.")] = False
-    backup: Annotated[
-        Literal["bookmark", "branch", "off"],
+    trial_branch: Annotated[
+        bool,
         Meta(
-            description="Way back, with an API token: `bookmark` (commands that restore to the moment before), "
-            "`branch` or `off`."
+            description="With `deploy` and an API token: deploy to a temporary branch of the database first, "
+            "and continue only if that succeeds."
         ),
-    ] = "bookmark"
-    backup_keep: Annotated[int, Meta(ge=1, le=100, description="How many branches of `backup: branch` are kept.")] = 3
+    ] = False
+    keep_trial_branch: Annotated[bool, Meta(description="Keep the branch of `trial-branch`.")] = False
+    restore_point: Annotated[
+        Literal["timestamp", "branch", "off"],
+        Meta(
+            description="Restore point of a deployment with an API token: `timestamp` (print the commands that restore "
+            "the database to the time before the deployment), `branch` (create a branch) or `off`."
+        ),
+    ] = "timestamp"
+    keep_restore_points: Annotated[
+        int, Meta(ge=1, le=100, description="Number of branches of `restore-point: branch` to keep.")
+    ] = 3
     comment: Annotated[
-        bool, Meta(description="Keep the report as one comment on the pull request up to date; takes `github-token`.")
+        bool,
+        Meta(description="Keep the report in one comment on the pull request. Needs `github-token`."),
     ] = False
     github_token: Annotated[
         Secret | None,
         Meta(
-            description="GitHub token. With `comment`: the workflow's own, with `pull-requests: write`. With "
-            "`rotate-token`: one that may write secrets, which the workflow's own may not."
+            description="GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. With "
+            "`rotate-token`: a token that can write secrets, which the workflow's own token cannot."
         ),
     ] = None
-    secret_name: Annotated[str, Meta(description="With `rotate-token`: the secret that gets the new token.")] = (
-        "TURSO_AUTH_TOKEN"
-    )
+    secret_name: Annotated[
+        str, Meta(description="With `rotate-token`: name of the secret to store the new token in.")
+    ] = "TURSO_AUTH_TOKEN"
     secret_scope: Annotated[
         str,
         Meta(
-            description="With `rotate-token`: whose secret it is: `repository`, `environment:NAME` or "
+            description="With `rotate-token`: owner of the secret: `repository`, `environment:NAME` or "
             "`organization:NAME`."
         ),
     ] = "repository"
     token_access: Annotated[
         Literal["full-access", "read-only"],
-        Meta(description="With `rotate-token`: what the new token may do: `full-access` or `read-only`."),
+        Meta(description="With `rotate-token`: access of the new token: `full-access` or `read-only`."),
     ] = "full-access"
     revoke_others: Annotated[
         bool,
         Meta(
-            description="With `rotate-token`: refuse all older tokens of the database, and perhaps of its group. "
-            "A short downtime."
+            description="With `rotate-token`: revoke all older tokens of the database, and perhaps of its group. "
+            "Causes a short downtime."
         ),
     ] = False
-    quiet: Annotated[bool, Meta(description="Print the verdict only, and why it failed.")] = False
-    verbose: Annotated[bool, Meta(description="Print every step with its SQL, also of a deployment.")] = False
+    quiet: Annotated[bool, Meta(description="Print only the result, and the reason if the run failed.")] = False
+    verbose: Annotated[bool, Meta(description="Print the SQL of every step, also of a deployment.")] = False
     json_output: Annotated[bool, Meta(description="Print one JSON document instead of the report.")] = False
 
 
@@ -319,14 +337,14 @@ def _number(written: Any, core: type[int] | type[float]) -> Any:
     return int(number) if core is int and number.is_integer() else number
 
 
-_WRITING = ("deploy", "adopt", "rotate-token")
+_WRITING = ("deploy", "pull", "rotate-token")
 
 
 def _refuse_contradictions(inputs: Settings) -> None:
     """Settings that cannot both be followed, and those of a trial where the command would write in earnest."""
     trials = {
-        "against": inputs.against is not None,
-        "rehearse: rollback": inputs.rehearse == "rollback",
+        "compare-to": inputs.compare_to is not None,
+        "dry-run": inputs.dry_run,
         "sql": inputs.sql,
         "check": inputs.check,
     }
@@ -337,18 +355,18 @@ def _refuse_contradictions(inputs: Settings) -> None:
                 f"`{trial}` belongs to `plan`, which changes nothing: `{inputs.command}` does.",
                 hint="Run `turso-deploy plan` (input `command: plan`) for it, or leave it out.",
             )
-    if inputs.command == "plan" and inputs.rehearse == "branch":
+    if inputs.command == "plan" and inputs.trial_branch:
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "`rehearse: branch` belongs to `deploy`: a plan makes no branch.",
-            hint="`rehearse: rollback` tries a plan on the database itself and leaves nothing behind.",
+            "`trial-branch` belongs to `deploy`: `plan` creates no branch.",
+            hint="`dry-run` runs the plan on the database itself and rolls it back.",
         )
     given = {**trials, "json": inputs.json_output, "quiet": inputs.quiet, "verbose": inputs.verbose}
     of_a_plan = (
         ("sql", "json"),
-        ("sql", "rehearse: rollback"),
-        ("sql", "against"),
-        ("against", "rehearse: rollback"),
+        ("sql", "dry-run"),
+        ("sql", "compare-to"),
+        ("compare-to", "dry-run"),
     )
     for one, other in (("quiet", "verbose"), *(of_a_plan if inputs.command == "plan" else ())):
         if given[one] and given[other]:

@@ -17,7 +17,7 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     PLANNED = "planned"
     VERIFIED = "verified"
-    ADOPTED = "adopted"
+    PULLED = "pulled"
     CHECKED = "checked"
     ROTATED = "rotated"
     DOCUMENTED = "documented"

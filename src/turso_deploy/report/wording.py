@@ -96,7 +96,7 @@ def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
 
 def undone(report: Report) -> str:
     """What stands behind the number of steps where it is known that nothing came of them; empty where it is not."""
-    if report.succeeded or report.committed is not False or report.command == "adopt":  # which writes files
+    if report.succeeded or report.committed is not False or report.command == "pull":  # which writes files
         return ""
     return ", none of them done"
 
@@ -213,8 +213,8 @@ def verdict(report: Report) -> str:
             return f"{title}; {outlook(report)}" if report.refusal else title
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
-        case Status.ADOPTED:
-            return _titled("Adopted", report, [*_findings(report), f"{count_of(len(report.steps), 'file')} written"])
+        case Status.PULLED:
+            return _titled("Pulled", report, [*_findings(report), f"{count_of(len(report.steps), 'file')} written"])
         case Status.DOCUMENTED:
             work = [f"{count_of(len(report.steps), 'page')} written"] if report.steps else ["every page is current"]
             return _titled("Documented", report, [*_findings(report), *work])

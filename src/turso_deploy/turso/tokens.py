@@ -118,7 +118,7 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
         raise InputError(
             ErrorCode.TOKEN_READ_ONLY,
             "the database token is read-only, and a deployment writes, as its rehearsal does",
-            hint="Use a token with full access for `deploy`, and for `plan` with `rehearse: rollback`; `plan` alone "
+            hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`; `plan` alone "
             "and `verify` work with a read-only one.",
         )
 

@@ -157,19 +157,21 @@ def test_every_setting_is_described(name: str) -> None:
     assert description.endswith(".")
 
 
-@pytest.mark.parametrize("command", ["deploy", "adopt", "rotate-token"])
-@pytest.mark.parametrize("trial", ["rehearse=rollback", "sql=true", "against=base", "check=yes"])
+@pytest.mark.parametrize("command", ["deploy", "pull", "rotate-token"])
+@pytest.mark.parametrize("trial", ["dry-run=true", "sql=true", "compare-to=base", "check=yes"])
 def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(command: str, trial: str) -> None:
     name, _, value = trial.partition("=")
+    name = name.replace("-", "_")
     with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
         read_settings({"command": command, name: value})
     assert read_settings({"command": "plan", name: value}).command == "plan"
 
 
 def test_a_trial_that_an_input_asks_for_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INPUT_REHEARSE", "rollback")
-    with pytest.raises(InputError, match="`rehearse: rollback` belongs to `plan`"):
+    monkeypatch.setenv("INPUT_DRY-RUN", "true")
+    with pytest.raises(InputError, match="`dry-run` belongs to `plan`"):
         read_settings({})
-    monkeypatch.setenv("INPUT_REHEARSE", "branch")
-    with pytest.raises(InputError, match="`rehearse: branch` belongs to `deploy`"):
+    monkeypatch.delenv("INPUT_DRY-RUN")
+    monkeypatch.setenv("INPUT_TRIAL-BRANCH", "true")
+    with pytest.raises(InputError, match="`trial-branch` belongs to `deploy`"):
         read_settings({"command": "plan"})

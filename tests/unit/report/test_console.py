@@ -215,7 +215,7 @@ def test_the_definitions_of_what_is_no_table_stand_below_each_other(deployed: Re
 
 def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:
     files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
-    text = render(replace(deployed, status=Status.ADOPTED, committed=False, steps=files), colour=False)
+    text = render(replace(deployed, status=Status.PULLED, committed=False, steps=files), colour=False)
     assert "  + write file  2  users.sql, manifest.yml\n" in text
 
 

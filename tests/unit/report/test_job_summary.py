@@ -236,6 +236,6 @@ def test_what_is_set_aside_and_restored_is_one_line_under_the_steps(deployed: Re
 
 def test_an_adoption_has_no_sql_to_show(deployed: Report) -> None:
     files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
-    text = summary(replace(deployed, status=Status.ADOPTED, committed=False, steps=files))
+    text = summary(replace(deployed, status=Status.PULLED, committed=False, steps=files))
     assert "<summary>SQL</summary>" not in text
     assert "| write file | <code>manifest.yml</code> |" in text

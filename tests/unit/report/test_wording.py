@@ -145,9 +145,9 @@ def test_scripts_are_no_objects(deployed: Report) -> None:
 
 def test_the_verdict_of_an_adoption_names_what_was_found_and_written(deployed: Report) -> None:
     files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
-    adopted = replace(deployed, status=Status.ADOPTED, committed=False, steps=files, checks=())
+    adopted = replace(deployed, status=Status.PULLED, committed=False, steps=files, checks=())
     assert verdict(adopted) == (
-        "Adopted 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 files written"
+        "Pulled 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 files written"
     )
 
 
