@@ -34,7 +34,7 @@ STARTED = {
 }
 
 NOTHING_CHANGED = "❌ Failed: nothing was changed"
-REFUSED = "⛔ Refused: nothing was changed"
+REFUSED = "⛔ Blocked: nothing was changed"
 LOST_COLUMN = "drop-column notes.draft"
 TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),

@@ -63,7 +63,7 @@ def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(
         "seeds/b.csv": "id\n1\n",
     }
     told = told_of(target, tmp_path / "schema", changed)
-    assert (told.status, told.verdict) == (1, "Refused: nothing was changed")
+    assert (told.status, told.verdict) == (1, "Blocked: nothing was changed")
     places = [(place, text.split(" (")[0].split(":")[0]) for place, text in told.errors]
     assert sorted(places) == [
         ("a.sql:4", "add-not-null a.y"),
@@ -90,7 +90,7 @@ def test_each_count_and_name_that_would_not_hold_is_an_error_at_its_line(
 ) -> None:
     manifest = "expect:\n  tables: 3\n  views: 1\nobjects:\n  indexes:\n    - i\n    - j\n"
     told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
-    assert (told.status, told.verdict) == (1, "Refused: nothing was changed")
+    assert (told.status, told.verdict) == (1, "Blocked: nothing was changed")
     lines = ["manifest.yml:2", "manifest.yml:3", "manifest.yml:6", "manifest.yml:7"]
     assert told.places == lines
 

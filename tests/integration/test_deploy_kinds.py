@@ -213,7 +213,7 @@ def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word
     target.deploy(write_project(tmp_path / "before", files))
     target.run("CREATE INDEX tmp_one ON t (a)")
     report = target.deploy(write_project(tmp_path / "after", files, t="CREATE TABLE other (a TEXT);"))
-    assert report.status is Status.REFUSED
+    assert report.status is Status.BLOCKED
     assert report.error is not None
     assert "and with it index tmp_one, never deployed from here" in report.error.message
     assert "tmp_one" in target.names()
@@ -235,7 +235,7 @@ def test_a_quoted_name_that_goes_is_no_text_from_then_on(
     target.run(theirs)
     without = write_project(tmp_path / "after", {"t.sql": tables.replace(" nick TEXT{}", " b TEXT")})
     report = target.deploy(without)
-    assert (report.status, report.committed) == (Status.REFUSED, False)
+    assert (report.status, report.committed) == (Status.BLOCKED, False)
     assert report.error is not None
     assert report.error.code == "plan-impossible"
 

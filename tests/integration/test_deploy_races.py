@@ -169,7 +169,7 @@ def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
             target.run("INSERT INTO old VALUES (1, '007')")
 
     report = deploy_while(target, after, after_query=meddle)
-    assert (report.status, report.committed) == (Status.REFUSED, False)
+    assert (report.status, report.committed) == (Status.BLOCKED, False)
     assert report.error is not None
     assert report.error.code == "hazard-refused"
     assert hazard in report.error.message

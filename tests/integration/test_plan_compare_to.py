@@ -61,16 +61,16 @@ def test_it_says_that_a_deployment_may_be_refused_and_what_allows_it(tmp_path: P
     before, after = write_folder(tmp_path / "before", SMALL), write_folder(tmp_path / "after", NARROWER)
     found = compare(after, before)
     assert (found["status"], found["exit_code"]) == ("planned", 0)
-    assert "No rows were counted. Where they are concerned, a deployment is refused" in found["refusal"]["message"]
-    assert "rewrite-table" not in found["refusal"]["message"]
-    assert found["refusal"]["hint"].endswith("--allow-hazards drop-column:authors.profile")
-    assert compare(after, before, allow_hazards="drop-column:authors.profile")["refusal"] is None
+    assert "No rows were counted. Where they are concerned, a deployment is refused" in found["blocked_by"]["message"]
+    assert "rewrite-table" not in found["blocked_by"]["message"]
+    assert found["blocked_by"]["hint"].endswith("--allow-hazards drop-column:authors.profile")
+    assert compare(after, before, allow_hazards="drop-column:authors.profile")["blocked_by"] is None
 
 
 def test_a_rule_that_no_permission_helps_may_refuse_too(tmp_path: Path) -> None:
     before = write_folder(tmp_path / "before", {"a.sql": "CREATE TABLE a (x);"})
     after = write_folder(tmp_path / "after", {"a.sql": "CREATE TABLE a (x NOT NULL);"})
-    assert "add-not-null a.x" in compare(after, before)["refusal"]["message"]
+    assert "add-not-null a.x" in compare(after, before)["blocked_by"]["message"]
 
 
 def test_what_the_other_folder_defined_and_this_one_does_not_is_dropped(tmp_path: Path) -> None:

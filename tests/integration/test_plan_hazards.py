@@ -1,4 +1,4 @@
-"""What a plan says of its hazards: what each does to a deployment, and whether one would be refused."""
+"""What a plan says of its hazards: what each does to a deployment, and whether one would be blocked."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allo
     target: DatabaseUnderTest, narrower: Project
 ) -> None:
     found = hazards(target.plan(narrower, ALLOWED))
-    assert {name: (line.severity, line.allowed, line.rows) for name, line in found.items()} == {
-        "rewrite-table t": ("informs", True, 2),
-        "drop-column t.note": ("needs permission", True, 2),
-        "add-not-null t.code": ("forbids", False, 1),
+    assert {name: (line.severity, line.approved, line.rows) for name, line in found.items()} == {
+        "rewrite-table t": ("warning", True, 2),
+        "drop-column t.note": ("needs approval", True, 2),
+        "add-not-null t.code": ("blocked", False, 1),
     }
-    assert hazards(target.plan(narrower))["drop-column t.note"].allowed is False
+    assert hazards(target.plan(narrower))["drop-column t.note"].approved is False
 
 
 @pytest.mark.parametrize("permissions", [(), ALLOWED])
@@ -57,18 +57,18 @@ def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
 ) -> None:
     plan = target.plan(narrower, permissions)
     assert (plan.status, plan.exit_code, plan.error) == (Status.PLANNED, 0, None)
-    assert verdict(plan).endswith("; a deployment would be refused")
+    assert verdict(plan).endswith("; a deployment would be blocked")
     refused = target.deploy(narrower, permissions=permissions)
-    assert refused.status is Status.REFUSED
+    assert refused.status is Status.BLOCKED
     assert refused.error is not None
-    assert plan.refusal == refused.error
-    assert ("--allow-hazards drop-column:t.note" in (plan.refusal.hint or "")) is not bool(permissions)
+    assert plan.blocked_by == refused.error
+    assert ("--allow-hazards drop-column:t.note" in (plan.blocked_by.hint or "")) is not bool(permissions)
 
 
 def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: DatabaseUnderTest, shorter: Project) -> None:
-    assert target.plan(shorter).refusal is not None
+    assert target.plan(shorter).blocked_by is not None
     allowed = target.plan(shorter, ALLOWED)
-    assert (allowed.refusal, "refused" in verdict(allowed)) == (None, False)
+    assert (allowed.blocked_by, "blocked" in verdict(allowed)) == (None, False)
     assert target.deploy(shorter, permissions=ALLOWED).status is Status.DEPLOYED
 
 
@@ -78,8 +78,8 @@ def test_a_rule_whose_rows_a_script_may_mend_is_left_to_the_engine(
     script = "-- @run before\nUPDATE t SET code = '' WHERE code IS NULL;\n"
     files = {"tables.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL);", "scripts/mend.sql": script}
     plan = target.plan(write_project(tmp_path / "mended", files), ALLOWED)
-    assert hazards(plan)["add-not-null t.code"].allowed is None
-    assert plan.refusal is None
+    assert hazards(plan)["add-not-null t.code"].approved is None
+    assert plan.blocked_by is None
 
 
 def test_what_the_database_says_in_place_of_a_count_is_told(target: DatabaseUnderTest, tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_what_the_database_says_in_place_of_a_count_is_told(target: DatabaseUnde
     target.run("INSERT INTO t VALUES (1, '{bad', 'a')")
     sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, note, code INT NOT NULL -- @using json_extract(code, '$.x')\n);"
     found = hazards(target.plan(write_project(tmp_path / "after", {"tables.sql": sql})))["add-not-null t.code"]
-    assert (found.rows, found.allowed) == (None, None)
+    assert (found.rows, found.approved) == (None, None)
     assert found.text.startswith("add-not-null t.code: rows have no value for the column (rows not counted: ")
     assert "malformed JSON" in found.text

@@ -193,6 +193,6 @@ def test_a_table_that_has_the_name_of_the_proof_stops_the_deployment_before_it_i
     was = filled.dump()
     report = filled.deploy(write_project(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
     assert report.error is not None
-    assert (report.status, report.error.code) == (Status.REFUSED, ErrorCode.PLAN_IMPOSSIBLE)
+    assert (report.status, report.error.code) == (Status.BLOCKED, ErrorCode.PLAN_IMPOSSIBLE)
     assert "The database has an object turso_deploy_proof" in report.error.message
     assert filled.dump() == was

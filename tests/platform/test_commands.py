@@ -243,7 +243,7 @@ def test_nothing_to_deploy_is_nothing_to_rehearse_or_to_save(program: Program, t
     done = program("deploy", trial_branch=True, restore_point="branch", **program.hosted)
     assert done.report["status"] == "unchanged"
     assert "POST databases" not in turso.calls()
-    assert done.report["way_back"] == []
+    assert done.report["restore_point"] == []
 
 
 def test_a_branch_is_kept_when_that_is_asked_for(program: Program, turso: Turso) -> None:
@@ -296,7 +296,7 @@ def test_the_moment_before_the_write_is_in_the_summary_and_in_the_history(progra
     done = program("deploy", **program.hosted)
     ((moment,),) = program.rows(program.quiz, "SELECT backup FROM schema_deployments").rows
     assert abs(datetime.fromisoformat(str(moment)) - datetime.now(UTC)) < timedelta(minutes=1)
-    for told in (done.report["way_back"][0], done.summary):
+    for told in (done.report["restore_point"][0], done.summary):
         assert f"--from-db quiz --timestamp {moment!s}" in told
 
 
@@ -306,7 +306,7 @@ def test_a_branch_holds_what_was_there_before(program: Program, turso: Turso) ->
     assert set(turso.databases) == {"quiz", name}
     objects = program.rows(turso.databases[str(name)], "SELECT count(*) FROM sqlite_master")
     assert objects.rows == ((0,),)
-    assert str(name) in done.report["way_back"][0]
+    assert str(name) in done.report["restore_point"][0]
 
 
 def test_a_backup_that_cannot_be_made_stops_the_deployment(program: Program, turso: Turso) -> None:
@@ -316,12 +316,12 @@ def test_a_backup_that_cannot_be_made_stops_the_deployment(program: Program, tur
     assert program.tables() == set()
 
 
-def test_without_the_platform_or_with_backup_off_there_is_no_way_back(program: Program, turso: Turso) -> None:
+def test_without_the_platform_or_with_backup_off_there_is_no_restore_point(program: Program, turso: Turso) -> None:
     own = program.secret(turso.token(program.quiz))
-    assert program("deploy", database_url=program.quiz.url, auth_token=own).report["way_back"] == []
+    assert program("deploy", database_url=program.quiz.url, auth_token=own).report["restore_point"] == []
     more = with_changes(SMALL, authors="id,name,profile\n1,Ada,\n2,Grace,\n3,Barbara,\n")
     done = program("deploy", files=more, restore_point="off", **program.hosted)
-    assert (done.report["status"], done.report["way_back"]) == ("deployed", [])
+    assert (done.report["status"], done.report["restore_point"]) == ("deployed", [])
 
 
 # Checks
@@ -350,7 +350,7 @@ def test_tokens_are_checked_before_every_deployment(program: Program, turso: Tur
 def test_an_enforced_policy_stops_the_deployment_before_it_writes(program: Program, turso: Turso) -> None:
     old = program.secret(turso.token(program.quiz, iat=from_now(-100)))
     done = program("deploy", database_url=program.quiz.url, auth_token=old, token_policy="enforce")
-    assert (done.status, done.report["status"]) == (1, "refused")
+    assert (done.status, done.report["status"]) == (1, "blocked")
     assert done.report["error"]["code"] == "token-policy"
     assert program.quiz.asked == []
     assert program("deploy", database_url=program.quiz.url, auth_token=old).status == 0

@@ -53,7 +53,7 @@ def deploy_safely(
             return story.deploy(project, database, provenance, permissions)
     backup = _back_up(hosting, inputs, access)
     noted = replace(provenance, backup=backup.reference if backup else None)
-    return _with_way_back(story.deploy(project, database, noted, permissions), backup, notices)
+    return _with_restore_point(story.deploy(project, database, noted, permissions), backup, notices)
 
 
 def provenance_of(context: RunContext) -> Provenance:
@@ -127,7 +127,7 @@ def _deploy_to_trial_branch(
     return replace(report, committed=False, deployment_id=None, database=hosting.database.address.display)
 
 
-def _with_way_back(report: Report, backup: RestorePoint | None, notices: Sequence[str]) -> Report:
+def _with_restore_point(report: Report, backup: RestorePoint | None, notices: Sequence[str]) -> Report:
     """The report with how to get back: told when something may have been written, or a branch was made for it."""
     if backup is None:
         return replace(report, notices=(*notices, *report.notices))
@@ -135,5 +135,5 @@ def _with_way_back(report: Report, backup: RestorePoint | None, notices: Sequenc
     return replace(
         report,
         notices=(*notices, *report.notices, *backup.notices),
-        way_back=backup.lines if told else (),
+        restore_point=backup.lines if told else (),
     )

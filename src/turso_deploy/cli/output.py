@@ -83,14 +83,14 @@ def _annotations(report: Report) -> Iterator[_Annotation]:
     """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
     if report.error:
         yield from _of_the_error(report.error, verdict(report), Level.ERROR)
-    if report.refusal:
-        yield from _of_the_error(report.refusal, verdict(report), Level.WARNING)
-    told = "".join(error.message for error in (report.error, report.refusal) if error)
+    if report.blocked_by:
+        yield from _of_the_error(report.blocked_by, verdict(report), Level.WARNING)
+    told = "".join(error.message for error in (report.error, report.blocked_by) if error)
     for token in report.tokens:
         for finding in token.findings:
             if finding.text in told:
                 continue  # the finding is the error
-            yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.to_do}", f"Token in {token.role}")
+            yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.remedy}", f"Token in {token.role}")
     for step in report.steps:
         for hazard in step.hazards:
             if hazard.text not in told:

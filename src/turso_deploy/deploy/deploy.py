@@ -121,7 +121,7 @@ def _deployed(
 def _found_in_the_history(part: BatchId, draft: ReportBuilder) -> Report:
     draft.note_committed(part)
     draft.notices.append("The server's reply was lost; the deployment history shows that the deployment was committed.")
-    if any(line.to_bring_in for line in draft.seeds):
+    if any(line.to_seed for line in draft.seeds):
         draft.notices.append("How many seed rows it had to write stood in that reply: they are missing in the figures.")
     return draft.finished(Status.DEPLOYED, committed=True)
 

@@ -76,11 +76,11 @@ def _managed_notices(work: PendingChanges, wanted: Schema) -> list[str]:
 
 def _stale_notice(entry: Approval) -> str:
     match HAZARDS[entry.name][0]:
-        case Severity.NEEDS_PERMISSION:
+        case Severity.NEEDS_APPROVAL:
             return f"The permission {entry} fits nothing in this plan: it is misspelt, or can be removed."
-        case Severity.INFORMS:
+        case Severity.WARNING:
             return f"The permission {entry} is not needed: {entry.name} only informs."
-        case Severity.FORBIDS:
+        case Severity.BLOCKED:
             return f"The permission {entry} does not help: {entry.name} is about rows that have to be mended."
 
 

@@ -92,7 +92,7 @@ class ReportBuilder:
         self.notices: list[str] = []
         self.rows_to_write: int | None = None
         self.chunks: ChunksLine | None = None
-        self.refusal: ErrorLine | None = None
+        self.blocked_by: ErrorLine | None = None
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
         self._project = project
@@ -140,7 +140,7 @@ class ReportBuilder:
 
     def note_refusal(self, error: RefusedError | None) -> None:
         """Why a deployment would refuse what is only planned, if it would."""
-        self.refusal = error_line(error) if error else None
+        self.blocked_by = error_line(error) if error else None
 
     def note_schema(self, live: DatabaseState) -> None:
         """How a database that is only looked at compares with the wanted schema."""
@@ -281,7 +281,7 @@ class ReportBuilder:
             rows_to_write=self.rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
-            refusal=None if error else self.refusal,
+            blocked_by=None if error else self.blocked_by,
             error=self._error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )

@@ -26,7 +26,7 @@ A longer one is not shown at all (same page, "Step isolation and limits").
 
 OUTPUTS: Mapping[str, str] = {
     "status": "The verdict: deployed, unchanged, planned, verified, documented, stale, pulled, checked, rotated, "
-    "refused (nothing was sent that writes) or failed.",
+    "blocked (by a hazard or a policy; no write was sent) or failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "The id of the deployment in the deployment history; empty when nothing was deployed.",
     "schema-version": "The schema version that the manifest states.",

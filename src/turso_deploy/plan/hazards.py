@@ -18,11 +18,11 @@ from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, re
 class Severity(StrEnum):
     """What a hazard does to a deployment when it concerns rows."""
 
-    INFORMS = "informs"
+    WARNING = "warning"
     """Costs time or billed writes, and loses nothing."""
-    NEEDS_PERMISSION = "needs permission"
+    NEEDS_APPROVAL = "needs approval"
     """Loses data: only with `allow-hazards`."""
-    FORBIDS = "forbids"
+    BLOCKED = "blocked"
     """Existing rows break the new rule: no permission helps, the rows have to be mended first."""
 
 
@@ -44,18 +44,18 @@ class HazardName(StrEnum):
 
 
 HAZARDS: dict[HazardName, tuple[Severity, str]] = {
-    HazardName.DROP_TABLE: (Severity.NEEDS_PERMISSION, "the table and all its rows are gone"),
-    HazardName.DROP_COLUMN: (Severity.NEEDS_PERMISSION, "the values of the column are gone"),
-    HazardName.REWRITE_TABLE: (Severity.INFORMS, "every row is written again, which takes time and is billed"),
-    HazardName.CHANGE_TYPE: (Severity.NEEDS_PERMISSION, "values are stored in another form"),
-    HazardName.CHANGE_GENERATED: (Severity.NEEDS_PERMISSION, "values are replaced by what the expression gives"),
-    HazardName.CHANGE_COLLATION: (Severity.INFORMS, "texts compare and sort in another way"),
-    HazardName.CHANGE_PARENT: (Severity.NEEDS_PERMISSION, "rows refer to other rows than before"),
-    HazardName.ADD_NOT_NULL: (Severity.FORBIDS, "rows have no value for the column"),
-    HazardName.ADD_UNIQUE: (Severity.FORBIDS, "rows share a key that has to be unique"),
-    HazardName.ADD_CHECK: (Severity.FORBIDS, "rows break the CHECK"),
-    HazardName.ADD_FOREIGN_KEY: (Severity.FORBIDS, "rows refer to rows that are not there"),
-    HazardName.ADD_STRICT: (Severity.FORBIDS, "rows hold values that the type of the column does not take"),
+    HazardName.DROP_TABLE: (Severity.NEEDS_APPROVAL, "the table and all its rows are gone"),
+    HazardName.DROP_COLUMN: (Severity.NEEDS_APPROVAL, "the values of the column are gone"),
+    HazardName.REWRITE_TABLE: (Severity.WARNING, "every row is written again, which takes time and is billed"),
+    HazardName.CHANGE_TYPE: (Severity.NEEDS_APPROVAL, "values are stored in another form"),
+    HazardName.CHANGE_GENERATED: (Severity.NEEDS_APPROVAL, "values are replaced by what the expression gives"),
+    HazardName.CHANGE_COLLATION: (Severity.WARNING, "texts compare and sort in another way"),
+    HazardName.CHANGE_PARENT: (Severity.NEEDS_APPROVAL, "rows refer to other rows than before"),
+    HazardName.ADD_NOT_NULL: (Severity.BLOCKED, "rows have no value for the column"),
+    HazardName.ADD_UNIQUE: (Severity.BLOCKED, "rows share a key that has to be unique"),
+    HazardName.ADD_CHECK: (Severity.BLOCKED, "rows break the CHECK"),
+    HazardName.ADD_FOREIGN_KEY: (Severity.BLOCKED, "rows refer to rows that are not there"),
+    HazardName.ADD_STRICT: (Severity.BLOCKED, "rows hold values that the type of the column does not take"),
 }
 """Every hazard: what it does to a deployment, and what it costs. docs/concepts/hazards.md is made from this."""
 
@@ -173,7 +173,7 @@ def with_counts(
 def before_rows_are_mended(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
     """The hazards when a script may mend rows first: whether any still break a rule, the engine finds out."""
     return tuple(
-        replace(hazard, rows=None) if hazard.severity is Severity.FORBIDS and hazard.concerns_rows else hazard
+        replace(hazard, rows=None) if hazard.severity is Severity.BLOCKED and hazard.concerns_rows else hazard
         for hazard in hazards
     )
 
@@ -194,11 +194,11 @@ def is_approved(hazard: Hazard, permissions: Sequence[Approval]) -> bool | None:
     None: a rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
     """
     match hazard.severity:
-        case Severity.INFORMS:
+        case Severity.WARNING:
             return True
-        case Severity.NEEDS_PERMISSION:
+        case Severity.NEEDS_APPROVAL:
             return any(entry.covers(hazard) for entry in permissions)
-        case Severity.FORBIDS:
+        case Severity.BLOCKED:
             return None if hazard.rows is None else False
 
 
@@ -229,8 +229,8 @@ def refusal_of(
     refusing = [hazard for hazard in concerning if is_approved(hazard, permissions) in open_questions]
     if not refusing:
         return None
-    forbidden = [hazard for hazard in refusing if hazard.severity is Severity.FORBIDS]
-    needed = [hazard for hazard in refusing if hazard.severity is Severity.NEEDS_PERMISSION]
+    forbidden = [hazard for hazard in refusing if hazard.severity is Severity.BLOCKED]
+    needed = [hazard for hazard in refusing if hazard.severity is Severity.NEEDS_APPROVAL]
     refused = (*forbidden, *needed)
     lines = "\n".join(f"  {hazard}" for hazard in refused[:_TOLD])
     if len(refused) > _TOLD:
@@ -276,11 +276,11 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
             hazard.place,
         )
         for hazard in hazards
-        if hazard.severity is Severity.NEEDS_PERMISSION and hazard.rows == 0
+        if hazard.severity is Severity.NEEDS_APPROVAL and hazard.rows == 0
     ]
 
 
 def unused_approvals(hazards: Sequence[Hazard], permissions: Sequence[Approval]) -> list[Approval]:
     """Permissions that no hazard of the plan could need, however many rows there were."""
-    needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_PERMISSION]
+    needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_APPROVAL]
     return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]

@@ -74,15 +74,15 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
     yield _tokens(report.tokens, paint)
-    yield _way_back(report.way_back, paint)
-    if report.refusal:
-        yield _error(report.refusal, "", paint)
+    yield _restore_point(report.restore_point, paint)
+    if report.blocked_by:
+        yield _error(report.blocked_by, "", paint)
     if report.error:
         yield _error(report.error, wording.fate(report), paint)
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
-    done = "!" if report.status is Status.STALE or report.refusal else "✔"
+    done = "!" if report.status is Status.STALE or report.blocked_by else "✔"
     sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
@@ -168,7 +168,7 @@ def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
     """A hazard names its object by itself; its sign says whether a deployment goes on with it."""
     for step in steps:
         for hazard in step.hazards:
-            yield f"  {paint.sign(_HAZARDS[hazard.allowed])} {printable(wording.hazard(hazard))}"
+            yield f"  {paint.sign(_HAZARDS[hazard.approved])} {printable(wording.hazard(hazard))}"
 
 
 def _names(steps: Sequence[StepLine]) -> list[str]:
@@ -182,7 +182,7 @@ def _seeds(report: Report, paint: _Paint) -> Iterator[str]:
         return
     header, numbers = wording.seed_numbers(report)
     rows = [(printable(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
-    signs = ["+" if seed.to_bring_in > seed.unchanged else "·" for seed in report.seeds]
+    signs = ["+" if seed.to_seed > seed.unchanged else "·" for seed in report.seeds]
     yield from _table(("seeds", *header), rows, signs, paint)
 
 
@@ -218,10 +218,10 @@ def _tokens(tokens: Sequence[TokenLine], paint: _Paint) -> Iterator[str]:
     for token in tokens:
         for finding in token.findings:
             sign = paint.sign("✗" if finding.level == "error" else "!")
-            yield f"  {sign} {printable(token.role)}: {printable(finding.text)}. {printable(finding.to_do)}"
+            yield f"  {sign} {printable(token.role)}: {printable(finding.text)}. {printable(finding.remedy)}"
 
 
-def _way_back(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
+def _restore_point(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
     if commands:
         yield f"  {paint('to get back to the moment before, in a new database:', _DIM)}"
         yield from (f"      {printable(command)}" for command in commands)
@@ -231,7 +231,7 @@ def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
     """What happened, where, whether the database changed, and what to do. What would happen has no outcome."""
     place = wording.place_of(error)
     facts = {
-        "error" if outcome else "refused": error.message,
+        "error" if outcome else "blocked": error.message,
         "where": str(place) if place else "",
         "outcome": outcome,
         "to do": error.hint or "",
@@ -240,7 +240,7 @@ def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
     for name, value in facts.items():
         if value:
             first, *rest = printable_lines(value)
-            yield f"  {paint(name.ljust(10), _RED if name in ('error', 'refused') else _DIM)}  {first}"
+            yield f"  {paint(name.ljust(10), _RED if name in ('error', 'blocked') else _DIM)}  {first}"
             yield from (f"{' ' * 14}{line}".rstrip() for line in rest)
 
 

@@ -22,8 +22,8 @@ class Status(StrEnum):
     ROTATED = "rotated"
     DOCUMENTED = "documented"
     STALE = "stale"
-    REFUSED = "refused"
-    """All was understood and must not be done: nothing was sent that writes."""
+    BLOCKED = "blocked"
+    """A hazard or a policy forbids the run; no write was sent."""
     FAILED = "failed"
     """Something did not work: the input, the schema folder, the network, the database, a check in it."""
 
@@ -53,15 +53,15 @@ class ObjectChange(Struct, frozen=True):
 class HazardLine(Struct, frozen=True):
     """What a step may cost: `text` says it in a sentence. `rows` is None where they were not counted.
 
-    `severity` is what it does to a deployment: `informs`, `needs permission` or `forbids`. `allowed` says whether one
-    goes on with it; None where the engine finds out, inside the transaction.
+    `severity` is `warning`, `needs approval` or `blocked`. `approved` tells whether a deployment continues despite it;
+    None if only the engine can decide it, inside the transaction.
     """
 
     name: str
     object: str
     rows: int | None
     severity: str
-    allowed: bool | None
+    approved: bool | None
     text: str
 
 
@@ -114,7 +114,7 @@ class SeedLine(Struct, frozen=True):
     deployed_before: int = 0
 
     @property
-    def to_bring_in(self) -> int:
+    def to_seed(self) -> int:
         """How many rows a deployment has to look at, and to write where the database has others."""
         return self.rows - self.deployed_before
 
@@ -131,7 +131,7 @@ class FindingLine(Struct, frozen=True):
 
     level: str
     text: str
-    to_do: str
+    remedy: str
 
 
 class TokenLine(Struct, frozen=True):
@@ -212,10 +212,9 @@ class ErrorLine(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is.
 
-    `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `way_back` are
-    commands that restore the database to the moment before the run. `chunks` is None where all is one transaction.
-    `refusal` is the error with which a deployment would refuse what is planned; where no database was asked, with which
-    one may.
+    `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `restore_point` holds
+    the commands that restore the database to its state before the run. `chunks` is None where all is one transaction.
+    `blocked_by` is the error that would block the deployment of a plan; if no database was read, that could block it.
     """
 
     command: str
@@ -233,18 +232,18 @@ class Report(Struct, frozen=True):
     chunks: ChunksLine | None = None
     notices: tuple[str, ...] = ()
     tokens: tuple[TokenLine, ...] = ()
-    way_back: tuple[str, ...] = ()
+    restore_point: tuple[str, ...] = ()
     rows_to_write: int | None = None
     requests: int = 0
     duration_ms: int = 0
-    refusal: ErrorLine | None = None
+    blocked_by: ErrorLine | None = None
     error: ErrorLine | None = None
     exit_code: int = 0
 
     @property
     def succeeded(self) -> bool:
         """Whether the run did what it was asked to do."""
-        return self.status not in (Status.REFUSED, Status.FAILED)
+        return self.status not in (Status.BLOCKED, Status.FAILED)
 
     @property
     def changed(self) -> bool:

@@ -51,14 +51,14 @@ def summary(report: Report, budget: float = math.inf) -> str:
 
 def _heading(report: Report) -> str:
     match report.status:
-        case Status.REFUSED:
+        case Status.BLOCKED:
             sign = "⛔"
         case Status.FAILED:
             sign = "⚠️" if report.committed is None else "❌"
         case Status.STALE:
             sign = "⚠️"
         case _:
-            sign = "⚠️" if report.refusal else "✅"
+            sign = "⚠️" if report.blocked_by else "✅"
     return f"{sign} {summary_text(wording.verdict(report))}"
 
 
@@ -67,8 +67,8 @@ def _body(report: Report, detail: _Detail) -> str:
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
-    if report.refusal:
-        yield from _error(report.refusal, wording.outlook(report).capitalize())
+    if report.blocked_by:
+        yield from _error(report.blocked_by, wording.outlook(report).capitalize())
     if report.error:
         yield from _error(report.error, "Error")
     yield _manifest(report)
@@ -81,7 +81,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _sql(report, detail)
     yield _seeds(report, detail)
     yield _tokens(report.tokens)
-    yield _way_back(report.way_back)
+    yield _restore_point(report.restore_point)
     yield _footer(report)
 
 
@@ -122,7 +122,7 @@ def _hazards(report: Report, detail: _Detail) -> str:
     """What the steps may cost; what the error is about, it has told."""
     told = report.error.message if report.error else ""
     hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in told]
-    return _list([f"{_HAZARDS[one.allowed]}{summary_text(wording.hazard(one))}" for one in hazards], detail)
+    return _list([f"{_HAZARDS[one.approved]}{summary_text(wording.hazard(one))}" for one in hazards], detail)
 
 
 def _changes(report: Report, detail: _Detail) -> str:
@@ -208,7 +208,7 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
     rows = [
         (
             *(summary_text(cell) for cell in wording.token_cells(token)),
-            "<br>".join(summary_text(f"{finding.text}. {finding.to_do}") for finding in token.findings),
+            "<br>".join(summary_text(f"{finding.text}. {finding.remedy}") for finding in token.findings),
         )
         for token in tokens
     ]
@@ -221,7 +221,7 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
     return collapsible(count_of(len(tokens), "token"), shown, is_open=wrong)
 
 
-def _way_back(commands: Sequence[str]) -> str:
+def _restore_point(commands: Sequence[str]) -> str:
     if not commands:
         return ""
     return collapsible("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))

@@ -35,7 +35,7 @@ def script_line(script: Script) -> StepLine:
 
 def status_of(error: DeployError) -> Status:
     """The verdict of a run that an error has ended."""
-    return Status.REFUSED if isinstance(error, RefusedError) else Status.FAILED
+    return Status.BLOCKED if isinstance(error, RefusedError) else Status.FAILED
 
 
 def error_line(error: DeployError) -> ErrorLine:

@@ -20,8 +20,8 @@ _WRITE = ("deploy", "plan")
 
 _FATES = {
     False: "nothing was changed",
-    True: "the database changed",
-    None: "it is not known whether the database changed",
+    True: "the database was changed",
+    None: "it is unknown whether the database was changed",
 }
 
 
@@ -85,7 +85,7 @@ def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
     """How the numbers of seeds are headed, and those of each table: of a plan other ones than of a deployment."""
     columns = {"rows": [seed.rows for seed in report.seeds]}
     if _is_foretold(report):
-        columns["to bring in"] = [seed.to_bring_in for seed in report.seeds]
+        columns["to seed"] = [seed.to_seed for seed in report.seeds]
     else:
         columns["written"] = [seed.written for seed in report.seeds]
         columns["unchanged"] = [seed.unchanged for seed in report.seeds]
@@ -113,10 +113,10 @@ def _failed_line(check: CheckLine) -> ManifestLine:
 def hazard(line: HazardLine) -> str:
     """What a step may cost, behind what that does to a deployment."""
     does = line.severity
-    if line.severity == "needs permission" and line.allowed:
-        does = "needs permission, allowed by this run"
-    if line.severity == "forbids" and line.allowed is None:
-        does = "forbids, if rows still break it"
+    if line.severity == "needs approval" and line.approved:
+        does = "approved"
+    if line.severity == "blocked" and line.approved is None:
+        does = "blocked if rows break it"
     return f"{does}: {line.text}"
 
 
@@ -210,7 +210,7 @@ def verdict(report: Report) -> str:
             return f"Unchanged: the database already is at {_target(report)}, in {count_of(report.requests, 'request')}"
         case Status.PLANNED:
             title = _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
-            return f"{title}; {outlook(report)}" if report.refusal else title
+            return f"{title}; {outlook(report)}" if report.blocked_by else title
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
         case Status.PULLED:
@@ -224,17 +224,17 @@ def verdict(report: Report) -> str:
             return f"Checked {count_of(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:
             return "Rotated: the secret holds a new token, which works"
-        case Status.REFUSED:
-            return f"Refused: {fate(report)}"
+        case Status.BLOCKED:
+            return f"Blocked: {fate(report)}"
         case Status.FAILED:
             return f"Failed: {fate(report)}"
 
 
 def outlook(report: Report) -> str:
-    """What would become of a deployment where a plan has a refusal."""
+    """What would become of a deployment that the plan knows to be blocked."""
     if not report.requests:  # no database was asked
-        return "a deployment may be refused, depending on the rows"
-    return "a deployment would be refused"
+        return "a deployment may be blocked, depending on the rows"
+    return "a deployment would be blocked"
 
 
 def _titled(word: str, report: Report, parts: Sequence[str]) -> str:
@@ -258,7 +258,7 @@ def _work_to_do(report: Report) -> list[str]:
     work = [f"{count_of(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
     if scripts := _scripts(report):
         work.append(f"{count_of(scripts, 'script')} to run")
-    rows = sum(seed.to_bring_in for seed in report.seeds)
+    rows = sum(seed.to_seed for seed in report.seeds)
     return [*work, f"{count_of(rows, 'row')} to seed"] if rows else work
 
 

@@ -24,7 +24,7 @@ FAILED = Report(
 )
 
 
-COST = HazardLine("change-type", "books.pages", 3, "needs permission", allowed=False, text="change-type books.pages")
+COST = HazardLine("change-type", "books.pages", 3, "needs approval", approved=False, text="change-type books.pages")
 STEP = StepLine("rebuild table", "books", "", (COST,), "schema/tables.sql:12:3")
 
 
@@ -101,12 +101,12 @@ def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> Non
     error, warning = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
     assert "file=schema/a%2Cb.sql" in error
     where = "title=rebuild table books,file=schema/tables.sql,line=12"
-    assert warning == f"::warning {where}::needs permission: change-type books.pages"
+    assert warning == f"::warning {where}::needs approval: change-type books.pages"
 
 
 def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_and_no_error() -> None:
     refusal = ErrorLine("hazard-refused", "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12)
-    plan = replace(REPORT, status=Status.PLANNED, steps=(STEP,), refusal=refusal)
+    plan = replace(REPORT, status=Status.PLANNED, steps=(STEP,), blocked_by=refusal)
     text = published(plan, {"GITHUB_ACTIONS": "true"}, io.StringIO())
     [annotation] = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
     assert annotation.startswith("::warning title=Planned")
@@ -144,7 +144,7 @@ def test_a_verbose_deployment_shows_its_sql() -> None:
 
 def test_a_token_that_is_the_error_is_annotated_once() -> None:
     finding = FindingLine("error", "The database token expired", "Mint one.")
-    error = ErrorLine("token-expired", f"The token in `auth-token`: {finding.text}.", finding.to_do)
+    error = ErrorLine("token-expired", f"The token in `auth-token`: {finding.text}.", finding.remedy)
     token = TokenLine("auth-token", "0123abcd", "expired", "full", findings=(finding,))
     text = published(replace(FAILED, error=error, tokens=(token,)), {"GITHUB_ACTIONS": "true"}, io.StringIO())
     assert sum(line.startswith("::error ") for line in text.splitlines()) == 1

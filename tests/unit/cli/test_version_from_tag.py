@@ -40,7 +40,7 @@ def test_a_tag_of_the_manifests_version_is_let_through(tag: str, schema: Path) -
 @pytest.mark.parametrize("tag", ["v2.2.1", "v2.2", "v2.2.0-rc.1", "database/v3.0.0"])
 def test_a_tag_of_another_version_is_refused(tag: str, schema: Path) -> None:
     status, report = plan_on(f"refs/tags/{tag}", schema, version_from_tag=True)
-    assert (status, report["status"], report["committed"]) == (1, "refused", False)
+    assert (status, report["status"], report["committed"]) == (1, "blocked", False)
     assert report["error"]["code"] == "manifest-mismatch"
     assert report["error"]["file"].endswith("schema/manifest.yml")
 

@@ -54,15 +54,15 @@ SEEDS = (
 def test_the_seeds_of_a_plan_are_to_be_brought_in_or_were_before(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, seeds=SEEDS)
     assert (
-        "    seeds     rows  to bring in  deployed before\n"
-        "  + authors      3            3                0\n"
-        "  · books    2,000            0            2,000\n"
-        "  + lent         9            5                4\n" in render(planned, colour=False)
+        "    seeds     rows  to seed  deployed before\n"
+        "  + authors      3        3                0\n"
+        "  · books    2,000        0            2,000\n"
+        "  + lent         9        5                4\n" in render(planned, colour=False)
     )
     assert "| <code>lent</code> | 9 | 5 | 4 |" in summary(planned)
     assert "8 rows to seed" in summary(planned).split("\n")[0]
-    for undone in (Status.REFUSED, Status.FAILED):
-        assert "rows  to bring in" in render(replace(planned, status=undone), colour=False)
+    for undone in (Status.BLOCKED, Status.FAILED):
+        assert "rows  to seed" in render(replace(planned, status=undone), colour=False)
 
 
 def test_seeds_that_nobody_looked_at_are_not_called_unchanged(deployed: Report) -> None:
@@ -87,7 +87,7 @@ def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Re
 
 def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False)
-    for report in (planned, failed, replace(failed, status=Status.REFUSED), replace(failed, committed=None)):
+    for report in (planned, failed, replace(failed, status=Status.BLOCKED), replace(failed, committed=None)):
         assert re.search(r"manifest +expected +would be\n", render(report, colour=False))
         assert "| Manifest | Expected | Would be |" in summary(report)
     for report in (deployed, replace(failed, command="verify"), replace(failed, committed=True)):
@@ -96,7 +96,7 @@ def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: R
 
 
 def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
-    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    refused = replace(deployed, status=Status.BLOCKED, committed=False)
     assert "\n\n  50 steps, none of them done:\n  + create table " in render(refused, colour=False)
     assert "\n\n  50 steps, none of them done:\n  + create table users" in render(refused, colour=False, verbose=True)
     for done in (deployed, replace(refused, status=Status.FAILED, committed=None)):
@@ -127,12 +127,12 @@ def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: 
     text = render(replace(deployed, steps=steps), colour=False)
     assert (
         "  ~ add column  1  users.email\n  - drop table  1  old\n"
-        "  ✗ needs permission: drop-table old: gone (12 rows)\n" in text
+        "  ✗ needs approval: drop-table old: gone (12 rows)\n" in text
     )
 
 
 def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed: Report) -> None:
-    allowed = (DROP, replace(DROP, allowed=True), replace(FORBIDS, allowed=None), FORBIDS)
+    allowed = (DROP, replace(DROP, approved=True), replace(FORBIDS, approved=None), FORBIDS)
     steps = (StepLine("rebuild table", "old", "…", allowed),)
     lines = render(replace(deployed, steps=steps), colour=False).splitlines()
     assert [line[2] for line in lines if "old: gone" in line or "null" in line] == ["✗", "!", "?", "✗"]
@@ -140,11 +140,11 @@ def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed
 
 def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_go_on(deployed: Report) -> None:
     refusal = ErrorLine("hazard-refused", "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2)
-    text = render(replace(deployed, status=Status.PLANNED, committed=False, refusal=refusal), colour=False)
+    text = render(replace(deployed, status=Status.PLANNED, committed=False, blocked_by=refusal), colour=False)
     assert text.startswith("! Planned 2.2.0: ")
-    assert text.split("\n")[0].endswith("; a deployment would be refused")
+    assert text.split("\n")[0].endswith("; a deployment would be blocked")
     assert text.endswith(
-        "  refused     It costs:\n                drop-table old\n  where       a.sql:2\n"
+        "  blocked     It costs:\n                drop-table old\n  where       a.sql:2\n"
         "  to do       --allow-hazards drop-table:old\n  code        hazard-refused\n"
     )
 
@@ -158,9 +158,9 @@ def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> No
     )
 
 
-DROP = HazardLine("drop-table", "old", 12, "needs permission", allowed=False, text="drop-table old: gone (12 rows)")
-FORBIDS = HazardLine("add-not-null", "t.a", 2, "forbids", allowed=False, text="add-not-null t.a: null (2 rows)")
-REWRITE = HazardLine("rewrite-table", "users", 9, "informs", allowed=True, text="rewrite-table users: slow (9 rows)")
+DROP = HazardLine("drop-table", "old", 12, "needs approval", approved=False, text="drop-table old: gone (12 rows)")
+FORBIDS = HazardLine("add-not-null", "t.a", 2, "blocked", approved=False, text="add-not-null t.a: null (2 rows)")
+REWRITE = HazardLine("rewrite-table", "users", 9, "warning", approved=True, text="rewrite-table users: slow (9 rows)")
 REBUILD = (
     StepLine("run script", "clean", "DELETE FROM t;\nDELETE FROM u", (), "schema/scripts/clean.sql"),
     StepLine("set aside view", "v", 'DROP VIEW "v"'),
@@ -185,7 +185,7 @@ def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of
         "  ~ run script clean  schema/scripts/clean.sql\n"
         "      DELETE FROM t;\n      DELETE FROM u;\n\n"
         "  ~ rebuild table users\n"
-        "  ! informs: rewrite-table users: slow (9 rows)\n"
+        "  ! warning: rewrite-table users: slow (9 rows)\n"
         "      CREATE TABLE a (x);\n      DROP TABLE b;\n\n"
         "  ~ 1 view set aside and restored\n" in text
     )
@@ -249,7 +249,7 @@ def test_a_failure_ends_with_what_where_whether_it_changed_and_what_to_do(failed
 
 
 def test_an_unknown_outcome_has_its_own_sign(failed: Report) -> None:
-    assert render(replace(failed, committed=None), colour=False).startswith("? Failed: it is not known")
+    assert render(replace(failed, committed=None), colour=False).startswith("? Failed: it is unknown")
 
 
 def test_colour_changes_nothing_but_colour(deployed: Report, failed: Report) -> None:
@@ -275,7 +275,7 @@ def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
         notices=(text,),
         error=ErrorLine(text, text, text, text, 1),
     )
-    planned = replace(report, status=Status.PLANNED, refusal=report.error, error=None)
+    planned = replace(report, status=Status.PLANNED, blocked_by=report.error, error=None)
     for shown in (render(report, colour=False), render(planned, colour=False)):
         assert all(c.isprintable() or c in "\n\u200d" for c in shown)
         assert shown.encode()

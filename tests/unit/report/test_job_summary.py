@@ -46,15 +46,15 @@ def test_a_failure_shows_its_cause_and_cure_before_anything_else(failed: Report)
 
 
 def test_an_unknown_outcome_is_neither_a_tick_nor_a_cross(failed: Report) -> None:
-    assert summary(replace(failed, committed=None)).startswith("## ⚠️ Failed: it is not known")
+    assert summary(replace(failed, committed=None)).startswith("## ⚠️ Failed: it is unknown")
 
 
 def test_a_refusal_has_its_own_sign(failed: Report) -> None:
-    assert summary(replace(failed, status=Status.REFUSED)).startswith("## ⛔ Refused: nothing was changed\n")
+    assert summary(replace(failed, status=Status.BLOCKED)).startswith("## ⛔ Blocked: nothing was changed\n")
 
 
 def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
-    refused = replace(deployed, status=Status.REFUSED, committed=False)
+    refused = replace(deployed, status=Status.BLOCKED, committed=False)
     assert "<summary>50 steps, none of them done: create table 12" in summary(refused)
     assert "none of them done" not in summary(replace(refused, status=Status.FAILED, committed=None))
 
@@ -111,8 +111,8 @@ GONE = HazardLine(
     "drop-column",
     "users.email",
     120,
-    "needs permission",
-    allowed=False,
+    "needs approval",
+    approved=False,
     text="drop-column users.email: gone (120 rows)",
 )
 
@@ -121,7 +121,7 @@ def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Rep
     steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, steps=steps, changes=CHANGED))
     difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
-    hazard = "- ⛔ needs permission: drop-column users.email: gone &#40;120 rows&#41;"
+    hazard = "- ⛔ needs approval: drop-column users.email: gone &#40;120 rows&#41;"
     assert text.index(difference) < text.index(hazard)
     refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {GONE.text}"))
     assert hazard not in summary(refused), "the error has said it"
@@ -132,13 +132,13 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
         "hazard-refused", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
     )
     steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
-    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, refusal=refusal))
+    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, blocked_by=refusal))
     first, _, second = text.split("\n")[:3]
     assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
-    assert first.endswith("; a deployment would be refused")
-    assert second == "**A deployment would be refused** <code>hazard-refused</code> at <code>a.sql</code>"
+    assert first.endswith("; a deployment would be blocked")
+    assert second == "**A deployment would be blocked** <code>hazard-refused</code> at <code>a.sql</code>"
     assert "**What to do:** &#45;&#45;allow-hazards drop-column:users.email\n" in text
-    assert "- ⛔ needs permission: drop-column users.email" in text
+    assert "- ⛔ needs approval: drop-column users.email" in text
 
 
 def test_several_things_to_do_are_a_list(failed: Report) -> None:

@@ -77,7 +77,9 @@ def test_the_outputs_are_about_the_token_that_was_given(checked: Report) -> None
 
 
 def test_the_way_back_is_a_block_to_copy(deployed: Report) -> None:
-    report = replace(deployed, way_back=("turso db create quiz-restored --from-db quiz", "turso db tokens create x"))
+    report = replace(
+        deployed, restore_point=("turso db create quiz-restored --from-db quiz", "turso db tokens create x")
+    )
     assert "```sh\nturso db create quiz-restored --from-db quiz\nturso db tokens create x\n```" in summary(report)
     assert "      turso db create quiz-restored --from-db quiz\n" in render(report, colour=False)
     assert "way back" not in summary(deployed)

@@ -42,19 +42,19 @@ def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Repor
 
 def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed: Report) -> None:
     refusal = ErrorLine("hazard-refused", "")
-    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), refusal=refusal)
-    assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be refused"
-    assert verdict(replace(planned, requests=0)).endswith("; a deployment may be refused, depending on the rows")
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), blocked_by=refusal)
+    assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be blocked"
+    assert verdict(replace(planned, requests=0)).endswith("; a deployment may be blocked, depending on the rows")
 
 
 @pytest.mark.parametrize(
     ("severity", "allowed", "expected"),
     [
-        ("informs", True, "informs"),
-        ("needs permission", False, "needs permission"),
-        ("needs permission", True, "needs permission, allowed by this run"),
-        ("forbids", False, "forbids"),
-        ("forbids", None, "forbids, if rows still break it"),
+        ("warning", True, "warning"),
+        ("needs approval", False, "needs approval"),
+        ("needs approval", True, "approved"),
+        ("blocked", False, "blocked"),
+        ("blocked", None, "blocked if rows break it"),
     ],
 )
 def test_a_hazard_begins_with_what_it_does_to_a_deployment(severity: str, allowed: bool | None, expected: str) -> None:
@@ -63,8 +63,8 @@ def test_a_hazard_begins_with_what_it_does_to_a_deployment(severity: str, allowe
 
 
 def test_a_refusal_is_no_failure(deployed: Report) -> None:
-    refused = replace(deployed, status=Status.REFUSED, committed=False)
-    assert verdict(refused) == "Refused: nothing was changed"
+    refused = replace(deployed, status=Status.BLOCKED, committed=False)
+    assert verdict(refused) == "Blocked: nothing was changed"
     assert not refused.succeeded
 
 
@@ -85,8 +85,8 @@ def test_one_of_a_kind_is_no_plural_and_none_is_not_told(deployed: Report) -> No
     ("committed", "expected"),
     [
         (False, "Failed: nothing was changed"),
-        (True, "Failed: the database changed"),
-        (None, "Failed: it is not known whether the database changed"),
+        (True, "Failed: the database was changed"),
+        (None, "Failed: it is unknown whether the database was changed"),
     ],
 )
 def test_the_verdict_of_a_failure_says_what_became_of_the_database(
