@@ -95,7 +95,7 @@ def test_values_that_an_expression_gave_are_overwritten(
     deploy(in_file, table.format(before))
     in_file.run(f"{MANY} people (id, x) SELECT i, 'x' FROM n")
     assert in_file.file.read_bytes().count(b"70001") > 0
-    assert deploy(in_file, table.format(after)) == ["rebuild table", "restore index"]
+    assert deploy(in_file, table.format(after)) == ["rebuild table", "recreate index"]
     assert in_file.file.read_bytes().count(b"70001") == 0
 
 

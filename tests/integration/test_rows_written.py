@@ -26,9 +26,9 @@ RENAMED = "-- @renamed from=t\n" + GONE.replace(" t ", " u ")
         (BEFORE.format(""), 0, []),
         (BEFORE.format("") + "CREATE INDEX by_c ON t (c);\n", 1, ["create index"]),
         (GONE, 1, ["drop column"]),
-        (BEFORE.format(" CHECK (c <> '')"), 2, ["rebuild table", "restore index"]),
-        (UNIQUE, 3, ["rebuild table", "restore index"]),
-        (RENAMED.replace("c TEXT", "c TEXT CHECK (c <> '')"), 2, ["rename table", "rebuild table", "restore index"]),
+        (BEFORE.format(" CHECK (c <> '')"), 2, ["rebuild table", "recreate index"]),
+        (UNIQUE, 3, ["rebuild table", "recreate index"]),
+        (RENAMED.replace("c TEXT", "c TEXT CHECK (c <> '')"), 2, ["rename table", "rebuild table", "recreate index"]),
         (BEFORE.format(", d TEXT"), 0, ["add column"]),
     ],
 )

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
 
 TABLES = [
@@ -26,19 +27,24 @@ def deployed() -> Report:
     """A deployment to an empty database: all of the schema created, all of the seeds written."""
     tables = [
         StepLine(
-            "create table", name, f"CREATE TABLE {name} (\n  id TEXT PRIMARY KEY\n)", (), f"schema/tables.sql:{line}"
+            StepKind.CREATE_TABLE,
+            name,
+            f"CREATE TABLE {name} (\n  id TEXT PRIMARY KEY\n)",
+            (),
+            f"schema/tables.sql:{line}",
         )
         for line, name in enumerate(TABLES, start=1)
     ]
     indexes = [
-        StepLine("create index", f"idx_{name}_{number}", f"CREATE INDEX idx_{name}_{number} ON {name} (id)")
+        StepLine(StepKind.CREATE_INDEX, f"idx_{name}_{number}", f"CREATE INDEX idx_{name}_{number} ON {name} (id)")
         for name in TABLES[:11]
         for number in range(3)
     ]
     views = [
-        StepLine("create view", f"view_{number}", f"CREATE VIEW view_{number} AS SELECT 1;") for number in range(3)
+        StepLine(StepKind.CREATE_VIEW, f"view_{number}", f"CREATE VIEW view_{number} AS SELECT 1;")
+        for number in range(3)
     ]
-    triggers = [StepLine("create trigger", f"touch_{name}", "CREATE TRIGGER …") for name in TABLES[:2]]
+    triggers = [StepLine(StepKind.CREATE_TRIGGER, f"touch_{name}", "CREATE TRIGGER …") for name in TABLES[:2]]
     return Report(
         command="deploy",
         status=Status.DEPLOYED,

@@ -10,6 +10,7 @@ from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import parse_state
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.project import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
@@ -111,7 +112,7 @@ def _report(
         committed=False,
         database=database.address,
         schema_version=version,
-        steps=tuple(StepLine("write file", name, "") for name in written),
+        steps=tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in written),
         counts={kind: CountLine(str(number), number) for kind, number in counts.items()},
         notices=(f"Written into the folder {folder}.",) if folder else (),
         requests=database.requests,

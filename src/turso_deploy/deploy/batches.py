@@ -223,7 +223,7 @@ def _checks(work: PendingChanges, project: Project, kind: BatchKind) -> list[Che
 def _touched(work: PendingChanges) -> set[tuple[str, str]]:
     """What has another text afterwards, and what a step makes, by kind and folded name."""
     before = {(row.key, row.sql) for row in work.live.catalog.rows}
-    made = {(step.kind.rpartition(" ")[2], fold_case(step.object)) for step in work.plan.all_steps}
+    made = {(step.kind.noun, fold_case(step.object)) for step in work.plan.all_steps}
     return made | {row.key for row in work.plan.predicted.rows if (row.key, row.sql) not in before}
 
 

@@ -146,10 +146,9 @@ def pending_for(project: Project, live: DatabaseState) -> PendingChanges:
 
 def _pending_seeds(project: Project, plan: Plan, live: DatabaseState) -> Iterator[SeedTable]:
     """The seeds that the database has not seen, as a whole or in part; another name of their table is no change."""
-    created = {step.object for step in plan.steps if step.kind == "create table"}
     deployed = live.last.seeds if live.last else {}
     for seed in project.seeds:
-        if seed.table in created:
+        if fold_case(seed.table) in plan.created_tables:
             yield seed
             continue
         table, fingerprint = seed.table, seed.fingerprint

@@ -18,6 +18,7 @@ from turso_deploy.deploy.batches import BatchId, BatchKind
 from turso_deploy.deploy.notices import chunks_notices, notices_of, unmanaged_notices
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval
+from turso_deploy.plan.step_kinds import Verb
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.report.changes import object_changes
@@ -129,7 +130,7 @@ class ReportBuilder:
         if plan.all_steps:
             self.changes = object_changes(plan, work.live.catalog.schema)
             before = plan.renamed or work.live.catalog.schema
-            renamed = [(step.object, step.column) for step in plan.renames if step.kind.startswith("rename")]
+            renamed = [(step.object, step.column) for step in plan.renames if step.kind.verb is Verb.RENAME]
             self.diagram = diagram_of_changes(before, plan.predicted.schema, renamed)
         self._note_counts(plan.predicted.schema)
         if self.has_committed:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table
@@ -48,11 +49,11 @@ def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     times: Counter[str] = Counter()
     for step in plan.steps:
         name = fold_case(step.object)
-        if step.kind == "rebuild table":
+        if step.kind is StepKind.REBUILD_TABLE:
             times[name] += 1 + _own_indexes(plan.predicted.schema.tables[name])
-        elif step.kind == "drop column":  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
+        elif step.kind is StepKind.DROP_COLUMN:  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
             times[name] += 1
-        elif step.kind in ("create index", "restore index"):
+        elif step.kind in (StepKind.CREATE_INDEX, StepKind.RECREATE_INDEX):
             times[indexed[name]] += 1
     known = {fold_case(new): fold_case(old) for new, old in plan.old_names.items()}
     found = {known.get(name, name): number for name, number in times.items()}

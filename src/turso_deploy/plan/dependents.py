@@ -12,13 +12,14 @@ from turso_deploy.catalog.diff import Difference, Managed, diff
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.plan.plan import Step
 from turso_deploy.plan.relatives import reached_from, with_readers
+from turso_deploy.plan.step_kinds import StepKind, Verb
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, key_of
 
 # RENAME and DROP COLUMN look at every view and trigger, and fail where one is broken meanwhile:
 # https://www.sqlite.org/lang_altertable.html#altertabrename
-_NEEDS_A_CLEAR_FIELD = frozenset({"rebuild table", "replace table", "drop column"})
+_NEEDS_A_CLEAR_FIELD = frozenset({StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_COLUMN})
 
 
 class DroppedForRenames(Struct, frozen=True):
@@ -33,7 +34,9 @@ class DroppedForRenames(Struct, frozen=True):
     @property
     def steps(self) -> list[Step]:
         """How they come down."""
-        return [_drop(row, "set aside" if self.rows[row] else "drop") for row in _triggers_first(self.rows)]
+        return [
+            _drop(row, Verb.DROP_TEMPORARILY if self.rows[row] else Verb.DROP) for row in _triggers_first(self.rows)
+        ]
 
 
 def dependents_blocking_renames(
@@ -106,7 +109,7 @@ class DroppedDependents(Struct, frozen=True):
         """How each comes down."""
         for row in _triggers_first(self.rows):
             is_dropped = row.key in self.changed or row.key in self.gone or self._goes_with_its_table(row)
-            yield row, _drop(row, "drop" if is_dropped else "set aside")
+            yield row, _drop(row, Verb.DROP if is_dropped else Verb.DROP_TEMPORARILY)
 
     def back(self, kind: str, wanted: Schema, missing: Iterable[SchemaObject]) -> Iterator[Step]:
         """How the views or the triggers come back, in their old order, which is the order of firing, and then new ones.
@@ -121,13 +124,13 @@ class DroppedDependents(Struct, frozen=True):
             item, was_dropped = items.get(fold_case(row.name)), self.cleared.rows.get(row) is False
             if item is None and (was_dropped or self._goes_with_its_table(row)):
                 continue
-            verb = "create" if was_dropped or row.key in self.changed else "restore"
+            verb = Verb.CREATE if was_dropped or row.key in self.changed else Verb.RECREATE
             sql = item.sql if item else row.sql or ""
-            yield Step(f"{verb} {kind}", row.name, (sql,), place=item.place if item else None)
+            yield Step(StepKind.of(verb, kind), row.name, (sql,), place=item.place if item else None)
         taken_down = {row.key for row in down}
         for new in missing:
             if new.kind == kind and key_of(new) not in taken_down:
-                yield Step(f"create {kind}", new.name, (new.sql,), place=new.place)
+                yield Step(StepKind.of(Verb.CREATE, kind), new.name, (new.sql,), place=new.place)
 
     def _in_old_order(self) -> Sequence[CatalogRow]:
         if not self.cleared.rows:
@@ -175,8 +178,8 @@ def _triggers_first(rows: Iterable[CatalogRow]) -> list[CatalogRow]:
     return sorted(rows, key=lambda row: row.kind)
 
 
-def _drop(row: CatalogRow, verb: str) -> Step:
-    return Step(f"{verb} {row.kind}", row.name, (f"DROP {row.kind.upper()} {quote_identifier(row.name)}",))
+def _drop(row: CatalogRow, verb: Verb) -> Step:
+    return Step(StepKind.of(verb, row.kind), row.name, (f"DROP {row.kind.upper()} {quote_identifier(row.name)}",))
 
 
 def _later_triggers(standing: Sequence[CatalogRow], changed: Set[tuple[str, str]]) -> Set[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,9 +11,13 @@ from msgspec.structs import replace
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
 from turso_deploy.plan.hazards import Hazard
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.lexer import column_title, fold_case
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject
+
+DROPS_ROWS = (StepKind.DROP_TABLE, StepKind.REPLACE_TABLE)
+"""The kinds of steps that drop a table with its rows."""
 
 
 class Altered(Struct, frozen=True):
@@ -31,7 +36,7 @@ class Step(Struct, frozen=True):
     planning the step has shown what SQLite makes of it, and nothing else is concerned.
     """
 
-    kind: str
+    kind: StepKind
     object: str
     statements: tuple[str, ...]
     hazards: tuple[Hazard, ...] = ()
@@ -76,7 +81,7 @@ class UnmatchedRename(Struct, frozen=True):
     place: Place | None
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, dict=True):
     """The steps, in order, and the catalog that they lead to, as the rehearsal showed it.
 
     `renames` run first: what they name is known by its new name in all that follows. `proven` are the live tables whose
@@ -117,12 +122,34 @@ class Plan(Struct, frozen=True):
 
         https://www.sqlite.org/foreignkeys.html#fk_schemacommands
         """
-        return not any(step.kind in ("rebuild table", "replace table", "drop table") for step in self.steps)
+        return not (self.rebuilt_tables or self.dropped_tables)
+
+    @cached_property
+    def created_tables(self) -> frozenset[str]:
+        """The folded names of the tables that the plan creates."""
+        return objects_of(self.steps, StepKind.CREATE_TABLE)
+
+    @cached_property
+    def rebuilt_tables(self) -> frozenset[str]:
+        """The folded names of the tables that are rebuilt, so that their rows are copied."""
+        return objects_of(self.steps, StepKind.REBUILD_TABLE)
+
+    @cached_property
+    def dropped_tables(self) -> frozenset[str]:
+        """The folded names of the tables whose rows are dropped, with those that are created again without rows."""
+        return objects_of(self.steps, *DROPS_ROWS)
+
+    @cached_property
+    def dropped_indexes(self) -> frozenset[str]:
+        """The folded names of the indexes that are dropped, with those that are created again in another form."""
+        return objects_of(self.steps, StepKind.DROP_INDEX)
 
     @property
     def old_names(self) -> Mapping[str, str]:
         """What each table that is renamed is called before, by its folded new name."""
-        return {fold_case(step.object): step.old_name or "" for step in self.renames if step.kind == "rename table"}
+        return {
+            fold_case(step.object): step.old_name or "" for step in self.renames if step.kind is StepKind.RENAME_TABLE
+        }
 
     def old_columns(self, table: str, live: Schema) -> Mapping[str, str]:
         """What the columns of a table that are renamed are called in the `live` schema, by their new names."""
@@ -143,6 +170,11 @@ class Plan(Struct, frozen=True):
             return tuple(replace(step, hazards=tuple(next(left) for _ in step.hazards)) for step in steps)
 
         return replace(self, renames=recounted(self.renames), steps=recounted(self.steps))
+
+
+def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
+    """Return the folded names of the objects of the steps of these kinds."""
+    return frozenset(fold_case(step.object) for step in steps if step.kind in kinds)
 
 
 def impossible(step: str, reason: str, place: Place | None) -> RefusedError:

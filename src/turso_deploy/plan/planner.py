@@ -25,7 +25,7 @@ from turso_deploy.plan.dependents import (
 )
 from turso_deploy.plan.foreign_keys import left_behind
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.plan import Plan, Step, impossible
+from turso_deploy.plan.plan import Plan, Step, impossible, objects_of
 from turso_deploy.plan.relatives import children_of, to_be_proven, to_be_rehearsed, with_foreign_keys
 from turso_deploy.plan.renames import (
     counting_before_renames,
@@ -34,6 +34,7 @@ from turso_deploy.plan.renames import (
     plan_renames,
     refuse_contradictions,
 )
+from turso_deploy.plan.step_kinds import StepKind, Verb
 from turso_deploy.plan.table_change import TableChange, count_duplicates
 from turso_deploy.plan.table_steps import change_table, change_virtual_table, create_table, drop_table
 from turso_deploy.plan.unmanaged import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
@@ -48,6 +49,8 @@ from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, key_of, title
+
+_CAN_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
 
 
 def make_plan(
@@ -122,7 +125,7 @@ class _Planner:
         aside = dependents_to_drop(before, difference, removed, tables, self.cleared)
         self._take_down(aside)
         for index in down:
-            self._add(Step("drop index", index.name, (f"DROP INDEX {quote_identifier(index.name)}",)))
+            self._add(Step(StepKind.DROP_INDEX, index.name, (f"DROP INDEX {quote_identifier(index.name)}",)))
         # An index of another's content is built from it, which may be a view, when that is as it is wanted.
         late = [
             step
@@ -151,7 +154,7 @@ class _Planner:
         refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
         unmanaged = self._prove_convergence(predicted)
         proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
-        renamed = {step.title for step in renames.steps if step.kind == "rename column"}
+        renamed = {step.title for step in renames.steps if step.kind is StepKind.RENAME_COLUMN}
         under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
         return Plan(
             renames.steps,
@@ -265,19 +268,21 @@ class _Planner:
     def _create_indexes(
         self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
     ) -> None:
-        made_anew = {fold_case(step.object) for step in tables if step.kind == "rebuild table"}
+        made_anew = objects_of(tables, StepKind.REBUILD_TABLE)
         gone = {fold_case(index.name) for index in down}
         for change in (*difference.missing, *difference.changed):
             if isinstance(change.wanted, Index):
                 hazards = self._unique_hazard(change.wanted, before)
-                self._add(Step("create index", change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place))
+                self._add(
+                    Step(StepKind.CREATE_INDEX, change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place)
+                )
         for index in before.schema.indexes.values():
             if fold_case(index.table) in made_anew and fold_case(index.name) not in gone:
                 wanted = self.wanted.indexes.get(fold_case(index.name), index)
                 table = self.changes.get(fold_case(index.table))
                 again = table is not None and not table.changed_columns.isdisjoint(identifiers_in(wanted.sql))
                 hazards = self._unique_hazard(wanted, before) if again else ()
-                self._add(Step("restore index", index.name, (wanted.sql,), hazards, wanted.place))
+                self._add(Step(StepKind.RECREATE_INDEX, index.name, (wanted.sql,), hazards, wanted.place))
         for row in before.rows:  # those that are ignored, too, go with the old table
             if (
                 row.kind == "index"
@@ -285,7 +290,7 @@ class _Planner:
                 and fold_case(row.table) in made_anew
                 and (row.kind, row.name) in before.uncounted
             ):
-                self._add(Step("restore index", row.name, (row.sql,)))
+                self._add(Step(StepKind.RECREATE_INDEX, row.name, (row.sql,)))
 
     def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:
         """A unique index on a table that has rows, or may have, needs them to be unique."""
@@ -308,9 +313,7 @@ class _Planner:
         """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
         # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
         steps = (*renames, *self.steps)
-        if not any(step.kind.startswith(("rebuild", "replace", "drop", "rename")) for step in steps) and not (
-            schema.views or schema.triggers
-        ):
+        if not any(step.kind.verb in _CAN_BREAK_OTHERS for step in steps) and not (schema.views or schema.triggers):
             return
         refuse_what_breaks(schema, self.scratch, broken_before)
         refuse_what_means_something_else(schema, self.wanted, self.changes, renames)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 from turso_deploy.catalog.catalog import Catalog, CatalogRow
 from turso_deploy.catalog.diff import Managed, diff
-from turso_deploy.plan.plan import Step
+from turso_deploy.plan.plan import DROPS_ROWS, Step, objects_of
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
@@ -89,8 +90,8 @@ def to_be_proven(
     rows themselves. `broken` says what was wrong before: a key that leads to no key is none that SQLite can check.
     """
     steps = list(steps)
-    rebuilt = {fold_case(step.object) for step in steps if step.kind == "rebuild table"}
-    dropped = {fold_case(step.object) for step in steps if step.kind in ("drop table", "replace table")}
+    rebuilt = objects_of(steps, StepKind.REBUILD_TABLE)
+    dropped = objects_of(steps, *DROPS_ROWS)
     if not (rebuilt or dropped):
         return (), ()
     children = children_of(before, after)

@@ -11,6 +11,7 @@ from turso_deploy.catalog.diff import Managed
 from turso_deploy.core.errors import ErrorCode, Place, RefusedError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Step, UnmatchedRename
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.parser import TableDefinition
@@ -123,7 +124,7 @@ def _table_renames(
                     "and rename then.",
                 )
         sql = f"ALTER TABLE {quote_identifier(standing.name)} RENAME TO {quote_identifier(table.name)}"
-        step = Step("rename table", table.name, (sql,), place=table.place, old_name=standing.name)
+        step = Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=standing.name)
         yield step, standing.name, table.name
 
 
@@ -156,7 +157,7 @@ def _column_rename(
         return
     if was_there:
         sql = f"ALTER TABLE {quote_identifier(table.name)} RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
-        yield Step("rename column", table.name, (sql,), place=place, old_name=old, column=new)
+        yield Step(StepKind.RENAME_COLUMN, table.name, (sql,), place=place, old_name=old, column=new)
 
 
 _CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."

@@ -14,6 +14,7 @@ from turso_deploy.plan.foreign_keys import dangling_references
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Altered, Step
 from turso_deploy.plan.rebuild import made_and_filled, rebuild, rebuild_virtual
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.plan.table_change import TableChange, if_renamed
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
@@ -28,7 +29,7 @@ _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 def create_table(wanted: Table, *, filled: bool = False) -> Step:
     """The step that makes a table; `filled` when it is an index of content that is there already."""
     statements = made_and_filled(wanted) if filled else (wanted.sql,)
-    return Step("create table", wanted.name, statements, place=wanted.place)
+    return Step(StepKind.CREATE_TABLE, wanted.name, statements, place=wanted.place)
 
 
 def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) -> Step:
@@ -41,7 +42,7 @@ def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) 
     remedy = if_renamed(f"table {live.name}", live.name, [table.name for table in alike]) if alike else None
     place = alike[0].place if alike else None
     hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=tuple(not_ours))
-    return Step("drop table", live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
+    return Step(StepKind.DROP_TABLE, live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
 
 
 def _are_alike(new: Table, old: Table) -> bool:
@@ -68,7 +69,7 @@ def change_table(
     hazards = (rewrite, *change.hazards(), *dangling_references(change))
     return [
         Step(
-            "rebuild table",
+            StepKind.REBUILD_TABLE,
             change.wanted.name,
             rebuild(change, taken),
             hazards,
@@ -119,7 +120,11 @@ def _tried(step: Step, live: Table, scratch: Scratch) -> Step:
     """The step once it was run. To add a column concerns its own table only: what became of that is noted."""
     for sql in step.statements:
         scratch.run(sql)
-    return replace(step, altered=Altered(live.name, scratch.sql_of(live.name))) if step.kind == "add column" else step
+    return (
+        replace(step, altered=Altered(live.name, scratch.sql_of(live.name)))
+        if step.kind is StepKind.ADD_COLUMN
+        else step
+    )
 
 
 def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
@@ -207,13 +212,13 @@ def _add_column(change: TableChange, column: ColumnDefinition) -> Step:
     checks = (check for check in change.new.checks if check.at_column == fold_case(column.name))
     hazards = tuple(hazard for check in checks for hazard in change.broken_check(check))
     place = change.wanted.place_of(column.name)
-    return Step("add column", change.wanted.name, (sql,), hazards, place, column=column.name)
+    return Step(StepKind.ADD_COLUMN, change.wanted.name, (sql,), hazards, place, column=column.name)
 
 
 def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
     sql = f"ALTER TABLE {quote_identifier(change.live.name)} DROP COLUMN {quote_identifier(column.name)}"
     hazards = tuple(change.lost_values(column))
-    return Step("drop column", change.wanted.name, (sql,), hazards, change.wanted.place, column=column.name)
+    return Step(StepKind.DROP_COLUMN, change.wanted.name, (sql,), hazards, change.wanted.place, column=column.name)
 
 
 def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:
@@ -224,7 +229,7 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
     if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
         if new.has_external_content and old.has_external_content:
             statements = rebuild_virtual(wanted, live, (), taken)
-            return Step("rebuild table", wanted.name, statements, (rewrite,), wanted.place)
+            return Step(StepKind.REBUILD_TABLE, wanted.name, statements, (rewrite,), wanted.place)
         columns = _columns(wanted)
         shared = [name for name in _columns(live) if fold_case(name) in {fold_case(column) for column in columns}]
         if shared and readable and not (old.is_contentless or new.has_external_content):
@@ -239,10 +244,10 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
                 if name not in shared
             )
             statements = rebuild_virtual(wanted, live, shared, taken)
-            return Step("rebuild table", wanted.name, statements, (rewrite, *lost), wanted.place)
+            return Step(StepKind.REBUILD_TABLE, wanted.name, statements, (rewrite, *lost), wanted.place)
     gone = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
     statements = (f"DROP TABLE {quote_identifier(live.name)}", *made_and_filled(wanted))
-    return Step("replace table", wanted.name, statements, (gone,), wanted.place)
+    return Step(StepKind.REPLACE_TABLE, wanted.name, statements, (gone,), wanted.place)
 
 
 def _columns(table: Table) -> list[str]:

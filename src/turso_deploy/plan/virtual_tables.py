@@ -11,6 +11,7 @@ from turso_deploy.catalog.diff import Difference
 from turso_deploy.plan.plan import Step
 from turso_deploy.plan.rebuild import build_index
 from turso_deploy.plan.relatives import with_readers
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
@@ -57,7 +58,7 @@ def build_again(tables: Iterable[Table], wanted: Schema) -> list[Step]:
     """The steps that build indexes again, at their places in the wanted schema."""
     return [
         Step(
-            "rebuild index",
+            StepKind.REBUILD_INDEX,
             table.name,
             (build_index(table.name),),
             place=wanted.tables.get(fold_case(table.name), table).place,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from turso_deploy.catalog.diff import Change, diff
 from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.plan.plan import Plan, Step
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import ObjectChange, PartChange
 from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.lexer import fold_case
@@ -63,7 +64,7 @@ def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
     before, after = _before(plan, live), plan.predicted.schema
     difference = diff(after, before)
     parts = {title(change.object): _parts(change) for change in difference.changed}
-    old_names = {f"table {step.object}": step.old_name for step in plan.renames if step.kind == "rename table"}
+    old_names = {f"table {step.object}": step.old_name for step in plan.renames if step.kind is StepKind.RENAME_TABLE}
     renamed = _renamed_columns(plan.renames)
     changed = []
     for item in after.objects():

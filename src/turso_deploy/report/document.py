@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from turso_deploy.core.errors import Cause
+from turso_deploy.plan.step_kinds import StepKind
 
 
 class Status(StrEnum):
@@ -68,7 +69,7 @@ class HazardLine(Struct, frozen=True):
 class StepLine(Struct, frozen=True):
     """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
 
-    kind: str
+    kind: StepKind
     object: str
     sql: str
     hazards: tuple[HazardLine, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from turso_deploy.core.errors import DeployError, RefusedError
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script
@@ -30,7 +31,7 @@ def hazard_line(hazard: Hazard, permissions: Sequence[Approval]) -> HazardLine:
 
 def script_line(script: Script) -> StepLine:
     """Return the line of a one-time script."""
-    return StepLine("run script", script.name, script.sql, (), script.file)
+    return StepLine(StepKind.RUN_SCRIPT, script.name, script.sql, (), script.file)
 
 
 def status_of(error: DeployError) -> Status:

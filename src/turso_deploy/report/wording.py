@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of, printable, printable_lines
+from turso_deploy.plan.step_kinds import StepKind, Verb
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
 _TO_DO = {"created": "to create", "changed": "to change", "dropped": "to drop"}
-_SET_ASIDE = ("set aside", "restore")
+_AROUND_OTHERS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
 _MOST_FAILED = 10
@@ -136,20 +137,19 @@ def statement(sql: str) -> str:
     return text if text.endswith(";") or not text else f"{text};"
 
 
-def effect(kind: str) -> str:
+def effect(kind: StepKind) -> str:
     """What a kind of step does: an object is `created`, `changed` or `dropped`, a script is `run`, a file `written`.
 
     Dropping a column changes its table.
     """
-    verb, _, noun = kind.partition(" ")
-    match verb:
-        case "create":
+    match kind.verb:
+        case Verb.CREATE:
             return "created"
-        case "run":
+        case Verb.RUN:
             return "run"
-        case "write":
+        case Verb.WRITE:
             return "written"
-        case "drop" if noun != "column":
+        case Verb.DROP if kind is not StepKind.DROP_COLUMN:
             return "dropped"
         case _:
             return "changed"
@@ -157,24 +157,24 @@ def effect(kind: str) -> str:
 
 def told(steps: Sequence[StepLine]) -> list[StepLine]:
     """The steps that people want to read one by one: not those that only clear the way for others."""
-    return [step for step in steps if not step.kind.startswith(_SET_ASIDE)]
+    return [step for step in steps if step.kind.verb not in _AROUND_OTHERS]
 
 
 def set_aside(steps: Sequence[StepLine]) -> str:
-    """The rest, in a line: `2 indexes, 1 view and 3 triggers set aside and restored`; empty where there is none."""
-    restored = [step for step in steps if step.kind.startswith("restore ")]
+    """The rest, in a line: `2 indexes, 1 view and 3 triggers dropped and recreated`; empty where there is none."""
+    recreated = [step.kind.noun for step in steps if step.kind.verb is Verb.RECREATE]
     found = [
         count_of(number, noun, plural)
         for noun, plural in (("index", "indexes"), ("view", "views"), ("trigger", "triggers"))
-        if (number := sum(step.kind == f"restore {noun}" for step in restored))
+        if (number := recreated.count(noun))
     ]
     listed = " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
-    return f"{listed} set aside and restored" if listed else ""
+    return f"{listed} dropped and recreated" if listed else ""
 
 
-def by_kind(steps: Sequence[StepLine]) -> dict[str, list[StepLine]]:
+def by_kind(steps: Sequence[StepLine]) -> dict[StepKind, list[StepLine]]:
     """The steps under their kinds, both in the order they run."""
-    groups: dict[str, list[StepLine]] = {}
+    groups: dict[StepKind, list[StepLine]] = {}
     for step in steps:
         groups.setdefault(step.kind, []).append(step)
     return groups
@@ -271,7 +271,7 @@ def _effects(report: Report) -> dict[str, int]:
     objects: dict[str, set[tuple[str, str]]] = {name: set() for name in _TO_DO}
     for step in told(report.steps):
         if (done := effect(step.kind)) in objects:
-            noun = step.kind.rpartition(" ")[2]
+            noun = step.kind.noun
             objects[done].add(("table", read_column_title(step.object)[0]) if noun == "column" else (noun, step.object))
     again = objects["created"] & objects["dropped"]
     objects = {
@@ -283,7 +283,7 @@ def _effects(report: Report) -> dict[str, int]:
 
 
 def _scripts(report: Report) -> int:
-    return sum(effect(step.kind) == "run" for step in report.steps)
+    return sum(step.kind is StepKind.RUN_SCRIPT for step in report.steps)
 
 
 def _judgement(report: Report) -> str:

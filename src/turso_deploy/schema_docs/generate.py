@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.transaction import Query
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status, StepLine
 from turso_deploy.report.lines import count_lines
@@ -45,7 +46,7 @@ def document(folder: Path, output: Path, *, check: bool) -> Report:
         committed=False,
         database="",
         schema_version=project.manifest.schema_version,
-        steps=tuple(StepLine("write page", f"{shown}/{name}", "") for name in stale),
+        steps=tuple(StepLine(StepKind.WRITE_PAGE, f"{shown}/{name}", "") for name in stale),
         counts=count_lines(project.manifest, project.wanted),
         duration_ms=round((time.monotonic() - started) * 1000),
     )

@@ -71,21 +71,21 @@ def note_references(plan: Plan, live: Schema | None = None) -> list[TransactionS
     """
     if not _is_needed(plan):
         return []
-    new = {fold_case(step.object) for step in plan.steps if step.kind == "create table"}
     return [
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
         *(
             _note(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
             for name in plan.related
-            if fold_case(name) not in new
+            if fold_case(name) not in plan.created_tables
         ),
     ]
 
 
 def note_rows(plan: Plan) -> list[TransactionStep]:
     """The steps that note how many rows there are before the tables change."""
-    copied = {fold_case(step.object) for step in plan.steps if step.kind == "rebuild table"}
-    return [_note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, copied)}") for name in plan.proven]
+    return [
+        _note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, plan.rebuilt_tables)}") for name in plan.proven
+    ]
 
 
 def note_violations(plan: Plan) -> list[TransactionStep]:

@@ -35,11 +35,10 @@ def statistics_to_keep(plan: Plan, live: Catalog) -> list[Statistics]:
     """What would be lost with the plan; nothing where nobody has ever gathered any."""
     if not _tables_of(live):
         return []
-    made_anew = {fold_case(step.object) for step in plan.steps if step.kind == "rebuild table"}
     found = []
     for name, table in plan.predicted.schema.tables.items():
         before = live.schema.tables.get(fold_case(plan.old_names.get(name, name)))
-        if before is not None and (name in made_anew or name in plan.old_names):
+        if before is not None and (name in plan.rebuilt_tables or name in plan.old_names):
             indexes = tuple(_indexes(plan, live, before, table))
             found.append(Statistics(before.name, table.name, indexes))
     return found
@@ -79,7 +78,7 @@ def _tables_of(live: Catalog) -> dict[str, str]:
 
 def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator[tuple[str, str]]:
     """Old and new name of each index that means afterwards what it did."""
-    gone = {fold_case(step.object) for step in plan.steps if step.kind == "drop index"}
+    gone = plan.dropped_indexes
     same_keys = _keys(before) == _keys(after)
     automatic = f"sqlite_autoindex_{before.name}_"
     for row in live.rows:

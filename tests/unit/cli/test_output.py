@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from turso_deploy.cli.output import Verbosity, publish
 from turso_deploy.github.runner import Runner
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
 
 REPORT = Report("verify", Status.VERIFIED, committed=False, database="file:x.db", notices=("##[error]gotcha ✔",))
@@ -25,7 +26,7 @@ FAILED = Report(
 
 
 COST = HazardLine("change-type", "books.pages", 3, "needs approval", approved=False, text="change-type books.pages")
-STEP = StepLine("rebuild table", "books", "", (COST,), "schema/tables.sql:12:3")
+STEP = StepLine(StepKind.REBUILD_TABLE, "books", "", (COST,), "schema/tables.sql:12:3")
 
 
 class Terminal(io.StringIO):
@@ -132,7 +133,8 @@ def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
 
 
 def test_a_verbose_deployment_shows_its_sql() -> None:
-    report = replace(REPORT, status=Status.DEPLOYED, steps=(StepLine("create table", "t", "CREATE TABLE t (id)"),))
+    step = StepLine(StepKind.CREATE_TABLE, "t", "CREATE TABLE t (id)")
+    report = replace(REPORT, status=Status.DEPLOYED, steps=(step,))
     texts = {}
     for loudness in (Verbosity.NORMAL, Verbosity.VERBOSE):
         output = io.StringIO()

@@ -10,6 +10,7 @@ from tests.support.canned_server import Replies, replying
 from turso_deploy.cli.settings import Settings, read_settings
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.pull_request import LONGEST_COMMENT, comment_on
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import Report, Status, StepLine
 
 COMMENTS = "/repos/acme/quiz/issues/7/comments"
@@ -20,7 +21,7 @@ PLAN = Report(
     Status.PLANNED,
     committed=False,
     database="libsql://quiz.turso.io",
-    steps=(StepLine("create table", "users", "CREATE TABLE users (id)"),),
+    steps=(StepLine(StepKind.CREATE_TABLE, "users", "CREATE TABLE users (id)"),),
     requests=1,
     duration_ms=120,
 )
@@ -105,7 +106,7 @@ def test_another_database_has_its_own_comment(api: Replies, pull_request: RunCon
 def test_a_comment_stays_within_its_size(api: Replies, pull_request: RunContext) -> None:
     api.to("GET", COMMENTS, [])
     api.to("POST", COMMENTS, {"id": 42}, 201)
-    steps = tuple(StepLine("create table", f"t{n}", f"CREATE TABLE t{n} (name TEXT)") for n in range(5000))
+    steps = tuple(StepLine(StepKind.CREATE_TABLE, f"t{n}", f"CREATE TABLE t{n} (name TEXT)") for n in range(5000))
     commented(replace(PLAN, steps=steps), inputs(), pull_request)
     assert 1000 < len(sent(api, 1).encode()) <= LONGEST_COMMENT
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.console import render
 from turso_deploy.report.document import (
     CheckLine,
@@ -112,7 +113,7 @@ def test_steps_of_a_kind_are_grouped_with_their_number_and_names(deployed: Repor
 
 
 def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report) -> None:
-    steps = tuple(StepLine("create index", f"index_{number}", "…") for number in range(500))
+    steps = tuple(StepLine(StepKind.CREATE_INDEX, f"index_{number}", "…") for number in range(500))
     text = render(replace(deployed, steps=steps), colour=False)
     assert "+ create index  500  index_0, " in text
     assert "and 440 more" in text
@@ -121,8 +122,8 @@ def test_hundreds_of_steps_are_counted_and_named_within_reason(deployed: Report)
 
 def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: Report) -> None:
     steps = (
-        StepLine("add column", "users.email", "…"),
-        StepLine("drop table", "old", "…", (DROP,)),
+        StepLine(StepKind.ADD_COLUMN, "users.email", "…"),
+        StepLine(StepKind.DROP_TABLE, "old", "…", (DROP,)),
     )
     text = render(replace(deployed, steps=steps), colour=False)
     assert (
@@ -133,7 +134,7 @@ def test_what_is_changed_and_dropped_has_its_own_sign_and_its_hazards(deployed: 
 
 def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed: Report) -> None:
     allowed = (DROP, replace(DROP, approved=True), replace(FORBIDS, approved=None), FORBIDS)
-    steps = (StepLine("rebuild table", "old", "…", allowed),)
+    steps = (StepLine(StepKind.REBUILD_TABLE, "old", "…", allowed),)
     lines = render(replace(deployed, steps=steps), colour=False).splitlines()
     assert [line[2] for line in lines if "old: gone" in line or "null" in line] == ["✗", "!", "?", "✗"]
 
@@ -162,18 +163,18 @@ DROP = HazardLine("drop-table", "old", 12, "needs approval", approved=False, tex
 FORBIDS = HazardLine("add-not-null", "t.a", 2, "blocked", approved=False, text="add-not-null t.a: null (2 rows)")
 REWRITE = HazardLine("rewrite-table", "users", 9, "warning", approved=True, text="rewrite-table users: slow (9 rows)")
 REBUILD = (
-    StepLine("run script", "clean", "DELETE FROM t;\nDELETE FROM u", (), "schema/scripts/clean.sql"),
-    StepLine("set aside view", "v", 'DROP VIEW "v"'),
-    StepLine("rebuild table", "users", "CREATE TABLE a (x);\nDROP TABLE b", (REWRITE,)),
-    StepLine("restore view", "v", "CREATE VIEW v AS SELECT 1"),
+    StepLine(StepKind.RUN_SCRIPT, "clean", "DELETE FROM t;\nDELETE FROM u", (), "schema/scripts/clean.sql"),
+    StepLine(StepKind.DROP_VIEW_TEMPORARILY, "v", 'DROP VIEW "v"'),
+    StepLine(StepKind.REBUILD_TABLE, "users", "CREATE TABLE a (x);\nDROP TABLE b", (REWRITE,)),
+    StepLine(StepKind.RECREATE_VIEW, "v", "CREATE VIEW v AS SELECT 1"),
 )
 
 
 def test_what_is_set_aside_and_restored_is_one_line_and_every_step_of_json(deployed: Report) -> None:
     done = replace(deployed, steps=REBUILD)
     for text in (render(done, colour=False), render(replace(done, status=Status.PLANNED), colour=False)):
-        assert text.count("set aside") == 1
-        assert "  ~ 1 view set aside and restored\n" in text
+        assert text.count("dropped and recreated") == 1
+        assert "  ~ 1 view dropped and recreated\n" in text
         assert "CREATE VIEW v" not in text
     assert [step["kind"] for step in done.as_json()["steps"]] == [step.kind for step in REBUILD]
 
@@ -187,14 +188,14 @@ def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of
         "  ~ rebuild table users\n"
         "  ! warning: rewrite-table users: slow (9 rows)\n"
         "      CREATE TABLE a (x);\n      DROP TABLE b;\n\n"
-        "  ~ 1 view set aside and restored\n" in text
+        "  ~ 1 view dropped and recreated\n" in text
     )
     assert "  writes      about 9 rows\n" in text
 
 
 def test_of_a_script_of_thousands_of_lines_the_first_are_shown_and_the_rest_is_counted(deployed: Report) -> None:
     sql = ";\n".join(f"DELETE FROM t WHERE id = {number}" for number in range(1200))
-    report = replace(deployed, steps=(StepLine("run script", "clean", sql),))
+    report = replace(deployed, steps=(StepLine(StepKind.RUN_SCRIPT, "clean", sql),))
     text = render(report, colour=False, verbose=True)
     assert "      DELETE FROM t WHERE id = 199;\n      … and 1,000 more lines\n" in text
     assert "id = 200" not in text
@@ -214,7 +215,7 @@ def test_the_definitions_of_what_is_no_table_stand_below_each_other(deployed: Re
 
 
 def test_an_adoption_names_the_files_that_it_wrote(deployed: Report) -> None:
-    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    files = tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in ("users.sql", "manifest.yml"))
     text = render(replace(deployed, status=Status.PULLED, committed=False, steps=files), colour=False)
     assert "  + write file  2  users.sql, manifest.yml\n" in text
 
@@ -268,7 +269,7 @@ def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
         database=text,
         deployment_id=text,
         schema_version=text,
-        steps=(StepLine("create table", text, text, (HazardLine(text, text, 1, text, None, text),), text),),
+        steps=(StepLine(StepKind.CREATE_TABLE, text, text, (HazardLine(text, text, 1, text, None, text),), text),),
         counts={text: CountLine(text, 1)},
         checks=(CheckLine(text, False, text, text),),
         seeds=(SeedLine(text, 1, 1, 0),),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.support.hostile_text import hostile_texts
 from turso_deploy.github.runner import SUMMARY_LIMIT
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import (
     CheckLine,
     CountLine,
@@ -118,7 +119,7 @@ GONE = HazardLine(
 
 
 def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Report) -> None:
-    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
+    steps = (StepLine(StepKind.DROP_COLUMN, "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, steps=steps, changes=CHANGED))
     difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
     hazard = "- ⛔ needs approval: drop-column users.email: gone &#40;120 rows&#41;"
@@ -131,7 +132,7 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
     refusal = ErrorLine(
         "hazard-refused", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
     )
-    steps = (StepLine("drop column", "users.email", "", (GONE,), "a.sql:1"),)
+    steps = (StepLine(StepKind.DROP_COLUMN, "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, blocked_by=refusal))
     first, _, second = text.split("\n")[:3]
     assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
@@ -174,7 +175,9 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         deployment_id=name,
         schema_version=name,
         changes=(ObjectChange("changed", "table", name, name, (PartChange(name, name, None),)),),
-        steps=(StepLine("create table", name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),),
+        steps=(
+            StepLine(StepKind.CREATE_TABLE, name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),
+        ),
         counts={name: CountLine(name, 1)},
         checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
         seeds=(SeedLine(name, 1, 1, 0),),
@@ -192,7 +195,7 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
 
 
 def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
-    steps = (StepLine("create view", "v", "CREATE VIEW v AS SELECT '\n```\n</details>\n::error::'"),)
+    steps = (StepLine(StepKind.CREATE_VIEW, "v", "CREATE VIEW v AS SELECT '\n```\n</details>\n::error::'"),)
     assert "````sql\nCREATE VIEW v AS SELECT '\n```\n</details>\n::error::';\n````" in summary(
         replace(deployed, steps=steps)
     )
@@ -200,7 +203,8 @@ def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
 
 @pytest.mark.parametrize("number", [2_000, 40_000])
 def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deployed: Report, number: int) -> None:
-    steps = tuple(StepLine("create table", f"täble_{n}", "CREATE TABLE …" + " " * 600 + ")") for n in range(number))
+    sql = "CREATE TABLE …" + " " * 600 + ")"
+    steps = tuple(StepLine(StepKind.CREATE_TABLE, f"täble_{n}", sql) for n in range(number))
     text = summary(replace(deployed, steps=steps), SUMMARY_LIMIT)
     assert size(text) <= SUMMARY_LIMIT
     assert "_The SQL was left out" in text
@@ -211,7 +215,7 @@ def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deploy
 
 @given(st.integers(0, 12_000))
 def test_a_summary_fits_any_budget(budget: int) -> None:
-    steps = tuple(StepLine("create table", f"t{n}", "CREATE TABLE …") for n in range(30))
+    steps = tuple(StepLine(StepKind.CREATE_TABLE, f"t{n}", "CREATE TABLE …") for n in range(30))
     report = Report("deploy", Status.DEPLOYED, True, "file:local.db", steps=steps, notices=("one", "two"))
     assert size(summary(report, budget)) <= budget
 
@@ -222,20 +226,20 @@ def test_the_verdict_is_the_last_thing_to_go(failed: Report) -> None:
 
 def test_what_is_set_aside_and_restored_is_one_line_under_the_steps(deployed: Report) -> None:
     steps = (
-        StepLine("set aside view", "v", 'DROP VIEW "v"'),
-        StepLine("rebuild table", "users", "…"),
-        StepLine("restore view", "v", "…"),
-        StepLine("run script", "clean", ""),
+        StepLine(StepKind.DROP_VIEW_TEMPORARILY, "v", 'DROP VIEW "v"'),
+        StepLine(StepKind.REBUILD_TABLE, "users", "…"),
+        StepLine(StepKind.RECREATE_VIEW, "v", "…"),
+        StepLine(StepKind.RUN_SCRIPT, "clean", ""),
     )
     text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, rows_to_write=9))
     assert "<summary>2 steps: rebuild table 1, run script 1</summary>" in text
-    assert "\n\n1 view set aside and restored\n" in text
+    assert "\n\n1 view dropped and recreated\n" in text
     assert "DROP VIEW" in text
     assert " · writes about 9 rows · " in text
 
 
 def test_an_adoption_has_no_sql_to_show(deployed: Report) -> None:
-    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    files = tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in ("users.sql", "manifest.yml"))
     text = summary(replace(deployed, status=Status.PULLED, committed=False, steps=files))
     assert "<summary>SQL</summary>" not in text
     assert "| write file | <code>manifest.yml</code> |" in text

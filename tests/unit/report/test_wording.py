@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turso_deploy.core.text import printable
+from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
 from turso_deploy.report.wording import effect, hazard, rows_seeded, rows_to_write, set_aside, statement, told, verdict
 
@@ -25,9 +26,9 @@ def test_the_verdict_of_an_unchanged_database(deployed: Report) -> None:
 
 def test_the_verdict_of_a_plan_speaks_of_what_is_to_do(deployed: Report) -> None:
     steps = (
-        StepLine("create table", "tags", ""),
-        StepLine("add column", "users.email", ""),
-        StepLine("drop index", "i", ""),
+        StepLine(StepKind.CREATE_TABLE, "tags", ""),
+        StepLine(StepKind.ADD_COLUMN, "users.email", ""),
+        StepLine(StepKind.DROP_INDEX, "i", ""),
     )
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=steps)
     assert verdict(planned) == (
@@ -100,51 +101,52 @@ def test_a_schema_version_cannot_add_a_line_to_the_verdict(deployed: Report) -> 
 
 
 def test_an_object_that_takes_several_steps_counts_once(deployed: Report) -> None:
-    steps = (StepLine("rebuild table", "users", "a"), StepLine("rebuild table", "users", "b"))
+    steps = (StepLine(StepKind.REBUILD_TABLE, "users", "a"), StepLine(StepKind.REBUILD_TABLE, "users", "b"))
     assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
 
 
 def test_what_is_only_set_aside_is_no_object_that_changed(deployed: Report) -> None:
     steps = (
-        StepLine("set aside trigger", "t", ""),
-        StepLine("set aside view", "v", ""),
-        StepLine("rebuild table", "users", ""),
-        StepLine("restore index", "i", ""),
-        StepLine("restore index", "j", ""),
-        StepLine("restore view", "v", ""),
-        StepLine("restore trigger", "t", ""),
+        StepLine(StepKind.DROP_TRIGGER_TEMPORARILY, "t", ""),
+        StepLine(StepKind.DROP_VIEW_TEMPORARILY, "v", ""),
+        StepLine(StepKind.REBUILD_TABLE, "users", ""),
+        StepLine(StepKind.RECREATE_INDEX, "i", ""),
+        StepLine(StepKind.RECREATE_INDEX, "j", ""),
+        StepLine(StepKind.RECREATE_VIEW, "v", ""),
+        StepLine(StepKind.RECREATE_TRIGGER, "t", ""),
     )
     assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
     assert told(steps) == [steps[2]]
-    assert set_aside(steps) == "2 indexes, 1 view and 1 trigger set aside and restored"
-    assert set_aside(steps[:6]) == "2 indexes and 1 view set aside and restored"
+    assert set_aside(steps) == "2 indexes, 1 view and 1 trigger dropped and recreated"
+    assert set_aside(steps[:6]) == "2 indexes and 1 view dropped and recreated"
     assert set_aside(steps[:3]) == ""
 
 
 def test_an_object_that_is_dropped_to_be_created_again_has_changed(deployed: Report) -> None:
-    steps = (StepLine("drop view", "v", ""), StepLine("create view", "v", ""), StepLine("drop index", "v", ""))
+    kinds = (StepKind.DROP_VIEW, StepKind.CREATE_VIEW, StepKind.DROP_INDEX)
+    steps = tuple(StepLine(kind, "v", "") for kind in kinds)
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=steps, seeds=())
     assert verdict(planned) == "Planned 2.2.0: 1 object to change, 1 object to drop"
 
 
 def test_the_columns_of_a_table_are_one_object(deployed: Report) -> None:
-    steps = tuple(StepLine("add column", f"users.{name}", "") for name in "abc")
-    steps += (StepLine("drop column", "users.d", ""), StepLine("rebuild table", "users", ""))
+    steps = tuple(StepLine(StepKind.ADD_COLUMN, f"users.{name}", "") for name in "abc")
+    steps += (StepLine(StepKind.DROP_COLUMN, "users.d", ""), StepLine(StepKind.REBUILD_TABLE, "users", ""))
     assert "1 object changed" in verdict(replace(deployed, steps=steps))
-    steps = (StepLine("add column", '"a.b".c', ""), StepLine("add column", '"a.b"."c.d"', ""))
-    steps += (StepLine("rebuild table", "a.b", ""), StepLine("add column", "a.b", ""))
+    steps = (StepLine(StepKind.ADD_COLUMN, '"a.b".c', ""), StepLine(StepKind.ADD_COLUMN, '"a.b"."c.d"', ""))
+    steps += (StepLine(StepKind.REBUILD_TABLE, "a.b", ""), StepLine(StepKind.ADD_COLUMN, "a.b", ""))
     assert "2 objects changed" in verdict(replace(deployed, steps=steps))
 
 
 def test_scripts_are_no_objects(deployed: Report) -> None:
-    steps = (StepLine("run script", "a", ""), StepLine("run script", "b", ""))
+    steps = (StepLine(StepKind.RUN_SCRIPT, "a", ""), StepLine(StepKind.RUN_SCRIPT, "b", ""))
     done = replace(deployed, steps=steps, seeds=())
     assert verdict(done) == "Deployed 2.2.0: 2 scripts run, in 2 requests"
     assert verdict(replace(done, status=Status.PLANNED, steps=steps[:1])) == "Planned 2.2.0: 1 script to run"
 
 
 def test_the_verdict_of_an_adoption_names_what_was_found_and_written(deployed: Report) -> None:
-    files = tuple(StepLine("write file", name, "") for name in ("users.sql", "manifest.yml"))
+    files = tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in ("users.sql", "manifest.yml"))
     adopted = replace(deployed, status=Status.PULLED, committed=False, steps=files, checks=())
     assert verdict(adopted) == (
         "Pulled 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 files written"
@@ -165,8 +167,8 @@ def test_only_a_plan_estimates_what_it_writes(deployed: Report) -> None:
 
 
 def test_dropping_a_column_changes_its_table_and_dropping_a_table_drops_it() -> None:
-    assert effect("drop column") == "changed"
-    assert effect("drop table") == "dropped"
+    assert effect(StepKind.DROP_COLUMN) == "changed"
+    assert effect(StepKind.DROP_TABLE) == "dropped"
 
 
 def test_rows_that_were_rolled_back_were_not_seeded(deployed: Report) -> None:
