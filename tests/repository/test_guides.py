@@ -107,6 +107,22 @@ def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None
     assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_pages_that_say_how_long_the_benchmarks_take_agree() -> None:
+    told = {
+        page.relative_to(ROOT).as_posix(): found[1]
+        for page in PAGES
+        if (found := re.search(r"make bench.*?(?:about )?(\w+) minutes", page.read_text(encoding="utf-8")))
+    }
+    assert set(told) >= {"CONTRIBUTING.md", "benchmarks/README.md"}
+    assert len(set(told.values())) == 1, told
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_of_the_repository_that_a_page_names_exists(page: Path) -> None:
+    names = re.findall(r"`((?:src|tests|docs|benchmarks|\.github)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in names if page.parent != GENERATED and not (ROOT / name).exists()] == []
+
+
 def anchors(page: Path) -> set[str]:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
