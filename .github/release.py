@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def check(tag: str, root: Path = ROOT) -> str:
-    """The version. Ends the program when the tag, the package and the changelog do not name the same one."""
+    """Return the version. Exit if the tag, the package and the changelog do not name the same version."""
     package = (root / "src/turso_deploy/__init__.py").read_text()
     match = re.search(r'^__version__ = "(.+)"$', package, re.MULTILINE)
     version = match[1] if match else ""
@@ -26,7 +26,7 @@ def check(tag: str, root: Path = ROOT) -> str:
 
 
 def notes(version: str, root: Path = ROOT) -> str:
-    """The section of the changelog about this version. Ends the program when there is none, or an empty one."""
+    """Return the changelog's section for this version. Exit if it is missing or empty."""
     changelog = (root / "CHANGELOG.md").read_text()
     match = re.search(rf"^## {re.escape(version)} .*$\n((?:(?!^## ).*\n?)*)", changelog, re.MULTILINE)
     section = match[1].strip() if match else ""
@@ -36,7 +36,7 @@ def notes(version: str, root: Path = ROOT) -> str:
 
 
 def pin(image: str, root: Path = ROOT) -> str:
-    """Write action.yml anew with the image. Ends the program unless the image is named by digest."""
+    """Set the image in action.yml. Exit unless the image is named by digest."""
     if not re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", image):
         sys.exit(f"{image} is not named by its digest.")
     action = root / "action.yml"

@@ -90,14 +90,13 @@ def layers() -> str:
 
 
 def packages() -> str:
-    """Return every package, from the top layer down, and its modules in a folded section, each with its first line."""
+    """Return a folded list of all packages, from the top layer down, and modules, each with its first line."""
     names = [name for layer in _layers() for name in layer.split(" | ")]
     folders = [SOURCE / name for name in names if (SOURCE / name).is_dir()]
-    described = [f"- **`{folder.name}`**: {_first_line(folder / '__init__.py')}" for folder in folders]
-    lines = [*described, "", "<details>", "<summary>All modules</summary>", ""]
+    lines = ["<details>", "<summary>All modules</summary>", ""]
     for folder in folders:
         modules = sorted(path for path in folder.glob("*.py") if not path.name.startswith("__"))
-        lines += [f"**`turso_deploy/{folder.name}/`**", ""]
+        lines += [f"**`turso_deploy/{folder.name}/`**: {_first_line(folder / '__init__.py')}", ""]
         lines += [*(f"- `{module.name}`: {_first_line(module)}" for module in modules), ""]
     return "\n".join(["", *lines, "</details>", "", ""])
 

@@ -354,11 +354,11 @@ def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:
     text = (TESTS.parent / "docs/concepts/sqlite-traps.md").read_text(encoding="utf-8")
     files = [file for folder in ("unit", "integration", "faults") for file in (TESTS / folder).glob("**/test_*.py")]
     tests = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
-    proofs = [line.split("|")[-2] for line in text.splitlines() if line.startswith("| ") and "| proof |" not in line]
+    proofs = [line.split("|")[-2] for line in text.splitlines() if line.startswith("| ") and "| tests |" not in line]
     assert proofs
     for proof in proofs:
         named = re.findall(r"`([^`]+)`", proof)
-        assert named or "nothing to prove" in proof, proof
+        assert named or "nothing to test" in proof, proof
         assert set(named) <= {*NAMES, *tests}, proof
 
 
