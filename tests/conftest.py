@@ -13,7 +13,6 @@ from tests.support import counters
 from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.http import backoff
 
 # No test is decided by the time it takes, and CI tries the same examples each time: a failure there can be repeated.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,12 +29,6 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
 def pytest_sessionfinish() -> None:
     """Leave what was counted."""
     counters.save()
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries without noticeable pauses."""
-    monkeypatch.setattr(backoff, "MAX_PAUSE", 0.001)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
 from tests.support.counters import count
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, quick_retries
 from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
@@ -186,7 +186,9 @@ class Bench:
             return Story(name, project, namespace, before, self._state(proxy), request_size)
 
     def _deploy(self, project: Project, url: str, timeout: float, request_size: int = REQUEST_SIZE) -> Report:
-        database = HranaDatabase(url, self._sqld.token(), timeout, request_size=request_size)
+        database = HranaDatabase(
+            url, self._sqld.token(), timeout, request_size=request_size, retry_budget=quick_retries(timeout)
+        )
         try:
             return story.deploy(project, database, NO_PROVENANCE, _PERMISSIONS)
         finally:

@@ -13,13 +13,13 @@ import pytest
 
 from tests.faults.proxy import Fault, Proxy, running_proxy
 from tests.faults.writers import Writer, writing_all_the_time
+from tests.support.clocks import PausingClock
 from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
 from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld
 from turso_deploy.deploy import deploy as story
 from turso_deploy.deploy.submission import MOST_QUESTIONS
-from turso_deploy.http import backoff
-from turso_deploy.http.backoff import MAX_ATTEMPTS
+from turso_deploy.http.backoff import MAX_ATTEMPTS, RetryBudget
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -42,8 +42,10 @@ def project(tmp_path: Path) -> Project:
     return write_project(tmp_path / "schema")
 
 
-def deploy(target: DatabaseUnderTest, project: Project, timeout: float = 30) -> Report:
-    database = target.open(timeout)
+def deploy(
+    target: DatabaseUnderTest, project: Project, timeout: float = 30, retry_budget: RetryBudget | None = None
+) -> Report:
+    database = target.open(timeout, retry_budget)
     try:
         return story.deploy(project, database, NO_PROVENANCE)
     finally:
@@ -235,45 +237,33 @@ def test_of_twenty_deployers_of_two_commits_none_is_told_a_lie(
     assert target.rows("SELECT name FROM authors WHERE id = 1") in ([("Ada",)], [("Other",)])
 
 
-class Clock:
-    """A clock that only pauses move."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-
-    def monotonic(self) -> float:
-        return sum(self.pauses)
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which is tried again, with pauses as long as they are outside of tests."""
-    ticking = Clock()
-    monkeypatch.setattr(backoff, "MAX_PAUSE", 8.0)
-    monkeypatch.setattr(backoff, "time", ticking)
-    return ticking
+def clock() -> PausingClock:
+    return PausingClock()
 
 
 @pytest.mark.parametrize(("lost", "committed"), [([], False), ([*READ, Fault.CUT_AFTER], None)])
 def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
-    target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: Clock, lost: list[Fault], committed: bool | None
+    target: DatabaseUnderTest,
+    proxy: Proxy,
+    project: Project,
+    clock: PausingClock,
+    lost: list[Fault],
+    committed: bool | None,
 ) -> None:
     """Reading, asking the history, and planning again are not given that time each, nor one inside the other."""
     proxy.plan([*lost, *[Fault.STATUS_503] * 1000])
-    report = deploy(target, project, timeout=20)
+    report = deploy(target, project, 20, RetryBudget(20, clock=clock))
     assert (report.status, report.committed) == (Status.FAILED, committed)
     assert 5 < sum(clock.pauses) <= 20
     assert sum("tried again" in notice for notice in report.notices) == len(clock.pauses)
 
 
 def test_no_try_is_made_after_the_time_that_was_set(
-    target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: Clock
+    target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: PausingClock
 ) -> None:
     proxy.plan([Fault.STATUS_503] * 1000)
-    report = deploy(target, project, timeout=0.5)
+    report = deploy(target, project, 0.5, RetryBudget(0.5, clock=clock))
     assert report.error is not None
     assert (report.error.code, report.committed) == ("server-error", False)
     assert report.requests == 1 + len(clock.pauses) <= MAX_ATTEMPTS

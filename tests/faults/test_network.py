@@ -11,7 +11,7 @@ import pytest
 from tests.faults.proxy import Fault, running_proxy
 from tests.support.canned_server import replying
 from tests.support.certificates import make_certificate
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, run_program
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, quick_retries, run_program
 from tests.support.schema_folders import SMALL, write_folder, write_project
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.transaction import Query
@@ -55,7 +55,9 @@ def use_proxies(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 def deploy_elsewhere(sqld: Sqld, project: Project) -> Report:
     """Deploy to a server that only the proxy can find."""
-    with closing(HranaDatabase("http://database.invalid", sqld.token(), timeout=30)) as database:
+    with closing(
+        HranaDatabase("http://database.invalid", sqld.token(), timeout=30, retry_budget=quick_retries(30))
+    ) as database:
         return story.deploy(project, database, NO_PROVENANCE)
 
 
@@ -86,7 +88,7 @@ def test_another_server_that_a_reply_names_never_gets_a_request(base: str) -> No
     rows = {"cols": [], "rows": [], "affected_row_count": 0}
     batch = {"type": "batch", "result": {"step_results": [rows], "step_errors": [None]}}
     with replying() as cloud:
-        database = HranaDatabase(cloud.url, "token", timeout=5)
+        database = HranaDatabase(cloud.url, "token", timeout=5, retry_budget=quick_retries(5))
         reply = {"baton": "b", "base_url": base, "results": [{"type": "ok", "response": batch}, {"type": "ok"}]}
         cloud.to("POST", "/v3/pipeline", reply)
         for _ in range(2):

@@ -25,7 +25,7 @@ from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.signals import cancel_on_signals
 from turso_deploy.core.transaction import Outcome
 from turso_deploy.deploy import deploy as story
-from turso_deploy.http import backoff
+from turso_deploy.http.backoff import MAX_PAUSE
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
 
@@ -122,11 +122,8 @@ def test_a_stop_after_a_lost_reply_is_answered_from_the_history(target: Database
     assert (report["status"], report["committed"], process.returncode) == ("deployed", True, 0)
 
 
-def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
-    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(tmp_path: Path, schema: Path) -> None:
     """The port stays the same, because the proxy before it does."""
-    monkeypatch.setattr(backoff, "MAX_PAUSE", 8.0)
     choice = random.Random(20260102)
     project = load_project(schema)
     for number in range(KILLS // 2):
@@ -136,7 +133,7 @@ def test_a_server_that_is_killed_at_any_moment_and_started_again_is_waited_for(
         with running_proxy("") as proxy, ExitStack() as first, ThreadPoolExecutor(1) as pool:
             server = first.enter_context(running_sqld(folder))
             proxy.target = server.url
-            target = DatabaseUnderTest(proxy.url, proxy.url, server.token())
+            target = DatabaseUnderTest(proxy.url, proxy.url, server.token(), max_pause=MAX_PAUSE)
             deploying = pool.submit(target.deploy, project)
             time.sleep(choice.uniform(0, 0.03))
             first.close()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.canned_server import Replies, replying
 from tests.support.counters import LONG, count
+from tests.support.databases import quick_retries
 from tests.support.schema_folders import SMALL, write_folder, write_project
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
@@ -99,7 +100,7 @@ def ask(server: Replies, body: bytes, *, writes: bool) -> DeployError | None:
     """What is said against a reply: an error of ours, which says what to do, or nothing."""
     server.forget()
     server.to("POST", "/v3/pipeline", body)
-    database = HranaDatabase(server.url, "token", timeout=5)
+    database = HranaDatabase(server.url, "token", timeout=5, retry_budget=quick_retries(5))
     transaction = Transaction((TransactionStep(Query("SELECT 1"), Purpose.FIGURES, "one"),))
     error = refusal(lambda: database.apply(transaction) if writes else database.query([Query("SELECT 1")]))
     database.close()

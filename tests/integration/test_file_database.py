@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import quick_retries
 from tests.support.schema_folders import write_folder
 from tests.support.unprivileged import without_privileges
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
@@ -177,7 +178,7 @@ class FreesTheLock(list[str]):
 
 
 def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = FileDatabase(file_path, retry_seconds=60)
+    patient = FileDatabase(file_path, quick_retries(60))
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         patient.retry_budget.log = FreesTheLock(other)
@@ -187,7 +188,7 @@ def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> N
 
 
 def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> None:
-    patient = FileDatabase(file_path, retry_seconds=60)
+    patient = FileDatabase(file_path, quick_retries(60))
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         patient.retry_budget.log = FreesTheLock(other)
@@ -196,7 +197,7 @@ def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> No
 
 
 def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None:
-    patient = FileDatabase(file_path, retry_seconds=60)
+    patient = FileDatabase(file_path, quick_retries(60))
     patient.apply(Transaction((change(TABLE),)))
     with closing(sqlite3.connect(file_path)) as other:
         other.execute("BEGIN")
@@ -262,7 +263,7 @@ def test_a_file_that_cannot_be_written_is_told_as_such_and_not_as_a_statement(
     folder.chmod(0o755)
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, error["code"], error["file"]) == (1, "access-blocked", None)
-    assert "database file cannot be used as it is" in error["message"]
+    assert "database file cannot be opened or written" in error["message"]
     assert reason in error["message"]
     assert "right to read and write the file" in error["hint"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.databases import quick_retries
 from tests.support.recording_proxy import RecordingProxy
 from tests.support.sqld import Sqld, free_port, running_sqld, send, sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
@@ -35,7 +36,7 @@ def objects(database: HranaDatabase) -> list[str]:
 
 @contextmanager
 def connected(url: str, token: str, timeout: float = 30) -> Iterator[HranaDatabase]:
-    database = HranaDatabase(url, token, timeout)
+    database = HranaDatabase(url, token, timeout, retry_budget=quick_retries(timeout))
     try:
         yield database
     finally:

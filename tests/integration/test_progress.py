@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import DatabaseUnderTest
+from tests.support.databases import QUICK, DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.run import DEFAULT_TIMING, Timing, run
 from turso_deploy.core.progress import report_step, report_wait
@@ -193,7 +193,7 @@ def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(
 ) -> None:
     log = Log("code")
     with locked(in_file.file):
-        deploy_in_the_background(in_file, tmp_path, log, {}).join()
+        deploy_in_the_background(in_file, tmp_path, log, {}, QUICK).join()
     assert log.getvalue().startswith("✗ Failed: nothing was changed")
 
 

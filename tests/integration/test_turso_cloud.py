@@ -11,7 +11,7 @@ import pytest
 
 from tests.platform.server import Answer as HttpAnswer
 from tests.platform.server import Faults, Request, serving
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase, quick_retries
 from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld, exchange
 from turso_deploy.database.hrana import HranaDatabase
@@ -63,7 +63,9 @@ def project(tmp_path: Path) -> Project:
 def deploy(
     cloud: Cloud, project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30
 ) -> Report:
-    database = InterceptedDatabase(HranaDatabase(cloud.url, "token", timeout), after_query)
+    database = InterceptedDatabase(
+        HranaDatabase(cloud.url, "token", timeout, retry_budget=quick_retries(timeout)), after_query
+    )
     report = story.deploy(project, database, NO_PROVENANCE)
     database.close()
     return report

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.support.recording_proxy import RecordingProxy
-from turso_deploy.cli.run import run
+from turso_deploy.cli.run import Timing, run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.interface import REQUEST_SIZE, Database
@@ -26,6 +26,13 @@ from turso_deploy.transaction.history import Provenance
 _Answer = TypeVar("_Answer")
 
 NO_PROVENANCE = Provenance()
+QUICK = Timing(max_pause=0.001)
+"""A run that retries without noticeable pauses."""
+
+
+def quick_retries(seconds: float) -> RetryBudget:
+    """Return a budget for retries without noticeable pauses."""
+    return RetryBudget(seconds, max_pause=QUICK.max_pause)
 
 
 @dataclass
@@ -38,6 +45,7 @@ class DatabaseUnderTest:
     read_only_token: str = ""
     proxy: RecordingProxy = field(default_factory=RecordingProxy)
     request_size: int = REQUEST_SIZE
+    max_pause: float = QUICK.max_pause
 
     @property
     def is_file(self) -> bool:
@@ -47,8 +55,10 @@ class DatabaseUnderTest:
     def file(self) -> Path:
         return Path(self.url.removeprefix("file:"))
 
-    def open(self, timeout: float = 30) -> Database:
-        return open_database(parse_address(self.url), self.token, timeout, self.request_size)
+    def open(self, timeout: float = 30, retry_budget: RetryBudget | None = None) -> Database:
+        """Open the database. The `retry_budget` is by default the timeout, with pauses of at most `max_pause`."""
+        budget = retry_budget or RetryBudget(timeout, max_pause=self.max_pause)
+        return open_database(parse_address(self.url), self.token, timeout, self.request_size, budget)
 
     def deploy(
         self, project: Project, provenance: Provenance = NO_PROVENANCE, permissions: Sequence[Approval] = ()
@@ -94,7 +104,8 @@ class DatabaseUnderTest:
         }
 
     def _with(self, url: str, use: Callable[[Database], _Answer]) -> _Answer:
-        database = open_database(parse_address(url), self.token, 30, self.request_size)
+        budget = RetryBudget(30, max_pause=self.max_pause)
+        database = open_database(parse_address(url), self.token, 30, self.request_size, budget)
         try:
             return use(database)
         finally:
@@ -172,5 +183,5 @@ def run_program(command: str, schema: Path, url: str, token: str = "", **setting
     """Run the program in this process, outside a runner, with `--json`."""
     output = StringIO()
     given = {"command": command, "schema_path": str(schema), "database_url": url, "json_output": True, **settings}
-    status = run(given | ({"auth_token": token} if token else {}), {}, output)
+    status = run(given | ({"auth_token": token} if token else {}), {}, output, timing=QUICK)
     return CompletedRun(status, output.getvalue())

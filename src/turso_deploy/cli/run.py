@@ -20,6 +20,7 @@ from turso_deploy.core.signals import ignore_signals
 from turso_deploy.database.open import open_database
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
+from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
 from turso_deploy.report.document import Report, Status
 from turso_deploy.report.lines import error_line, status_of
 from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL, shown
@@ -37,6 +38,7 @@ class Timing(NamedTuple):
 
     update_interval: float = UPDATE_INTERVAL
     slow_step: float = SLOW_STEP
+    max_pause: float = MAX_PAUSE
 
 
 DEFAULT_TIMING = Timing()
@@ -65,7 +67,7 @@ def run(
     try:
         inputs = read_settings(settings)
         with _progress(inputs, log, errors or sys.stderr, environment, timing):
-            report = _report(inputs, read_context(environment), access, runner.mask, emit)
+            report = _report(inputs, read_context(environment), access, runner.mask, emit, timing)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
@@ -117,7 +119,12 @@ def _progress(
 
 
 def _report(
-    inputs: Settings, context: RunContext, access: Credentials, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Settings,
+    context: RunContext,
+    access: Credentials,
+    mask: Callable[[str], None],
+    emit: Callable[[str], None],
+    timing: Timing,
 ) -> Report:
     if inputs.command == "plan" and inputs.compare_to is not None:
         return _comparison(inputs, inputs.compare_to)
@@ -136,9 +143,14 @@ def _report(
 
                 return rotate(access, inputs, context, mask)
             case "pull":
-                return _pull(inputs, open_database(access.address, access.token, inputs.timeout))
+                return _pull(inputs, _open(inputs, access, timing))
             case _:
-                return _database_report(inputs, context, access, mask, emit)
+                return _database_report(inputs, context, access, mask, emit, timing)
+
+
+def _open(inputs: Settings, access: Credentials, timing: Timing) -> Database:
+    budget = RetryBudget(inputs.timeout, max_pause=timing.max_pause)
+    return open_database(access.address, access.token, inputs.timeout, inputs.request_size, budget)
 
 
 def _comparison(inputs: Settings, folder: str) -> Report:
@@ -167,7 +179,12 @@ def _pull(inputs: Settings, database: Database) -> Report:
 
 
 def _database_report(
-    inputs: Settings, context: RunContext, access: Credentials, mask: Callable[[str], None], emit: Callable[[str], None]
+    inputs: Settings,
+    context: RunContext,
+    access: Credentials,
+    mask: Callable[[str], None],
+    emit: Callable[[str], None],
+    timing: Timing,
 ) -> Report:
     from turso_deploy.cli.deploy_command import deploy_safely, provenance_of
     from turso_deploy.deploy import deploy as story
@@ -179,7 +196,7 @@ def _database_report(
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, context)
-    database = open_database(access.address, access.token, inputs.timeout, inputs.request_size)
+    database = _open(inputs, access, timing)
     try:
         match inputs.command:
             case "plan" if inputs.sql:

@@ -23,14 +23,14 @@ _LOCKED = "another connection has locked the database file"
 class FileDatabase:
     """A database file, created by the first transaction. `path` is the name that the file system knows.
 
-    `retry_seconds` is the time to wait in all while another connection holds the lock. Raises InputError if no such
-    file can exist.
+    `retry_budget` is the time to wait in all while another connection holds the lock; by default none. Raises
+    InputError if no such file can exist.
     """
 
-    def __init__(self, path: str, retry_seconds: float = 0) -> None:
+    def __init__(self, path: str, retry_budget: RetryBudget | None = None) -> None:
         self._file = Path(path)
         _refuse_no_file(self._file)
-        self.retry_budget = RetryBudget(retry_seconds)
+        self.retry_budget = retry_budget or RetryBudget(0)
         self.address = f"file:{path}"
         self.requests = 0
         self.timeout = 0.0

@@ -37,14 +37,23 @@ class HranaDatabase:
     """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for connecting and for each wait.
 
     An empty token sends none (a server without authentication). `request_size` is in bytes.
+    `retry_budget` is by default the timeout.
     Raises InputError for a token that cannot be put into a header.
     """
 
-    def __init__(self, url: str, token: str, timeout: float, *, request_size: int = REQUEST_SIZE) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout: float,
+        *,
+        request_size: int = REQUEST_SIZE,
+        retry_budget: RetryBudget | None = None,
+    ) -> None:
         self.address = url
         self.timeout = timeout
         self.request_size: int | None = request_size
-        self._transport = Transport(url, token, timeout)
+        self._transport = Transport(url, token, timeout, retry_budget or RetryBudget(timeout))
 
     @property
     def requests(self) -> int:

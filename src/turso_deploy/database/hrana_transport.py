@@ -71,7 +71,7 @@ class Transport:
     a header cannot hold.
     """
 
-    def __init__(self, url: str, token: str, timeout: float) -> None:
+    def __init__(self, url: str, token: str, timeout: float, retry_budget: RetryBudget) -> None:
         if not all("!" <= character <= "~" for character in token):
             raise InputError(
                 ErrorCode.TOKEN_MALFORMED,
@@ -81,7 +81,7 @@ class Transport:
         self._client = HttpClient(url, token, timeout)
         self._timeout = timeout
         self.requests = 0
-        self.retry_budget = RetryBudget(timeout)
+        self.retry_budget = retry_budget
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
         """Return the results of a pipeline, one for each request in it.

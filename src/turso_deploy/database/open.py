@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from turso_deploy.database.address import Address, FileAddress
 from turso_deploy.database.interface import REQUEST_SIZE, Database
+from turso_deploy.http.backoff import RetryBudget
 
 
-def open_database(address: Address, token: str, timeout: float, request_size: int = REQUEST_SIZE) -> Database:
+def open_database(
+    address: Address,
+    token: str,
+    timeout: float,
+    request_size: int = REQUEST_SIZE,
+    retry_budget: RetryBudget | None = None,
+) -> Database:
     """The database at an address; nothing is sent yet.
 
     `timeout` is in seconds: for connecting and for each answer of a server, or until the lock of a file is free.
-    `request_size` is how many bytes a request with seeds may have.
+    `request_size` is how many bytes a request with seeds may have. `retry_budget` is by default the timeout.
     Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
     """
     if isinstance(address, FileAddress):
         from turso_deploy.database.file import FileDatabase
 
-        return FileDatabase(address.path, retry_seconds=timeout)
+        return FileDatabase(address.path, retry_budget or RetryBudget(timeout))
     from turso_deploy.database.hrana import HranaDatabase
 
-    return HranaDatabase(address.url, token, timeout, request_size=request_size)
+    return HranaDatabase(address.url, token, timeout, request_size=request_size, retry_budget=retry_budget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from turso_deploy.core.progress import report_wait
 from turso_deploy.core.text import sentence
@@ -19,16 +19,27 @@ MAX_PAUSE = 8.0
 MAX_ATTEMPTS = 7
 
 
+class Clock(Protocol):
+    """A clock that can wait, such as the module `time`."""
+
+    def monotonic(self) -> float:
+        """Return the time in seconds; it never goes back."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait for some seconds."""
+
+
 class RetryBudget:
     """The seconds that one run may spend on failed attempts and on the pauses after them.
 
     All retries of the run share the budget, nested ones included. `log` holds a sentence for each retry. `max_pause` is
-    the longest pause that a backoff takes by itself, in seconds.
+    the longest pause that a backoff takes by itself, in seconds. `clock` measures the time and waits.
     """
 
-    def __init__(self, seconds: float, *, max_pause: float | None = None) -> None:
+    def __init__(self, seconds: float, *, max_pause: float = MAX_PAUSE, clock: Clock = time) -> None:
         self.log: list[str] = []
-        self.max_pause = MAX_PAUSE if max_pause is None else max_pause
+        self.max_pause = max_pause
+        self.clock = clock
         self._left = seconds
         self._charged_until = 0.0
 
@@ -38,7 +49,7 @@ class RetryBudget:
         `begun` is the start of the attempt by `time.monotonic`. Time that a nested retry already charged is not charged
         twice.
         """
-        now = time.monotonic()
+        now = self.clock.monotonic()
         self._left -= max(0.0, now - max(begun, self._charged_until))
         self._charged_until = now
         if pause > self._left:
@@ -62,7 +73,7 @@ class Backoff:
 
     def begin(self) -> None:
         """Start the clock of the current attempt now instead of when the object was created."""
-        self._begun = time.monotonic()
+        self._begun = self._budget.clock.monotonic()
 
     def wait(self, reason: str, at_least: float = 0) -> bool:
         """Wait for the next attempt; return False if no attempt or no time is left.
@@ -77,7 +88,7 @@ class Backoff:
         message = sentence(f"{reason.removesuffix('.')}; tried again after {pause:.2g} s")
         self._budget.log.append(message)
         with report_wait(message):
-            time.sleep(pause)
+            self._budget.clock.sleep(pause)
         return True
 
 

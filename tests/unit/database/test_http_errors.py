@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.canned_server import Replies, replying
+from tests.support.databases import quick_retries
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
@@ -25,7 +26,7 @@ def cloud() -> Iterator[Replies]:
 
 @pytest.fixture
 def database(cloud: Replies) -> Iterator[HranaDatabase]:
-    opened = HranaDatabase(cloud.url, "hunter2", timeout=5)
+    opened = HranaDatabase(cloud.url, "hunter2", timeout=5, retry_budget=quick_retries(5))
     yield opened
     opened.close()
 
@@ -116,7 +117,9 @@ def test_a_read_never_leaves_the_outcome_open(cloud: Replies, database: HranaDat
 
 
 def test_a_host_that_no_name_server_knows_is_told() -> None:
-    database = HranaDatabase("http://database.invalid", "token", timeout=5)  # RFC 6761: never resolves
+    database = HranaDatabase(
+        "http://database.invalid", "token", timeout=5, retry_budget=quick_retries(5)
+    )  # RFC 6761: never resolves
     with pytest.raises(DatabaseError, match="host of the database URL does not exist") as caught:
         database.apply(WRITE)
     database.close()

@@ -20,6 +20,7 @@ from tests.support import broken_servers
 from tests.support.broken_servers import Server
 from tests.support.canned_server import Replies, replying
 from tests.support.certificates import make_certificate
+from tests.support.databases import quick_retries
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
@@ -52,7 +53,7 @@ def certificate(tmp_path: Path) -> Path:
 
 def write(url: str, timeout: float = 5) -> DatabaseError:
     """The error that a write to the server ends with."""
-    database = HranaDatabase(url, TOKEN, timeout)
+    database = HranaDatabase(url, TOKEN, timeout, retry_budget=quick_retries(timeout))
     with pytest.raises(DatabaseError) as caught:
         database.apply(WRITE)
     database.close()
