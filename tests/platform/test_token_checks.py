@@ -37,7 +37,7 @@ def test_tokens_that_are_what_they_should_be(turso: Turso, quiz: Hosted, platfor
     )
     assert {role.name: check.state for role, check in checks.items()} == {
         "DEPLOY": "works",
-        "SERVING": "works",
+        "APPLICATION": "works",
         "PREVIOUS": "refused",
         "PLATFORM": "works",
     }
