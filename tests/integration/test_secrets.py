@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.hostile.readers import COMMANDS, obeyed
-from tests.support.databases import DatabaseUnderTest
+from tests.support.databases import QUICK, DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, free_port, sign
 from turso_deploy.cli.output import MOST_ANNOTATIONS
@@ -69,6 +69,7 @@ class Observer:
             environment | ({"GITHUB_ACTIONS": "true"} if self.on_runner else {}),
             output,
             errors,
+            timing=QUICK,
         )
         return Seen(
             status, errors.getvalue() + output.getvalue(), "".join(path.read_text(encoding="utf-8") for path in written)
