@@ -110,7 +110,7 @@ def test_http_to_another_machine_is_refused_unless_it_is_allowed(
             network.to("POST", "/v3/pipeline", status=401)
         done = run_program("deploy", folder, "http://db.example", allow_insecure_http=allowed)
         assert [request.headers["Host"] for request in network.asked] == ["db.example"] * allowed
-    assert done.error["code"] == ("token-refused" if allowed else "database-url-invalid")
+    assert done.error["code"] == ("token-rejected" if allowed else "database-url-invalid")
 
 
 def test_what_was_committed_is_still_there_after_the_server_was_killed(tmp_path: Path) -> None:

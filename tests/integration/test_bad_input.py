@@ -220,13 +220,13 @@ def test_an_expired_and_a_read_only_token_are_told_before_any_request(
 def test_a_token_of_another_database_is_refused(on_sqld: DatabaseUnderTest, tmp_path: Path, command: str) -> None:
     token = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
     finished = run_program(command, write_folder(tmp_path / "schema", SMALL), on_sqld.url, token)
-    assert_refused(finished, "token-refused", status=1)
+    assert_refused(finished, "token-rejected", status=1)
     assert (on_sqld.proxy.requests, on_sqld.names()) == (1, set())
 
 
 def test_a_missing_token_is_told(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
     finished = run_program("deploy", write_folder(tmp_path / "schema", SMALL), on_sqld.url)
-    assert_refused(finished, "token-refused", status=1)
+    assert_refused(finished, "token-rejected", status=1)
     assert "TURSO_AUTH_TOKEN" in finished.error["hint"]
 
 

@@ -171,7 +171,7 @@ def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
     report = deploy_while(target, after, after_query=meddle)
     assert (report.status, report.committed) == (Status.BLOCKED, False)
     assert report.error is not None
-    assert report.error.code == "hazard-refused"
+    assert report.error.code == "hazard-blocked"
     assert hazard in report.error.message
     assert "(1 row)" in report.error.message
     assert target.rows("SELECT id, code FROM old") == [(1, "007")]

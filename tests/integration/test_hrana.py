@@ -283,14 +283,14 @@ def test_a_token_of_another_key_is_refused_and_not_repeated(sqld: Sqld) -> None:
     token = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
     with connected(sqld.url, token) as database, pytest.raises(DatabaseError) as caught:
         database.apply(Transaction((change(TABLE),)))
-    assert (caught.value.code, caught.value.committed) == (ErrorCode.TOKEN_REFUSED, False)
+    assert (caught.value.code, caught.value.committed) == (ErrorCode.TOKEN_REJECTED, False)
     assert not any(part in f"{caught.value.message} {caught.value.hint}" for part in token.split("."))
 
 
 def test_no_token_is_told(sqld: Sqld) -> None:
     with connected(sqld.url, "") as database, pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
-    assert caught.value.code is ErrorCode.TOKEN_REFUSED
+    assert caught.value.code is ErrorCode.TOKEN_REJECTED
     assert caught.value.hint is not None
     assert "TURSO_AUTH_TOKEN" in caught.value.hint
 

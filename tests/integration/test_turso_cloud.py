@@ -127,10 +127,10 @@ def test_the_catalog_guards_against_every_change_of_schema(
 
 
 ANSWERS = [
-    (400, "JWT error: InvalidToken", "token-refused"),
-    (401, '{"error":"Unauthorized: `empty JWT token`"}', "token-refused"),
-    (401, '{"error":"can\'t be decoded with any of the existing keys"}', "token-refused"),
-    (401, '{"error":"token does not have the permissions to access the database"}', "token-refused"),
+    (400, "JWT error: InvalidToken", "token-rejected"),
+    (401, '{"error":"Unauthorized: `empty JWT token`"}', "token-rejected"),
+    (401, '{"error":"can\'t be decoded with any of the existing keys"}', "token-rejected"),
+    (401, '{"error":"token does not have the permissions to access the database"}', "token-rejected"),
     (401, '{"error":"Unauthorized: `The JWT has expired`"}', "token-expired"),
     (403, '{"error":"Authorization forbidden: Write permission to namespace"}', "token-read-only"),
     (403, '{"message":"access is blocked","code":"BLOCKED"}', "access-blocked"),

@@ -394,7 +394,7 @@ def test_checking_fails_when_the_deploy_token_was_rotated_away(
     stale = program.secret(turso.token(program.quiz))
     platform.rotate("quiz")
     done = program("check-tokens", database_url=program.quiz.url, auth_token=stale)
-    assert (done.status, done.report["error"]["code"]) == (1, "token-refused")
+    assert (done.status, done.report["error"]["code"]) == (1, "token-rejected")
     assert done.tokens["auth-token"]["state"] == "refused"
 
 

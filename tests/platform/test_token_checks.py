@@ -76,7 +76,7 @@ def test_a_deploy_token_that_was_rotated_away_stops_the_run(turso: Turso, quiz: 
     assert (checks[Role.DEPLOY].state, checks[Role.APPLICATION].state) == ("refused", "works")
     error = token_error(checks, POLICY)
     assert error is not None
-    assert error.code is ErrorCode.TOKEN_REFUSED
+    assert error.code is ErrorCode.TOKEN_REJECTED
 
 
 def test_a_serving_token_that_is_refused_does_not_stop_a_deployment(

@@ -123,7 +123,7 @@ def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
     if report.error is not None:
         note(f"{report.error.code}: {report.error.message}")
         event(f"refused: {report.error.code}")
-        assert report.error.code == "hazard-refused" or _DANGLING in report.error.message
+        assert report.error.code == "hazard-blocked" or _DANGLING in report.error.message
         assert target.dump() == dump
         return False
     assert target.plan(project).status is Status.UNCHANGED

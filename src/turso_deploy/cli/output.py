@@ -11,7 +11,7 @@ from typing import TextIO
 
 from msgspec import Struct
 
-from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
 from turso_deploy.core.text import inert
 from turso_deploy.github.runner import Level, Runner, outputs
 from turso_deploy.report import console, wording
@@ -109,10 +109,10 @@ def _of_the_error(error: ErrorLine, title: str, level: Level) -> Iterator[_Annot
 def print_script(script: str, runner: Runner, output: TextIO) -> None:
     """Print a plan's script, and nothing else.
 
-    Raises RefusedError where a runner would take a part of it for a command: unlike a report, it has to stay as it is.
+    Raises BlockedError where a runner would take a part of it for a command: unlike a report, it has to stay as it is.
     """
     if runner.present and inert(script) != script:
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
             hint="Run `turso-deploy plan --sql` outside of a workflow.",

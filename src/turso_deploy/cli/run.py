@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from turso_deploy.cli.credentials import EMBEDDED_DATABASE, Credentials, open_credentials
 from turso_deploy.cli.output import Verbosity, print_script, publish
 from turso_deploy.cli.settings import Settings, read_settings, secret_values, wants_json, wants_sql
-from turso_deploy.core.errors import DeployError, ErrorCode, InputError, InternalError, RefusedError
+from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode, InputError, InternalError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import ignore_signals
 from turso_deploy.database.open import open_database
@@ -224,7 +224,7 @@ def _refuse_another_version(project: Project, context: RunContext) -> None:
             hint="Run the workflow on tags like v2.2.0 only (`tags: ['v*']`), or leave `version-from-tag` out.",
         )
     if tag != manifest:
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.MANIFEST_MISMATCH,
             f"The tag names the version {tag}, and the manifest says schema_version: {manifest or 'nothing'}.",
             hint="Set `schema_version` in the manifest to the version that is released, and tag that commit.",

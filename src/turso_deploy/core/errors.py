@@ -3,7 +3,7 @@
 DeployError
 ├── InputError          a setting is missing or malformed                       exit 2
 ├── ProjectError        the schema folder holds something that cannot be used   exit 2
-├── RefusedError        all is understood, and it must not be done              exit 1
+├── BlockedError        all is understood, and it must not be done              exit 1
 ├── DatabaseError       the server refused, failed or could not be reached      exit 1
 │   ├── LostReplyError  a write was sent and no answer came back
 │   └── StaleError      the database changed between the read and the write
@@ -47,13 +47,13 @@ class ErrorCode(StrEnum):
     MANIFEST_MISMATCH = "manifest-mismatch"
     RENAME_INVALID = "rename-invalid"
     PLAN_IMPOSSIBLE = "plan-impossible"
-    HAZARD_REFUSED = "hazard-refused"
+    HAZARD_BLOCKED = "hazard-blocked"
     SCRIPT_CHANGED = "script-changed"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     UNEXPECTED_REPLY = "unexpected-reply"
-    TOKEN_REFUSED = "token-refused"
+    TOKEN_REJECTED = "token-rejected"
     TOKEN_EXPIRED = "token-expired"
     TOKEN_READ_ONLY = "token-read-only"
     ACCESS_BLOCKED = "access-blocked"
@@ -70,7 +70,7 @@ class ErrorCode(StrEnum):
     # tokens, and the APIs of Turso and GitHub
     TOKEN_POLICY = "token-policy"
     TOKEN_MISMATCH = "token-mismatch"
-    API_TOKEN_REFUSED = "api-token-refused"
+    API_TOKEN_REJECTED = "api-token-rejected"
     API_FORBIDDEN = "api-forbidden"
     PLAN_LIMIT = "plan-limit"
     NAME_TAKEN = "name-taken"
@@ -153,7 +153,7 @@ class ProjectError(DeployError):
     exit_code = 2
 
 
-class RefusedError(DeployError):
+class BlockedError(DeployError):
     """All is understood, and it must not be done: nothing was sent that writes.
 
     A hazard is not allowed, the manifest would not hold, a token breaks the policy.

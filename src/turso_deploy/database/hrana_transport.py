@@ -20,7 +20,7 @@ from turso_deploy.http.connection import TransportErrorKind as Kind
 # Rejected before anything ran. Behind every other status a write may have run: of a stream that it has closed, the
 # server says the same after a commit as before it.
 _NOT_RUN = frozenset({301, 302, 307, 308, 401, 403, 405, 407, 411, 413, 414, 415, 429, 431})
-_NEVER_RUN = frozenset({ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED, ErrorCode.DATABASE_NOT_FOUND})
+_NEVER_RUN = frozenset({ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED, ErrorCode.DATABASE_NOT_FOUND})
 
 # Rejected for the moment, or failed on the way: 408, 429, and what a server or a gateway reports of itself.
 _RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})

@@ -108,14 +108,14 @@ def _rejected_token(text: str) -> ErrorExplanation:
         return ErrorExplanation(ErrorCode.TOKEN_EXPIRED, "the database token has expired", _MINT)
     if "empty JWT" in text or "none given" in text:
         return ErrorExplanation(
-            ErrorCode.TOKEN_REFUSED,
+            ErrorCode.TOKEN_REJECTED,
             "the server requires a token, and none was given",
             "Set auth-token (TURSO_AUTH_TOKEN).",
         )
     if "permission" in text:
-        return ErrorExplanation(ErrorCode.TOKEN_REFUSED, "the token grants no access to this database", _MINT)
+        return ErrorExplanation(ErrorCode.TOKEN_REJECTED, "the token grants no access to this database", _MINT)
     return ErrorExplanation(
-        ErrorCode.TOKEN_REFUSED,
+        ErrorCode.TOKEN_REJECTED,
         "the server does not accept the token",
         "It belongs to another database or group, is a Platform API token, or was minted before the keys were "
         f"rotated. {_MINT}",

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import diff
-from turso_deploy.core.errors import Cause, DeployError, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.deploy.batches import BatchId, BatchKind
@@ -139,7 +139,7 @@ class ReportBuilder:
         self.rows_to_write = work.rows_to_write
         self.notices = notices_of(work, self._project.wanted, permissions, self._subject.address)
 
-    def note_refusal(self, error: RefusedError | None) -> None:
+    def note_refusal(self, error: BlockedError | None) -> None:
         """Why a deployment would refuse what is only planned, if it would."""
         self.blocked_by = error_line(error) if error else None
 

@@ -208,7 +208,7 @@ def _refusal(reply: Reply, doing: str) -> PlatformError:
 def _meaning(reply: Reply) -> tuple[ErrorCode, str, str | None]:
     match reply.status:
         case 401:
-            return ErrorCode.API_TOKEN_REFUSED, "GitHub does not accept the token", "Renew `github-token`."
+            return ErrorCode.API_TOKEN_REJECTED, "GitHub does not accept the token", "Renew `github-token`."
         case 403 | 429 if reply.status == 429 or reply.retry_after is not None or "rate limit" in reply.reason.lower():
             wait = f"Wait {reply.retry_after} seconds" if reply.retry_after is not None else "Wait a while"
             return ErrorCode.RATE_LIMITED, "GitHub has had too many requests", f"{wait} and run it again."

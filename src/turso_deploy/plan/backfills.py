@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import ErrorCode, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.plan.plan import UnusedBackfill
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.canonical import canonical_tokens
@@ -22,7 +22,7 @@ def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
 
     Views are set aside while a table is made anew, so that no expression can read one.
 
-    Raises RefusedError (`directive-invalid`) with the line of its column.
+    Raises BlockedError (`directive-invalid`) with the line of its column.
     """
     for name, column in change.new.by_name.items():
         if (using := change.using(name)) is None:
@@ -31,7 +31,7 @@ def refuse_broken_expressions(change: TableChange, scratch: Scratch) -> None:
         reason = f"it reads the view {views[0]}" if views else _fault(using, change.live, scratch)
         if reason is not None:
             title = column_title(change.wanted.name, column.name)
-            raise RefusedError(
+            raise BlockedError(
                 ErrorCode.DIRECTIVE_INVALID,
                 f"`@using {using}` at the column {title} cannot be used: {reason}.",
                 hint="It is an expression over the columns of one row of the table, as it is in the database after "
@@ -45,7 +45,7 @@ def in_reading_order(changes: Mapping[str, TableChange]) -> dict[str, int]:
 
     So each expression finds the rows as they were.
 
-    Raises RefusedError (`directive-invalid`) where two tables read each other, at any distance.
+    Raises BlockedError (`directive-invalid`) where two tables read each other, at any distance.
     """
     order = TopologicalSorter[str](dict.fromkeys(changes, ()))
     for name, change in changes.items():
@@ -55,7 +55,7 @@ def in_reading_order(changes: Mapping[str, TableChange]) -> dict[str, int]:
         return {name: place for place, name in enumerate(order.static_order())}
     except CycleError as error:
         one, other = (changes[name].wanted for name in error.args[1][:2])
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.DIRECTIVE_INVALID,
             f"An `@using` in {one.name} and one in {other.name} read rows of each other's table; one is changed first.",
             hint="Carry one of the changes out in a deployment of its own, or with a one-time script.",

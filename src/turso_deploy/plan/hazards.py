@@ -10,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.core.errors import Cause, ErrorCode, InputError, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, InputError, Place
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, read_column_title, without_quotes
 
@@ -205,7 +205,7 @@ def is_approved(hazard: Hazard, permissions: Sequence[Approval]) -> bool | None:
 def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Approval]) -> None:
     """Stop a plan that would lose data without permission, or that existing rows make impossible.
 
-    Raises RefusedError (`hazard-refused`) that names each hazard, its rows, and how to go on.
+    Raises BlockedError (`hazard-blocked`) that names each hazard, its rows, and how to go on.
     """
     if error := refusal_of(hazards, permissions):
         raise error
@@ -219,7 +219,7 @@ _MAYBE_REFUSED = "No rows were counted. Where they are concerned, a deployment i
 
 def refusal_of(
     hazards: Iterable[Hazard], permissions: Sequence[Approval], *, counted: bool = True
-) -> RefusedError | None:
+) -> BlockedError | None:
     """The error with which a deployment would refuse a plan; None where it would not.
 
     Without `counted` no database was asked, and it is the error with which one may.
@@ -235,8 +235,8 @@ def refusal_of(
     lines = "\n".join(f"  {hazard}" for hazard in refused[:_TOLD])
     if len(refused) > _TOLD:
         lines += f"\n  and {len(refused) - _TOLD:,} more, which a plan lists"
-    return RefusedError(
-        ErrorCode.HAZARD_REFUSED,
+    return BlockedError(
+        ErrorCode.HAZARD_BLOCKED,
         f"{_REFUSED if counted else _MAYBE_REFUSED}:\n{lines}",
         hint="\n".join([*_remedies(forbidden), *_how_to_allow(needed)]),
         place=refused[0].place,

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import ErrorCode, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.lexer import column_title, fold_case
@@ -177,9 +177,9 @@ def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
     return frozenset(fold_case(step.object) for step in steps if step.kind in kinds)
 
 
-def impossible(step: str, reason: str, place: Place | None) -> RefusedError:
+def impossible(step: str, reason: str, place: Place | None) -> BlockedError:
     """The error for a step that SQLite refused in the rehearsal: something unmanaged stands in its way."""
-    return RefusedError(
+    return BlockedError(
         ErrorCode.PLAN_IMPOSSIBLE,
         f"The plan cannot be carried out: {step}: {reason}.",
         hint="Look at what is named here: often an index, a view or a trigger that the schema folder does not define "

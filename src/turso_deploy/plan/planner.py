@@ -64,7 +64,7 @@ def make_plan(
     """Plan how the live database becomes the wanted one, and rehearse it.
 
     `directives` are those of the schema folder, `managed` is what the history says we made, `ignore` the manifest's.
-    Raises RefusedError where something stands in the way, InternalError where the plan does not converge.
+    Raises BlockedError where something stands in the way, InternalError where the plan does not converge.
     """
     refuse_contradictions(wanted, directives or {})
     difference = diff(wanted, live.schema)

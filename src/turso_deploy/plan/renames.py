@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Managed
-from turso_deploy.core.errors import ErrorCode, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Step, UnmatchedRename
 from turso_deploy.plan.step_kinds import StepKind
@@ -40,7 +40,7 @@ def plan_renames(
     `live` gives the schema as it is after the steps so far, `run` rehearses one more, `clear_the_way` gives those that
     have to come before columns are renamed. A rename that is done already, or whose table never stood in this
     database, is passed over.
-    Raises RefusedError (`rename-invalid`) where a rename cannot be meant.
+    Raises BlockedError (`rename-invalid`) where a rename cannot be meant.
     """
     steps: list[Step] = []
     old_names: dict[str, str] = {}
@@ -62,7 +62,7 @@ def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectiv
 
     And two renames from one name.
 
-    Raises RefusedError (`rename-invalid`).
+    Raises BlockedError (`rename-invalid`).
     """
     renamed: set[str] = set()
     for name, at_table in directives.items():
@@ -163,8 +163,8 @@ def _column_rename(
 _CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."
 
 
-def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> RefusedError:
-    return RefusedError(
+def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> BlockedError:
+    return BlockedError(
         ErrorCode.RENAME_INVALID,
         f"A rename cannot be done: {message}.",
         hint=hint,

@@ -16,7 +16,7 @@ from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger,
 
 
 def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
-    """Try all that stands in the scratch database after the plan. Raises RefusedError (`plan-impossible`)."""
+    """Try all that stands in the scratch database after the plan. Raises BlockedError (`plan-impossible`)."""
     found = broken_objects(schema, scratch)
     broken = {name: reason for name, reason in found.items() if name not in broken_before}
     if broken:
@@ -33,7 +33,7 @@ def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[
 def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObject], steps: Sequence[Step]) -> None:
     """Look for indexes, views and triggers that the plan loses, and that are neither `removed` nor told by a hazard.
 
-    Raises RefusedError (`plan-impossible`).
+    Raises BlockedError (`plan-impossible`).
     """
     known = {fold_case(title(item)) for item in (*after.objects(), *removed)}
     known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
@@ -48,7 +48,7 @@ def refuse_what_means_something_else(
     """Look for what SQLite does not tell: names that turn into texts, joins, places and rowids that lead to others.
 
     `schema` is as after the plan, `changes` are those of tables by folded name.
-    Raises RefusedError (`plan-impossible`).
+    Raises BlockedError (`plan-impossible`).
     """
     not_ours: tuple[View | Trigger, ...] = (
         *(view for name, view in schema.views.items() if name not in wanted.views),

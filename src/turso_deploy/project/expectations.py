@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import Cause, ErrorCode, Place, RefusedError
+from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.manifest import Manifest
@@ -61,7 +61,7 @@ def refuse_a_mismatch(
 
     `unmanaged` are the counted objects that the schema folder does not define: the error lists them when they may be
     the cause, with the `ignore:` lines that would settle it. `place_of` tells where in the manifest a key stands.
-    Raises RefusedError (`manifest-mismatch`).
+    Raises BlockedError (`manifest-mismatch`).
     """
     actual = actual_counts(catalog.schema)
     broken = [
@@ -84,7 +84,7 @@ def refuse_a_mismatch(
         names = ", ".join(map(title, unmanaged))
         message += f" The database holds objects that the schema folder does not define: {names}."
         hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
-    raise RefusedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
+    raise BlockedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
 
 
 def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:

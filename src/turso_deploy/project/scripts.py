@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import ErrorCode, Place, ProjectError, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.project.folder import TextFileError, read_text
 from turso_deploy.sql.lexer import SqlTextError, position
@@ -102,12 +102,12 @@ def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
     """The scripts that have not run in a database. `ran` maps names to checksums, as the deployment history has them.
 
-    Raises RefusedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
+    Raises BlockedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
     that could not run.
     """
     for script in scripts:
         if ran.get(script.name, script.checksum) != script.checksum:
-            raise RefusedError(
+            raise BlockedError(
                 ErrorCode.SCRIPT_CHANGED,
                 f"The script {script.name} has run in this database, and has been edited since.",
                 hint="Restore its text, and put what is new into a script of another name.",

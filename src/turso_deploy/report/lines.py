@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turso_deploy.core.errors import DeployError, RefusedError
+from turso_deploy.core.errors import BlockedError, DeployError
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
@@ -36,7 +36,7 @@ def script_line(script: Script) -> StepLine:
 
 def status_of(error: DeployError) -> Status:
     """The verdict of a run that an error has ended."""
-    return Status.BLOCKED if isinstance(error, RefusedError) else Status.FAILED
+    return Status.BLOCKED if isinstance(error, BlockedError) else Status.FAILED
 
 
 def error_line(error: DeployError) -> ErrorLine:

@@ -68,7 +68,7 @@ def assemble(
     Rows are proven before the seeds add any; foreign keys afterwards, because the seeds may be what breaks one while
     enforcement is off.
 
-    Raises RefusedError (`plan-impossible`) where the figures of the proof have no room.
+    Raises BlockedError (`plan-impossible`) where the figures of the proof have no room.
     """
     parts = _Parts()
     parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))

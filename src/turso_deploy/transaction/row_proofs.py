@@ -12,7 +12,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import ErrorCode, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
 from turso_deploy.plan.foreign_keys import refers_to_nothing
 from turso_deploy.plan.plan import Plan
@@ -35,10 +35,10 @@ FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0"
 def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
     """Stop a plan whose foreign keys could not be proven. `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
 
-    Raises RefusedError (`plan-impossible`).
+    Raises BlockedError (`plan-impossible`).
     """
     if plan.related and isinstance(probe, Failure):
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             "This server cannot check foreign keys (it has no foreign_key_check), so nothing would prove that making "
             f"tables anew keeps those of {', '.join(plan.related)}.",
@@ -47,9 +47,9 @@ def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
 
 
 def refuse_a_taken_name(plan: Plan, live: Catalog) -> None:
-    """Stop a plan whose figures would have no table to stand in. Raises RefusedError (`plan-impossible`)."""
+    """Stop a plan whose figures would have no table to stand in. Raises BlockedError (`plan-impossible`)."""
     if _is_needed(plan) and any(fold_case(row.name) == _TABLE for row in live.rows):
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The database has an object {_TABLE}: the transaction makes a table of that name for its proof.",
             hint="No deployment leaves it behind. Look at what it holds, and drop or rename it by hand.",

@@ -11,7 +11,7 @@ import math
 import sqlite3
 
 from turso_deploy import __version__
-from turso_deploy.core.errors import ErrorCode, RefusedError
+from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.project.schema_writer import terminated
 from turso_deploy.sql.lexer import TokenKind, quote_string, scan
@@ -33,7 +33,7 @@ _ENDS = ("/", "go")
 def as_script(transaction: Transaction) -> str:
     """The script that does what `Database.apply` would do with the transaction.
 
-    Raises RefusedError for a statement with a line break that the shell would not keep.
+    Raises BlockedError for a statement with a line break that the shell would not keep.
     """
     foreign_keys = int(transaction.foreign_keys)
     lines = [
@@ -61,7 +61,7 @@ def _statement(step: TransactionStep) -> str:
     text = terminated(with_arguments(step.query))
     # The shell reads a line at a time and ends each with a line feed, whatever it ended with.
     if "\r\n" in text or "\0" in text:
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The plan cannot be put into a script: {step.label} holds a line break of Windows, which sqlite3 loses.",
             hint="Save the SQL files with LF line breaks (in .gitattributes: *.sql text eol=lf), or run "
@@ -69,7 +69,7 @@ def _statement(step: TransactionStep) -> str:
             place=step.place,
         )
     if _ends_early(text):
-        raise RefusedError(
+        raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The plan cannot be put into a script: {step.label} has a line of `/` or `go` alone, which ends a "
             "statement for sqlite3.",

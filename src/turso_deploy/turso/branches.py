@@ -19,7 +19,7 @@ from turso_deploy.turso.token_checks import TokenReply, ask
 _SURELY_NOT_CREATED = (
     ErrorCode.NAME_TAKEN,  # the branch of that name is not ours
     ErrorCode.INPUT_INVALID,
-    ErrorCode.API_TOKEN_REFUSED,
+    ErrorCode.API_TOKEN_REJECTED,
     ErrorCode.API_FORBIDDEN,
     ErrorCode.PLAN_LIMIT,
     ErrorCode.DATABASE_NOT_FOUND,

@@ -36,7 +36,7 @@ EXPLANATIONS = {
         ErrorCode.INPUT_INVALID, "the API did not accept the request", "Check the names and durations that were given."
     ),
     401: ErrorExplanation(
-        ErrorCode.API_TOKEN_REFUSED,
+        ErrorCode.API_TOKEN_REJECTED,
         "the API does not accept the API token",
         "Create an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as "
         "the secret for `api-token`; a database token is not an API token.",

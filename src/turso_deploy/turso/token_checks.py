@@ -26,7 +26,7 @@ from turso_deploy.turso.token_policy import (
 )
 from turso_deploy.turso.tokens import Claims
 
-_REFUSED = (ErrorCode.TOKEN_REFUSED, ErrorCode.TOKEN_EXPIRED)
+_REFUSED = (ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED)
 _NO_SUCH_RIGHT = (*_REFUSED, ErrorCode.DATABASE_NOT_FOUND)
 _ALL_ROLES = frozenset({Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS})
 _REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until it expires."

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, InputError, RefusedError
+from turso_deploy.core.errors import BlockedError, DatabaseError, DeployError, ErrorCode, InputError
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
 
 Mode = Literal["warn", "enforce", "off"]
@@ -178,7 +178,7 @@ def token_error(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployErro
 
 def _kind(finding: Finding) -> type[DeployError]:
     if finding.code is ErrorCode.TOKEN_POLICY:
-        return RefusedError
+        return BlockedError
     return InputError if finding.code in _TOLD_BY_THE_TOKEN else DatabaseError
 
 
@@ -203,10 +203,10 @@ def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> 
     if claims.not_before is not None and claims.not_before - LEEWAY > now:
         text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
         remedy = "Wait until then, or mint another one."
-        return [Finding(Level.ERROR, ErrorCode.TOKEN_REFUSED, text, remedy, stops=_works_with(role))]
+        return [Finding(Level.ERROR, ErrorCode.TOKEN_REJECTED, text, remedy, stops=_works_with(role))]
     if claims.issued_at is not None and claims.issued_at - LEEWAY > now:
         text = "it was issued in the future"
-        return [Finding(Level.WARNING, ErrorCode.TOKEN_REFUSED, text, "Check the clock of this machine.")]
+        return [Finding(Level.WARNING, ErrorCode.TOKEN_REJECTED, text, "Check the clock of this machine.")]
     return []
 
 

@@ -106,7 +106,7 @@ def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> Non
 
 
 def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_and_no_error() -> None:
-    refusal = ErrorLine("hazard-refused", "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12)
+    refusal = ErrorLine("hazard-blocked", "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12)
     plan = replace(REPORT, status=Status.PLANNED, steps=(STEP,), blocked_by=refusal)
     text = published(plan, {"GITHUB_ACTIONS": "true"}, io.StringIO())
     [annotation] = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]

@@ -87,7 +87,7 @@ def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("status", "document", "headers", "code", "hint"),
     [
-        (401, {"message": "Bad credentials"}, {}, ErrorCode.API_TOKEN_REFUSED, "Renew"),
+        (401, {"message": "Bad credentials"}, {}, ErrorCode.API_TOKEN_REJECTED, "Renew"),
         (403, {"message": "Resource not accessible by integration"}, {}, ErrorCode.API_FORBIDDEN, "Secrets: write"),
         (403, {"message": "API rate limit exceeded"}, {}, ErrorCode.RATE_LIMITED, "Wait a while"),
         (403, {"message": "secondary"}, {"Retry-After": "30"}, ErrorCode.RATE_LIMITED, "Wait 30 seconds"),

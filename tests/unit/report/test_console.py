@@ -140,13 +140,13 @@ def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed
 
 
 def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_go_on(deployed: Report) -> None:
-    refusal = ErrorLine("hazard-refused", "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2)
+    refusal = ErrorLine("hazard-blocked", "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2)
     text = render(replace(deployed, status=Status.PLANNED, committed=False, blocked_by=refusal), colour=False)
     assert text.startswith("! Planned 2.2.0: ")
     assert text.split("\n")[0].endswith("; a deployment would be blocked")
     assert text.endswith(
         "  blocked     It costs:\n                drop-table old\n  where       a.sql:2\n"
-        "  to do       --allow-hazards drop-table:old\n  code        hazard-refused\n"
+        "  to do       --allow-hazards drop-table:old\n  code        hazard-blocked\n"
     )
 
 

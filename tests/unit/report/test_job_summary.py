@@ -124,20 +124,20 @@ def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Rep
     difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
     hazard = "- ⛔ needs approval: drop-column users.email: gone &#40;120 rows&#41;"
     assert text.index(difference) < text.index(hazard)
-    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-refused", f"No:\n  {GONE.text}"))
+    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-blocked", f"No:\n  {GONE.text}"))
     assert hazard not in summary(refused), "the error has said it"
 
 
 def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Report) -> None:
     refusal = ErrorLine(
-        "hazard-refused", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
+        "hazard-blocked", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
     )
     steps = (StepLine(StepKind.DROP_COLUMN, "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, blocked_by=refusal))
     first, _, second = text.split("\n")[:3]
     assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
     assert first.endswith("; a deployment would be blocked")
-    assert second == "**A deployment would be blocked** <code>hazard-refused</code> at <code>a.sql</code>"
+    assert second == "**A deployment would be blocked** <code>hazard-blocked</code> at <code>a.sql</code>"
     assert "**What to do:** &#45;&#45;allow-hazards drop-column:users.email\n" in text
     assert "- ⛔ needs approval: drop-column users.email" in text
 

@@ -42,7 +42,7 @@ def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Repor
 
 
 def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed: Report) -> None:
-    refusal = ErrorLine("hazard-refused", "")
+    refusal = ErrorLine("hazard-blocked", "")
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), blocked_by=refusal)
     assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be blocked"
     assert verdict(replace(planned, requests=0)).endswith("; a deployment may be blocked, depending on the rows")

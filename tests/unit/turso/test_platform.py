@@ -73,7 +73,7 @@ def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: Replies, 
     ("status", "text", "code", "hint"),
     [
         (400, "Invalid expiration format", ErrorCode.INPUT_INVALID, "durations"),
-        (401, "unauthorized", ErrorCode.API_TOKEN_REFUSED, "turso auth api-tokens mint"),
+        (401, "unauthorized", ErrorCode.API_TOKEN_REJECTED, "turso auth api-tokens mint"),
         (402, "payment required", ErrorCode.PLAN_LIMIT, "turso plan show"),
         (403, "forbidden", ErrorCode.API_FORBIDDEN, "`db:mint-token`"),
         (403, "reads are blocked, do you need to upgrade your plan?", ErrorCode.ACCESS_BLOCKED, "quota"),

@@ -94,7 +94,7 @@ def test_a_policy_that_is_off_judges_no_age_and_still_refuses_a_dead_token() -> 
         (token("ro"), ErrorCode.TOKEN_READ_ONLY),
         (token(perm=[{"t": [], "a": ["data_read"]}]), ErrorCode.TOKEN_READ_ONLY),
         (token(exp=NOW - timedelta(hours=1)), ErrorCode.TOKEN_EXPIRED),
-        (token(nbf=NOW + timedelta(hours=1)), ErrorCode.TOKEN_REFUSED),
+        (token(nbf=NOW + timedelta(hours=1)), ErrorCode.TOKEN_REJECTED),
         (token() + "=", ErrorCode.TOKEN_MALFORMED),
         (jwt.encode({"scopes": ["read"]}, "k" * 32, algorithm="HS256"), ErrorCode.TOKEN_MALFORMED),
     ],
