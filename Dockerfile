@@ -1,10 +1,10 @@
-# Two stages: the first installs the locked packages, the second holds them with nothing that could install more.
+# Two stages: the first installs the locked packages, the second contains them without any installer.
 FROM python:3.13-slim-trixie AS build
 
 WORKDIR /build
 RUN python -m venv --without-pip /opt/turso-deploy
 
-# `--no-deps`: the lock is complete, and nothing beyond it gets in.
+# `--no-deps`: the lock is complete, and nothing else is installed.
 COPY requirements/ requirements/
 RUN python -m pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         --requirement requirements/build.txt \
@@ -20,8 +20,8 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 FROM python:3.13-slim-trixie
 
-# What is in the layers below stays there; it is out of reach of whatever runs. The standard library comes without its
-# byte-code, and compiling it anew in every container would double the time of a run.
+# Removed files stay in the lower layers, but the program cannot reach them. The standard library comes without byte
+# code, and compiling it again in every container would double the time of a run.
 RUN python -m pip uninstall --yes pip \
  && find /usr -type d -name ensurepip -prune -exec rm -r {} + \
  && python -m compileall -q -x '/(test|idlelib|tkinter|turtledemo)/' \
@@ -39,11 +39,11 @@ LABEL org.opencontainers.image.title="turso-deploy" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
-# The log of a job shows each line when it is written.
+# Show each line in the log of a job as soon as it is written.
 ENV PYTHONUNBUFFERED=1
 
 # No USER: the runner needs root to write its files. The folder is where the runner mounts the repository, so that
-# `docker run --volume "$PWD:/github/workspace"` is all that a run without it takes.
+# `docker run --volume "$PWD:/github/workspace"` is enough to run it elsewhere.
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
 WORKDIR /github/workspace
 ENTRYPOINT ["/opt/turso-deploy/bin/turso-deploy"]

@@ -1,7 +1,7 @@
-"""Draws the job summary of a real deployment as GitHub shows it, light and dark: `make picture`.
+"""Render the job summary of a real deployment as GitHub shows it, light and dark: `make picture`.
 
-Needs node with npm, and a chromium: the one on the path, or Debian's, which is installed where there is none. With
-`--open` every folded section is open and nothing is cut off, to look at all of it; that picture goes where you say.
+Needs node with npm, and chromium: the one on the path, or else Debian's, which is installed. With `--open` every folded
+section is open and the picture has its full height; it is written to the given folder.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ CHANGES = {
     ),
     "manifest.yml": (("schema_version: 2.2.0", "schema_version: 2.3.0"), ("  tables: 12", "  tables: 13")),
 }  # fmt: skip
-"""What the second deployment changes, so that the picture shows a difference: text that is there, and its successor."""
+"""Changes of the second deployment, so that the picture shows a difference: existing text and its replacement."""
 
 
 def summary_of_a_deployment() -> str:
-    """Deploy this repository's schema to a new file, change it, deploy as a runner would, and return the summary."""
+    """Deploy this repository's schema to a new file, change it, deploy as a runner does, and return the summary."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "summary.md"
         environment = {**os.environ, "GITHUB_ACTIONS": "true"}
@@ -120,7 +120,7 @@ def draw(markdown: str, theme: str, picture: Path, *, whole: bool) -> None:
 
 
 def chromium() -> str:
-    """The browser; installed from Debian's packages where there is none."""
+    """Return the browser. Install it from Debian's packages if there is none."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"], check=True)
@@ -130,10 +130,8 @@ def chromium() -> str:
 def main() -> None:
     """Draw both pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--open", metavar="FOLDER", type=Path, help="draw all of it, into this folder")
-    parser.add_argument(
-        "--summary", metavar="FILE", type=Path, help="draw this Markdown in place of a new deployment's"
-    )
+    parser.add_argument("--open", metavar="FOLDER", type=Path, help="draw the full height, into this folder")
+    parser.add_argument("--summary", metavar="FILE", type=Path, help="draw this Markdown instead of a new deployment's")
     choice = parser.parse_args()
     if not MODULES.is_dir():
         subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.repository.prose import WORDS
 from turso_deploy.cli.main import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of
 from turso_deploy.core.errors import ErrorCode
@@ -25,6 +26,7 @@ PAGES = sorted(
     if "node_modules" not in path.parts
 )
 GENERATED = ROOT / "docs/schema"
+WRITTEN = [page for page in PAGES if page.parent != GENERATED]
 FLAGS = {flag_of(name) for name in SETTINGS} | {"--help", "--version"}
 
 
@@ -101,7 +103,7 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
 def test_every_page_is_listed_in_the_index_and_the_index_in_the_readme() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     listed = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)\)", index)}
-    pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.parent != GENERATED}
+    pages = {page for page in WRITTEN if page.is_relative_to(ROOT / "docs")}
     assert pages - {ROOT / "docs/README.md"} <= listed
     assert GENERATED / "README.md" in listed
     assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -117,10 +119,18 @@ def test_the_pages_that_say_how_long_the_benchmarks_take_agree() -> None:
     assert len(set(told.values())) == 1, told
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_file_of_the_repository_that_a_page_names_exists(page: Path) -> None:
     names = re.findall(r"`((?:src|tests|docs|benchmarks|\.github)/[\w./-]+)`", page.read_text(encoding="utf-8"))
-    assert [name for name in names if page.parent != GENERATED and not (ROOT / name).exists()] == []
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_is_in_plain_english_and_lines_of_prose_are_short(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|<!-- gen.*?<!-- end -->", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    words = re.compile(rf"{WORDS.pattern}|\b(?:ledger|rehears\w*|refus\w*|way back|embedded database)\b", re.IGNORECASE)
+    assert words.findall(re.sub(r"`[^`]*`", "", text)) == []
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith(("|", "  <img"))] == []
 
 
 def anchors(page: Path) -> set[str]:
