@@ -395,7 +395,7 @@ def test_checking_fails_when_the_deploy_token_was_rotated_away(
     platform.rotate("quiz")
     done = program("check-tokens", database_url=program.quiz.url, auth_token=stale)
     assert (done.status, done.report["error"]["code"]) == (1, "token-rejected")
-    assert done.tokens["auth-token"]["state"] == "refused"
+    assert done.tokens["auth-token"]["state"] == "rejected"
 
 
 def test_there_has_to_be_a_token_to_check(program: Program) -> None:
@@ -479,7 +479,7 @@ def test_the_serving_token_of_an_environment_is_rotated_and_the_others_revoked(
     )
     assert {role: token["state"] for role, token in checked.tokens.items()} == {
         "read-only-auth-token": "works",
-        "previous-auth-token": "refused",
+        "previous-auth-token": "rejected",
     }
 
 

@@ -38,7 +38,7 @@ def test_tokens_that_are_what_they_should_be(turso: Turso, quiz: Hosted, platfor
     assert {role.name: check.state for role, check in checks.items()} == {
         "DEPLOY": "works",
         "APPLICATION": "works",
-        "PREVIOUS": "refused",
+        "PREVIOUS": "rejected",
         "PLATFORM": "works",
     }
     assert all(check.level is None for check in checks.values())
@@ -57,7 +57,7 @@ def test_an_old_token_that_expired_is_refused(turso: Turso, quiz: Hosted, platfo
     old = turso.token(quiz, exp=exp) if exp else turso.token(quiz)
     platform.rotate("quiz")
     checks = examined(platform, previous=old)
-    assert (checks[Role.PREVIOUS].state, checks[Role.PREVIOUS].level) == ("refused", None)
+    assert (checks[Role.PREVIOUS].state, checks[Role.PREVIOUS].level) == ("rejected", None)
 
 
 def test_an_old_token_is_not_called_refused_when_the_database_is_not_there(
@@ -66,14 +66,14 @@ def test_an_old_token_is_not_called_refused_when_the_database_is_not_there(
     old = turso.token(quiz)
     quiz.faults.add(".*", refused(404, "not found"))
     checks = examined(platform, previous=old)
-    assert (checks[Role.PREVIOUS].state, checks[Role.PREVIOUS].level) == ("not known", Level.WARNING)
+    assert (checks[Role.PREVIOUS].state, checks[Role.PREVIOUS].level) == ("unknown", Level.WARNING)
 
 
 def test_a_deploy_token_that_was_rotated_away_stops_the_run(turso: Turso, quiz: Hosted, platform: Platform) -> None:
     stale = turso.token(quiz)
     platform.rotate("quiz")
     checks = examined(platform, deploy=stale, application=turso.token(quiz, "ro"))
-    assert (checks[Role.DEPLOY].state, checks[Role.APPLICATION].state) == ("refused", "works")
+    assert (checks[Role.DEPLOY].state, checks[Role.APPLICATION].state) == ("rejected", "works")
     error = token_error(checks, POLICY)
     assert error is not None
     assert error.code is ErrorCode.TOKEN_REJECTED
@@ -85,7 +85,7 @@ def test_a_serving_token_that_is_refused_does_not_stop_a_deployment(
     stale = turso.token(quiz, "ro")
     platform.rotate("quiz")
     checks = examined(platform, deploy=turso.token(quiz), application=stale)
-    assert (checks[Role.APPLICATION].state, checks[Role.APPLICATION].level) == ("refused", Level.ERROR)
+    assert (checks[Role.APPLICATION].state, checks[Role.APPLICATION].level) == ("rejected", Level.ERROR)
     assert token_error(checks, POLICY) is None
     assert token_error(checks, Policy(mode="enforce")) is not None
 

@@ -22,7 +22,7 @@ from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.history import Provenance
 
 if TYPE_CHECKING:
-    from turso_deploy.turso.backups import RestorePoint
+    from turso_deploy.turso.restore_points import RestorePoint
 
 
 def deploy_safely(
@@ -63,13 +63,13 @@ def provenance_of(context: RunContext) -> Provenance:
 
 def _back_up(hosting: HostedDatabase, inputs: Settings, access: Credentials) -> RestorePoint | None:
     """The way back that the settings ask for. Raises PlatformError when a branch cannot be made."""
-    from turso_deploy.turso.backups import bookmark, branch_backup
+    from turso_deploy.turso.restore_points import branch_restore_point, timestamp_restore_point
 
     match inputs.restore_point:
         case "timestamp":
-            return bookmark(hosting.platform, hosting.database, datetime.now(UTC))
+            return timestamp_restore_point(hosting.platform, hosting.database, datetime.now(UTC))
         case "branch":
-            return branch_backup(hosting.platform, hosting.database, access.now, keep=inputs.keep_restore_points)
+            return branch_restore_point(hosting.platform, hosting.database, access.now, keep=inputs.keep_restore_points)
         case _:
             return None
 

@@ -1,4 +1,4 @@
-"""Database URLs: which ones are understood, where they lead, and how they are shown."""
+"""Database URLs: the supported forms, the address that each names, and its form for logs."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class RemoteAddress(Struct, frozen=True):
 
     @property
     def display(self) -> str:
-        """The address as it may be logged: parsing left nothing secret in it."""
+        """The address for logs; parsing rejected every URL with a secret in it."""
         return self.url
 
 
 class FileAddress(Struct, frozen=True):
-    """A database file. `path` is decoded: the name that the file system knows."""
+    """A database file. `path` is decoded: the name in the file system."""
 
     path: str
 
     @property
     def display(self) -> str:
-        """The address as it may be logged."""
+        """The address for logs."""
         return f"file:{self.path}"
 
 
@@ -51,35 +51,35 @@ Address = RemoteAddress | FileAddress
 
 
 def parse_address(url: str, *, allow_insecure_http: bool = False) -> Address:
-    """Where a database URL leads.
+    """Parse a database URL.
 
     `libsql:`, `turso:` and `wss:` mean https, `ws:` means http, and so does `?tls=0` after `libsql://host:port`. Plain
-    http carries the token in clear text, so it is for loopback only unless `allow_insecure_http`.
+    http sends the token in clear text, so it is for loopback only unless `allow_insecure_http`.
     Raises InputError (DATABASE_URL_INVALID); no message repeats a part of the URL that could be a secret.
     """
     if not url.strip():
-        raise _invalid("the database URL is empty", "A variable or a secret that is not set makes it so.")
+        raise _invalid("the database URL is empty", "Check that the variable or the secret is set.")
     if url != url.strip():
         raise _invalid("the database URL has white space around it", "Store the value again, without it.")
     if url[:1] in ("'", '"', "`"):
         raise _invalid("the database URL has quotes around it", "Store the value again, without them.")
     if not url.isprintable():
-        raise _invalid("the database URL holds a control character", _EXAMPLES)
+        raise _invalid("the database URL contains a control character", _EXAMPLES)
     if ":memory:" in url:
-        raise _invalid("an in-memory database would be gone at once", _EXAMPLES)
+        raise _invalid("an in-memory database would be lost at the end of the run", _EXAMPLES)
     try:
         parts = urlsplit(url)
         if parts.scheme == "file":
             return _file(parts)
         return _remote(parts, allow_insecure_http)
-    except ValueError:  # what urllib says may quote the URL
+    except ValueError:  # the message of urllib may quote the URL
         raise _invalid("the host or port of the database URL cannot be read", _EXAMPLES) from None
 
 
 def _file(parts: SplitResult) -> FileAddress:
-    """`file:` URLs escape with %HH: https://www.sqlite.org/uri.html."""
+    """Parse a `file:` URL, which escapes with %HH: https://www.sqlite.org/uri.html."""
     if parts.query or parts.fragment:
-        raise _invalid("a file: URL takes no parameters", "In a file's name, write `?` as %3F and `#` as %23.")
+        raise _invalid("a file: URL takes no parameters", "In a file name, write `?` as %3F and `#` as %23.")
     if parts.netloc not in ("", "localhost"):
         raise _invalid("a file: URL names no host", "Use file:relative/path.db or file:///absolute/path.db.")
     path = unquote(parts.path)
@@ -99,34 +99,36 @@ def _remote(parts: SplitResult, allow_insecure_http: bool) -> RemoteAddress:
             "the scheme of the database URL is not one of libsql, turso, https, http, wss, ws, file", _EXAMPLES
         )
     if "@" in parts.netloc:
-        raise _invalid("the database URL holds a user name or password", _ROTATE)
-    if "eyJ" in parts.netloc + parts.path:  # as every token begins: https://www.rfc-editor.org/rfc/rfc7519#section-3.1
-        raise _invalid("the database URL holds a token", _ROTATE)
+        raise _invalid("the database URL contains a user name or password", _ROTATE)
+    if (
+        "eyJ" in parts.netloc + parts.path
+    ):  # the start of every token: https://www.rfc-editor.org/rfc/rfc7519#section-3.1
+        raise _invalid("the database URL contains a token", _ROTATE)
     if not parts.hostname:
         raise _invalid("the database URL names no host", _EXAMPLES)
     if any(character.isspace() for character in parts.netloc + parts.path):
         raise _invalid("the database URL has white space inside", _EXAMPLES)
-    port = parts.port  # raises ValueError when it is none
-    if _wants_clear_text(parts):
+    port = parts.port  # raises ValueError for an invalid port
+    if _disables_tls(parts):
         if port is None:
-            raise _invalid("a URL with tls=0 has to name its port", "For example libsql://127.0.0.1:8080?tls=0.")
+            raise _invalid("a URL with tls=0 must name its port", "For example libsql://127.0.0.1:8080?tls=0.")
         scheme = "http"
     if scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise _invalid(
-            "plain http would send the token in clear text over the network",
+            "plain http would send the token over the network in clear text",
             "Use libsql:// or https://; plain http is for this machine only, unless `allow-insecure-http` is set.",
         )
     return RemoteAddress(f"{scheme}://{parts.netloc}{parts.path}".rstrip("/"))
 
 
-def _wants_clear_text(parts: SplitResult) -> bool:
-    """Whether the query says `tls=0`; refuses every other parameter."""
+def _disables_tls(parts: SplitResult) -> bool:
+    """Return True for `tls=0`. Raises InputError for every other parameter."""
     parameters = parse_qsl(parts.query, keep_blank_values=True)
     if any("token" in name.lower() or value.startswith("eyJ") for name, value in parameters):
-        raise _invalid("the database URL holds a token", _ROTATE)
+        raise _invalid("the database URL contains a token", _ROTATE)
     allowed = _TLS_PARAMETERS if parts.scheme in ("libsql", "turso") else ([],)
     if parts.fragment or parameters not in allowed:
-        raise _invalid("the database URL has parameters that are not understood", "Only `?tls=0` after libsql:// is.")
+        raise _invalid("the database URL has unknown parameters", "Only `?tls=0` after libsql:// is supported.")
     return parameters == [("tls", "0")]
 
 

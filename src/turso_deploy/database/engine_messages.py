@@ -1,7 +1,7 @@
-"""What the engines say about a statement: how much of it may be shown, and where in the statement it points.
+"""Messages of the engines: the part that is safe to show, and the position in the statement that they name.
 
-A server's message can quote SQL text and data. So a message is shown only when SQLite or libSQL is known to say exactly
-that, with the names in it when they look like names; every other message (a trigger's RAISE, for one) is withheld.
+A server's message can quote SQL text and data. A message is shown only if SQLite or libSQL is known to send exactly it,
+and the names in it only if they look like names. Every other message (a trigger's RAISE, for example) is withheld.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SYNTAX_AROUND = re.compile(r"^syntax error around L(\d+):(\d+): `(.*)`$", re.DO
 _NAME = r"""(?:["'`\[]?[^\W\d][\w$]{0,63}["'`\]]?(?:\(\))?|\d{1,4})"""
 _NAMES = re.compile(rf"{_NAME}(?:(?:\.|, ){_NAME}){{0,63}}")
 
-_LONGEST = 2_000  # characters of a message that are looked at: what is known is shorter
+_MAX_LENGTH = 2_000  # characters of a message that are compared; every known message is shorter
 
 WITHHELD = "a reason that is not repeated here, because it may quote data"
-"""What `showable` says in place of a message that is not known."""
+"""The text in place of a message that is not known to be safe."""
 
 # `{}` is a place for a name, a number or a piece of SQL; only names and small numbers are shown.
 # The messages come from SQLite's src/*.c and sqld's hrana/stmt.rs.
@@ -174,7 +174,7 @@ _NESTED = re.compile(
 
 @cache
 def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """What is known, ready to be compared; made when a message has to be judged, which most runs never do."""
+    """Return the known messages with their patterns; compiled on first use, because most runs need none."""
     return tuple(
         (form, re.compile("(.*)".join(re.escape(part) for part in form.split("{}")), re.DOTALL))
         for form in _KNOWN.strip().splitlines()
@@ -182,8 +182,8 @@ def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 def showable(message: str) -> str:
-    """The message as it may stand in a log: without data, without SQL text, without the position (see `offset_in`)."""
-    text = _LINE_COLUMN.sub("", _BYTE_OFFSET.sub("", _PREFIX.sub("", message[:_LONGEST])))
+    """Return a message that is safe to log: without data, SQL text and position (see `offset_in`)."""
+    text = _LINE_COLUMN.sub("", _BYTE_OFFSET.sub("", _PREFIX.sub("", message[:_MAX_LENGTH])))
     for pattern, words in _REWORDED:
         if pattern.fullmatch(text):
             return words
@@ -196,10 +196,10 @@ def showable(message: str) -> str:
 
 
 def offset_in(sql: str, message: str) -> int | None:
-    """Where in the statement the message points, in characters from 0; None when it does not say.
+    """Return the position in the statement that a message names, in characters from 0, or None.
 
     SQLite counts bytes (https://www.sqlite.org/c3ref/errcode.html); sqld's parser gives a line and a column of bytes,
-    both from 1, and for a token that it did not expect the column after it.
+    both from 1, and for an unexpected token the column after it.
     """
     if match := _BYTE_OFFSET.search(message):
         return _characters(sql, int(match[1]))

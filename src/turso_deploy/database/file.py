@@ -1,4 +1,4 @@
-"""`file:` databases, through Python's own sqlite3."""
+"""Local SQLite files, through Python's own sqlite3."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, R
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
 from turso_deploy.http.backoff import Backoff, RetryBudget
 
-# In kibibytes. With SQLite's own 2 MB, making a table of a million rows anew takes a third longer.
+# In kibibytes. With SQLite's default of 2 MB, rebuilding a table of a million rows takes a third longer.
 _CACHE = 98304
-_OVERWRITES = 1
-"""What `PRAGMA secure_delete` says where all that is deleted is overwritten; 2 is FAST."""
+_SECURE_DELETE_ON = 1
+"""The value of `PRAGMA secure_delete` if all deleted content is overwritten; 2 is FAST."""
 _LOCKED = "another connection has locked the database file"
 
 
 class FileDatabase:
-    """A database file, created by the first transaction. `path` is the name that the file system knows.
+    """A database file, created by the first transaction. `path` is its name in the file system.
 
     `retry_budget` is the time to wait in all while another connection holds the lock; by default none. Raises
     InputError if no such file can exist.
@@ -29,7 +29,7 @@ class FileDatabase:
 
     def __init__(self, path: str, retry_budget: RetryBudget | None = None) -> None:
         self._file = Path(path)
-        _refuse_no_file(self._file)
+        _require_usable_path(self._file)
         self.retry_budget = retry_budget or RetryBudget(0)
         self.address = f"file:{path}"
         self.requests = 0
@@ -38,11 +38,11 @@ class FileDatabase:
 
     @property
     def retries(self) -> list[str]:
-        """What was tried again, and why."""
+        """The retries so far, a sentence each."""
         return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
-        """See `Database.query`: one read transaction, so that all see the same state. A missing file reads as empty."""
+        """Run queries in one read transaction, so that all see the same state. A missing file reads as empty."""
         retries = Backoff(self.retry_budget)
         while True:
             with self._connection(creates=False) as connection:
@@ -52,7 +52,7 @@ class FileDatabase:
                 return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
-        """See `Database.apply`."""
+        """Run a transaction (see `Database.apply`)."""
         with self._connection(creates=transaction.commit) as connection:
             results: list[Rows | None] = [None] * len(transaction.steps)
             failure = self._begin(connection, foreign_keys=transaction.foreign_keys)
@@ -68,7 +68,7 @@ class FileDatabase:
                     raise _ended_early()
             if not transaction.commit:
                 return Outcome(False, tuple(results))
-            # Who still reads the file holds a commit up, and what was done so far waits for it to go on:
+            # A reader of the file delays the commit, which is retried:
             # https://www.sqlite.org/lang_transaction.html
             reply = self._when_free(connection, "COMMIT")
             if isinstance(reply, Failure):
@@ -76,14 +76,14 @@ class FileDatabase:
             return Outcome(True, tuple(results))
 
     def size(self, transaction: Transaction) -> int:
-        """See `Database.size`: a file takes no request."""
+        """Return 0: a file takes no request."""
         return 0
 
     def close(self) -> None:
-        """Nothing to let go of: each call has a connection of its own."""
+        """Do nothing: each call has its own connection."""
 
     def _begin(self, connection: sqlite3.Connection, *, foreign_keys: bool) -> Failure | None:
-        """Open the transaction for writing, with foreign keys set and read back.
+        """Begin a write transaction, with foreign keys set and read back.
 
         `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
         """
@@ -98,7 +98,7 @@ class FileDatabase:
         return None
 
     def _when_free(self, connection: sqlite3.Connection, sql: str) -> Rows | Failure:
-        """Run a statement that needs the lock, again as long as somebody else holds it and there is patience."""
+        """Run a statement that needs the lock; retry while another connection holds it and the budget lasts."""
         retries = Backoff(self.retry_budget)
         while _is_busy(reply := _run(connection, Query(sql))) and retries.wait(_LOCKED):
             pass
@@ -106,10 +106,10 @@ class FileDatabase:
 
     @contextmanager
     def _connection(self, *, creates: bool) -> Iterator[sqlite3.Connection]:
-        """A new connection in autocommit mode. Closing it rolls back what did not commit.
+        """Open a connection in autocommit mode. Closing it rolls back an open transaction.
 
-        A file that is not there is as an empty database in memory, unless the connection `creates` it.
-        It does not wait for a lock by itself: SQLite's waiting could not be interrupted.
+        A missing file reads as an empty database in memory, unless the connection `creates` it. The connection does not
+        wait for a lock by itself, because SQLite's waiting cannot be interrupted.
         """
         self.requests += 1
         try:
@@ -123,16 +123,16 @@ class FileDatabase:
             connection.close()
 
 
-def _refuse_no_file(file: Path) -> None:
-    """Raises InputError when there can be no such file."""
+def _require_usable_path(file: Path) -> None:
+    """Raise InputError if no such file can exist."""
     try:
         has_folder, is_folder = file.parent.is_dir(), file.is_dir()
         file.exists()
-    except OSError as error:  # of a name that is too long, for example, or a folder that may not be entered
+    except OSError as error:  # for example a name that is too long, or a folder without permission
         raise InputError(
             ErrorCode.DATABASE_URL_INVALID,
             f"the database file cannot be reached: {error.strerror}",
-            hint="Look at the name, and at the rights to the folders that lead to it.",
+            hint="Check the name, and the permissions of the folders that lead to it.",
         ) from None
     if not has_folder:
         raise InputError(
@@ -156,13 +156,13 @@ def _run(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
 
 
 def _run_without_overwriting(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
-    """Run a statement, and let pages that it frees keep what they hold.
+    """Run a statement without overwriting the pages that it frees.
 
-    Some builds of SQLite overwrite all that is deleted (Debian's does): DROP TABLE writes every page twice more, to the
-    journal and as zeros. FAST spares that, and nothing else: https://www.sqlite.org/pragma.html#pragma_secure_delete
+    Some builds of SQLite (Debian's) overwrite all deleted content: DROP TABLE writes every page twice more, to the
+    journal and as zeros. FAST avoids only that: https://www.sqlite.org/pragma.html#pragma_secure_delete
     """
     before = _run(connection, Query("PRAGMA secure_delete"))
-    if not isinstance(before, Rows) or before.rows != ((_OVERWRITES,),):
+    if not isinstance(before, Rows) or before.rows != ((_SECURE_DELETE_ON,),):
         return _run(connection, query)
     _run(connection, Query("PRAGMA secure_delete = FAST"))
     reply = _run(connection, query)
@@ -173,7 +173,7 @@ def _run_without_overwriting(connection: sqlite3.Connection, query: Query) -> Ro
 
 
 def _failure(error: sqlite3.Error) -> Failure:
-    # Python's own complaints, of the arguments for example, have no code of SQLite's.
+    # Errors of Python itself, about the arguments for example, have no SQLite code.
     return Failure(str(error), getattr(error, "sqlite_errorname", "SQLITE_ERROR"))
 
 
@@ -184,7 +184,7 @@ def _is_busy(answer: Rows | Failure) -> bool:
 def _ended_early() -> DatabaseError:
     return DatabaseError(
         ErrorCode.UNEXPECTED_REPLY,
-        "a step ended the transaction before its last step",
-        hint="Look at the database: what a step committed by itself stays.",
+        "a step ended the transaction before the last step",
+        hint="Check the database: changes that a step committed by itself remain.",
         committed=None,
     )

@@ -1,4 +1,4 @@
-"""Turso Cloud and sqld: a database behind SQL over HTTP, where a whole transaction travels as one conditional batch."""
+"""Databases behind SQL over HTTP (Turso Cloud, sqld): a whole transaction is one conditional batch."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from turso_deploy.database.interface import REQUEST_SIZE
 from turso_deploy.http.backoff import RetryBudget
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
-_LONG = 1_000  # characters
+_LONG_TEXT = 1_000  # characters
 _READ_BACK = 1
-_BEFORE_STEPS = 3  # foreign keys, their read-back, BEGIN
+_FIRST_STEP = 3  # foreign keys, their read-back, BEGIN
 _IN_TRANSACTION = negated(AUTOCOMMIT)
 
 
 class HranaDatabase:
-    """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for connecting and for each wait.
+    """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for each request.
 
-    An empty token sends none (a server without authentication). `request_size` is in bytes.
+    An empty token is not sent (a server without authentication). `request_size` is in bytes.
     `retry_budget` is by default the timeout.
-    Raises InputError for a token that cannot be put into a header.
+    Raises InputError for a token that a header cannot hold.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class HranaDatabase:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far."""
+        """The number of requests sent so far."""
         return self._transport.requests
 
     @property
     def retry_budget(self) -> RetryBudget:
-        """The time that there is for what fails in passing: `timeout` in all."""
+        """The time for all retries together: `timeout`."""
         return self._transport.retry_budget
 
     @property
     def retries(self) -> list[str]:
-        """What was sent again, and why."""
+        """The retries so far, a sentence each."""
         return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
-        """See `Database.query`: one batch without conditions, so that a query that fails does not stop the rest."""
+        """Run queries as one batch without conditions, so that a failed query does not stop the rest."""
         replies = self._run([step(query, want_rows=True) for query in queries], writes=False)
         if isinstance(replies, Failure):
             raise transport_error(explain(replies), lost=False)
@@ -81,20 +81,20 @@ class HranaDatabase:
         return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
-        """See `Database.apply`: one batch in which a step runs only when the one before it succeeded."""
+        """Run a transaction as one batch in which a step runs only if the step before it succeeded."""
         replies = self._run(_conditional_steps(transaction), writes=True)
         if isinstance(replies, Failure):
-            return self._refused(transaction, replies)
+            return self._rejected(transaction, replies)
         return _outcome(transaction, replies)
 
     def size(self, transaction: Transaction) -> int:
-        """See `Database.size`. JSON is counted, and not written."""
+        """Return the size of the request for a transaction in bytes; long JSON arguments are counted, not encoded."""
         long = 0
         steps = []
         for one in transaction.steps:
             arguments = []
             for value in one.query.arguments:
-                is_long = isinstance(value, str) and len(value) > _LONG and value.startswith(("[", "{"))
+                is_long = isinstance(value, str) and len(value) > _LONG_TEXT and value.startswith(("[", "{"))
                 long += json_bytes(str(value)) if is_long else 0
                 arguments.append("" if is_long else value)
             steps.append(replace(one, query=Query(one.query.sql, tuple(arguments))))
@@ -111,8 +111,8 @@ class HranaDatabase:
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise transport_error(UNREADABLE, lost=writes) from error
 
-    def _refused(self, transaction: Transaction, failure: Failure) -> Outcome:
-        """The batch was refused as a whole. Only some refusals surely come before its first step."""
+    def _rejected(self, transaction: Transaction, failure: Failure) -> Outcome:
+        """Return the outcome of a batch rejected as a whole. Only some rejections surely precede its first step."""
         nothing = (None,) * len(transaction.steps)
         if failure.code in _NOT_PARSED:
             return Outcome(False, nothing, self._not_parsed(transaction, failure))
@@ -122,9 +122,9 @@ class HranaDatabase:
         raise transport_error(explanation, lost=True)
 
     def _not_parsed(self, transaction: Transaction, failure: Failure) -> FailedStep:
-        """Which step the server could not parse: sqld parses all before it runs any, and does not say which it refused.
+        """Find the step that the server could not parse: sqld parses all steps first, and does not name the one it rejects.
 
-        It is asked with a batch for each step, under a condition that never holds: parsed again, and never run.
+        A batch for each step, under a condition that never holds, is parsed again and never run.
         """
         probes = [batch([step(Query(one.query.sql), _IN_TRANSACTION)]) for one in transaction.steps]
         try:
@@ -133,7 +133,7 @@ class HranaDatabase:
                 if results[index]["type"] == "error":
                     return FailedStep(index, read_failure(results[index]["error"], one.query.sql))
         except (DatabaseError, KeyError, TypeError, ValueError):
-            pass  # the refusal itself is known, and the more important news
+            pass  # the rejection itself is known, and matters more
         return FailedStep(None, failure)
 
 
@@ -142,7 +142,7 @@ def _pipeline(steps: list[Json]) -> list[Json]:
 
 
 def _conditional_steps(transaction: Transaction) -> list[Json]:
-    """The batch: foreign keys and their read-back, BEGIN, the steps, COMMIT, and ROLLBACK unless it committed.
+    """Return the batch: foreign keys and their read-back, BEGIN, the steps, COMMIT, and ROLLBACK if it did not commit.
 
     `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
     An error can end a transaction by itself, and the condition on autocommit keeps later steps from running outside it:
@@ -169,17 +169,17 @@ def _after(position: int) -> Json:
 
 
 def _outcome(transaction: Transaction, replies: list[Rows | Failure | None]) -> Outcome:
-    """What the replies to the conditional steps say. Success is the result of the COMMIT step, and nothing else."""
-    end = _BEFORE_STEPS + len(transaction.steps)
-    results = tuple(reply if isinstance(reply, Rows) else None for reply in replies[_BEFORE_STEPS:end])
+    """Return the outcome that the replies show. Only the result of the COMMIT step is success."""
+    end = _FIRST_STEP + len(transaction.steps)
+    results = tuple(reply if isinstance(reply, Rows) else None for reply in replies[_FIRST_STEP:end])
     if transaction.commit and isinstance(replies[end], Rows):
         return Outcome(True, results)
     failed = next((_failed_step(i, reply, end) for i, reply in enumerate(replies) if isinstance(reply, Failure)), None)
     if failed is None and (transaction.commit or None in results):
         raise DatabaseError(
             ErrorCode.UNEXPECTED_REPLY,
-            "the transaction ended before its last step, and no step says why",
-            hint="Look at the database: what a step committed by itself stays.",
+            "the transaction ended before its last step, and no step gives a reason",
+            hint="Check the database: changes that a step committed by itself remain.",
             committed=None,
         )
     return Outcome(False, results, failed)
@@ -188,4 +188,4 @@ def _outcome(transaction: Transaction, replies: list[Rows | Failure | None]) -> 
 def _failed_step(position: int, failure: Failure, end: int) -> FailedStep:
     if position == _READ_BACK:
         return FailedStep(None, Failure("foreign keys could not be switched on or off", SETTING_NOT_TAKEN))
-    return FailedStep(position - _BEFORE_STEPS if _BEFORE_STEPS <= position < end else None, failure)
+    return FailedStep(position - _FIRST_STEP if _FIRST_STEP <= position < end else None, failure)

@@ -1,7 +1,7 @@
-"""The JSON of SQL over HTTP, version 3 (Hrana): statements, conditions and values out; rows and failures back.
+"""The JSON codec of SQL over HTTP, version 3 (Hrana): statements and conditions out, rows and failures in.
 
 The protocol: https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md. Readers raise ValueError,
-KeyError, TypeError or OverflowError on anything else than it promises.
+KeyError, TypeError or OverflowError for everything that the protocol does not define.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ AUTOCOMMIT: Json = {"type": "is_autocommit"}
 
 
 def succeeded(step: int) -> Json:
-    """The condition that a step ran without an error."""
+    """Return the condition that a step ran without an error."""
     return {"type": "ok", "step": step}
 
 
 def negated(condition: Json) -> Json:
-    """The opposite condition."""
+    """Return the opposite condition."""
     return {"type": "not", "cond": condition}
 
 
 def every(*conditions: Json) -> Json:
-    """The condition that all of them hold. Kept flat: servers limit the depth."""
+    """Return the condition that all conditions hold. It is flat, because servers limit the depth."""
     return {"type": "and", "conds": list(conditions)}
 
 
 def step(query: Query, condition: Json | None = None, *, want_rows: bool = False) -> Json:
-    """One step of a batch."""
+    """Return one step of a batch."""
     statement: Json = {"sql": query.sql, "want_rows": want_rows}
     if query.arguments:
         statement["args"] = [encode(value) for value in query.arguments]
@@ -50,12 +50,12 @@ def step(query: Query, condition: Json | None = None, *, want_rows: bool = False
 
 
 def batch(steps: Sequence[Json]) -> Json:
-    """The request that runs steps one after the other, in one round trip."""
+    """Return the request that runs steps one after the other, in one round trip."""
     return {"type": "batch", "batch": {"steps": list(steps)}}
 
 
 def encode(value: Value) -> Json:
-    """A value as the wire carries it: integers as decimal strings, blobs as base64 without padding."""
+    """Encode a value: integers as decimal strings, blobs as base64 without padding."""
     match value:
         case None:
             return {"type": "null"}
@@ -70,7 +70,7 @@ def encode(value: Value) -> Json:
 
 
 def decode(value: Json) -> Value:
-    """A value from the wire. NaN and the infinities, which JSON has no number for, read as None."""
+    """Decode a value. NaN and the infinities, for which JSON has no number, read as None."""
     match value:
         case {"type": "null"} | {"type": "float", "value": None}:
             return None
@@ -92,9 +92,9 @@ def _within_64_bits(number: int) -> int:
 
 
 def read_batch(result: Json, sent: Sequence[Json]) -> list[Rows | Failure | None] | Failure:
-    """What became of each step: its rows, its failure, or None when it was skipped.
+    """Return for each step its rows, its failure, or None if it was skipped.
 
-    One Failure in place of the list when the batch was refused as a whole.
+    Return one Failure in place of the list if the batch was rejected as a whole.
     """
     if result["type"] == "error":
         return read_failure(result["error"])
@@ -104,7 +104,7 @@ def read_batch(result: Json, sent: Sequence[Json]) -> list[Rows | Failure | None
 
 
 def read_failure(error: Json, sql: str = "") -> Failure:
-    """A refusal, with the place in the statement that it points at when the statement is known."""
+    """Return a failure, with the position in the statement that it names if the statement is known."""
     message, code = str(error["message"]), str(error.get("code"))
     return Failure(message, code if _CODE.fullmatch(code) else "UNKNOWN", offset_in(sql, message) if sql else None)
 

@@ -9,54 +9,54 @@ from turso_deploy.core.transaction import Failure, Outcome, Query, Rows, Transac
 from turso_deploy.http.backoff import RetryBudget
 
 REQUEST_SIZE = 1_000_000
-"""How many bytes a request with seeds may have, unless `request-size` says otherwise."""
+"""The default of `request-size`: the maximum size of a request with seeds in bytes."""
 
 
 class Database(Protocol):
     """A database that answers reads and applies one transaction, each in a single round trip."""
 
     address: str
-    """Where it is, fit for a log: no token, no credentials."""
+    """The address for logs: no token, no credentials."""
 
     timeout: float
-    """How long to wait for an answer, in seconds; 0 where no answer can be lost on the way."""
+    """The time to wait for an answer in seconds; 0 where no answer can be lost on the way."""
 
     @property
     def retry_budget(self) -> RetryBudget:
-        """The time that this run has for all that fails in passing and is tried again."""
+        """The time that this run may spend on retries."""
         ...
 
     request_size: int | None
-    """How many bytes a request with seeds may have; None where no requests are made."""
+    """The maximum size of a request with seeds in bytes; None where no requests are made."""
 
     @property
     def requests(self) -> int:
-        """How many requests (for a `file:` database: connections) were used so far."""
+        """The number of requests (for a local file: connections) so far."""
         ...
 
     @property
     def retries(self) -> list[str]:
-        """What was tried again, and why: a sentence for each time."""
+        """The retries so far, a sentence each."""
         ...
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
-        """Run each query on its own, in order; one that fails does not stop the rest. Changes nothing.
+        """Run each query by itself, in order; a failed one does not stop the rest. Changes nothing.
 
-        Raises DatabaseError when the database cannot be asked at all.
+        Raises DatabaseError if the database cannot be queried at all.
         """
         ...
 
     def apply(self, transaction: Transaction) -> Outcome:
-        """Run the transaction: all of it, or nothing.
+        """Run a transaction: all of it, or nothing.
 
-        Raises LostReplyError when it was sent and no answer came back, DatabaseError when it surely did not run.
+        Raises LostReplyError if it was sent and no answer came back, DatabaseError if it surely did not run.
         """
         ...
 
     def size(self, transaction: Transaction) -> int:
-        """How many bytes the request for a transaction has; 0 where no requests are made."""
+        """Return the size of the request for a transaction in bytes; 0 where no requests are made."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...

@@ -1,4 +1,4 @@
-"""From an address to a database. Each client is imported only when it is opened, because it is slow to load."""
+"""Open the database at an address. A client is imported when it is first used, because it loads slowly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The Turso Platform API: databases, branches of them, and tokens.
+"""The client of the Turso Platform API: databases, their branches, and tokens.
 
-The manual: https://docs.turso.tech/api-reference/introduction. Every call raises PlatformError for a refusal, with what
-to do about it, and when no reply came.
+The manual: https://docs.turso.tech/api-reference/introduction. Every call raises PlatformError, with a hint, if the API
+rejects the request or no reply comes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_PAGES = 1000
 
 
 class PlatformDatabase(Struct, frozen=True):
-    """A database as the platform knows it. `id` is what its tokens carry; `parent_id` is that of a branch's origin."""
+    """A database of the platform. Its tokens carry `id`; `parent_id` is the id of the origin of a branch."""
 
     name: str
     id: str
@@ -42,7 +42,7 @@ class PlatformDatabase(Struct, frozen=True):
 
     @property
     def address(self) -> RemoteAddress:
-        """Where its SQL is served. Raises InputError for a host name that cannot be one."""
+        """The address that serves its SQL. Raises InputError for an invalid host name."""
         host = urlsplit(f"//{self.hostname}").hostname or ""
         address = parse_address(f"{'http' if is_loopback(host) else 'libsql'}://{self.hostname}")
         assert isinstance(address, RemoteAddress)
@@ -50,9 +50,9 @@ class PlatformDatabase(Struct, frozen=True):
 
 
 class Platform:
-    """One organization at the Turso Platform API. `timeout` is in seconds, for each request.
+    """One organization of the Turso Platform. `timeout` is in seconds for each request.
 
-    Raises InputError for a token, an address or an organization that cannot be used.
+    Raises InputError for an invalid token, address or organization.
     """
 
     def __init__(self, token: str, organization: str, timeout: float, url: str = API_URL) -> None:
@@ -66,12 +66,12 @@ class Platform:
         return self._api.url
 
     def database(self, name: str) -> PlatformDatabase:
-        """The database of this name. Raises InputError for a name that none can have."""
+        """Return the database of this name. Raises InputError for an invalid name."""
         action = f"looking up the database {usable_name('database', name)}"
         return _database(_field(self._get(f"{self._databases}/{segment(name)}", action), "database", action), action)
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
-        """The branches of the database with this id."""
+        """Return the branches of the database with this id."""
         action, found = "listing the branches", list[PlatformDatabase]()
         query = {"parent": parent_id}
         for _ in range(_MAX_PAGES):
@@ -84,11 +84,11 @@ class Platform:
         raise unreadable_reply(action)
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
-        """A new database with the data that `origin` has at this moment, in the same group."""
+        """Create a database with the current data of `origin`, in the same group."""
         action = f"creating the branch {usable_name('branch', name)} of {origin.name}"
         body: dict[str, Any] = {"name": name, "group": origin.group or "default"}
         reply = self._api.call("POST", self._databases, body=body | {"seed": {"type": "database", "name": origin.name}})
-        if reply.status == 400:  # Turso's own command line says `value` where the manual says `name`
+        if reply.status == 400:  # Turso's own command line sends `value` where the manual says `name`
             seed = {"type": "database", "value": origin.name}
             reply = self._api.call("POST", self._databases, body=body | {"seed": seed})
         entry = _field(_document(reply, action, "db:create"), "database", action)
@@ -100,12 +100,12 @@ class Platform:
         _accept(reply, f"deleting the database {name}", "db:delete")
 
     def wake(self, name: str) -> None:
-        """Wake a database that sleeps, or was archived because nobody used it."""
+        """Wake a database that sleeps, or was archived because it was not used."""
         reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/wakeup")
         _accept(reply, f"waking the database {name}", "db:configure")
 
     def mint(self, name: str, lifetime: timedelta, *, read_only: bool) -> str:
-        """A new token for the database, which lapses by itself. It is to be masked before anything else."""
+        """Mint a token for the database that expires after `lifetime`. Mask it before anything else."""
         action = f"minting a token for {usable_name('database', name)}"
         reply = self._api.call(
             "POST",
@@ -121,12 +121,12 @@ class Platform:
         return token
 
     def rotate(self, name: str) -> None:
-        """Replace the signing keys: every token of the database so far, and perhaps of its group, is refused."""
+        """Replace the signing keys, which invalidates every token of the database, and perhaps of its group."""
         reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/auth/rotate")
         _accept(reply, f"rotating the keys of {name}", "db:rotate-creds")
 
     def token_expires_at(self) -> datetime | None:
-        """When the API token itself expires; None when it never does. Raises PlatformError when it is not accepted."""
+        """Return the moment at which the API token expires, or None. Raises PlatformError if it is not accepted."""
         action = "checking the API token"
         seconds = _field(self._get("/v1/auth/validate", action), "exp", action)
         try:
@@ -143,13 +143,13 @@ class Platform:
 
 
 def usable_name(what: str, name: str) -> str:
-    """The name, once it is known that an organization or a database can have it. Raises InputError otherwise."""
+    """Return a name that an organization or a database can have. Raises InputError for every other name."""
     if _NAME.fullmatch(name):
         return name
     raise InputError(
         ErrorCode.INPUT_INVALID,
-        f"The name of the {what} cannot be one: letters, digits, `-`, `_` and `.` make one, 100 at most.",
-        hint="Give the name alone, as `turso org list` and `turso db list` show it: no URL, no white space, no quotes.",
+        f"The name of the {what} is invalid: it may contain letters, digits, `-`, `_` and `.`, 100 at most.",
+        hint="Give only the name that `turso org list` or `turso db list` shows: no URL, no white space, no quotes.",
     )
 
 
@@ -172,7 +172,7 @@ def _field(document: dict[str, Any], name: str, action: str) -> Any:
 
 
 def _database(entry: Any, action: str) -> PlatformDatabase:
-    """A database out of its JSON, in which some names are `DbId` and others are `block_reads`."""
+    """Return a database from its JSON, in which some names are like `DbId` and others like `block_reads`."""
     if not isinstance(entry, dict):
         raise unreadable_reply(action)
     fields = {str(key).replace("_", "").lower(): value for key, value in entry.items()}

@@ -1,4 +1,4 @@
-"""Are the tokens what they should be? By their claims, side by side, and with one read-only request for each."""
+"""Checks of tokens: by their claims, against each other, and with one read-only request each."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from turso_deploy.turso.token_policy import (
 )
 from turso_deploy.turso.tokens import Claims
 
-_REFUSED = (ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED)
-_NO_SUCH_RIGHT = (*_REFUSED, ErrorCode.DATABASE_NOT_FOUND)
+_REJECTED = (ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED)
+_NO_ACCESS = (*_REJECTED, ErrorCode.DATABASE_NOT_FOUND)
 _ALL_ROLES = frozenset({Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS})
 _REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until it expires."
 _MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
 
 class TokenReply(Struct, frozen=True):
-    """What the server said to one token: nothing against it, or the error that it is refused with."""
+    """The reply of the server to one token: an error, or None if it accepts the token."""
 
     error: DeployError | None = None
 
     @property
     def works(self) -> bool:
-        """Whether the server answered the question."""
+        """True if the server answered the query."""
         return self.error is None
 
     @property
     def rejected(self) -> bool:
-        """Whether it is the token that the server does not accept (HTTP 401)."""
-        return self.error is not None and self.error.code in _REFUSED
+        """True if the server rejects the token itself (HTTP 401)."""
+        return self.error is not None and self.error.code in _REJECTED
 
 
 def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
-    """Send one read-only request with the token. Every failure is an answer; none is raised."""
+    """Send one read-only request with the token. A failure is part of the reply and never raised."""
     try:
         database = open_database(address, token, timeout)
     except DeployError as error:
@@ -69,7 +69,7 @@ def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
 def check_claims_of_all(
     tokens: Mapping[Role, str], policy: Policy, now: datetime, *, needs_write: bool = True
 ) -> dict[Role, TokenCheck]:
-    """The checks of all tokens that are given, by their claims alone: nothing is sent."""
+    """Check all given tokens by their claims alone; nothing is sent."""
     checks = {role: check_claims(role, token, policy, now, needs_write=needs_write) for role, token in tokens.items()}
     return compare_roles(tokens, checks)
 
@@ -81,7 +81,7 @@ def check_on_server(
     timeout: float,
     roles: Collection[Role] = _ALL_ROLES,
 ) -> dict[Role, TokenCheck]:
-    """The checks, with what the server says to each database token of these roles, unless it cannot work anyway."""
+    """Add the server's reply to the check of each database token of these roles, unless it cannot work anyway."""
     return {
         role: _answered(check, ask(address, tokens[role], timeout)) if role in roles and _can_be_asked(check) else check
         for role, check in checks.items()
@@ -91,7 +91,7 @@ def check_on_server(
 def check_on_platform(
     checks: Mapping[Role, TokenCheck], platform: Platform, database: PlatformDatabase, policy: Policy, now: datetime
 ) -> dict[Role, TokenCheck]:
-    """The checks, with what the platform knows: whose tokens they are, what is blocked, when its own token ends."""
+    """Add to the checks what the platform knows: the owner of a token, blocks, the expiry of the API token."""
     result = {
         role: check if role is Role.PLATFORM else belongs(check, database.name, database.id)
         for role, check in checks.items()
@@ -117,20 +117,20 @@ def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     stops = check.role is Role.DEPLOY
     if answer.error.code is ErrorCode.ACCESS_BLOCKED:
         return check.found(_from(answer.error, stops=stops), state="blocked")
-    if answer.error.code in _NO_SUCH_RIGHT:
-        return check.found(_from(answer.error, stops=stops), state="refused")
-    return check.found(_from(answer.error, stops=stops), state="not known")
+    if answer.error.code in _NO_ACCESS:
+        return check.found(_from(answer.error, stops=stops), state="rejected")
+    return check.found(_from(answer.error, stops=stops), state="unknown")
 
 
 def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
-    """The old token is as it should be when the server refuses it. When it is not the token, it is not refused."""
+    """Return the check of the old token, which passes only if the server rejects the token itself."""
     if answer.rejected:
-        return check.found(state="refused")
+        return check.found(state="rejected")
     if answer.works or (answer.error and answer.error.code is ErrorCode.ACCESS_BLOCKED):
         finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", _REVOKE)
         return check.found(finding, state="still works")
     assert answer.error is not None
-    return check.found(_from(answer.error, stops=False, level=Level.WARNING), state="not known")
+    return check.found(_from(answer.error, stops=False, level=Level.WARNING), state="unknown")
 
 
 def _with_expiry(check: TokenCheck, platform: Platform, policy: Policy, now: datetime) -> TokenCheck:
@@ -148,8 +148,8 @@ def _blocked(database: PlatformDatabase) -> Finding:
     return Finding(
         Level.ERROR,
         ErrorCode.ACCESS_BLOCKED,
-        f"the database has {what} on, so that no token helps",
-        "Take the block off (`turso db config`, or PATCH …/configuration), or look at the quota of the plan.",
+        f"the database has {what} on, so that no token works",
+        "Remove the block (`turso db config`, or PATCH …/configuration), or check the quota of the plan.",
         stops=True,
     )
 

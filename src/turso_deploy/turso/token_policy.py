@@ -1,4 +1,4 @@
-"""The rotation policy: what is wrong with a token, by its claims, its role and its age. Functions; nothing is sent."""
+"""The rotation policy: findings about a token by its claims, its role and its age; nothing is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEEDED_TO_READ = frozenset({"data_read"})
 _ROTATE = "Rotate it: `turso-deploy rotate-token`, or mint a new one and store it as the secret."
 _MINT_READ_ONLY = "Mint one with `turso db tokens create --read-only <database>` and store it as the secret."
 
-_TOLD_BY_THE_TOKEN = (
+_SEEN_IN_THE_TOKEN = (
     ErrorCode.TOKEN_MALFORMED,
     ErrorCode.TOKEN_EXPIRED,
     ErrorCode.TOKEN_READ_ONLY,
@@ -29,7 +29,7 @@ _TOLD_BY_THE_TOKEN = (
 
 
 class Role(StrEnum):
-    """What a token is there for; the value is the setting that it is given in."""
+    """The purpose of a token; the value is the setting that holds it."""
 
     DEPLOY = "auth-token"
     APPLICATION = "read-only-auth-token"
@@ -38,16 +38,16 @@ class Role(StrEnum):
 
 
 class Level(StrEnum):
-    """How bad a finding is: a limit is near, or it is passed."""
+    """The severity of a finding: a limit is near, or exceeded."""
 
     WARNING = "warning"
     ERROR = "error"
 
 
 class Policy(Struct, frozen=True):
-    """How old a token may get, how long before its end to warn, whether it must end, and whether the run then fails.
+    """The maximum age of a token, the time of the warning before its expiry, and the effect of a violation.
 
-    With `off` age and expiry are not judged; what makes a token useless for its role still is.
+    With `off` age and expiry are not checked; a token that is useless for its role is still found.
     """
 
     max_age: timedelta = timedelta(days=90)
@@ -57,7 +57,7 @@ class Policy(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One thing that is wrong with a token. `stops` says that the run cannot go on, whatever the policy is."""
+    """One problem of a token. `stops` is True if the run cannot continue under any policy."""
 
     level: Level
     code: ErrorCode
@@ -67,9 +67,9 @@ class Finding(Struct, frozen=True):
 
 
 class TokenCheck(Struct, frozen=True):
-    """A token by its role: what it is, and what is wrong with it. Holds no part of the token.
+    """The result of checking the token of a role. It holds no part of the token.
 
-    `state` is one or two words for a table; `claims` is None when the token could not be read.
+    `state` is one or two words for a table; `claims` is None if the token could not be read.
     """
 
     role: Role
@@ -80,12 +80,12 @@ class TokenCheck(Struct, frozen=True):
 
     @property
     def level(self) -> Level | None:
-        """The worst of its findings; None when nothing is wrong."""
+        """The highest level of its findings, or None."""
         return max((finding.level for finding in self.findings), key=list(Level).index, default=None)
 
     @property
     def access(self) -> str:
-        """What it may do, in words."""
+        """The access that it grants, in words."""
         if self.claims is None or self.role is Role.PLATFORM:
             return "-"
         if self.claims.read_only:
@@ -93,12 +93,12 @@ class TokenCheck(Struct, frozen=True):
         return "restricted" if self.claims.restrictions else "full"
 
     def found(self, *findings: Finding, state: str | None = None) -> TokenCheck:
-        """The same check with more findings, and another state when one is given."""
+        """Return the check with more findings, and another state if one is given."""
         return replace(self, findings=(*self.findings, *findings), state=state or self.state)
 
 
 def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:
-    """What a token's own claims say against it. `needs_write` is whether the deploy token is about to write."""
+    """Check the claims of a token. `needs_write` is True if the run writes with the deploy token."""
     try:
         claims = read_platform_claims(token) if role is Role.PLATFORM else read_claims(token)
     except InputError as error:
@@ -106,7 +106,7 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
         return TokenCheck(role, fingerprint(token), "malformed", None, (finding,))
     state = "expired" if claims.expired(now) else "valid"
     check = TokenCheck(role, fingerprint(token), state, claims)
-    if role is Role.PREVIOUS:  # it is meant to be refused, so nothing that is wrong with it matters
+    if role is Role.PREVIOUS:  # the server should reject it, so no finding about it matters
         return check
     usable = _usable(role, claims, now, needs_write=needs_write and role is Role.DEPLOY)
     if usable and usable[0].stops and not claims.expired(now):
@@ -115,7 +115,7 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
 
 
 def aging(claims: Claims, policy: Policy, now: datetime) -> list[Finding]:
-    """What the policy says about age and expiry. An expired token is no matter of policy, and not found here."""
+    """Return the findings about age and expiry. An expired token is not a matter of the policy."""
     if policy.mode == "off" or claims.expired(now):
         return []
     findings = []
@@ -134,12 +134,12 @@ def aging(claims: Claims, policy: Policy, now: datetime) -> list[Finding]:
 
 
 def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck]) -> dict[Role, TokenCheck]:
-    """The checks, with what only shows when tokens are held side by side: swapped roles, and one token in two."""
+    """Add the findings that need a comparison of tokens: swapped roles, and one token in two roles."""
     result = dict(checks)
     deploy, serving, previous = (tokens.get(role) for role in (Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS))
     if serving is not None and serving == deploy:
         result[Role.APPLICATION] = result[Role.APPLICATION].found(
-            _mismatch("it is the deploy token again", _MINT_READ_ONLY), state="wrong token"
+            _mismatch("it is the same as the deploy token", _MINT_READ_ONLY), state="wrong token"
         )
     elif _swapped(checks):
         swap = _mismatch(
@@ -147,20 +147,20 @@ def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck])
         )
         result[Role.APPLICATION] = result[Role.APPLICATION].found(swap, state="wrong token")
     if previous is not None and previous == deploy:
-        remedy = "Store the new token in the secret for `auth-token`, and the one from before it in this one."
+        remedy = "Store the new token in the secret for `auth-token`, and the previous one in this secret."
         result[Role.PREVIOUS] = result[Role.PREVIOUS].found(
-            _mismatch("it is the deploy token again: there was no rotation", remedy), state="wrong token"
+            _mismatch("it is the same as the deploy token: there was no rotation", remedy), state="wrong token"
         )
     return result
 
 
 def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
-    """The check of a database token, held against the id that the platform gives the database of this name."""
+    """Compare a database token with the id that the platform gives the database of this name."""
     carried = check.claims.database_id if check.claims else None
     if check.role is Role.PREVIOUS or carried is None or carried == database_id:
         return check
     finding = _mismatch(
-        f"it is a token for another database than {database}, or from before {database} was created anew",
+        f"it belongs to another database than {database}, or was minted before {database} was recreated",
         f"Mint one with `turso db tokens create {database}` and store it as the secret.",
         stops=check.role is Role.DEPLOY,
     )
@@ -168,7 +168,7 @@ def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
 
 
 def token_error(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | None:
-    """The error that these checks come to: what makes the run impossible; when the policy is enforced, any error."""
+    """Return the error of the checks: a finding that stops the run or, if the policy is enforced, any error."""
     found = [(check.role, finding) for check in checks.values() for finding in check.findings]
     for role, finding in sorted(found, key=lambda pair: not pair[1].stops):
         if finding.stops or (finding.level is Level.ERROR and policy.mode == "enforce"):
@@ -179,31 +179,31 @@ def token_error(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployErro
 def _kind(finding: Finding) -> type[DeployError]:
     if finding.code is ErrorCode.TOKEN_POLICY:
         return BlockedError
-    return InputError if finding.code in _TOLD_BY_THE_TOKEN else DatabaseError
+    return InputError if finding.code in _SEEN_IN_THE_TOKEN else DatabaseError
 
 
 def is_due(check: TokenCheck) -> bool:
-    """Whether the token is to be rotated now: it is too old, at its end, or without one that it must have."""
+    """Return True if the token should be rotated now: too old, near its expiry, or without a required expiry."""
     return any(finding.code in (ErrorCode.TOKEN_POLICY, ErrorCode.TOKEN_EXPIRED) for finding in check.findings)
 
 
 def whole_days(span: timedelta) -> str:
-    """A span in words, rounded down: `12 days`, `1 day`, `less than a day`."""
+    """Return a time span in words, rounded down: `12 days`, `1 day`, `less than a day`."""
     if span < timedelta(days=1):
         return "less than a day"
     return "1 day" if span.days == 1 else f"{span.days:,} days"
 
 
 def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> list[Finding]:
-    """What keeps the token from its work, whatever the policy is; and a clock that cannot be right."""
+    """Return the findings that make a token useless under any policy, and the sign of a wrong clock."""
     try:
         check_access(claims, needs_write=needs_write, now=now)
     except InputError as error:
-        return [_from_error(error, stops=_works_with(role))]
+        return [_from_error(error, stops=_is_needed_by_run(role))]
     if claims.not_before is not None and claims.not_before - LEEWAY > now:
         text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
         remedy = "Wait until then, or mint another one."
-        return [Finding(Level.ERROR, ErrorCode.TOKEN_REJECTED, text, remedy, stops=_works_with(role))]
+        return [Finding(Level.ERROR, ErrorCode.TOKEN_REJECTED, text, remedy, stops=_is_needed_by_run(role))]
     if claims.issued_at is not None and claims.issued_at - LEEWAY > now:
         text = "it was issued in the future"
         return [Finding(Level.WARNING, ErrorCode.TOKEN_REJECTED, text, "Check the clock of this machine.")]
@@ -211,12 +211,12 @@ def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> 
 
 
 def _rights(role: Role, claims: Claims, needs_write: bool) -> list[Finding]:
-    """What its rights say: too many for the application, or too few for a deployment.
+    """Return the findings about its rights: too many for the application, or too few for a deployment.
 
-    Whether servers hold a token to its fine-grained rules is not established, so these do not stop a run.
+    It is not established that servers enforce fine-grained rules, so these findings do not stop a run.
     """
     if role is Role.APPLICATION and not claims.read_only:
-        return [_mismatch("it can write, and the application only reads with it", _MINT_READ_ONLY)]
+        return [_mismatch("it can write, although the application token should only read", _MINT_READ_ONLY)]
     needed = _NEEDED_TO_WRITE if needs_write else _NEEDED_TO_READ
     lacking = sorted(needed - claims.unrestricted_actions) if claims.restrictions and not claims.read_only else []
     if role is Role.DEPLOY and lacking:
@@ -225,8 +225,8 @@ def _rights(role: Role, claims: Claims, needs_write: bool) -> list[Finding]:
     return []
 
 
-def _works_with(role: Role) -> bool:
-    """Whether the run itself works with the token, so that it cannot go on without."""
+def _is_needed_by_run(role: Role) -> bool:
+    """Return True if the run itself uses the token, and cannot continue without it."""
     return role in (Role.DEPLOY, Role.PLATFORM)
 
 

@@ -1,4 +1,4 @@
-"""Tokens, read offline: shape and claims, and whether they can do the work. Their signature is not checked."""
+"""Tokens, read offline: form, claims and access. The signature is not checked."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from turso_deploy.core.errors import ErrorCode, InputError
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
 _MINT_API_TOKEN = (
-    "Make an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
+    "Create an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
     "secret for `api-token`."
 )
 _COPY = "Store the secret again: exactly the token, with nothing around it."
 
 LEEWAY = timedelta(minutes=5)
-"""How far the clocks of this machine and of the server may be apart before a moment counts as past."""
+"""The tolerated difference between the clocks of this machine and of the server."""
 
 READING = frozenset({"data_read"})
 """The fine-grained actions that only read (Turso's manual: fine-grained permissions)."""
@@ -31,7 +31,7 @@ _PLATFORM_CLAIMS = frozenset({"scopes", "organization", "org_id", "azp"})
 
 
 class Claims(Struct, frozen=True):
-    """What a database token says about itself. A claim that it does not make is None (or empty).
+    """The claims of a database token. An absent claim is None (or empty).
 
     `access` is `rw`, `ro` or `roa` (read, and attach); `restrictions` are the fine-grained rules (claim `perm`).
     `scopes` are the permissions by namespace of newer sqld (claim `p`), which replace `access` and `database_id`.
@@ -49,31 +49,31 @@ class Claims(Struct, frozen=True):
 
     @property
     def read_only(self) -> bool:
-        """Whether the token surely cannot write. A token without any claim has every right (sqld's rule)."""
+        """True if the token surely cannot write. A token without any claim has every right (sqld's rule)."""
         if self.scopes is not None:
             return bool(self.scopes) and self.scopes.keys() <= {"ro", "roa"}
         return self.access in ("ro", "roa") or bool(self.restrictions and _actions(self.restrictions) <= READING)
 
     @property
     def unrestricted_actions(self) -> frozenset[str]:
-        """The fine-grained actions that the token may do on every table (a rule without tables is for all of them)."""
+        """The fine-grained actions that the token allows on every table (a rule without tables is for all)."""
         return _actions([rule for rule in self.restrictions if not rule.get("t")])
 
     def expired(self, now: datetime) -> bool:
-        """Whether its time is over, by more than clocks may be apart."""
+        """Return True if it has expired by more than `LEEWAY`."""
         return self.expires_at is not None and self.expires_at + LEEWAY <= now
 
 
 def read_claims(token: str) -> Claims:
-    """The claims of a database token, without a look at its signature.
+    """Read the claims of a database token; the signature is not checked.
 
-    Raises InputError (TOKEN_MALFORMED) when it is none; the message says what is wrong and repeats no part of it.
+    Raises InputError (TOKEN_MALFORMED) for every other text; the message repeats no part of it.
     """
-    if blemish := _blemish(token):
-        raise _malformed(f"the database token holds {blemish}", _COPY)
+    if fault := _copying_fault(token):
+        raise _malformed(f"the database token contains {fault}", _COPY)
     segments = token.split(".")
     if len(segments) != 3:
-        raise _malformed(f"a database token has three parts with a dot between; this one has {len(segments)}", _MINT)
+        raise _malformed(f"a database token has three parts separated by dots; this one has {len(segments)}", _MINT)
     header, payload = _json_object(segments[0], "first"), _json_object(segments[1], "second")
     _decoded(segments[2], "third")
     if header.get("alg") != "EdDSA" or not payload.keys().isdisjoint(_PLATFORM_CLAIMS):
@@ -82,19 +82,19 @@ def read_claims(token: str) -> Claims:
 
 
 def read_platform_claims(token: str) -> Claims:
-    """What a Platform API token says about itself: its age, when it is a JWT; nothing otherwise.
+    """Read the claims of a Platform API token: issue and expiry if it is a JWT, nothing otherwise.
 
-    Raises InputError (TOKEN_MALFORMED) when it is a database token, or was stored wrongly.
+    Raises InputError (TOKEN_MALFORMED) for a database token, or one that was stored wrongly.
     """
-    if blemish := _blemish(token):
-        raise _malformed(f"the API token holds {blemish}", _COPY)
+    if fault := _copying_fault(token):
+        raise _malformed(f"the API token contains {fault}", _COPY)
     segments = token.split(".")
     try:
         header, payload = _json_object(segments[0], "first"), _json_object(segments[1], "second")
     except (InputError, IndexError):
         return Claims()
     if header.get("alg") == "EdDSA" and not payload.keys().isdisjoint({"a", "p", "rid"}):
-        raise _malformed("this is a database token, and no token of the Turso Platform API", _MINT_API_TOKEN)
+        raise _malformed("this is a database token, not a token of the Turso Platform API", _MINT_API_TOKEN)
     try:
         return Claims(issued_at=_moment(payload.get("iat")), expires_at=_moment(payload.get("exp")))
     except (TypeError, ValueError, OverflowError, OSError):
@@ -102,12 +102,12 @@ def read_platform_claims(token: str) -> Claims:
 
 
 def fingerprint(token: str) -> str:
-    """Eight letters that tell this token from others and say nothing about it."""
+    """Return eight hexadecimal digits that identify a token and reveal nothing about it."""
     return hashlib.sha256(token.encode()).hexdigest()[:8]
 
 
 def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
-    """Raise InputError when the token cannot do the work: TOKEN_EXPIRED, or TOKEN_READ_ONLY when it has to write."""
+    """Raise InputError for an expired token, and for a read-only one if the run writes."""
     if claims.expires_at is not None and claims.expired(now):
         raise InputError(
             ErrorCode.TOKEN_EXPIRED,
@@ -117,9 +117,9 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
     if needs_write and claims.read_only:
         raise InputError(
             ErrorCode.TOKEN_READ_ONLY,
-            "the database token is read-only, and a deployment writes, as its rehearsal does",
-            hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`; `plan` alone "
-            "and `verify` work with a read-only one.",
+            "the database token is read-only, and a deployment or a dry run writes",
+            hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`. A read-only one is enough for "
+            "`plan` alone and for `verify`.",
         )
 
 
@@ -127,10 +127,10 @@ def _actions(rules: Sequence[dict[str, Any]]) -> frozenset[str]:
     return frozenset(action for rule in rules for action in rule.get("a") or ())
 
 
-def _blemish(token: str) -> str | None:
-    """What a secret picks up when it is copied and pasted, in words."""
+def _copying_fault(token: str) -> str | None:
+    """Return what copying and pasting added to a secret, in words, or None."""
     if not token.strip():
-        return "nothing but white space" if token else "nothing: it is empty"
+        return "only white space" if token else "no characters"
     if token != token.rstrip("\r\n"):
         return "a trailing newline"
     if "\n" in token or "\r" in token:
@@ -185,7 +185,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
             scopes=dict(payload["p"]) if "p" in payload else None,
         )
     except (TypeError, ValueError, OverflowError, OSError):
-        raise _malformed("a claim of the database token does not have the form it should have", _MINT) from None
+        raise _malformed("a claim of the database token has an invalid form", _MINT) from None
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -145,7 +145,7 @@ def test_the_deploy_token_in_the_place_of_the_serving_one_is_told() -> None:
     one = token()
     checks = check_claims_of_all({Role.DEPLOY: one, Role.APPLICATION: one}, POLICY, NOW)
     assert checks[Role.APPLICATION].state == "wrong token"
-    assert any("deploy token again" in text for text in texts(checks[Role.APPLICATION]))
+    assert any("same as the deploy token" in text for text in texts(checks[Role.APPLICATION]))
 
 
 def test_swapped_tokens_are_told() -> None:
@@ -180,7 +180,7 @@ def test_a_token_of_another_database_stops_a_deployment_and_not_its_companion() 
 
 def test_a_database_token_as_the_api_token_is_told_apart() -> None:
     check = checked(token(), Role.PLATFORM)
-    assert "no token of the Turso Platform API" in texts(check)[0]
+    assert "not a token of the Turso Platform API" in texts(check)[0]
     assert isinstance(token_error({Role.PLATFORM: check}, POLICY), InputError)
 
 

@@ -37,8 +37,8 @@ def test_the_claims_of_a_database_token_are_read() -> None:
 @pytest.mark.parametrize(
     ("token", "says"),
     [
-        ("", "it is empty"),
-        (" \n", "nothing but white space"),
+        ("", "no characters"),
+        (" \n", "only white space"),
         (f"{TOKEN}\n", "a trailing newline"),
         (f"{HEADER}.\n{PAYLOAD}.{SIGNATURE}", "a newline inside"),
         (f" {TOKEN}", "white space around it"),

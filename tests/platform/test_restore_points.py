@@ -11,8 +11,8 @@ import pytest
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
 from turso_deploy.core.errors import PlatformError
-from turso_deploy.turso.backups import bookmark, branch_backup
 from turso_deploy.turso.platform import Platform
+from turso_deploy.turso.restore_points import branch_restore_point, timestamp_restore_point
 from turso_deploy.turso.token_checks import ask
 
 NOW = datetime(2026, 5, 1, 12, 30, 59, tzinfo=UTC)
@@ -23,7 +23,7 @@ def test_a_bookmark_tells_the_commands_and_the_call_that_restore_to_the_moment(
 ) -> None:
     database = platform.database("quiz")
     turso.asked.clear()
-    backup = bookmark(platform, database, NOW)
+    backup = timestamp_restore_point(platform, database, NOW)
     command, call, token = backup.lines
     assert turso.asked == []
     assert backup.reference == "2026-05-01T12:30:59Z"
@@ -43,7 +43,7 @@ def test_the_newest_backups_are_kept_and_nothing_else_is_deleted(
     turso.create("quiz-before-20200101-000000")  # looks like one, and is no branch of quiz
     platform.create_branch("quiz-staging", database)
     for day in range(4):
-        backup = branch_backup(platform, database, NOW + timedelta(days=day), keep=2)
+        backup = branch_restore_point(platform, database, NOW + timedelta(days=day), keep=2)
     assert backup.reference == "quiz-before-20260504-123059"
     assert set(turso.databases) == {
         "quiz",
@@ -58,10 +58,10 @@ def test_the_newest_backups_are_kept_and_nothing_else_is_deleted(
 
 def test_an_old_backup_that_cannot_be_deleted_is_a_notice(turso: Turso, quiz: Hosted, platform: Platform) -> None:
     database = platform.database("quiz")
-    branch_backup(platform, database, NOW, keep=1)
+    branch_restore_point(platform, database, NOW, keep=1)
     turso.databases["quiz-before-20260501-123059"].settings["delete_protection"] = True
-    backup = branch_backup(platform, database, NOW + timedelta(days=1), keep=1)
-    assert "quiz-before-20260501-123059 stays" in backup.notices[0]
+    backup = branch_restore_point(platform, database, NOW + timedelta(days=1), keep=1)
+    assert "quiz-before-20260501-123059 was not deleted" in backup.notices[0]
     assert "protected" in backup.notices[0]
 
 
@@ -72,4 +72,4 @@ def test_a_backup_that_cannot_be_made_is_an_error(
     database = platform.database("quiz")
     turso.faults.add("POST .*/databases", fault)
     with pytest.raises(PlatformError):
-        branch_backup(platform, database, NOW, keep=1)
+        branch_restore_point(platform, database, NOW, keep=1)

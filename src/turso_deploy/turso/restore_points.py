@@ -1,4 +1,4 @@
-"""The way back: the moment before a write and the commands that restore to it, or a branch that holds it."""
+"""Restore points: a timestamp with the commands that restore to it, or a branch with the data of that moment."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.turso.branches import branch_name
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 
-_STAMP = "before-%Y%m%d-%H%M%S"
-_BACKUP_NAME = re.compile(r"-before-\d{8}-\d{6}$")
+_BRANCH_PURPOSE = "before-%Y%m%d-%H%M%S"
+_BRANCH_SUFFIX = re.compile(r"-before-\d{8}-\d{6}$")
 
 
 class RestorePoint(Struct, frozen=True):
-    """How to get back to the moment before a write.
+    """A point to which the database can be restored after a write.
 
-    `reference` is for the history: the moment (ISO 8601, UTC) or the branch. `lines` are for people: what to run.
-    `notices` are what went wrong beside it.
+    `kind` is `timestamp` or `branch`. `reference` is for the deployment history: the moment (ISO 8601, UTC) or the name
+    of the branch. `lines` are the commands that restore. `notices` report problems that did not prevent it.
     """
 
     kind: str
@@ -30,10 +30,10 @@ class RestorePoint(Struct, frozen=True):
     notices: tuple[str, ...] = ()
 
 
-def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> RestorePoint:
-    """The moment as a bookmark: nothing is sent. Restoring makes a new database, which needs a new token.
+def timestamp_restore_point(platform: Platform, database: PlatformDatabase, now: datetime) -> RestorePoint:
+    """Return the restore point of a moment; nothing is sent. A restore creates a new database, with a new token.
 
-    Turso keeps a day to 90 days, by plan, and up to 15 seconds before the moment may be missing:
+    Turso keeps between 1 and 90 days, by plan, and up to 15 seconds before the moment may be missing:
     https://docs.turso.tech/features/point-in-time-recovery.
     """
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -44,7 +44,7 @@ def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> R
         "seed": {"type": "database", "name": database.name, "timestamp": moment},
     }
     return RestorePoint(
-        "bookmark",
+        "timestamp",
         moment,
         (
             f"turso db create {restored} --from-db {database.name} --timestamp {moment}",
@@ -56,29 +56,29 @@ def bookmark(platform: Platform, database: PlatformDatabase, now: datetime) -> R
     )
 
 
-def branch_backup(platform: Platform, database: PlatformDatabase, now: datetime, *, keep: int) -> RestorePoint:
-    """A branch with the data of this moment. Of the branches made so before, the newest stay: `keep` of them in all.
+def branch_restore_point(platform: Platform, database: PlatformDatabase, now: datetime, *, keep: int) -> RestorePoint:
+    """Create a branch with the data of this moment, and keep the newest `keep` of such branches.
 
-    Raises PlatformError when the branch cannot be created; an old one that cannot be deleted is a notice.
+    Raises PlatformError if the branch cannot be created; an old one that cannot be deleted is a notice.
     """
-    branch = platform.create_branch(branch_name(database.name, now.strftime(_STAMP)), database)
+    branch = platform.create_branch(branch_name(database.name, now.strftime(_BRANCH_PURPOSE)), database)
     notices = []
-    for name in _backups(platform, database, branch)[:-keep]:
+    for name in _restore_branches(platform, database, branch)[:-keep]:
         try:
             platform.delete(name)
         except DeployError as error:
             if error.code is not ErrorCode.DATABASE_NOT_FOUND:
-                notices.append(f"The old backup {name} stays: {error.message}")
+                notices.append(f"The old branch {name} was not deleted: {error.message}")
     lines = (f"turso db shell {branch.name}", f"turso db tokens create {branch.name}")
     return RestorePoint("branch", branch.name, lines, tuple(notices))
 
 
-def _backups(platform: Platform, database: PlatformDatabase, newest: PlatformDatabase) -> list[str]:
-    """The branches that earlier deployments made of this database, oldest first, and the newest one."""
+def _restore_branches(platform: Platform, database: PlatformDatabase, newest: PlatformDatabase) -> list[str]:
+    """Return the names of the branches of earlier deployments, oldest first, and of the newest one."""
     start = branch_name(database.name, "before")
     found = {
         branch.name
         for branch in platform.branches(database.id)
-        if branch.parent_id == database.id and branch.name.startswith(start) and _BACKUP_NAME.search(branch.name)
+        if branch.parent_id == database.id and branch.name.startswith(start) and _BRANCH_SUFFIX.search(branch.name)
     }
     return sorted(found | {newest.name})
