@@ -138,7 +138,7 @@ class Case:
         with closing(self.target.open()) as database:
             plan = find_pending(project, database).plan
         steps = [f"{step.kind} {step.title}" for step in plan.all_steps]
-        return steps, {f"{item.name} {item.object}": item.rows for item in plan.hazards if item.concerns_rows}
+        return steps, {f"{item.name} {item.object}": item.rows for item in plan.hazards if item.affects_rows}
 
     def ask(self, *queries: str) -> list[list[tuple[Any, ...]]]:
         """The rows of each query, in one request."""

@@ -215,7 +215,7 @@ def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word
     report = target.deploy(write_project(tmp_path / "after", files, t="CREATE TABLE other (a TEXT);"))
     assert report.status is Status.BLOCKED
     assert report.error is not None
-    assert "and with it index tmp_one, never deployed from here" in report.error.message
+    assert "also drops index tmp_one, not managed by turso-deploy" in report.error.message
     assert "tmp_one" in target.names()
 
 

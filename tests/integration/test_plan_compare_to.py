@@ -61,7 +61,9 @@ def test_it_says_that_a_deployment_may_be_refused_and_what_allows_it(tmp_path: P
     before, after = write_folder(tmp_path / "before", SMALL), write_folder(tmp_path / "after", NARROWER)
     found = compare(after, before)
     assert (found["status"], found["exit_code"]) == ("planned", 0)
-    assert "No rows were counted. Where they are concerned, a deployment is refused" in found["blocked_by"]["message"]
+    assert (
+        "No rows were counted. If these hazards affect rows, a deployment is blocked" in found["blocked_by"]["message"]
+    )
     assert "rewrite-table" not in found["blocked_by"]["message"]
     assert found["blocked_by"]["hint"].endswith("--allow-hazards drop-column:authors.profile")
     assert compare(after, before, allow_hazards="drop-column:authors.profile")["blocked_by"] is None

@@ -52,7 +52,7 @@ def test_each_hazard_says_what_it_does_to_a_deployment_and_whether_this_run_allo
 
 
 @pytest.mark.parametrize("permissions", [(), ALLOWED])
-def test_a_plan_tells_the_refusal_of_the_deployment_and_is_none_itself(
+def test_a_plan_tells_the_blocking_error_the_deployment_and_is_none_itself(
     target: DatabaseUnderTest, narrower: Project, permissions: tuple[Approval, ...]
 ) -> None:
     plan = target.plan(narrower, permissions)

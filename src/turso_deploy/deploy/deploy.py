@@ -20,7 +20,7 @@ from turso_deploy.deploy.failures import explain_failed_checks, explain_failure
 from turso_deploy.deploy.pending import PendingChanges, find_pending, parse_state, pending_for, state_after_deploying
 from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
 from turso_deploy.deploy.submission import Submission
-from turso_deploy.plan.hazards import Approval, refusal_of, refuse_hazards
+from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
 from turso_deploy.project.expectations import refuse_a_mismatch
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -87,7 +87,7 @@ def _deployed(
         if draft.chunks and (found := delivery.recognised(work.live)):
             _part_is_committed(found, draft, delivery)
         _note(work, project, draft, permissions)
-        refuse_hazards(work.plan.hazards, permissions)
+        raise_if_blocked(work.plan.hazards, permissions)
         if work.nothing_to_do:
             found = delivery.committed()
             if found:
@@ -149,11 +149,11 @@ def plan(
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False)
-        draft.note_refusal(refusal_of(work.plan.hazards, permissions))
+        draft.note_refusal(blocking_error(work.plan.hazards, permissions))
         first = first_batch(work, project, provenance, database)
         _note_part(first, database, draft)
         if rehearse:
-            refuse_hazards(work.plan.hazards, permissions)
+            raise_if_blocked(work.plan.hazards, permissions)
             report_step(f"rehearsing on the database: {_in_words(first, work, draft)}")
             _rehearse(first, project, database, draft)
         return draft.finished(Status.PLANNED, committed=False)
@@ -173,7 +173,7 @@ def script(
         work = _planned(project, database, draft, permissions)
         if work.changes_nothing:
             return draft.finished(Status.UNCHANGED, committed=False), ""
-        refuse_hazards(work.plan.hazards, permissions)
+        raise_if_blocked(work.plan.hazards, permissions)
         text = as_script(single_batch(work, project, provenance, database).assembly.transaction)
         return draft.finished(Status.PLANNED, committed=False), text
     except DeployError as error:
@@ -186,7 +186,7 @@ def compare(project: Project, other: Project, permissions: Sequence[Approval] = 
     try:
         work = pending_for(project, state_after_deploying(other, project.manifest.ignore))
         _note(work, project, draft, permissions)
-        draft.note_refusal(refusal_of(work.plan.hazards, permissions, counted=False))
+        draft.note_refusal(blocking_error(work.plan.hazards, permissions, counted=False))
         return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
     except DeployError as error:
         return draft.failed(error)

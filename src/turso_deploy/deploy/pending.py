@@ -16,7 +16,7 @@ from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.failures import explain_unread
 from turso_deploy.deploy.write_estimate import Written, written_tables
-from turso_deploy.plan.hazards import HazardName, before_parents_are_seeded, before_rows_are_mended, with_counts
+from turso_deploy.plan.hazards import HazardName, uncounted_before_scripts, uncounted_before_seeds, with_counts
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.project import Project
@@ -107,9 +107,9 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
     refuse_without_proof(work.plan, probe)
     counts, sizes = answers[: len(hazards)], answers[len(hazards) :]
     seeded = {fold_case(seed.table) for seed in work.seeds}
-    counted = before_parents_are_seeded(with_counts(hazards, counts, showable), seeded)
+    counted = uncounted_before_seeds(with_counts(hazards, counts, showable), seeded)
     if any(script.runs_before for script in work.scripts):
-        counted = before_rows_are_mended(counted)
+        counted = uncounted_before_scripts(counted)
     written = tuple(map(_with_rows, work.written, sizes))
     return replace(work, plan=work.plan.with_hazards(counted), written=written)
 

@@ -118,7 +118,7 @@ class ReportBuilder:
                 step.kind,
                 step.title,
                 step.sql,
-                tuple(hazard_line(hazard, permissions) for hazard in step.hazards if hazard.concerns_rows),
+                tuple(hazard_line(hazard, permissions) for hazard in step.hazards if hazard.affects_rows),
                 str(step.place) if step.place else None,
             )
             for step in plan.all_steps

@@ -1,4 +1,4 @@
-"""What a step may cost: named hazards, each with a query that counts the rows concerned, and the permission for it."""
+"""Hazards of a plan: their severities, the queries that count the affected rows, and approvals."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, re
 
 
 class Severity(StrEnum):
-    """What a hazard does to a deployment when it concerns rows."""
+    """The effect of a hazard on a deployment if it affects rows."""
 
     WARNING = "warning"
-    """Costs time or billed writes, and loses nothing."""
+    """Costs time or billed writes. No data is lost."""
     NEEDS_APPROVAL = "needs approval"
-    """Loses data: only with `allow-hazards`."""
+    """Loses data. The deployment is blocked unless `allow-hazards` names the hazard."""
     BLOCKED = "blocked"
-    """Existing rows break the new rule: no permission helps, the rows have to be mended first."""
+    """Existing rows violate a new constraint. No approval helps: the rows have to be corrected first."""
 
 
 class HazardName(StrEnum):
-    """The stable names, as `allow-hazards`, reports and the documentation use them."""
+    """The stable names of the hazards in `allow-hazards`, reports and the documentation."""
 
     DROP_TABLE = "drop-table"
     DROP_COLUMN = "drop-column"
@@ -46,27 +46,26 @@ class HazardName(StrEnum):
 HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.DROP_TABLE: (Severity.NEEDS_APPROVAL, "the table and all its rows are gone"),
     HazardName.DROP_COLUMN: (Severity.NEEDS_APPROVAL, "the values of the column are gone"),
-    HazardName.REWRITE_TABLE: (Severity.WARNING, "every row is written again, which takes time and is billed"),
+    HazardName.REWRITE_TABLE: (Severity.WARNING, "every row is rewritten, which takes time and is billed"),
     HazardName.CHANGE_TYPE: (Severity.NEEDS_APPROVAL, "values are stored in another form"),
     HazardName.CHANGE_GENERATED: (Severity.NEEDS_APPROVAL, "values are replaced by what the expression gives"),
-    HazardName.CHANGE_COLLATION: (Severity.WARNING, "texts compare and sort in another way"),
+    HazardName.CHANGE_COLLATION: (Severity.WARNING, "text is compared and sorted differently"),
     HazardName.CHANGE_PARENT: (Severity.NEEDS_APPROVAL, "rows refer to other rows than before"),
     HazardName.ADD_NOT_NULL: (Severity.BLOCKED, "rows have no value for the column"),
     HazardName.ADD_UNIQUE: (Severity.BLOCKED, "rows share a key that has to be unique"),
     HazardName.ADD_CHECK: (Severity.BLOCKED, "rows break the CHECK"),
-    HazardName.ADD_FOREIGN_KEY: (Severity.BLOCKED, "rows refer to rows that are not there"),
+    HazardName.ADD_FOREIGN_KEY: (Severity.BLOCKED, "rows refer to rows that do not exist"),
     HazardName.ADD_STRICT: (Severity.BLOCKED, "rows hold values that the type of the column does not take"),
 }
-"""Every hazard: what it does to a deployment, and what it costs. docs/concepts/hazards.md is made from this."""
+"""The severity and the cost of each hazard. The table in docs/concepts/hazards.md is generated from it."""
 
 
 class Hazard(Struct, frozen=True):
-    """One hazard of one plan. `object` is a table, or what `column_title` says of columns.
+    """One hazard of a step. `object` is a table, an index, or one or more columns as `column_title` writes them.
 
-    `count` asks the live database how many rows are concerned; `rows` is its answer, None where it is not known.
-    `takes_along` are indexes and triggers of others that go with a table: nobody here ever deployed them. `parent` is
-    the folded name of the table that a foreign key refers to. `fault` is what the live database said in place of a
-    count.
+    `count` is the query that counts the affected rows; `rows` is its result, None if it is unknown. `count_error` is
+    the message of the database if the query failed. `unmanaged` lists kind and name of the unmanaged indexes and
+    triggers that are dropped with a table. `parent` is the folded name of the table that a foreign key refers to.
     """
 
     name: HazardName
@@ -75,82 +74,84 @@ class Hazard(Struct, frozen=True):
     place: Place | None = None
     rows: int | None = None
     remedy: str | None = None
-    takes_along: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
     parent: str | None = None
-    fault: str | None = None
+    count_error: str | None = None
 
     @property
     def severity(self) -> Severity:
-        """What the hazard does to a deployment."""
+        """The effect on a deployment."""
         return HAZARDS[self.name][0]
 
     @property
     def cost(self) -> str:
-        """What it costs, in words."""
+        """The cost in words."""
         return HAZARDS[self.name][1]
 
     @property
-    def concerns_rows(self) -> bool:
-        """Whether rows, or objects of others, are concerned; as long as nobody knows, they are."""
-        return self.rows is None or self.rows > 0 or bool(self.takes_along)
+    def affects_rows(self) -> bool:
+        """True if rows or unmanaged objects are affected, or if the number of rows is unknown."""
+        return self.rows is None or self.rows > 0 or bool(self.unmanaged)
 
     def __str__(self) -> str:
-        """One line: `drop-column users.email: the values of the column are gone (120 rows)`."""
-        unknown = f"rows not counted: {self.fault}" if self.fault else "rows not counted"
-        known = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        along = f", and with it {', '.join(self.takes_along)}, never deployed from here" if self.takes_along else ""
-        return f"{self.name} {self.object}: {self.cost} ({known}){along}"
+        """Return one line: `drop-column users.email: the values of the column are gone (120 rows)`."""
+        unknown = f"rows not counted: {self.count_error}" if self.count_error else "rows not counted"
+        rows = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        dropped = f"; also drops {', '.join(self.unmanaged)}, not managed by turso-deploy" if self.unmanaged else ""
+        return f"{self.name} {self.object}: {self.cost} ({rows}){dropped}"
 
 
 class Approval(Struct, frozen=True):
-    """One entry of `allow-hazards`: a hazard by name, everywhere or for one object."""
+    """One entry of `allow-hazards`: the name of a hazard, for every object or for one."""
 
     name: HazardName
     object: str | None = None
 
     def covers(self, hazard: Hazard) -> bool:
-        """Whether this entry allows the hazard."""
-        return self.name is hazard.name and (self.object is None or _parts(self.object) == _parts(hazard.object))
+        """Return True if this entry approves the hazard."""
+        return self.name is hazard.name and (
+            self.object is None or _folded_names(self.object) == _folded_names(hazard.object)
+        )
 
     def __str__(self) -> str:
-        """The entry as it is written."""
+        """Return the entry as text that `parse_approvals` reads."""
         if self.object is None:
             return self.name
         is_plain = not re.search(r"[,\n]|^\s|\s$", self.object) and self.object == without_quotes(self.object)
         return f"{self.name}:{self.object if is_plain else quote_identifier(self.object)}"
 
 
-def _parts(title: str) -> tuple[str, ...]:
-    """Table and column, however they are quoted."""
+def _folded_names(title: str) -> tuple[str, ...]:
+    """Return the folded names of the table and its columns, without quotes."""
     return tuple(map(fold_case, read_column_title(title)))
 
 
-# An object that begins with a double quote ends with one, because a name may hold commas.
+# An object that begins with a double quote ends with one, because a name may contain commas.
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
 
 def parse_approvals(text: str) -> tuple[Approval, ...]:
-    """Read `name`, `name:object` and `name:"object"`, between commas.
+    """Parse a list of `name`, `name:object` and `name:"object"`, separated by commas or line breaks.
 
-    Raises InputError (`input-invalid`) for what allows nothing.
+    Raises InputError (`input-invalid`) for an unknown hazard and for an empty object.
     """
     entries = (entry.strip() for entry in _ENTRY.findall(text))
-    return tuple(map(_permission, filter(None, entries)))
+    return tuple(map(_approval, filter(None, entries)))
 
 
-def _permission(entry: str) -> Approval:
+def _approval(entry: str) -> Approval:
     name, colon, target = (part.strip() for part in entry.partition(":"))
     if name not in tuple(HazardName):
         raise InputError(
             ErrorCode.INPUT_INVALID,
             f"There is no hazard `{name}`.",
-            hint=f"The hazards are {', '.join(HazardName)}; one is allowed for one object as name:object.",
+            hint=f"The hazards are {', '.join(HazardName)}. Write name:object to approve a hazard for one object.",
         )
-    if colon and not target:  # of a template whose object is empty; it must not allow everything
+    if colon and not target:  # from a template with an empty variable; it must not approve every object
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            f"The permission `{entry}` names no object behind its colon.",
-            hint=f"Write `{name}:object` for one object, or `{name}` to allow every one.",
+            f"The approval `{entry}` names no object after its colon.",
+            hint=f"Write `{name}:object` to approve one object, or `{name}` to approve every object.",
         )
     return Approval(HazardName(name), without_quotes(target) or None)
 
@@ -158,121 +159,135 @@ def _permission(entry: str) -> Approval:
 def with_counts(
     hazards: Sequence[Hazard], answers: Sequence[Rows | Failure], showable: Callable[[str], str]
 ) -> tuple[Hazard, ...]:
-    """The hazards with what the live database answered; a query that it could not answer leaves the rows unknown.
+    """Return the hazards with the counts of the live database, one answer for each hazard.
 
-    `showable` makes of a server's message one that quotes nothing.
+    If a query failed, the number of rows stays unknown and the hazard gets the message of the server, in which
+    `showable` has replaced quoted values.
     """
     return tuple(
         replace(hazard, rows=int(str(answer.rows[0][0] or 0)))
         if isinstance(answer, Rows)
-        else replace(hazard, fault=showable(answer.message))
+        else replace(hazard, count_error=showable(answer.message))
         for hazard, answer in zip(hazards, answers, strict=True)
     )
 
 
-def before_rows_are_mended(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
-    """The hazards when a script may mend rows first: whether any still break a rule, the engine finds out."""
+def uncounted_before_scripts(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
+    """Return the hazards without the counts that a script may change: it may correct rows before the schema changes.
+
+    SQLite then enforces the new constraints inside the transaction.
+    """
     return tuple(
-        replace(hazard, rows=None) if hazard.severity is Severity.BLOCKED and hazard.concerns_rows else hazard
+        replace(hazard, rows=None) if hazard.severity is Severity.BLOCKED and hazard.affects_rows else hazard
         for hazard in hazards
     )
 
 
-def before_parents_are_seeded(hazards: Sequence[Hazard], seeded: Collection[str]) -> tuple[Hazard, ...]:
-    """The hazards when seeds may add what rows refer to; `seeded` are folded names of tables.
+def uncounted_before_seeds(hazards: Sequence[Hazard], seeded: Collection[str]) -> tuple[Hazard, ...]:
+    """Return the hazards without the counts that seeds may change: they may add the parents of child rows.
 
-    The foreign keys are proven behind the seeds, and a new one may have no violation then.
+    `seeded` holds the folded names of the seeded tables. Foreign keys are verified after the seeds; a new one must
+    have no violation then.
     """
     return tuple(
         replace(hazard, rows=None) if hazard.rows and hazard.parent in seeded else hazard for hazard in hazards
     )
 
 
-def is_approved(hazard: Hazard, permissions: Sequence[Approval]) -> bool | None:
-    """Whether a deployment goes on with a hazard that concerns rows.
+def is_approved(hazard: Hazard, approvals: Sequence[Approval]) -> bool | None:
+    """Return True if a deployment continues with a hazard that affects rows, and False if it is blocked.
 
-    None: a rule whose rows could not be counted is left to the engine, which enforces it inside the transaction.
+    Return None if the rows that violate a constraint were not counted: SQLite enforces it inside the transaction.
     """
     match hazard.severity:
         case Severity.WARNING:
             return True
         case Severity.NEEDS_APPROVAL:
-            return any(entry.covers(hazard) for entry in permissions)
+            return any(entry.covers(hazard) for entry in approvals)
         case Severity.BLOCKED:
             return None if hazard.rows is None else False
 
 
-def refuse_hazards(hazards: Iterable[Hazard], permissions: Sequence[Approval]) -> None:
-    """Stop a plan that would lose data without permission, or that existing rows make impossible.
+def raise_if_blocked(hazards: Iterable[Hazard], approvals: Sequence[Approval]) -> None:
+    """Raise an error if a plan would lose data without approval, or if existing rows violate a new constraint.
 
-    Raises BlockedError (`hazard-blocked`) that names each hazard, its rows, and how to go on.
+    Raises BlockedError (`hazard-blocked`), which lists each hazard with its rows and the way to approve it.
     """
-    if error := refusal_of(hazards, permissions):
+    if error := blocking_error(hazards, approvals):
         raise error
 
 
-_REFUSED = "The plan is refused because of what it would cost"
-# An annotation or a summary that is too long is not shown at all, and nobody reads more; a plan lists every one.
-_TOLD = 100
-_MAYBE_REFUSED = "No rows were counted. Where they are concerned, a deployment is refused because of what it would cost"
+_BLOCKED = "Hazards block the plan"
+_MAYBE_BLOCKED = "No rows were counted. If these hazards affect rows, a deployment is blocked"
+# GitHub drops an annotation or a job summary that is too long. The command `plan` lists all hazards.
+_MAX_HAZARDS_SHOWN = 100
 
 
-def refusal_of(
-    hazards: Iterable[Hazard], permissions: Sequence[Approval], *, counted: bool = True
+def blocking_error(
+    hazards: Iterable[Hazard], approvals: Sequence[Approval], *, counted: bool = True
 ) -> BlockedError | None:
-    """The error with which a deployment would refuse a plan; None where it would not.
+    """Return the error with which a deployment of the plan would be blocked; None if it would not.
 
-    Without `counted` no database was asked, and it is the error with which one may.
+    If the rows were not `counted` because no database was read, every hazard that may block is in the error.
     """
-    open_questions = (False,) if counted else (False, None)
-    concerning = [hazard for hazard in hazards if hazard.concerns_rows]
-    refusing = [hazard for hazard in concerning if is_approved(hazard, permissions) in open_questions]
-    if not refusing:
+    blocking_answers = (False,) if counted else (False, None)
+    blocking = [
+        hazard for hazard in hazards if hazard.affects_rows and is_approved(hazard, approvals) in blocking_answers
+    ]
+    if not blocking:
         return None
-    forbidden = [hazard for hazard in refusing if hazard.severity is Severity.BLOCKED]
-    needed = [hazard for hazard in refusing if hazard.severity is Severity.NEEDS_APPROVAL]
-    refused = (*forbidden, *needed)
-    lines = "\n".join(f"  {hazard}" for hazard in refused[:_TOLD])
-    if len(refused) > _TOLD:
-        lines += f"\n  and {len(refused) - _TOLD:,} more, which a plan lists"
+    violated = [hazard for hazard in blocking if hazard.severity is Severity.BLOCKED]
+    unapproved = [hazard for hazard in blocking if hazard.severity is Severity.NEEDS_APPROVAL]
+    ordered = (*violated, *unapproved)
+    lines = "\n".join(f"  {hazard}" for hazard in ordered[:_MAX_HAZARDS_SHOWN])
+    if len(ordered) > _MAX_HAZARDS_SHOWN:
+        lines += f"\n  and {len(ordered) - _MAX_HAZARDS_SHOWN:,} more, which the command plan lists"
     return BlockedError(
         ErrorCode.HAZARD_BLOCKED,
-        f"{_REFUSED if counted else _MAYBE_REFUSED}:\n{lines}",
-        hint="\n".join([*_remedies(forbidden), *_how_to_allow(needed)]),
-        place=refused[0].place,
-        causes=[Cause(str(hazard), hazard.place) for hazard in refused],
+        f"{_BLOCKED if counted else _MAYBE_BLOCKED}:\n{lines}",
+        hint="\n".join([*_corrections(violated), *_how_to_approve(unapproved)]),
+        place=ordered[0].place,
+        causes=[Cause(str(hazard), hazard.place) for hazard in ordered],
     )
 
 
-def _remedies(forbidden: Sequence[Hazard]) -> list[str]:
-    general = "Mend the rows first, for example with a script in scripts/ of the schema folder that runs before."
-    return list(dict.fromkeys(hazard.remedy or general for hazard in forbidden[:_TOLD]))
+def _corrections(violated: Sequence[Hazard]) -> list[str]:
+    """Return the sentences that say how to correct the rows, without repetitions."""
+    general = (
+        "Correct the rows first, for example with a one-time script in scripts/ that runs before the schema changes."
+    )
+    return list(dict.fromkeys(hazard.remedy or general for hazard in violated[:_MAX_HAZARDS_SHOWN]))
 
 
-def _how_to_allow(needed: Sequence[Hazard]) -> list[str]:
-    if not needed:
+def _how_to_approve(unapproved: Sequence[Hazard]) -> list[str]:
+    """Return the remedies of the hazards, and the flag that approves exactly these hazards."""
+    if not unapproved:
         return []
-    remedies = list(dict.fromkeys(hazard.remedy for hazard in needed[:_TOLD] if hazard.remedy))
-    if len(needed) > _TOLD:
-        names = ",".join(sorted({hazard.name for hazard in needed}))
-        return [*remedies, f"To accept all of them, and any other (input `allow-hazards`): --allow-hazards {names}"]
-    exact = shlex.quote(",".join(str(Approval(hazard.name, hazard.object)) for hazard in needed))
-    return [*remedies, f"To accept exactly this (input `allow-hazards`): --allow-hazards {exact}"]
+    shown = unapproved[:_MAX_HAZARDS_SHOWN]
+    remedies = list(dict.fromkeys(hazard.remedy for hazard in shown if hazard.remedy))
+    if len(unapproved) > len(shown):
+        names = ",".join(sorted({hazard.name for hazard in unapproved}))
+        return [
+            *remedies,
+            f"To approve these hazards for every object (input `allow-hazards`): --allow-hazards {names}",
+        ]
+    exact = shlex.quote(",".join(str(Approval(hazard.name, hazard.object)) for hazard in unapproved))
+    return [*remedies, f"To approve exactly this (input `allow-hazards`): --allow-hazards {exact}"]
 
 
 def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
-    """The steps that fail where rows have come since none were counted, so that nobody was asked whether they may go.
+    """Return the guards of the hazards that affected no rows: each fails if rows were added since planning.
 
-    They count as the hazards were counted: before anything is renamed.
+    They run before the renames, because the hazards were counted with the old names.
     """
     return [
         TransactionStep(
             Query(
-                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows have come: {hazard.name}')}))",
+                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows added since planning: {hazard.name}')}))",
                 hazard.count.arguments,
             ),
             Purpose.GUARD,
-            f"still no row that {hazard.name} {hazard.object} would cost",
+            f"no rows affected by {hazard.name} {hazard.object} since planning",
             hazard.place,
         )
         for hazard in hazards
@@ -280,7 +295,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
     ]
 
 
-def unused_approvals(hazards: Sequence[Hazard], permissions: Sequence[Approval]) -> list[Approval]:
-    """Permissions that no hazard of the plan could need, however many rows there were."""
-    needy = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_APPROVAL]
-    return [entry for entry in permissions if not any(entry.covers(hazard) for hazard in needy)]
+def unused_approvals(hazards: Sequence[Hazard], approvals: Sequence[Approval]) -> list[Approval]:
+    """Return the approvals that match no hazard of the plan that needs one, with or without rows."""
+    needed = [hazard for hazard in hazards if hazard.severity is Severity.NEEDS_APPROVAL]
+    return [entry for entry in approvals if not any(entry.covers(hazard) for hazard in needed)]

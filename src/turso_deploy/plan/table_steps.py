@@ -41,7 +41,7 @@ def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) 
     alike = [table for table in new if _are_alike(table, live)]
     remedy = if_renamed(f"table {live.name}", live.name, [table.name for table in alike]) if alike else None
     place = alike[0].place if alike else None
-    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, takes_along=tuple(not_ours))
+    hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, unmanaged=tuple(not_ours))
     return Step(StepKind.DROP_TABLE, live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
 
 

@@ -36,7 +36,7 @@ def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObje
     Raises BlockedError (`plan-impossible`).
     """
     known = {fold_case(title(item)) for item in (*after.objects(), *removed)}
-    known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.takes_along}
+    known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.unmanaged}
     for item in before.objects():
         if not isinstance(item, Table) and fold_case(title(item)) not in known:
             raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)

@@ -7,7 +7,7 @@ import pytest
 from turso_deploy.core.errors import InputError
 from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.engine_messages import showable
-from turso_deploy.plan.hazards import Approval, Hazard, HazardName, parse_approvals, refusal_of, with_counts
+from turso_deploy.plan.hazards import Approval, Hazard, HazardName, blocking_error, parse_approvals, with_counts
 from turso_deploy.sql.lexer import column_title
 
 
@@ -23,7 +23,9 @@ def test_permissions_are_for_every_object_or_for_one() -> None:
 def test_a_permission_whose_object_is_empty_does_not_allow_everything(written: str) -> None:
     with pytest.raises(InputError, match=r"`drop-table:` names no object") as caught:
         parse_approvals(written)
-    assert caught.value.hint == "Write `drop-table:object` for one object, or `drop-table` to allow every one."
+    assert (
+        caught.value.hint == "Write `drop-table:object` to approve one object, or `drop-table` to approve every object."
+    )
 
 
 @pytest.mark.parametrize("written", ["drop", "drop-tables", ":old", "DROP_TABLE"])
@@ -67,12 +69,14 @@ def test_a_permission_covers_a_column_however_it_is_quoted(written: str, covers:
 
 def test_of_very_many_hazards_a_refusal_tells_the_first_hundred_and_how_many_more() -> None:
     hazards = [Hazard(HazardName.DROP_COLUMN, f"t{number}.gone", Query("SELECT 1"), rows=1) for number in range(1_250)]
-    error = refusal_of(hazards, ())
+    error = blocking_error(hazards, ())
     assert error is not None
-    assert error.message.splitlines()[-1] == "  and 1,150 more, which a plan lists"
+    assert error.message.splitlines()[-1] == "  and 1,150 more, which the command plan lists"
     assert len(error.message.splitlines()) == 102
-    assert error.hint == "To accept all of them, and any other (input `allow-hazards`): --allow-hazards drop-column"
-    assert refusal_of(hazards, parse_approvals("drop-column")) is None
+    assert (
+        error.hint == "To approve these hazards for every object (input `allow-hazards`): --allow-hazards drop-column"
+    )
+    assert blocking_error(hazards, parse_approvals("drop-column")) is None
 
 
 def test_what_a_server_says_in_place_of_a_count_is_told_only_where_it_quotes_no_rows() -> None:
