@@ -408,7 +408,7 @@ def test_there_has_to_be_a_token_to_check(program: Program) -> None:
     ("setting", "value", "says"),
     [
         ("token_max_age", "ninety days", "a duration is a number with its unit"),
-        ("token_expiry_warning", "0d", "more than nothing"),
+        ("token_expiry_warning", "0d", "greater than zero"),
         ("token_lifetime", "15", "a duration is a number with its unit"),
         ("token_policy", "strict", "expected `warn`, `enforce` or `off`"),
         ("keep_restore_points", "0", "expected an integer, at least 1 and at most 100"),

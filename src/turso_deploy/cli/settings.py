@@ -305,7 +305,7 @@ def _taken(name: str, written: Any) -> Any:
     try:
         return validate(_plain(written, setting.core), setting.takes, lambda core, text: core(text))
     except ValidationError as error:
-        raise _unusable(name, error.faults[0].message) from None
+        raise _unusable(name, error.issues[0].message) from None
 
 
 def _unusable(name: str, reason: str) -> InputError:

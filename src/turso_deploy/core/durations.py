@@ -1,4 +1,4 @@
-"""Spans of time as people write them in settings, and as the Turso Platform API takes them: `90d`, `12h`, `15m`."""
+"""Durations as settings and the Turso Platform API write them: `90d`, `12h`, `15m`, `1w2d`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _UNITS = {
 }
 _DURATION = re.compile(r"(?:[0-9]{1,6}[wdhm])+")
 _PART = re.compile(r"([0-9]+)([wdhm])")
-_LONGEST = timedelta(weeks=52 * 100)
+_MAX_DURATION = timedelta(weeks=52 * 100)
 
 
 def parse_duration(text: str) -> timedelta:
-    """The span that a text like `90d`, `12h`, `15m` or `1w2d` names: more than nothing, at most a hundred years.
+    """Parse a duration such as `90d`, `12h`, `15m` or `1w2d`: greater than zero, at most a hundred years.
 
-    Raises ValueError with a message that says what is accepted.
+    Raises ValueError with a message that names the accepted form.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError("a duration is a number with its unit, as in 90d, 12h or 15m")
     span = sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta())
-    if not timedelta() < span <= _LONGEST:
-        raise ValueError("a duration is more than nothing and at most a hundred years")
+    if not timedelta() < span <= _MAX_DURATION:
+        raise ValueError("a duration must be greater than zero and at most a hundred years")
     return span
 
 
 def format_duration(span: timedelta) -> str:
-    """The span in the letters that `parse_duration` reads, to the minute: `1d12h`. Never less than a minute."""
+    """Write a duration in the form that `parse_duration` reads, to the minute: `1d12h`. The shortest is one minute."""
     minutes = max(1, int(span.total_seconds() // 60))
     parts = []
     for unit, size in (("d", 24 * 60), ("h", 60), ("m", 1)):

@@ -1,14 +1,14 @@
-"""One small tree of errors: what happened, where, whether the database changed, what to do next.
+"""Tree of errors. Each says what happened, where, whether the database changed, and what to do.
 
 DeployError
-├── InputError          a setting is missing or malformed                       exit 2
-├── ProjectError        the schema folder holds something that cannot be used   exit 2
-├── BlockedError        all is understood, and it must not be done              exit 1
-├── DatabaseError       the server refused, failed or could not be reached      exit 1
-│   ├── LostReplyError  a write was sent and no answer came back
+├── InputError          a setting is missing or malformed                               exit 2
+├── ProjectError        the schema folder is not valid                                  exit 2
+├── BlockedError        a hazard, the manifest or a policy blocks the run               exit 1
+├── DatabaseError       the server rejected a request, failed or could not be reached   exit 1
+│   ├── LostReplyError  a write was sent and no reply arrived
 │   └── StaleError      the database changed between the read and the write
-├── PlatformError       an API of Turso or GitHub refused or was not reached    exit 1
-└── InternalError       a bug of ours: please report it                         exit 1
+├── PlatformError       an API of Turso or GitHub rejected a request or failed          exit 1
+└── InternalError       a bug of turso-deploy                                           exit 1
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from turso_deploy.core.text import sentence
 
 
 class ErrorCode(StrEnum):
-    """The stable name of each kind of failure, as `--json` and the documentation give it."""
+    """Stable name of each kind of failure, used in `--json` and in the documentation."""
 
     # settings
     INPUT_INVALID = "input-invalid"
@@ -77,47 +77,47 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not-found"
     DELETE_PROTECTED = "delete-protected"
     ROTATION_FAILED = "rotation-failed"
-    # ours
+    # bugs of this program
     INTERNAL = "internal"
 
 
 class Place(Struct, frozen=True):
-    """Where in the repository an error was caused. Lines and columns count from 1; `file` is as the user named it."""
+    """Place in the repository that caused an error. Lines and columns count from 1; `file` is as the user named it."""
 
     file: str
     line: int | None = None
     column: int | None = None
 
     def __str__(self) -> str:
-        """The place as editors and compilers write it: `file:line:column`."""
+        """Return the place as compilers write it: `file:line:column`."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     @classmethod
     def read(cls, text: str | None) -> Place | None:
-        """The place that was written so, its line; None where it has none."""
+        """Parse `file:line` or `file:line:column`; return None for any other text."""
         match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", text or "")
         return cls(match[1], int(match[2])) if match else None
 
 
 class Cause(Struct, frozen=True):
-    """One of several things that are wrong at once, in a sentence, at its own place in the repository."""
+    """One of several causes of an error: a sentence, and its own place in the repository."""
 
     message: str
     place: Place | None = None
 
 
 def listed(causes: Sequence[Cause]) -> str:
-    """The causes of an error as its message tells them: one goes on in the line, several have a line each."""
+    """Format the causes for the end of a message: one in the same line, several in a line each."""
     if len(causes) == 1:
         return f" {causes[0].message}."
     return "".join(f"\n  {cause.place}: {cause.message}" if cause.place else f"\n  {cause.message}" for cause in causes)
 
 
 class DeployError(Exception):
-    """The base of every failure that this program explains.
+    """Base class of all errors that this program explains.
 
-    `committed` says whether the database changed: False (it did not), True (it did), None (it could not be found out).
-    `causes` are for several things that are wrong at once, the worst first; `message` tells them all.
+    `committed` is True if the database changed, False if it did not, and None if that is not known.
+    `causes` are several causes, the worst first; `message` contains them all.
     """
 
     exit_code: ClassVar[int] = 1
@@ -148,32 +148,29 @@ class InputError(DeployError):
 
 
 class ProjectError(DeployError):
-    """The schema folder holds something that cannot be used; nothing was sent."""
+    """The schema folder is not valid; nothing was sent."""
 
     exit_code = 2
 
 
 class BlockedError(DeployError):
-    """All is understood, and it must not be done: nothing was sent that writes.
-
-    A hazard is not allowed, the manifest would not hold, a token breaks the policy.
-    """
+    """A hazard without approval, the manifest or a token policy blocks the run; no write was sent."""
 
 
 class DatabaseError(DeployError):
-    """The server refused, failed, or could not be reached."""
+    """The server rejected a request, failed, or could not be reached."""
 
 
 class LostReplyError(DatabaseError):
-    """A write was sent and no answer came back: whether it committed has to be asked of the deployment history."""
+    """A write was sent and no reply arrived; only the deployment history shows whether it committed."""
 
 
 class StaleError(DatabaseError):
-    """The database is no longer as it was when the plan was made: read it again and plan again."""
+    """The database changed after the plan was made; it has to be read and planned again."""
 
 
 class PlatformError(DeployError):
-    """The Turso Platform API or GitHub's API refused, failed or could not be reached."""
+    """The API of Turso or GitHub rejected a request, failed or could not be reached."""
 
 
 class InternalError(DeployError):

@@ -1,8 +1,7 @@
-"""What a run is doing right now, said to whoever watches it: a terminal, a runner's log, or nobody.
+"""Report the progress of a run to a listener: the terminal, the log of a runner, or none.
 
-Whoever does something that may take a while says so here; who listens is decided where the run begins. The watcher is
-that of the current context (https://docs.python.org/3/library/contextvars.html), so of two runs that one process makes
-side by side each has its own.
+Code that may take a while reports its step here; the listener is set where the run begins. It belongs to the current
+context (https://docs.python.org/3/library/contextvars.html), so that parallel runs in one process have separate ones.
 """
 
 from __future__ import annotations
@@ -14,44 +13,46 @@ from typing import Protocol
 
 
 class ProgressListener(Protocol):
-    """Somebody who wants to know. What it is told may quote names, and is not yet fit to be printed."""
+    """Receiver of progress. The texts may contain names of the database and must be escaped before they are printed."""
 
     def report_step(self, what: str) -> None:
-        """See `report_step`."""
+        """Handle `report_step`."""
         ...
 
     def report_wait(self, why: str) -> AbstractContextManager[None]:
-        """See `report_wait`."""
+        """Handle `report_wait`."""
         ...
 
 
 class _Silent:
+    """Listener that ignores everything."""
+
     def report_step(self, what: str) -> None:
-        """Nobody is told."""
+        """Ignore the step."""
 
     def report_wait(self, why: str) -> AbstractContextManager[None]:
-        """Nobody is told."""
+        """Ignore the wait."""
         return nullcontext()
 
 
-_watcher: ContextVar[ProgressListener] = ContextVar("watcher", default=_Silent())  # noqa: B039 (it has no state)
+_listener: ContextVar[ProgressListener] = ContextVar("listener", default=_Silent())  # noqa: B039 (it has no state)
 
 
 @contextmanager
-def listening(watcher: ProgressListener) -> Iterator[None]:
-    """Inside, the watcher is told."""
-    token = _watcher.set(watcher)
+def listening(listener: ProgressListener) -> Iterator[None]:
+    """Report the progress inside the block to `listener`."""
+    token = _listener.set(listener)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _listener.reset(token)
 
 
 def report_step(what: str) -> None:
-    """Something has begun that lasts until the next thing does: `reading the database`, `seeding users: 3 of 12`."""
-    _watcher.get().report_step(what)
+    """Report that a step has started: `reading the database`. It lasts until the next call."""
+    _listener.get().report_step(what)
 
 
 def report_wait(why: str) -> AbstractContextManager[None]:
-    """Inside, what was begun stands still, for a reason that is a sentence: a lock, a retry."""
-    return _watcher.get().report_wait(why)
+    """Report that the current step waits inside the block; `why` is a sentence that names the lock or the retry."""
+    return _listener.get().report_wait(why)

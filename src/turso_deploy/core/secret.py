@@ -1,10 +1,10 @@
-"""A secret: text that is used and never shown."""
+"""Redacted string: a secret that no output shows by accident."""
 
 from __future__ import annotations
 
 
 class Secret:
-    """Text that is shown to nobody: what prints the secret prints a mask, and only `reveal` gives it away."""
+    """A secret text. Printing it prints a mask; only `reveal` returns the text."""
 
     __slots__ = ("_text",)
 
@@ -12,7 +12,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for whom it is meant."""
+        """Return the secret text."""
         return self._text
 
     def __bool__(self) -> bool:

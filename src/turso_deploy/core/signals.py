@@ -1,7 +1,7 @@
-"""What SIGINT and SIGTERM do: they end a run, but not before it is known what became of a write that is on its way.
+"""Handle SIGINT and SIGTERM: they stop a run, but only where the outcome of a write is known.
 
-Until the first write they end it wherever it is. From then on they end only what says that it may be ended: whatever
-stands between a commit and the report of it must not.
+Before the first write a signal stops the run at once. After it, a signal stops only code that allows it, so that
+nothing can end the run between a commit and its report.
 """
 
 from __future__ import annotations
@@ -19,97 +19,97 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StoppedError(DeployError):
-    """Somebody asked this process to stop."""
+    """The process received SIGINT or SIGTERM."""
 
 
-class _Stopping:
-    """Signals belong to the process, and Python gives them to its main thread: so there is one of this."""
+class _SignalState:
+    """State of the signals. It exists once: signals belong to the process, and Python delivers them to its main thread."""
 
     def __init__(self) -> None:
         self.received = 0
-        self.patience: float = 0
-        """How many signals wait."""
+        self.deferred: float = 0
+        """Number of signals to defer before one raises StoppedError."""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """The signals that need not wait end what is done."""
+        """Raise StoppedError unless the signal is deferred."""
         self.received += 1
-        if self.received > self.patience:
+        if self.received > self.deferred:
             raise cancelled()
 
 
-_stopping = _Stopping()
+_state = _SignalState()
 
 
 def cancelled(*, half_way: bool = False) -> StoppedError:
-    """The error for a run that was stopped before it changed anything, or with `half_way` after a part of its work."""
-    fate = "." if half_way else "; the database was not changed."
+    """Return the error for a run that stopped before any change or, with `half_way`, after a part of its changes."""
+    outcome = "after a part of its changes." if half_way else "before it changed the database."
     return StoppedError(
-        ErrorCode.STOPPED, f"The run was stopped by a signal{fate}", hint="Run it again to deploy.", committed=half_way
+        ErrorCode.STOPPED, f"A signal stopped the run {outcome}", hint="Run it again to deploy.", committed=half_way
     )
 
 
 @contextmanager
 def cancel_on_signals() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM raise StoppedError, in the main thread."""
-    with _patience(0), _handled_by(_stopping.receive):
+    """Raise StoppedError in the main thread when SIGINT or SIGTERM arrives inside the block."""
+    with _deferring(0), _handled_by(_state.receive):
         yield
-    _stopping.received = 0
+    _state.received = 0
 
 
 @contextmanager
 def ignore_signals() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM do nothing: what has become of the database is being told."""
+    """Ignore SIGINT and SIGTERM inside the block, so that the report is always printed."""
     with _handled_by(signal.SIG_IGN):
         yield
 
 
 def defer_signals() -> None:
-    """Let signals wait from now on, to the end of the run."""
-    if _is_told_of_signals():
-        _stopping.patience = math.inf
+    """Defer signals until the end of the run."""
+    if _receives_signals():
+        _state.deferred = math.inf
 
 
 @contextmanager
 def cancellable() -> Iterator[None]:
-    """Inside, a signal ends what is done, and so does one that has waited. Raises StoppedError."""
-    with _patience(0):
+    """Let a signal stop the block, also one that was deferred before it. Raises StoppedError."""
+    with _deferring(0):
         stop_if_asked()
         yield
 
 
 @contextmanager
 def cancel_on_second_signal() -> Iterator[None]:
-    """Inside, the first signal waits, and one more ends what it waits for. Raises StoppedError."""
-    with _patience(1):
+    """Defer the first signal inside the block, and let the second one stop it. Raises StoppedError."""
+    with _deferring(1):
         yield
 
 
 def is_asked_to_stop() -> bool:
-    """Whether a signal came."""
-    return bool(_stopping.received)
+    """Return True if a signal was received."""
+    return bool(_state.received)
 
 
 def stop_if_asked() -> None:
-    """Raise StoppedError when a signal came and waited."""
+    """Raise StoppedError if a signal was received and deferred."""
     if is_asked_to_stop():
         raise cancelled()
 
 
 @contextmanager
-def _patience(count: float) -> Iterator[None]:
-    if not _is_told_of_signals():
+def _deferring(count: float) -> Iterator[None]:
+    if not _receives_signals():
         yield
         return
-    before, _stopping.patience = _stopping.patience, count
+    before, _state.deferred = _state.deferred, count
     try:
         yield
     finally:
-        _stopping.patience = before
+        _state.deferred = before
 
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    if not _is_told_of_signals():
+    if not _receives_signals():
         yield
         return
     before = {number: signal.signal(number, handler) for number in _SIGNALS}
@@ -120,6 +120,6 @@ def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handle
             signal.signal(number, handler_before)
 
 
-def _is_told_of_signals() -> bool:
-    """Only the main thread is: https://docs.python.org/3/library/signal.html#signals-and-threads."""
+def _receives_signals() -> bool:
+    """Return True for the main thread, which alone receives signals: https://docs.python.org/3/library/signal.html#signals-and-threads."""
     return threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Text made safe to print: control characters spelled out, workflow commands made inert, numbers with their nouns."""
+"""Make text safe to print: escape control characters and workflow commands, and format numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def retry_hint(seconds: int | None) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, with what acts instead of showing (line breaks, ANSI escapes, bidi marks) spelled out.
+    """Return the text on one line, with control characters (line breaks, ANSI escapes, bidi marks) escaped.
 
-    The zero-width joiner stays, because emoji are made of it (https://www.unicode.org/reports/tr51/#Emoji_ZWJ_Sequences).
+    The zero-width joiner stays, because emoji contain it (https://www.unicode.org/reports/tr51/#Emoji_ZWJ_Sequences).
     """
     if text.isprintable():
         return text
@@ -40,20 +40,20 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> list[str]:
-    """Each line of a text that is laid out on purpose (SQL, a comparison), printable; tabs become spaces."""
+    """Return the lines of a preformatted text (SQL, a comparison), each printable; tabs become spaces."""
     return [printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
 
 
 def count_of(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun: `1 row`, `1,200 rows`."""
+    """Format a number with its noun: `1 row`, `1,200 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def inert(text: str) -> str:
-    """The text with a space inside all that a runner could take for a command; nothing else is altered.
+    """Return the text with a space inside everything that a runner could take for a workflow command.
 
-    The runner looks for `::` behind the white space that a line starts with, and for `##[` anywhere in it. A line ends
-    for it at a lone carriage return too.
+    The runner looks for `::` after the leading white space of a line, and for `##[` anywhere in it. A carriage return
+    alone ends a line, too.
     """
     lines = text.replace("##[", "## [").splitlines(keepends=True)
     return "".join(_COMMAND_AT_LINE_START.sub(r"\1: ", line) for line in lines)

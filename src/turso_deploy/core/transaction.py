@@ -13,8 +13,8 @@ Value = None | int | float | str | bytes
 
 
 def json_bytes(text: str) -> int:
-    """How many bytes JSON takes as a text in a request, which is JSON itself, in ASCII; its quotes are not counted."""
-    if text.isascii() and "\x7f" not in text:  # nearly always, and counted much faster than written
+    """Return the size in bytes of a text inside an ASCII JSON request, without its quotes."""
+    if text.isascii() and "\x7f" not in text:  # the common case; counting is much faster than encoding
         return len(text) + text.count('"') + text.count("\\")
     return len(json.dumps(text)) - 2
 
@@ -27,7 +27,7 @@ class Query(Struct, frozen=True):
 
 
 class Rows(Struct, frozen=True):
-    """The answer to one query. `affected` is how many rows the statement inserted, updated or deleted."""
+    """Result of one query. `affected` is the number of rows that the statement inserted, updated or deleted."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Value, ...], ...] = ()
@@ -39,9 +39,9 @@ class Rows(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """One query that the engine refused. `message` may quote SQL text or data: it is shown only redacted.
+    """A query that the engine rejected. `message` may contain SQL or data and must be redacted before it is shown.
 
-    `offset` counts characters into the statement's own text, where the engine told it.
+    `offset` counts characters into the text of the statement; None if the engine did not report it.
     """
 
     message: str
@@ -50,7 +50,7 @@ class Failure(Struct, frozen=True):
 
 
 class Purpose(StrEnum):
-    """What a step of a transaction is there for."""
+    """Purpose of a step of a transaction."""
 
     GUARD = "guard"
     CHANGE = "change"
@@ -61,10 +61,10 @@ class Purpose(StrEnum):
 
 
 class TransactionStep(Struct, frozen=True):
-    """One statement inside the transaction, with what it is for and the place in the repository that caused it.
+    """One statement of a transaction, its purpose, and the place in the repository that caused it.
 
-    A step that `leaves_copies` need not overwrite what it deletes: each value stands in the database in another place,
-    and nothing in the transaction takes it away there.
+    A step with `leaves_copies` does not have to overwrite what it deletes: the database holds each value in another
+    place as well, and nothing in the transaction deletes it there.
     """
 
     query: Query
@@ -75,10 +75,10 @@ class TransactionStep(Struct, frozen=True):
 
 
 class Transaction(Struct, frozen=True):
-    """Everything that one deployment writes, in order; it commits only when every step succeeded.
+    """All statements of one transaction, in order; it commits only if every step succeeds.
 
     `foreign_keys` is the enforcement that the steps need: set before BEGIN and read back.
-    With `commit=False` the last word is ROLLBACK: a rehearsal on the real data.
+    With `commit=False` the transaction ends with ROLLBACK: a dry run.
     """
 
     steps: tuple[TransactionStep, ...]
@@ -89,7 +89,7 @@ class Transaction(Struct, frozen=True):
 class FailedStep(Struct, frozen=True):
     """The step that stopped a transaction.
 
-    `index` counts into `Transaction.steps`; None when it was none of them (BEGIN, COMMIT).
+    `index` is its position in `Transaction.steps`; None for BEGIN and COMMIT.
     """
 
     index: int | None
@@ -97,9 +97,9 @@ class FailedStep(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a transaction. `results` follows `Transaction.steps`; None where a step failed or did not run.
+    """Outcome of a transaction. `results` follows `Transaction.steps`; None for a step that failed or did not run.
 
-    The results of the steps before a failure are there although the transaction was rolled back.
+    Results of the steps before a failure are kept although the transaction was rolled back.
     """
 
     committed: bool

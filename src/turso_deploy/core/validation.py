@@ -1,4 +1,4 @@
-"""What others write, into our types: taken strictly, and everything that is wrong with it told at once."""
+"""Validate external data (settings, manifest, notes) strictly, and collect every error."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from msgspec.structs import fields
 
 T = TypeVar("T")
 Read = Callable[[Any, Any], Any]
-"""Makes a value of a type of ours from plain data; raises ValueError with the reason when it cannot."""
+"""Converts plain data to a value of a given type; raises ValueError with the reason if it cannot."""
 
 _WORDS = {str: "text", int: "an integer", float: "a number", bool: "`true` or `false`"}
 
 
 class Issue(Struct, frozen=True):
-    """One thing that is wrong: a sentence, and the keys that lead to the value."""
+    """One error in the data: a sentence, and the keys that lead to the value."""
 
     message: str
     path: tuple[str | int, ...]
 
 
 class ValidationError(Exception):
-    """What somebody wrote cannot be taken; `faults` are all the reasons, in the order of what was written."""
+    """The data is not valid; `issues` are all errors, in the order of the data."""
 
-    def __init__(self, faults: Sequence[Issue]) -> None:
-        super().__init__("; ".join(fault.message for fault in faults))
-        self.faults = tuple(faults)
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("; ".join(issue.message for issue in issues))
+        self.issues = tuple(issues)
 
 
 class FieldType(NamedTuple):
-    """A type in its parts: without `| None` and without what is noted at it, and the notes."""
+    """An annotation in its parts: the type without `| None`, the metadata, and whether None is allowed."""
 
     core: Any
     notes: tuple[Meta, ...]
@@ -41,7 +41,7 @@ class FieldType(NamedTuple):
 
 
 def field_type(annotation: Any) -> FieldType:
-    """The parts of a field's type: `Annotated[X | None, Meta(…)]`, or less than that."""
+    """Split the annotation of a field, such as `Annotated[X | None, Meta(…)]`, into its parts."""
     notes: tuple[Meta, ...] = ()
     optional = False
     while True:
@@ -49,21 +49,27 @@ def field_type(annotation: Any) -> FieldType:
             notes = (*annotation.__metadata__, *notes)
             annotation = annotation.__origin__
         elif get_origin(annotation) in (Union, UnionType):
-            optional = True
-            [annotation] = [member for member in get_args(annotation) if member is not NoneType]
+            members = [member for member in get_args(annotation) if member is not NoneType]
+            optional = optional or NoneType in get_args(annotation)
+            if len(members) > 1:
+                return FieldType(Union[tuple(members)], notes, optional)  # noqa: UP007 (of a list of types)
+            [annotation] = members
         else:
             return FieldType(annotation, notes, optional)
 
 
 def validate(value: Any, wanted: type[T], read: Read | None = None) -> T:
-    """Plain data as a value of the type; `read` is for types that msgspec does not know. Raises FaultsError."""
+    """Convert plain data to a value of the type. Raises ValidationError with every error.
+
+    `read` converts to types that msgspec does not know.
+    """
     try:
         return convert(value, wanted, dec_hook=read)
-    except msgspec.ValidationError:  # tells the first fault only
-        raise ValidationError(list(_faults(value, wanted, (), read))) from None
+    except msgspec.ValidationError:  # it names the first error only
+        raise ValidationError(list(_issues(value, wanted, (), read))) from None
 
 
-def _faults(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
+def _issues(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
     core, _, optional = field_type(wanted)
     if value is None and optional:
         return
@@ -72,52 +78,52 @@ def _faults(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | N
         if not isinstance(value, dict):
             yield Issue(_about(path, "expected a mapping"), path)
         elif is_struct:
-            yield from _faults_of_struct(value, core, path, read)
+            yield from _issues_of_struct(value, core, path, read)
         else:
-            yield from _faults_of_members(value.items(), get_args(core)[1], path, read)
+            yield from _issues_of_members(value.items(), get_args(core)[1], path, read)
     elif get_origin(core) is tuple:
         if not isinstance(value, list):
             yield Issue(_about(path, "expected a list"), path)
         else:
-            yield from _faults_of_members(enumerate(value), get_args(core)[0], path, read)
+            yield from _issues_of_members(enumerate(value), get_args(core)[0], path, read)
     else:
-        yield from _faults_of_one(value, wanted, path, read)
+        yield from _issues_of_value(value, wanted, path, read)
 
 
-def _faults_of_members(
+def _issues_of_members(
     members: Iterable[tuple[str | int, Any]], wanted: Any, path: tuple[str | int, ...], read: Read | None
 ) -> Iterator[Issue]:
     for key, value in members:
-        yield from _faults(value, wanted, (*path, key), read)
+        yield from _issues(value, wanted, (*path, key), read)
 
 
-def _faults_of_struct(
+def _issues_of_struct(
     value: dict[str, Any], struct: type[Struct], path: tuple[str | int, ...], read: Read | None
 ) -> Iterator[Issue]:
     known = {field.encode_name: field for field in fields(struct)}
     for key, one in value.items():
         if key in known:
-            yield from _faults(one, known[key].type, (*path, key), read)
+            yield from _issues(one, known[key].type, (*path, key), read)
         else:
             yield Issue(f"unknown key `{_dotted((*path, key))}`; known here: {', '.join(known)}", (*path, key))
     for key in [key for key, field in known.items() if field.required and key not in value]:
         yield Issue(f"`{_dotted((*path, key))}` is missing", (*path, key))
 
 
-def _faults_of_one(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
+def _issues_of_value(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
     try:
         convert(value, wanted, dec_hook=read)
     except msgspec.ValidationError as error:
         if field_type(wanted).core is str and path and not isinstance(value, str):
-            yield Issue(f"`{_dotted(path)}` has to be text: write the value in quotes", path)
-        elif isinstance(error.__cause__, ValueError):  # what `read` said
+            yield Issue(f"`{_dotted(path)}` must be text: write the value in quotes", path)
+        elif isinstance(error.__cause__, ValueError):  # the reason from `read`
             yield Issue(_about(path, str(error.__cause__)), path)
         else:
             yield Issue(_about(path, f"expected {_expectation(wanted)}"), path)
 
 
 def _expectation(wanted: Any) -> str:
-    """What a value has to be, in words."""
+    """Describe the values that a type accepts: `an integer, at least 1`."""
     core, notes, _ = field_type(wanted)
     if get_origin(core) is Literal:
         *most, last = (f"`{choice}`" for choice in get_args(core))

@@ -89,7 +89,7 @@ def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
     try:
         return read_manifest({} if document.value is None else document.value)
     except ValidationError as error:
-        causes = [Cause(fault.message, Place(shown, document.line_of(fault.path))) for fault in error.faults]
+        causes = [Cause(issue.message, Place(shown, document.line_of(issue.path))) for issue in error.issues]
         raise _invalid(*causes) from None
 
 

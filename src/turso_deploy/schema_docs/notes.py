@@ -65,7 +65,7 @@ def load_notes(folder: Path, shown: str, schema: Schema) -> Notes:
     except YamlTextError as error:
         raise _invalid(error.message, Place(place.file, error.line, error.column)) from None
     except ValidationError as error:
-        first = error.faults[0]
+        first = error.issues[0]
         raise _invalid(first.message, Place(place.file, document.line_of(first.path))) from None
     for at, unknown in _unknown_names(notes, schema):
         raise _invalid(f"{unknown} is in no file", Place(place.file, document.line_of(at)))

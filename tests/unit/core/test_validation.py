@@ -46,8 +46,8 @@ class Whole(Struct, frozen=True, forbid_unknown_fields=True):
 def faults(value: Any) -> dict[tuple[str | int, ...], str]:
     with pytest.raises(ValidationError) as caught:
         validate(value, Whole, read)
-    assert str(caught.value) == "; ".join(fault.message for fault in caught.value.faults)
-    return {fault.path: fault.message for fault in caught.value.faults}
+    assert str(caught.value) == "; ".join(fault.message for fault in caught.value.issues)
+    return {fault.path: fault.message for fault in caught.value.issues}
 
 
 def test_what_is_right_is_taken() -> None:
@@ -71,7 +71,7 @@ def test_everything_that_is_wrong_is_told_in_the_order_of_what_was_written() -> 
         ),
         (("parts", 0, "count"), "`parts.0.count`: expected an integer, at least 1 and at most 9"),
         (("parts", 0, "from"), "`parts.0.from` is missing"),
-        (("parts", 1, "from"), "`parts.1.from` has to be text: write the value in quotes"),
+        (("parts", 1, "from"), "`parts.1.from` must be text: write the value in quotes"),
         (("parts", 1, "to"), "unknown key `parts.1.to`; known here: from, count"),
         (("parts", 2), "`parts.2`: expected a mapping"),
     ]
@@ -92,7 +92,7 @@ def test_everything_that_is_wrong_is_told_in_the_order_of_what_was_written() -> 
         ("switch", "true", "`switch`: expected `true` or `false`"),
         ("switch", 1, "`switch`: expected `true` or `false`"),
         ("title", "x", "`title`: expected text, at least 2 characters"),
-        ("title", 12, "`title` has to be text: write the value in quotes"),
+        ("title", 12, "`title` must be text: write the value in quotes"),
     ],
 )
 def test_a_wrong_value_is_told_what_it_has_to_be(key: str, value: Any, told: str) -> None:
@@ -131,7 +131,7 @@ def refusal(value: dict[str, Any]) -> ValidationError | None:
 @given(st.dictionaries(KEYS, PLAIN, max_size=6))
 def test_whatever_is_refused_has_its_reasons_each_told_once(value: dict[str, Any]) -> None:
     refused = refusal(value)
-    messages = [fault.message for fault in refused.faults] if refused else ["none"]
+    messages = [fault.message for fault in refused.issues] if refused else ["none"]
     assert messages
     assert len(set(messages)) == len(messages)
 

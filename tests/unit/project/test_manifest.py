@@ -79,10 +79,10 @@ def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None
         ("rows:\n  a: 1\n  b: '>3'\n", 3, '`rows.b`: ">3" is not a bound'),
         ("rows:\n  a:\n", 2, "expected an integer"),
         ("json_columns:\n  a: [x]\n  b: x\n", 3, "`json_columns.b`"),
-        ("json_columns:\n  a:\n    - x\n    - 1\n", 4, "`json_columns.a.1` has to be text: write the value in quotes"),
-        ("\nschema_version: 2.2\n", 2, "`schema_version` has to be text: write the value in quotes"),
+        ("json_columns:\n  a:\n    - x\n    - 1\n", 4, "`json_columns.a.1` must be text: write the value in quotes"),
+        ("\nschema_version: 2.2\n", 2, "`schema_version` must be text: write the value in quotes"),
         ("schema_version: ''\n", 1, "at least 1 character"),
-        ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` has to be text"),
+        ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` must be text"),
         ("- a\n", 1, "expected a mapping"),
     ],
 )
