@@ -23,7 +23,7 @@ class StoppedError(DeployError):
 
 
 class _SignalState:
-    """State of the signals. It exists once: signals belong to the process, and Python delivers them to its main thread."""
+    """The signal state of this process. There is one, because Python delivers signals only to the main thread."""
 
     def __init__(self) -> None:
         self.received = 0
