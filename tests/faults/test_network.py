@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Fault, running_proxy
-from tests.support.canned_server import replying
+from tests.support.canned_server import canned_server
 from tests.support.certificates import make_certificate
 from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, quick_retries, run_program
 from tests.support.schema_folders import SMALL, write_folder, write_project
@@ -87,7 +87,7 @@ def test_another_server_that_a_reply_names_never_gets_a_request(base: str) -> No
     """A `base_url` is for the next request of a stream, and each of our streams is one request."""
     rows = {"cols": [], "rows": [], "affected_row_count": 0}
     batch = {"type": "batch", "result": {"step_results": [rows], "step_errors": [None]}}
-    with replying() as cloud:
+    with canned_server() as cloud:
         database = HranaDatabase(cloud.url, "token", timeout=5, retry_budget=quick_retries(5))
         reply = {"baton": "b", "base_url": base, "results": [{"type": "ok", "response": batch}, {"type": "ok"}]}
         cloud.to("POST", "/v3/pipeline", reply)
@@ -104,7 +104,7 @@ def test_http_to_another_machine_is_refused_unless_it_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     folder = write_folder(tmp_path / "schema", SMALL)
-    with replying() as network:
+    with canned_server() as network:
         use_proxies(monkeypatch, HTTP_PROXY=network.url)  # it stands for the other machine
         if allowed:
             network.to("POST", "/v3/pipeline", status=401)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from tests.support.counters import LONG, count
 from tests.support.databases import quick_retries
 from tests.support.schema_folders import SMALL, write_folder, write_project
@@ -91,12 +91,12 @@ def test_no_manifest_breaks_its_reader(tmp_path: Path, content: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Replies]:
-    with replying() as replies:
+def server() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
-def ask(server: Replies, body: bytes, *, writes: bool) -> DeployError | None:
+def ask(server: CannedServer, body: bytes, *, writes: bool) -> DeployError | None:
     """What is said against a reply: an error of ours, which says what to do, or nothing."""
     server.forget()
     server.to("POST", "/v3/pipeline", body)
@@ -135,7 +135,7 @@ RESULTS = STEPS.map(lambda steps: {"type": "ok", "response": {"type": "batch", "
     | RESULTS.map(replies),
     writes=st.booleans(),
 )
-def test_no_reply_of_a_server_breaks_the_client(server: Replies, body: bytes, writes: bool) -> None:
+def test_no_reply_of_a_server_breaks_the_client(server: CannedServer, body: bytes, writes: bool) -> None:
     count("inputs fuzzed", "server replies")
     ask(server, body, writes=writes)
 
@@ -159,7 +159,7 @@ INFINITE = {"cols": [], "rows": [], "affected_row_count": float("inf")}
     ],
     ids=["open", "nested", "numbers", "message", "infinite", "text", "object", "utf-16", "digits"],
 )
-def test_a_reply_that_is_made_to_break_a_parser_is_refused(server: Replies, body: bytes, writes: bool) -> None:
+def test_a_reply_that_is_made_to_break_a_parser_is_refused(server: CannedServer, body: bytes, writes: bool) -> None:
     assert ask(server, body, writes=writes) is not None
 
 

@@ -1,4 +1,4 @@
-"""Servers on loopback that no answer comes from, each in one way."""
+"""Servers on loopback that fail to send a reply, each in one way. Each context manager yields the URL."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 from tests.support.sqld import free_port
 
 Server = Callable[[], AbstractContextManager[str]]
-"""The URL of a server, for as long as it is there."""
+"""A context manager that yields the URL of a running server."""
 
 MAX_WAIT = 30  # seconds
 
 
 @contextmanager
-def that_refuses() -> Iterator[str]:
-    """The URL of nobody."""
+def closed_port() -> Iterator[str]:
+    """A port on which no server listens."""
     yield f"http://127.0.0.1:{free_port()}"
 
 
 @contextmanager
-def that_cannot_be_reached() -> Iterator[str]:
-    """The URL of a server whose queue of connections is full: no more are taken, and none is refused."""
+def unreachable() -> Iterator[str]:
+    """A server whose connection queue is full: it neither accepts nor refuses another connection."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(8):
@@ -39,34 +39,34 @@ def that_cannot_be_reached() -> Iterator[str]:
 
 
 @contextmanager
-def that_is_silent() -> Iterator[str]:
-    """The URL of a server that takes connections, and says nothing."""
+def silent() -> Iterator[str]:
+    """A server that accepts connections and never replies."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def that_answers_half() -> AbstractContextManager[str]:
-    """The URL of a server that closes the connection half way through its answer."""
-    return that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{")
+def truncated_reply() -> AbstractContextManager[str]:
+    """A server that closes the connection in the middle of its reply."""
+    return fixed_reply(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{")
 
 
-def that_answers_half_a_chunk() -> AbstractContextManager[str]:
-    """The URL of a server that closes the connection half way through a part of its answer."""
-    return that_says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5a\r\n{")
+def truncated_chunk() -> AbstractContextManager[str]:
+    """A server that closes the connection in the middle of a chunk of its reply."""
+    return fixed_reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5a\r\n{")
 
 
-def that_answers_what_is_not_packed() -> AbstractContextManager[str]:
-    """The URL of a server that calls its answer compressed, which it is not."""
-    return that_says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
+def invalid_gzip() -> AbstractContextManager[str]:
+    """A server that declares its reply as gzip, which it is not."""
+    return fixed_reply(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def that_says(answer: bytes) -> AbstractContextManager[str]:
-    """The URL of a server that reads the request, says this, and closes the connection."""
+def fixed_reply(answer: bytes) -> AbstractContextManager[str]:
+    """A server that reads the request, sends this reply, and closes the connection."""
     return _answering(lambda connection: connection.sendall(answer))
 
 
-def that_says_forever(begin: bytes, again: bytes) -> AbstractContextManager[str]:
-    """The URL of a server that begins with one thing, and says another again and again, a hundred times a second."""
+def endless_reply(begin: bytes, again: bytes) -> AbstractContextManager[str]:
+    """A server whose reply starts with `begin` and goes on with `again`, a hundred times a second."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(begin)
@@ -78,8 +78,8 @@ def that_says_forever(begin: bytes, again: bytes) -> AbstractContextManager[str]
 
 
 @contextmanager
-def that_resets() -> Iterator[str]:
-    """The URL of a server that reads the request, and resets the connection."""
+def reset_connection() -> Iterator[str]:
+    """A server that reads the request and resets the connection."""
 
     def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -89,15 +89,15 @@ def that_resets() -> Iterator[str]:
 
 
 @contextmanager
-def that_ends_a_handshake() -> Iterator[str]:
-    """The https URL of a server that closes the connection before it is secure."""
+def aborted_handshake() -> Iterator[str]:
+    """A server that closes the connection during the TLS handshake."""
     with _serving(lambda connection: None) as url:
         yield url.replace("http:", "https:")
 
 
 @contextmanager
-def that_ends_a_secure_connection(certificate: Path) -> Iterator[str]:
-    """The https URL of a server that reads the request, and goes without a word."""
+def aborted_tls_connection(certificate: Path) -> Iterator[str]:
+    """A TLS server that reads the request and closes the connection without a reply."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -110,7 +110,7 @@ def that_ends_a_secure_connection(certificate: Path) -> Iterator[str]:
 
 
 def _answering(answer: Callable[[socket.socket], None]) -> AbstractContextManager[str]:
-    """The URL of a server that reads a request, answers so, and closes the connection."""
+    """A server that reads a request, calls `answer`, and closes the connection."""
 
     def serve(connection: socket.socket) -> None:
         _read_request(connection)
@@ -127,7 +127,7 @@ def _read_request(connection: socket.socket) -> None:
 
 @contextmanager
 def _serving(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The URL of a server that does this with each connection, and closes it."""
+    """A server that calls `serve` for each connection and closes it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def work() -> None:

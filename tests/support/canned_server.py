@@ -1,4 +1,4 @@
-"""A server on loopback that gives the replies which a test has written down, and keeps what was asked."""
+"""A server on loopback that sends replies registered by a test, and records the requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.platform.server import Answer, Faults, Request, serving
 
-_UNEXPECTED = Answer(501, {"error": "no reply was written down for this request"})
+_UNEXPECTED = Answer(501, {"error": "no reply is registered for this request"})
 
 
 @dataclass
@@ -30,8 +30,8 @@ class _Expected:
 
 
 @dataclass
-class Replies:
-    """The server at `url`. Of replies to one request each is given once and in order, and the last one for ever."""
+class CannedServer:
+    """The server at `url`. Replies to one request are sent once each, in order; the last one is repeated."""
 
     url: str = ""
     asked: list[Request] = field(default_factory=list)
@@ -48,20 +48,20 @@ class Replies:
         query: Mapping[str, str] | None = None,
         body: Any = None,
     ) -> None:
-        """Write a reply down: `document` as JSON, or bytes and text as they are.
+        """Register a reply: `document` as JSON, or bytes and text as they are.
 
-        It is for requests with this `query` and `body` alone, where they are given.
+        If `query` or `body` is given, the reply is for requests with that query or body only.
         """
         content = document.encode() if isinstance(document, str) else document
         self._expected.append(_Expected(method, path, query, body, Answer(status, content, dict(headers or {}))))
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Delete all replies and records."""
         self.asked.clear()
         self._expected.clear()
 
     def answer(self, request: Request) -> Answer:
-        """The reply to a request."""
+        """Return the reply to a request."""
         fitting = [expected for expected in self._expected if expected.fits(request)]
         expected = next((expected for expected in fitting if not expected.given), fitting[-1] if fitting else None)
         if expected is None:
@@ -70,15 +70,15 @@ class Replies:
         return expected.answer
 
     @property
-    def left_over(self) -> list[str]:
-        """What was written down, and not asked for."""
+    def unused_replies(self) -> list[str]:
+        """The registered replies that were never sent."""
         return [f"{expected.method} {expected.path}" for expected in self._expected if not expected.given]
 
 
 @contextmanager
-def replying() -> Iterator[Replies]:
-    """A server for one test, which has to ask for every reply that it writes down."""
-    replies = Replies()
-    with serving(replies.answer, replies.asked, Faults()) as replies.url:
-        yield replies
-    assert replies.left_over == []
+def canned_server() -> Iterator[CannedServer]:
+    """Run a server for one test, which must request every reply that it registers."""
+    server = CannedServer()
+    with serving(server.answer, server.asked, Faults()) as server.url:
+        yield server
+    assert server.unused_replies == []

@@ -9,7 +9,7 @@ from turso_deploy.catalog.scratch import Scratch
 
 
 def catalog_of(*statements: str, ignore: Sequence[str] = ()) -> Catalog:
-    """What stands in a database after the statements; `ignore` are the manifest's patterns."""
+    """Return the catalog of a database after these statements; `ignore` are the manifest's patterns."""
     scratch = Scratch()
     try:
         for sql in statements:

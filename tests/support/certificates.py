@@ -1,4 +1,4 @@
-"""Certificates that no authority has signed."""
+"""Self-signed certificates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> Path:
-    """The file, in `folder`, of a certificate for 127.0.0.1 that no one has signed but itself, with its key."""
+    """Write a self-signed certificate for 127.0.0.1, with its key, into a file in `folder`; return the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

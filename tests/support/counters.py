@@ -1,4 +1,4 @@
-"""What a run of tests has counted, for the report of `make faults`: each process leaves its figures in a file."""
+"""Counters of a test run for the report of `make faults`; each process writes its counters to a file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 FOLDER = os.environ.get("FAULT_REPORT")
-"""Where the figures go; nowhere when it is not set."""
+"""The folder of the counters; None if they are not wanted."""
 
 LONG = FOLDER is not None
-"""Whether this is the long run."""
+"""True in the long run of `make faults`."""
 
 _counted: Counter[str] = Counter()
 
@@ -22,13 +22,13 @@ def count(section: str, what: str, number: int = 1) -> None:
 
 
 def save() -> None:
-    """Leave the figures of this process, when somebody wants them."""
+    """Write the counters of this process, if they are wanted."""
     if FOLDER and _counted:
         (Path(FOLDER) / f"{os.getpid()}.json").write_text(json.dumps(_counted), encoding="utf-8")
 
 
 def collected(folder: Path) -> dict[str, Counter[str]]:
-    """The figures of all processes, by section."""
+    """Return the counters of all processes, by section."""
     found: dict[str, Counter[str]] = {}
     for path in sorted(folder.glob("*.json")):
         for key, number in json.loads(path.read_text(encoding="utf-8")).items():

@@ -15,14 +15,14 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True  # an idle kept-alive connection must not hold up the end of a test
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Clients that go away in the middle are what many tests are about, and no fault of the server."""
+        """Report errors, except those of clients that close the connection, which many tests do on purpose."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 @contextmanager
 def listening(handler: type[BaseHTTPRequestHandler], tls: SSLContext | None = None) -> Iterator[str]:
-    """A server whose requests the handler answers: its URL."""
+    """Run a server whose requests the handler answers; yield its URL."""
     server = _Server(("127.0.0.1", 0), handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

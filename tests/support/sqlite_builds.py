@@ -1,4 +1,4 @@
-"""SQLite as others build it."""
+"""SQLite with the compile-time options of other builds."""
 
 from __future__ import annotations
 

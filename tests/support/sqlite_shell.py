@@ -1,4 +1,4 @@
-"""The script of `plan --sql`, run by hand on a file: with the shell of SQLite, or with Python."""
+"""Run the script of `plan --sql` on a file, with the SQLite shell or with Python."""
 
 from __future__ import annotations
 

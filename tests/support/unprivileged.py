@@ -1,4 +1,4 @@
-"""Runs Python as somebody whose rights to files count: whoever is root may otherwise read and write everything."""
+"""Run Python without the privilege of root to read and write every file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRIVILEGES = "-dac_override,-dac_read_search"  # https://man7.org/linux/man-pag
 
 
 def without_privileges(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments, and without the privilege to pass over the rights of files."""
+    """Run Python with these arguments, subject to the permissions of files."""
     command = [sys.executable, *arguments]
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from tests.support.databases import quick_retries
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Transaction, TransactionStep
@@ -19,13 +19,13 @@ CLOSED = {"type": "ok", "response": {"type": "close"}}
 
 
 @pytest.fixture
-def cloud() -> Iterator[Replies]:
-    with replying() as replies:
+def cloud() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
 @pytest.fixture
-def database(cloud: Replies) -> Iterator[HranaDatabase]:
+def database(cloud: CannedServer) -> Iterator[HranaDatabase]:
     opened = HranaDatabase(cloud.url, "hunter2", timeout=5, retry_budget=quick_retries(5))
     yield opened
     opened.close()
@@ -60,7 +60,7 @@ def jwt_error(text: str) -> dict[str, str]:
     ],
 )
 def test_a_refused_write_surely_did_not_run(
-    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    cloud: CannedServer, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
     cloud.to("POST", PIPELINE, body, status)
     with pytest.raises(DatabaseError) as caught:
@@ -98,7 +98,7 @@ def test_a_refused_write_surely_did_not_run(
     ],
 )
 def test_a_write_whose_answer_cannot_be_read_may_have_run(
-    cloud: Replies, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    cloud: CannedServer, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
     cloud.to("POST", PIPELINE, body, status)
     with pytest.raises(LostReplyError) as caught:
@@ -108,7 +108,7 @@ def test_a_write_whose_answer_cannot_be_read_may_have_run(
 
 
 @pytest.mark.parametrize("status", [200, 408, 500])
-def test_a_read_never_leaves_the_outcome_open(cloud: Replies, database: HranaDatabase, status: int) -> None:
+def test_a_read_never_leaves_the_outcome_open(cloud: CannedServer, database: HranaDatabase, status: int) -> None:
     cloud.to("POST", PIPELINE, status=status)
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
@@ -126,14 +126,14 @@ def test_a_host_that_no_name_server_knows_is_told() -> None:
     assert not isinstance(caught.value, LostReplyError)
 
 
-def test_a_redirect_is_not_followed(cloud: Replies, database: HranaDatabase) -> None:
+def test_a_redirect_is_not_followed(cloud: CannedServer, database: HranaDatabase) -> None:
     cloud.to("POST", PIPELINE, status=307, headers={"Location": f"{cloud.url}/elsewhere"})
     with pytest.raises(DatabaseError, match="redirect"):
         database.query([Query("SELECT 1")])
     assert len(cloud.asked) == 1
 
 
-def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: Replies, database: HranaDatabase) -> None:
+def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: CannedServer, database: HranaDatabase) -> None:
     cloud.to("POST", PIPELINE, status=429, headers={"Retry-After": "17"})
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
@@ -146,7 +146,7 @@ def in_band(message: str, code: str) -> dict[str, Any]:
     return {"baton": None, "base_url": None, "results": [{"type": "error", "error": error}, CLOSED]}
 
 
-def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: Replies, database: HranaDatabase) -> None:
+def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: CannedServer, database: HranaDatabase) -> None:
     failure = Failure("SQL write operations are forbidden", "BLOCKED")
     cloud.to("POST", PIPELINE, in_band(failure.message, failure.code))
     outcome = database.apply(WRITE)
@@ -155,13 +155,17 @@ def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: Replies, database
     assert (outcome.failed.index, outcome.failed.failure) == (None, failure)
 
 
-def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(cloud: Replies, database: HranaDatabase) -> None:
+def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(
+    cloud: CannedServer, database: HranaDatabase
+) -> None:
     cloud.to("POST", PIPELINE, in_band("Response is too large", "RESPONSE_TOO_LARGE"))
     with pytest.raises(LostReplyError):
         database.apply(WRITE)
 
 
-def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(cloud: Replies, database: HranaDatabase) -> None:
+def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(
+    cloud: CannedServer, database: HranaDatabase
+) -> None:
     cloud.to("POST", PIPELINE, in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
     cloud.to("POST", PIPELINE, status=503)
     outcome = database.apply(WRITE)

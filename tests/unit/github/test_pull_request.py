@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support import broken_servers
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.cli.settings import Settings, read_settings
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.pull_request import LONGEST_COMMENT, comment_on
@@ -28,13 +28,13 @@ PLAN = Report(
 
 
 @pytest.fixture
-def api() -> Iterator[Replies]:
-    with replying() as replies:
+def api() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
 @pytest.fixture
-def pull_request(api: Replies) -> RunContext:
+def pull_request(api: CannedServer) -> RunContext:
     return on_pull_request(api.url)
 
 
@@ -51,11 +51,11 @@ def commented(report: Report, inputs: Settings, context: RunContext) -> Report:
     return comment_on(report, context, inputs.github_token, inputs.schema_path, inputs.timeout)
 
 
-def sent(api: Replies, call: int) -> str:
+def sent(api: CannedServer, call: int) -> str:
     return str(api.asked[call].body["body"])
 
 
-def left_behind(api: Replies, pull_request: RunContext) -> str:
+def left_behind(api: CannedServer, pull_request: RunContext) -> str:
     """The comment that a first run leaves."""
     api.to("GET", COMMENTS, [])
     api.to("POST", COMMENTS, {"id": 42}, 201)
@@ -65,20 +65,20 @@ def left_behind(api: Replies, pull_request: RunContext) -> str:
     return body
 
 
-def test_the_first_run_writes_the_plan(api: Replies, pull_request: RunContext) -> None:
+def test_the_first_run_writes_the_plan(api: CannedServer, pull_request: RunContext) -> None:
     body = left_behind(api, pull_request)
     assert body.startswith("<!-- turso-deploy ")
     assert "Planned: 1 object to create" in body
 
 
-def test_a_run_that_finds_the_same_writes_nothing(api: Replies, pull_request: RunContext) -> None:
+def test_a_run_that_finds_the_same_writes_nothing(api: CannedServer, pull_request: RunContext) -> None:
     body = left_behind(api, pull_request)
     api.to("GET", COMMENTS, [{"id": 1, "body": "Nice."}, {"id": 42, "body": body}])
     commented(replace(PLAN, duration_ms=999, requests=2), inputs(), pull_request)
     assert [request.method for request in api.asked] == ["GET"]
 
 
-def test_a_run_that_finds_something_else_changes_that_comment(api: Replies, pull_request: RunContext) -> None:
+def test_a_run_that_finds_something_else_changes_that_comment(api: CannedServer, pull_request: RunContext) -> None:
     body = left_behind(api, pull_request)
     api.to("GET", COMMENTS, [{"id": 42, "body": body}])
     api.to("PATCH", ONE, {"id": 42})
@@ -86,7 +86,7 @@ def test_a_run_that_finds_something_else_changes_that_comment(api: Replies, pull
     assert "Unchanged" in sent(api, 1)
 
 
-def test_the_comment_is_found_behind_a_hundred_others(api: Replies, pull_request: RunContext) -> None:
+def test_the_comment_is_found_behind_a_hundred_others(api: CannedServer, pull_request: RunContext) -> None:
     body = left_behind(api, pull_request)
     others = [{"id": number, "body": "Nice."} for number in range(100)]
     api.to("GET", COMMENTS, others, query={"per_page": "100", "page": "1"})
@@ -95,7 +95,7 @@ def test_the_comment_is_found_behind_a_hundred_others(api: Replies, pull_request
     assert len(api.asked) == 2
 
 
-def test_another_database_has_its_own_comment(api: Replies, pull_request: RunContext) -> None:
+def test_another_database_has_its_own_comment(api: CannedServer, pull_request: RunContext) -> None:
     body = left_behind(api, pull_request)
     api.to("GET", COMMENTS, [{"id": 42, "body": body}])
     api.to("POST", COMMENTS, {"id": 43}, 201)
@@ -103,7 +103,7 @@ def test_another_database_has_its_own_comment(api: Replies, pull_request: RunCon
     assert len(api.asked) == 2
 
 
-def test_a_comment_stays_within_its_size(api: Replies, pull_request: RunContext) -> None:
+def test_a_comment_stays_within_its_size(api: CannedServer, pull_request: RunContext) -> None:
     api.to("GET", COMMENTS, [])
     api.to("POST", COMMENTS, {"id": 42}, 201)
     steps = tuple(StepLine(StepKind.CREATE_TABLE, f"t{n}", f"CREATE TABLE t{n} (name TEXT)") for n in range(5000))
@@ -113,7 +113,7 @@ def test_a_comment_stays_within_its_size(api: Replies, pull_request: RunContext)
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_without_permission_there_is_a_notice_and_no_failure(
-    api: Replies, pull_request: RunContext, status: int
+    api: CannedServer, pull_request: RunContext, status: int
 ) -> None:
     api.to("GET", COMMENTS, [])
     api.to("POST", COMMENTS, {"message": "Resource not accessible by integration"}, status)
@@ -123,16 +123,16 @@ def test_without_permission_there_is_a_notice_and_no_failure(
     assert "pull-requests: write" in told.notices[0]
 
 
-def test_without_a_token_there_is_a_notice(api: Replies, pull_request: RunContext) -> None:
+def test_without_a_token_there_is_a_notice(api: CannedServer, pull_request: RunContext) -> None:
     told = commented(PLAN, inputs(github_token=None), pull_request)
     assert "takes a GitHub token" in told.notices[0]
 
 
 def test_a_server_that_does_not_answer_is_a_notice() -> None:
-    with broken_servers.that_refuses() as url:
+    with broken_servers.closed_port() as url:
         told = commented(PLAN, inputs(), on_pull_request(url))
     assert "could not be reached" in told.notices[0]
 
 
-def test_a_push_has_no_comment_and_says_nothing(api: Replies) -> None:
+def test_a_push_has_no_comment_and_says_nothing(api: CannedServer) -> None:
     assert commented(PLAN, inputs(), PUSH) is PLAN

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from nacl.public import PrivateKey, SealedBox
 
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.github.secrets import (
     GithubSecrets,
@@ -23,13 +23,13 @@ PUBLIC_KEY = base64.b64encode(bytes(KEY.public_key)).decode()
 
 
 @pytest.fixture
-def api() -> Iterator[Replies]:
-    with replying() as replies:
+def api() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
 @pytest.fixture
-def secrets(api: Replies) -> Iterator[GithubSecrets]:
+def secrets(api: CannedServer) -> Iterator[GithubSecrets]:
     client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5, url=api.url)
     yield client
     client.close()
@@ -99,7 +99,7 @@ def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
 )
 def test_each_refusal_of_a_write_says_what_to_do(
     secrets: GithubSecrets,
-    api: Replies,
+    api: CannedServer,
     status: int,
     document: Any,
     headers: dict[str, str],
@@ -116,7 +116,7 @@ def test_each_refusal_of_a_write_says_what_to_do(
 
 
 @pytest.mark.parametrize("document", [{}, {"key_id": 1, "key": PUBLIC_KEY}, [], None])
-def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: Replies, document: Any) -> None:
+def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: CannedServer, document: Any) -> None:
     api.to("GET", f"{SECRETS}/public-key", document)
     with pytest.raises(PlatformError, match="public key"):
         secrets.check("TOKEN")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support import broken_servers
 from tests.support.broken_servers import Server
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from tests.support.certificates import make_certificate
 from tests.support.databases import quick_retries
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
@@ -41,8 +41,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[Replies]:
-    with replying() as replies:
+def server() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
@@ -83,14 +83,14 @@ def failure(
 @pytest.mark.parametrize(
     ("server", "code", "lost", "told"),
     [
-        (broken_servers.that_cannot_be_reached, ErrorCode.TIMEOUT, False, "could not be reached within 0.3 s"),
-        (broken_servers.that_is_silent, ErrorCode.TIMEOUT, True, "did not answer within 0.3 s"),
-        (broken_servers.that_refuses, ErrorCode.UNREACHABLE, False, "does not accept connections"),
-        (broken_servers.that_answers_half, ErrorCode.UNREACHABLE, True, "connection broke"),
-        (broken_servers.that_answers_half_a_chunk, ErrorCode.UNREACHABLE, True, "connection broke"),
-        (broken_servers.that_answers_what_is_not_packed, ErrorCode.UNREACHABLE, True, "connection broke"),
-        (broken_servers.that_resets, ErrorCode.UNREACHABLE, True, "connection broke"),
-        (broken_servers.that_ends_a_handshake, ErrorCode.UNREACHABLE, False, "conn"),
+        (broken_servers.unreachable, ErrorCode.TIMEOUT, False, "could not be reached within 0.3 s"),
+        (broken_servers.silent, ErrorCode.TIMEOUT, True, "did not answer within 0.3 s"),
+        (broken_servers.closed_port, ErrorCode.UNREACHABLE, False, "does not accept connections"),
+        (broken_servers.truncated_reply, ErrorCode.UNREACHABLE, True, "connection broke"),
+        (broken_servers.truncated_chunk, ErrorCode.UNREACHABLE, True, "connection broke"),
+        (broken_servers.invalid_gzip, ErrorCode.UNREACHABLE, True, "connection broke"),
+        (broken_servers.reset_connection, ErrorCode.UNREACHABLE, True, "connection broke"),
+        (broken_servers.aborted_handshake, ErrorCode.UNREACHABLE, False, "conn"),
     ],
 )
 def test_a_broken_connection_is_told_by_when_it_broke(server: Server, code: ErrorCode, lost: bool, told: str) -> None:
@@ -102,7 +102,7 @@ def test_a_broken_connection_is_told_by_when_it_broke(server: Server, code: Erro
 
 
 def test_a_certificate_that_nobody_signed_is_told_and_nothing_was_sent(certificate: Path) -> None:
-    with broken_servers.that_ends_a_secure_connection(certificate) as url:
+    with broken_servers.aborted_tls_connection(certificate) as url:
         error = write(url)
     assert not isinstance(error, LostReplyError)
     assert error.message == "No secure connection to the server could be made."
@@ -113,7 +113,7 @@ def test_a_secure_connection_that_ends_after_the_request_leaves_the_outcome_open
     certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(certificate))
-    with broken_servers.that_ends_a_secure_connection(certificate) as url:
+    with broken_servers.aborted_tls_connection(certificate) as url:
         error = write(url)
     assert isinstance(error, LostReplyError)
     assert "connection broke" in error.message
@@ -128,7 +128,7 @@ def test_a_folder_of_certificates_is_believed(
     # https://docs.openssl.org/master/man1/openssl-rehash/: the name is a hash of the subject, here of CN=127.0.0.1
     (hashed / "88d0bdcb.0").write_bytes(certificate.read_bytes())
     monkeypatch.setenv(variable, str(hashed))
-    with broken_servers.that_ends_a_secure_connection(certificate) as url:
+    with broken_servers.aborted_tls_connection(certificate) as url:
         assert isinstance(write(url), LostReplyError)
 
 
@@ -137,7 +137,7 @@ def test_a_machine_without_authorities_is_told(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    with broken_servers.that_ends_a_secure_connection(certificate) as url:
+    with broken_servers.aborted_tls_connection(certificate) as url:
         error = write(url)
     assert not isinstance(error, LostReplyError)
     assert "this machine has no trusted certificate authority" in error.message
@@ -152,14 +152,14 @@ def test_a_bundle_that_cannot_be_read_is_told(
     if content is not None:
         bundle.write_bytes(content)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with broken_servers.that_refuses() as url:
+    with broken_servers.closed_port() as url:
         error = write(url.replace("http:", "https:"))
     assert not isinstance(error, LostReplyError)
     assert "REQUESTS_CA_BUNDLE" in error.message
 
 
 def test_a_proxy_that_cannot_be_reached_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.that_refuses() as proxy:
+    with broken_servers.closed_port() as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.replace("http://", f"http://user:{TOKEN}@"))
         for url in ("http://db.example", "https://db.example"):
             error = write(url, timeout=0.3)
@@ -169,7 +169,7 @@ def test_a_proxy_that_cannot_be_reached_is_told_without_its_password(monkeypatch
 
 
 def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
-    server: Replies, monkeypatch: pytest.MonkeyPatch
+    server: CannedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     error = write("https://db.example", timeout=0.3)
@@ -182,7 +182,7 @@ def test_a_reply_that_is_lost_behind_a_tunnel_leaves_the_outcome_open_and_the_pr
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with broken_servers.that_ends_a_secure_connection(certificate) as url, tunnelling() as (proxy, seen):
+    with broken_servers.aborted_tls_connection(certificate) as url, tunnelling() as (proxy, seen):
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         error = write(url)
     assert isinstance(error, LostReplyError)
@@ -219,7 +219,7 @@ def tunnelling() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_a_reply_that_a_proxy_loses_leaves_the_outcome_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.that_answers_half() as half, broken_servers.that_resets() as resetting:
+    with broken_servers.truncated_reply() as half, broken_servers.reset_connection() as resetting:
         for proxy in (half, resetting):
             monkeypatch.setenv("HTTP_PROXY", proxy)
             error = write("http://db.example")
@@ -266,7 +266,9 @@ def test_a_tunnel_is_asked_for_by_host_and_port(monkeypatch: pytest.MonkeyPatch,
     assert (caught.result().kind, caught.result().request_sent) == (TransportErrorKind.PROXY, False)
 
 
-def test_credentials_of_the_proxy_are_for_the_proxy_alone(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_of_the_proxy_are_for_the_proxy_alone(
+    server: CannedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.to("GET", "/", {})
     monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:p%40ss%E2%82%AC@"))
     ask("http://db.example")
@@ -305,10 +307,10 @@ def test_what_no_proxy_names_is_asked_directly(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_plain_http_to_this_machine_never_leaves_it(
-    server: Replies, monkeypatch: pytest.MonkeyPatch, host: str
+    server: CannedServer, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     server.to("GET", "/", {"directly": True})
-    with replying() as proxy:
+    with canned_server() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         assert json.loads(ask(server.url.replace("127.0.0.1", host))) == {"directly": True}
@@ -329,7 +331,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
     ],
 )
 def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(begin: bytes, again: bytes) -> None:
-    with broken_servers.that_says_forever(begin, again) as url:
+    with broken_servers.endless_reply(begin, again) as url:
         started = time.monotonic()
         error = write(url, timeout=0.5)
         assert time.monotonic() - started < 20  # and not for ever
@@ -339,14 +341,14 @@ def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(begin: bytes, a
 
 
 def test_a_proxy_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.that_says_forever(b"HTTP/1.1 200 OK\r\nA: ", b"a") as proxy:
+    with broken_servers.endless_reply(b"HTTP/1.1 200 OK\r\nA: ", b"a") as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         error = write("https://db.example", timeout=0.5)
     assert not isinstance(error, LostReplyError)
 
 
 def test_a_server_that_goes_away_within_a_handshake_may_come_back() -> None:
-    with broken_servers.that_ends_a_handshake() as url:
+    with broken_servers.aborted_handshake() as url:
         error = failure(url)
     assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.BROKEN, False, True)
 
@@ -360,20 +362,20 @@ def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypat
     assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.NO_NAME_SERVER, False, True)
 
 
-def test_a_compressed_answer_is_read(server: Replies) -> None:
+def test_a_compressed_answer_is_read(server: CannedServer) -> None:
     server.to("GET", "/", gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"})
     assert ask(server.url) == b'{"a": 1}'
     assert "gzip" in server.asked[0].headers["Accept-Encoding"]
 
 
-def test_a_compressed_answer_may_have_parts(server: Replies) -> None:
+def test_a_compressed_answer_may_have_parts(server: CannedServer) -> None:
     parts = gzip.compress(b'{"a"') + gzip.compress(b": 1}")
     server.to("GET", "/", parts, headers={"Content-Encoding": "GZip"})
     assert ask(server.url) == b'{"a": 1}'
 
 
 def test_a_compressed_answer_that_fills_the_memory_is_not_read_to_its_end() -> None:
-    with broken_servers.that_says(
+    with broken_servers.fixed_reply(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(1 << 27))
     ) as url:
         error = failure(url)
@@ -406,7 +408,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
     ],
 )
 def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
-    with broken_servers.that_says(answer) as url:
+    with broken_servers.fixed_reply(answer) as url:
         error = failure(url)
     assert (error.kind, error.request_sent) == (TransportErrorKind.BROKEN, True)
 
@@ -418,7 +420,7 @@ def test_answers_in_every_framing_are_read() -> None:
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",
         b"HTTP/1.0 200 OK\r\n\r\n{}",
     ):
-        with broken_servers.that_says(framed) as url:
+        with broken_servers.fixed_reply(framed) as url:
             assert ask(url) == b"{}"
 
 
@@ -426,7 +428,7 @@ def test_interim_answers_are_passed_over() -> None:
     interim = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     )
-    with broken_servers.that_says(interim + b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as url:
+    with broken_servers.fixed_reply(interim + b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as url:
         connection = HttpClient(url, TOKEN, timeout=5)
         answer = connection.request("POST", "/", b"{}")
         connection.close()
@@ -455,13 +457,13 @@ def test_an_answer_that_comes_before_the_request_is_read_is_heard(
 
 
 @pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb", "\N{SNOWMAN}"])
-def test_a_header_that_would_be_two_is_not_sent(server: Replies, header: str) -> None:
+def test_a_header_that_would_be_two_is_not_sent(server: CannedServer, header: str) -> None:
     error = failure(server.url, headers={"X-One": header})
     assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
     assert server.asked == []
 
 
-def test_a_path_stays_a_path(server: Replies) -> None:
+def test_a_path_stays_a_path(server: CannedServer) -> None:
     server.to("GET", "/base/a%20b%0D%0AX-Other:%201%23c%2Fd", {})
     ask(f"{server.url}/base", "/a b\r\nX-Other: 1#c%2Fd")
     assert "X-Other" not in server.asked[0].headers
@@ -475,7 +477,7 @@ def test_an_address_that_cannot_be_used_is_told_and_nothing_was_sent(url: str) -
     assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
 
 
-def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) -> None:
+def test_a_request_to_do_something_says_that_no_body_follows(server: CannedServer) -> None:
     server.to("POST", "/", {})
     connection = HttpClient(server.url, TOKEN, timeout=5)
     connection.request("POST", "/")
@@ -485,10 +487,10 @@ def test_a_request_to_do_something_says_that_no_body_follows(server: Replies) ->
 
 
 def test_what_did_not_reach_the_server_was_not_sent_with_or_without_a_body() -> None:
-    with broken_servers.that_refuses() as url:
+    with broken_servers.closed_port() as url:
         assert not failure(url, body=b"{}").request_sent
         assert not failure(url, body=None).request_sent
-    with broken_servers.that_resets() as url:
+    with broken_servers.reset_connection() as url:
         assert failure(url, body=None).request_sent
 
 
@@ -560,7 +562,9 @@ def test_requests_share_a_connection_until_the_server_closes_it() -> None:
         connection.close()
 
 
-def test_a_host_beyond_ascii_is_asked_for_by_its_ascii_name(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_beyond_ascii_is_asked_for_by_its_ascii_name(
+    server: CannedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.to("GET", "/d%C3%BCr", {})
     monkeypatch.setenv("HTTP_PROXY", server.url)
     ask("http://bücher.example:8080", "/dür")
@@ -575,7 +579,7 @@ def test_a_host_that_could_be_two_or_none_gets_nothing(host: str) -> None:
     assert error.kind in (TransportErrorKind.UNUSABLE_ADDRESS, TransportErrorKind.UNKNOWN_HOST)
 
 
-def test_certificates_are_not_read_for_http(server: Replies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_are_not_read_for_http(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*arguments: object, **keywords: object) -> ssl.SSLContext:
         raise AssertionError
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import broken_servers
 from tests.support.broken_servers import Server
-from tests.support.canned_server import Replies, replying
+from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 
@@ -18,13 +18,13 @@ QUIZ = PlatformDatabase("quiz", "0a1b", "quiz-acme.aws-us-east-1.turso.io", "def
 
 
 @pytest.fixture
-def api() -> Iterator[Replies]:
-    with replying() as replies:
+def api() -> Iterator[CannedServer]:
+    with canned_server() as replies:
         yield replies
 
 
 @pytest.fixture
-def platform(api: Replies) -> Iterator[Platform]:
+def platform(api: CannedServer) -> Iterator[Platform]:
     client = Platform(SECRET, "acme", timeout=5, url=api.url)
     yield client
     client.close()
@@ -34,7 +34,7 @@ def entry(**fields: Any) -> dict[str, Any]:
     return {"Name": "quiz", "DbId": "0a1b", "Hostname": QUIZ.hostname, "group": "default", **fields}
 
 
-def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: Replies) -> None:
+def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: CannedServer) -> None:
     shown = entry(block_writes=True, sleeping=True, parent={"id": "99", "name": "origin"})
     api.to("GET", f"{DATABASES}/quiz", {"database": shown})
     found = platform.database("quiz")
@@ -44,7 +44,7 @@ def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: Replies)
     assert api.asked[0].headers["User-Agent"].startswith("turso-deploy/")
 
 
-def test_every_page_of_branches_is_read(platform: Platform, api: Replies) -> None:
+def test_every_page_of_branches_is_read(platform: Platform, api: CannedServer) -> None:
     first = {"databases": [entry(Name="a")], "pagination": {"next": "c1"}}
     second = {"databases": [entry(Name="b", name="b")], "pagination": {"next": None}}
     api.to("GET", DATABASES, first, query={"parent": "0a1b"})
@@ -52,7 +52,7 @@ def test_every_page_of_branches_is_read(platform: Platform, api: Replies) -> Non
     assert [found.name for found in platform.branches("0a1b")] == ["a", "b"]
 
 
-def test_a_token_is_minted_without_a_body(platform: Platform, api: Replies) -> None:
+def test_a_token_is_minted_without_a_body(platform: Platform, api: CannedServer) -> None:
     api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"jwt": "h.p.s"})
     assert platform.mint("quiz", timedelta(minutes=15), read_only=True) == "h.p.s"
     [request] = api.asked
@@ -62,7 +62,7 @@ def test_a_token_is_minted_without_a_body(platform: Platform, api: Replies) -> N
 
 
 @pytest.mark.parametrize("document", [{}, {"jwt": None}, {"jwt": ""}, {"jwt": 7}, [], None])
-def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: Replies, document: Any) -> None:
+def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: CannedServer, document: Any) -> None:
     api.to("POST", f"{DATABASES}/quiz/auth/tokens", document)
     with pytest.raises(PlatformError, match=r"Minting a token for quiz failed: the answer .* cannot be read") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=True)
@@ -88,7 +88,7 @@ def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: Replies, 
     ],
 )
 def test_each_refusal_says_what_to_do(
-    platform: Platform, api: Replies, status: int, text: str, code: ErrorCode, hint: str
+    platform: Platform, api: CannedServer, status: int, text: str, code: ErrorCode, hint: str
 ) -> None:
     api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"error": text}, status, headers={"Retry-After": "7"})
     with pytest.raises(PlatformError, match=f"HTTP {status}") as caught:
@@ -98,14 +98,14 @@ def test_each_refusal_says_what_to_do(
     assert text in caught.value.message
 
 
-def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, api: Replies) -> None:
+def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, api: CannedServer) -> None:
     api.to("DELETE", f"{DATABASES}/quiz", {"error": "database has delete protection enabled"}, status=400)
     with pytest.raises(PlatformError) as caught:
         platform.delete("quiz")
     assert caught.value.code is ErrorCode.DELETE_PROTECTED
 
 
-def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: Replies) -> None:
+def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: CannedServer) -> None:
     leaked = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
     api.to("GET", f"{DATABASES}/quiz", {"error": f"bad token {leaked}\x1b[31m {'x' * 500}"}, status=401)
     with pytest.raises(PlatformError) as caught:
@@ -118,10 +118,10 @@ def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: Replies) -> N
 @pytest.mark.parametrize(
     ("server", "code"),
     [
-        (broken_servers.that_cannot_be_reached, ErrorCode.TIMEOUT),
-        (broken_servers.that_is_silent, ErrorCode.TIMEOUT),
-        (broken_servers.that_refuses, ErrorCode.UNREACHABLE),
-        (broken_servers.that_answers_half_a_chunk, ErrorCode.UNREACHABLE),
+        (broken_servers.unreachable, ErrorCode.TIMEOUT),
+        (broken_servers.silent, ErrorCode.TIMEOUT),
+        (broken_servers.closed_port, ErrorCode.UNREACHABLE),
+        (broken_servers.truncated_chunk, ErrorCode.UNREACHABLE),
     ],
 )
 def test_an_api_that_does_not_answer_is_told(server: Server, code: ErrorCode) -> None:
@@ -135,13 +135,13 @@ def test_an_api_that_does_not_answer_is_told(server: Server, code: ErrorCode) ->
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"database": null}', '{"database": {"Name": "quiz"}}'])
-def test_a_reply_that_is_no_database_is_told(platform: Platform, api: Replies, body: str) -> None:
+def test_a_reply_that_is_no_database_is_told(platform: Platform, api: CannedServer, body: str) -> None:
     api.to("GET", f"{DATABASES}/quiz", body)
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.database("quiz")
 
 
-def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platform, api: Replies) -> None:
+def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platform, api: CannedServer) -> None:
     def seeded(key: str) -> Any:
         return {"name": "quiz-b", "group": "default", "seed": {"type": "database", key: "quiz"}}
 
@@ -153,13 +153,13 @@ def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platf
 
 @pytest.mark.parametrize(("exp", "expected"), [(-1, None), (1777593600, datetime(2026, 5, 1, tzinfo=UTC))])
 def test_the_end_of_the_api_token_is_read(
-    platform: Platform, api: Replies, exp: int, expected: datetime | None
+    platform: Platform, api: CannedServer, exp: int, expected: datetime | None
 ) -> None:
     api.to("GET", "/v1/auth/validate", {"exp": exp})
     assert platform.token_expires_at() == expected
 
 
-def test_an_end_of_another_form_is_told(platform: Platform, api: Replies) -> None:
+def test_an_end_of_another_form_is_told(platform: Platform, api: CannedServer) -> None:
     api.to("GET", "/v1/auth/validate", {"exp": "soon"})
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.token_expires_at()
