@@ -122,7 +122,7 @@ class HranaDatabase:
         raise transport_error(explanation, lost=True)
 
     def _not_parsed(self, transaction: Transaction, failure: Failure) -> FailedStep:
-        """Find the step that the server could not parse: sqld parses all steps first, and does not name the one it rejects.
+        """Find the step that the server could not parse: sqld parses all steps first, and names none.
 
         A batch for each step, under a condition that never holds, is parsed again and never run.
         """

@@ -14,11 +14,11 @@ def open_database(
     request_size: int = REQUEST_SIZE,
     retry_budget: RetryBudget | None = None,
 ) -> Database:
-    """The database at an address; nothing is sent yet.
+    """Return the database at an address; nothing is sent yet.
 
-    `timeout` is in seconds: for connecting and for each answer of a server, or until the lock of a file is free.
-    `request_size` is how many bytes a request with seeds may have. `retry_budget` is by default the timeout.
-    Raises InputError when a `file:` database cannot be there, or the token cannot be put into a request.
+    `timeout` is in seconds: for each request to a server, or until the lock of a file is free. `request_size` is the
+    maximum size of a request with seeds in bytes. `retry_budget` is by default the timeout.
+    Raises InputError if a local file cannot exist, or a header cannot hold the token.
     """
     if isinstance(address, FileAddress):
         from turso_deploy.database.file import FileDatabase

@@ -118,8 +118,8 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
         raise InputError(
             ErrorCode.TOKEN_READ_ONLY,
             "the database token is read-only, and a deployment or a dry run writes",
-            hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`. A read-only one is enough for "
-            "`plan` alone and for `verify`.",
+            hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`. A read-only one is enough "
+            "for `plan` alone and for `verify`.",
         )
 
 
