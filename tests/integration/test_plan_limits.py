@@ -13,17 +13,15 @@ from turso_deploy.deploy.write_estimate import LONG_REWRITE_ROWS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
 from turso_deploy.sql.parser import TableDefinition, parse
-from turso_deploy.sql.schema import Table
 
 
 def _that_lies(project: Project) -> Project:
     """A project whose wanted table says one thing and does another: no plan can make them meet."""
     table = project.wanted.tables["t"]
-    assert isinstance(table, Table)
     promised = parse("CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT CHECK (kept <> ''))")
     assert isinstance(promised, TableDefinition)
     lying = replace(table, sql="CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT)  ", definition=promised)
-    return replace(project, wanted=replace(project.wanted, tables=MappingProxyType({"t": lying})))
+    return replace(project, wanted=replace(project.wanted, all_tables=MappingProxyType({"t": lying})))
 
 
 def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from turso_deploy.sql.parser import (
     VirtualTableDefinition,
     parse,
 )
-from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, VirtualTable
 
 HISTORY_TABLE = "schema_deployments"
 
@@ -155,7 +155,7 @@ def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place])
         return MappingProxyType(found)
 
     return Schema(
-        tables=of_kind("table", _table),
+        all_tables=of_kind("table", _table),
         indexes=of_kind("index", _index),
         views=of_kind("view", _view),
         triggers=of_kind("trigger", _trigger),
@@ -171,9 +171,11 @@ def _unreadable(row: CatalogRow, error: SqlTextError, place: Place | None) -> In
     )
 
 
-def _table(row: CatalogRow, place: Place | None) -> Table:
+def _table(row: CatalogRow, place: Place | None) -> AnyTable:
     definition = parse(_sql(row))
-    assert isinstance(definition, TableDefinition | VirtualTableDefinition)
+    if isinstance(definition, VirtualTableDefinition):
+        return VirtualTable(row.name, _sql(row), definition, place)
+    assert isinstance(definition, TableDefinition)
     return Table(row.name, _sql(row), definition, place)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
 
 from turso_deploy.sql.identifiers import counts_columns_of, identifiers_in, takes_every_column
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table, Trigger, View
 
 # Each joins rows by the places of their columns, or gives names to them by these.
@@ -30,8 +29,6 @@ def tables_in_order(schema: Schema) -> frozenset[str]:
 
 def stand_in_order(wanted: Table, live: Table) -> bool:
     """Whether the columns of two tables that have the same ones stand in the same order."""
-    if not (isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition)):
-        return True
     return list(wanted.definition.by_name) == list(live.definition.by_name)
 
 

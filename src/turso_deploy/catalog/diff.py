@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.column_order import stand_in_order, tables_in_order
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
 Managed = frozenset[str]
@@ -53,7 +52,7 @@ def diff(wanted: Schema, live: Schema) -> Difference:
     missing, changed, extra = [], [], []
     ordered = tables_in_order(wanted)
     pairs = (
-        (wanted.tables, live.tables),
+        (wanted.all_tables, live.all_tables),
         (wanted.indexes, live.indexes),
         (wanted.views, live.views),
         (wanted.triggers, live.triggers),
@@ -83,17 +82,14 @@ def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
 
 def explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
     """The object with every foreign key naming the columns that it refers to: it may leave out its parent's key."""
-    definition = item.definition
-    if not isinstance(item, Table) or not isinstance(definition, TableDefinition):
+    if not isinstance(item, Table) or all(key.parent_columns for key in item.definition.foreign_keys):
         return item
-    if all(key.parent_columns for key in definition.foreign_keys):
-        return item
-    keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in definition.foreign_keys)
-    return replace(item, definition=replace(definition, foreign_keys=tuple(keys)))
+    keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in item.definition.foreign_keys)
+    return replace(item, definition=replace(item.definition, foreign_keys=tuple(keys)))
 
 
 def _respelt_columns(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
-    if not (isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition)):
+    if not (isinstance(wanted, Table) and isinstance(live, Table)):
         return
     names = [(column.name, live.definition.by_name.get(name)) for name, column in wanted.definition.by_name.items()]
     other = [f"{name} is called {there.name}" for name, there in names if there and there.name != name]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
-from turso_deploy.sql.schema import Schema, Table, Trigger, View, key_of, title
+from turso_deploy.sql.schema import AnyTable, Schema, Trigger, View, VirtualTable, key_of, title
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
@@ -15,30 +14,32 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     `scratch` holds the schema, or the part of it that is looked at.
     """
     held = {row.key for row in scratch.rows()}
-    items: tuple[View | Trigger | Table, ...] = (
+    items: tuple[View | Trigger | AnyTable, ...] = (
         *schema.views.values(),
         *schema.triggers.values(),
-        *schema.tables.values(),
+        *schema.all_tables.values(),
     )
     tried = {
-        title(item): key_fault(item, schema, scratch) if isinstance(item, Table) else fault(item, schema, scratch)
+        title(item): fault(item, schema, scratch)
+        if isinstance(item, View | Trigger)
+        else key_fault(item, schema, scratch)
         for item in items
         if key_of(item) in held
     }
     return {name: reason for name, reason in tried.items() if reason is not None}
 
 
-def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
+def key_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
     """What SQLite would say against what a table refers to when its rows are used, None when that works.
 
     "foreign key mismatch" where the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
     """
-    if not isinstance(table.definition, TableDefinition):
+    if isinstance(table, VirtualTable):
         return _content_fault(table, scratch)
     if not table.definition.foreign_keys:
         return None
     for key in table.definition.foreign_keys:
-        if key.parent not in schema.tables:
+        if key.parent not in schema.all_tables:
             return f"no such table: {key.parent}"
     try:
         scratch.run(f"PRAGMA foreign_key_check({quote_identifier(table.name)})")
@@ -47,12 +48,12 @@ def key_fault(table: Table, schema: Schema, scratch: Scratch) -> str | None:
     return None
 
 
-def _content_fault(table: Table, scratch: Scratch) -> str | None:
+def _content_fault(table: VirtualTable, scratch: Scratch) -> str | None:
     """What a full-text index says against the table that holds its content, which it looks for when a row is read.
 
     https://www.sqlite.org/fts5.html#external_content_tables
     """
-    if not isinstance(table.definition, VirtualTableDefinition) or not table.definition.has_external_content:
+    if not table.definition.has_external_content:
         return None
     try:
         scratch.run(f"SELECT * FROM {quote_identifier(table.name)} LIMIT 1")
@@ -96,7 +97,7 @@ def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
 def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
     """The generated columns of a table or view, folded, and all the others."""
     table = schema.tables.get(fold_case(name))
-    if table and isinstance(table.definition, TableDefinition):
+    if table is not None:
         columns = table.definition.columns
         generated = frozenset(fold_case(column.name) for column in columns if column.generated)
         return generated, [column.name for column in columns if not column.generated]

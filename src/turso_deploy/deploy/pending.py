@@ -128,7 +128,7 @@ def pending_for(project: Project, live: DatabaseState) -> PendingChanges:
         managed=last.managed if last else frozenset(),
         ignore=project.manifest.ignore,
     )
-    is_new = not (last or live.catalog.schema.tables.keys() & project.wanted.tables.keys())
+    is_new = not (last or live.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())
     pending = pending_scripts(project.scripts, last.scripts if last else {})
     skipped = tuple(script for script in pending if is_new and script.runs_before)
     to_run = tuple(script for script in pending if script not in skipped)

@@ -13,8 +13,7 @@ from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sql.schema import AnyTable, Schema, VirtualTable
 
 # Measured on two cores: a million rows of four columns and an index take about a second, and the lock is safe for five.
 LONG_REWRITE_ROWS = 1_000_000
@@ -50,21 +49,23 @@ def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     for step in plan.steps:
         name = fold_case(step.object)
         if step.kind is StepKind.REBUILD_TABLE:
-            times[name] += 1 + _own_indexes(plan.predicted.schema.tables[name])
+            times[name] += 1 + _own_indexes(plan.predicted.schema.all_tables[name])
         elif step.kind is StepKind.DROP_COLUMN:  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
             times[name] += 1
         elif step.kind in (StepKind.CREATE_INDEX, StepKind.RECREATE_INDEX):
             times[indexed[name]] += 1
     known = {fold_case(new): fold_case(old) for new, old in plan.old_names.items()}
     found = {known.get(name, name): number for name, number in times.items()}
-    return tuple(Written(live.tables[name].name, number) for name, number in found.items() if name in live.tables)
+    return tuple(
+        Written(live.all_tables[name].name, number) for name, number in found.items() if name in live.all_tables
+    )
 
 
-def _own_indexes(table: Table) -> int:
+def _own_indexes(table: AnyTable) -> int:
     """How many indexes SQLite makes by itself for the keys of a table: https://www.sqlite.org/fileformat2.html#intschema."""
-    definition = table.definition
-    if not isinstance(definition, TableDefinition):
+    if isinstance(table, VirtualTable):
         return 0
+    definition = table.definition
     key = definition.primary_key
     is_the_table = key is not None and (key.rowid_alias or definition.without_rowid)
     return len(definition.keys) - is_the_table

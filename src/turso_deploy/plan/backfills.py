@@ -99,10 +99,10 @@ def passed_over(
     change may keep a comment that has done its work.
     """
     for name, at_table in directives.items():
-        new, old = wanted.tables.get(name), live.tables.get(name)
-        if new is None or old is None or not isinstance(new.definition, TableDefinition):
+        new, old = wanted.tables.get(name), live.all_tables.get(name)
+        if new is None or old is None:
             continue
-        change = TableChange(new, old, at_table, wanted, live) if isinstance(old.definition, TableDefinition) else None
+        change = TableChange(new, old, at_table, wanted, live) if isinstance(old, Table) else None
         for column, at_column in at_table.columns.items():
             if at_column.using is None:
                 continue

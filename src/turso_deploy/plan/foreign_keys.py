@@ -12,7 +12,7 @@ from turso_deploy.sql.affinity import affinity_of, stored_form
 from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import ForeignKey, TableDefinition
-from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.schema import Schema, Table
 
 
 def refers_to_nothing(key: ForeignKey, schema: Schema) -> str:
@@ -40,10 +40,8 @@ def left_behind(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard
     """
     for name in children:
         live = parent.before.tables.get(name)
-        wanted = parent.schema.tables.get(name, live)
-        if wanted is None or live is None:
-            continue
-        if not isinstance(wanted.definition, TableDefinition) or not isinstance(live.definition, TableDefinition):
+        wanted = parent.schema.all_tables.get(name, live)
+        if live is None or not isinstance(wanted, Table):
             continue
         unchanged = TableChange(wanted, live, NO_TABLE_DIRECTIVES, parent.schema, parent.before, parent.others)
         child = parent.others.get(name, unchanged)

@@ -13,7 +13,6 @@ from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.lexer import column_title, fold_case
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, SchemaObject
 
 DROPS_ROWS = (StepKind.DROP_TABLE, StepKind.REPLACE_TABLE)
@@ -156,8 +155,6 @@ class Plan(Struct, frozen=True, dict=True):
         before = live.tables.get(fold_case(self.old_names.get(fold_case(table), table)))
         after = self.renamed.tables.get(fold_case(table)) if self.renamed else None
         if before is None or after is None:
-            return {}
-        if not (isinstance(before.definition, TableDefinition) and isinstance(after.definition, TableDefinition)):
             return {}
         columns = zip(before.definition.columns, after.definition.columns, strict=True)
         return {new.name: old.name for old, new in columns if new.name != old.name}

@@ -47,8 +47,7 @@ from turso_deploy.plan.virtual_tables import (
 from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, key_of, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, key_of, title
 
 _CAN_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
 
@@ -117,7 +116,7 @@ class _Planner:
         before = self._now()
         difference = diff(self.wanted, before.schema)
         removed = difference.removed(renames.managed)
-        going = {fold_case(item.name) for item in removed if isinstance(item, Table)}
+        going = {fold_case(item.name) for item in removed if isinstance(item, AnyTable)}
         found = children_of(self.wanted, before.with_ignored)
         self.children = {parent: children - going for parent, children in found.items()}
         down = self._indexes_in_the_way(difference, removed)
@@ -130,7 +129,7 @@ class _Planner:
         late = [
             step
             for step in tables
-            if len(step.statements) > 1 and content_holder(self.wanted.tables.get(fold_case(step.object)))
+            if len(step.statements) > 1 and content_holder(self.wanted.virtual_tables.get(fold_case(step.object)))
         ]
         for step in tables:
             if step not in late:
@@ -163,7 +162,7 @@ class _Planner:
             unmanaged=unmanaged,
             proven=proven,
             related=related,
-            places={name: table.place for name, table in self.wanted.tables.items()},
+            places={name: table.place for name, table in self.wanted.all_tables.items()},
             keyed=with_foreign_keys(predicted.with_ignored, broken_before),
             respelt=respelt(self.wanted, predicted.schema),
             nothing_to_rename=tuple(nothing_to_rename(self.wanted, self.directives, before.schema)),
@@ -210,9 +209,9 @@ class _Planner:
         self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, down: Sequence[Index]
     ) -> list[Step]:
         steps = []
-        holders = before.schema.tables.keys() | before.schema.views.keys()
+        holders = before.schema.all_tables.keys() | before.schema.views.keys()
         for change in difference.missing:
-            if isinstance(change.wanted, Table):
+            if isinstance(change.wanted, AnyTable):
                 steps.append(create_table(change.wanted, filled=content_holder(change.wanted) in holders))
         taken = {fold_case(row.name) for row in before.rows}
         standing = _indexes_by_table(before, down)
@@ -225,31 +224,30 @@ class _Planner:
             difference.changed,
             key=lambda item: (not content_holder(item.live), order.get(fold_case(item.object.name), 0)),
         ):
-            if isinstance(change.wanted, Table) and isinstance(change.live, Table):
+            if isinstance(change.wanted, AnyTable) and isinstance(change.live, AnyTable):
                 indexes = standing.get(fold_case(change.live.name), [])
                 steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
-        new = [change.wanted for change in difference.missing if isinstance(change.wanted, Table)]
+        new = [change.wanted for change in difference.missing if isinstance(change.wanted, AnyTable)]
         along = _not_ours_by_table(before, difference, removed)
         for item in removed:
-            if isinstance(item, Table):
+            if isinstance(item, AnyTable):
                 steps.append(drop_table(item, along.get(fold_case(item.name), []), new))
         return steps
 
     def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
-        if isinstance(wanted.definition, TableDefinition) and isinstance(live.definition, TableDefinition):
-            at_table = self.directives.get(fold_case(wanted.name), NO_TABLE_DIRECTIVES)
-            change = TableChange(wanted, live, at_table, self.wanted, before, self.changes)
-            refuse_broken_expressions(change, self.scratch)
-            self.changes[fold_case(wanted.name)] = change
+        at_table = self.directives.get(fold_case(wanted.name), NO_TABLE_DIRECTIVES)
+        change = TableChange(wanted, live, at_table, self.wanted, before, self.changes)
+        refuse_broken_expressions(change, self.scratch)
+        self.changes[fold_case(wanted.name)] = change
 
     def _change_table(
-        self, wanted: Table, live: Table, indexes: Sequence[str], taken: Set[str], before: Schema
+        self, wanted: AnyTable, live: AnyTable, indexes: Sequence[str], taken: Set[str], before: Schema
     ) -> list[Step]:
         change = self.changes.get(fold_case(wanted.name))
         if change is None:
             # A view is set aside meanwhile, and a column may be known by another name now.
             content = content_holder(live)
-            readable = not content or (content in before.tables and key_fault(live, before, self.scratch) is None)
+            readable = not content or (content in before.all_tables and key_fault(live, before, self.scratch) is None)
             return [change_virtual_table(wanted, live, taken, readable=readable)]
         *steps, last = change_table(change, indexes, taken, in_order=fold_case(wanted.name) in self.ordered)
         hazards = left_behind(change, sorted(self.children.get(fold_case(wanted.name), ())))
@@ -301,10 +299,8 @@ class _Planner:
         change = self.changes.get(definition.table)
         if change is not None:
             count = change.count_duplicates(definition.parts, definition.where)
-        elif isinstance(table.definition, TableDefinition):
-            count = count_duplicates(quote_identifier(table.name), table.definition, definition.parts, definition.where)
         else:
-            return ()
+            count = count_duplicates(quote_identifier(table.name), table.definition, definition.parts, definition.where)
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
     def _refuse_what_breaks_others(

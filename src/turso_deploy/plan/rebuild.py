@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, with_table_name
 from turso_deploy.sql.lexer import code_tokens, fold_case, quote_identifier, quote_string
-from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
-from turso_deploy.sql.schema import Table
+from turso_deploy.sql.parser import TableDefinition
+from turso_deploy.sql.schema import AnyTable, VirtualTable
 
 _TEMPORARY = "turso_deploy_new_"
 
@@ -72,7 +72,9 @@ def _counts(table: TableDefinition) -> bool:
     return table.primary_key is not None and table.primary_key.autoincrement
 
 
-def rebuild_virtual(wanted: Table, live: Table, shared: Sequence[str], taken: Collection[str]) -> tuple[str, ...]:
+def rebuild_virtual(
+    wanted: VirtualTable, live: VirtualTable, shared: Sequence[str], taken: Collection[str]
+) -> tuple[str, ...]:
     """The statements that make a virtual table anew.
 
     `shared` are the columns that are copied, () for an index that is built from the content of another table.
@@ -87,7 +89,7 @@ def rebuild_virtual(wanted: Table, live: Table, shared: Sequence[str], taken: Co
     )
 
 
-def _carry_over_settings(wanted: Table, live: Table, new: str) -> tuple[str, ...]:
+def _carry_over_settings(wanted: VirtualTable, live: VirtualTable, new: str) -> tuple[str, ...]:
     """What was set in an FTS5 table itself, such as its ranking: https://www.sqlite.org/fts5.html#the_rank_configuration_option."""
     if not (_is_fts5(wanted) and _is_fts5(live)):
         return ()
@@ -97,25 +99,24 @@ def _carry_over_settings(wanted: Table, live: Table, new: str) -> tuple[str, ...
     )
 
 
-def _is_fts5(table: Table) -> bool:
-    return isinstance(table.definition, VirtualTableDefinition) and table.definition.module == "fts5"
+def _is_fts5(table: VirtualTable) -> bool:
+    return table.definition.module == "fts5"
 
 
-def _carry_over_content(wanted: Table, shared: Sequence[str], new: str) -> str:
+def _carry_over_content(wanted: VirtualTable, shared: Sequence[str], new: str) -> str:
     if not shared:
         return build_index(new)
-    assert isinstance(wanted.definition, VirtualTableDefinition)
     rowid = ["rowid"] if wanted.definition.module.startswith("fts") else []
     columns = [*rowid, *map(quote_identifier, shared)]
     return _copy(new, columns, columns, wanted.name)
 
 
-def made_and_filled(wanted: Table) -> tuple[str, ...]:
+def made_and_filled(wanted: AnyTable) -> tuple[str, ...]:
     """The statements that make a table; an index of another table's content is built from what that holds.
 
     https://www.sqlite.org/fts5.html#the_rebuild_command
     """
-    if not (isinstance(wanted.definition, VirtualTableDefinition) and wanted.definition.has_external_content):
+    if not (isinstance(wanted, VirtualTable) and wanted.definition.has_external_content):
         return (wanted.sql,)
     return (wanted.sql, build_index(wanted.name))
 
@@ -125,7 +126,7 @@ def build_index(name: str) -> str:
     return f"INSERT INTO {quote_identifier(name)} ({quote_identifier(name)}) VALUES ('rebuild')"
 
 
-def _named(wanted: Table, name: str) -> str:
+def _named(wanted: VirtualTable, name: str) -> str:
     """The CREATE VIRTUAL TABLE under another name: what stands before USING is `CREATE VIRTUAL TABLE name`."""
     using = next(token.start for token in code_tokens(wanted.sql) if fold_case(token.text) == "using")
     return f"CREATE VIRTUAL TABLE {quote_identifier(name)} {wanted.sql[using:]}"

@@ -11,8 +11,7 @@ from turso_deploy.plan.plan import DROPS_ROWS, Step, objects_of
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import TableDefinition, VirtualTableDefinition
-from turso_deploy.sql.schema import Schema, SchemaObject, Table, Trigger, View
+from turso_deploy.sql.schema import AnyTable, Schema, SchemaObject, Trigger, View, VirtualTable
 
 
 def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[CatalogRow]:
@@ -43,7 +42,7 @@ def to_be_rehearsed(wanted: Schema, live: Catalog, managed: Managed) -> list[Cat
 
 
 def _table_of(item: SchemaObject) -> str:
-    return item.name if isinstance(item, Table | View) else item.table
+    return item.name if isinstance(item, AnyTable | View) else item.table
 
 
 def _can_hold_a_key(row: CatalogRow) -> bool:
@@ -60,7 +59,7 @@ def _named_elsewhere(wanted: Schema, live: Catalog) -> Iterator[frozenset[str]]:
     readers: tuple[View | Trigger, ...] = (*wanted.views.values(), *wanted.triggers.values())
     for item in readers:
         yield identifiers_in(item.sql)
-    virtual = (table.sql for table in wanted.tables.values() if isinstance(table.definition, VirtualTableDefinition))
+    virtual = (table.sql for table in wanted.virtual_tables.values())
     for sql in (*(row.sql or "" for row in live.rows if _reads_other_tables(row)), *virtual):
         yield names_and_strings_in(sql)  # a virtual table may name another so: content = 'other'
 
@@ -99,10 +98,10 @@ def to_be_proven(
     parents = {parent for parent, found in children.items() if found & (rebuilt | dropped)}
     standing = {
         name
-        for name in (before.tables.keys() & after.tables.keys()) - dropped
-        if not any(_shows_rows_of_another(schema.tables[name]) for schema in (before, after))
+        for name in (before.all_tables.keys() & after.all_tables.keys()) - dropped
+        if not any(_shows_rows_of_another(schema.all_tables[name]) for schema in (before, after))
     }
-    rows = [after.tables[name].name for name in after.tables if name in standing and name in family | parents]
+    rows = [table.name for name, table in after.all_tables.items() if name in standing and name in family | parents]
     keyed = [name for name in rows if _has_foreign_keys(after, name) or _has_foreign_keys(before, name)]
     return tuple(rows), tuple(name for name in keyed if "mismatch" not in broken.get(f"table {name}", ""))
 
@@ -116,8 +115,8 @@ def with_foreign_keys(schema: Schema, broken: Mapping[str, str]) -> tuple[str, .
     )
 
 
-def _shows_rows_of_another(table: Table) -> bool:
-    return isinstance(table.definition, VirtualTableDefinition) and table.definition.has_external_content
+def _shows_rows_of_another(table: AnyTable) -> bool:
+    return isinstance(table, VirtualTable) and table.definition.has_external_content
 
 
 def children_of(*schemas: Schema) -> Mapping[str, set[str]]:
@@ -125,9 +124,8 @@ def children_of(*schemas: Schema) -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for schema in schemas:
         for name, table in schema.tables.items():
-            if isinstance(table.definition, TableDefinition):
-                for key in table.definition.foreign_keys:
-                    found[key.parent].add(name)
+            for key in table.definition.foreign_keys:
+                found[key.parent].add(name)
     return found
 
 
@@ -143,5 +141,5 @@ def reached_from(names: Iterable[str], ways: Mapping[str, Set[str]]) -> Set[str]
 
 
 def _has_foreign_keys(schema: Schema, name: str) -> bool:
-    definition = schema.tables[fold_case(name)].definition
-    return isinstance(definition, TableDefinition) and bool(definition.foreign_keys)
+    table = schema.tables.get(fold_case(name))
+    return table is not None and bool(table.definition.foreign_keys)

@@ -66,28 +66,29 @@ def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectiv
     """
     renamed: set[str] = set()
     for name, at_table in directives.items():
-        table, old = wanted.tables.get(name), at_table.table.renamed_from
+        table, old = wanted.all_tables.get(name), at_table.table.renamed_from
         if table is None:
             continue
         if old is not None:
             subject = f"table {table.name} cannot be the renamed {old}"
-            if fold_case(old) in wanted.tables:
+            if fold_case(old) in wanted.all_tables:
                 raise _invalid(f"{subject}, which the schema folder still defines", table.place)
             if fold_case(old) in renamed:
                 raise _invalid(f"{subject}, which another table is said to be", table.place)
             renamed.add(fold_case(old))
-        if isinstance(table.definition, TableDefinition):
-            _refuse_column_contradictions(table, table.definition, at_table)
+        if isinstance(table, Table):
+            _refuse_column_contradictions(table, at_table)
 
 
-def _refuse_column_contradictions(table: Table, definition: TableDefinition, at_table: TableDirectives) -> None:
+def _refuse_column_contradictions(table: Table, at_table: TableDirectives) -> None:
+    by_name = table.definition.by_name
     renamed: set[str] = set()
     for column, at_column in at_table.columns.items():
         old = at_column.renamed_from
         if old is None:
             continue
-        subject = f"column {column_title(table.name, definition.by_name[column].name)} cannot be the renamed {old}"
-        if fold_case(old) in definition.by_name:
+        subject = f"column {column_title(table.name, by_name[column].name)} cannot be the renamed {old}"
+        if fold_case(old) in by_name:
             raise _invalid(f"{subject}, which the table still has", table.place_of(column))
         if fold_case(old) in renamed:
             raise _invalid(f"{subject}, which another column is said to be", table.place_of(column))
@@ -99,18 +100,18 @@ def _table_renames(
 ) -> Iterator[tuple[Step, str, str]]:
     for name, at_table in directives.items():
         old = at_table.table.renamed_from
-        table = wanted.tables.get(name)
+        table = wanted.all_tables.get(name)
         if old is None or table is None:
             continue
-        standing = live.tables.get(fold_case(old))
+        standing = live.all_tables.get(fold_case(old))
         if standing is None:
-            leftover = [item for item in live.tables.values() if f"table {item.name}" in managed]
-            if name not in live.tables and any(fold_case(item.name) not in wanted.tables for item in leftover):
+            leftover = [item for item in live.all_tables.values() if f"table {item.name}" in managed]
+            if name not in live.all_tables and any(fold_case(item.name) not in wanted.all_tables for item in leftover):
                 raise _invalid(  # most likely the old name is misspelt, and one of these is meant
                     f"table {table.name} is said to be the renamed {old}, and there is no table {old}", table.place
                 )
             continue
-        if name in live.tables:
+        if name in live.all_tables:
             if f"table {standing.name}" in managed:
                 raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
             continue
@@ -132,8 +133,6 @@ def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], l
     for name, at_table in directives.items():
         table, standing = wanted.tables.get(name), live.tables.get(name)
         if table is None or standing is None:
-            continue
-        if not isinstance(table.definition, TableDefinition) or not isinstance(standing.definition, TableDefinition):
             continue
         for column, at_column in at_table.columns.items():
             if at_column.renamed_from is not None:
@@ -180,15 +179,15 @@ def nothing_to_rename(
     A database that has no other tables is a new one, where nothing could be renamed.
     """
     for name, at_table in directives.items():
-        table, standing = wanted.tables.get(name), before.tables.get(name)
+        table, standing = wanted.all_tables.get(name), before.all_tables.get(name)
         if table is None:
             continue
         if standing is None:
             old = at_table.table.renamed_from
-            if old is not None and before.tables.keys() - wanted.tables.keys():
+            if old is not None and before.all_tables.keys() - wanted.all_tables.keys():
                 yield UnmatchedRename("table", table.name, old, table.place)
             continue
-        if not (isinstance(table.definition, TableDefinition) and isinstance(standing.definition, TableDefinition)):
+        if not (isinstance(table, Table) and isinstance(standing, Table)):
             continue
         for column, at_column in at_table.columns.items():
             if at_column.renamed_from is not None and column not in standing.definition.by_name:
@@ -202,11 +201,11 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
     The rows concerned by a hazard are counted while the database still has the old names.
     """
     tables = []
-    for name, table in renamed.tables.items():
-        old = live.tables.get(fold_case(old_names.get(name, name)))
+    for name, table in renamed.all_tables.items():
+        old = live.all_tables.get(fold_case(old_names.get(name, name)))
         if old is None:
             continue
-        if not (isinstance(table.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
+        if not (isinstance(table, Table) and isinstance(old, Table)):
             if table.name != old.name:
                 tables.append(f"{quote_identifier(table.name)} AS (SELECT * FROM main.{quote_identifier(old.name)})")
             continue

@@ -38,13 +38,11 @@ class TableChange(Struct, frozen=True, dict=True):
     @property
     def new(self) -> TableDefinition:
         """The wanted definition."""
-        assert isinstance(self.wanted.definition, TableDefinition)
         return self.wanted.definition
 
     @property
     def old(self) -> TableDefinition:
         """The live definition."""
-        assert isinstance(self.live.definition, TableDefinition)
         return self.live.definition
 
     @property

@@ -19,20 +19,20 @@ from turso_deploy.plan.table_change import TableChange, if_renamed
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.parser import ColumnDefinition, TableDefinition, VirtualTableDefinition, parse
-from turso_deploy.sql.schema import Table
+from turso_deploy.sql.parser import ColumnDefinition, TableDefinition, parse_table
+from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
-def create_table(wanted: Table, *, filled: bool = False) -> Step:
+def create_table(wanted: AnyTable, *, filled: bool = False) -> Step:
     """The step that makes a table; `filled` when it is an index of content that is there already."""
     statements = made_and_filled(wanted) if filled else (wanted.sql,)
     return Step(StepKind.CREATE_TABLE, wanted.name, statements, place=wanted.place)
 
 
-def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) -> Step:
+def drop_table(live: AnyTable, not_ours: Sequence[str], new: Sequence[AnyTable] = ()) -> Step:
     """The step that drops a table, and the rows that go with it.
 
     `not_ours` are kind and name of the objects of others that go too, `new` the tables that are made.
@@ -45,9 +45,9 @@ def drop_table(live: Table, not_ours: Sequence[str], new: Sequence[Table] = ()) 
     return Step(StepKind.DROP_TABLE, live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
 
 
-def _are_alike(new: Table, old: Table) -> bool:
+def _are_alike(new: AnyTable, old: AnyTable) -> bool:
     """Whether half of the columns are there again, so that one may be the other under a new name."""
-    if not (isinstance(new.definition, TableDefinition) and isinstance(old.definition, TableDefinition)):
+    if not (isinstance(new, Table) and isinstance(old, Table)):
         return False
     return 2 * len(new.definition.by_name.keys() & old.definition.by_name.keys()) >= len(old.definition.by_name)
 
@@ -99,8 +99,7 @@ def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool)
         return None
     finally:
         scratch.close()
-    definition = parse(reached)
-    assert isinstance(definition, TableDefinition)
+    definition = parse_table(reached)
     # A reference that stood there may name its parent's key, and the wanted one leave it out.
     if in_order and list(definition.by_name) != list(change.new.by_name):
         return None
@@ -221,12 +220,12 @@ def _drop_column(change: TableChange, column: ColumnDefinition) -> Step:
     return Step(StepKind.DROP_COLUMN, change.wanted.name, (sql,), hazards, change.wanted.place, column=column.name)
 
 
-def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, readable: bool) -> Step:
+def change_virtual_table(wanted: AnyTable, live: AnyTable, taken: Collection[str], *, readable: bool) -> Step:
     """The step for a table that is virtual, or was: made anew, with its content where that is `readable`."""
     count = Query(f"SELECT count(*) FROM {quote_identifier(live.name)}")
-    new, old = wanted.definition, live.definition
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
-    if isinstance(new, VirtualTableDefinition) and isinstance(old, VirtualTableDefinition):
+    if isinstance(wanted, VirtualTable) and isinstance(live, VirtualTable):
+        new, old = wanted.definition, live.definition
         if new.has_external_content and old.has_external_content:
             statements = rebuild_virtual(wanted, live, (), taken)
             return Step(StepKind.REBUILD_TABLE, wanted.name, statements, (rewrite,), wanted.place)
@@ -250,13 +249,11 @@ def change_virtual_table(wanted: Table, live: Table, taken: Collection[str], *, 
     return Step(StepKind.REPLACE_TABLE, wanted.name, statements, (gone,), wanted.place)
 
 
-def _columns(table: Table) -> list[str]:
+def _columns(table: VirtualTable) -> list[str]:
     """The columns of a virtual table that hold what somebody wrote; its module tells them.
 
     FTS4 hides the column of a `languageid` option: https://www.sqlite.org/fts3.html#the_languageid_option
     """
-    definition = table.definition
-    assert isinstance(definition, VirtualTableDefinition)
     scratch = Scratch()
     try:
         scratch.run(table.sql)
@@ -267,7 +264,7 @@ def _columns(table: Table) -> list[str]:
         scratch.close()
     # Where no option names it, the language is called __langid, and nobody writes one.
     names = {str(name): bool(hidden) for name, hidden in found.rows if name != "__langid"}
-    if definition.module in ("fts3", "fts4"):
+    if table.definition.module in ("fts3", "fts4"):
         return [
             name
             for name, hidden in names.items()

@@ -11,8 +11,7 @@ from turso_deploy.plan.plan import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Trigger, View, title
 
 
 def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
@@ -38,7 +37,7 @@ def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObje
     known = {fold_case(title(item)) for item in (*after.objects(), *removed)}
     known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.unmanaged}
     for item in before.objects():
-        if not isinstance(item, Table) and fold_case(title(item)) not in known:
+        if not isinstance(item, AnyTable) and fold_case(title(item)) not in known:
             raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)
 
 
@@ -86,7 +85,7 @@ def _have_other_columns_in_common(names: Set[str], schema: Schema, changes: Mapp
 def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -> Set[str]:
     """The folded names of the columns of a table, before and after; none where it is no ordinary one."""
     table = schema.tables.get(name)
-    after = table.definition.by_name.keys() if table and isinstance(table.definition, TableDefinition) else set()
+    after = table.definition.by_name.keys() if table else set()
     before = changes[name].old.by_name.keys() if name in changes else set()
     return before | after
 

@@ -15,22 +15,20 @@ from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import VirtualTableDefinition
-from turso_deploy.sql.schema import Schema, SchemaObject, Table
+from turso_deploy.sql.schema import Schema, SchemaObject, VirtualTable
 
 
 def content_holder(item: SchemaObject | None) -> str:
     """The folded name of what a full-text index takes its content from; "" where it is no such index."""
-    definition = item.definition if item else None
-    return fold_case(definition.content or "") if isinstance(definition, VirtualTableDefinition) else ""
+    return fold_case(item.definition.content or "") if isinstance(item, VirtualTable) else ""
 
 
-def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: Set[str]) -> Iterator[Table]:
+def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: Set[str]) -> Iterator[VirtualTable]:
     """The indexes that stay, and whose content is made anew with other values or rowids.
 
     `changes` are those of tables, `made_anew` what the steps for tables are about, all by folded names.
     """
-    for name, table in before.tables.items():
+    for name, table in before.virtual_tables.items():
         change = changes.get(content_holder(table))
         if change is None or name in made_anew or content_holder(table) not in made_anew:
             continue
@@ -40,7 +38,7 @@ def built_again(before: Schema, changes: Mapping[str, TableChange], made_anew: S
 
 def built_again_behind_views(
     before: Schema, now: Schema, difference: Difference, changes: Mapping[str, TableChange], made_anew: Set[str]
-) -> Iterator[Table]:
+) -> Iterator[VirtualTable]:
     """The indexes that stay, and whose content is in a view that shows something else `now`."""
     changed = {fold_case(change.object.name) for change in difference.changed if change.object.kind == "view"}
     made = {name: changes[name] for name in made_anew & changes.keys()}
@@ -49,27 +47,26 @@ def built_again_behind_views(
         return
     named = {("view", name): identifiers_in(view.sql) for name, view in now.views.items()}
     shown = with_readers({("view", name) for name in changed}, named) & named.keys()
-    for name, table in before.tables.items():
+    for name, table in before.virtual_tables.items():
         if ("view", content_holder(table)) in shown and name not in made_anew:
             yield table
 
 
-def build_again(tables: Iterable[Table], wanted: Schema) -> list[Step]:
+def build_again(tables: Iterable[VirtualTable], wanted: Schema) -> list[Step]:
     """The steps that build indexes again, at their places in the wanted schema."""
     return [
         Step(
             StepKind.REBUILD_INDEX,
             table.name,
             (build_index(table.name),),
-            place=wanted.tables.get(fold_case(table.name), table).place,
+            place=wanted.all_tables.get(fold_case(table.name), table).place,
         )
         for table in tables
     ]
 
 
-def _shows_other_rows(index: Table, content: TableChange) -> bool:
+def _shows_other_rows(index: VirtualTable, content: TableChange) -> bool:
     """Whether a full-text index would find other rows than it should in the table that holds its content."""
-    assert isinstance(index.definition, VirtualTableDefinition)
     by_rowid = index.definition.content_rowid in content.new.rowid_names
     if by_rowid and not content.keeps_rowids:
         return True

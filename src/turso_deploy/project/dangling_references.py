@@ -27,7 +27,7 @@ _Broken = list[tuple[SchemaObject, str]]
 
 
 def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
-    tried = ((table, key_fault(table, wanted, scratch)) for table in wanted.tables.values())
+    tried = ((table, key_fault(table, wanted, scratch)) for table in wanted.all_tables.values())
     return [(table, message) for table, message in tried if message]
 
 

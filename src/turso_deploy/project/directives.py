@@ -8,7 +8,7 @@ from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.project.sql_files import Source
 from turso_deploy.sql.comments import NO_DIRECTIVES, Directives, TableDirectives, column_comments, directives, plain
 from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, scan
-from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.splitter import Comment
 from turso_deploy.sql.statement_kinds import StatementKind
 
@@ -63,8 +63,7 @@ def _text_and_comments(source: Source) -> str:
 
 
 def _column_directives(sql: str) -> dict[str, Directives]:
-    definition = parse(sql)
-    assert isinstance(definition, TableDefinition)
+    definition = parse_table(sql)
     found = {}
     of_columns = column_comments(sql, definition)
     owned = {comment.start for comments in of_columns.values() for comment in comments}

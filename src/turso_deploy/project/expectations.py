@@ -12,8 +12,7 @@ from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Schema, SchemaObject, Table, View, title
+from turso_deploy.sql.schema import AnyTable, Schema, SchemaObject, View, title
 
 PlaceInManifest = Callable[[Key], Place]
 
@@ -27,13 +26,12 @@ def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
 
 def actual_counts(schema: Schema) -> Mapping[str, int]:
     """How many objects of each kind a schema holds."""
-    definitions = [table.definition for table in schema.tables.values()]
     return {
-        "tables": len(schema.tables),
+        "tables": len(schema.all_tables),
         "indexes": len(schema.indexes),
         "views": len(schema.views),
         "triggers": len(schema.triggers),
-        "foreign_keys": sum(len(item.foreign_keys) for item in definitions if isinstance(item, TableDefinition)),
+        "foreign_keys": sum(len(table.definition.foreign_keys) for table in schema.tables.values()),
     }
 
 
@@ -41,7 +39,7 @@ def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]
     """The names that the manifest lists and the catalog lacks, each with its kind (`index idx_users_name`) and key."""
     schema = catalog.schema
     listed = (
-        ("table", "tables", manifest.objects.tables, schema.tables),
+        ("table", "tables", manifest.objects.tables, schema.all_tables),
         ("index", "indexes", manifest.objects.indexes, schema.indexes),
         ("view", "views", manifest.objects.views, schema.views),
         ("trigger", "triggers", manifest.objects.triggers, schema.triggers),
@@ -94,10 +92,10 @@ def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:
 
 def _ignore_lines(objects: Sequence[SchemaObject]) -> str:
     """The patterns for these objects; a pattern for a table covers its indexes and triggers too."""
-    tables = {fold_case(item.name) for item in objects if isinstance(item, Table | View)}
+    tables = {fold_case(item.name) for item in objects if isinstance(item, AnyTable | View)}
     patterns = [
         escape(item.name)
         for item in objects
-        if isinstance(item, Table | View) or fold_case(item.table) not in tables  # an index or a trigger
+        if isinstance(item, AnyTable | View) or fold_case(item.table) not in tables  # an index or a trigger
     ]
     return "\n".join(f"  - {json.dumps(pattern, ensure_ascii=False)}" for pattern in patterns)

@@ -20,7 +20,6 @@ from turso_deploy.seeds.simulation import rehearse_seeds
 from turso_deploy.seeds.tables import SeedTable, load_seeds
 from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.lexer import column_title, fold_case
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
 
@@ -142,11 +141,11 @@ def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, show
 def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, str]]:
     """Where in the manifest an unknown name stands, and what it should be."""
     for name in manifest.rows:
-        if fold_case(name) not in wanted.tables:
+        if fold_case(name) not in wanted.all_tables:
             yield ("rows", name), f"the table {name}"
     for name, columns in manifest.json_columns.items():
         table = wanted.tables.get(fold_case(name))
-        if table is None or not isinstance(table.definition, TableDefinition):
+        if table is None:
             yield ("json_columns", name), f"the table {name}"
             continue
         for index, column in enumerate(columns):

@@ -60,10 +60,10 @@ def records_of_other_tools(catalog: Catalog) -> list[str]:
 
     What an adopted object names is adopted too: without it, the schema folder could not be deployed.
     """
-    names = {*catalog.schema.tables, *catalog.schema.views}
+    names = {*catalog.schema.all_tables, *catalog.schema.views}
     found = _matching(names)
     adopted = read_catalog(catalog.rows, catalog.shadows, found).schema
-    hidden = names - adopted.tables.keys() - adopted.views.keys()
+    hidden = names - adopted.all_tables.keys() - adopted.views.keys()
     needed = _matching({name for item in adopted.objects() for name in names_and_strings_in(item.sql) & hidden})
     return [pattern for pattern in found if pattern not in needed]
 
@@ -88,11 +88,11 @@ def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> 
 
 
 def _table_files(schema: Schema) -> dict[str, str]:
-    names = file_names([table.name for table in schema.tables.values()], taken=[_VIEWS])
+    names = file_names([table.name for table in schema.all_tables.values()], taken=[_VIEWS])
     indexes, triggers = _by_table(schema.indexes.values()), _by_table(schema.triggers.values())
     return {
         file: _text([table, *indexes[key], *triggers[key]])
-        for (key, table), file in zip(schema.tables.items(), names, strict=True)
+        for (key, table), file in zip(schema.all_tables.items(), names, strict=True)
     }
 
 
@@ -158,7 +158,7 @@ def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
 
 def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str:
     objects: Mapping[str, list[str]] = {
-        "tables": [item.name for item in schema.tables.values()],
+        "tables": [item.name for item in schema.all_tables.values()],
         "indexes": [item.name for item in schema.indexes.values()],
         "views": [item.name for item in schema.views.values()],
         "triggers": [item.name for item in schema.triggers.values()],

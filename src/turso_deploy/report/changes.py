@@ -24,7 +24,7 @@ from turso_deploy.sql.parser import (
     TableDefinition,
     Unique,
 )
-from turso_deploy.sql.schema import Schema, key_of, title
+from turso_deploy.sql.schema import Schema, Table, key_of, title
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 
@@ -104,7 +104,7 @@ def _parts(change: Change) -> tuple[PartChange, ...]:
     after, before = change.wanted, change.live
     assert after is not None
     assert before is not None
-    if isinstance(after.definition, TableDefinition) and isinstance(before.definition, TableDefinition):
+    if isinstance(after, Table) and isinstance(before, Table):
         return (*_columns(before.definition, after.definition), *_rules(before.definition, after.definition))
     return (PartChange("definition", before.sql, after.sql),)
 

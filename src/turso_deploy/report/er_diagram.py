@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from turso_deploy.report.document import Diagram, Entity, EntityColumn, Relation
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import ForeignKey, TableDefinition
-from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 MAX_TABLES_SHOWN = 10
 """Above this number, a diagram of changes shows only the changed tables and those related to them."""
@@ -32,13 +32,17 @@ _KEY_WORDS = frozenset({"pk", "fk", "uk"})
 
 def diagram_of(schema: Schema, tables: Iterable[str] | None = None) -> Diagram:
     """Return the diagram of a schema with all columns, or of the tables whose case-folded names are given."""
-    shown = set(schema.tables if tables is None else tables)
-    found = [table for name, table in schema.tables.items() if name in shown]
+    shown = set(schema.all_tables if tables is None else tables)
+    found = [table for name, table in schema.all_tables.items() if name in shown]
     entities = tuple(_entity_of(table, None, "") for table in found)
     relations = tuple(
-        relation for table in found for _, relation in _relations(schema, table) if _is_within(relation, shown)
+        relation
+        for name, table in schema.tables.items()
+        if name in shown
+        for _, relation in _relations(schema, table)
+        if _is_within(relation, shown)
     )
-    return Diagram(entities, relations, len(schema.tables) - len(found))
+    return Diagram(entities, relations, len(schema.all_tables) - len(found))
 
 
 def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[str, str | None]] = ()) -> Diagram:
@@ -51,8 +55,8 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     """
     new_names = {(fold_case(table), column and fold_case(column)) for table, column in renamed}
     effects = {
-        name: _effect(before.tables.get(name), after.tables.get(name)) or _rename_effect(name, new_names)
-        for name in (*before.tables, *after.tables)
+        name: _effect(before.all_tables.get(name), after.all_tables.get(name)) or _rename_effect(name, new_names)
+        for name in (*before.all_tables, *after.all_tables)
     }
     relations = tuple(_marked_relations(before, after))
     shown = set(effects)
@@ -61,7 +65,9 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
         ends = [{fold_case(relation.child), fold_case(relation.parent)} for relation in relations]
         shown = changed.union(*(pair for pair in ends if pair & changed))
     entities = tuple(
-        _entity_of(after.tables.get(name) or before.tables[name], before.tables.get(name), effect, new_names)
+        _entity_of(
+            after.all_tables.get(name) or before.all_tables[name], before.all_tables.get(name), effect, new_names
+        )
         for name, effect in effects.items()
         if name in shown
     )
@@ -69,7 +75,7 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     return Diagram(entities, near, len(effects) - len(shown))
 
 
-def _effect(before: Table | None, after: Table | None) -> str:
+def _effect(before: AnyTable | None, after: AnyTable | None) -> str:
     if before is None or after is None:
         return "added" if before is None else "removed"
     return "" if before.definition == after.definition else "changed"
@@ -82,11 +88,11 @@ def _rename_effect(table: str, new_names: Set[tuple[str, str | None]]) -> str:
 
 
 def _entity_of(
-    table: Table, before: Table | None, effect: str, new_names: Set[tuple[str, str | None]] = frozenset()
+    table: AnyTable, before: AnyTable | None, effect: str, new_names: Set[tuple[str, str | None]] = frozenset()
 ) -> Entity:
-    definition = table.definition
-    if not isinstance(definition, TableDefinition):
+    if isinstance(table, VirtualTable):
         return Entity(table.name, (), effect)
+    definition = table.definition
     key = fold_case(table.name)
     columns = [
         EntityColumn(
@@ -97,7 +103,7 @@ def _entity_of(
         )
         for name, column in definition.by_name.items()
     ]
-    if effect == "changed" and before and isinstance(before.definition, TableDefinition):
+    if effect == "changed" and isinstance(before, Table):
         removed = [column for name, column in before.definition.by_name.items() if name not in definition.by_name]
         columns += [EntityColumn(column.name, column.type, (), "removed") for column in removed]
     if before is not None and effect != "removed":  # unchanged columns would only hide the changed ones
@@ -105,8 +111,8 @@ def _entity_of(
     return Entity(table.name, tuple(columns), effect)
 
 
-def _column_effect(name: str, definition: TableDefinition, before: Table | None) -> str:
-    if before is None or not isinstance(before.definition, TableDefinition):
+def _column_effect(name: str, definition: TableDefinition, before: AnyTable | None) -> str:
+    if not isinstance(before, Table):
         return ""
     old = before.definition.by_name.get(name)
     if old is None:
@@ -125,10 +131,8 @@ def _keys(column: str, definition: TableDefinition) -> Iterator[str]:
 
 def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relation]]:
     definition = table.definition
-    if not isinstance(definition, TableDefinition):
-        return
     for key in definition.foreign_keys:
-        parent = schema.tables.get(key.parent)
+        parent = schema.all_tables.get(key.parent)
         columns = [definition.by_name[name] for name in key.columns]
         optional = not all(column.not_null for column in columns)
         single = _is_unique(key.columns, definition)
@@ -145,7 +149,7 @@ def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
 
     Both ends have the table's name as the diagram shows it: a rebuild may change the case of a name.
     """
-    names = {name: table.name for schema in (before, after) for name, table in schema.tables.items()}
+    names = {name: table.name for schema in (before, after) for name, table in schema.all_tables.items()}
     old = {(fold_case(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
     new = {(fold_case(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
     for schema, known, effect in ((after, old, "added"), (before, new, "removed")):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
-from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
 from turso_deploy.sql.splitter import comment_text, comments_directly_above
 
@@ -56,10 +56,10 @@ def read_meanings(folder: Path, shown: str, schema: Schema) -> Meanings:
         for source in sources:
             above = documentation(source.statement.comments)
             objects[source.key] = _joined(above) or _behind(text, source.statement.offset + len(source.statement.text))
-            definition = parse(source.statement.text)
-            if isinstance(definition, TableDefinition):
-                found = column_comments(source.statement.text, definition)
-                columns[source.key[1]] = {name: _joined(documentation(texts)) for name, texts in found.items()}
+            kind, name = source.key
+            if kind == "table" and name in schema.tables:
+                found = column_comments(source.statement.text, parse_table(source.statement.text))
+                columns[name] = {column: _joined(documentation(texts)) for column, texts in found.items()}
         stem = relative.with_suffix("").as_posix().replace("/", "-")
         title = " ".join(word[:1].upper() + word[1:] for word in stem.replace("_", "-").split("-"))
         keys = tuple(source.key for source in sources)

@@ -19,7 +19,6 @@ from turso_deploy.schema_docs.pages import PLAN, render
 from turso_deploy.schema_docs.queries import run_queries
 from turso_deploy.schema_docs.table_sections import Facts
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.parser import TableDefinition
 
 _PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)
 
@@ -83,7 +82,6 @@ def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
     for name, columns in project.manifest.json_columns.items():
         item = project.wanted.tables[fold_case(name)]
         noted = {fold_case(column): value for column, value in notes.of(fold_case(name)).examples.items()}
-        assert isinstance(item.definition, TableDefinition)
         for column in columns:
             quoted = quote_identifier(item.definition.by_name[fold_case(column)].name)
             told = f"json_valid({quoted}) AND {quoted} NOT IN ('[]', '{{}}', 'null')"

@@ -13,7 +13,6 @@ from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.core.yaml_reader import YamlTextError, read_yaml
 from turso_deploy.sql.lexer import column_title, fold_case, read_column_title
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 
 NOTES_NAME = "reference.yml"
@@ -86,10 +85,10 @@ def _unknown_names(notes: Notes, schema: Schema) -> list[tuple[tuple[str | int, 
 
 
 def _is_known(table_name: str, column: str, schema: Schema) -> bool:
+    if not column:
+        return fold_case(table_name) in schema.all_tables
     table = schema.tables.get(fold_case(table_name))
-    if table is None or not column:
-        return table is not None
-    return isinstance(table.definition, TableDefinition) and fold_case(column) in table.definition.by_name
+    return table is not None and fold_case(column) in table.definition.by_name
 
 
 def as_json(value: Any) -> str:

@@ -11,8 +11,7 @@ from turso_deploy.schema_docs.descriptions import Category
 from turso_deploy.schema_docs.queries import Answer
 from turso_deploy.schema_docs.table_sections import Facts, json_columns, table_section
 from turso_deploy.sql.lexer import fold_case, read_column_title
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Table, View
+from turso_deploy.sql.schema import AnyTable, View, VirtualTable
 
 INDEX = "README.md"
 QUERIES = "queries.md"
@@ -40,8 +39,8 @@ def _has_page(category: Category) -> bool:
     return any(kind in ("table", "view") for kind, _ in category.objects)
 
 
-def _tables(facts: Facts, category: Category) -> list[Table]:
-    return [facts.schema.tables[name] for kind, name in category.objects if kind == "table"]
+def _tables(facts: Facts, category: Category) -> list[AnyTable]:
+    return [facts.schema.all_tables[name] for kind, name in category.objects if kind == "table"]
 
 
 def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> str:
@@ -88,7 +87,7 @@ def _index(facts: Facts, categories: Sequence[Category], has_queries: bool) -> s
     )
 
 
-def _rows(facts: Facts, item: Table) -> str:
+def _rows(facts: Facts, item: AnyTable) -> str:
     rows = facts.notes.of(item.definition.name).rows
     return "" if rows is None else f"{rows:,}"
 
@@ -103,13 +102,13 @@ def _figures(facts: Facts, categories: Sequence[Category]) -> str:
     return table(header, [*rows, ["**all**", *total]])
 
 
-def _counted(facts: Facts, tables: Iterable[Table]) -> tuple[int, ...]:
+def _counted(facts: Facts, tables: Iterable[AnyTable]) -> tuple[int, ...]:
     totals = [0] * 9
     for item in tables:
-        definition = item.definition
-        if not isinstance(definition, TableDefinition):
+        if isinstance(item, VirtualTable):
             totals[0] += 1
             continue
+        definition = item.definition
         indexes = [index for index in facts.schema.indexes.values() if index.definition.table == definition.name]
         unique = sum(index.definition.unique for index in indexes)
         here = (
@@ -144,8 +143,8 @@ def _category(facts: Facts, category: Category, view_columns: Mapping[str, Seque
 
 def _with_parents(facts: Facts, names: Sequence[str]) -> set[str]:
     """The tables of a category and those that they refer to."""
-    definitions = [facts.schema.tables[name].definition for name in names]
-    keys = [key for each in definitions if isinstance(each, TableDefinition) for key in each.foreign_keys]
+    tables = facts.schema.tables
+    keys = [key for name in names if name in tables for key in tables[name].definition.foreign_keys]
     return {*names, *(key.parent for key in keys)}
 
 

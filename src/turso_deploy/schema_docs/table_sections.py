@@ -11,7 +11,7 @@ from turso_deploy.schema_docs.descriptions import Meanings
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.parser import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
-from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 
 class Facts(Struct, frozen=True):
@@ -28,21 +28,21 @@ class Facts(Struct, frozen=True):
 
     def link(self, item: str) -> str:
         """A link to a table by its folded name; only its name where no page has it."""
-        known = self.schema.tables.get(item)
+        known = self.schema.all_tables.get(item)
         name = known.name if known else item
         return f"[{page_code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else page_code(name)
 
 
-def table_section(facts: Facts, item: Table) -> str:
+def table_section(facts: Facts, item: AnyTable) -> str:
     """Everything there is to know of a table."""
+    if isinstance(item, VirtualTable):
+        return joined(f"## {page_text(item.name)}", page_text(facts.meanings.of(item)), fenced(item.sql, "sql"))
     definition = item.definition
     notes = facts.notes.of(definition.name)
     about = [
         f"In the application: {page_code(notes.application_name)}" if notes.application_name else "",
         f"about {notes.rows:,} rows" if notes.rows is not None else "",
     ]
-    if not isinstance(definition, TableDefinition):
-        return joined(f"## {page_text(item.name)}", page_text(facts.meanings.of(item)), fenced(item.sql, "sql"))
     columns = [
         (
             page_code(column.name),
@@ -115,7 +115,7 @@ def _parts(parts: Sequence[KeyPart]) -> str:
 
 def _json(facts: Facts, item: Table) -> str:
     names = json_columns(facts, item)
-    if not names or not isinstance(item.definition, TableDefinition):
+    if not names:
         return ""
     parts = ["**JSON**"]
     for name in names:
@@ -157,10 +157,9 @@ def _parents(facts: Facts, item: Table, definition: TableDefinition) -> Iterator
 
 def _children(facts: Facts, definition: TableDefinition) -> Iterator[str]:
     for child in facts.schema.tables.values():
-        if isinstance(child.definition, TableDefinition):
-            for key in child.definition.foreign_keys:
-                if key.parent == definition.name:
-                    yield f"{facts.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
+        for key in child.definition.foreign_keys:
+            if key.parent == definition.name:
+                yield f"{facts.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
 
 
 def _columns(names: Sequence[str]) -> str:

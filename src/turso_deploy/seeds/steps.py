@@ -19,7 +19,6 @@ from turso_deploy.seeds.packed_rows import SeedRow, pack
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.upsert import as_json, upsert_sql
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 
 CHUNK_BYTES = 500_000  # far below the 5 MB that a Turso value may have, and fine enough to tell where one was refused
@@ -138,11 +137,10 @@ def in_order(
 
 def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
     definition = wanted.tables[fold_case(seed.table)].definition
-    assert isinstance(definition, TableDefinition)
     found = []
     for foreign_key in definition.foreign_keys:
         parent = wanted.tables.get(foreign_key.parent)
-        if parent is None or not isinstance(parent.definition, TableDefinition):
+        if parent is None:
             continue
         keys = wanted.parent_columns(foreign_key)
         if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):

@@ -14,7 +14,7 @@ from turso_deploy.seeds.packed_rows import PackedRows, Packer, SeedRow
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.schema import Schema, VirtualTable
 
 SEEDS_FOLDER = "seeds"
 
@@ -98,12 +98,12 @@ def _seed_paths(folder: Path, displayed_folder: str) -> list[Path]:
 
 
 def _table_for(name: str, file: str, wanted: Schema) -> tuple[str, TableDefinition]:
-    table = wanted.tables.get(fold_case(name))
+    table = wanted.all_tables.get(fold_case(name))
     if table is None and fold_case(name) in wanted.views:
         raise seed_error(f"`{name}` is a view, and seeds are for tables", file)
     if table is None:
         raise seed_error(f"the schema has no table `{name}`", file, hint="A seed file is named for its table.")
-    if not isinstance(table.definition, TableDefinition):
+    if isinstance(table, VirtualTable):
         raise seed_error(f"`{name}` is a virtual table, which has no key to find its rows by", file)
     return table.name, table.definition
 

@@ -44,6 +44,7 @@ __all__ = [
     "ViewDefinition",
     "VirtualTableDefinition",
     "parse",
+    "parse_table",
 ]
 
 _TIMINGS = {"BEFORE": "BEFORE", "AFTER": "AFTER", "INSTEAD": "INSTEAD OF"}
@@ -65,6 +66,13 @@ def parse(sql: str) -> Definition:
     definition = _read(reader, header, sql)
     if reader.word:
         raise reader.error("the end")
+    return definition
+
+
+def parse_table(sql: str) -> TableDefinition:
+    """Return the canonical parts of the CREATE TABLE of an ordinary table. Raises SqlTextError as `parse` does."""
+    definition = parse(sql)
+    assert isinstance(definition, TableDefinition)
     return definition
 
 

@@ -8,6 +8,7 @@ because SQLite compares names without regard to ASCII case (https://www.sqlite.o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class Table(ComparedByMeaning, frozen=True):
-    """An ordinary or a virtual table."""
+    """An ordinary table."""
 
     name: str
     sql: str
-    definition: TableDefinition | VirtualTableDefinition
+    definition: TableDefinition
     place: Place | None = None
     kind = "table"
 
@@ -42,12 +43,32 @@ class Table(ComparedByMeaning, frozen=True):
         return (self.name, self.sql, self.definition)
 
     def place_of(self, column: str) -> Place | None:
-        """Where a column is written: the stored text keeps the lines of the file. Without that, where the table is."""
-        found = self.definition.by_name.get(fold_case(column)) if isinstance(self.definition, TableDefinition) else None
+        """Return the place of a column in its file, or the place of the table if the column is not found.
+
+        The stored SQL keeps the line breaks of the file.
+        """
+        found = self.definition.by_name.get(fold_case(column))
         if found is None or self.place is None or self.place.line is None:
             return self.place
         line, in_line = position(self.sql, found.start)
         return replace(self.place, line=self.place.line + line - 1, column=in_line if line > 1 else None)
+
+
+class VirtualTable(ComparedByMeaning, frozen=True):
+    """A virtual table, such as a full-text index: https://www.sqlite.org/vtab.html."""
+
+    name: str
+    sql: str
+    definition: VirtualTableDefinition
+    place: Place | None = None
+    kind = "table"
+
+    def meaning(self) -> tuple[object, ...]:
+        """The object, wherever it is written."""
+        return (self.name, self.sql, self.definition)
+
+
+AnyTable = Table | VirtualTable
 
 
 class Index(ComparedByMeaning, frozen=True):
@@ -94,7 +115,7 @@ class Trigger(ComparedByMeaning, frozen=True):
         return (self.name, self.table, self.sql, self.definition)
 
 
-SchemaObject = Table | Index | View | Trigger
+SchemaObject = Table | VirtualTable | Index | View | Trigger
 
 
 def key_of(item: SchemaObject) -> tuple[str, str]:
@@ -107,29 +128,42 @@ def title(item: SchemaObject) -> str:
     return f"{item.kind} {item.name}"
 
 
-class Schema(Struct, frozen=True):
-    """The objects of one database that are neither internal nor ours, by folded name, in creation order."""
+class Schema(Struct, frozen=True, dict=True):
+    """The objects of one database that are neither internal nor ours, by folded name, in creation order.
 
-    tables: Mapping[str, Table]
+    `all_tables` holds ordinary and virtual tables, `tables` and `virtual_tables` one kind each.
+    """
+
+    all_tables: Mapping[str, AnyTable]
     indexes: Mapping[str, Index]
     views: Mapping[str, View]
     triggers: Mapping[str, Trigger]
 
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """The ordinary tables."""
+        return {name: table for name, table in self.all_tables.items() if isinstance(table, Table)}
+
+    @cached_property
+    def virtual_tables(self) -> Mapping[str, VirtualTable]:
+        """The virtual tables."""
+        return {name: table for name, table in self.all_tables.items() if isinstance(table, VirtualTable)}
+
     def parent_columns(self, key: ForeignKey) -> tuple[str, ...]:
-        """The columns that a foreign key refers to, folded; () where its parent is not known.
+        """Return the folded names of the columns that a foreign key refers to, or () if its parent is unknown.
 
         Without columns it means the parent's primary key: https://www.sqlite.org/foreignkeys.html#fk_basics
         """
         if key.parent_columns is not None:
             return key.parent_columns
         parent = self.tables.get(key.parent)
-        if parent is None or not isinstance(parent.definition, TableDefinition) or not parent.definition.primary_key:
+        if parent is None or parent.definition.primary_key is None:
             return ()
         return tuple(part.column or "" for part in parent.definition.primary_key.parts)
 
     def objects(self) -> Iterator[SchemaObject]:
-        """Every object: tables, then indexes, views and triggers, each in creation order."""
-        yield from self.tables.values()
+        """Yield every object: tables, then indexes, views and triggers, each in creation order."""
+        yield from self.all_tables.values()
         yield from self.indexes.values()
         yield from self.views.values()
         yield from self.triggers.values()

@@ -176,7 +176,7 @@ def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
     for name, bound in manifest.rows.items():
         if bound.low == 0 and bound.high is None:
             continue  # always true
-        table = quote_identifier(wanted.tables[fold_case(name)].name)
+        table = quote_identifier(wanted.all_tables[fold_case(name)].name)
         sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
         expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name))
         checks.append(Check(f"rows of {name}", sql, (), (expectation,)))

@@ -18,7 +18,6 @@ from turso_deploy.plan.foreign_keys import refers_to_nothing
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.bound import NONE
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.checks import Check, Expectation
 
@@ -198,7 +197,6 @@ def _violating_rows(name: str, schema: Schema) -> str:
     Each row is a text. No table is looked through when no key is worse.
     """
     definition = schema.tables[fold_case(name)].definition
-    assert isinstance(definition, TableDefinition)
     if not definition.without_rowid:
         key = "substr(worse.key, length(violation.parent) + 2)"
         text = _violation(name, "'rowid ' || violation.rowid", key, "violation.parent")
@@ -218,7 +216,7 @@ def _violating_rows(name: str, schema: Schema) -> str:
         f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
         f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {refers_to_nothing(key, schema)}"
         for key in definition.foreign_keys
-        if key.parent in schema.tables and (columns := ", ".join(sorted(key.columns)))
+        if key.parent in schema.all_tables and (columns := ", ".join(sorted(key.columns)))
     )
 
 

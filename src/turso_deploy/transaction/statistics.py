@@ -14,8 +14,7 @@ from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.lexer import fold_case, quote_string
-from turso_deploy.sql.parser import TableDefinition
-from turso_deploy.sql.schema import Table
+from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
 _COLUMNS = {"sqlite_stat1": "stat", "sqlite_stat4": "neq, nlt, ndlt, sample"}
 """What the tables of statistics hold besides `tbl` and `idx`, the names of a table and of its index."""
@@ -36,8 +35,8 @@ def statistics_to_keep(plan: Plan, live: Catalog) -> list[Statistics]:
     if not _tables_of(live):
         return []
     found = []
-    for name, table in plan.predicted.schema.tables.items():
-        before = live.schema.tables.get(fold_case(plan.old_names.get(name, name)))
+    for name, table in plan.predicted.schema.all_tables.items():
+        before = live.schema.all_tables.get(fold_case(plan.old_names.get(name, name)))
         if before is not None and (name in plan.rebuilt_tables or name in plan.old_names):
             indexes = tuple(_indexes(plan, live, before, table))
             found.append(Statistics(before.name, table.name, indexes))
@@ -76,7 +75,7 @@ def _tables_of(live: Catalog) -> dict[str, str]:
     return {table: columns for table, columns in _COLUMNS.items() if table in there}
 
 
-def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator[tuple[str, str]]:
+def _indexes(plan: Plan, live: Catalog, before: AnyTable, after: AnyTable) -> Iterator[tuple[str, str]]:
     """Old and new name of each index that means afterwards what it did."""
     gone = plan.dropped_indexes
     same_keys = _keys(before) == _keys(after)
@@ -88,16 +87,15 @@ def _indexes(plan: Plan, live: Catalog, before: Table, after: Table) -> Iterator
             yield row.name, row.name
         elif same_keys:  # it is numbered by where its constraint stands
             yield row.name, f"sqlite_autoindex_{after.name}_{row.name[len(automatic) :]}"
-    definition = after.definition
     # A table WITHOUT ROWID is called an index of its own.
-    if same_keys and isinstance(definition, TableDefinition) and definition.without_rowid:
+    if same_keys and isinstance(after, Table) and after.definition.without_rowid:
         yield before.name, after.name
 
 
-def _keys(table: Table) -> object:
-    definition = table.definition
-    if not isinstance(definition, TableDefinition):
+def _keys(table: AnyTable) -> object:
+    if isinstance(table, VirtualTable):
         return None
+    definition = table.definition
     return definition.primary_key, definition.uniques, definition.without_rowid
 
 

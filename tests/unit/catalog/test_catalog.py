@@ -44,7 +44,7 @@ def test_tables_of_the_engine_and_of_the_platform_never_count(name: str) -> None
 
 def test_tables_whose_names_only_resemble_internal_ones_count() -> None:
     rows = [table(name) for name in ("litestream_seq", "my_sqlite_x", "tursoid", "sqliteish", "libsqlx")]
-    assert len(read_catalog(rows).schema.tables) == len(rows)
+    assert len(read_catalog(rows).schema.all_tables) == len(rows)
 
 
 def test_the_history_never_counts_with_whatever_stands_on_it() -> None:
@@ -130,8 +130,8 @@ def test_an_ignored_table_takes_its_indexes_and_triggers_along() -> None:
 
 def test_objects_are_found_by_their_folded_name_in_the_order_of_creation() -> None:
     catalog = catalog_of("CREATE TABLE B (x)", "CREATE TABLE a (x)", "CREATE TABLE [C d] (x)")
-    assert list(catalog.schema.tables) == ["b", "a", "c d"]
-    assert [table.name for table in catalog.schema.tables.values()] == ["B", "a", "C d"]
+    assert list(catalog.schema.all_tables) == ["b", "a", "c d"]
+    assert [table.name for table in catalog.schema.all_tables.values()] == ["B", "a", "C d"]
 
 
 def test_counts_are_of_what_counts() -> None:

@@ -66,7 +66,7 @@ def test_random_rowid_loads_and_is_stored_as_it_was_written(scratch: Scratch, op
     sql = f"CREATE TABLE t (id INTEGER, random TEXT, rowid TEXT CHECK (random <> rowid)){options}"
     scratch.run(sql)
     assert stored(scratch, "t") == sql
-    [table] = read_catalog(scratch.rows()).schema.tables.values()
+    [table] = read_catalog(scratch.rows()).schema.all_tables.values()
     assert getattr(table.definition, "random_rowid") is True  # noqa: B009
 
 

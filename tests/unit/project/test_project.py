@@ -31,8 +31,8 @@ def refusal(**files: str) -> ProjectError:
 
 def test_a_project_is_its_schema_its_manifest_and_its_seeds() -> None:
     project = write_project(Path("schema"))
-    assert list(project.wanted.tables) == ["authors", "books"]
-    assert str(project.wanted.tables["books"].place) == "schema/tables.sql:6:14"
+    assert list(project.wanted.all_tables) == ["authors", "books"]
+    assert str(project.wanted.all_tables["books"].place) == "schema/tables.sql:6:14"
     assert project.manifest.schema_version == "1.0.0"
     assert [seed.table for seed in project.seeds] == ["authors", "books"]
     assert project.rehearsed.connection.execute("SELECT count(*) FROM books").fetchone() == (2,)

@@ -82,7 +82,7 @@ forms = pytest.mark.parametrize("form", [by_version, by_catalog])
 
 def test_a_database_that_was_never_deployed_to(scratch: Scratch) -> None:
     live = read(scratch)
-    assert list(live.catalog.schema.tables) == ["t"]
+    assert list(live.catalog.schema.all_tables) == ["t"]
     assert live.last is None
     assert not live.catalog.has_history
 
@@ -99,7 +99,7 @@ def test_what_was_deployed_last_is_read_along(scratch: Scratch) -> None:
 
 def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
     assert list(read(scratch, ["t"]).catalog.schema.views) == ["v"]
-    assert not read(scratch, ["t"]).catalog.schema.tables
+    assert not read(scratch, ["t"]).catalog.schema.all_tables
 
 
 def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
