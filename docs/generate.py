@@ -12,7 +12,7 @@ from typing import Any
 
 from turso_deploy.cli.main import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
-from turso_deploy.github.runner import OUTPUTS
+from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
 from turso_deploy.project.manifest import manifest_json_schema
 

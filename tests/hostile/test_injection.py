@@ -16,7 +16,7 @@ from tests.support import counters
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import Sqld
-from turso_deploy.github.runner import OUTPUTS
+from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.sql.lexer import quote_identifier
 
 PLAIN = "plain words"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
-from turso_deploy.cli.output import MOST_ANNOTATIONS
 from turso_deploy.cli.run import run
+from turso_deploy.github.annotations import MAX_PER_LEVEL
 
 SCHEMA = {
     "a.sql": "CREATE TABLE a (\n  id INTEGER PRIMARY KEY,\n  x TEXT,\n  y TEXT\n);\n",
@@ -136,4 +136,4 @@ def test_of_many_errors_the_first_ten_are_annotated_and_the_report_has_all(
 ) -> None:
     manifest = "rows:\n" + "".join(f"  t{number}: 1\n" for number in range(25))
     told = told_of(in_file, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
-    assert told.places == [f"manifest.yml:{line + 2}" for line in range(MOST_ANNOTATIONS)]
+    assert told.places == [f"manifest.yml:{line + 2}" for line in range(MAX_PER_LEVEL)]

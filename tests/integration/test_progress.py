@@ -200,14 +200,14 @@ def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(
 def test_nothing_that_is_told_can_command_a_runner_or_a_terminal() -> None:
     hostile = "::error::x\n::error::y\x1b[2J##[error]z"
     log = Log("takes longer")
-    with shown(log, None, {"GITHUB_ACTIONS": "true"}, slow_step=0):
+    with shown(log, None, on_runner=True, slow_step=0):
         report_step(hostile)
         assert log.has_it.wait(60)
         with report_wait(hostile):
             pass
     assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
     terminal = Log("error", is_terminal=True)
-    with shown(StringIO(), terminal, {"TERM": "xterm"}):
+    with shown(StringIO(), terminal, on_runner=False):
         report_step(hostile)
         assert terminal.has_it.wait(60)
     assert "\n" not in terminal.getvalue()

@@ -11,7 +11,7 @@ import yaml
 
 from turso_deploy.cli.settings import SETTINGS, Setting, input_of, variable_of
 from turso_deploy.core.errors import ErrorCode
-from turso_deploy.github.runner import OUTPUTS
+from turso_deploy.github.outputs import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from turso_deploy.cli.settings import SETTINGS, input_of
-from turso_deploy.github.runner import OUTPUTS
+from turso_deploy.github.outputs import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / ".github/workflows").glob("*.yml")), *sorted((ROOT / "docs/examples").glob("*.yml"))]

@@ -6,21 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from itertools import islice
 from typing import TextIO
 
-from msgspec import Struct
-
-from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
+from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.text import inert
-from turso_deploy.github.runner import Level, Runner, outputs
-from turso_deploy.report import console, wording
-from turso_deploy.report.document import ErrorLine, Report
+from turso_deploy.github.annotations import Level, annotations_of
+from turso_deploy.github.outputs import outputs
+from turso_deploy.github.runner import Runner
+from turso_deploy.report import console
+from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
-from turso_deploy.report.wording import place_of, verdict
-
-MOST_ANNOTATIONS = 10
-"""What GitHub shows of each level for one step; it drops the others without a word."""
 
 
 class Verbosity(StrEnum):
@@ -30,13 +25,6 @@ class Verbosity(StrEnum):
     NORMAL = "normal"
     VERBOSE = "verbose"
     JSON = "json"
-
-
-class _Annotation(Struct, frozen=True):
-    level: Level
-    message: str
-    title: str
-    place: Place | None = None
 
 
 def publish(
@@ -59,9 +47,8 @@ def publish(
             with runner.group(f"turso-deploy {report.command}"):
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)
-        for level in Level:  # the worst first
-            for note in islice((note for note in _annotations(report) if note.level is level), MOST_ANNOTATIONS):
-                runner.annotate(note.level, note.message, title=note.title, place=note.place)
+        for note in annotations_of(report):
+            runner.annotate(note.level, note.message, title=note.title, place=note.place)
         output.flush()
     finally:
         with _without_failing(runner, "The outputs"):
@@ -77,33 +64,6 @@ def _without_failing(runner: Runner, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         runner.annotate(Level.WARNING, f"{what} could not be written: {error.strerror}.")
-
-
-def _annotations(report: Report) -> Iterator[_Annotation]:
-    """What somebody has to look at, at the line that caused it: the error, the tokens, what the steps may cost."""
-    if report.error:
-        yield from _of_the_error(report.error, verdict(report), Level.ERROR)
-    if report.blocked_by:
-        yield from _of_the_error(report.blocked_by, verdict(report), Level.WARNING)
-    told = "".join(error.message for error in (report.error, report.blocked_by) if error)
-    for token in report.tokens:
-        for finding in token.findings:
-            if finding.text in told:
-                continue  # the finding is the error
-            yield _Annotation(Level(finding.level), f"{finding.text}\n{finding.remedy}", f"Token in {token.role}")
-    for step in report.steps:
-        for hazard in step.hazards:
-            if hazard.text not in told:
-                message = wording.hazard(hazard)
-                yield _Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
-
-
-def _of_the_error(error: ErrorLine, title: str, level: Level) -> Iterator[_Annotation]:
-    """Each of several things that are wrong at its own place, the first with what to do; else the error itself."""
-    hint = f"\n{error.hint}" if error.hint else ""
-    several = error.causes if len(error.causes) > 1 else (Cause(error.message, place_of(error)),)
-    for number, cause in enumerate(several):
-        yield _Annotation(level, f"{cause.message}{'' if number else hint}", title, cause.place)
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:

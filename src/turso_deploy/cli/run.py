@@ -58,7 +58,8 @@ def run(
     """
     as_json = wants_json(settings)
     log = (errors or sys.stderr) if as_json or wants_sql(settings) else output
-    runner = Runner(log, environment)
+    context = read_context(environment)
+    runner = Runner(log, context)
     for secret in secret_values(settings):
         runner.mask(secret)
     inputs: Settings | None = None
@@ -66,8 +67,9 @@ def run(
     emit = partial(print_script, runner=runner, output=output)
     try:
         inputs = read_settings(settings)
-        with _progress(inputs, log, errors or sys.stderr, environment, timing):
-            report = _report(inputs, read_context(environment), access, runner.mask, emit, timing)
+        terminal = None if environment.get("TERM") == "dumb" else errors or sys.stderr
+        with _progress(inputs, log, terminal, context, timing):
+            report = _report(inputs, context, access, runner.mask, emit, timing)
     except DeployError as error:
         report = _failed_early(str(settings.get("command", "deploy")), inputs, error)
     except Exception as error:  # whatever it is, the job must learn that it is our fault and not theirs
@@ -76,7 +78,7 @@ def run(
     if inputs and inputs.comment:
         from turso_deploy.github.pull_request import comment_on
 
-        report = comment_on(report, read_context(environment), inputs.github_token, inputs.schema_path, inputs.timeout)
+        report = comment_on(report, context, inputs.github_token, inputs.schema_path, inputs.timeout)
     with ignore_signals(), _though_nobody_may_listen(errors or sys.stderr):
         publish(report, runner, output if as_json else log, environment, _loudness(inputs, as_json))
     if inputs and inputs.check and report.status in (Status.PLANNED, Status.STALE):
@@ -104,7 +106,7 @@ def _loudness(inputs: Settings | None, as_json: bool) -> Verbosity:
 
 
 def _progress(
-    inputs: Settings, log: TextIO, terminal: TextIO, environment: Mapping[str, str], timing: Timing
+    inputs: Settings, log: TextIO, terminal: TextIO | None, context: RunContext, timing: Timing
 ) -> AbstractContextManager[None]:
     """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
     if inputs.quiet:
@@ -112,7 +114,7 @@ def _progress(
     return shown(
         log,
         None if inputs.json_output or inputs.sql else terminal,
-        environment,
+        on_runner=context.on_runner,
         update_interval=timing.update_interval,
         slow_step=timing.slow_step,
     )

@@ -11,7 +11,7 @@ from turso_deploy.cli.credentials import Credentials, lifetime_of
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.github.context import RunContext
-from turso_deploy.github.secrets import API_URL, GithubSecrets, parse_place, usable_secret_name
+from turso_deploy.github.secrets import GithubSecrets, parse_place, usable_secret_name
 from turso_deploy.report.document import Report, Status
 from turso_deploy.turso.rotation import rotate_token
 
@@ -37,7 +37,7 @@ def rotate(access: Credentials, inputs: Settings, context: RunContext, mask: Cal
     if access.hosting is None or inputs.github_token is None:
         raise _tokens_missing(access, inputs, context)
     place = parse_place(inputs.secret_scope, context.repository)
-    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, context.github_api_url or API_URL)
+    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, context.api_url)
     try:
         done = rotate_token(
             access.hosting.platform,

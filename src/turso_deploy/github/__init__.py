@@ -1,1 +1,1 @@
-"""GitHub: the context of a workflow run, workflow commands and outputs, pull-request comments, secrets."""
+"""GitHub: context of a workflow run, workflow commands, outputs, annotations, pull-request comments, secrets."""

@@ -1,52 +1,66 @@
-"""The context of a run: where it takes place, as GitHub's runner tells it in the environment."""
+"""Context of a run, as GitHub's runner gives it in the environment: commit, ref, repository, files, API."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
-# `v2.2.0`, or in a repository with several parts `database/v2.2.0` and `database-v2.2.0`.
+API_URL = "https://api.github.com"
+
+# `v2.2.0`, or in a repository with several components `database/v2.2.0` and `database-v2.2.0`.
 _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
 
 class RunContext(Struct, frozen=True):
-    """Where this run takes place, as GitHub's runner tells it; all None, and `on_runner` False, elsewhere.
+    """Variables of a workflow run. `on_runner` is False and the files are None outside of a runner.
 
-    https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+    `output_file` and `summary_file` receive the outputs and the job summary of the step.
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
 
-    on_runner: bool
-    commit_sha: str | None
-    ref: str | None
-    run_url: str | None
-    actor: str | None
+    on_runner: bool = False
+    commit_sha: str | None = None
+    ref: str | None = None
+    run_url: str | None = None
+    actor: str | None = None
     repository: str | None = None
-    github_api_url: str | None = None
+    api_url: str = API_URL
+    output_file: Path | None = None
+    summary_file: Path | None = None
 
     @property
     def pull_request(self) -> int | None:
-        """The number of the pull request that this run is for; None when it is for none."""
+        """Number of the pull request that triggered the run; None for another trigger."""
         match = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", self.ref or "")
         return int(match[1]) if match else None
 
     @property
     def tag_version(self) -> str | None:
-        """The version that the tag of this run names, without its `v`; None when the run is not for such a tag."""
+        """Version in the name of the run's tag, without its `v`; None if the ref is not a version tag."""
         match = _VERSION_TAG.fullmatch(self.ref or "")
         return match[1] if match else None
 
 
 def read_context(environment: Mapping[str, str]) -> RunContext:
-    """The context of this run, from the environment."""
+    """Read the context of this run from environment variables."""
+    on_runner = environment.get("GITHUB_ACTIONS") == "true"
     server, repository, run = (environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     return RunContext(
-        on_runner=environment.get("GITHUB_ACTIONS") == "true",
+        on_runner=on_runner,
         commit_sha=environment.get("GITHUB_SHA") or None,
         ref=environment.get("GITHUB_REF") or None,
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
         actor=environment.get("GITHUB_ACTOR") or None,
         repository=repository or None,
-        github_api_url=environment.get("GITHUB_API_URL") or None,
+        api_url=environment.get("GITHUB_API_URL") or API_URL,
+        output_file=_file(environment, "GITHUB_OUTPUT") if on_runner else None,
+        summary_file=_file(environment, "GITHUB_STEP_SUMMARY") if on_runner else None,
     )
+
+
+def _file(environment: Mapping[str, str], variable: str) -> Path | None:
+    name = environment.get(variable)
+    return Path(name) if name else None

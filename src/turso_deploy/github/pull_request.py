@@ -1,4 +1,4 @@
-"""The report as one comment on the pull request, kept up to date; https://docs.github.com/en/rest/issues/comments."""
+"""Comment on a pull request that shows the latest report; https://docs.github.com/en/rest/issues/comments."""
 
 from __future__ import annotations
 
@@ -9,86 +9,93 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.core.errors import DeployError, ErrorCode, PlatformError
+from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret
+from turso_deploy.github.api import error_for_reply, open_api
 from turso_deploy.github.context import RunContext
-from turso_deploy.github.secrets import API_URL
 from turso_deploy.http.json_api import JsonApi, Reply
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
-LONGEST_COMMENT = 64 * 1024
-"""The bytes that a comment may have; GitHub counts 65,536 characters."""
+MAX_COMMENT_SIZE = 64 * 1024
+"""Maximum size of a comment in bytes; GitHub counts 65,536 characters."""
 
-_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _MARKER = re.compile(r"<!-- turso-deploy ([0-9a-f]{16}) ([0-9a-f]{16}) -->")
-_ON_A_PAGE = 100
-_MOST_PAGES = 30
+_PAGE_SIZE = 100
+_MAX_PAGES = 30
+
+_FORBIDDEN = ErrorExplanation(
+    ErrorCode.API_FORBIDDEN,
+    "the token does not have the permission",
+    "Give the job the permission `pull-requests: write`; runs from a fork never have it.",
+)
+_UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the request")
 
 
 class _Comment(Struct, frozen=True):
+    """A comment of an earlier run: its id, and the fingerprint of its text."""
+
     id: int
     content: str
 
 
 def comment_on(report: Report, context: RunContext, token: Secret | None, schema_path: str, timeout: float) -> Report:
-    """Bring the pull request's comment up to date; the report, with a notice when that could not be done.
+    """Create or update the comment on the pull request, and return the report.
 
-    A run that is for no pull request has nobody to tell. A comment is never a reason to fail.
+    The report gets a notice if the comment could not be written; that is not a failure of the run. A run for no pull
+    request writes no comment. `timeout` is the timeout of one request in seconds.
     """
     if context.pull_request is None or context.repository is None:
         return report
     try:
-        _keep_up_to_date(report, context, token, schema_path, timeout)
+        _write_comment(report, context, token, schema_path, timeout)
     except DeployError as error:
-        notice = f"The pull request got no comment. {error.message} {error.hint or ''}".rstrip()
+        notice = f"The comment on the pull request was not written. {error.message} {error.hint or ''}".rstrip()
         return replace(report, notices=(*report.notices, notice))
     return report
 
 
-def _keep_up_to_date(
-    report: Report, context: RunContext, token: Secret | None, schema_path: str, timeout: float
-) -> None:
+def _write_comment(report: Report, context: RunContext, token: Secret | None, schema_path: str, timeout: float) -> None:
     if token is None:
         raise PlatformError(
             ErrorCode.API_FORBIDDEN,
-            "The setting `comment` takes a GitHub token.",
-            hint="Give `github-token: ${{ github.token }}`, and the job the permission `pull-requests: write`.",
+            "The setting `comment` needs a GitHub token.",
+            hint="Set `github-token: ${{ github.token }}`, and give the job the permission `pull-requests: write`.",
         )
-    url = context.github_api_url or API_URL
     issues = f"/repos/{context.repository}/issues"
-    # Of several databases or schema folders, each has a comment of its own.
+    # Each database and each schema folder has a comment of its own.
     owner = _fingerprint(f"{schema_path}\n{report.database}")
-    # How long it took is different every time, and nobody's business in a comment.
-    text = summary(
-        replace(report, duration_ms=0, requests=0, deployment_id=None), LONGEST_COMMENT - len(_marker(owner, owner)) - 1
-    )
+    # These values differ in every run and would change a comment that is otherwise the same.
+    stable = replace(report, duration_ms=0, requests=0, deployment_id=None)
+    text = summary(stable, MAX_COMMENT_SIZE - len(_marker(owner, owner)) - 1)
     content = _fingerprint(text)
     body = {"body": f"{_marker(owner, content)}\n{text}"}
-    api = JsonApi("GitHub's API", url, token.reveal(), timeout, _HEADERS)
+    api = open_api(token.reveal(), timeout, context.api_url)
     try:
-        known = _find(api, f"{issues}/{context.pull_request}/comments", owner)
-        if known is None:
-            _done(api.call("POST", f"{issues}/{context.pull_request}/comments", body=body))
-        elif known.content != content:
-            _done(api.call("PATCH", f"{issues}/comments/{known.id}", body=body))
+        earlier = _find(api, f"{issues}/{context.pull_request}/comments", owner)
+        if earlier is None:
+            _accept(api.call("POST", f"{issues}/{context.pull_request}/comments", body=body), "writing the comment")
+        elif earlier.content != content:
+            _accept(api.call("PATCH", f"{issues}/comments/{earlier.id}", body=body), "updating the comment")
     finally:
         api.close()
 
 
 def _find(api: JsonApi, path: str, owner: str) -> _Comment | None:
-    """The comment that an earlier run has left."""
-    for page in range(1, _MOST_PAGES + 1):
-        reply = _done(api.call("GET", path, query={"per_page": str(_ON_A_PAGE), "page": str(page)}))
+    """Return the comment of an earlier run, if there is one."""
+    for page in range(1, _MAX_PAGES + 1):
+        query = {"per_page": str(_PAGE_SIZE), "page": str(page)}
+        reply = _accept(api.call("GET", path, query=query), "reading the comments")
         comments = reply.document if isinstance(reply.document, list) else []
         for found in _marked(comments, owner):
             return found
-        if len(comments) < _ON_A_PAGE:
+        if len(comments) < _PAGE_SIZE:
             break
     return None
 
 
 def _marked(comments: list[object], owner: str) -> Iterator[_Comment]:
+    """Yield the comments that begin with the marker of this owner."""
     for comment in comments:
         if isinstance(comment, dict) and isinstance(comment.get("id"), int):
             match = _MARKER.match(str(comment.get("body")))
@@ -96,15 +103,11 @@ def _marked(comments: list[object], owner: str) -> Iterator[_Comment]:
                 yield _Comment(comment["id"], match[2])
 
 
-def _done(reply: Reply) -> Reply:
+def _accept(reply: Reply, action: str) -> Reply:
     if reply.ok:
         return reply
-    may = reply.status not in (401, 403, 404)
-    raise PlatformError(
-        ErrorCode.UNEXPECTED_REPLY if may else ErrorCode.API_FORBIDDEN,
-        f"GitHub answered {reply.status} {reply.reason}".rstrip(),
-        hint="" if may else "Give the job the permission `pull-requests: write`; runs from a fork never have it.",
-    )
+    explanation = _FORBIDDEN if reply.status in (401, 403, 404) else _UNKNOWN
+    raise error_for_reply(reply, action, explanation)
 
 
 def _marker(owner: str, content: str) -> str:

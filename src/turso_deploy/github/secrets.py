@@ -1,6 +1,6 @@
-"""GitHub's secrets: store a value where only workflows read it. https://docs.github.com/en/rest/actions/secrets.
+"""Secrets of GitHub Actions: encrypt a value and store it. https://docs.github.com/en/rest/actions/secrets.
 
-A value is sealed for GitHub's public key before it leaves this process; nobody can read it back, not even its owner.
+A value is encrypted with GitHub's public key before it is sent. The API never returns the value of a secret.
 """
 
 from __future__ import annotations
@@ -13,21 +13,43 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.http.json_api import JsonApi, Reply, segment
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
+from turso_deploy.core.text import capitalized, retry_hint
+from turso_deploy.github.api import error_for_reply, open_api
+from turso_deploy.github.context import API_URL
+from turso_deploy.http.json_api import Reply, segment
 
-API_URL = "https://api.github.com"
-
-_API = "GitHub's API"
-_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
-_LOOKS = 5
+_MAX_READS = 5
+
+EXPLANATIONS = {
+    401: ErrorExplanation(ErrorCode.API_TOKEN_REJECTED, "GitHub does not accept the token", "Renew `github-token`."),
+    403: ErrorExplanation(
+        ErrorCode.API_FORBIDDEN,
+        "the token does not have the permission",
+        "Use as `github-token` the token of a GitHub App or a fine-grained personal token with the permission "
+        "Secrets: write (for secrets of an environment, Environments: write). The GITHUB_TOKEN of a workflow cannot "
+        "write secrets.",
+    ),
+    404: ErrorExplanation(
+        ErrorCode.NOT_FOUND,
+        "the repository, environment or organization does not exist, or the token has no access to it",
+        "Check the name, and give the token access to it.",
+    ),
+    422: ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the value", "Run it again."),
+}
+"""The statuses with a meaning of their own; 403 may also be a rate limit."""
+
+_FAILED = ErrorExplanation(
+    ErrorCode.SERVER_ERROR, "GitHub failed", "Run it again later; see https://www.githubstatus.com."
+)
+_UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub gave an unknown answer")
 
 
 class SecretPlace(Struct, frozen=True):
-    """Whose secret it is. `owner` is `owner/repository` or the organization; `environment` is the repository's."""
+    """Location of a secret: `owner` is `owner/repository` or an organization, `environment` one of the repository."""
 
     scope: Literal["repository", "environment", "organization"]
     owner: str
@@ -35,7 +57,7 @@ class SecretPlace(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The part of the API's paths that all requests about these secrets share."""
+        """Common start of the paths of all requests about these secrets."""
         if self.scope == "organization":
             return f"/orgs/{segment(self.owner)}/actions/secrets"
         repository = f"/repos/{self.owner}"
@@ -44,15 +66,15 @@ class SecretPlace(Struct, frozen=True):
         return f"{repository}/actions/secrets"
 
     def __str__(self) -> str:
-        """The place in words."""
+        """Return the place in words: `repository acme/quiz`."""
         where = f"environment {self.environment} of {self.owner}"
         return where if self.scope == "environment" else f"{self.scope} {self.owner}"
 
 
 def parse_place(text: str, repository: str | None) -> SecretPlace:
-    """The place that a setting names: `repository`, `environment:NAME` or `organization:NAME`.
+    """Parse the setting `secret-scope`: `repository`, `environment:NAME` or `organization:NAME`.
 
-    `repository` is `owner/name`. Raises InputError.
+    `repository` is `owner/name`, if it is known. Raises InputError.
     """
     scope, _, name = text.partition(":")
     if scope == "organization" and _ORGANIZATION.fullmatch(name):
@@ -60,12 +82,12 @@ def parse_place(text: str, repository: str | None) -> SecretPlace:
     if text != "repository" and not (scope == "environment" and name.strip() and name.isprintable()):
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "The setting `secret-scope` is not one of `repository`, `environment:NAME`, `organization:NAME`.",
+            "The setting `secret-scope` must be `repository`, `environment:NAME` or `organization:NAME`.",
         )
     if not repository or not _REPOSITORY.fullmatch(repository):
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "It is not known which repository the secret is for.",
+            "The repository of the secret is unknown.",
             hint="Outside of a workflow, set GITHUB_REPOSITORY to owner/name.",
         )
     if scope == "environment":
@@ -74,35 +96,35 @@ def parse_place(text: str, repository: str | None) -> SecretPlace:
 
 
 def usable_secret_name(name: str) -> str:
-    """The name, once it is known that a secret can have it. Raises InputError otherwise."""
+    """Return the name if GitHub accepts it for a secret. Raises InputError otherwise."""
     if _NAME.fullmatch(name):
         return name
     raise InputError(
         ErrorCode.INPUT_INVALID,
-        "The name of the secret cannot be one: letters, digits and `_` make one, not a digit first, "
-        "and not `GITHUB_` in front.",
+        "The name of the secret is not valid: it may contain letters, digits and `_`, and must not start with a digit "
+        "or with `GITHUB_`.",
     )
 
 
 class GithubSecrets:
-    """The secrets of one place. `token` may write them: the GITHUB_TOKEN of a workflow may not, whatever it is given.
+    """Secrets of one place. `token` needs the permission to write them, which a workflow's GITHUB_TOKEN never has.
 
-    Raises InputError for a token or an address that cannot be used.
+    `timeout` is the timeout of one request in seconds. Raises InputError for a token or a URL that cannot be used.
     """
 
     def __init__(self, place: SecretPlace, token: str, timeout: float, url: str = API_URL) -> None:
         self.place = place
-        self._api = JsonApi(_API, url, token, timeout, _HEADERS)
+        self._api = open_api(token, timeout, url)
 
     @property
     def owner(self) -> str:
-        """The owner of the secrets, as messages name it: `repository acme/quiz`."""
+        """Owner of the secrets as messages name it: `repository acme/quiz`."""
         return str(self.place)
 
     def check(self, name: str) -> None:
-        """Find out that the secret can be stored, as far as reading tells: the place is there, and a key for it.
+        """Check, by reading only, that the secret can be stored: its place exists and has a public key.
 
-        A secret of an organization has to exist: which repositories see it is not for this program to choose.
+        A secret of an organization must exist already, because its visibility is the owner's decision.
         Raises PlatformError.
         """
         usable_secret_name(name)
@@ -110,14 +132,14 @@ class GithubSecrets:
         if self.place.scope == "organization" and self._read(name) is None:
             raise PlatformError(
                 ErrorCode.NOT_FOUND,
-                f"There is no secret {name} in the {self.place}.",
-                hint="Create it once by hand, with the repositories that may see it; from then on it is renewed.",
+                f"The secret {name} does not exist in the {self.place}.",
+                hint="Create it once by hand and select the repositories with access to it; later runs update it.",
             )
 
-    def store(self, name: str, value: str, pause: float = 1.0) -> None:
-        """Seal the value, store it, and see that the secret's `updated_at` moved.
+    def store(self, name: str, value: str, poll_interval: float = 1.0) -> None:
+        """Encrypt and store the value, and wait until the secret's `updated_at` has changed.
 
-        `pause` is the seconds between looks. Raises PlatformError; whether the secret changed is then told.
+        `poll_interval` is in seconds. Raises PlatformError, whose message says whether the secret was stored.
         """
         key_id, key = self._public_key()
         before = self._read(name)
@@ -125,16 +147,16 @@ class GithubSecrets:
         self._accept(
             self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body), f"storing the secret {name}"
         )
-        for look in range(_LOOKS):
-            if look:
-                time.sleep(pause)
+        for read in range(_MAX_READS):
+            if read:
+                time.sleep(poll_interval)
             after = self._read(name)
             if after is not None and after.get("updated_at") != (before or {}).get("updated_at"):
                 return
         raise PlatformError(
             ErrorCode.UNEXPECTED_REPLY,
-            f"GitHub accepted the secret {name}, and its `updated_at` has not moved.",
-            hint="Look at the secret in the settings, and run it again.",
+            f"GitHub accepted the secret {name}, but its `updated_at` has not changed: it may hold the old value.",
+            hint="Check the secret in the settings of the repository, and run it again.",
         )
 
     def close(self) -> None:
@@ -142,18 +164,18 @@ class GithubSecrets:
         self._api.close()
 
     def _public_key(self) -> tuple[str, str]:
-        doing = f"reading the public key of the {self.place}"
-        reply = self._accept(self._api.call("GET", f"{self.place.path}/public-key"), doing)
+        """Return the id and the base64 text of the key that encrypts these secrets."""
+        action = f"reading the public key of the {self.place}"
+        reply = self._accept(self._api.call("GET", f"{self.place.path}/public-key"), action)
         document = reply.document if isinstance(reply.document, dict) else {}
         key_id, key = document.get("key_id"), document.get("key")
         if not isinstance(key_id, str) or not isinstance(key, str):
-            raise PlatformError(
-                ErrorCode.UNEXPECTED_REPLY, f"{doing.capitalize()} failed: there is none in the answer."
-            )
+            message = f"{capitalized(action)} failed: GitHub's answer contains no key."
+            raise PlatformError(ErrorCode.UNEXPECTED_REPLY, message)
         return key_id, key
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        """What GitHub tells about a secret (never its value); None when there is none."""
+        """Return GitHub's data about a secret, which never include its value; None if it does not exist."""
         reply = self._api.call("GET", f"{self.place.path}/{segment(name)}")
         if reply.status == 404:
             return None
@@ -161,31 +183,34 @@ class GithubSecrets:
         return reply.document if isinstance(reply.document, dict) else {}
 
     def _visibility(self, name: str, before: dict[str, Any] | None) -> dict[str, Any]:
-        """Who may see the secret of an organization: the same repositories as before, which each write has to name."""
+        """Return the visibility of an organization's secret, which each write must repeat; empty for others."""
         if self.place.scope != "organization":
             return {}
         visibility = (before or {}).get("visibility", "private")
         if visibility != "selected":
             return {"visibility": visibility}
         reply = self._api.call("GET", f"{self.place.path}/{segment(name)}/repositories", query={"per_page": "100"})
-        document = self._accept(reply, f"reading which repositories see {name}").document or {}
+        document = self._accept(reply, f"reading the repositories with access to the secret {name}").document or {}
         repositories = document.get("repositories", [])
         if document.get("total_count", 0) > len(repositories):
             raise PlatformError(
                 ErrorCode.UNEXPECTED_REPLY,
-                f"More than {len(repositories)} repositories see the secret {name}, and not all of them could be read.",
+                f"The secret {name} was not changed: more than {len(repositories)} repositories have access to it.",
                 hint="Give the secret the visibility `private` or `all`.",
             )
         return {"visibility": "selected", "selected_repository_ids": [entry["id"] for entry in repositories]}
 
-    def _accept(self, reply: Reply, doing: str) -> Reply:
+    def _accept(self, reply: Reply, action: str) -> Reply:
         if not reply.ok:
-            raise _refusal(reply, doing)
+            raise error_for_reply(reply, action, explain(reply))
         return reply
 
 
 def seal(value: str, public_key: str) -> str:
-    """The value in a sealed box that only GitHub opens, in base64. Raises PlatformError when the key is none."""
+    """Encrypt the value for a public key (a sealed box of libsodium, in base64).
+
+    Raises PlatformError if the key is invalid.
+    """
     from nacl.exceptions import CryptoError
     from nacl.public import PublicKey, SealedBox
 
@@ -193,40 +218,19 @@ def seal(value: str, public_key: str) -> str:
         box = SealedBox(PublicKey(base64.b64decode(public_key, validate=True)))
     except (binascii.Error, ValueError, TypeError, CryptoError):
         raise PlatformError(
-            ErrorCode.UNEXPECTED_REPLY, "GitHub's public key for secrets cannot be used.", hint="Run it again."
+            ErrorCode.UNEXPECTED_REPLY, "GitHub's public key for secrets is invalid.", hint="Run it again."
         ) from None
     return base64.b64encode(box.encrypt(value.encode())).decode()
 
 
-def _refusal(reply: Reply, doing: str) -> PlatformError:
-    code, meaning, hint = _meaning(reply)
-    said = f" It says: {reply.reason}" if reply.reason else ""
-    start = doing[:1].upper() + doing[1:]
-    return PlatformError(code, f"{start} failed: {meaning} (HTTP {reply.status}).{said}", hint=hint)
+def explain(reply: Reply) -> ErrorExplanation:
+    """Return the explanation of a failed reply by its status.
 
-
-def _meaning(reply: Reply) -> tuple[ErrorCode, str, str | None]:
-    match reply.status:
-        case 401:
-            return ErrorCode.API_TOKEN_REJECTED, "GitHub does not accept the token", "Renew `github-token`."
-        case 403 | 429 if reply.status == 429 or reply.retry_after is not None or "rate limit" in reply.reason.lower():
-            wait = f"Wait {reply.retry_after} seconds" if reply.retry_after is not None else "Wait a while"
-            return ErrorCode.RATE_LIMITED, "GitHub has had too many requests", f"{wait} and run it again."
-        case 403:
-            return (
-                ErrorCode.API_FORBIDDEN,
-                "the token may not do this",
-                "Give `github-token` a GitHub App's or a fine-grained personal token with the permission "
-                "Secrets: write (Environments: write for an environment's). The GITHUB_TOKEN of a workflow cannot.",
-            )
-        case 404:
-            return (
-                ErrorCode.NOT_FOUND,
-                "there is no such place, or the token does not see it",
-                "Check the repository, environment or organization, and that the token was given access to it.",
-            )
-        case 422:
-            return ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the value", "Run it again."
-    if reply.status >= 500:
-        return ErrorCode.SERVER_ERROR, "GitHub failed", "Run it again later; see https://www.githubstatus.com."
-    return ErrorCode.UNEXPECTED_REPLY, "GitHub answered in an unknown way", None
+    A rate limit has the status 429, or 403 with a message or a header that says so:
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    """
+    is_limited = reply.retry_after is not None or "rate limit" in reply.reason.lower()
+    if reply.status == 429 or (reply.status == 403 and is_limited):
+        hint = retry_hint(reply.retry_after)
+        return ErrorExplanation(ErrorCode.RATE_LIMITED, "GitHub received too many requests", hint)
+    return EXPLANATIONS.get(reply.status) or (_FAILED if reply.status >= 500 else _UNKNOWN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
@@ -26,8 +26,8 @@ _UNWRAPPED = "\x1b[?7l{}\x1b[?7h"
 def shown(
     log: TextIO,
     terminal: TextIO | None,
-    environment: Mapping[str, str],
     *,
+    on_runner: bool,
     update_interval: float = UPDATE_INTERVAL,
     slow_step: float = SLOW_STEP,
 ) -> AbstractContextManager[None]:
@@ -35,9 +35,9 @@ def shown(
 
     `update_interval` and `slow_step` are seconds.
     """
-    if environment.get("GITHUB_ACTIONS") == "true":
+    if on_runner:
         return _watching(_LogLines(log, slow_step), update_interval)
-    if terminal is not None and terminal.isatty() and environment.get("TERM") != "dumb":
+    if terminal is not None and terminal.isatty():
         return _watching(_TerminalLine(terminal), update_interval)
     return nullcontext()
 

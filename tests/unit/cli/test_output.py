@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from turso_deploy.cli.output import Verbosity, publish
+from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
@@ -38,7 +39,7 @@ def published(report: Report, environment: dict[str, str], output: io.StringIO, 
     """What is published to the log of commands."""
     log = io.StringIO() if as_json else output
     loudness = Verbosity.JSON if as_json else Verbosity.NORMAL
-    publish(report, Runner(log, environment), output, environment, loudness)
+    publish(report, Runner(log, read_context(environment)), output, environment, loudness)
     return log.getvalue()
 
 
@@ -125,7 +126,7 @@ def test_of_each_level_ten_annotations_are_sent() -> None:
 
 def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
     output = io.StringIO()
-    publish(FAILED, Runner(output, {}), output, {}, Verbosity.QUIET)
+    publish(FAILED, Runner(output, RunContext()), output, {}, Verbosity.QUIET)
     lines = [line for line in output.getvalue().splitlines() if line]
     assert lines[0] == "✗ Failed: nothing was changed"
     assert "file:x.db" not in output.getvalue()
@@ -138,7 +139,7 @@ def test_a_verbose_deployment_shows_its_sql() -> None:
     texts = {}
     for loudness in (Verbosity.NORMAL, Verbosity.VERBOSE):
         output = io.StringIO()
-        publish(report, Runner(output, {}), output, {}, loudness)
+        publish(report, Runner(output, RunContext()), output, {}, loudness)
         texts[loudness] = output.getvalue()
     assert "CREATE TABLE" not in texts[Verbosity.NORMAL]
     assert "CREATE TABLE t (id)" in texts[Verbosity.VERBOSE]

@@ -267,7 +267,7 @@ def test_an_unexpected_exception_is_told_without_its_text(job: Job, monkeypatch:
 def test_a_plan_that_cannot_comment_says_so_and_succeeds(job: Job) -> None:
     job.environment |= {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_REPOSITORY": "acme/quiz"}
     assert job.run(command="plan", database_url="file:x.db", comment=True) == 0
-    assert "The pull request got no comment" in job.summary_file.read_text(encoding="utf-8")
+    assert "The comment on the pull request was not written" in job.summary_file.read_text(encoding="utf-8")
 
 
 def test_a_deployment_is_drawn_in_the_summary(job: Job) -> None:

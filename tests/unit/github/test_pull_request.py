@@ -9,7 +9,7 @@ from tests.support import broken_servers
 from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.cli.settings import Settings, read_settings
 from turso_deploy.github.context import RunContext, read_context
-from turso_deploy.github.pull_request import LONGEST_COMMENT, comment_on
+from turso_deploy.github.pull_request import MAX_COMMENT_SIZE, comment_on
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import Report, Status, StepLine
 
@@ -108,7 +108,7 @@ def test_a_comment_stays_within_its_size(api: CannedServer, pull_request: RunCon
     api.to("POST", COMMENTS, {"id": 42}, 201)
     steps = tuple(StepLine(StepKind.CREATE_TABLE, f"t{n}", f"CREATE TABLE t{n} (name TEXT)") for n in range(5000))
     commented(replace(PLAN, steps=steps), inputs(), pull_request)
-    assert 1000 < len(sent(api, 1).encode()) <= LONGEST_COMMENT
+    assert 1000 < len(sent(api, 1).encode()) <= MAX_COMMENT_SIZE
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -125,7 +125,7 @@ def test_without_permission_there_is_a_notice_and_no_failure(
 
 def test_without_a_token_there_is_a_notice(api: CannedServer, pull_request: RunContext) -> None:
     told = commented(PLAN, inputs(github_token=None), pull_request)
-    assert "takes a GitHub token" in told.notices[0]
+    assert "needs a GitHub token" in told.notices[0]
 
 
 def test_a_server_that_does_not_answer_is_a_notice() -> None:

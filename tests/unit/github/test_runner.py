@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import inert
 from turso_deploy.github import runner as runner_module
-from turso_deploy.github.runner import OUTPUTS, SUMMARY_LIMIT, Level, Runner, outputs
+from turso_deploy.github.annotations import Level
+from turso_deploy.github.context import RunContext, read_context
+from turso_deploy.github.outputs import OUTPUTS
+from turso_deploy.github.runner import MAX_SUMMARY_SIZE, Runner
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
@@ -30,7 +32,7 @@ HOSTILE = [
 
 def on_runner(**environment: str) -> tuple[Runner, io.StringIO]:
     log = io.StringIO()
-    return Runner(log, {"GITHUB_ACTIONS": "true", **environment}), log
+    return Runner(log, read_context({"GITHUB_ACTIONS": "true", **environment})), log
 
 
 def read_outputs(text: str) -> dict[str, str]:
@@ -67,7 +69,8 @@ def test_a_line_too_short_to_be_a_secret_is_not_masked() -> None:
 
 def test_off_a_runner_a_mask_does_not_print_the_secret(tmp_path: Path) -> None:
     log = io.StringIO()
-    runner = Runner(log, {"GITHUB_OUTPUT": str(tmp_path / "out"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")})
+    files = {"GITHUB_OUTPUT": str(tmp_path / "out"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    runner = Runner(log, read_context(files))
     runner.mask("secret-token")
     runner.annotate(Level.ERROR, "x")
     runner.set_output("status", "deployed")
@@ -133,7 +136,7 @@ def test_commands_are_stopped_around_untrusted_text_under_a_fresh_token() -> Non
 def test_commands_work_again_when_untrusted_text_could_not_be_written() -> None:
     log = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
     with pytest.raises(UnicodeEncodeError):
-        Runner(log, {"GITHUB_ACTIONS": "true"}).print_untrusted("é")
+        Runner(log, RunContext(on_runner=True)).print_untrusted("é")
     log.seek(0)
     stop, resume = log.read().splitlines()
     assert resume == f"::{stop.removeprefix('::stop-commands::')}::"
@@ -168,38 +171,12 @@ def test_a_value_that_holds_its_delimiter_is_refused(monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "output").exists()
 
 
-def test_the_outputs_of_a_deployment(deployed: Report) -> None:
-    assert outputs(deployed) == {
-        "status": "deployed",
-        "changed": "true",
-        "deployment-id": "0199f3a2-7c1e",
-        "schema-version": "2.2.0",
-        "tables": "12",
-        "indexes": "33",
-        "views": "3",
-        "triggers": "2",
-        "rows-seeded": "57",
-        "token-expires-at": "",
-        "token-days-left": "",
-        "token-age-days": "",
-        "token-rotation-due": "false",
-    }
-
-
-def test_an_output_that_is_not_known_is_there_and_empty(failed: Report) -> None:
-    early = outputs(replace(failed, counts={}, committed=None, schema_version=None))
-    assert list(early) == list(OUTPUTS)
-    assert (
-        early | {"status": "failed", "changed": "false", "tables": "", "deployment-id": "", "rows-seeded": "0"} == early
-    )
-
-
 def test_a_summary_leaves_room_for_what_is_there_already(tmp_path: Path, deployed: Report) -> None:
     file = tmp_path / "summary"
-    file.write_bytes(b"x" * (SUMMARY_LIMIT - 3000))
+    file.write_bytes(b"x" * (MAX_SUMMARY_SIZE - 3000))
     runner, _ = on_runner(GITHUB_STEP_SUMMARY=str(file))
     runner.append_summary(lambda budget: summary(deployed, budget))
-    assert SUMMARY_LIMIT - 3000 < file.stat().st_size <= SUMMARY_LIMIT
+    assert MAX_SUMMARY_SIZE - 3000 < file.stat().st_size <= MAX_SUMMARY_SIZE
     assert "Deployed 2.2.0" in file.read_text(encoding="utf-8")
 
 

@@ -74,7 +74,7 @@ def test_a_place_that_is_none_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("repository", [None, "", "quiz", "acme/quiz/more", "acme/qu iz"])
 def test_a_repository_that_is_not_known_is_told(repository: str | None) -> None:
-    with pytest.raises(InputError, match="which repository"):
+    with pytest.raises(InputError, match="repository of the secret is unknown"):
         parse_place("repository", repository)
 
 
@@ -92,7 +92,7 @@ def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
         (403, {"message": "API rate limit exceeded"}, {}, ErrorCode.RATE_LIMITED, "Wait a while"),
         (403, {"message": "secondary"}, {"Retry-After": "30"}, ErrorCode.RATE_LIMITED, "Wait 30 seconds"),
         (429, {}, {}, ErrorCode.RATE_LIMITED, "Wait"),
-        (404, {"message": "Not Found"}, {}, ErrorCode.NOT_FOUND, "given access"),
+        (404, {"message": "Not Found"}, {}, ErrorCode.NOT_FOUND, "access to it"),
         (422, {"message": "Validation Failed"}, {}, ErrorCode.UNEXPECTED_REPLY, "again"),
         (503, None, {}, ErrorCode.SERVER_ERROR, "githubstatus"),
     ],
@@ -120,3 +120,12 @@ def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: Canne
     api.to("GET", f"{SECRETS}/public-key", document)
     with pytest.raises(PlatformError, match="public key"):
         secrets.check("TOKEN")
+
+
+def test_a_message_keeps_the_case_of_a_repository(api: Replies) -> None:
+    place = parse_place("repository", "Acme/QuizApp")
+    api.to("GET", "/repos/Acme/QuizApp/actions/secrets/public-key", {})
+    client = GithubSecrets(place, "github_pat", timeout=5, url=api.url)
+    with pytest.raises(PlatformError, match="Reading the public key of the repository Acme/QuizApp failed"):
+        client.check("TOKEN")
+    client.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.support.hostile_text import hostile_texts
-from turso_deploy.github.runner import SUMMARY_LIMIT
+from turso_deploy.github.runner import MAX_SUMMARY_SIZE
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import (
     CheckLine,
@@ -205,8 +205,8 @@ def test_hostile_sql_stays_in_its_fence(deployed: Report) -> None:
 def test_a_large_report_stays_within_the_limit_and_says_what_was_left_out(deployed: Report, number: int) -> None:
     sql = "CREATE TABLE …" + " " * 600 + ")"
     steps = tuple(StepLine(StepKind.CREATE_TABLE, f"täble_{n}", sql) for n in range(number))
-    text = summary(replace(deployed, steps=steps), SUMMARY_LIMIT)
-    assert size(text) <= SUMMARY_LIMIT
+    text = summary(replace(deployed, steps=steps), MAX_SUMMARY_SIZE)
+    assert size(text) <= MAX_SUMMARY_SIZE
     assert "_The SQL was left out" in text
     assert text.startswith(f"## ✅ Deployed 2.2.0: {number:,} objects created")
     assert ("more, left out" in text) == (number == 40_000)

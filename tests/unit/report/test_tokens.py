@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from turso_deploy.github.runner import outputs
+from turso_deploy.github.outputs import outputs
 from turso_deploy.report.console import render
 from turso_deploy.report.document import FindingLine, Report, Status, TokenLine
 from turso_deploy.report.job_summary import summary

@@ -1,0 +1,71 @@
+"""Annotations of a report: errors, hazards and token findings, each at the line that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import islice
+
+from msgspec import Struct
+
+from turso_deploy.core.errors import Cause, Place
+from turso_deploy.report import wording
+from turso_deploy.report.document import ErrorLine, Report
+
+MAX_PER_LEVEL = 10
+"""Number of annotations of one level that GitHub shows for a step; it drops further ones silently."""
+
+
+class Level(StrEnum):
+    """Severity of an annotation, the most severe first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+class Annotation(Struct, frozen=True):
+    """A message with a title, shown at a place in the repository if it has one."""
+
+    level: Level
+    message: str
+    title: str
+    place: Place | None = None
+
+
+def annotations_of(report: Report) -> list[Annotation]:
+    """Return the annotations of a report, the most severe first, at most MAX_PER_LEVEL of each level."""
+    found = list(_all(report))
+    return [
+        annotation
+        for level in Level
+        for annotation in islice((one for one in found if one.level is level), MAX_PER_LEVEL)
+    ]
+
+
+def _all(report: Report) -> Iterator[Annotation]:
+    """Yield the error, then the findings and hazards that its message does not mention already."""
+    title = wording.verdict(report)
+    if report.error:
+        yield from _of_error(report.error, title, Level.ERROR)
+    if report.blocked_by:
+        yield from _of_error(report.blocked_by, title, Level.WARNING)
+    reported = "".join(error.message for error in (report.error, report.blocked_by) if error)
+    for token in report.tokens:
+        for finding in token.findings:
+            if finding.text not in reported:
+                message = f"{finding.text}\n{finding.remedy}"
+                yield Annotation(Level(finding.level), message, f"Token in {token.role}")
+    for step in report.steps:
+        for hazard in step.hazards:
+            if hazard.text not in reported:
+                message = wording.hazard(hazard)
+                yield Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
+
+
+def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:
+    """Yield one annotation for each cause of the error, the first with the hint; otherwise the error itself."""
+    hint = f"\n{error.hint}" if error.hint else ""
+    causes = error.causes if len(error.causes) > 1 else (Cause(error.message, wording.place_of(error)),)
+    for number, cause in enumerate(causes):
+        yield Annotation(level, f"{cause.message}{'' if number else hint}", title, cause.place)
