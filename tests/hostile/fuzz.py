@@ -77,6 +77,7 @@ def feed(name: str, arguments: list[str]) -> None:
 def _readers(folder: Path) -> dict[str, Callable[[bytes], None]]:
     """What takes bytes from outside, each without the errors that it is meant to raise."""
     from turso_deploy.core.errors import DeployError
+    from turso_deploy.core.schema_folder import SchemaFolder
     from turso_deploy.database.hrana_wire import read_batch
     from turso_deploy.project.manifest import load_manifest
     from turso_deploy.seeds.files import read_seed_file
@@ -96,14 +97,14 @@ def _readers(folder: Path) -> dict[str, Callable[[bytes], None]]:
     def manifest(data: bytes) -> None:
         (folder / "manifest.yml").write_bytes(data)
         with suppress(DeployError):
-            load_manifest(folder, "schema")
+            load_manifest(SchemaFolder(folder, "schema"))
 
     def seeds(data: bytes) -> None:
         for suffix in ("csv", "json", "jsonl", "yaml"):
             path = folder / f"books.{suffix}"
             path.write_bytes(data)
             with suppress(DeployError):
-                list(read_seed_file(path, "seeds/books"))
+                list(read_seed_file(SchemaFolder(path.parent, "seeds"), path.name))
 
     def replies(data: bytes) -> None:
         # HranaDatabase takes these for a reply that cannot be read.

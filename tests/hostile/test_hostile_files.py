@@ -14,7 +14,7 @@ from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.main import main
 from turso_deploy.core.errors import DeployError
 from turso_deploy.project.project import load_project
-from turso_deploy.schema_docs.generate import document
+from turso_deploy.schema_docs.generate import generate_docs
 
 OUTSIDE = "CONTENT-OF-ANOTHER-FILE"
 FILES = {
@@ -29,7 +29,7 @@ KINDS = ["tables.sql", "seeds/authors.csv", "scripts/first.sql", "queries/common
 def refusal(folder: Path, output: Path) -> DeployError:
     """Why the folder cannot be documented, which reads every file in it."""
     with pytest.raises(DeployError) as caught:
-        document(folder, output, check=False)
+        generate_docs(folder, output, check=False)
     assert not output.exists()
     return caught.value
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_folder_is_good_before_anything_is_done_to_it(folder: Path, tmp_path: Path) -> None:
-    document(folder, tmp_path / "pages", check=False)
+    generate_docs(folder, tmp_path / "pages", check=False)
     assert (tmp_path / "pages" / "queries.md").exists()
 
 

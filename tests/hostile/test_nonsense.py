@@ -20,6 +20,7 @@ from tests.support.counters import LONG, count
 from tests.support.databases import quick_retries
 from tests.support.schema_folders import SMALL, write_folder, write_project
 from turso_deploy.core.errors import DeployError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy.pending import parse_state
@@ -61,7 +62,7 @@ def test_no_bytes_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, c
     count("inputs fuzzed", "seed readers, bytes")
     path = tmp_path / f"books.{suffix}"
     path.write_bytes(content)
-    error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
+    error = refusal(lambda: list(read_seed_file(SchemaFolder(path.parent, "seeds"), path.name)))
     assert error is None or error.place
 
 
@@ -76,7 +77,7 @@ def test_no_signs_in_a_seed_file_break_its_reader(tmp_path: Path, suffix: str, c
     count("inputs fuzzed", "seed readers, signs")
     path = tmp_path / f"books.{suffix}"
     path.write_bytes(content.encode())
-    error = refusal(lambda: list(read_seed_file(path, "seeds/books")))
+    error = refusal(lambda: list(read_seed_file(SchemaFolder(path.parent, "seeds"), path.name)))
     assert error is None or error.place
 
 
@@ -181,7 +182,7 @@ def test_a_seed_file_that_would_fill_the_memory_is_refused_unread(tmp_path: Path
         file.write(b'id,title\n1,"')
         file.truncate(100_000_000)  # a field of 100 MB, which takes no room on the disk
     tracemalloc.start()
-    error = refusal(lambda: list(read_seed_file(path, "seeds/books.csv")))
+    error = refusal(lambda: list(read_seed_file(SchemaFolder(path.parent, "seeds"), path.name)))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert error is not None

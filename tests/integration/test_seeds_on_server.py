@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Outcome, Query, Rows, Transaction, Value
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.seeds.simulation import rehearse_seeds
-from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, explain_orphans, seed_results, seed_steps
+from turso_deploy.seeds.simulation import simulate_seeds
+from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, error_for_orphans, seed_results, seed_steps
 from turso_deploy.seeds.tables import SeedTable, load_seeds
 from turso_deploy.sql.schema import Schema
 
@@ -43,8 +44,8 @@ def wanted_schema() -> tuple[Scratch, Schema]:
 
 def read_and_plan(folder: Path, chunk_bytes: int = CHUNK_BYTES) -> tuple[tuple[SeedTable, ...], SeedPlan]:
     scratch, wanted = wanted_schema()
-    seeds = load_seeds(folder, "schema", wanted)
-    rehearse_seeds(seeds, wanted, scratch.connection)
+    seeds = load_seeds(SchemaFolder(folder, "schema"), wanted)
+    simulate_seeds(seeds, wanted, scratch.connection)
     return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
 
 
@@ -202,7 +203,7 @@ def test_a_reference_to_nothing_changes_nothing_and_is_named_by_its_line(
     assert plan.steps[outcome.failed.index] == check.check
     figures = outcome.results[plan.steps.index(check.figures)]
     assert figures is not None
-    error = explain_orphans(check, figures)
+    error = error_for_orphans(check, figures)
     assert str(error.place) == "schema/seeds/children.csv:4"
     assert "likewise line 5" in error.message
     assert select(database, "SELECT (SELECT count(*) FROM children), (SELECT count(*) FROM parents)") == [(0, 1)]
@@ -221,8 +222,8 @@ def test_tables_that_refer_to_each_other_are_sown_together(remote: HranaDatabase
     (tmp_path / "seeds" / "left_side.csv").write_text("id,other\n1,2\n")
     (tmp_path / "seeds" / "right_side.csv").write_text("id,other\n2,1\n")
     wanted = read_catalog(scratch.rows()).schema
-    seeds = load_seeds(tmp_path, "schema", wanted)
-    rehearse_seeds(seeds, wanted, scratch.connection)
+    seeds = load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
+    simulate_seeds(seeds, wanted, scratch.connection)
     outcome = remote.apply(Transaction(seed_steps(seeds, wanted, scratch.connection).steps))
     assert outcome.committed, outcome.failed
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from msgspec.structs import fields
 
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.project.manifest import load_manifest
 from turso_deploy.project.project import load_project
@@ -51,7 +52,7 @@ def examples(page: str, language: str) -> list[str]:
 def test_the_manifest_of_the_example_can_be_read(tmp_path: Path) -> None:
     [example] = examples("reference/manifest.md", "yaml")
     (tmp_path / "manifest.yml").write_text(example, encoding="utf-8")
-    assert load_manifest(tmp_path, "schema").schema_version == "2.2.0"
+    assert load_manifest(SchemaFolder(tmp_path, "schema")).schema_version == "2.2.0"
 
 
 def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tests.support.schema_folders import write_folder
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.seeds.tables import SeedTable, load_seeds
 from turso_deploy.sql.schema import Schema
 
@@ -28,4 +29,4 @@ def load_csv_seeds(folder: Path, schema: Iterable[str], files: Mapping[str, str]
         scratch.run(sql)
     wanted = read_catalog(scratch.rows(), scratch.shadows()).schema
     write_folder(folder, {f"seeds/{table}.csv": content for table, content in files.items()})
-    return LoadedSeeds(load_seeds(folder, "schema", wanted), wanted, scratch)
+    return LoadedSeeds(load_seeds(SchemaFolder(folder, "schema"), wanted), wanted, scratch)

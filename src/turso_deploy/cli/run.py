@@ -131,9 +131,9 @@ def _report(
     if inputs.command == "plan" and inputs.compare_to is not None:
         return _comparison(inputs, inputs.compare_to)
     if inputs.command == "docs":
-        from turso_deploy.schema_docs.generate import document
+        from turso_deploy.schema_docs.generate import generate_docs
 
-        return document(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
+        return generate_docs(Path(inputs.schema_path), Path(inputs.output), check=inputs.check)
     with open_credentials(access, inputs, context, mask):
         match inputs.command:
             case "check-tokens":

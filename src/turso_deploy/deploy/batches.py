@@ -19,7 +19,7 @@ from turso_deploy import __version__
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.project.project import Project
-from turso_deploy.seeds.chunks import Chunk, cut, exceed
+from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
@@ -91,7 +91,7 @@ class _Maker(Struct, frozen=True):
             work.live,
             work.plan,
             work.scripts,
-            seed_steps(work.seeds, self.project.wanted, self.project.rehearsed.connection),
+            seed_steps(work.seeds, self.project.wanted, self.project.scratch.connection),
             _checks(work, self.project, name.kind),
             _entry(work, self.project, self.provenance, name, marks, continues),
             commit=self.commit,
@@ -134,7 +134,7 @@ def split_into_batches(
     """
     maker = _Maker(project, provenance, database, deadline, commit)
     limit = database.request_size
-    if limit is None or not exceed(work.seeds, limit):
+    if limit is None or not exceeds(work.seeds, limit):
         part = maker.single_batch(work, last_part)
         if limit is None or not work.seed_rows or part.size <= limit:
             yield part
@@ -153,7 +153,7 @@ def _chunks(work: PendingChanges, maker: _Maker, limit: int) -> Sequence[Chunk]:
     nothing = replace(work.plan, renames=(), steps=(), proven=(), related=())
     rest = replace(work, plan=nothing, seeds=(), scripts=())
     empty = maker.part(rest, _name(BatchKind.CHUNK), _marks(maker.project, work.seeds))
-    return cut(work.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
+    return split_into_chunks(work.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
 
 
 def _chunk_parts(
@@ -182,7 +182,7 @@ def _smaller(chunk: Chunk, is_last: bool, wanted: Schema, limit: int) -> Sequenc
     """The chunk in several, and what stands at the end by itself; none where it cannot be cut."""
     if is_last and chunk:
         return (chunk, ())
-    cuts = (cut(chunk, wanted, limit // share) for share in (2, 4, 8, 16, 32, 64))
+    cuts = (split_into_chunks(chunk, wanted, limit // share) for share in (2, 4, 8, 16, 32, 64))
     return next((several for several in cuts if len(several) > 1), ())
 
 

@@ -21,7 +21,7 @@ from turso_deploy.deploy.pending import PendingChanges, find_pending, parse_stat
 from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
 from turso_deploy.deploy.submission import Submission
 from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
-from turso_deploy.project.expectations import refuse_a_mismatch
+from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.seeds.steps import seed_results
@@ -182,7 +182,7 @@ def script(
 
 def compare(project: Project, other: Project, permissions: Sequence[Approval] = ()) -> Report:
     """What would change in a database to which `other` was deployed; asks no database, and knows no live row."""
-    draft = ReportBuilder("plan", project, FolderSubject(other.folder))
+    draft = ReportBuilder("plan", project, FolderSubject(other.folder.shown))
     try:
         work = pending_for(project, state_after_deploying(other, project.manifest.ignore))
         _note(work, project, draft, permissions)
@@ -219,7 +219,7 @@ def _planned(
 
 def _note(work: PendingChanges, project: Project, draft: ReportBuilder, permissions: Sequence[Approval]) -> None:
     draft.note_work(work, permissions)
-    refuse_a_mismatch(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
+    require_expectations(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
 
 
 class _Step(Enum):

@@ -10,7 +10,7 @@ from turso_deploy.core.transaction import Failure, Outcome, Purpose, Transaction
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
-from turso_deploy.seeds.steps import explain_orphans
+from turso_deploy.seeds.steps import error_for_orphans
 from turso_deploy.sql.lexer import position
 from turso_deploy.transaction.assemble import Assembly
 from turso_deploy.transaction.checks import CATALOG_FIGURES
@@ -45,7 +45,7 @@ def explain_failure(
     for orphans in assembly.seeds.orphan_checks:
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:
-            return explain_orphans(orphans, figures)
+            return error_for_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
     found = explain(failed.failure)

@@ -20,7 +20,7 @@ from turso_deploy.plan.hazards import HazardName, uncounted_before_scripts, unco
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.project import Project
-from turso_deploy.project.scripts import Script, pending_scripts, refuse_what_cannot_run_first
+from turso_deploy.project.scripts import Script, pending_scripts, require_runnable_before
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
@@ -132,7 +132,7 @@ def pending_for(project: Project, live: DatabaseState) -> PendingChanges:
     pending = pending_scripts(project.scripts, last.scripts if last else {})
     skipped = tuple(script for script in pending if is_new and script.runs_before)
     to_run = tuple(script for script in pending if script not in skipped)
-    refuse_what_cannot_run_first(to_run, live.catalog)
+    require_runnable_before(to_run, live.catalog)
     return PendingChanges(
         live,
         plan,
@@ -156,12 +156,12 @@ def _pending_seeds(project: Project, plan: Plan, live: DatabaseState) -> Iterato
             table = plan.old_names.get(fold_case(table), table)
             fingerprint = seed.fingerprint_under(table, plan.old_columns(seed.table, live.catalog.schema))
         if deployed.get(table) != fingerprint:
-            yield seed.part(history.rows_in(deployed.get(table), fingerprint))
+            yield seed.slice(history.rows_in(deployed.get(table), fingerprint))
 
 
 def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseState:
     """What a database would be to which this project, and nothing else, was deployed. `ignore` is what to overlook."""
-    catalog = read_catalog(project.rehearsed.rows(), project.rehearsed.shadows(), ignore)
+    catalog = read_catalog(project.scratch.rows(), project.scratch.shadows(), ignore)
     last = history.Deployment(
         id="",
         schema_version=project.manifest.schema_version,

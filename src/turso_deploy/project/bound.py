@@ -1,15 +1,15 @@
-"""A bound on a count: an exact number, `>=20`, `<=40`, or `20..40`."""
+"""Bounds of a count in the manifest: an exact number, `>=20`, `<=40` or `20..40`."""
 
 from __future__ import annotations
 
-# A bound stands in SQL as a number, whose largest has 19 digits: https://www.sqlite.org/datatype3.html
-_MOST_DIGITS = 18
+# A bound is written into SQL as an integer, and the largest of those has 19 digits: https://www.sqlite.org/datatype3.html
+_MAX_DIGITS = 18
 
 
 class Bound:
-    """From `low` to `high`, both included; `high` None is no upper limit. `text` is how the manifest wrote it.
+    """Range from `low` to `high`, both included; without a `high` there is no upper limit. `text` is its notation.
 
-    It is no Struct, because msgspec would look for its parts in the manifest, where a bound is one value.
+    This is not a Struct, because msgspec would expect its fields in the manifest, where a bound is one value.
     """
 
     __slots__ = ("high", "low", "text")
@@ -29,25 +29,25 @@ class Bound:
         return f"Bound({self.low!r}, {self.high!r}, {self.text!r})"
 
     def holds(self, count: int) -> bool:
-        """Whether a count lies within the bound."""
+        """Return True if a count lies within the bound."""
         return self.low <= count and (self.high is None or count <= self.high)
 
     @property
     def enough(self) -> int:
-        """How many rows must be seen to decide: reading more would be billed and change nothing."""
+        """Number of rows to read at most: rows read are billed, and more would not change the decision."""
         return self.low if self.high is None else self.high + 1
 
     def __str__(self) -> str:
-        """The bound as it was written."""
+        """Return the bound in its notation."""
         return self.text
 
 
 NONE = Bound(0, 0, "0")
-"""Not a single one."""
+"""The bound of exactly zero."""
 
 
 def parse_bound(value: object) -> Bound:
-    """Read a bound from a manifest's value. Raises ValueError with the reason."""
+    """Parse a value of the manifest into a bound. Raises ValueError with the reason."""
     if isinstance(value, Bound):
         return value
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -69,6 +69,6 @@ def _number(digits: str, text: str) -> int:
     digits = digits.strip()
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(f'"{text}" is not a bound; write an integer, ">=20", "<=40" or "20..40"')
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a bound has at most {_MOST_DIGITS} digits")
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a bound has at most {_MAX_DIGITS} digits")
     return int(digits)

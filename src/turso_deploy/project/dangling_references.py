@@ -1,4 +1,4 @@
-"""Names that lead nowhere: SQLite accepts views, triggers and foreign keys without looking for what they name."""
+"""Find dangling references: SQLite accepts views, triggers and foreign keys that name missing objects."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from turso_deploy.sql.lexer import position, quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 
 
-def refuse_broken_references(wanted: Schema, scratch: Scratch) -> None:
-    """Try every foreign key, view and trigger of the wanted schema, which stands in the scratch database.
+def require_valid_references(wanted: Schema, scratch: Scratch) -> None:
+    """Use every foreign key, view and trigger of the wanted schema, which the scratch database holds.
 
-    Raises ProjectError (`missing-reference`) with the file and line of the object that names something missing.
+    Raises ProjectError (`missing-reference`) with the file and line of the object that names a missing one.
     """
-    for broken in (_broken_tables, _broken_views, _broken_triggers):
-        if found := broken(wanted, scratch):
-            raise _refusal(found, scratch)
+    for find_broken in (_broken_tables, _broken_views, _broken_triggers):
+        if broken := find_broken(wanted, scratch):
+            raise _error(broken, scratch)
 
 
 _Broken = list[tuple[SchemaObject, str]]
-"""Objects, each with what SQLite says against it."""
+"""Objects, each with SQLite's error message."""
 
 
 def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
@@ -32,15 +32,15 @@ def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
 
 
 def _broken_views(wanted: Schema, scratch: Scratch) -> _Broken:
-    """Read every view. One that reads a broken view is broken too, so the ones to blame name no other of them."""
+    """Read every view, and return the broken ones that read no other broken view: those are the causes."""
     tried = {name: fault(view, wanted, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
-    to_blame = [name for name in broken if not identifiers_in(wanted.views[name].sql) & (broken.keys() - {name})]
-    return [(wanted.views[name], broken[name]) for name in to_blame or broken]
+    causes = [name for name in broken if not identifiers_in(wanted.views[name].sql) & (broken.keys() - {name})]
+    return [(wanted.views[name], broken[name]) for name in causes or broken]
 
 
 def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
-    """Fire every trigger. Each is made again when those before it have passed, so that no other can be to blame."""
+    """Fire every trigger. Each is created after those before it have passed, so that a failure is its own."""
     broken: _Broken = []
     for trigger in wanted.triggers.values():
         scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
@@ -52,17 +52,17 @@ def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
     return broken
 
 
-def code_of(message: str) -> ErrorCode:
-    """Whether SQLite complains of a name that leads nowhere, or of something else."""
-    return ErrorCode.MISSING_REFERENCE if _LEADS_NOWHERE.search(message) else ErrorCode.SQL_INVALID
+def error_code_for(message: str) -> ErrorCode:
+    """Return `missing-reference` for an error of SQLite about a missing object, else `sql-invalid`."""
+    return ErrorCode.MISSING_REFERENCE if _MISSING_OBJECT.search(message) else ErrorCode.SQL_INVALID
 
 
-_LEADS_NOWHERE = re.compile(r"no such |has no column named|unknown column|foreign key mismatch")
+_MISSING_OBJECT = re.compile(r"no such |has no column named|unknown column|foreign key mismatch")
 
 
-def _refusal(broken: _Broken, scratch: Scratch) -> ProjectError:
+def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
     causes = [Cause(f"{title(item)}: {message}", _place(item, message, scratch)) for item, message in broken]
-    code = code_of(broken[0][1])
+    code = error_code_for(broken[0][1])
     is_missing = code is ErrorCode.MISSING_REFERENCE
     return ProjectError(
         code,
@@ -74,7 +74,7 @@ def _refusal(broken: _Broken, scratch: Scratch) -> ProjectError:
 
 
 def _place(item: SchemaObject, message: str, scratch: Scratch) -> Place | None:
-    """Where in the object's own text the missing name stands, or the beginning of the object."""
+    """Return the place of the missing name in the SQL of the object, or else the beginning of the object."""
     offset = locate(item.sql, message, scratch.connection)
     if item.place is None or item.place.line is None or offset is None:
         return item.place

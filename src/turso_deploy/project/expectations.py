@@ -1,4 +1,4 @@
-"""The manifest against a catalog: counts and names, decided before anything is sent."""
+"""Compare the counts and names in the manifest with a catalog, before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
 
 
 def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
-    """The manifest's bound for each kind of object, None where it states none."""
+    """Return the bound of each kind of object in the manifest; None for a kind without one."""
     return {kind: getattr(manifest.expect, kind) for kind in COUNTED_KINDS}
 
 
 def actual_counts(schema: Schema) -> Mapping[str, int]:
-    """How many objects of each kind a schema holds."""
+    """Return the number of objects of each kind in a schema."""
     return {
         "tables": len(schema.all_tables),
         "indexes": len(schema.indexes),
@@ -36,7 +36,7 @@ def actual_counts(schema: Schema) -> Mapping[str, int]:
 
 
 def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]:
-    """The names that the manifest lists and the catalog lacks, each with its kind (`index idx_users_name`) and key."""
+    """Return the names in the manifest that the catalog lacks: key, and kind with name (`index idx_users_name`)."""
     schema = catalog.schema
     listed = (
         ("table", "tables", manifest.objects.tables, schema.all_tables),
@@ -52,14 +52,13 @@ def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]
     ]
 
 
-def refuse_a_mismatch(
+def require_expectations(
     manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
 ) -> None:
-    """Stop where the catalog that a deployment leads to is not the one that the manifest expects.
+    """Raise BlockedError (`manifest-mismatch`) if the catalog after a deployment would not match the manifest.
 
-    `unmanaged` are the counted objects that the schema folder does not define: the error lists them when they may be
-    the cause, with the `ignore:` lines that would settle it. `place_of` tells where in the manifest a key stands.
-    Raises BlockedError (`manifest-mismatch`).
+    `unmanaged` are the counted objects that the schema folder does not define. The error lists them if they may be the
+    cause, with the `ignore:` lines that exclude them. `place_of` returns the place of a key in the manifest.
     """
     actual = actual_counts(catalog.schema)
     broken = [
@@ -76,12 +75,12 @@ def refuse_a_mismatch(
     ]
     if not wrong:
         return
-    message = "The manifest would not hold: " + "; ".join(cause.message for cause in wrong) + "."
+    message = "The database would not match the manifest: " + "; ".join(cause.message for cause in wrong) + "."
     hint = "Correct the schema files, or the numbers in the manifest."
     if unmanaged and _too_many(manifest, actual):
         names = ", ".join(map(title, unmanaged))
         message += f" The database holds objects that the schema folder does not define: {names}."
-        hint = f"If those objects belong to somebody else, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
+        hint = f"To exclude objects of other applications, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
     raise BlockedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
 
 
@@ -91,7 +90,7 @@ def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:
 
 
 def _ignore_lines(objects: Sequence[SchemaObject]) -> str:
-    """The patterns for these objects; a pattern for a table covers its indexes and triggers too."""
+    """Return `ignore:` patterns for objects; the pattern of a table covers its indexes and triggers."""
     tables = {fold_case(item.name) for item in objects if isinstance(item, AnyTable | View)}
     patterns = [
         escape(item.name)

@@ -1,16 +1,16 @@
-"""The manifest: what must be true of the database after a deployment, as `schema/manifest.yml` states it."""
+"""The manifest `schema/manifest.yml`: conditions that the database must meet after a deployment."""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
+from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.core.yaml_reader import Key, Node, YamlTextError, read_yaml
 from turso_deploy.project.bound import Bound, parse_bound
@@ -30,9 +30,9 @@ Version = Annotated[str, Meta(min_length=1)]
 
 
 class Expect(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many objects of each kind the database holds after a deployment; a kind that is left out is not checked.
+    """Number of objects of each kind in the database after a deployment. A kind that is left out is not checked.
 
-    Counted is every object that is not internal to SQLite, libSQL or Turso, not the history, and not ignored.
+    Objects internal to SQLite, libSQL or Turso, the deployment history and ignored objects are not counted.
     """
 
     tables: Annotated[Bound | None, Meta(description="Tables, virtual ones included, their shadow tables not.")] = None
@@ -47,7 +47,7 @@ class Expect(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Objects(Struct, frozen=True, forbid_unknown_fields=True):
-    """Names that must be there; more may be."""
+    """Objects that must exist, by name. There may be others."""
 
     tables: Annotated[Names, Meta(description="Tables that must exist.")] = ()
     indexes: Annotated[Names, Meta(description="Indexes that must exist.")] = ()
@@ -56,108 +56,107 @@ class Objects(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a deployment is checked against before it commits."""
+    """Conditions that are checked in the transaction of a deployment before it commits."""
 
     schema_version: Annotated[
         Version | None, Meta(description="The version of the schema, recorded with every deployment.")
     ] = None
-    expect: Annotated[Expect, Meta(description="How many objects of each kind there must be.")] = Expect()
+    expect: Annotated[Expect, Meta(description="Required number of objects of each kind.")] = Expect()
     objects: Annotated[Objects, Meta(description="Objects that must exist, by name.")] = Objects()
-    rows: Annotated[dict[str, Bound], Meta(description="How many rows each table must hold.")] = {}
+    rows: Annotated[dict[str, Bound], Meta(description="Required number of rows, by table.")] = {}
     json_columns: Annotated[
         dict[str, Names],
-        Meta(description="Columns in which every value that is not NULL must be valid JSON, by table."),
+        Meta(description="Columns in which every value other than NULL must be valid JSON, by table."),
     ] = {}
     ignore: Annotated[
         Names,
         Meta(
-            description="Glob patterns for objects that this schema does not own: never counted, compared or touched."
+            description="Glob patterns of objects that this schema does not manage: never counted, compared or changed."
         ),
     ] = ()
 
 
-def load_manifest(folder: Path, displayed_folder: str) -> Manifest:
-    """Read `manifest.yml` of a schema folder; a folder without one expects nothing.
+def load_manifest(folder: SchemaFolder) -> Manifest:
+    """Read `manifest.yml` of a schema folder; a folder without one has no conditions.
 
-    `displayed_folder` is how places name the folder. Raises ProjectError (`manifest-invalid`) with file and line.
+    Raises ProjectError (`manifest-invalid`) with file and line of every error in it.
     """
-    shown = f"{displayed_folder}/{MANIFEST_NAME}"
-    if not (folder / MANIFEST_NAME).exists():
-        _refuse_another_spelling(folder, displayed_folder)
+    if not folder.has(MANIFEST_NAME):
+        _require_exact_name(folder)
         return Manifest()
-    document = _read(folder, shown)
+    document = _read(folder)
     try:
-        return read_manifest({} if document.value is None else document.value)
+        return parse_manifest({} if document.value is None else document.value)
     except ValidationError as error:
-        causes = [Cause(issue.message, Place(shown, document.line_of(issue.path))) for issue in error.issues]
-        raise _invalid(*causes) from None
+        places = [folder.place(MANIFEST_NAME, document.line_of(issue.path)) for issue in error.issues]
+        causes = [Cause(issue.message, place) for issue, place in zip(error.issues, places, strict=True)]
+        raise _invalid(causes) from None
 
 
-def read_manifest(value: Any) -> Manifest:
-    """The manifest that plain data describe. Raises FaultsError with everything that is wrong."""
+def parse_manifest(value: Any) -> Manifest:
+    """Parse plain data into a manifest. Raises ValidationError with every error."""
     return validate(value, Manifest, lambda _, written: parse_bound(written))
 
 
-def place_in_manifest(folder: Path, displayed_folder: str, path: Key) -> Place:
-    """Where a value of the manifest stands, by the keys that lead to it; the file is read again to find out."""
-    shown = f"{displayed_folder}/{MANIFEST_NAME}"
-    return Place(shown, _read(folder, shown).line_of(path))
+def place_in_manifest(folder: SchemaFolder, path: Key) -> Place:
+    """Return the place of the value at a path of keys; reads the file again."""
+    return folder.place(MANIFEST_NAME, _read(folder).line_of(path))
 
 
-def _read(folder: Path, shown: str) -> Node:
+def _read(folder: SchemaFolder) -> Node:
     try:
-        data = (folder / MANIFEST_NAME).read_bytes()
-    except OSError as error:
-        raise _invalid(Cause(f"the file cannot be read ({os.strerror(error.errno or 0)})", Place(shown))) from None
-    try:
-        return _document(data.decode("utf-8-sig"), shown)
+        return _parse_yaml(folder.read_text(MANIFEST_NAME), folder.place(MANIFEST_NAME).file)
+    except SchemaFileError as error:
+        raise _invalid([Cause(error.reason, error.place)], error.hint) from None
     except YamlTextError as error:
-        raise _invalid(Cause(error.message, Place(shown, error.line, error.column))) from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _invalid(Cause("the file is not UTF-8 text", Place(shown, line))) from None
+        raise _invalid([Cause(error.message, folder.place(MANIFEST_NAME, error.line, error.column))]) from None
 
 
 @lru_cache(maxsize=1)
-def _document(text: str, shown: str) -> Node:
-    """The manifest with its places; where thousands of objects are missing, each is looked for in the same text."""
-    return read_yaml(text, shown)
+def _parse_yaml(text: str, file: str) -> Node:
+    """Return the manifest with its places, parsed once even if thousands of missing objects are looked up in it."""
+    return read_yaml(text, file)
 
 
-def _refuse_another_spelling(folder: Path, displayed_folder: str) -> None:
-    """A manifest under another name would check nothing, and nobody would notice."""
-    for path in sorted(folder.iterdir()):
-        if path.name.lower() in ("manifest.yml", "manifest.yaml", "manifest.json"):
-            place = Place(f"{displayed_folder}/{path.name}")
-            raise _invalid(Cause(f"its name has to be {MANIFEST_NAME}", place))
+def _require_exact_name(folder: SchemaFolder) -> None:
+    """Raise ProjectError if there is a manifest under another name, whose conditions would silently not be checked."""
+    for name in folder.entries("*"):
+        if name.lower() in ("manifest.yml", "manifest.yaml", "manifest.json"):
+            raise _invalid([Cause(f"its name has to be {MANIFEST_NAME}", folder.place(name))])
 
 
-def _invalid(*causes: Cause) -> ProjectError:
+_HINT = (
+    "Correct it here. docs/reference/manifest.md of turso-deploy describes every key; `turso-deploy manifest-schema` "
+    "prints a JSON Schema with which an editor completes them."
+)
+
+
+def _invalid(causes: Sequence[Cause], hint: str = _HINT) -> ProjectError:
     return ProjectError(
         ErrorCode.MANIFEST_INVALID,
         f"The manifest cannot be used:{listed(causes)}",
-        hint="Correct it here. docs/reference/manifest.md of turso-deploy describes every key; "
-        "`turso-deploy manifest-schema` "
-        "prints a JSON Schema with which an editor completes them.",
+        hint=hint,
         place=causes[0].place,
         causes=causes,
     )
 
 
 def manifest_json_schema() -> str:
-    """The JSON Schema of the manifest, as published at `schema/manifest.schema.json`."""
+    """Return the JSON Schema of the manifest, as published in `schema/manifest.schema.json`."""
     from inspect import cleandoc
 
     from msgspec.json import schema_components
 
-    _, parts = schema_components([Manifest], schema_hook=lambda _: _BOUND_SCHEMA, ref_template="#/$defs/{name}")
-    for part in parts.values():
-        part["description"] = cleandoc(part["description"])  # only from Python 3.13 on docstrings come without indents
-    whole = parts.pop("Manifest")
+    _, definitions = schema_components([Manifest], schema_hook=lambda _: _BOUND_SCHEMA, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        definition["description"] = cleandoc(
+            definition["description"]
+        )  # before Python 3.13 docstrings keep their indentation
+    manifest = definitions.pop("Manifest")
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$defs": parts,
-        **whole,
+        "$defs": definitions,
+        **manifest,
         "title": "turso-deploy manifest",
     }
     return json.dumps(schema, indent=2) + "\n"

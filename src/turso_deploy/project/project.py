@@ -1,22 +1,24 @@
-"""The schema folder as a whole: the wanted schema, the manifest, the seeds, each tried before any request."""
+"""Load the whole schema folder: wanted schema, manifest, directives, scripts and seeds, checked without a request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import Self
 
 from msgspec import Struct
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.yaml_reader import Key
-from turso_deploy.project.dangling_references import code_of, refuse_broken_references
+from turso_deploy.project.dangling_references import error_code_for, require_valid_references
 from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
 from turso_deploy.project.scripts import Script, load_scripts
 from turso_deploy.project.sql_files import Source, read_sources
-from turso_deploy.seeds.simulation import rehearse_seeds
+from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SeedTable, load_seeds
 from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.lexer import column_title, fold_case
@@ -25,50 +27,65 @@ from turso_deploy.sql.statement_kinds import StatementKind
 
 
 class Project(Struct, frozen=True):
-    """What a repository wants of a database. It is loaded once and never changes; many databases may be brought to it.
+    """The state that a repository wants a database to have. It is loaded once; many databases may be deployed from it.
 
-    `rehearsed` is the scratch database in which the wanted schema and the seeds stand.
+    `scratch` is a database in memory with the wanted schema and the seeds. It is open until the project is closed; use
+    the project as a context manager.
     """
 
-    folder: str
+    folder: SchemaFolder
     manifest: Manifest
     wanted: Schema
     directives: Mapping[str, TableDirectives]
     scripts: tuple[Script, ...]
     seeds: tuple[SeedTable, ...]
-    rehearsed: Scratch
+    scratch: Scratch
 
     @property
     def manifest_place(self) -> Place:
-        """Where the manifest stands, for messages."""
-        return Place(f"{self.folder}/{MANIFEST_NAME}")
+        """Place of the manifest."""
+        return self.folder.place(MANIFEST_NAME)
 
     def place_in_manifest(self, key: Key) -> Place:
-        """Where a key of the manifest stands, such as `("expect", "tables")`."""
-        return place_in_manifest(Path(self.folder), self.folder, key)
+        """Return the place of a key of the manifest, such as `("expect", "tables")`."""
+        return place_in_manifest(self.folder, key)
+
+    def close(self) -> None:
+        """Close the scratch database."""
+        self.scratch.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def load_project(folder: Path) -> Project:
-    """Read the schema folder and try everything in it. Raises ProjectError with the file and line of what is wrong."""
-    shown = PurePath(folder).as_posix()
-    sources = read_sources(folder, shown)
-    manifest = load_manifest(folder, shown)
+def load_project(path: Path) -> Project:
+    """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error."""
+    folder = SchemaFolder.open(path)
+    sources = read_sources(folder)
+    manifest = load_manifest(folder)
     scratch = Scratch()
-    wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
-    _refuse_ignored_definitions(sources, wanted)
-    refuse_broken_references(wanted, scratch)
-    if not REFUSES_DOUBLE_QUOTED_TEXTS and any('"' in source.statement.text for source in sources):
-        _refuse_double_quoted_texts(sources, manifest)
-    _refuse_unknown_names(manifest, wanted, folder, shown)
-    directives = read_directives(sources)
-    scripts = load_scripts(folder, shown, scratch)
-    seeds = load_seeds(folder, shown, wanted)
-    rehearse_seeds(seeds, wanted, scratch.connection)
-    return Project(shown, manifest, wanted, directives, scripts, seeds, scratch)
+    try:
+        wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
+        _require_managed_definitions(sources, wanted)
+        require_valid_references(wanted, scratch)
+        if not REFUSES_DOUBLE_QUOTED_TEXTS and any('"' in source.statement.text for source in sources):
+            _require_no_double_quoted_text(sources, manifest)
+        _require_known_names(manifest, wanted, folder)
+        directives = read_directives(sources)
+        scripts = load_scripts(folder, scratch)
+        seeds = load_seeds(folder, wanted)
+        simulate_seeds(seeds, wanted, scratch.connection)
+    except BaseException:
+        scratch.close()
+        raise
+    return Project(folder, manifest, wanted, directives, scripts, seeds, scratch)
 
 
 def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Schema:
-    """Run the definitions in an empty scratch database, each in this writing, and return what SQLite makes of them."""
+    """Run the definitions, each with its given SQL, in an empty scratch database, and return the resulting schema."""
     places = {}
     for source, sql in definitions:
         _define_one(source, sql, scratch)
@@ -81,7 +98,7 @@ def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
         scratch.run(sql)
     except ScratchError as error:
         raise ProjectError(
-            ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else code_of(error.message),
+            ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else error_code_for(error.message),
             f"SQLite does not accept this definition: {error.message}.",
             hint="Correct the statement here.",
             place=source.place if error.offset is None else source.place_at(error.offset),
@@ -92,24 +109,26 @@ def _is_syntax(message: str) -> bool:
     return message.startswith(("near ", "incomplete input", "unrecognized token"))
 
 
-def _refuse_double_quoted_texts(sources: list[Source], manifest: Manifest) -> None:
-    """A name in double quotes that leads to no column would become a text, where this SQLite cannot be told otherwise.
+def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) -> None:
+    """Raise ProjectError if a name in double quotes is no column, for builds of SQLite that accept it as text.
 
-    In back-quotes it never does, and stands at the same offset. A virtual table reads its arguments by itself.
+    https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted. The definitions run again with
+    back-quotes, which never make text and keep all offsets. A virtual table parses its arguments itself.
     """
     scratch = Scratch()
-    virtual = StatementKind.CREATE_VIRTUAL_TABLE
-    definitions = (
-        (source, sql if source.description.kind is virtual else with_names_only(sql))
-        for source in sources
-        for sql in [source.statement.text]
-    )
-    refuse_broken_references(_define(definitions, manifest, scratch), scratch)
-    scratch.close()
+    try:
+        definitions = (
+            (source, sql if source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE else with_names_only(sql))
+            for source in sources
+            for sql in [source.statement.text]
+        )
+        require_valid_references(_define(definitions, manifest, scratch), scratch)
+    finally:
+        scratch.close()
 
 
-def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
-    """A definition that is internal, or that `ignore:` covers, would never be compared: nobody means that."""
+def _require_managed_definitions(sources: list[Source], wanted: Schema) -> None:
+    """Raise ProjectError if a definition would never be compared, because it is internal or `ignore:` covers it."""
     known = {key_of(item) for item in wanted.objects()}
     for source in sources:
         if source.key not in known:
@@ -122,10 +141,10 @@ def _refuse_ignored_definitions(sources: list[Source], wanted: Schema) -> None:
             )
 
 
-def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, shown: str) -> None:
-    """The manifest's row bounds and JSON columns have to be about tables and columns that the schema defines."""
+def _require_known_names(manifest: Manifest, wanted: Schema, folder: SchemaFolder) -> None:
+    """Raise ProjectError if row counts or JSON columns of the manifest name tables or columns that are not defined."""
     unknown = [
-        Cause(f"`{key[0]}` names {name}, which no file defines", place_in_manifest(folder, shown, key))
+        Cause(f"`{key[0]}` names {name}, which no file defines", place_in_manifest(folder, key))
         for key, name in _unknown_names(manifest, wanted)
     ]
     if unknown:
@@ -139,7 +158,7 @@ def _refuse_unknown_names(manifest: Manifest, wanted: Schema, folder: Path, show
 
 
 def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, str]]:
-    """Where in the manifest an unknown name stands, and what it should be."""
+    """Yield the key of each unknown name in the manifest, and the object that it should name."""
     for name in manifest.rows:
         if fold_case(name) not in wanted.all_tables:
             yield ("rows", name), f"the table {name}"

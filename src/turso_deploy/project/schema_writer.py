@@ -1,4 +1,4 @@
-"""A live database as a schema folder: each object's statement as it is stored, and a manifest that holds for it."""
+"""Write a live database as a schema folder: the stored statement of each object, and a manifest that matches it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.identifiers import names_and_strings_in
-from turso_deploy.sql.lexer import TokenKind, fold_case, scan
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger
+from turso_deploy.sql.splitter import terminated
 
 FIRST_VERSION = "0.1.0"
 _MANIFEST_SCHEMA_NAME = "manifest.schema.json"
 _VIEWS = "views"
 
-# Where other tools keep their own records; each pattern is written into the manifest only where it matches something.
+# Tables in which other tools keep records. A pattern is written into the manifest only if it matches a table or view.
 _RECORDS_OF_OTHER_TOOLS = (
     "__drizzle_*",
     "_prisma_migrations",
@@ -48,23 +49,23 @@ _RECORDS_OF_OTHER_TOOLS = (
     "_migrations",
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+\.[0-9]+\.[0-9]+")
-# Read as something else than text by one version of YAML or another: https://yaml.org/type/bool.html
+# Not text in some version of YAML: https://yaml.org/type/bool.html
 _YAML_WORDS = frozenset("null true false yes no on off y n".split())
-# Names that Windows gives to devices: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+# Names of devices on Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
-_LONGEST_FILE_NAME = 80
+_MAX_FILE_NAME = 80
 
 
 def records_of_other_tools(catalog: Catalog) -> list[str]:
-    """The patterns by which a manifest ignores what other tools keep in this database.
+    """Return the `ignore:` patterns for tables of other tools in this database.
 
-    What an adopted object names is adopted too: without it, the schema folder could not be deployed.
+    A table that a managed object refers to is managed too, because the schema folder could not be deployed without it.
     """
     names = {*catalog.schema.all_tables, *catalog.schema.views}
     found = _matching(names)
-    adopted = read_catalog(catalog.rows, catalog.shadows, found).schema
-    hidden = names - adopted.all_tables.keys() - adopted.views.keys()
-    needed = _matching({name for item in adopted.objects() for name in names_and_strings_in(item.sql) & hidden})
+    managed = read_catalog(catalog.rows, catalog.shadows, found).schema
+    hidden = names - managed.all_tables.keys() - managed.views.keys()
+    needed = _matching({name for item in managed.objects() for name in names_and_strings_in(item.sql) & hidden})
     return [pattern for pattern in found if pattern not in needed]
 
 
@@ -75,9 +76,9 @@ def _matching(names: Collection[str]) -> list[str]:
 
 
 def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> dict[str, str]:
-    """The files of a schema folder for these objects, by name; `ignore` goes into the manifest.
+    """Return the files of a schema folder for a schema, by name; `ignore` are patterns for the manifest.
 
-    A table has a file with its indexes and triggers, views have one file together with theirs.
+    Each table has a file with its indexes and triggers; all views share one file with their triggers.
     """
     return {
         **_table_files(schema),
@@ -105,7 +106,7 @@ def _view_file(schema: Schema) -> dict[str, str]:
 
 
 def _by_table(items: Iterable[Index | Trigger]) -> Mapping[str, Sequence[SchemaObject]]:
-    """Indexes or triggers, by the folded name of what they stand on; none where nothing does."""
+    """Return indexes or triggers by the folded name of their table or view."""
     found: dict[str, list[SchemaObject]] = defaultdict(list)
     for item in items:
         found[fold_case(item.table)].append(item)
@@ -113,9 +114,9 @@ def _by_table(items: Iterable[Index | Trigger]) -> Mapping[str, Sequence[SchemaO
 
 
 def _text(items: Sequence[SchemaObject]) -> str:
-    """Statements, one blank line before each that is not the index of the table above it.
+    """Return the statements with an empty line between them, except between the indexes of one table.
 
-    Directives have done their work in a database, or lost their column to an ALTER TABLE.
+    Directives are left out: they were applied, or an ALTER TABLE removed their column.
     """
     pieces = []
     for number, item in enumerate(items):
@@ -124,27 +125,16 @@ def _text(items: Sequence[SchemaObject]) -> str:
     return "".join(pieces)
 
 
-def terminated(sql: str) -> str:
-    """A stored statement with its semicolon, where no comment at its end can swallow it."""
-    *_, last = scan(sql)
-    if last.kind is not TokenKind.COMMENT:
-        return f"{sql};"
-    if last.text.startswith("--"):
-        return f"{sql}\n;"
-    # A block comment may end with the text: https://www.sqlite.org/lang_comment.html
-    return f"{sql};" if last.text.endswith("*/") and len(last.text) > len("/*/") else f"{sql} */;"
-
-
 def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
-    """A file name ending in `.sql` for each name: safe on every system, and unique without regard to case.
+    """Return a file name ending in `.sql` for each name: valid on every system, and unique regardless of case.
 
-    `taken` are names, without the ending, that none may get.
+    `taken` are names without the ending that must not be used.
     """
     used = {name.casefold() for name in taken}
     found = []
     for name in names:
         stem = unicodedata.normalize("NFC", name)
-        stem = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in stem)[:_LONGEST_FILE_NAME]
+        stem = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in stem)[:_MAX_FILE_NAME]
         if not stem.strip("_-") or _DEVICES.fullmatch(stem.casefold()):
             stem = f"table_{stem.strip('_-')}".rstrip("_")
         candidate, number = stem, 1
@@ -166,11 +156,11 @@ def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str
     lines = [
         f"# yaml-language-server: $schema={_MANIFEST_SCHEMA_NAME}",
         "#",
-        "# What must be true of the database after a deployment.",
+        "# Conditions that the database must meet after a deployment.",
         "# docs/reference/manifest.md of turso-deploy describes every key.",
         f"schema_version: {_yaml(schema_version)}",
         "",
-        '# How many objects there are. A bound is an integer or text: 12, ">=20", "<=5", "20..40".',
+        '# The number of objects. A bound is an integer or text: 12, ">=20", "<=5", "20..40".',
         "expect:",
         *(f"  {kind}: {count}" for kind, count in actual_counts(schema).items()),
         "",
@@ -180,13 +170,13 @@ def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str
     for kind, names in objects.items():
         lines += [f"  {kind}:", *(f"    - {_yaml(name)}" for name in names)] if names else []
     if ignore:
-        lines += ["", "# What other tools keep in the same database: neither counted nor touched.", "ignore:"]
+        lines += ["", "# Tables of other tools in the same database: neither counted nor changed.", "ignore:"]
         lines += [f"  - {_yaml(pattern)}" for pattern in ignore]
     return "\n".join(lines) + "\n"
 
 
 def _yaml(text: str) -> str:
-    """A text as YAML, in quotes where it could be read as something else."""
+    """Return a text as YAML, in quotes if it could be read as anything but text."""
     if _PLAIN_NAME.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
     quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))

@@ -1,4 +1,4 @@
-"""One-time scripts: data changes that no diff can know, run once in a deployment's own transaction.
+"""One-time scripts: data changes that no diff can derive, each run once, in the transaction of a deployment.
 
 `schema/scripts/NAME.sql` starts with `-- @run before` or `-- @run after`: before or after the steps for the schema.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
+from turso_deploy.core.errors import ErrorCode, Place, ProjectError, BlockedError
+from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
-from turso_deploy.project.folder import TextFileError, read_text
 from turso_deploy.sql.lexer import SqlTextError, position
 from turso_deploy.sql.splitter import Statement, split
 from turso_deploy.sql.statement_kinds import StatementKind, describe
@@ -26,9 +26,9 @@ _FIRST_LINES = {"-- @run before": True, "-- @run after": False}
 
 
 class Script(Struct, frozen=True):
-    """A script by its name without `.sql`. `checksum` is a SHA-256 of its text; its first line says when it runs.
+    """A script by its name without `.sql`. `checksum` is the SHA-256 of its text; its first line states when it runs.
 
-    `fault` is what is wrong with it in the wanted schema: of no concern once it has run, because schemas move on.
+    `fault` is an error of it in the wanted schema. It matters only until the script has run, because schemas change.
     """
 
     name: str
@@ -40,46 +40,45 @@ class Script(Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        """All statements as one text."""
+        """All statements, joined by semicolons."""
         return ";\n".join(item.text for item in self.statements)
 
     def steps(self) -> list[TransactionStep]:
-        """What the script adds to a transaction."""
+        """Return the steps that the script adds to a transaction."""
         return [
             TransactionStep(Query(item.text), Purpose.CHANGE, f"script {self.name}", Place(self.file, item.line))
             for item in self.statements
         ]
 
 
-def load_scripts(folder: Path, displayed_folder: str, wanted: Scratch) -> tuple[Script, ...]:
-    """Read every script of a schema folder, by name, and try those that run after in the wanted schema.
+def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
+    """Read all scripts of a schema folder in the order of their names; compile the `after` ones in the wanted schema.
 
     Raises ProjectError (`script-invalid`) with file and line.
     """
     scripts = []
-    for path in sorted((folder / SCRIPTS_FOLDER).glob("*.sql")):
-        shown = f"{displayed_folder}/{SCRIPTS_FOLDER}/{path.name}"
-        script = _read(path, folder, shown)
+    for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"):
+        script = _read(folder, name)
         if not script.runs_before:
             script = replace(script, fault=_fault(script, wanted))
         scripts.append(script)
     return tuple(scripts)
 
 
-def _read(path: Path, folder: Path, shown: str) -> Script:
+def _read(folder: SchemaFolder, name: str) -> Script:
     try:
-        text = read_text(path, folder)
-    except TextFileError as error:
-        raise _invalid(error.message, Place(shown, error.line)) from None
+        text = folder.read_text(name)
+    except SchemaFileError as error:
+        raise _invalid(error.reason, error.place, error.hint) from None
     first_line = text.partition("\n")[0].strip()
     if first_line not in _FIRST_LINES:
-        raise _invalid("its first line has to be `-- @run before` or `-- @run after`", Place(shown, 1))
+        raise _invalid("its first line has to be `-- @run before` or `-- @run after`", folder.place(name, 1))
     try:
         statements = split(text)
     except SqlTextError as error:
-        raise _invalid(error.message, Place(shown, *position(text, error.offset))) from None
+        raise _invalid(error.message, folder.place(name, *position(text, error.offset))) from None
     for statement in statements:
-        place = Place(shown, statement.line, statement.column)
+        place = folder.place(name, statement.line, statement.column)
         try:
             kind = describe(statement.text).kind
         except SqlTextError as error:
@@ -87,7 +86,9 @@ def _read(path: Path, folder: Path, shown: str) -> Script:
         if kind is not StatementKind.WRITE:
             raise _invalid("it may hold INSERT, UPDATE and DELETE only", place)
     checksum = sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path.stem, shown, _FIRST_LINES[first_line], checksum, tuple(statements))
+    return Script(
+        PurePosixPath(name).stem, folder.place(name).file, _FIRST_LINES[first_line], checksum, tuple(statements)
+    )
 
 
 def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
@@ -100,17 +101,17 @@ def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
 
 
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
-    """The scripts that have not run in a database. `ran` maps names to checksums, as the deployment history has them.
+    """Return the scripts that have not run in a database. `ran` maps names to checksums from the deployment history.
 
     Raises BlockedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
-    that could not run.
+    that cannot run.
     """
     for script in scripts:
         if ran.get(script.name, script.checksum) != script.checksum:
             raise BlockedError(
                 ErrorCode.SCRIPT_CHANGED,
-                f"The script {script.name} has run in this database, and has been edited since.",
-                hint="Restore its text, and put what is new into a script of another name.",
+                f"The script {script.name} has run in this database, and was edited afterwards.",
+                hint="Restore its text, and put the new statements into a script of another name.",
                 place=Place(script.file, 1),
             )
     pending = tuple(script for script in scripts if script.name not in ran)
@@ -120,10 +121,11 @@ def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[
     return pending
 
 
-def refuse_what_cannot_run_first(scripts: Sequence[Script], live: Catalog) -> None:
-    """Try the scripts that run before the steps for the schema, on the live one.
+def require_runnable_before(scripts: Sequence[Script], live: Catalog) -> None:
+    """Compile the `before` scripts in the live schema.
 
-    Where that has what plain SQLite cannot hold, the server alone can tell. Raises ProjectError (`script-invalid`).
+    Skipped if plain SQLite cannot hold the live schema: only the server can compile them then. Raises ProjectError
+    (`script-invalid`).
     """
     first = [script for script in scripts if script.runs_before]
     if not first:
@@ -140,11 +142,11 @@ def refuse_what_cannot_run_first(scripts: Sequence[Script], live: Catalog) -> No
         scratch.close()
 
 
-def _invalid(message: str, place: Place) -> ProjectError:
-    return ProjectError(
-        ErrorCode.SCRIPT_INVALID,
-        f"The script cannot be used: {message}.",
-        hint="A script begins with `-- @run before` or `-- @run after`, and holds INSERT, UPDATE and DELETE for the "
-        "schema as it is then (docs/guides/schema-changes.md of turso-deploy).",
-        place=place,
-    )
+_HINT = (
+    "A script begins with `-- @run before` or `-- @run after`, and holds INSERT, UPDATE and DELETE for the schema at "
+    "that point (docs/guides/schema-changes.md of turso-deploy)."
+)
+
+
+def _invalid(message: str, place: Place, hint: str = _HINT) -> ProjectError:
+    return ProjectError(ErrorCode.SCRIPT_INVALID, f"The script cannot be used: {message}.", hint=hint, place=place)

@@ -1,1 +1,1 @@
-"""The documentation of a schema: Markdown pages made from the schema folder and its queries."""
+"""Schema documentation: Markdown pages generated from the schema folder and its queries."""

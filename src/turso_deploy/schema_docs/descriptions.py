@@ -1,12 +1,13 @@
-"""What the schema's files say about their objects: the comment of a file, of a statement, of a column."""
+"""Read the descriptions of files, objects and columns from the SQL comments of the schema folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
@@ -16,72 +17,73 @@ from turso_deploy.sql.splitter import comment_text, comments_directly_above
 
 
 class Category(Struct, frozen=True):
-    """One SQL file: its page and what it is about. `objects` are the kinds and folded names that it defines."""
+    """One SQL file and its page. `objects` are the kinds and folded names of the objects that it defines."""
 
     title: str
     page: str
     file: str
-    """By the folder's own name: the pages are the same from wherever the folder is looked at."""
-    meaning: str
+    """Path that begins with the name of the folder, so that pages do not depend on the working folder."""
+    description: str
     objects: tuple[tuple[str, str], ...]
 
 
-class Meanings(Struct, frozen=True):
-    """The files, and what each object and each column means, by kind and folded name."""
+class Descriptions(Struct, frozen=True):
+    """The categories, and the descriptions of objects and columns by kind and folded name."""
 
     categories: tuple[Category, ...]
     objects: Mapping[tuple[str, str], str]
     columns: Mapping[str, Mapping[str, str]]
 
     def of(self, item: SchemaObject) -> str:
-        """What is said of an object; empty when nothing is."""
+        """Return the description of an object, or an empty text."""
         return self.objects.get((item.kind, item.definition.name), "")
 
     def of_column(self, table: Table, column: str) -> str:
-        """What is said of a column, by its folded name."""
+        """Return the description of a column by its folded name, or an empty text."""
         return self.columns.get(table.definition.name, {}).get(column, "")
 
 
-def read_meanings(folder: Path, shown: str, schema: Schema) -> Meanings:
-    """Read the comments of a schema folder that was loaded without complaint."""
+def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
+    """Read the comments of a schema folder that was loaded before."""
     by_file: dict[str, list[Source]] = {}
-    for source in read_sources(folder, shown):
+    for source in read_sources(folder):
         by_file.setdefault(source.place.file, []).append(source)
     objects: dict[tuple[str, str], str] = {}
     columns: dict[str, Mapping[str, str]] = {}
     categories = []
     for file, sources in sorted(by_file.items()):
-        relative = PurePosixPath(file.removeprefix(f"{shown}/"))
-        text = (folder / relative).read_bytes().decode("utf-8-sig")
+        path = PurePosixPath(file.removeprefix(f"{folder.shown}/"))
+        text = folder.read_text(path.as_posix())
         for source in sources:
             above = documentation(source.statement.comments)
-            objects[source.key] = _joined(above) or _behind(text, source.statement.offset + len(source.statement.text))
+            end = source.statement.offset + len(source.statement.text)
+            objects[source.key] = _one_line(above) or _comment_after(text, end)
             kind, name = source.key
             if kind == "table" and name in schema.tables:
                 found = column_comments(source.statement.text, parse_table(source.statement.text))
-                columns[name] = {column: _joined(documentation(texts)) for column, texts in found.items()}
-        stem = relative.with_suffix("").as_posix().replace("/", "-")
+                columns[name] = {column: _one_line(documentation(comments)) for column, comments in found.items()}
+        stem = path.with_suffix("").as_posix().replace("/", "-")
         title = " ".join(word[:1].upper() + word[1:] for word in stem.replace("_", "-").split("-"))
         keys = tuple(source.key for source in sources)
-        named = f"{folder.resolve().name}/{relative}"
-        categories.append(Category(title, f"{stem.lower()}.md", named, _heading(text, sources), keys))
-    return Meanings(tuple(categories), objects, columns)
+        shown = f"{folder.path.resolve().name}/{path}"
+        categories.append(Category(title, f"{stem.lower()}.md", shown, _file_comment(text, sources), keys))
+    return Descriptions(tuple(categories), objects, columns)
 
 
-def _heading(text: str, sources: list[Source]) -> str:
-    """The comment that a file begins with, when it is not that of the first statement."""
+def _file_comment(text: str, sources: list[Source]) -> str:
+    """Return the comment at the beginning of a file, without the one directly above the first statement."""
     first = min(source.statement.offset for source in sources)
     comments = [token for token in scan(text[:first]) if token.kind is TokenKind.COMMENT]
-    near = comments_directly_above(text, comments, first)
-    own = comments[: len(comments) - len(near)]
-    return "\n".join(comment_text(comment) for comment in own).strip()
+    of_statement = comments_directly_above(text, comments, first)
+    of_file = comments[: len(comments) - len(of_statement)]
+    return "\n".join(comment_text(comment) for comment in of_file).strip()
 
 
-def _behind(text: str, end: int) -> str:
-    """The comment behind a statement, on the line where it ends."""
+def _comment_after(text: str, end: int) -> str:
+    """Return the comment after a statement, on the line on which it ends."""
     line = text[end:].partition("\n")[0].strip().removeprefix(";").strip()
     return line.removeprefix("--").strip() if line.startswith("--") else ""
 
 
-def _joined(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())

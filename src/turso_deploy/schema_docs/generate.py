@@ -1,4 +1,4 @@
-"""The story of `docs`: a schema folder becomes its own documentation, or is told that its documentation is stale."""
+"""Run the `docs` command: generate the documentation of a schema folder, or check that it is current."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status, StepLine
 from turso_deploy.report.lines import count_lines
-from turso_deploy.schema_docs.descriptions import read_meanings
+from turso_deploy.schema_docs.descriptions import read_descriptions
 from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
 from turso_deploy.schema_docs.pages import PLAN, render
 from turso_deploy.schema_docs.queries import run_queries
-from turso_deploy.schema_docs.table_sections import Facts
+from turso_deploy.schema_docs.table_sections import PageData
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
-_PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)
+_QUERY_PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)
 
 
-def document(folder: Path, output: Path, *, check: bool) -> Report:
-    """Write the pages of a schema folder; with `check`, write nothing and say which of them are stale.
+def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
+    """Write the stale pages of a schema folder; with `check`, write nothing and report which are stale.
 
-    Pages of other files in the output folder stay as they are. Raises ProjectError and InputError.
+    Other files in the output folder are not changed. Raises ProjectError and InputError.
     """
     started = time.monotonic()
-    project = load_project(folder)
-    pages = reference_pages(project)
-    found = {name: _current(output / name) for name in pages}
-    view = _without_plans if check else str
-    stale = {
-        name: text for name, text in pages.items() if (before := found[name]) is None or view(before) != view(text)
-    }
+    with load_project(folder) as project:
+        pages = render_pages(project)
+    compared = _without_plans if check else str
+    stale = {}
+    for name, text in pages.items():
+        current = _current(output / name)
+        if current is None or compared(current) != compared(text):
+            stale[name] = text
     if not check:
         _write(stale, output)
     shown = PurePath(output).as_posix()
@@ -51,43 +52,43 @@ def document(folder: Path, output: Path, *, check: bool) -> Report:
     )
 
 
-def reference_pages(project: Project) -> dict[str, str]:
-    """The text of every page by its file name. The same folder always makes the same pages."""
-    folder, shown, schema = Path(project.folder), project.folder, project.wanted
-    notes = load_notes(folder, shown, schema)
-    meanings = read_meanings(folder, shown, schema)
-    facts = Facts(
+def render_pages(project: Project) -> dict[str, str]:
+    """Return the text of every page by its file name. The same folder always results in the same pages."""
+    schema = project.wanted
+    notes = load_notes(project.folder, schema)
+    descriptions = read_descriptions(project.folder, schema)
+    data = PageData(
         title=notes.title or "This database",
         version=project.manifest.schema_version,
         schema=schema,
-        meanings=meanings,
+        descriptions=descriptions,
         notes=notes,
         json_columns=project.manifest.json_columns,
         examples=_examples(project, notes),
-        pages={key: category.page for category in meanings.categories for key in category.objects},
+        pages={key: category.page for category in descriptions.categories for key in category.objects},
     )
-    queries = run_queries(folder, shown, project.rehearsed)
+    queries = run_queries(project.folder, project.scratch)
     views = {name: _columns(view.name, project) for name, view in schema.views.items()}
-    return render(facts, views, queries)
+    return render(data, views, queries)
 
 
 def _columns(view: str, project: Project) -> list[tuple[str, str]]:
-    rows = project.rehearsed.query(Query("SELECT name, type FROM pragma_table_info(?)", (view,))).rows
+    rows = project.scratch.query(Query("SELECT name, type FROM pragma_table_info(?)", (view,))).rows
     return [(str(name), str(kind)) for name, kind in rows]
 
 
 def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
-    """A value of each JSON column: the shortest that a seed gives it and that is not empty, else the noted one."""
+    """Return an example of each JSON column: the shortest value in the seeds that is not empty, else the noted one."""
     found: dict[tuple[str, str], str] = {}
     for name, columns in project.manifest.json_columns.items():
         item = project.wanted.tables[fold_case(name)]
         noted = {fold_case(column): value for column, value in notes.of(fold_case(name)).examples.items()}
         for column in columns:
             quoted = quote_identifier(item.definition.by_name[fold_case(column)].name)
-            told = f"json_valid({quoted}) AND {quoted} NOT IN ('[]', '{{}}', 'null')"
+            usable = f"json_valid({quoted}) AND {quoted} NOT IN ('[]', '{{}}', 'null')"
             shortest = f"ORDER BY length({quoted}), {quoted} LIMIT 1"
-            query = Query(f"SELECT {quoted} FROM {quote_identifier(item.name)} WHERE {told} {shortest}")
-            rows = project.rehearsed.query(query).rows
+            query = Query(f"SELECT {quoted} FROM {quote_identifier(item.name)} WHERE {usable} {shortest}")
+            rows = project.scratch.query(query).rows
             if rows:
                 found[fold_case(name), fold_case(column)] = as_json(json.loads(str(rows[0][0])))
             elif fold_case(column) in noted:
@@ -96,12 +97,12 @@ def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
 
 
 def _without_plans(text: str) -> str:
-    """A page without the plans: another version of SQLite may plan otherwise, and no page is stale by that."""
-    return _PLANS.sub("", text)
+    """Return a page without its query plans, which may differ with another version of SQLite."""
+    return _QUERY_PLANS.sub("", text)
 
 
 def _current(path: Path) -> str | None:
-    """What stands there now; None where nothing does, or no text."""
+    """Return the text of a file; None if there is none, or no text in it."""
     try:
         return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError):

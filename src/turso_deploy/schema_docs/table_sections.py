@@ -1,4 +1,4 @@
-"""The section of one table: columns, JSON shapes, indexes, references both ways, triggers."""
+"""Render the section of one table: columns, constraints, JSON, indexes, references in both directions, triggers."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
-from turso_deploy.schema_docs.descriptions import Meanings
+from turso_deploy.schema_docs.descriptions import Descriptions
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.parser import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 
-class Facts(Struct, frozen=True):
-    """All that pages are made from. `pages` says which page has an object, `examples` has JSON by table and column."""
+class PageData(Struct, frozen=True):
+    """The data of all pages. `pages` has the page of each object, `examples` a JSON text by table and column."""
 
     title: str
     version: str | None
     schema: Schema
-    meanings: Meanings
+    descriptions: Descriptions
     notes: Notes
     json_columns: Mapping[str, Sequence[str]]
     examples: Mapping[tuple[str, str], str]
     pages: Mapping[tuple[str, str], str]
 
     def link(self, item: str) -> str:
-        """A link to a table by its folded name; only its name where no page has it."""
+        """Return a link to a table by its folded name, or only the name if no page describes it."""
         known = self.schema.all_tables.get(item)
         name = known.name if known else item
         return f"[{page_code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else page_code(name)
 
 
-def table_section(facts: Facts, item: AnyTable) -> str:
-    """Everything there is to know of a table."""
+def table_section(data: PageData, item: AnyTable) -> str:
+    """Return the section of a table."""
     if isinstance(item, VirtualTable):
-        return joined(f"## {page_text(item.name)}", page_text(facts.meanings.of(item)), fenced(item.sql, "sql"))
+        return joined(f"## {page_text(item.name)}", page_text(data.descriptions.of(item)), fenced(item.sql, "sql"))
     definition = item.definition
-    notes = facts.notes.of(definition.name)
+    notes = data.notes.of(definition.name)
     about = [
         f"In the application: {page_code(notes.application_name)}" if notes.application_name else "",
         f"about {notes.rows:,} rows" if notes.rows is not None else "",
@@ -47,33 +47,33 @@ def table_section(facts: Facts, item: AnyTable) -> str:
         (
             page_code(column.name),
             page_code(column.type or "any"),
-            "; ".join(_rules(column, definition, facts)),
+            "; ".join(_rules(column, definition, data)),
             page_code(" ".join(column.default)) if column.default else "",
-            page_text(facts.meanings.of_column(item, name)),
+            page_text(data.descriptions.of_column(item, name)),
         )
         for name, column in definition.by_name.items()
     ]
     return joined(
         f"## {page_text(item.name)}",
-        page_text(facts.meanings.of(item)),
+        page_text(data.descriptions.of(item)),
         " · ".join(part for part in about if part),
         table(("Column", "Type", "Rules", "Default", "Meaning"), columns),
         _bullets("Constraints of the table", _constraints(definition)),
-        _json(facts, item),
-        _indexes(facts, item),
-        _bullets("Refers to", [*_parents(facts, item, definition), *_logical_parents(facts, definition.name)]),
-        _bullets("Referred to by", [*_children(facts, definition), *_logical_children(facts, definition.name)]),
-        _bullets("Triggers", _triggers(facts, definition.name)),
+        _json(data, item),
+        _indexes(data, item),
+        _bullets("Refers to", [*_parents(data, item, definition), *_logical_parents(data, definition.name)]),
+        _bullets("Referred to by", [*_children(data, definition), *_logical_children(data, definition.name)]),
+        _bullets("Triggers", _triggers(data, definition.name)),
     )
 
 
-def json_columns(facts: Facts, item: Table) -> list[str]:
-    """The folded names of the columns that hold JSON, as the manifest states them."""
-    found = next((names for name, names in facts.json_columns.items() if fold_case(name) == item.definition.name), ())
+def json_columns(data: PageData, item: Table) -> list[str]:
+    """Return the folded names of the columns that hold JSON according to the manifest."""
+    found = next((names for name, names in data.json_columns.items() if fold_case(name) == item.definition.name), ())
     return [fold_case(name) for name in found]
 
 
-def _rules(column: ColumnDefinition, definition: TableDefinition, facts: Facts) -> Iterator[str]:
+def _rules(column: ColumnDefinition, definition: TableDefinition, data: PageData) -> Iterator[str]:
     name = fold_case(column.name)
     key = definition.primary_key
     if key and name in [part.column for part in key.parts]:
@@ -90,7 +90,7 @@ def _rules(column: ColumnDefinition, definition: TableDefinition, facts: Facts) 
         yield f"{kind} {page_code(' '.join(column.generated.expression))}"
     for reference in definition.foreign_keys:
         if reference.columns == (name,):
-            yield f"→ {facts.link(reference.parent)}"
+            yield f"→ {data.link(reference.parent)}"
 
 
 def _constraints(definition: TableDefinition) -> Iterator[str]:
@@ -113,23 +113,23 @@ def _parts(parts: Sequence[KeyPart]) -> str:
     )
 
 
-def _json(facts: Facts, item: Table) -> str:
-    names = json_columns(facts, item)
+def _json(data: PageData, item: Table) -> str:
+    names = json_columns(data, item)
     if not names:
         return ""
     parts = ["**JSON**"]
     for name in names:
-        meaning = facts.meanings.of_column(item, name).removeprefix("JSON:").strip()
-        example = facts.examples.get((item.definition.name, name))
+        meaning = data.descriptions.of_column(item, name).removeprefix("JSON:").strip()
+        example = data.examples.get((item.definition.name, name))
         parts.append(f"{page_code(item.definition.by_name[name].name)}: {page_text(meaning) or 'JSON'}")
         if example:
             parts.append(fenced(example, "json"))
     return "\n\n".join(parts)
 
 
-def _indexes(facts: Facts, item: Table) -> str:
+def _indexes(data: PageData, item: Table) -> str:
     rows = []
-    for index in facts.schema.indexes.values():
+    for index in data.schema.indexes.values():
         definition = index.definition
         if definition.table == item.definition.name:
             rows.append(
@@ -137,7 +137,7 @@ def _indexes(facts: Facts, item: Table) -> str:
                     page_code(index.name),
                     _parts(definition.parts),
                     _kind(definition),
-                    page_text(facts.meanings.of(index)),
+                    page_text(data.descriptions.of(index)),
                 )
             )
     shown = table(("Index", "Columns", "Kind", "Serves"), rows)
@@ -150,24 +150,24 @@ def _kind(index: IndexDefinition) -> str:
     return ", ".join(part for part in (unique, where) if part)
 
 
-def _parents(facts: Facts, item: Table, definition: TableDefinition) -> Iterator[str]:
+def _parents(data: PageData, item: Table, definition: TableDefinition) -> Iterator[str]:
     for key in definition.foreign_keys:
-        yield f"{_columns(key.columns)} → {facts.link(key.parent)} {_referred(facts, key)}, {_actions(key)}"
+        yield f"{_columns(key.columns)} → {data.link(key.parent)} {_referred(data, key)}, {_actions(key)}"
 
 
-def _children(facts: Facts, definition: TableDefinition) -> Iterator[str]:
-    for child in facts.schema.tables.values():
+def _children(data: PageData, definition: TableDefinition) -> Iterator[str]:
+    for child in data.schema.tables.values():
         for key in child.definition.foreign_keys:
             if key.parent == definition.name:
-                yield f"{facts.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
+                yield f"{data.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
 
 
 def _columns(names: Sequence[str]) -> str:
     return ", ".join(map(page_code, names))
 
 
-def _referred(facts: Facts, key: ForeignKey) -> str:
-    return _columns(facts.schema.parent_columns(key))
+def _referred(data: PageData, key: ForeignKey) -> str:
+    return _columns(data.schema.parent_columns(key))
 
 
 def _actions(key: ForeignKey) -> str:
@@ -175,30 +175,30 @@ def _actions(key: ForeignKey) -> str:
     return f"on delete {key.on_delete or 'NO ACTION'}, on update {key.on_update or 'NO ACTION'}{deferred}"
 
 
-def _logical_parents(facts: Facts, name: str) -> Iterator[str]:
-    for relation in facts.notes.relations:
+def _logical_parents(data: PageData, name: str) -> Iterator[str]:
+    for relation in data.notes.relations:
         table_name, column = read_column_title(relation.child)
         parent, parent_column = read_column_title(relation.parent)
         if fold_case(table_name) == name:
-            target = f"{facts.link(fold_case(parent))} {page_code(parent_column)}"
+            target = f"{data.link(fold_case(parent))} {page_code(parent_column)}"
             yield f"{page_code(column)} → {target}, without a foreign key: {page_text(relation.meaning)}"
 
 
-def _logical_children(facts: Facts, name: str) -> Iterator[str]:
-    for relation in facts.notes.relations:
+def _logical_children(data: PageData, name: str) -> Iterator[str]:
+    for relation in data.notes.relations:
         child, column = read_column_title(relation.child)
         if fold_case(read_column_title(relation.parent)[0]) == name:
-            source = f"{facts.link(fold_case(child))} {page_code(column)}"
+            source = f"{data.link(fold_case(child))} {page_code(column)}"
             yield f"{source}, without a foreign key: {page_text(relation.meaning)}"
 
 
-def _triggers(facts: Facts, name: str) -> Iterator[str]:
-    for trigger in facts.schema.triggers.values():
+def _triggers(data: PageData, name: str) -> Iterator[str]:
+    for trigger in data.schema.triggers.values():
         definition = trigger.definition
         if definition.table == name:
             of = f" OF {', '.join(sorted(definition.update_of))}" if definition.update_of else ""
             when = f" when {page_code(' '.join(definition.when))}" if definition.when else ""
-            meaning = page_text(facts.meanings.of(trigger))
+            meaning = page_text(data.descriptions.of(trigger))
             yield f"{page_code(trigger.name)}: {definition.timing} {definition.event}{of}{when}. {meaning}".rstrip()
 
 

@@ -1,1 +1,1 @@
-"""Seed rows: files read into rows, tried in the scratch database, and turned into the statements that insert them."""
+"""Seed rows: parse files, simulate the inserts in the scratch database, build the statements that insert or update."""

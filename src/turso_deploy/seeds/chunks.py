@@ -1,4 +1,4 @@
-"""Seeds that do not fit one request, cut into chunks that do: parents before children, and no row before its parent."""
+"""Split seeds that exceed the size of a request into chunks, with no row before its parent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from turso_deploy.core.transaction import Value
-from turso_deploy.seeds.steps import CHUNK_BYTES, Reference, in_order
+from turso_deploy.seeds.steps import CHUNK_BYTES, Reference, parents_first
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import upsert_sql
 from turso_deploy.sql.lexer import fold_case
@@ -16,72 +16,76 @@ from turso_deploy.sql.schema import Schema
 
 Chunk = tuple[SeedTable, ...]
 
-_STEP = 250  # bytes: more than the protocol puts around a statement
+_STEP_BYTES = 250  # more than the protocol adds to a statement
 
 
-def exceed(seeds: Sequence[SeedTable], limit: int) -> bool:
-    """Whether the rows alone take more than `limit` bytes in a request."""
-    return sum(run.weight for seed in seeds for group in seed.groups for run in group.rows.runs) > limit
+def exceeds(seeds: Sequence[SeedTable], limit: int) -> bool:
+    """Return True if the rows alone take more than `limit` bytes in a request."""
+    return sum(block.request_bytes for seed in seeds for group in seed.groups for block in group.rows.blocks) > limit
 
 
-def cut(seeds: Sequence[SeedTable], wanted: Schema, limit: int) -> tuple[Chunk, ...]:
-    """The seeds in chunks of at most `limit` bytes, each of which a database takes when it has those before it.
+def split_into_chunks(seeds: Sequence[SeedTable], wanted: Schema, limit: int) -> tuple[Chunk, ...]:
+    """Return the seeds in chunks of at most `limit` bytes; all parents of a chunk are in it or in those before it.
 
-    One that is larger cannot be cut: a single row, or rows that refer to each other both ways.
+    A larger chunk is one that cannot be split: a single row, or rows that refer to each other.
     """
-    ordered, references, _ = in_order(seeds, wanted)
-    widest = max((_statement(seed, group) for seed in seeds for group in seed.groups), default=0)
-    limit -= widest * (1 + limit // CHUNK_BYTES)
+    ordered, references, _ = parents_first(seeds, wanted)
+    largest_statement = max((_statement_bytes(seed, group) for seed in seeds for group in seed.groups), default=0)
+    limit -= largest_statement * (1 + limit // CHUNK_BYTES)
     chunks: list[Chunk] = []
-    start = end = taken = 0
-    for position, added in _pieces(ordered, _reach(ordered, references), limit):
-        if end > start and taken + added > limit:
+    start = end = size = 0
+    for position, added in _possible_ends(ordered, _last_referred_positions(ordered, references), limit):
+        if end > start and size + added > limit:
             chunks.append(_between(ordered, start, end))
-            start, taken = end, 0
-        end, taken = position, taken + added
+            start, size = end, 0
+        end, size = position, size + added
     return (*chunks, _between(ordered, start, end)) if end > start else tuple(chunks)
 
 
 def _between(ordered: Sequence[SeedTable], start: int, stop: int) -> Chunk:
-    """The rows from one position to another, counted through all tables."""
-    parts = []
+    """Return the rows between two positions, counted through all tables."""
+    slices = []
     first = 0
     for seed in ordered:
         count = seed.row_count
         if max(start, first) < min(stop, first + count):
-            parts.append(seed.part(max(0, start - first), min(count, stop - first)))
+            slices.append(seed.slice(max(0, start - first), min(count, stop - first)))
         first += count
-    return tuple(parts)
+    return tuple(slices)
 
 
-def _pieces(ordered: Sequence[SeedTable], reach: Sequence[int] | None, limit: int) -> Iterator[tuple[int, int]]:
-    """Where a chunk may end, as positions through all tables, and the bytes from each to the one before."""
-    position = taken = 0
+def _possible_ends(
+    ordered: Sequence[SeedTable], last_referred: Sequence[int] | None, limit: int
+) -> Iterator[tuple[int, int]]:
+    """Yield positions at which a chunk may end, counted through all tables, and the bytes since the previous one."""
+    position = size = 0
     for seed in ordered:
         for group in seed.groups:
-            for length, added in _runs(group, _statement(seed, group), limit):
-                position, taken = position + length, taken + added
-                if reach is None or reach[position - 1] < position:
-                    yield position, taken
-                    taken = 0
+            for row_count, added in _block_sizes(group, _statement_bytes(seed, group), limit):
+                position, size = position + row_count, size + added
+                if last_referred is None or last_referred[position - 1] < position:
+                    yield position, size
+                    size = 0
 
 
-def _statement(seed: SeedTable, group: SeedGroup) -> int:
-    """The bytes that a statement takes besides its rows, at most."""
-    return len(json.dumps(upsert_sql(seed.table, group.columns, group.key, group.columns))) + _STEP
+def _statement_bytes(seed: SeedTable, group: SeedGroup) -> int:
+    """Return the maximum bytes of a statement without its rows."""
+    return len(json.dumps(upsert_sql(seed.table, group.columns, group.key, group.columns))) + _STEP_BYTES
 
 
-def _runs(group: SeedGroup, statement: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Runs of rows: how many they are, and the bytes that they take; single rows, where they are large."""
-    for piece in group.rows.pieces(limit):
-        yield piece.length, piece.weight + statement
-        statement = 0
+def _block_sizes(group: SeedGroup, statement_bytes: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield the number of rows and the bytes of each block; the first includes the bytes of the statement."""
+    for block in group.rows.blocks_for(limit):
+        yield block.row_count, block.request_bytes + statement_bytes
+        statement_bytes = 0
 
 
-def _reach(ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]) -> list[int] | None:
-    """For each row, the last position that it, or any row before it, refers to; None where all refer to rows before.
+def _last_referred_positions(
+    ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
+) -> list[int] | None:
+    """Return, for each row, the last position to which it or an earlier row refers; None if no row refers forward.
 
-    A chunk that ends in between would leave a row without its parent.
+    A chunk must not end between a row and its parent.
     """
     numbers = {fold_case(seed.table): number for number, seed in enumerate(ordered)}
     firsts = [0, *accumulate(seed.row_count for seed in ordered)]
@@ -93,19 +97,19 @@ def _reach(ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Refer
     ]
     if not forward:
         return None
-    reach = list(range(firsts[-1]))
+    last = list(range(firsts[-1]))
     for child, parent, reference in forward:
         places = {key: firsts[parent] + at for at, key in _keys(ordered[parent], reference.parent_columns)}
         for at, key in _keys(ordered[child], reference.columns):
             position = firsts[child] + at
-            reach[position] = max(reach[position], places.get(key, 0))
-    return list(accumulate(reach, max))
+            last[position] = max(last[position], places.get(key, 0))
+    return list(accumulate(last, max))
 
 
 def _keys(seed: SeedTable, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str | float, ...]]]:
-    """The rows that give these columns, none of them NULL: position and values, as loosely as any collation has it.
+    """Yield position and key of the rows that have all these columns and no NULL in them.
 
-    What is taken for the same and is not makes a chunk larger than it need be, and nothing worse.
+    Keys that some collation or affinity treats as equal are equal here. A false match only makes a chunk larger.
     """
     first = 0
     for group in seed.groups:
@@ -114,12 +118,12 @@ def _keys(seed: SeedTable, columns: Sequence[str]) -> Iterator[tuple[int, tuple[
             places = [given[fold_case(name)] for name in columns]
             for at, row in enumerate(group.rows, first):
                 if all(row[place] is not None for place in places):
-                    yield at, tuple(_loosely(row[place]) for place in places)
+                    yield at, tuple(_comparable(row[place]) for place in places)
         first += len(group.rows)
 
 
-def _loosely(value: Value) -> str | float:
-    """A value such that all that some collation or affinity may take for it are the same."""
+def _comparable(value: Value) -> str | float:
+    """Return the same for all values that some collation or affinity treats as equal."""
     text = str(value).strip().casefold()
     try:
         number = float(text)

@@ -1,9 +1,9 @@
-"""The formats of seed files: CSV, JSON, JSON Lines and YAML, each read into rows of column names and values.
+"""Parse seed files (CSV, JSON, JSON Lines, YAML) into rows of column names and values.
 
-A value becomes what SQLite can store: text, an integer of 64 bits, a finite float, NULL; true and false become 1 and 0
-(https://www.sqlite.org/datatype3.html#boolean_datatype), a list or an object its compact JSON text. CSV knows only
-text, which the column's affinity turns into numbers later; an empty field is NULL. Errors name file, line, column and
-rule, and never a value.
+A value becomes text, an integer of 64 bits, a finite float or NULL. True and false become 1 and 0
+(https://www.sqlite.org/datatype3.html#boolean_datatype), a list or an object becomes compact JSON text. All values of
+CSV are text, which the affinity of the column converts later; an empty field is NULL. Errors state file, line, column
+and rule, but no value.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.transaction import Value
 from turso_deploy.core.yaml_reader import YamlTextError, read_yaml
 
-_LARGEST_FIELD = 5_000_000  # characters: a Turso row holds no more than 5 MB
-# The csv module knows one limit for the whole process; its default of 128 KiB is too small for an article's text.
-csv.field_size_limit(_LARGEST_FIELD)
+_MAX_FIELD = 5_000_000  # characters: a row in Turso Cloud holds at most 5 MB
+# The csv module has one limit for the whole process; its default of 128 KiB is too small for the text of an article.
+csv.field_size_limit(_MAX_FIELD)
 
-_LARGEST_FILE = 64_000_000  # bytes: three times what 100,000 rows take, and little enough to be read as a whole
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # `splitlines` would also break at U+2028 and its like
+_MAX_FILE_BYTES = 64_000_000  # three times the size of 100,000 rows, and small enough to be read at once
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # `splitlines` would also break at U+2028 and similar characters
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class RawRow(NamedTuple):
-    """One row as its file gives it; `columns_line` is where its column names stand (in CSV: the header)."""
+    """One row of a file; `columns_line` is the line of its column names (in CSV, of the header)."""
 
     columns: tuple[str, ...]
     values: tuple[Value, ...]
@@ -39,38 +40,26 @@ class RawRow(NamedTuple):
 
 
 def seed_error(message: str, file: str, line: int | None = None, hint: str | None = None) -> ProjectError:
-    """The error for a seed file that cannot be used. `message` ends without a full stop and quotes no value."""
+    """Return the error for a seed file. `message` ends without a full stop and quotes no value."""
     hint = hint or "Correct the file here; docs/guides/seeds.md of turso-deploy describes what a row needs."
     place = Place(file, line)
     return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {message}.", hint=hint, place=place)
 
 
-def read_seed_file(path: Path, shown: str) -> Iterator[RawRow]:
-    """The rows of a seed file, in order; `shown` is how errors name it. Raises ProjectError (`seed-invalid`)."""
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise seed_error(f"a seed file must end in {', '.join(_READERS)}", shown)
-    return reader(_read_text(path, shown), shown)
-
-
-def _read_text(path: Path, file: str) -> str:
+def read_seed_file(folder: SchemaFolder, name: str) -> Iterator[RawRow]:
+    """Return the rows of a seed file, in order. Raises ProjectError (`seed-invalid`)."""
+    file = folder.place(name).file
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise seed_error(
-                f"the file is larger than {_LARGEST_FILE // 1_000_000} MB",
-                file,
-                hint="Import large data sets once, and leave them out of the deployment.",
-            )
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise seed_error(f"the file cannot be read ({error.strerror})", file) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise seed_error("the file is not UTF-8 text", file, line, "Save it as UTF-8.") from None
+        parse = _PARSERS.get(PurePosixPath(name).suffix.lower())
+        if parse is None:
+            raise seed_error(f"a seed file must end in {', '.join(_PARSERS)}", file)
+        return parse(folder.read_text(name, _MAX_FILE_BYTES), file)
+    except SchemaFileError as error:
+        raise seed_error(error.reason, file, error.place.line, error.hint) from None
 
 
-def _read_csv(text: str, file: str) -> Iterator[RawRow]:
-    """CSV as RFC 4180 has it, with a header."""
+def _parse_csv(text: str, file: str) -> Iterator[RawRow]:
+    """Parse CSV with a header, by RFC 4180."""
     if "\0" in text:
         raise seed_error("the character U+0000 is not allowed", file, text.count("\n", 0, text.index("\0")) + 1)
     records = _csv_records(text, file)
@@ -97,8 +86,8 @@ def _csv_records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
         raise seed_error(f"malformed CSV, {error}", file, line) from None
 
 
-def _read_json(text: str, file: str) -> Iterator[RawRow]:
-    """One array of objects, walked item by item, so that each row knows its line."""
+def _parse_json(text: str, file: str) -> Iterator[RawRow]:
+    """Parse one array of objects, item by item, to count the line of each row."""
 
     def after_white_space(position: int) -> int:
         found = _WHITE_SPACE.match(text, position)
@@ -130,8 +119,8 @@ def _read_json(text: str, file: str) -> Iterator[RawRow]:
         raise seed_error("malformed JSON, text after the array", file, text.count("\n", 0, position) + 1)
 
 
-def _read_json_lines(text: str, file: str) -> Iterator[RawRow]:
-    """One object a line; empty lines are passed over."""
+def _parse_json_lines(text: str, file: str) -> Iterator[RawRow]:
+    """Parse one object on each line; empty lines are skipped."""
     for line, content in enumerate(text.split("\n"), start=1):
         content = content.strip(" \t\r")
         if content:
@@ -141,8 +130,8 @@ def _read_json_lines(text: str, file: str) -> Iterator[RawRow]:
             yield _row_of(row, file, line)
 
 
-def _read_yaml(text: str, file: str) -> Iterator[RawRow]:
-    """One list of mappings."""
+def _parse_yaml(text: str, file: str) -> Iterator[RawRow]:
+    """Parse one list of mappings."""
     try:
         document = read_yaml(text, file)
     except YamlTextError as error:
@@ -155,26 +144,26 @@ def _read_yaml(text: str, file: str) -> Iterator[RawRow]:
         yield _row_of(node.value, file, node.line)
 
 
-_READERS: dict[str, Callable[[str, str], Iterator[RawRow]]] = {
-    ".csv": _read_csv,
-    ".json": _read_json,
-    ".jsonl": _read_json_lines,
-    ".yaml": _read_yaml,
-    ".yml": _read_yaml,
+_PARSERS: dict[str, Callable[[str, str], Iterator[RawRow]]] = {
+    ".csv": _parse_csv,
+    ".json": _parse_json,
+    ".jsonl": _parse_json_lines,
+    ".yaml": _parse_yaml,
+    ".yml": _parse_yaml,
 }
 
 
-class _RefusedValueError(ValueError):
-    """A value, or a piece of JSON, that no column can hold; its text is ours and quotes nothing."""
+class _UnstorableValueError(ValueError):
+    """A value, or part of a JSON text, that no column can hold. The message quotes no value."""
 
 
 def _decode(text: str, position: int, file: str, line: int, first_line: int) -> tuple[Any, int]:
-    """The JSON value at `position`, and where it ends. `first_line` is the line on which `text` begins."""
+    """Return the JSON value at `position`, and its end. `first_line` is the line on which `text` begins."""
     try:
         return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
         raise seed_error(f"malformed JSON, {error.msg.lower()}", file, first_line + error.lineno - 1) from None
-    except _RefusedValueError as error:
+    except _UnstorableValueError as error:
         raise seed_error(str(error), file, line) from None
     except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         raise seed_error("an integer has too many digits", file, line) from None
@@ -185,15 +174,15 @@ def _decode(text: str, position: int, file: str, line: int, first_line: int) -> 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _RefusedValueError("a key appears twice in one object")
+        raise _UnstorableValueError("a key appears twice in one object")
     return members
 
 
-def _refuse_constant(_: str) -> NoReturn:
-    raise _RefusedValueError("NaN and Infinity are not JSON")
+def _reject_constant(_: str) -> NoReturn:
+    raise _UnstorableValueError("NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -204,7 +193,7 @@ def _row_of(row: object, file: str, line: int) -> RawRow:
     for column, value in row.items():
         try:
             values.append(_storable(value))
-        except _RefusedValueError as error:
+        except _UnstorableValueError as error:
             raise seed_error(f"column `{column}`: {error}", file, line) from None
     return RawRow(tuple(row), tuple(values), line, line)
 
@@ -216,26 +205,26 @@ def _storable(value: object) -> Value:
         return None
     if isinstance(value, int):  # and bool, which is one
         if not -(2**63) <= value < 2**63:
-            raise _RefusedValueError("the integer does not fit into 64 bits")
+            raise _UnstorableValueError("the integer does not fit into 64 bits")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _RefusedValueError("the number is not finite")
+            raise _UnstorableValueError("the number is not finite")
         return value
     try:
         nested = _ENCODER.encode(value)
     except ValueError:
-        raise _RefusedValueError("a number inside is not finite") from None
+        raise _UnstorableValueError("a number inside is not finite") from None
     except RecursionError:
-        raise _RefusedValueError("the value is nested too deeply") from None
+        raise _UnstorableValueError("the value is nested too deeply") from None
     return _storable_text(nested)
 
 
 def _storable_text(text: str) -> str:
     if "\0" in text:
-        raise _RefusedValueError("the character U+0000 is not allowed")
+        raise _UnstorableValueError("the character U+0000 is not allowed")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _RefusedValueError("half of a surrogate pair is not a character") from None
+        raise _UnstorableValueError("half of a surrogate pair is not a character") from None
     return text

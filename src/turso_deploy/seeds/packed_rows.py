@@ -1,4 +1,4 @@
-"""Rows kept as JSON: a fraction of the memory that Python's own values take, and ready to be sent."""
+"""Rows stored as JSON text in blocks: less memory than Python values, and ready to be sent."""
 
 from __future__ import annotations
 
@@ -15,104 +15,104 @@ from turso_deploy.seeds.upsert import as_json
 
 SeedRow = tuple[Value, ...]
 
-_RUN = 64  # rows that are packed together: a page of memory or a few
+_BLOCK_ROWS = 64  # rows in a block: a few pages of memory
 
 
-class Run(NamedTuple):
-    """Some rows: their arrays with commas between them, how many they are, and the bytes they take in a request."""
+class RowBlock(NamedTuple):
+    """Consecutive rows: their JSON arrays with commas between them, their number, and their bytes in a request."""
 
     text: str
-    length: int
-    weight: int
+    row_count: int
+    request_bytes: int
 
 
 class PackedRows(Struct, frozen=True):
-    """Rows in order: runs of them, and up to which row each goes."""
+    """Rows in order: blocks, and the position after the last row of each."""
 
-    runs: tuple[Run, ...]
+    blocks: tuple[RowBlock, ...]
     ends: tuple[int, ...]
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
     def __iter__(self) -> Iterator[SeedRow]:
-        """Each row, unpacked."""
-        return (row for run in self.runs for row in _unpacked(run.text))
+        """Yield each row, unpacked."""
+        return (row for block in self.blocks for row in _unpacked(block.text))
 
-    def part(self, start: int, stop: int) -> PackedRows:
-        """The rows from `start` on, without the one at `stop` and what follows it."""
+    def slice(self, start: int, stop: int) -> PackedRows:
+        """Return the rows from `start` to before `stop`."""
         first, last = bisect_right(self.ends, start), bisect_left(self.ends, stop)
-        runs = []
-        for run, end in zip(self.runs[first : last + 1], self.ends[first : last + 1], strict=True):
-            begin = end - run.length
+        blocks = []
+        for block, end in zip(self.blocks[first : last + 1], self.ends[first : last + 1], strict=True):
+            begin = end - block.row_count
             if start <= begin and end <= stop:
-                runs.append(run)
-            elif rows := _unpacked(run.text)[max(0, start - begin) : stop - begin]:
-                runs.append(_run(rows))
-        return _of(runs)
+                blocks.append(block)
+            elif rows := _unpacked(block.text)[max(0, start - begin) : stop - begin]:
+                blocks.append(_block(rows))
+        return _packed(blocks)
 
     def chunks(self, chunk_bytes: int) -> Iterator[tuple[int, str]]:
-        """Arrays of rows of at most `chunk_bytes`, or of one larger row, each with the position of its first row."""
+        """Yield JSON arrays of at most `chunk_bytes`, or of one larger row, each with the position of its first row."""
         position = first = size = 0
-        pieces: list[str] = []
-        for piece in self.pieces(chunk_bytes):
-            added = len(piece.text.encode()) + 1
-            if pieces and size + added + 1 > chunk_bytes:
-                yield first, f"[{','.join(pieces)}]"
-                first, size, pieces = position, 0, []
-            pieces.append(piece.text)
-            position, size = position + piece.length, size + added
-        if pieces:
-            yield first, f"[{','.join(pieces)}]"
+        texts: list[str] = []
+        for block in self.blocks_for(chunk_bytes):
+            added = len(block.text.encode()) + 1
+            if texts and size + added + 1 > chunk_bytes:
+                yield first, f"[{','.join(texts)}]"
+                first, size, texts = position, 0, []
+            texts.append(block.text)
+            position, size = position + block.row_count, size + added
+        if texts:
+            yield first, f"[{','.join(texts)}]"
 
-    def pieces(self, chunk_bytes: int) -> Iterator[Run]:
-        """The runs, and single rows where a run would make chunks of that size uneven."""
-        for run in self.runs:
-            if run.weight * 16 <= chunk_bytes:
-                yield run
+    def blocks_for(self, chunk_bytes: int) -> Iterator[RowBlock]:
+        """Yield the blocks; one that is large in relation to the chunks is split into blocks of single rows."""
+        for block in self.blocks:
+            if block.request_bytes * 16 <= chunk_bytes:
+                yield block
             else:
-                yield from (_run([row]) for row in _unpacked(run.text))
+                yield from (_block([row]) for row in _unpacked(block.text))
 
 
-class Packer:
-    """Packs rows as they come."""
+class RowPacker:
+    """Packs rows one by one."""
 
     def __init__(self) -> None:
-        self._waiting: list[SeedRow] = []
-        self._runs: list[Run] = []
+        self._pending: list[SeedRow] = []
+        self._blocks: list[RowBlock] = []
 
     def add(self, row: SeedRow) -> None:
-        """One more row."""
-        self._waiting.append(row)
-        if len(self._waiting) == _RUN:
+        """Add a row."""
+        self._pending.append(row)
+        if len(self._pending) == _BLOCK_ROWS:
             self._pack()
 
     def rows(self) -> PackedRows:
-        """All rows that were added."""
-        if self._waiting:
+        """Return all rows that were added."""
+        if self._pending:
             self._pack()
-        return _of(self._runs)
+        return _packed(self._blocks)
 
     def _pack(self) -> None:
-        self._runs.append(_run(self._waiting))
-        self._waiting.clear()
+        self._blocks.append(_block(self._pending))
+        self._pending.clear()
 
 
 def pack(rows: Iterable[SeedRow]) -> PackedRows:
-    """Rows that are there already, packed."""
-    packer = Packer()
+    """Return the rows, packed."""
+    packer = RowPacker()
     for row in rows:
         packer.add(row)
     return packer.rows()
 
 
-def _of(runs: Sequence[Run]) -> PackedRows:
-    return PackedRows(tuple(runs), tuple(accumulate(run.length for run in runs)))
+def _packed(blocks: Sequence[RowBlock]) -> PackedRows:
+    return PackedRows(tuple(blocks), tuple(accumulate(block.row_count for block in blocks)))
 
 
-def _run(rows: Sequence[SeedRow]) -> Run:
+def _block(rows: Sequence[SeedRow]) -> RowBlock:
     text = as_json(rows)[1:-1]
-    return Run(text, len(rows), json_bytes(text) + 1)
+    return RowBlock(text, len(rows), json_bytes(text) + 1)
 
 
 def _unpacked(text: str) -> list[SeedRow]:

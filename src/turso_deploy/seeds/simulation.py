@@ -1,7 +1,7 @@
-"""The seeds' rehearsal: the engine itself judges every row, in the scratch database, before anything is sent.
+"""Simulate seeding: insert all rows into the scratch database, before anything is sent.
 
-So NOT NULL, UNIQUE, CHECK, STRICT types and the RAISE of triggers need no second implementation here. Foreign keys are
-off meanwhile, because a parent may be in the live database only; `seed_steps` looks at them afterwards.
+SQLite itself checks NOT NULL, UNIQUE, CHECK, STRICT types and the RAISE of triggers. Foreign keys are not enforced
+here, because a parent may exist in the live database only; `seed_steps` adds a check for those.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.sql.schema import Schema
 
-# What SQLite says of a row without quoting any of its values: https://www.sqlite.org/rescode.html#constraint
+# Messages of SQLite about a row that quote none of its values: https://www.sqlite.org/rescode.html#constraint
 _WITHOUT_VALUES = (
     "CHECK constraint failed",
     "UNIQUE constraint failed",
@@ -31,11 +31,11 @@ _WITHOUT_VALUES = (
 )
 
 
-def rehearse_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
-    """Load all seeds into a scratch database in which the wanted schema stands, and leave them there.
+def simulate_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
+    """Insert all seeds into a scratch database that has the wanted schema, and leave them there.
 
-    `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that the
-    engine refuses; its message never quotes a value.
+    `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that SQLite
+    rejects; the message quotes no value.
     """
     (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
     connection.execute("PRAGMA foreign_keys = off")
@@ -53,16 +53,16 @@ def rehearse_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlit
 def _insert(seed: SeedTable, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection) -> None:
     names = ", ".join(map(quote_identifier, group.columns))
     parameters = ", ".join("?" * len(group.columns))
-    taken = count()
-    rows = (row for row, _ in zip(group.rows, taken, strict=False))
+    fetched = count()
+    rows = (row for row, _ in zip(group.rows, fetched, strict=False))
     try:
         connection.executemany(f"INSERT INTO {quote_identifier(seed.table)} ({names}) VALUES ({parameters})", rows)
     except sqlite3.Error as error:
-        # `executemany` takes a row when it has stored the one before: the last one taken is at fault.
-        raise _refused(str(error), seed, group, next(taken) - 1, wanted, connection) from None
+        # `executemany` fetches a row after inserting the previous one, so the last one fetched was rejected.
+        raise _error(str(error), seed, group, next(fetched) - 1, wanted, connection) from None
 
 
-def _refused(
+def _error(
     message: str, seed: SeedTable, group: SeedGroup, position: int, wanted: Schema, connection: sqlite3.Connection
 ) -> ProjectError:
     rule, _, subject = message.partition(" constraint failed: ")
@@ -72,18 +72,18 @@ def _refused(
         other = _line_of_equal_row(subject, seed, group, position, connection)
         explanation = f"`{subject}` must be unique, and {f'line {other}' if other else 'another row'} has the same"
     elif message.startswith(_WITHOUT_VALUES):
-        explanation = f"the row is refused, {message}"
+        explanation = f"SQLite rejects the row, {message}"
     elif any(message in trigger.sql for trigger in wanted.triggers.values()):
-        explanation = f"a trigger refuses the row, {message}"
+        explanation = f"a trigger rejects the row, {message}"
     else:
-        explanation = f"the row of `{seed.table}` is refused by a trigger or a constraint"
+        explanation = f"a trigger or a constraint rejects the row of `{seed.table}`"
     return seed_error(explanation, seed.file, group.lines[position])
 
 
 def _line_of_equal_row(
     subject: str, seed: SeedTable, group: SeedGroup, position: int, connection: sqlite3.Connection
 ) -> int | None:
-    """The line of the row whose key the refused row repeats, by the table's own collations and affinities."""
+    """Return the line of the row that has the same key by the collations and affinities of the table."""
     prefix = f"{seed.table}."
     columns = [part.removeprefix(prefix) for part in subject.split(", ") if part.startswith(prefix)]
     if not columns or not set(group.columns) >= set(columns):
@@ -94,13 +94,13 @@ def _line_of_equal_row(
         for place, own in enumerate(f"{table}.{quote_identifier(column)}" for column in columns)
     )
     sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"
-    [row] = group.rows.part(position, position + 1)
-    refused = _values(row, group, columns)
+    [row] = group.rows.slice(position, position + 1)
+    rejected = _values(row, group, columns)
     for other in seed.groups:
         if set(other.columns) >= set(columns):
-            rows = other.rows.part(0, position) if other is group else other.rows
+            rows = other.rows.slice(0, position) if other is group else other.rows
             given = as_json([_values(row, other, columns) for row in rows])
-            for (place,) in connection.execute(sql, (given, *refused)):
+            for (place,) in connection.execute(sql, (given, *rejected)):
                 return other.lines[int(place)]
         if other is group:
             break

@@ -1,7 +1,7 @@
-"""Seeds into the steps of a transaction: parents before children, and a question for every parent that is no seed.
+"""Turn seeds into the steps of a transaction: parents before children, and checks of parents that are not seeded.
 
-A row may refer to a row that only the live database has. The engine would refuse a reference to nothing without saying
-which row it was, so a pair of steps asks first: the figures name the rows, the check stops the transaction.
+A row may refer to a row that only the live database has. SQLite rejects a missing parent without naming the row, so a
+pair of steps looks first: the figures return the rows, the check fails the transaction.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from turso_deploy.seeds.upsert import as_json, upsert_sql
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
 
-CHUNK_BYTES = 500_000  # far below the 5 MB that a Turso value may have, and fine enough to tell where one was refused
+CHUNK_BYTES = (
+    500_000  # far below the maximum of 5 MB of a value in Turso Cloud, and small enough to locate a rejected row
+)
 
-_ORPHANS_SHOWN = 20
+_MAX_ORPHANS = 20
 
 
 class OrphanCheck(Struct, frozen=True):
-    """Rows whose parent is not among the seeds, and the two steps that ask whether the database has it.
+    """Rows whose parents are not among the seeds, and the two steps that look for these in the database.
 
-    The rows of `figures` give positions in `lines`: where in `file` the parents stand that are missing.
+    The rows of `figures` are positions in `lines`: the lines in `file` that refer to missing parents.
     """
 
     figures: TransactionStep
@@ -41,14 +43,14 @@ class OrphanCheck(Struct, frozen=True):
 
 
 class SeedPlan(Struct, frozen=True):
-    """All steps, in order, and those among them that ask for parents."""
+    """All steps, in order, and those of them that check parents."""
 
     steps: tuple[TransactionStep, ...] = ()
     orphan_checks: tuple[OrphanCheck, ...] = ()
 
 
 class SeedResult(Struct, frozen=True):
-    """What became of the seeds of one table: rows in the file, rows written, rows that stood there already."""
+    """Number of rows in the seeds of one table: in the file, written, and unchanged in the database."""
 
     table: str
     rows: int
@@ -57,7 +59,7 @@ class SeedResult(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True):
-    """A foreign key of a seeded table to a table of the wanted schema, its parent columns always spelt out."""
+    """A foreign key of a seeded table to a table of the wanted schema, with the parent columns resolved."""
 
     columns: tuple[str, ...]
     parent: str
@@ -65,22 +67,22 @@ class Reference(Struct, frozen=True):
 
 
 def seed_steps(
-    seeds: Sequence[SeedTable], wanted: Schema, rehearsed: sqlite3.Connection, chunk_bytes: int = CHUNK_BYTES
+    seeds: Sequence[SeedTable], wanted: Schema, simulated: sqlite3.Connection, chunk_bytes: int = CHUNK_BYTES
 ) -> SeedPlan:
-    """The steps that bring the seeds into a database. `rehearsed` is the scratch database that holds them already.
+    """Return the steps that insert or update the seeds. `simulated` is the scratch database that holds them.
 
-    No step carries more than `chunk_bytes` of JSON, unless a single row or key is larger.
+    No step has more than `chunk_bytes` of JSON, unless a single row or key is larger.
     """
-    ordered, references, has_cycle = in_order(seeds, wanted)
+    ordered, references, has_cycle = parents_first(seeds, wanted)
     needs_deferral = has_cycle
     steps: list[TransactionStep] = []
     orphan_checks: list[OrphanCheck] = []
     for seed in ordered:
         own_references = references[fold_case(seed.table)]
         own_checks = [
-            check for reference in own_references for check in _orphan_checks(seed, reference, rehearsed, chunk_bytes)
+            check for reference in own_references for check in _orphan_checks(seed, reference, simulated, chunk_bytes)
         ]
-        upserts = list(_upserts(seed, rehearsed, chunk_bytes))
+        upserts = list(_upserts(seed, simulated, chunk_bytes))
         refers_to_itself = any(fold_case(reference.parent) == fold_case(seed.table) for reference in own_references)
         needs_deferral |= refers_to_itself and len(upserts) > 1
         steps += [check.figures for check in own_checks]
@@ -96,7 +98,7 @@ def seed_steps(
 def seed_results(
     seeds: Sequence[SeedTable], steps: Sequence[TransactionStep], results: Sequence[Rows | None]
 ) -> tuple[SeedResult, ...]:
-    """What a transaction did to each seeded table. `results` goes with `steps`, which may hold other steps too."""
+    """Return the row counts of each seeded table. `results` has an item for each of `steps`, seeds and others."""
     written: Counter[str] = Counter()
     for step, rows in zip(steps, results, strict=True):
         if step.purpose is Purpose.SEED and rows is not None:
@@ -108,8 +110,8 @@ def seed_results(
     )
 
 
-def explain_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
-    """The error for rows that refer to nothing. `rows` is what the figures step of the check returned."""
+def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
+    """Return the error for rows without a parent. `rows` is the result of the figures step of the check."""
     lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
     columns = ", ".join(f"`{column}`" for column in check.columns)
     also = f"; likewise line {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
@@ -126,12 +128,12 @@ def _label(seed: SeedTable) -> str:
     return f"seed {seed.table}"
 
 
-def in_order(
+def parents_first(
     seeds: Sequence[SeedTable], wanted: Schema
 ) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
-    """The seeds, parents before children, what each table refers to, and whether some refer to each other."""
+    """Return the seeds with parents before children, the references of each table, and True if some form a cycle."""
     references = {fold_case(seed.table): _references(seed, wanted) for seed in seeds}
-    ordered, has_cycle = _parents_first(seeds, references)
+    ordered, has_cycle = _sorted_by_references(seeds, references)
     return ordered, references, has_cycle
 
 
@@ -149,10 +151,10 @@ def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
     return found
 
 
-def _parents_first(
+def _sorted_by_references(
     seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
 ) -> tuple[Sequence[SeedTable], bool]:
-    """The seeds in an order in which no table comes before one that it refers to, and whether that is impossible."""
+    """Return the seeds with each table after those that it refers to, and True if a cycle makes that impossible."""
     by_name = {fold_case(seed.table): seed for seed in seeds}
     parents = {
         name: [fold_case(reference.parent) for reference in references[name] if fold_case(reference.parent) != name]
@@ -165,34 +167,34 @@ def _parents_first(
     return [by_name[name] for name in order if name in by_name], False
 
 
-def _upserts(seed: SeedTable, rehearsed: sqlite3.Connection, chunk_bytes: int) -> Iterator[TransactionStep]:
-    spelt_freely = _columns_of_loose_keys(seed.table, rehearsed)
+def _upserts(seed: SeedTable, simulated: sqlite3.Connection, chunk_bytes: int) -> Iterator[TransactionStep]:
+    loosely_compared = _columns_of_loose_keys(seed.table, simulated)
     for group in seed.groups:
-        updated = [name for name in group.columns if name not in group.key or name in spelt_freely]
+        updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
         sql = upsert_sql(seed.table, group.columns, group.key, updated)
         for first, rows in group.rows.chunks(chunk_bytes):
             place = Place(seed.file, group.lines[first])
             yield TransactionStep(Query(sql, (rows,)), Purpose.SEED, _label(seed), place)
 
 
-def _columns_of_loose_keys(table: str, rehearsed: sqlite3.Connection) -> set[str]:
-    """Columns whose key also finds a row by another spelling (NOCASE, RTRIM): the spelling may need an update."""
+def _columns_of_loose_keys(table: str, simulated: sqlite3.Connection) -> set[str]:
+    """Return columns whose key finds a row by another spelling too (NOCASE, RTRIM), which may then need an update."""
     sql = (
         "SELECT part.name FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS part "
         """WHERE list."unique" AND part.key AND part.name IS NOT NULL AND part.coll <> 'BINARY'"""
     )
-    return {str(name) for (name,) in rehearsed.execute(sql, (table,))}
+    return {str(name) for (name,) in simulated.execute(sql, (table,))}
 
 
 def _orphan_checks(
-    seed: SeedTable, reference: Reference, rehearsed: sqlite3.Connection, chunk_bytes: int
+    seed: SeedTable, reference: Reference, simulated: sqlite3.Connection, chunk_bytes: int
 ) -> Iterator[OrphanCheck]:
     lines = _line_of_each_parent(seed, reference)
     keys = list(lines)
     if not keys:
         return
     missing = _missing_parents_sql(reference)
-    orphans = [keys[position] for (position,) in rehearsed.execute(missing, (as_json(keys),))]
+    orphans = [keys[position] for (position,) in simulated.execute(missing, (as_json(keys),))]
     if not orphans:
         return
     label = f"parents of {seed.table} in {reference.parent}"
@@ -201,7 +203,7 @@ def _orphan_checks(
     for first, encoded in pack(orphans).chunks(chunk_bytes):
         following = orphans[first:]
         yield OrphanCheck(
-            TransactionStep(Query(f"{missing} LIMIT {_ORPHANS_SHOWN}", (encoded,)), Purpose.FIGURES, label, place),
+            TransactionStep(Query(f"{missing} LIMIT {_MAX_ORPHANS}", (encoded,)), Purpose.FIGURES, label, place),
             TransactionStep(Query(raising, (encoded,)), Purpose.CHECK, label, place),
             reference.parent,
             reference.columns,
@@ -211,10 +213,10 @@ def _orphan_checks(
 
 
 def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow, int]:
-    """Each parent that the seeds name, and the first line that does. A key with a NULL refers to nothing.
+    """Return each parent key in the seeds with the first line that has it. A key with a NULL has no parent.
 
-    Source: https://www.sqlite.org/foreignkeys.html#fk_composite. A column that is left out keeps its default; whether
-    that has a parent is left to the engine.
+    Source: https://www.sqlite.org/foreignkeys.html#fk_composite. A column that is left out has its default; SQLite
+    checks the parent of that.
     """
     lines: dict[SeedRow, int] = {}
     for group in seed.groups:
@@ -229,9 +231,9 @@ def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow,
 
 
 def _missing_parents_sql(reference: Reference) -> str:
-    """Positions of the keys in `?1` that no parent has.
+    """Return the SQL for the positions of the keys in `?1` that no parent has.
 
-    The parent's column stands on the left, because its collation and affinity decide
+    The column of the parent is on the left, because its collation and affinity apply
     (https://www.sqlite.org/foreignkeys.html#fk_basics).
     """
     same = " AND ".join(

@@ -1,16 +1,17 @@
-"""Seeds: one file a table in `seeds/`, read and held against the wanted schema, ready to be rehearsed and sent."""
+"""Load seeds: one file for each table in `seeds/`, matched with the columns and keys of the wanted schema."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
-from turso_deploy.seeds.packed_rows import PackedRows, Packer, SeedRow
+from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.parser import TableDefinition
@@ -20,7 +21,7 @@ SEEDS_FOLDER = "seeds"
 
 
 class SeedGroup(Struct, frozen=True):
-    """Rows that give the same columns, in the table's order, and have the same key; `lines` goes with `rows`."""
+    """Rows with the same columns, in the order of the table, and the same key. `lines` has the line of each row."""
 
     columns: tuple[str, ...]
     key: tuple[str, ...]
@@ -29,9 +30,9 @@ class SeedGroup(Struct, frozen=True):
 
 
 class SeedTable(Struct, frozen=True):
-    """The seeds of one table, or the part of them that follows `before` other rows.
+    """The seeds of one table, or a slice of them that begins after `before` rows.
 
-    `fingerprint` is a SHA-256 of what the whole file says, whatever its format.
+    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format.
     """
 
     table: str
@@ -42,18 +43,18 @@ class SeedTable(Struct, frozen=True):
 
     @property
     def row_count(self) -> int:
-        """How many rows there are, in the order of the groups."""
+        """Number of rows in all groups."""
         return sum(len(group.rows) for group in self.groups)
 
     def fingerprint_under(self, table: str, columns: Mapping[str, str]) -> str:
-        """What the fingerprint of the whole file was when its table had another name; `columns` are old ones by new."""
+        """Return the fingerprint under earlier names: `table`, and `columns` with old names by new ones."""
         named = (
             replace(group, columns=tuple(columns.get(name, name) for name in group.columns)) for group in self.groups
         )
         return _fingerprint(table, named)
 
-    def part(self, start: int, stop: int | None = None) -> SeedTable:
-        """The rows from `start` on, without the one at `stop` and what follows it."""
+    def slice(self, start: int, stop: int | None = None) -> SeedTable:
+        """Return the rows from `start` to before `stop`, counted through all groups."""
         groups = []
         first = 0
         for group in self.groups:
@@ -61,43 +62,37 @@ class SeedTable(Struct, frozen=True):
             own_start, own_stop = max(0, start - first), count if stop is None else min(count, stop - first)
             if own_start < own_stop:
                 groups.append(
-                    replace(group, rows=group.rows.part(own_start, own_stop), lines=group.lines[own_start:own_stop])
+                    replace(group, rows=group.rows.slice(own_start, own_stop), lines=group.lines[own_start:own_stop])
                 )
             first += count
         return replace(self, groups=tuple(groups), before=self.before + start)
 
 
-def load_seeds(folder: Path, displayed_folder: str, wanted: Schema) -> tuple[SeedTable, ...]:
-    """Read every seed file of a schema folder, in the order of their names; without a folder `seeds` there are none.
+def load_seeds(folder: SchemaFolder, wanted: Schema) -> tuple[SeedTable, ...]:
+    """Read every seed file of a schema folder, in the order of their names; a folder without `seeds/` has none.
 
-    `displayed_folder` is how places name the schema folder. Raises ProjectError (`seed-invalid`) with file and line for
-    whatever cannot be a row of the wanted schema by its shape; what the rows mean is for the rehearsal to judge.
+    Raises ProjectError (`seed-invalid`) with file and line if a row does not fit the columns and keys of its table. The
+    values are checked by the simulation.
     """
+    if not folder.has(SEEDS_FOLDER):
+        return ()
+    if not folder.is_folder(SEEDS_FOLDER):
+        raise seed_error("this is not a folder", folder.place(SEEDS_FOLDER).file)
     seeds: dict[str, SeedTable] = {}
-    for path in _seed_paths(folder, displayed_folder):
-        shown = f"{displayed_folder}/{SEEDS_FOLDER}/{path.name}"
-        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-            raise seed_error("this is not a file inside the schema folder", shown)
-        rows = read_seed_file(path, shown)
-        table, definition = _table_for(path.stem, shown, wanted)
+    for name in folder.entries(f"{SEEDS_FOLDER}/*"):
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            continue
+        file = folder.place(name).file
+        rows = read_seed_file(folder, name)
+        table, definition = _table_named(path.stem, file, wanted)
         if table in seeds:
-            raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", shown)
-        seeds[table] = _seed_table(table, shown, rows, definition, _keys(definition, wanted))
+            raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", file)
+        seeds[table] = _seed_table(table, file, rows, definition, _keys(definition, wanted))
     return tuple(seeds.values())
 
 
-def _seed_paths(folder: Path, displayed_folder: str) -> list[Path]:
-    seeds_folder = folder / SEEDS_FOLDER
-    if not seeds_folder.exists() and not seeds_folder.is_symlink():
-        return []
-    try:
-        return sorted(path for path in seeds_folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        message = f"the folder cannot be read ({error.strerror})"
-        raise seed_error(message, f"{displayed_folder}/{SEEDS_FOLDER}") from None
-
-
-def _table_for(name: str, file: str, wanted: Schema) -> tuple[str, TableDefinition]:
+def _table_named(name: str, file: str, wanted: Schema) -> tuple[str, TableDefinition]:
     table = wanted.all_tables.get(fold_case(name))
     if table is None and fold_case(name) in wanted.views:
         raise seed_error(f"`{name}` is a view, and seeds are for tables", file)
@@ -109,7 +104,7 @@ def _table_for(name: str, file: str, wanted: Schema) -> tuple[str, TableDefiniti
 
 
 def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...], ...]:
-    """What can identify a row: the primary key, UNIQUE constraints, unique indexes of all rows by columns alone."""
+    """Return the keys by which rows can be found: primary key, UNIQUE constraints, full unique indexes on columns."""
     indexes = (index.definition for index in wanted.indexes.values())
     own = (index for index in indexes if index.table == definition.name and index.unique and index.where is None)
     candidates = [key.parts for key in (*definition.keys, *own)]
@@ -121,17 +116,17 @@ def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...],
 
 
 class _Layout(Struct, frozen=True):
-    """How the values of rows with certain column names become values in the table's order, and where the keys are."""
+    """The order of the values and the usable keys of rows with certain column names."""
 
     columns: tuple[str, ...]
     positions: tuple[int, ...]
     keys: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]
 
-    def row(self, values: SeedRow) -> SeedRow:
+    def reorder(self, values: SeedRow) -> SeedRow:
         return tuple([values[position] for position in self.positions])
 
     def key(self, row: SeedRow) -> tuple[str, ...] | None:
-        """The first key that the row gives in full; NULL is no key, because UNIQUE allows it any number of times."""
+        """Return the first key without a NULL in the row; UNIQUE allows any number of NULLs."""
         for names, positions in self.keys:
             if all(row[position] is not None for position in positions):
                 return names
@@ -142,21 +137,23 @@ def _seed_table(
     table: str, file: str, raw_rows: Iterable[RawRow], definition: TableDefinition, keys: Sequence[tuple[str, ...]]
 ) -> SeedTable:
     layouts: dict[tuple[str, ...], _Layout] = {}
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Packer, list[int]]] = {}
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[RowPacker, list[int]]] = {}
     for raw in raw_rows:
         layout = layouts.get(raw.columns)
         if layout is None:
             layout = layouts[raw.columns] = _layout(raw, table, file, definition, keys)
-        row = layout.row(raw.values)
+        row = layout.reorder(raw.values)
         key = layout.key(row)
         if key is None:
             choices = " or ".join(f"({', '.join(names)})" for names in keys)
             hint = f"The columns that can identify a row of `{table}`: {choices or 'none; give it a primary key'}."
-            raise seed_error(f"the row of `{table}` needs a key, so that it is found again", file, raw.line, hint)
-        packer, lines = groups.setdefault((layout.columns, key), (Packer(), []))
+            raise seed_error(
+                f"the row of `{table}` needs a key, by which later deployments find it", file, raw.line, hint
+            )
+        packer, lines = groups.setdefault((layout.columns, key), (RowPacker(), []))
         packer.add(row)
         lines.append(raw.line)
-    # Rows that bring their primary key come first, lest a number that SQLite makes up for another row takes it.
+    # Rows with a primary key come first: otherwise SQLite may assign the number of one of them to another row.
     by_key = sorted(groups.items(), key=lambda group: keys.index(group[0][1]))
     complete = tuple(SeedGroup(*shape, packer.rows(), tuple(lines)) for shape, (packer, lines) in by_key)
     return SeedTable(table, file, complete, _fingerprint(table, complete))
@@ -179,7 +176,9 @@ def _layout(
     columns = tuple(column.name for column in definition.columns if column.name in given)
     usable = tuple(names for names in keys if given.keys() >= set(names))
     if definition.primary_key and usable[:1] == keys[:1]:
-        usable = usable[:1]  # SQLite would make up a NULL rowid anew each time, so no other key may stand in for it
+        usable = usable[
+            :1
+        ]  # SQLite assigns a new number to a NULL rowid each time, so no other key can identify the row
     return _Layout(
         columns,
         tuple(given[name] for name in columns),
@@ -191,7 +190,7 @@ def _fingerprint(table: str, groups: Iterable[SeedGroup]) -> str:
     digest = hashlib.sha256(fold_case(table).encode())
     for group in groups:
         digest.update(as_json([group.columns])[:-1].encode())
-        for run in group.rows.runs:
-            digest.update(f",{run.text}".encode())
+        for block in group.rows.blocks:
+            digest.update(f",{block.text}".encode())
         digest.update(b"]")
     return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""The SQL that brings rows into a table: one statement and one parameter for a chunk of rows.
+"""Build the SQL that inserts or updates rows: one statement and one parameter for a chunk of rows.
 
-The parameter is a JSON array with an array for each row, unfolded by `json_each` (https://www.sqlite.org/json1.html#jeach).
-A row that stands there already, the same in every column, is not written again, because Turso bills rows written; and
-a row is never replaced, because REPLACE deletes, and ON DELETE CASCADE then takes the children along.
+The parameter is a JSON array with an array for each row, expanded by `json_each` (https://www.sqlite.org/json1.html#jeach).
+A row that exists with the same values is not written, because Turso bills rows written. A row is never replaced,
+because REPLACE deletes it, and ON DELETE CASCADE would delete its children.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def upsert_sql(table: str, columns: Sequence[str], key: Sequence[str], updated: Sequence[str]) -> str:
-    """Insert the rows of parameter `?1`; where `key` stands already, bring the `updated` columns to the given values.
+    """Return the SQL that inserts the rows of `?1`, and sets the `updated` columns of rows whose `key` exists.
 
-    `->>` gives an element with its SQL type, and the column's affinity does the rest, as in any INSERT.
-    `WHERE true` keeps the parser from reading ON CONFLICT as the ON of a join
-    (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity). COLLATE BINARY, because a change of case is a change.
+    `->>` returns an element with its SQL type, and the affinity of the column applies, as in any INSERT. `WHERE true`
+    keeps the parser from reading ON CONFLICT as the ON of a join
+    (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity). COLLATE BINARY makes a change of case a change.
     """
     target = quote_identifier(table)
     names = ", ".join(map(quote_identifier, columns))
@@ -38,5 +38,5 @@ def upsert_sql(table: str, columns: Sequence[str], key: Sequence[str], updated: 
 
 
 def as_json(rows: Sequence[Sequence[Value]]) -> str:
-    """Rows as compact JSON, text as it is and numbers in their shortest exact form."""
+    """Return rows as compact JSON, with text unescaped and numbers in their shortest exact form."""
     return _ENCODER.encode(rows)

@@ -123,3 +123,14 @@ def comment_text(comment: Token) -> str:
     if comment.text.startswith("--"):
         return comment.text[2:].strip()
     return comment.text[2:].removesuffix("*/").strip()
+
+
+def terminated(sql: str) -> str:
+    """Return a statement with a semicolon that no comment at its end hides."""
+    *_, last = scan(sql)
+    if last.kind is not TokenKind.COMMENT:
+        return f"{sql};"
+    if last.text.startswith("--"):
+        return f"{sql}\n;"
+    # A block comment may end with the text: https://www.sqlite.org/lang_comment.html
+    return f"{sql};" if last.text.endswith("*/") and len(last.text) > len("/*/") else f"{sql} */;"

@@ -13,8 +13,8 @@ import sqlite3
 from turso_deploy import __version__
 from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
-from turso_deploy.project.schema_writer import terminated
 from turso_deploy.sql.lexer import TokenKind, quote_string, scan
+from turso_deploy.sql.splitter import terminated
 
 _HEADER = f"""\
 .bail on

@@ -9,9 +9,9 @@ import yaml
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
-from turso_deploy.project.expectations import actual_counts, missing_names, refuse_a_mismatch
-from turso_deploy.project.manifest import read_manifest
+from turso_deploy.core.errors import ErrorCode, Place, BlockedError
+from turso_deploy.project.expectations import actual_counts, missing_names, require_expectations
+from turso_deploy.project.manifest import parse_manifest
 
 PLACE = Place("schema/manifest.yml")
 DATABASE = (
@@ -29,10 +29,10 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
     scratch = Scratch()
     for sql in (*DATABASE, *extra):
         scratch.run(sql)
-    model = read_manifest(manifest)
+    model = parse_manifest(manifest)
     catalog = read_catalog(scratch.rows(), scratch.shadows(), model.ignore)
     others = [item for item in catalog.schema.objects() if item.name in unmanaged]
-    refuse_a_mismatch(model, catalog, others, lambda _: PLACE)
+    require_expectations(model, catalog, others, lambda _: PLACE)
 
 
 def refusal(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] = ()) -> BlockedError:
@@ -60,7 +60,7 @@ def test_a_manifest_that_holds(manifest: object) -> None:
 def test_every_count_that_does_not_hold_is_told() -> None:
     error = refusal({"expect": {"tables": 13, "indexes": ">=20", "views": 1, "foreign_keys": "5..9"}})
     assert error.message == (
-        "The manifest would not hold: tables: expected 13, would be 2; indexes: expected >=20, would be 2; "
+        "The database would not match the manifest: tables: expected 13, would be 2; indexes: expected >=20, would be 2; "
         "foreign keys: expected 5..9, would be 2."
     )
     assert error.hint == "Correct the schema files, or the numbers in the manifest."
@@ -99,7 +99,7 @@ def test_objects_of_others_are_not_blamed_for_what_is_missing() -> None:
 def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     scratch = Scratch()
     scratch.run("CREATE TABLE t (a)")
-    manifest = read_manifest({"ignore": ["t"], "objects": {"tables": ["t"]}})
+    manifest = parse_manifest({"ignore": ["t"], "objects": {"tables": ["t"]}})
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
     assert missing_names(manifest, catalog) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0

@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.schema_folders import SHIPPED
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.manifest import Manifest, load_manifest, manifest_json_schema, place_in_manifest
 
 PUBLISHED = SHIPPED / "manifest.schema.json"
@@ -19,7 +20,7 @@ PUBLISHED = SHIPPED / "manifest.schema.json"
 
 def load(folder: Path, text: str | bytes) -> Manifest:
     (folder / "manifest.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_manifest(folder, "schema")
+    return load_manifest(SchemaFolder(folder, "schema"))
 
 
 def refusal(folder: Path, text: str | bytes) -> ProjectError:
@@ -57,7 +58,7 @@ ignore: ["blog_*"]
 
 @pytest.mark.parametrize("text", [None, "", "# nothing yet\n", "\ufeff", "{}"])
 def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None:
-    manifest = load_manifest(tmp_path, "schema") if text is None else load(tmp_path, text)
+    manifest = load_manifest(SchemaFolder(tmp_path, "schema")) if text is None else load(tmp_path, text)
     assert manifest == Manifest()
     assert manifest.expect.tables is None
 
@@ -127,8 +128,8 @@ def test_another_encoding_is_refused_at_its_line(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.yml").mkdir()
-    with pytest.raises(ProjectError, match="cannot be read"):
-        load_manifest(tmp_path, "schema")
+    with pytest.raises(ProjectError, match="not a file inside the schema folder"):
+        load_manifest(SchemaFolder(tmp_path, "schema"))
 
 
 @pytest.mark.parametrize("name", ["manifest.yaml", "manifest.json", "Manifest.yml", "MANIFEST.YAML"])
@@ -138,19 +139,19 @@ def test_a_manifest_under_another_name_never_checks_nothing(tmp_path: Path, name
     if (tmp_path / "manifest.yml").exists():
         return  # a file system on which the names are one
     with pytest.raises(ProjectError, match=r"its name has to be manifest\.yml") as caught:
-        load_manifest(tmp_path, "schema")
+        load_manifest(SchemaFolder(tmp_path, "schema"))
     assert caught.value.place == Place(f"schema/{name}")
 
 
 def test_the_schema_beside_the_manifest_is_no_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.schema.json").write_text("{}")
-    assert load_manifest(tmp_path, "schema") == Manifest()
+    assert load_manifest(SchemaFolder(tmp_path, "schema")) == Manifest()
 
 
 def test_a_value_of_the_manifest_is_found_by_its_keys(tmp_path: Path) -> None:
     load(tmp_path, "rows:\n  a: 1\njson_columns:\n  t:\n    - x\n    - y\n")
-    assert place_in_manifest(tmp_path, "s", ("rows", "a")) == Place("s/manifest.yml", 2)
-    assert place_in_manifest(tmp_path, "s", ("json_columns", "t", 1)) == Place("s/manifest.yml", 6)
+    assert place_in_manifest(SchemaFolder(tmp_path, "s"), ("rows", "a")) == Place("s/manifest.yml", 2)
+    assert place_in_manifest(SchemaFolder(tmp_path, "s"), ("json_columns", "t", 1)) == Place("s/manifest.yml", 6)
 
 
 def test_the_published_json_schema_is_current() -> None:
@@ -208,5 +209,5 @@ def test_many_places_are_found_soon(tmp_path: Path) -> None:
     load(tmp_path, "rows:\n" + "".join(f"  t{number}: 1\n" for number in range(2_000)))
     started = time.monotonic()
     for number in range(2_000):
-        assert place_in_manifest(tmp_path, "schema", ("rows", f"t{number}")).line == number + 2
+        assert place_in_manifest(SchemaFolder(tmp_path, "schema"), ("rows", f"t{number}")).line == number + 2
     assert time.monotonic() - started < 10

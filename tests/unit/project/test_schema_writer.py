@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.scratch import ScratchError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.manifest import load_manifest
-from turso_deploy.project.schema_writer import file_names, records_of_other_tools, schema_files, terminated
-from turso_deploy.sql.splitter import split
+from turso_deploy.project.schema_writer import file_names, records_of_other_tools, schema_files
+from turso_deploy.sql.splitter import split, terminated
 
 writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -128,7 +129,7 @@ def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("schema")
     text = schema_files(catalog.schema, "1.0", [])["manifest.yml"]
     (folder / "manifest.yml").write_text(text, encoding="utf-8", newline="")
-    manifest = load_manifest(folder, "schema")
+    manifest = load_manifest(SchemaFolder(folder, "schema"))
     assert list(manifest.objects.tables) == [item.name for item in catalog.schema.all_tables.values()]
     assert manifest.schema_version == "1.0"
 
@@ -137,4 +138,4 @@ def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFac
 def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name: str) -> None:
     text = files_of(f'CREATE TABLE "{name}" (x)')["manifest.yml"]
     (tmp_path / "manifest.yml").write_text(text, encoding="utf-8")
-    assert load_manifest(tmp_path, "schema").objects.tables == (name,)
+    assert load_manifest(SchemaFolder(tmp_path, "schema")).objects.tables == (name,)

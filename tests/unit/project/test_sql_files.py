@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.unprivileged import without_privileges
 from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.sql_files import Source, read_sources
 
 Read = Callable[..., list[Source]]
@@ -25,7 +26,7 @@ def read(tmp_path: Path) -> Read:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_sources(folder, "schema")
+        return read_sources(SchemaFolder.open(folder, "schema"))
 
     return read
 
@@ -162,7 +163,7 @@ def test_a_trigger_may_be_called_like_its_table(read: Read) -> None:
 
 def test_no_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="There is no schema folder `db/schema`") as caught:
-        read_sources(tmp_path / "db" / "schema", "db/schema")
+        read_sources(SchemaFolder.open(tmp_path / "db" / "schema", "db/schema"))
     assert caught.value.code is ErrorCode.SCHEMA_NOT_FOUND
     assert "schema-path" in str(caught.value.hint)
 
@@ -240,9 +241,10 @@ _READ = """
 import sys
 from pathlib import Path
 from turso_deploy.core.errors import ProjectError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.sql_files import read_sources
 try:
-    print(len(read_sources(Path(sys.argv[1]), "schema")))
+    print(len(read_sources(SchemaFolder.open(Path(sys.argv[1]), "schema"))))
 except ProjectError as error:
     print(error.code, error.place, error.message)
 """

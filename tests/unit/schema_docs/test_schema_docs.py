@@ -8,7 +8,7 @@ import pytest
 from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.report.document import CountLine, Status
-from turso_deploy.schema_docs.generate import document, reference_pages
+from turso_deploy.schema_docs.generate import generate_docs, render_pages
 
 ROOT = SHIPPED.parent
 COMMENTED = {
@@ -43,7 +43,7 @@ relations:
 
 
 def pages(folder: Path, **changed: str) -> dict[str, str]:
-    return reference_pages(write_project(folder / "schema", COMMENTED, **changed))
+    return render_pages(write_project(folder / "schema", COMMENTED, **changed))
 
 
 def test_a_page_tells_all_of_a_table(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_queries_are_shown_with_what_they_found_and_how(tmp_path: Path) -> None:
     ("query", "place", "reason"),
     [
         ("-- One\n\nSELECT 1;\nSELECT *\nFROM nowhere;", "5", "no such table: nowhere"),
-        ("DELETE FROM books;", "1:1", "only SELECT statements"),
+        ("DELETE FROM books;", "1:1", "SELECT statements only"),
         ("SELECT 'a;", "1:8", "does not end"),
     ],
 )
@@ -101,10 +101,10 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
 @pytest.mark.parametrize(
     ("notes", "line", "reason"),
     [
-        ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "nowhere is in no file"),
-        ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'authors."a.b" is in no file'),
-        ("relations:\n  - {from: '\"books\"?title', to: authors.id, meaning: x}\n", 2, "is in no file"),
-        ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "books.no is in no file"),
+        ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "does not define nowhere"),
+        ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'does not define authors."a.b"'),
+        ("relations:\n  - {from: '\"books\"?title', to: authors.id, meaning: x}\n", 2, "does not define"),
+        ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "does not define books.no"),
         (
             "tables:\n  books: {row: 1}\n",
             2,
@@ -141,18 +141,18 @@ relations:
 def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
     write_project(tmp_path / "schema", COMMENTED)
     output = tmp_path / "pages"
-    assert document(tmp_path / "schema", output, check=True).status is Status.STALE
+    assert generate_docs(tmp_path / "schema", output, check=True).status is Status.STALE
     assert not output.exists()
-    assert len(document(tmp_path / "schema", output, check=False).steps) == 4
-    assert document(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
+    assert len(generate_docs(tmp_path / "schema", output, check=False).steps) == 4
+    assert generate_docs(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
     (output / "tables.md").write_text("old", encoding="utf-8")
-    stale = document(tmp_path / "schema", output, check=True)
+    stale = generate_docs(tmp_path / "schema", output, check=True)
     assert [Path(step.object).name for step in stale.steps] == ["tables.md"]
 
 
 def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) -> None:
     write_project(tmp_path / "schema", manifest="expect: {tables: 2, views: 4}\n")
-    counts = document(tmp_path / "schema", tmp_path / "pages", check=False).counts
+    counts = generate_docs(tmp_path / "schema", tmp_path / "pages", check=False).counts
     assert counts["tables"] == CountLine("2", 2)
     assert counts["views"] == CountLine("4", 1, ok=False)
     assert counts["triggers"] == CountLine(None, 1)
@@ -161,20 +161,20 @@ def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) ->
 def test_a_plan_that_another_sqlite_words_otherwise_makes_no_page_stale(tmp_path: Path) -> None:
     write_project(tmp_path / "schema", COMMENTED)
     output = tmp_path / "pages"
-    document(tmp_path / "schema", output, check=False)
+    generate_docs(tmp_path / "schema", output, check=False)
     page = output / "queries.md"
     page.write_text(page.read_text(encoding="utf-8").replace("SCAN books", "SCAN TABLE books"), encoding="utf-8")
-    assert document(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
-    assert len(document(tmp_path / "schema", output, check=False).steps) == 1
+    assert generate_docs(tmp_path / "schema", output, check=True).status is Status.DOCUMENTED
+    assert len(generate_docs(tmp_path / "schema", output, check=False).steps) == 1
 
 
 def test_the_pages_of_this_repository_are_current() -> None:
-    report = document(SHIPPED, ROOT / "docs/schema", check=True)
+    report = generate_docs(SHIPPED, ROOT / "docs/schema", check=True)
     assert [step.object for step in report.steps] == [], "run `turso-deploy docs`"
 
 
 def test_every_json_column_of_this_repository_has_an_example() -> None:
-    found = "\n".join(reference_pages(shipped_project()).values())
+    found = "\n".join(render_pages(shipped_project()).values())
     examples = found.split("```json\n")[1:]
     assert len(examples) == 28
     for example in examples:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.seeds import load_csv_seeds
-from turso_deploy.seeds.chunks import Chunk, cut, exceed
+from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema
 
@@ -43,7 +43,7 @@ def places(chunks: tuple[Chunk, ...]) -> list[list[tuple[str, int, int]]]:
 def test_all_rows_come_once_and_in_order_parents_first(load: Load) -> None:
     parents, children = numbers(500, lambda n: f"name {n}"), numbers(700, lambda n: n % 500)
     seeds, wanted = load(CHILD, PARENT, parent=f"id,name\n{parents}", child=f"id,up\n{children}")
-    chunks = cut(seeds, wanted, LIMIT)
+    chunks = split_into_chunks(seeds, wanted, LIMIT)
     assert len(chunks) > 5
     parts = [part for chunk in places(chunks) for part in chunk]
     for table, count in (("parent", 500), ("child", 700)):
@@ -57,12 +57,12 @@ def test_all_rows_come_once_and_in_order_parents_first(load: Load) -> None:
 
 def test_small_tables_share_a_chunk(load: Load) -> None:
     seeds, wanted = load(CHILD, PARENT, parent="id,name\n1,a\n2,b\n", child="id,up\n1,1\n")
-    assert places(cut(seeds, wanted, LIMIT)) == [[("parent", 0, 2), ("child", 0, 1)]]
+    assert places(split_into_chunks(seeds, wanted, LIMIT)) == [[("parent", 0, 2), ("child", 0, 1)]]
 
 
 def test_the_rest_of_a_table_is_cut_like_the_whole(load: Load) -> None:
     seeds, wanted = load(PARENT, parent=f"id,name\n{numbers(500, lambda n: f'name {n}')}")
-    rest = cut((seeds[0].part(333),), wanted, LIMIT)
+    rest = split_into_chunks((seeds[0].slice(333),), wanted, LIMIT)
     parts = [part for chunk in places(rest) for part in chunk]
     assert (parts[0][1], parts[-1][2]) == (333, 500)
     assert [row[0] for chunk in rest for seed in chunk for row in seed.groups[0].rows] == [
@@ -84,7 +84,7 @@ def test_rows_are_not_cut_off_from_a_parent_that_follows_them(
     load: Load, up: Callable[[int], object], chunks: int
 ) -> None:
     seeds, wanted = load(TREE, tree=f"id,up\n{numbers(1_000, up)}")
-    found = cut(seeds, wanted, LIMIT)
+    found = split_into_chunks(seeds, wanted, LIMIT)
     assert (len(found) > 3) == (chunks > 3)
     there: set[float] = set()
     for chunk in found:
@@ -101,7 +101,7 @@ def test_tables_that_refer_to_each_other_are_cut_where_both_ends_are_there(load:
     ]
     rows = numbers(500, lambda n: n)
     seeds, wanted = load(*ends, a=f"id,other\n{rows}", b=f"id,other\n{rows}")
-    first, *others = cut(seeds, wanted, LIMIT)
+    first, *others = split_into_chunks(seeds, wanted, LIMIT)
     assert first[0].row_count == 500
     assert first[1].row_count == 500
     assert not others
@@ -110,11 +110,11 @@ def test_tables_that_refer_to_each_other_are_cut_where_both_ends_are_there(load:
 def test_a_key_that_is_no_number_is_not_taken_for_one(load: Load) -> None:
     rows = "".join(f"k{number},{'nan' if number < 900 else ''}\n" for number in range(999)) + "nan,\n"
     seeds, wanted = load(TREE, tree=f"id,up\n{rows}")
-    assert len(cut(seeds, wanted, LIMIT)) == 1
+    assert len(split_into_chunks(seeds, wanted, LIMIT)) == 1
 
 
 def test_seeds_exceed_a_limit_by_what_they_take_in_a_request(load: Load) -> None:
     seeds, _ = load(PARENT, parent='id,name\n1,"a ""b"""\n')
     taken = len('[\\"1\\",\\"a \\\\\\"b\\\\\\"\\"]') + 1
-    assert not exceed(seeds, taken)
-    assert exceed(seeds, taken - 1)
+    assert not exceeds(seeds, taken)
+    assert exceeds(seeds, taken - 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import RawRow, read_seed_file
 
@@ -16,7 +17,7 @@ from turso_deploy.seeds.files import RawRow, read_seed_file
 def rows(folder: Path, name: str, content: str | bytes) -> list[RawRow]:
     path = folder / name
     path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
-    return list(read_seed_file(path, f"seeds/{name}"))
+    return list(read_seed_file(SchemaFolder(path.parent, "seeds"), path.name))
 
 
 def refusal(folder: Path, name: str, content: str | bytes) -> str:
@@ -198,7 +199,7 @@ def test_malformed_yaml_is_refused_at_its_line(tmp_path: Path, content: str, exp
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="the file cannot be read"):
-        list(read_seed_file(tmp_path / "missing.csv", "seeds/missing.csv"))
+        list(read_seed_file(SchemaFolder(tmp_path, "seeds"), "missing.csv"))
 
 
 def test_a_float_survives_its_text(tmp_path: Path) -> None:

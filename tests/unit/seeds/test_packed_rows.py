@@ -23,9 +23,9 @@ def test_what_was_packed_is_unpacked_the_same(rows: list[SeedRow]) -> None:
 
 @given(ROWS, st.integers(0, 300), st.integers(0, 300))
 def test_a_part_is_what_a_slice_of_the_rows_would_be(rows: list[SeedRow], start: int, stop: int) -> None:
-    part = pack(rows).part(start, stop)
+    part = pack(rows).slice(start, stop)
     assert list(part) == rows[start:stop]
-    assert list(part.part(1, 70)) == rows[start:stop][1:70]
+    assert list(part.slice(1, 70)) == rows[start:stop][1:70]
 
 
 @given(ROWS, st.integers(1, 3_000))
@@ -39,5 +39,5 @@ def test_chunks_are_arrays_of_all_rows_within_the_limit(rows: list[SeedRow], lim
 
 @given(ROWS)
 def test_the_weight_of_rows_is_what_they_take_in_a_request(rows: list[SeedRow]) -> None:
-    for run in pack(rows).runs:
-        assert run.weight - 1 == len(json.dumps(run.text)) - 2
+    for block in pack(rows).blocks:
+        assert block.request_bytes - 1 == len(json.dumps(block.text)) - 2

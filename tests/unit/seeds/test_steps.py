@@ -12,8 +12,8 @@ from tests.support.seeds import load_csv_seeds
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import pack
-from turso_deploy.seeds.simulation import rehearse_seeds
-from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, explain_orphans, seed_results, seed_steps
+from turso_deploy.seeds.simulation import simulate_seeds
+from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, error_for_orphans, seed_results, seed_steps
 from turso_deploy.seeds.tables import SeedTable
 
 Plan = Callable[..., tuple[tuple[SeedTable, ...], SeedPlan]]
@@ -25,7 +25,7 @@ def plan(tmp_path: Path) -> Plan:
 
     def plan(*schema: str, chunk_bytes: int = CHUNK_BYTES, **files: str) -> tuple[tuple[SeedTable, ...], SeedPlan]:
         seeds, wanted, scratch = load_csv_seeds(tmp_path / "schema", schema, files)
-        rehearse_seeds(seeds, wanted, scratch.connection)
+        simulate_seeds(seeds, wanted, scratch.connection)
         return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
 
     return plan
@@ -115,7 +115,7 @@ def test_each_parent_that_is_no_seed_is_asked_for_once(plan: Plan) -> None:
 
 def test_missing_parents_are_explained_by_file_and_line_without_their_values(plan: Plan) -> None:
     _, made = plan(A, C, a="id,c_id\n1,7777\n2,8888\n3,9999\n")
-    error = explain_orphans(made.orphan_checks[0], Rows(("key",), ((2,), (0,))))
+    error = error_for_orphans(made.orphan_checks[0], Rows(("key",), ((2,), (0,))))
     assert isinstance(error, DatabaseError)
     assert (error.code, error.committed, str(error.place)) == (ErrorCode.SEED_INVALID, False, "schema/seeds/a.csv:2")
     assert error.message == (

@@ -10,7 +10,8 @@ import pytest
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, ProjectError
-from turso_deploy.seeds.simulation import rehearse_seeds
+from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SeedTable, load_seeds
 from turso_deploy.sql.schema import Schema
 
@@ -58,8 +59,8 @@ def load(tmp_path: Path, wanted: Schema, scratch: Scratch) -> Load:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             (tmp_path / "seeds" / name.replace("__", ".")).write_bytes(data)
-        seeds = load_seeds(tmp_path, "schema", wanted)
-        rehearse_seeds(seeds, wanted, scratch.connection)
+        seeds = load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
+        simulate_seeds(seeds, wanted, scratch.connection)
         return seeds
 
     return load
@@ -80,7 +81,7 @@ def refusal(load: Load, **files: str | bytes) -> str:
 
 
 def test_a_folder_without_seeds_has_none(tmp_path: Path, wanted: Schema) -> None:
-    assert load_seeds(tmp_path, "schema", wanted) == ()
+    assert load_seeds(SchemaFolder(tmp_path, "schema"), wanted) == ()
 
 
 @pytest.mark.parametrize("name", ["teams__csv", "teams__json", "teams__jsonl", "teams__yaml", "teams__yml"])
@@ -157,19 +158,19 @@ def test_a_unique_index_identifies_rows_too(load: Load) -> None:
         ({"teams__csv": "id,Name,ID\n1,SECRET,1\n"}, "schema/seeds/teams.csv:1: the column `id` is given twice"),
         (
             {"teams__csv": "id,Name\n1,a\n,SECRET\n"},
-            "schema/seeds/teams.csv:3: the row of `teams` needs a key, so that it is found again",
+            "schema/seeds/teams.csv:3: the row of `teams` needs a key, by which later deployments find it",
         ),
         (
             {"teams__json": '[{"id": null, "code": "SECRET"}]'},
-            "schema/seeds/teams.json:1: the row of `teams` needs a key, so that it is found again",
+            "schema/seeds/teams.json:1: the row of `teams` needs a key, by which later deployments find it",
         ),
         (
             {"memberships__csv": "user_id,role\n1,SECRET\n"},
-            "schema/seeds/memberships.csv:2: the row of `memberships` needs a key, so that it is found again",
+            "schema/seeds/memberships.csv:2: the row of `memberships` needs a key, by which later deployments find it",
         ),
         (
             {"notes__yaml": "- text: SECRET\n"},
-            "schema/seeds/notes.yaml:1: the row of `notes` needs a key, so that it is found again",
+            "schema/seeds/notes.yaml:1: the row of `notes` needs a key, by which later deployments find it",
         ),
     ],
 )
@@ -203,19 +204,19 @@ def test_what_does_not_fit_the_schema_is_refused(load: Load, files: dict[str, st
         ),
         (
             {"users__json": '[{"id": 1, "name": "a", "age": 3},\n {"id": 2, "name": "SECRET", "age": -1}]'},
-            "schema/seeds/users.json:2: the row is refused, CHECK constraint failed: age >= 0",
+            "schema/seeds/users.json:2: SQLite rejects the row, CHECK constraint failed: age >= 0",
         ),
         (
             {"teams__json": '[{"id": "SECRET"}]'},
-            "schema/seeds/teams.json:1: the row is refused, datatype mismatch",
+            "schema/seeds/teams.json:1: SQLite rejects the row, datatype mismatch",
         ),
         (
             {"counters__csv": "name,value\na,1\nb,SECRET\n"},
-            "schema/seeds/counters.csv:3: the row is refused, cannot store TEXT value in INTEGER column counters.value",
+            "schema/seeds/counters.csv:3: SQLite rejects the row, cannot store TEXT value in INTEGER column counters.value",
         ),
         (
             {"users__csv": "id,name\n1,a\n2,root\n"},
-            "schema/seeds/users.csv:3: a trigger refuses the row, root is reserved",
+            "schema/seeds/users.csv:3: a trigger rejects the row, root is reserved",
         ),
     ],
 )
@@ -232,7 +233,7 @@ def test_a_refused_row_among_many_is_found(load: Load) -> None:
 def test_a_value_that_a_trigger_puts_into_its_message_is_not_shown(load: Load, scratch: Scratch) -> None:
     scratch.connection.create_function("fail", 1, lambda value: 1 / 0)
     scratch.run("CREATE TRIGGER failing BEFORE INSERT ON teams BEGIN SELECT fail(new.code); END")
-    expected = "schema/seeds/teams.csv:2: the row of `teams` is refused by a trigger or a constraint"
+    expected = "schema/seeds/teams.csv:2: a trigger or a constraint rejects the row of `teams`"
     assert refusal(load, teams__csv="id,code\n1,SECRET\n") == expected
 
 
@@ -265,8 +266,8 @@ def test_a_folder_in_place_of_a_file_is_refused(load: Load, tmp_path: Path) -> N
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, wanted: Schema) -> None:
     (tmp_path / "seeds").write_text("id\n")
-    with pytest.raises(ProjectError, match="the folder cannot be read") as caught:
-        load_seeds(tmp_path, "schema", wanted)
+    with pytest.raises(ProjectError, match="this is not a folder") as caught:
+        load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
     assert str(caught.value.place) == "schema/seeds"
 
 
@@ -275,7 +276,7 @@ def test_the_fingerprint_is_of_what_the_rows_say_and_not_of_the_format(tmp_path:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         (folder / "seeds").mkdir(parents=True)
         (folder / "seeds" / name).write_text(content)
-        (seed,) = load_seeds(folder, "schema", wanted)
+        (seed,) = load_seeds(SchemaFolder(folder, "schema"), wanted)
         return seed.fingerprint
 
     as_json = of("teams.json", '[{"id": 1, "Name": "red"}, {"id": 2, "Name": "blue"}]')
