@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import ErrorCode, Place, ProjectError, BlockedError
+from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.sql.lexer import SqlTextError, position

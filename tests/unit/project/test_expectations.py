@@ -9,7 +9,7 @@ import yaml
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import ErrorCode, Place, BlockedError
+from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.project.expectations import actual_counts, missing_names, require_expectations
 from turso_deploy.project.manifest import parse_manifest
 
@@ -60,8 +60,8 @@ def test_a_manifest_that_holds(manifest: object) -> None:
 def test_every_count_that_does_not_hold_is_told() -> None:
     error = refusal({"expect": {"tables": 13, "indexes": ">=20", "views": 1, "foreign_keys": "5..9"}})
     assert error.message == (
-        "The database would not match the manifest: tables: expected 13, would be 2; indexes: expected >=20, would be 2; "
-        "foreign keys: expected 5..9, would be 2."
+        "The database would not match the manifest: tables: expected 13, would be 2; "
+        "indexes: expected >=20, would be 2; foreign keys: expected 5..9, would be 2."
     )
     assert error.hint == "Correct the schema files, or the numbers in the manifest."
 

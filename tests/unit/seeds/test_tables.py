@@ -212,7 +212,8 @@ def test_what_does_not_fit_the_schema_is_refused(load: Load, files: dict[str, st
         ),
         (
             {"counters__csv": "name,value\na,1\nb,SECRET\n"},
-            "schema/seeds/counters.csv:3: SQLite rejects the row, cannot store TEXT value in INTEGER column counters.value",
+            "schema/seeds/counters.csv:3: SQLite rejects the row, "
+            "cannot store TEXT value in INTEGER column counters.value",
         ),
         (
             {"users__csv": "id,name\n1,a\n2,root\n"},
