@@ -122,7 +122,7 @@ def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: Canne
         secrets.check("TOKEN")
 
 
-def test_a_message_keeps_the_case_of_a_repository(api: Replies) -> None:
+def test_a_message_keeps_the_case_of_a_repository(api: CannedServer) -> None:
     place = parse_place("repository", "Acme/QuizApp")
     api.to("GET", "/repos/Acme/QuizApp/actions/secrets/public-key", {})
     client = GithubSecrets(place, "github_pat", timeout=5, url=api.url)
