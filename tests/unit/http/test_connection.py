@@ -172,7 +172,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
     server: CannedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", server.url)
-    error = write("https://db.example", timeout=0.3)
+    error = write("https://db.example")
     assert not isinstance(error, LostReplyError)
     assert error.message == "The proxy did not open a connection to the server."
     assert {(request.method, request.bearer) for request in server.asked} == {("CONNECT", "")}
