@@ -26,7 +26,7 @@ test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
 
 .PHONY: test-unit
 test-unit: $(DEVELOPMENT) ## Run the tests that need no server, in less than a minute
-	$(BIN)/pytest tests/unit tests/repository --numprocesses auto
+	$(BIN)/pytest tests/unit tests/repository --numprocesses auto --dist worksteal
 
 .PHONY: faults
 faults: $(DEVELOPMENT) $(SQLD) ## Run a thousand fault schedules and the other failure tests, and report the findings
