@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_builds import secure_delete
@@ -22,6 +22,7 @@ from turso_deploy.core.transaction import Purpose, Query, Transaction, Transacti
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
@@ -131,7 +132,7 @@ def _deploy(target: DatabaseUnderTest, rules: str, folder: Path, index: str = _I
     with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
 
         def run() -> None:
-            report = deploy(project, database, NO_PROVENANCE, [Approval(HazardName.DROP_COLUMN)])
+            report = deploy(Deployment(project, database, [Approval(HazardName.DROP_COLUMN)]))
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)

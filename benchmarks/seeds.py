@@ -15,11 +15,12 @@ from pathlib import Path
 from benchmarks.peers import SQLITE_UTILS
 from benchmarks.table import Row, seconds
 from tests.integration.test_memory import MEASURED_PROGRAM, MEGABYTES
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Status
 
@@ -96,7 +97,7 @@ def _deploy(project: Project, target: DatabaseUnderTest) -> float:
     with closing(target.open(600)) as database:
 
         def run() -> None:
-            report = deploy(project, database, NO_PROVENANCE)
+            report = deploy(Deployment(project, database))
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)

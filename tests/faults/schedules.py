@@ -13,12 +13,13 @@ from tests.faults.between import NEW, OLD, is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
 from tests.faults.states import damage, state
 from tests.support.counters import count
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, quick_retries
+from tests.support.databases import DatabaseUnderTest, quick_retries
 from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import REQUEST_SIZE
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -190,7 +191,7 @@ class Bench:
             url, self._sqld.token(), timeout, request_size=request_size, retry_budget=quick_retries(timeout)
         )
         try:
-            return story.deploy(project, database, NO_PROVENANCE, _PERMISSIONS)
+            return deploy(Deployment(project, database, _PERMISSIONS))
         finally:
             database.close()
 

@@ -14,11 +14,12 @@ import pytest
 from tests.faults.proxy import Fault, Proxy, running_proxy
 from tests.faults.writers import Writer, writing_all_the_time
 from tests.support.clocks import PausingClock
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld
-from turso_deploy.deploy import deploy as story
-from turso_deploy.deploy.submission import MOST_QUESTIONS
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.submission import MAX_LOOKUPS
 from turso_deploy.http.backoff import MAX_ATTEMPTS, RetryBudget
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -42,12 +43,12 @@ def project(tmp_path: Path) -> Project:
     return write_project(tmp_path / "schema")
 
 
-def deploy(
+def deploy_to(
     target: DatabaseUnderTest, project: Project, timeout: float = 30, retry_budget: RetryBudget | None = None
 ) -> Report:
     database = target.open(timeout, retry_budget)
     try:
-        return story.deploy(project, database, NO_PROVENANCE)
+        return deploy(Deployment(project, database))
     finally:
         database.close()
 
@@ -58,12 +59,12 @@ def test_a_request_that_arrives_after_it_was_given_up_does_nothing(
     """Between the loss and the next plan the server is away, so that no second deployment makes the first one stale."""
     proxy.late = 600
     proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAX_ATTEMPTS])
-    report = deploy(target, project, timeout=1)
+    report = deploy_to(target, project, timeout=1)
     assert (report.status, report.committed) == (Status.FAILED, False)
     proxy.released.set()
     proxy.calm()
     assert target.names() == set()
-    assert deploy(target, project).status is Status.DEPLOYED
+    assert deploy_to(target, project).status is Status.DEPLOYED
 
 
 def test_a_request_that_arrives_before_it_is_given_up_is_found(
@@ -71,7 +72,7 @@ def test_a_request_that_arrives_before_it_is_given_up_is_found(
 ) -> None:
     proxy.late = 0.2
     proxy.plan([*READ, Fault.HELD_BACK, Fault.NONE, *[Fault.CUT_BEFORE] * MAX_ATTEMPTS])
-    report = deploy(target, project, timeout=2)
+    report = deploy_to(target, project, timeout=2)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
@@ -80,7 +81,7 @@ def test_a_request_that_is_delivered_twice_deploys_once_and_is_not_called_unchan
     target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.plan([*READ, Fault.DUPLICATED_SECOND])
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
@@ -91,7 +92,7 @@ def test_a_reply_that_comes_too_late_is_looked_up_in_the_history(
 ) -> None:
     proxy.delay = 3
     proxy.plan([*READ, late])
-    report = deploy(target, project, timeout=1)
+    report = deploy_to(target, project, timeout=1)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert any("reply was lost" in notice for notice in report.notices)
 
@@ -102,7 +103,7 @@ def test_the_seed_rows_of_a_lost_reply_are_said_to_be_missing_in_the_figures(
 ) -> None:
     files = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"} | ({"seeds/t.csv": "id\n1\n"} if seeded else {})
     proxy.plan([*READ, Fault.CUT_AFTER])
-    report = deploy(target, write_project(tmp_path / "schema", files))
+    report = deploy_to(target, write_project(tmp_path / "schema", files))
     assert report.status is Status.DEPLOYED
     assert any("missing in the figures" in notice for notice in report.notices) is seeded
 
@@ -112,7 +113,7 @@ def test_a_refusal_of_a_stream_that_is_gone_may_hide_a_commit(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, fault: Fault
 ) -> None:
     proxy.plan([*READ, fault])
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
@@ -122,7 +123,7 @@ def test_a_read_that_fails_in_passing_is_made_again_and_said_so(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, fault: Fault
 ) -> None:
     proxy.plan([fault, fault])
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
     assert sum("tried again" in notice for notice in report.notices) == 2
 
@@ -131,7 +132,7 @@ def test_a_write_is_never_sent_again_before_the_history_was_asked(
     sqld: Sqld, target: DatabaseUnderTest, proxy: Proxy, project: Project
 ) -> None:
     proxy.plan([*READ, Fault.CUT_AFTER, *[Fault.CUT_BEFORE] * 2])
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.status, report.requests) == (
         Status.DEPLOYED,
         5,
@@ -146,7 +147,7 @@ SHUT = Fault.CUT_BEFORE
     ("write", "shut_for", "committed"),
     [
         (Fault.CUT_AFTER, 1000, None),
-        (Fault.CUT_AFTER, MOST_QUESTIONS - 1, True),
+        (Fault.CUT_AFTER, MAX_LOOKUPS - 1, True),
         (Fault.RAN_502, MAX_ATTEMPTS, True),
         (Fault.HELD_BACK, 1, True),
         (SHUT, MAX_ATTEMPTS, True),
@@ -156,7 +157,7 @@ def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, write: Fault, shut_for: int, committed: bool | None
 ) -> None:
     proxy.plan([*READ, write, *[SHUT] * shut_for])
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.status, report.committed) == (Status.DEPLOYED if committed else Status.FAILED, committed)
     proxy.calm()
     ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments")]
@@ -166,17 +167,17 @@ def test_an_outcome_is_unknown_only_while_the_server_stays_unreachable(
         assert [identity for identity in ids if str(identity) in str(report.error.hint)] == ids
     else:
         assert ids == [report.deployment_id]
-    assert deploy(target, project).status is Status.UNCHANGED
+    assert deploy_to(target, project).status is Status.UNCHANGED
 
 
-@pytest.mark.parametrize(("shut_for", "committed"), [(1000, None), (MOST_QUESTIONS - 1, False)])
+@pytest.mark.parametrize(("shut_for", "committed"), [(1000, None), (MAX_LOOKUPS - 1, False)])
 def test_a_failure_whose_reply_is_lost_is_known_once_the_server_is_back(
     target: DatabaseUnderTest, proxy: Proxy, tmp_path: Path, shut_for: int, committed: bool | None
 ) -> None:
     """A bound that does not hold: the transaction was rolled back, and would be again."""
     project = write_project(tmp_path / "wrong", manifest='rows: {authors: ">=200"}\n')
     proxy.plan([*READ, Fault.CUT_AFTER, *[SHUT] * shut_for])
-    report = deploy(target, project, timeout=2)
+    report = deploy_to(target, project, timeout=2)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, committed, 1)
     assert report.error is not None
     assert report.error.code == ("outcome-unknown" if committed is None else "check-failed")
@@ -195,29 +196,29 @@ def test_a_lock_that_another_writer_holds_is_waited_for(
     writer.execute("INSERT INTO other_rows VALUES (1)")
     releasing = Thread(target=writer.commit_after, args=(seconds,))
     releasing.start()
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     releasing.join()
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     kept = target.value("SELECT count(*) FROM other_rows")
     assert kept == (1 if writer.committed else 0)
-    assert deploy(target, project).status is Status.UNCHANGED
+    assert deploy_to(target, project).status is Status.UNCHANGED
 
 
 def test_an_application_that_writes_all_the_time_is_neither_blocked_nor_in_the_way(
     sqld: Sqld, target: DatabaseUnderTest, project: Project, tmp_path: Path
 ) -> None:
-    deploy(target, project)
+    deploy_to(target, project)
     with writing_all_the_time(sqld, "INSERT INTO authors (name) VALUES ('Author ' || ?1)") as written:
         for number in range(5):
             seeds = f"id,name,profile\n1,Ada {number},\n2,Grace,\n"
-            report = deploy(target, write_project(tmp_path / "next", authors=seeds))
+            report = deploy_to(target, write_project(tmp_path / "next", authors=seeds))
             assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.value("SELECT count(*) FROM authors") == 2 + len(written)
 
 
 def test_of_twenty_deployers_of_one_commit_one_deploys(target: DatabaseUnderTest, project: Project) -> None:
     with ThreadPoolExecutor(20) as pool:
-        reports = list(pool.map(lambda _: deploy(target, project, 60), range(20)))
+        reports = list(pool.map(lambda _: deploy_to(target, project, 60), range(20)))
     assert Counter(report.status for report in reports) == {Status.DEPLOYED: 1, Status.UNCHANGED: 19}
     [(deployed,)] = target.rows("SELECT id FROM schema_deployments")
     assert {report.deployment_id for report in reports} == {deployed, None}
@@ -229,7 +230,7 @@ def test_of_twenty_deployers_of_two_commits_none_is_told_a_lie(
     other = write_project(tmp_path / "other", authors="id,name,profile\n1,Other,\n2,Grace,\n")
     commits = [project, other]
     with ThreadPoolExecutor(20) as pool:
-        reports = list(pool.map(lambda number: deploy(target, commits[number % 2], 60), range(20)))
+        reports = list(pool.map(lambda number: deploy_to(target, commits[number % 2], 60), range(20)))
     ids = [identity for (identity,) in target.rows("SELECT id FROM schema_deployments")]
     assert {report.deployment_id for report in reports if report.committed} == set(ids)
     assert {report.error.code for report in reports if report.error} <= {"stale-plan"}
@@ -253,7 +254,7 @@ def test_all_that_is_tried_again_in_a_run_stays_within_the_time_that_was_set(
 ) -> None:
     """Reading, asking the history, and planning again are not given that time each, nor one inside the other."""
     proxy.plan([*lost, *[Fault.STATUS_503] * 1000])
-    report = deploy(target, project, 20, RetryBudget(20, clock=clock))
+    report = deploy_to(target, project, 20, RetryBudget(20, clock=clock))
     assert (report.status, report.committed) == (Status.FAILED, committed)
     assert 5 < sum(clock.pauses) <= 20
     assert sum("tried again" in notice for notice in report.notices) == len(clock.pauses)
@@ -263,7 +264,7 @@ def test_no_try_is_made_after_the_time_that_was_set(
     target: DatabaseUnderTest, proxy: Proxy, project: Project, clock: PausingClock
 ) -> None:
     proxy.plan([Fault.STATUS_503] * 1000)
-    report = deploy(target, project, 0.5, RetryBudget(0.5, clock=clock))
+    report = deploy_to(target, project, 0.5, RetryBudget(0.5, clock=clock))
     assert report.error is not None
     assert (report.error.code, report.committed) == ("server-error", False)
     assert report.requests == 1 + len(clock.pauses) <= MAX_ATTEMPTS

@@ -11,12 +11,13 @@ import pytest
 from tests.faults.proxy import Fault, running_proxy
 from tests.support.canned_server import canned_server
 from tests.support.certificates import make_certificate
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, quick_retries, run_program
+from tests.support.databases import DatabaseUnderTest, quick_retries, run_program
 from tests.support.schema_folders import SMALL, write_folder, write_project
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.transaction import Query
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -58,7 +59,7 @@ def deploy_elsewhere(sqld: Sqld, project: Project) -> Report:
     with closing(
         HranaDatabase("http://database.invalid", sqld.token(), timeout=30, retry_budget=quick_retries(30))
     ) as database:
-        return story.deploy(project, database, NO_PROVENANCE)
+        return deploy(Deployment(project, database))
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

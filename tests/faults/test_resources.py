@@ -19,11 +19,12 @@ from tests.faults.limits import bytes_of_data, limited, until_it_works_for
 from tests.faults.states import damage, state
 from tests.faults.writers import writing_all_the_time
 from tests.support.counters import count
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.recording_proxy import recording_proxy
 from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, running_sqld
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
@@ -65,12 +66,12 @@ def target_of(sqld: Sqld) -> DatabaseUnderTest:
     return DatabaseUnderTest(sqld.url, sqld.url, sqld.token())
 
 
-def deploy(
+def deploy_to(
     target: DatabaseUnderTest, project: Project, timeout: float = 30, retry_budget: RetryBudget | None = None
 ) -> Report:
     database = target.open(timeout, retry_budget)
     try:
-        return story.deploy(project, database, NO_PROVENANCE, tuple(Approval(name, None) for name in HazardName))
+        return deploy(Deployment(project, database, tuple(Approval(name, None) for name in HazardName)))
     finally:
         database.close()
 
@@ -83,11 +84,11 @@ def assert_nothing_changed(target: DatabaseUnderTest, held: Any, report: Report)
 
 
 def assert_succeeds(target: DatabaseUnderTest, project: Project) -> None:
-    report = deploy(target, project)
+    report = deploy_to(target, project)
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert target.value("SELECT count(*) FROM books WHERE title LIKE 'Book %'") == 3000
     assert damage(target) == []
-    assert deploy(target, project).status is Status.UNCHANGED
+    assert deploy_to(target, project).status is Status.UNCHANGED
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def needed(tmp_path: Path, before: Project, larger: Project) -> int:
     folder.mkdir()
     with running_sqld(folder) as sqld:
         for project in (before, larger):
-            assert deploy(target_of(sqld), project).status is Status.DEPLOYED
+            assert deploy_to(target_of(sqld), project).status is Status.DEPLOYED
         return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -108,10 +109,10 @@ def test_a_server_whose_disk_is_full_keeps_the_old_state_and_deploys_once_there_
     """With the whole of what is needed, less one byte, it is the COMMIT that finds no room."""
     with running_sqld(folder) as sqld:
         target = target_of(sqld)
-        deploy(target, before)
+        deploy_to(target, before)
         held = state(target)
         with limited(sqld.process_id, resource.RLIMIT_FSIZE, int(needed * share) - 1):
-            report = deploy(target, larger)
+            report = deploy_to(target, larger)
             assert_nothing_changed(target, held, report)
         assert report.error is not None
         assert report.error.code in _OUT_OF_ROOM
@@ -125,14 +126,14 @@ def test_a_database_at_its_size_limit_keeps_the_old_state_and_says_that_it_is_fu
 ) -> None:
     with running_sqld(folder) as sqld:
         target = target_of(sqld)
-        deploy(target, before)
+        deploy_to(target, before)
         held = state(target)
         sqld.configure(max_db_size="1100KB")
-        report = deploy(target, larger)
+        report = deploy_to(target, larger)
         assert_nothing_changed(target, held, report)
         assert report.error is not None
         assert report.error.code == "database-full"
-        assert "more room" in str(report.error.hint)
+        assert "more space" in str(report.error.hint)
         sqld.configure(max_db_size="1GB")
     with running_sqld(folder, key=sqld.key) as again:
         assert_succeeds(target_of(again), larger)
@@ -146,11 +147,11 @@ def test_a_file_whose_disk_is_full_keeps_the_old_state(
         DatabaseUnderTest(url, url) for url in (f"file:{tmp_path / 'twin.db'}", f"file:{tmp_path / 'database.db'}")
     )
     for project in (before, larger):
-        deploy(twin, project)
-    deploy(target, before)
+        deploy_to(twin, project)
+    deploy_to(target, before)
     held = state(target)
     with limited(os.getpid(), resource.RLIMIT_FSIZE, int(twin.file.stat().st_size * share)):
-        report = deploy(target, larger)
+        report = deploy_to(target, larger)
     assert_nothing_changed(target, held, report)
     assert report.error is not None
     assert report.error.code in _OUT_OF_ROOM
@@ -159,10 +160,10 @@ def test_a_file_whose_disk_is_full_keeps_the_old_state(
 
 def test_a_server_that_gets_no_more_memory_keeps_the_old_state(folder: Path, before: Project, larger: Project) -> None:
     with running_sqld(folder) as sqld:
-        deploy(target_of(sqld), before)
+        deploy_to(target_of(sqld), before)
     with running_sqld(folder, "--hard-heap-limit-mb", "2", key=sqld.key) as small:
         held = target_of(small).value("SELECT count(*) FROM schema_deployments")
-        report = deploy(target_of(small), larger)
+        report = deploy_to(target_of(small), larger)
         assert (report.status, report.committed) == (Status.FAILED, False)
         assert report.error is not None
         assert "SQLITE_NOMEM" in report.error.message
@@ -178,10 +179,10 @@ def test_a_server_that_dies_for_want_of_memory_leaves_the_old_state_and_an_outco
 ) -> None:
     with running_sqld(folder) as sqld:
         target = target_of(sqld)
-        deploy(target, before)
+        deploy_to(target, before)
         held = state(target)
         with limited(sqld.process_id, resource.RLIMIT_DATA, bytes_of_data(sqld.process_id)):
-            report = deploy(target, larger, timeout=2)
+            report = deploy_to(target, larger, timeout=2)
     # It may die of the first request that reads: then it is known that nothing was sent which writes.
     assert (report.status, report.exit_code) == (Status.FAILED, 1)
     assert report.committed is not True
@@ -220,7 +221,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_statement_keeps_the_old_stat
         target = DatabaseUnderTest(proxy.url, sqld.url, sqld.token())
         target.run(_PATIENCE.rstrip(";\n"), f"INSERT INTO patience VALUES ({10**15}, NULL)")
         held = state(target)
-        deploying = pool.submit(deploy, target, project, 10)
+        deploying = pool.submit(deploy_to, target, project, 10)
         proxy.await_requests(2)
         until_it_works_for(sqld.process_id, 0.5)
         os.kill(sqld.process_id, signal.SIGKILL)
@@ -231,7 +232,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_statement_keeps_the_old_stat
         assert state(target) == held
         assert damage(target) == []
         target.run("UPDATE patience SET number = 10")
-        assert deploy(target, project).status is Status.DEPLOYED
+        assert deploy_to(target, project).status is Status.DEPLOYED
         assert target.rows("SELECT * FROM patience") == [(10, 10)]
 
 
@@ -246,7 +247,7 @@ def test_a_lock_that_the_server_takes_away_leaves_the_old_state_and_is_told_as_s
     patient.run("INSERT INTO patience VALUES (2000000, NULL)")
     held = state(patient)
     with writing_all_the_time(sqld, "INSERT INTO other_rows VALUES (?1)") as written:
-        report = deploy(patient, project, timeout=60, retry_budget=RetryBudget(0))
+        report = deploy_to(patient, project, timeout=60, retry_budget=RetryBudget(0))
     assert report.error is not None
     assert (report.error.code, report.status, report.committed) == ("database-busy", Status.FAILED, False)
     assert "took the write lock away" in report.error.message
@@ -255,5 +256,5 @@ def test_a_lock_that_the_server_takes_away_leaves_the_old_state_and_is_told_as_s
     assert found.pop("other_rows") == [(number,) for number in written]
     assert found == {table: rows for table, rows in held.items() if table != "other_rows"}
     patient.run("UPDATE patience SET number = 10")
-    assert deploy(patient, project).status is Status.DEPLOYED
+    assert deploy_to(patient, project).status is Status.DEPLOYED
     assert patient.rows("SELECT * FROM patience") == [(10, 10)]

@@ -18,13 +18,14 @@ import pytest
 
 from tests.faults.proxy import running_proxy
 from tests.support.counters import count
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.signals import cancel_on_signals
 from turso_deploy.core.transaction import Outcome
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import MAX_PAUSE
 from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Status
@@ -170,9 +171,7 @@ def test_a_signal_between_the_commit_and_the_report_hides_neither(
         return cast("Outcome", arrived[-1])
 
     with cancel_on_signals(), closing(target.open()) as database:
-        report = story.deploy(
-            load_project(schema), InterceptedDatabase(database, after_apply=interrupted), NO_PROVENANCE
-        )
+        report = deploy(Deployment(load_project(schema), InterceptedDatabase(database, after_apply=interrupted)))
         signal.raise_signal(signal.SIGINT)  # the report is not printed yet
     assert [outcome.pending for outcome in arrived] == [0]
     assert (report.status, report.committed) == (Status.DEPLOYED, True)
@@ -231,7 +230,9 @@ def test_a_signal_between_two_chunks_says_what_is_there_and_running_again_goes_o
     report = report_of(process)
     assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", True, 1)
     assert report["chunks"]["sent"] == 1
-    assert f"still there: the schema and 1 of {report['chunks']['total']} chunks" in report["error"]["message"]
+    assert (
+        f"Committed before that: the schema and 1 of {report['chunks']['total']} chunks" in report["error"]["message"]
+    )
     assert "not changed" not in report["error"]["message"]
     came_in = int(str(target.value("SELECT count(*) FROM books")))
     assert 0 < came_in < BOOKS

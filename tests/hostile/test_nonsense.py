@@ -23,12 +23,11 @@ from turso_deploy.core.errors import DeployError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.deploy.pending import parse_state
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.seeds.files import read_seed_file
 from turso_deploy.sql.lexer import SqlTextError, scan
 from turso_deploy.sql.splitter import split
-from turso_deploy.transaction.database_state import LIVE_QUERIES
+from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
 from turso_deploy.turso.tokens import read_claims
 
 MORE = 10 if LONG else 1
@@ -168,7 +167,7 @@ ROWS = st.lists(st.lists(st.none() | st.integers() | st.text(max_size=6) | st.sa
 
 
 @PATIENT
-@given(answers=st.lists(ROWS, min_size=len(LIVE_QUERIES), max_size=len(LIVE_QUERIES)))
+@given(answers=st.lists(ROWS, min_size=len(STATE_QUERIES), max_size=len(STATE_QUERIES)))
 def test_no_catalog_or_history_breaks_its_reader(project: Project, answers: list[list[list[Any]]]) -> None:
     count("inputs fuzzed", "catalog and history")
     rows = [Rows((), tuple(map(tuple, answer))) for answer in answers]

@@ -25,7 +25,8 @@ from tests.platform.turso import Hosted, Turso, running_turso
 from tests.support import counters
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import running_sqld, sign
-from turso_deploy.deploy import deploy as story
+from turso_deploy.cli import deploy_command
+from turso_deploy.deploy import preview
 
 SEED = "SEEDVALUE-4711"
 URL_SECRET = "eyJhbGciOiJFZERTQSJ9.eyJ1cmwiOiJ3aXRoIGEgdG9rZW4ifQ.c2lnbmF0dXJlLW9mLWEtdXJs"
@@ -206,8 +207,9 @@ def bug(stage: Stage) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"{stage.settings} {SEED}")
 
-    for name in ("deploy", "plan", "verify", "script", "compare"):
-        stage.watcher.monkeypatch.setattr(story, name, broken)
+    stage.watcher.monkeypatch.setattr(deploy_command, "deploy", broken)
+    for name in ("plan", "verify", "script", "compare"):
+        stage.watcher.monkeypatch.setattr(preview, name, broken)
 
 
 def changed(stage: Stage, **files: str) -> None:

@@ -28,14 +28,16 @@ import pytest
 import yaml
 from msgspec import Struct, convert
 
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_shell import content, in_python
 from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import find_pending
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.project import Project, load_project
@@ -120,16 +122,16 @@ class Case:
 
     def deploy(self, project: Project, allow: str = "") -> Report:
         with closing(self.target.open()) as database:
-            return story.deploy(project, database, NO_PROVENANCE, parse_approvals(allow))
+            return deploy(Deployment(project, database, parse_approvals(allow)))
 
     def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
         with closing(self.target.open()) as database:
-            return story.plan(project, database, NO_PROVENANCE, parse_approvals(allow), rehearse=rehearse)
+            return preview.plan(Deployment(project, database, parse_approvals(allow)), dry_run=rehearse)
 
     def script(self, project: Project, allow: str = "") -> str:
         """What `plan --sql` prints; empty where nothing is to be done."""
         with closing(self.target.open()) as database:
-            report, script = story.script(project, database, NO_PROVENANCE, parse_approvals(allow))
+            report, script = preview.script(Deployment(project, database, parse_approvals(allow)))
         assert report.error is None, report.error
         return script
 

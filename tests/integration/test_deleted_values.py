@@ -44,7 +44,7 @@ def file(in_file: DatabaseUnderTest) -> DatabaseUnderTest:
 def run(target: DatabaseUnderTest, people: str, old: str, files: Mapping[str, str], allowed: str) -> Report:
     written = {"people.sql": people, "old.sql": old, "manifest.yml": "schema_version: 1.0.0\n", **files}
     project = load_project(write_folder(target.file.parent / "schema", written))
-    return target.deploy(project, permissions=parse_approvals(allowed))
+    return target.deploy(project, approvals=parse_approvals(allowed))
 
 
 def deploy(

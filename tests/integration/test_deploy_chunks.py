@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.schema_folders import write_project
 from turso_deploy.core.transaction import Transaction
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.console import render
@@ -67,7 +69,7 @@ def deploy_until(target: DatabaseUnderTest, project: Project, transactions: int)
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt), closing(target.open()) as database:
-        story.deploy(project, InterceptedDatabase(database, before_apply=stop), NO_PROVENANCE)
+        deploy(Deployment(project, InterceptedDatabase(database, before_apply=stop)))
 
 
 def marks(target: DatabaseUnderTest) -> Any:
@@ -118,7 +120,7 @@ def test_parents_are_there_before_their_children_after_each_chunk(chunked: Datab
             seen.append((*chunked.rows(ROWS)[0], len(chunked.rows("PRAGMA foreign_key_check"))))
 
     with closing(chunked.open()) as database:
-        report = story.deploy(project, InterceptedDatabase(database, before_apply=look), NO_PROVENANCE)
+        report = deploy(Deployment(project, InterceptedDatabase(database, before_apply=look)))
     assert report.status is Status.DEPLOYED
     assert all(writers == AUTHORS for writers, books, _ in seen if books)
     assert [orphans for *_, orphans in seen] == [0] * len(seen)
@@ -183,7 +185,7 @@ def test_checks_of_rows_are_made_at_the_end_and_what_stands_then_is_told(
     assert report.chunks is not None
     assert report.error.code == "check-failed"
     assert report.chunks == ChunksLine(report.chunks.total - 1, report.chunks.total)
-    stands = f"still there: the schema and {report.chunks.sent} of {report.chunks.total} chunks of the seeds."
+    stands = f"Committed before that: the schema and {report.chunks.sent} of {report.chunks.total} chunks of the seeds."
     assert stands in report.error.message
     assert [check.name for check in report.checks if not check.ok] == ["rows of books"]
     assert chunked.value("SELECT schema_version FROM schema_deployments") is None
@@ -216,7 +218,7 @@ def test_a_schema_that_changes_comes_first_and_whole(
     changed = {**FILES, "tables.sql": tables, "seeds/books.csv": FILES["seeds/books.csv"].replace("long", "short")}
     permissions = [Approval(HazardName.CHANGE_TYPE, None)]
     with closing(chunked.open()) as database:
-        report = story.deploy(write_project(tmp_path / "changed", changed), database, NO_PROVENANCE, permissions)
+        report = deploy(Deployment(write_project(tmp_path / "changed", changed), database, permissions))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, 0, AUTHORS))
@@ -274,7 +276,7 @@ def test_a_row_larger_than_the_limit_goes_alone(chunked: DatabaseUnderTest, tmp_
     project = write_project(tmp_path / "schema", FILES, books=books, manifest="rows: {books: 20}\n")
     report = chunked.deploy(project)
     assert report.status is Status.DEPLOYED
-    assert any("more than `request-size`: a row is that large" in notice for notice in report.notices)
+    assert any("more than `request-size`: a single row is that large" in notice for notice in report.notices)
     assert chunked.value("SELECT count(*) FROM books") == 20
     assert sum(size > LIMIT for size in body_sizes(chunked)) == 1
 
@@ -299,7 +301,7 @@ def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: Databas
             deploy_until(chunked, project, 1)
 
     with closing(chunked.open()) as database:
-        report = story.deploy(project, InterceptedDatabase(database, before_apply=intrude), NO_PROVENANCE)
+        report = deploy(Deployment(project, InterceptedDatabase(database, before_apply=intrude)))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert chunked.rows(ROWS) == ALL
     assert chunked.deploy(project).status is Status.UNCHANGED
@@ -323,18 +325,18 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
     commits = [project, write_project(tmp_path / "other", FILES, tables=tables, books=books)]
     permissions = [Approval(name, None) for name in HazardName]
 
-    def deploy(number: int) -> Report:
+    def deploy_commit(number: int) -> Report:
         with closing(chunked.open()) as database:
-            return story.deploy(commits[number % 2], database, NO_PROVENANCE, permissions)
+            return deploy(Deployment(commits[number % 2], database, permissions))
 
     with ThreadPoolExecutor(6) as pool:
-        reports = list(pool.map(deploy, range(6)))
+        reports = list(pool.map(deploy_commit, range(6)))
     ids = {identity for identity, *_ in chunked.rows(HISTORY)}
     assert {report.error.code for report in reports if report.error} <= {"stale-plan", "check-failed"}
     assert all(report.committed is not None for report in reports)
     assert {report.deployment_id for report in reports if report.committed} <= ids
     assert all(bool(report.committed) == bool(report.deployment_id) for report in reports)
-    assert deploy(0).error is None
+    assert deploy_commit(0).error is None
     assert chunked.rows(ROWS) == ALL
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == 0
 
@@ -355,19 +357,17 @@ def test_a_report_says_that_the_chunks_are_not_one_transaction(chunked: Database
     said = f"{report.chunks.total} of {report.chunks.total} chunks committed"
     for text in (render(report, False), summary(report)):
         assert said in text
-        assert "not part of the one transaction" in text
+        assert "each in its own transaction" in text
     assert report.as_json()["chunks"] == {"sent": report.chunks.total, "total": report.chunks.total}
 
 
-def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(
-    chunked: DatabaseUnderTest, project: Project
-) -> None:
-    for expected in ("The schema was rehearsed", "The first chunk of the seeds was rehearsed"):
+def test_a_dry_run_tries_the_schema_and_says_what_it_does_not_try(chunked: DatabaseUnderTest, project: Project) -> None:
+    for expected in ("Dry run of the schema", "Dry run of the first chunk of seeds"):
         before = chunked.dump()
         with closing(chunked.open()) as database:
-            report = story.plan(project, database, NO_PROVENANCE, rehearse=True)
+            report = preview.plan(Deployment(project, database), dry_run=True)
         assert (report.error, report.status, report.committed) == (None, Status.PLANNED, False)
-        assert any(expected in notice and "not rehearsed" in notice for notice in report.notices)
+        assert any(expected in notice and "were not part of the dry run" in notice for notice in report.notices)
         assert chunked.dump() == before
         assert max(body_sizes(chunked)) <= LIMIT
         deploy_until(chunked, project, 2)
@@ -375,7 +375,7 @@ def test_a_rehearsal_tries_the_schema_and_says_what_it_does_not_try(
 
 def test_a_script_holds_all_seeds_in_one_transaction(chunked: DatabaseUnderTest, project: Project) -> None:
     with closing(chunked.open()) as database:
-        _, script = story.script(project, database, NO_PROVENANCE)
+        _, script = preview.script(Deployment(project, database))
     assert script.count("COMMIT;") == 1
     assert f"book {BOOKS - 1}" in script
 
@@ -402,9 +402,7 @@ def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: DatabaseUnderTest
         chunked.proxy.lose_replies = False
 
     with closing(chunked.open()) as database:
-        report = story.deploy(
-            project, InterceptedDatabase(database, after_query=answer, before_apply=lose), NO_PROVENANCE
-        )
+        report = deploy(Deployment(project, InterceptedDatabase(database, after_query=answer, before_apply=lose)))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     ids = sent_ids(chunked)
     assert len(ids) == len(set(ids)) == (report.chunks.total if report.chunks else 0) + 1
@@ -420,7 +418,7 @@ def test_the_size_of_a_request_is_counted_to_the_byte(chunked: DatabaseUnderTest
             return super().apply(transaction)
 
     with closing(chunked.open()) as database:
-        story.deploy(project, Counting(database), NO_PROVENANCE)
+        deploy(Deployment(project, Counting(database)))
     writes = [
         size for size, body in zip(body_sizes(chunked), chunked.proxy.bodies, strict=True) if "BEGIN" in str(body)
     ]

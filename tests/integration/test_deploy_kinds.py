@@ -147,7 +147,7 @@ def test_a_child_that_is_ignored_keeps_its_parents(
     target.run("INSERT INTO tmp_one VALUES ('x')")
     was = target.dump()
     report = target.deploy(
-        write_project(tmp_path / "after", files, t=after), permissions=(Approval(HazardName.DROP_TABLE),)
+        write_project(tmp_path / "after", files, t=after), approvals=(Approval(HazardName.DROP_TABLE),)
     )
     assert report.error is not None
     assert message in report.error.message
@@ -173,7 +173,7 @@ def test_a_trigger_of_others_goes_with_its_table_beside_a_rebuild(target: Databa
     target.deploy(write_project(tmp_path / "before", {"t.sql": "CREATE TABLE gone (a TEXT); CREATE TABLE t (a TEXT);"}))
     target.run("CREATE TRIGGER theirs AFTER INSERT ON gone BEGIN INSERT INTO t VALUES (new.a); END")
     after = write_project(tmp_path / "after", {"t.sql": "CREATE TABLE t (a TEXT NOT NULL);"})
-    report = target.deploy(after, permissions=(Approval(HazardName.DROP_TABLE),))
+    report = target.deploy(after, approvals=(Approval(HazardName.DROP_TABLE),))
     assert report.error is None
     steps = [f"{step.kind} {step.object}" for step in report.steps]
     assert steps == ["drop trigger theirs", "rebuild table t", "drop table gone"]

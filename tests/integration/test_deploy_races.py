@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.recording_proxy import recording_proxy
 from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -34,7 +36,7 @@ def deploy_while(
 ) -> Report:
     database = InterceptedDatabase(target.open(timeout), after_query, before_apply)
     try:
-        return story.deploy(project, database, NO_PROVENANCE)
+        return deploy(Deployment(project, database))
     finally:
         database.close()
 
@@ -78,7 +80,7 @@ def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: DatabaseUnderTest, 
     database = InterceptedDatabase(
         target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)")
     )
-    report = story.plan(project, database, NO_PROVENANCE, rehearse=True)
+    report = preview.plan(Deployment(project, database), dry_run=True)
     database.close()
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
@@ -188,7 +190,7 @@ def test_a_rehearsal_does_not_call_a_plan_safe_that_would_lose_rows_which_have_c
             target.run("INSERT INTO old VALUES (1, '007')")
 
     with closing(InterceptedDatabase(target.open(), meddle)) as database:
-        report = story.plan(after, database, NO_PROVENANCE, rehearse=True)
+        report = preview.plan(Deployment(after, database), dry_run=True)
     assert report.error is not None
     assert report.error.code == "stale-plan"
 

@@ -58,7 +58,7 @@ def test_a_plan_tells_the_blocking_error_the_deployment_and_is_none_itself(
     plan = target.plan(narrower, permissions)
     assert (plan.status, plan.exit_code, plan.error) == (Status.PLANNED, 0, None)
     assert verdict(plan).endswith("; a deployment would be blocked")
-    refused = target.deploy(narrower, permissions=permissions)
+    refused = target.deploy(narrower, approvals=permissions)
     assert refused.status is Status.BLOCKED
     assert refused.error is not None
     assert plan.blocked_by == refused.error
@@ -69,7 +69,7 @@ def test_a_plan_whose_hazards_are_allowed_would_not_be_refused(target: DatabaseU
     assert target.plan(shorter).blocked_by is not None
     allowed = target.plan(shorter, ALLOWED)
     assert (allowed.blocked_by, "blocked" in verdict(allowed)) == (None, False)
-    assert target.deploy(shorter, permissions=ALLOWED).status is Status.DEPLOYED
+    assert target.deploy(shorter, approvals=ALLOWED).status is Status.DEPLOYED
 
 
 def test_a_rule_whose_rows_a_script_may_mend_is_left_to_the_engine(

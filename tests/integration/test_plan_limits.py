@@ -47,6 +47,6 @@ def test_a_table_that_takes_long_to_rewrite_is_announced(target: DatabaseUnderTe
     report = target.plan(strict)
     assert report.rows_to_write == LONG_REWRITE_ROWS
     [notice] = report.notices
-    assert "t has 1,000,000 rows, all written in one transaction" in notice
+    assert "t has 1,000,000 rows, which are all written in one transaction" in notice
     assert "deploy while others write little" in notice
     assert ("after 5 seconds" in notice) is not target.is_file

@@ -119,7 +119,7 @@ def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_chan
 @pytest.mark.parametrize(
     ("meanwhile", "checked"),
     [
-        ("CREATE TABLE somebody (x)", "checking: the database is as it was when planned"),
+        ("CREATE TABLE somebody (x)", "checking: the database has not changed since it was read"),
         ("INSERT INTO authors (id, name) VALUES (3, 'A third')", "checking: rows of authors"),
     ],
 )

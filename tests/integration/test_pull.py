@@ -73,7 +73,7 @@ def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Dat
     in_file.run(*(f"CREATE TABLE t{number:02} (x)" for number in range(12)))
     assert run_program("pull", tmp_path / "schema", in_file.url).status == 0
     [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
-    assert notice.startswith("Was already in the database; a deployment takes it over")
+    assert notice.startswith("Already in the database, and managed from this deployment on")
     assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
 
 

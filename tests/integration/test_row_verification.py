@@ -10,13 +10,14 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, InterceptedDatabase
+from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.schema_folders import write_project
 from tests.support.sqlite_builds import secure_delete
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Outcome, Query, Transaction
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.report.document import Report, Status
 
@@ -72,38 +73,40 @@ def filled(target: DatabaseUnderTest, tmp_path: Path) -> DatabaseUnderTest:
     return target
 
 
-def deploy(target: DatabaseUnderTest, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER) -> Report:
+def deploy_to(
+    target: DatabaseUnderTest, folder: Path, tampering: Tampering, files: Mapping[str, str] = AFTER
+) -> Report:
     with closing(target.open()) as database:
         tampered = cast(Database, Tampered(database, tampering))
-        return story.deploy(write_project(folder, files), tampered, NO_PROVENANCE, parse_approvals("drop-table"))
+        return deploy(Deployment(write_project(folder, files), tampered, parse_approvals("drop-table")))
 
 
 def test_the_deployment_holds_where_nothing_is_tampered_with(filled: DatabaseUnderTest, tmp_path: Path) -> None:
-    assert deploy(filled, tmp_path / "after", instead("DROP VIEW", "DROP VIEW names")).status is Status.DEPLOYED
+    assert deploy_to(filled, tmp_path / "after", instead("DROP VIEW", "DROP VIEW names")).status is Status.DEPLOYED
     assert filled.value("SELECT count(*) FROM grandchildren") == 2
 
 
 @pytest.mark.parametrize(
     ("tampering", "told"),
     [
-        (instead("CREATE VIEW", "SELECT 1"), "objects made as rehearsed"),
-        (instead("CREATE VIEW", "CREATE VIEW names AS SELECT name  FROM parents"), "objects made as rehearsed"),
-        (instead("CREATE TRIGGER", "SELECT 1"), "objects made as rehearsed"),
-        (instead("CREATE INDEX", "SELECT 1"), "objects made as rehearsed"),
-        (instead('DROP TABLE "gone"', "SELECT 1"), "objects in all: expected 8, found 9"),
-        (instead('DROP TABLE "gone"', "DROP TABLE apart"), "length of their SQL"),
-        (instead('DROP TABLE "gone"', "ALTER TABLE gone RENAME TO more"), "objects in all: expected 8, found 9"),
+        (instead("CREATE VIEW", "SELECT 1"), "found changed objects: "),
+        (instead("CREATE VIEW", "CREATE VIEW names AS SELECT name  FROM parents"), "found changed objects: "),
+        (instead("CREATE TRIGGER", "SELECT 1"), "found changed objects: "),
+        (instead("CREATE INDEX", "SELECT 1"), "found changed objects: "),
+        (instead('DROP TABLE "gone"', "SELECT 1"), "all objects: 9 instead of 8"),
+        (instead('DROP TABLE "gone"', "DROP TABLE apart"), "length of their SQL: "),
+        (instead('DROP TABLE "gone"', "ALTER TABLE gone RENAME TO more"), "all objects: 9 instead of 8"),
     ],
 )
-def test_a_catalog_that_is_not_as_rehearsed_is_not_committed(
+def test_a_catalog_that_is_not_as_planned_is_not_committed(
     filled: DatabaseUnderTest, tmp_path: Path, tampering: Tampering, told: str
 ) -> None:
     was = filled.dump()
-    report = deploy(filled, tmp_path / "after", tampering)
+    report = deploy_to(filled, tmp_path / "after", tampering)
     assert report.error is not None
     assert (report.error.code, report.committed) == (ErrorCode.CHECK_FAILED, False)
     assert told in report.error.message
-    assert "The database made something else of the steps than the rehearsal did" in (report.error.hint or "")
+    assert "The database executed the steps with another result than the simulation" in (report.error.hint or "")
     assert filled.dump() == was
 
 
@@ -121,7 +124,7 @@ def test_rows_that_are_lost_on_the_way_are_not_committed(
 ) -> None:
     """Of the table that is made anew, and of each that a foreign key connects to it at any distance."""
     was = filled.dump()
-    report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', lost))
+    report = deploy_to(filled, tmp_path / "after", instead('DROP TABLE "gone"', lost))
     assert report.error is not None
     assert (report.error.code, report.committed) == (ErrorCode.CHECK_FAILED, False)
     assert f"rows lost from {table}: expected 0, found 1" in report.error.message
@@ -135,7 +138,7 @@ def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(
     was = filled.dump()
     without = {**AFTER, "t.sql": BEFORE["t.sql"].replace("CREATE TABLE gone (a TEXT);\n", "")}
     without["t.sql"] = "".join(line for line in without["t.sql"].splitlines(True) if "grandchildren" not in line)
-    report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', "DELETE FROM children"), without)
+    report = deploy_to(filled, tmp_path / "after", instead('DROP TABLE "gone"', "DELETE FROM children"), without)
     assert report.error is not None
     assert "rows lost from children: expected 0, found 2" in report.error.message
     assert filled.dump() == was
@@ -143,7 +146,9 @@ def test_rows_of_the_parent_of_a_dropped_table_that_are_lost_are_not_committed(
 
 def test_a_copy_that_leaves_rows_out_is_not_committed(filled: DatabaseUnderTest, tmp_path: Path) -> None:
     was = filled.dump()
-    report = deploy(filled, tmp_path / "after", lambda sql: f"{sql} LIMIT 1" if sql.endswith('FROM "parents"') else sql)
+    report = deploy_to(
+        filled, tmp_path / "after", lambda sql: f"{sql} LIMIT 1" if sql.endswith('FROM "parents"') else sql
+    )
     assert report.error is not None
     assert "rows lost from parents: expected 0, found 1" in report.error.message
     assert filled.dump() == was
@@ -151,7 +156,7 @@ def test_a_copy_that_leaves_rows_out_is_not_committed(filled: DatabaseUnderTest,
 
 def test_a_violation_that_comes_on_the_way_is_not_committed(filled: DatabaseUnderTest, tmp_path: Path) -> None:
     was = filled.dump()
-    report = deploy(filled, tmp_path / "after", instead('DROP TABLE "gone"', "UPDATE grandchildren SET child = 9"))
+    report = deploy_to(filled, tmp_path / "after", instead('DROP TABLE "gone"', "UPDATE grandchildren SET child = 9"))
     assert report.error is not None
     assert "foreign-key violations added in grandchildren: expected 0, found 2" in report.error.message
     assert filled.dump() == was
@@ -164,7 +169,7 @@ def test_foreign_keys_that_a_server_does_not_switch_off_stop_the_deployment(
     on_sqld.run(*ROWS)
     was = on_sqld.dump()
     on_sqld.proxy.replacements[b"PRAGMA foreign_keys=0"] = b"SELECT 1"
-    report = on_sqld.deploy(write_project(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
+    report = on_sqld.deploy(write_project(tmp_path / "after", AFTER), approvals=parse_approvals("drop-table"))
     assert report.error is not None
     assert "foreign keys could not be switched on or off" in report.error.message
     assert (report.committed, on_sqld.dump()) == (False, was)
@@ -186,13 +191,13 @@ def test_foreign_keys_that_a_file_does_not_switch_stop_the_deployment(
     assert (report.committed, in_file.dump()) == (False, was)
 
 
-def test_a_table_that_has_the_name_of_the_proof_stops_the_deployment_before_it_is_sent(
+def test_a_table_that_has_the_name_of_the_verification_stops_the_deployment_before_it_is_sent(
     filled: DatabaseUnderTest, tmp_path: Path
 ) -> None:
-    filled.run("CREATE TABLE turso_deploy_proof (a)")
+    filled.run("CREATE TABLE turso_deploy_verification (a)")
     was = filled.dump()
-    report = filled.deploy(write_project(tmp_path / "after", AFTER), permissions=parse_approvals("drop-table"))
+    report = filled.deploy(write_project(tmp_path / "after", AFTER), approvals=parse_approvals("drop-table"))
     assert report.error is not None
     assert (report.status, report.error.code) == (Status.BLOCKED, ErrorCode.PLAN_IMPOSSIBLE)
-    assert "The database has an object turso_deploy_proof" in report.error.message
+    assert "The database has an object turso_deploy_verification" in report.error.message
     assert filled.dump() == was

@@ -43,7 +43,7 @@ def test_the_rows_that_a_plan_writes_are_those_that_the_server_wrote(
     plan = on_sqld.plan(project)
     assert [step.kind for step in plan.steps] == kinds
     assert plan.rows_to_write == times * ROWS
-    report = on_sqld.deploy(project, permissions=parse_approvals("drop-column"))
+    report = on_sqld.deploy(project, approvals=parse_approvals("drop-column"))
     assert report.error is None
     written = _rows_written(json.loads(on_sqld.proxy.replies[-1]))
     assert (

@@ -16,8 +16,8 @@ from tests.hostile.readers import COMMANDS, obeyed
 from tests.support.databases import QUICK, DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import Sqld, free_port, sign
+from turso_deploy.cli import deploy_command
 from turso_deploy.cli.run import run
-from turso_deploy.deploy import deploy as story
 from turso_deploy.github.annotations import MAX_PER_LEVEL
 from turso_deploy.github.outputs import OUTPUTS
 
@@ -212,7 +212,7 @@ def test_a_bug_of_ours_does_not_bring_anything_out(
     def broken(*_: object) -> None:
         raise RuntimeError(f"{on_sqld.token} {VALUE}")
 
-    monkeypatch.setattr(story, "deploy", broken)
+    monkeypatch.setattr(deploy_command, "deploy", broken)
     seen = observer.run("deploy", on_sqld)
     assert seen.status == 1
     assert "RuntimeError" in seen.printed

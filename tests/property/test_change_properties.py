@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from tests.property.contents import Row, accepted, as_stored, compared, reading, rows_for, texts, top_rows
 from tests.property.directions import Way, old_columns, ways
 from tests.property.schemas import Schema
-from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import pull
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import HAZARDS, Approval
 from turso_deploy.project.project import Project, load_project
 from turso_deploy.report.document import Report, Status
@@ -92,7 +93,7 @@ def _project(schema: Schema, folder: Path) -> Project:
 
 def _deploy(target: DatabaseUnderTest, project: Project) -> Report:
     with closing(target.open()) as database:
-        return story.deploy(project, database, NO_PROVENANCE, EVERYTHING)
+        return deploy(Deployment(project, database, EVERYTHING))
 
 
 def _fill(target: DatabaseUnderTest, schema: Schema, rows: list[tuple[str, Row]]) -> None:

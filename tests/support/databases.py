@@ -15,7 +15,9 @@ from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_database
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
@@ -61,15 +63,15 @@ class DatabaseUnderTest:
         return open_database(parse_address(self.url), self.token, timeout, self.request_size, budget)
 
     def deploy(
-        self, project: Project, provenance: Provenance = NO_PROVENANCE, permissions: Sequence[Approval] = ()
+        self, project: Project, provenance: Provenance = NO_PROVENANCE, approvals: Sequence[Approval] = ()
     ) -> Report:
-        return self._with(self.url, lambda database: story.deploy(project, database, provenance, permissions))
+        return self._with(self.url, lambda database: deploy(Deployment(project, database, approvals, provenance)))
 
-    def plan(self, project: Project, permissions: Sequence[Approval] = ()) -> Report:
-        return self._with(self.url, lambda database: story.plan(project, database, NO_PROVENANCE, permissions))
+    def plan(self, project: Project, approvals: Sequence[Approval] = ()) -> Report:
+        return self._with(self.url, lambda database: preview.plan(Deployment(project, database, approvals)))
 
     def verify(self, project: Project) -> Report:
-        return self._with(self.url, lambda database: story.verify(project, database))
+        return self._with(self.url, lambda database: preview.verify(Deployment(project, database)))
 
     def run(self, *statements: str) -> None:
         """Execute statements as another client would."""

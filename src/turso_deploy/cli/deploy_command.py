@@ -12,12 +12,11 @@ from turso_deploy.cli.credentials import DEPLOYMENT_LIFETIME, Credentials, Hoste
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
-from turso_deploy.database.interface import Database
 from turso_deploy.database.open import open_database
-from turso_deploy.deploy import deploy as story
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.preview import plan
 from turso_deploy.github.context import RunContext
-from turso_deploy.plan.hazards import Approval
-from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.history import Provenance
 
@@ -26,12 +25,9 @@ if TYPE_CHECKING:
 
 
 def deploy_safely(
-    project: Project,
-    database: Database,
+    deployment: Deployment,
     access: Credentials,
     inputs: Settings,
-    provenance: Provenance,
-    permissions: Sequence[Approval],
     mask: Callable[[str], None],
 ) -> Report:
     """Rehearse on a branch and make a backup where the settings ask for it, and then deploy.
@@ -40,20 +36,19 @@ def deploy_safely(
     """
     hosting = _hosting(access, inputs)
     if hosting is None:
-        return story.deploy(project, database, provenance, permissions)
+        return deploy(deployment)
     notices = list[str]()
     if inputs.trial_branch or inputs.restore_point == "branch":
-        outlook = story.plan(project, database, provenance, permissions)
-        needed = outlook.status is Status.PLANNED
+        needed = plan(deployment).status is Status.PLANNED
         if needed and inputs.trial_branch:
-            failed = _deploy_to_trial_branch(project, hosting, inputs, provenance, permissions, mask, notices)
+            failed = _deploy_to_trial_branch(deployment, hosting, inputs, mask, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
         if not needed:  # an error is told by the deployment, which meets it too
-            return story.deploy(project, database, provenance, permissions)
+            return deploy(deployment)
     backup = _back_up(hosting, inputs, access)
-    noted = replace(provenance, backup=backup.reference if backup else None)
-    return _with_restore_point(story.deploy(project, database, noted, permissions), backup, notices)
+    provenance = replace(deployment.provenance, restore_point=backup.reference if backup else None)
+    return _with_restore_point(deploy(replace(deployment, provenance=provenance)), backup, notices)
 
 
 def provenance_of(context: RunContext) -> Provenance:
@@ -86,11 +81,9 @@ def _hosting(access: Credentials, inputs: Settings) -> HostedDatabase | None:
 
 
 def _deploy_to_trial_branch(
-    project: Project,
+    deployment: Deployment,
     hosting: HostedDatabase,
     inputs: Settings,
-    provenance: Provenance,
-    permissions: Sequence[Approval],
     mask: Callable[[str], None],
     notices: list[str],
 ) -> Report | None:
@@ -112,7 +105,7 @@ def _deploy_to_trial_branch(
             name = branch.database.name
             database = open_database(branch.database.address, branch.token, inputs.timeout, inputs.request_size)
             try:
-                report = story.deploy(project, database, provenance, permissions)
+                report = deploy(replace(deployment, database=database))
             finally:
                 database.close()
     except DeployError as error:

@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.pending import parse_state
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.project import load_project
@@ -17,7 +16,7 @@ from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_t
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.lines import error_line, status_of
 from turso_deploy.sql.schema import Schema
-from turso_deploy.transaction.database_state import LIVE_QUERIES
+from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
 
 
 def pull(folder: Path, database: Database) -> Report:
@@ -40,16 +39,16 @@ def pull(folder: Path, database: Database) -> Report:
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
     """What there is to pull, the version that was deployed last, and the patterns for what other tools keep."""
-    live = parse_state(database.query(LIVE_QUERIES), ())
-    ignore = records_of_other_tools(live.catalog)
-    schema = read_catalog(live.catalog.rows, live.catalog.shadows, ignore).schema
+    state = parse_state(database.query(STATE_QUERIES), ())
+    ignore = records_of_other_tools(state.catalog)
+    schema = read_catalog(state.catalog.rows, state.catalog.shadows, ignore).schema
     if not any(schema.objects()):
         raise InputError(
             ErrorCode.INPUT_INVALID,
             "There is nothing to pull: the database holds no object of its own.",
             hint="Is it the database that you mean? A file that does not exist reads as an empty database.",
         )
-    return schema, (live.last.schema_version if live.last else None) or FIRST_VERSION, ignore
+    return schema, (state.last_deployment.schema_version if state.last_deployment else None) or FIRST_VERSION, ignore
 
 
 def _refuse_a_schema(folder: Path, shown: str) -> None:

@@ -156,11 +156,11 @@ def _open(inputs: Settings, access: Credentials, timing: Timing) -> Database:
 
 
 def _comparison(inputs: Settings, folder: str) -> Report:
-    from turso_deploy.deploy import deploy as story
+    from turso_deploy.deploy.preview import compare
     from turso_deploy.plan.hazards import parse_approvals
     from turso_deploy.project.project import load_project
 
-    permissions = parse_approvals(inputs.allow_hazards)
+    approvals = parse_approvals(inputs.allow_hazards)
     project = load_project(Path(inputs.schema_path))
     if not Path(folder).is_dir():
         raise InputError(
@@ -168,7 +168,7 @@ def _comparison(inputs: Settings, folder: str) -> Report:
             f"There is no schema folder `{folder}` to compare with.",
             hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
         )
-    return story.compare(project, load_project(Path(folder)), permissions)
+    return compare(project, load_project(Path(folder)), approvals)
 
 
 def _pull(inputs: Settings, database: Database) -> Report:
@@ -189,27 +189,29 @@ def _database_report(
     timing: Timing,
 ) -> Report:
     from turso_deploy.cli.deploy_command import deploy_safely, provenance_of
-    from turso_deploy.deploy import deploy as story
+    from turso_deploy.deploy import preview
+    from turso_deploy.deploy.deployment import Deployment
     from turso_deploy.plan.hazards import parse_approvals
     from turso_deploy.project.project import load_project
 
-    permissions = parse_approvals(inputs.allow_hazards)
+    approvals = parse_approvals(inputs.allow_hazards)
     report_step("reading the schema folder")
     project = load_project(Path(inputs.schema_path))
     if inputs.version_from_tag:
         _refuse_another_version(project, context)
     database = _open(inputs, access, timing)
+    deployment = Deployment(project, database, approvals, provenance_of(context))
     try:
         match inputs.command:
             case "plan" if inputs.sql:
-                report, script = story.script(project, database, provenance_of(context), permissions)
+                report, script = preview.script(deployment)
                 emit(script)
             case "plan":
-                report = story.plan(project, database, provenance_of(context), permissions, rehearse=inputs.dry_run)
+                report = preview.plan(deployment, dry_run=inputs.dry_run)
             case "verify":
-                report = story.verify(project, database)
+                report = preview.verify(deployment)
             case _:
-                report = deploy_safely(project, database, access, inputs, provenance_of(context), permissions, mask)
+                report = deploy_safely(deployment, access, inputs, mask)
     finally:
         database.close()
     named = inputs.database_url or access.hosting

@@ -1,7 +1,8 @@
-"""Work into transactions: one; where the seeds do not fit one request, first the schema and then the seeds in chunks.
+"""Split pending changes into transactions: one, or the schema first and then chunks of seeds.
 
-A chunk is a deployment of its own, with a guard and a row in the deployment history, in which stands how many rows are in. So one
-that is cut off goes on where it stopped. The last part runs what comes after the seeds and makes the checks of rows.
+Seeds are split when they exceed the request size. A chunk is a deployment of its own: it has a guard and records in the
+deployment history how many rows are deployed, so an interrupted deployment is resumed after them. The last batch runs
+the scripts that follow the seeds, and the checks of rows.
 """
 
 from __future__ import annotations
@@ -16,50 +17,62 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy import __version__
-from turso_deploy.database.interface import Database
+from turso_deploy.core.text import count_of
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.project.project import Project
+from turso_deploy.report.document import ChunksLine
 from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import Assembly, assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import DatabaseState
-from turso_deploy.transaction.history import Provenance
 
 
 class BatchKind(Enum):
-    """What a transaction does of the work: all of it, all but the seeds, some of the seeds, or the last of it."""
+    """The part of the pending changes that a batch deploys."""
 
     WHOLE = auto()
+    """All of them."""
     SCHEMA = auto()
+    """All but the seeds and what follows them."""
     CHUNK = auto()
+    """Some of the seeds."""
     LAST = auto()
+    """The last of the seeds and what follows them."""
 
 
 class BatchId(Struct, frozen=True):
-    """How the deployment history will know a part, and what it does; `chunks` of seeds are left before it is carried out."""
+    """The id of a batch in the deployment history, and its kind.
 
-    id: str
+    `chunks_left` counts the chunks of seeds that are not deployed before the batch is.
+    """
+
+    deployment_id: str
     kind: BatchKind
-    chunks: int = 0
+    chunks_left: int = 0
 
     @property
     def completes(self) -> bool:
-        """Whether nothing is left to do after it."""
+        """True if nothing is left to deploy after the batch."""
         return self.kind in (BatchKind.WHOLE, BatchKind.LAST)
+
+    @property
+    def holds_schema(self) -> bool:
+        """True if the batch changes the schema."""
+        return self.kind in (BatchKind.WHOLE, BatchKind.SCHEMA)
 
 
 class Batch(Struct, frozen=True):
-    """One transaction of the work, the seeds that it brings in, and until when it starts by the server's clock.
+    """One transaction of a deployment, and the seeds in it.
 
-    `size` is that of its request, in bytes.
+    `deadline` is its latest start in server time, None for a file. `size` is that of its request in bytes.
     """
 
-    name: BatchId
+    id: BatchId
     assembly: Assembly
     seeds: Chunk
     deadline: int | None
@@ -69,185 +82,195 @@ class Batch(Struct, frozen=True):
 Deadline = Callable[[DatabaseState], int | None]
 
 
-def _at_any_time(_: DatabaseState) -> None:
-    """The deadline of a part that is not sent."""
+def _no_deadline(_: DatabaseState) -> None:
+    """Return the deadline of a batch that is not submitted."""
 
 
-class _Maker(Struct, frozen=True):
-    """Makes parts of work. `deadline` says until when one may start; `commit` whether it ends with a COMMIT."""
-
-    project: Project
-    provenance: Provenance
-    database: Database
-    deadline: Deadline
-    commit: bool
-
-    def part(
-        self, work: PendingChanges, name: BatchId, marks: Mapping[str, str], continues: str | None = None
-    ) -> Batch:
-        """The transaction for all that stands in `work`. `marks` is what the deployment history will say of the seeds."""
-        deadline = self.deadline(work.live)
-        assembly = assemble(
-            work.live,
-            work.plan,
-            work.scripts,
-            seed_steps(work.seeds, self.project.wanted, self.project.scratch.connection),
-            _checks(work, self.project, name.kind),
-            _entry(work, self.project, self.provenance, name, marks, continues),
-            commit=self.commit,
-            deadline=deadline,
-        )
-        return Batch(name, assembly, work.seeds, deadline, self.database.size(assembly.transaction))
-
-    def single_batch(self, work: PendingChanges, last_part: str | None = None) -> Batch:
-        """All the work as one transaction; what is left of it, when there was a part before."""
-        kind = BatchKind.LAST if last_part else BatchKind.WHOLE
-        chunks = int(bool(last_part and work.seed_rows))
-        continues = None if work.changes_schema else _own(work, last_part)
-        return self.part(work, _name(kind, chunks), _marks(self.project, ()), continues)
+def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | None) -> str:
+    """Return a phrase for the long-running work of a batch, such as `chunk 2 of 5, 1,200 seed rows`."""
+    match batch.id.kind:
+        case BatchKind.WHOLE:
+            return pending.description
+        case BatchKind.SCHEMA:
+            return replace(pending, seeds=()).description
+        case _:
+            sent, total = (chunks.sent, chunks.total) if chunks else (0, 0)
+            rows = count_of(sum(seed.row_count for seed in batch.seeds), "seed row")
+            return f"chunk {min(sent + 1, total):,} of {total:,}, {rows}"
 
 
-def single_batch(work: PendingChanges, project: Project, provenance: Provenance, database: Database) -> Batch:
-    """All the work as one transaction, whatever its size."""
-    return _Maker(project, provenance, database, _at_any_time, commit=True).single_batch(work)
+def single_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
+    """Return all changes as one transaction, whatever its size."""
+    return _BatchMaker(deployment, _no_deadline, commit=True).single(pending)
 
 
-def first_batch(work: PendingChanges, project: Project, provenance: Provenance, database: Database) -> Batch:
-    """The part that would be sent first, with ROLLBACK as its last word."""
-    return next(split_into_batches(work, project, provenance, database, _at_any_time, commit=False))
+def first_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
+    """Return the batch that would be submitted first; it ends with ROLLBACK."""
+    return next(_split(_BatchMaker(deployment, _no_deadline, commit=False), pending, None))
 
 
 def split_into_batches(
-    work: PendingChanges,
-    project: Project,
-    provenance: Provenance,
-    database: Database,
-    deadline: Deadline,
-    last_part: str | None = None,
-    *,
-    commit: bool = True,
+    deployment: Deployment, pending: PendingChanges, deadline: Deadline, last_id: str | None
 ) -> Iterator[Batch]:
-    """The work as transactions that keep to the database's `request_size` where they carry seeds.
+    """Yield the changes as transactions. Those with seeds keep to the database's `request_size` if possible.
 
-    Each is made when the one before it is committed. After a SCHEMA part comes none: the database is another then, and
-    is read again. `last_part` is the id of the part that this deployment has committed last.
+    The caller asks for a batch after the one before it is committed. A SCHEMA batch is the only one, because the
+    database has to be read again after it. `last_id` identifies the batch that this deployment committed last.
     """
-    maker = _Maker(project, provenance, database, deadline, commit)
-    limit = database.request_size
-    if limit is None or not exceeds(work.seeds, limit):
-        part = maker.single_batch(work, last_part)
-        if limit is None or not work.seed_rows or part.size <= limit:
-            yield part
+    yield from _split(_BatchMaker(deployment, deadline, commit=True), pending, last_id)
+
+
+class _BatchMaker(Struct, frozen=True):
+    """Makes the batches of one deployment; each ends with COMMIT if `commit` is true, else with ROLLBACK."""
+
+    deployment: Deployment
+    deadline: Deadline
+    commit: bool
+
+    @property
+    def project(self) -> Project:
+        """The project that is deployed."""
+        return self.deployment.project
+
+    def batch(
+        self, pending: PendingChanges, batch_id: BatchId, marks: Mapping[str, str], continues: str | None = None
+    ) -> Batch:
+        """Return one transaction for all pending changes. `marks` are the seeds that the history records after it."""
+        deadline = self.deadline(pending.state)
+        assembly = assemble(
+            pending.state,
+            pending.plan,
+            pending.scripts,
+            seed_steps(pending.seeds, self.project.wanted, self.project.scratch.connection),
+            _checks(pending, self.project, batch_id.kind),
+            self._history_entry(pending, batch_id, marks, continues),
+            commit=self.commit,
+            deadline=deadline,
+        )
+        return Batch(batch_id, assembly, pending.seeds, deadline, self.deployment.database.size(assembly.transaction))
+
+    def single(self, pending: PendingChanges, last_id: str | None = None) -> Batch:
+        """Return all pending changes as one transaction: the LAST batch if this deployment committed one before."""
+        kind = BatchKind.LAST if last_id else BatchKind.WHOLE
+        chunks = int(bool(last_id and pending.seed_rows))
+        continues = None if pending.changes_schema else _own_entry(pending, last_id)
+        return self.batch(pending, _new_id(kind, chunks), _seed_marks(self.project, ()), continues)
+
+    def _history_entry(
+        self, pending: PendingChanges, batch_id: BatchId, marks: Mapping[str, str], continues: str | None
+    ) -> history.HistoryEntry:
+        """Return the row that the batch writes. It records the project's version if the batch completes."""
+        last, manifest = pending.state.last_deployment, self.project.manifest
+        previous_version = last.schema_version if last else None
+        scripts = {script.name: script.checksum for script in (*pending.scripts, *pending.skipped)}
+        return history.HistoryEntry(
+            id=batch_id.deployment_id,
+            deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            schema_version=manifest.schema_version if batch_id.completes else previous_version,
+            schema_fingerprint=history.schema_fingerprint(self.project.wanted),
+            seeds=marks,
+            managed=history.managed_names(self.project.wanted),
+            scripts=(dict(last.scripts) if last else {}) | scripts,
+            tool_version=__version__,
+            plan_summary=dict(Counter(step.kind for step in pending.plan.all_steps)),
+            provenance=self.deployment.provenance,
+            continues=continues,
+        )
+
+
+def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> Iterator[Batch]:
+    limit = maker.deployment.database.request_size
+    if limit is None or not exceeds(pending.seeds, limit):
+        batch = maker.single(pending, last_id)
+        if limit is None or not pending.seed_rows or batch.size <= limit:
+            yield batch
             return
-    chunks = _chunks(work, maker, limit)
-    if work.changes_schema:
-        before = tuple(script for script in work.scripts if script.runs_before)
-        schema = replace(work, seeds=(), scripts=before)
-        yield maker.part(schema, _name(BatchKind.SCHEMA, len(chunks)), _marks(project, work.seeds))
+    chunks = _chunks(pending, maker, limit)
+    if pending.changes_schema:
+        scripts = tuple(script for script in pending.scripts if script.runs_before)
+        schema = replace(pending, seeds=(), scripts=scripts)
+        marks = _seed_marks(maker.project, pending.seeds)
+        yield maker.batch(schema, _new_id(BatchKind.SCHEMA, len(chunks)), marks)
     else:
-        yield from _chunk_parts(work, chunks, maker, limit, _own(work, last_part))
+        yield from _chunk_batches(pending, chunks, maker, limit, _own_entry(pending, last_id))
 
 
-def _chunks(work: PendingChanges, maker: _Maker, limit: int) -> Sequence[Chunk]:
-    """The seeds in chunks that leave room for what each transaction holds besides."""
-    nothing = replace(work.plan, renames=(), steps=(), proven=(), related=())
-    rest = replace(work, plan=nothing, seeds=(), scripts=())
-    empty = maker.part(rest, _name(BatchKind.CHUNK), _marks(maker.project, work.seeds))
-    return split_into_chunks(work.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
+def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:
+    """Return the seeds in chunks that leave room for the other steps of their transactions."""
+    no_steps = replace(pending.plan, renames=(), steps=(), proven=(), related=())
+    rest = replace(pending, plan=no_steps, seeds=(), scripts=())
+    empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
+    return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
 
 
-def _chunk_parts(
-    work: PendingChanges, chunks: Sequence[Chunk], maker: _Maker, limit: int, own: str | None
+def _chunk_batches(
+    pending: PendingChanges, chunks: Sequence[Chunk], maker: _BatchMaker, limit: int, continues: str | None
 ) -> Iterator[Batch]:
-    """The parts for the chunks. One that turns out too large is cut again: the questions for parents take room too."""
-    marks = _marks(maker.project, work.seeds)
-    ahead: list[Chunk] = [*chunks] or [()]
-    while ahead:
-        chunk = ahead.pop(0)
-        is_last = not ahead
-        reached = _marks(maker.project, ()) if is_last else marks | _marks_after(chunk)
-        name = _name(BatchKind.LAST if is_last else BatchKind.CHUNK, len([some for some in (chunk, *ahead) if some]))
-        piece = replace(work, seeds=chunk, scripts=work.scripts if is_last else ())
-        part = maker.part(piece, name, reached, own)
-        if part.size > limit and (smaller := _smaller(chunk, is_last, maker.project.wanted, limit)):
-            ahead[:0] = smaller
+    """Yield a batch for each chunk. One that exceeds the limit is cut again: the checks for parents take room, too."""
+    marks = _seed_marks(maker.project, pending.seeds)
+    queue: list[Chunk] = [*chunks] or [()]
+    while queue:
+        chunk = queue.pop(0)
+        is_last = not queue
+        reached = _seed_marks(maker.project, ()) if is_last else marks | _marks_after(chunk)
+        kind = BatchKind.LAST if is_last else BatchKind.CHUNK
+        batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
+        piece = replace(pending, seeds=chunk, scripts=pending.scripts if is_last else ())
+        batch = maker.batch(piece, batch_id, reached, continues)
+        if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, maker.project, limit)):
+            queue[:0] = smaller
             continue
-        yield part
-        assert work.live.last is not None
-        marks, own = reached, part.name.id
-        work = replace(work, live=replace(work.live, last=replace(work.live.last, id=own)))
+        yield batch
+        marks, continues = reached, batch_id.deployment_id
+        last = pending.state.last_deployment
+        assert last is not None
+        pending = replace(pending, state=replace(pending.state, last_deployment=replace(last, id=continues)))
 
 
-def _smaller(chunk: Chunk, is_last: bool, wanted: Schema, limit: int) -> Sequence[Chunk]:
-    """The chunk in several, and what stands at the end by itself; none where it cannot be cut."""
+def _smaller_chunks(chunk: Chunk, is_last: bool, project: Project, limit: int) -> Sequence[Chunk]:
+    """Return the chunk as several, the last batch without seeds; () if it cannot be cut."""
     if is_last and chunk:
         return (chunk, ())
-    cuts = (split_into_chunks(chunk, wanted, limit // share) for share in (2, 4, 8, 16, 32, 64))
-    return next((several for several in cuts if len(several) > 1), ())
+    cuts = (split_into_chunks(chunk, project.wanted, limit // share) for share in (2, 4, 8, 16, 32, 64))
+    return next((chunks for chunks in cuts if len(chunks) > 1), ())
 
 
-def _name(kind: BatchKind, chunks: int = 0) -> BatchId:
-    return BatchId(str(uuid.uuid4()), kind, chunks)
+def _new_id(kind: BatchKind, chunks_left: int = 0) -> BatchId:
+    return BatchId(str(uuid.uuid4()), kind, chunks_left)
 
 
-def _own(work: PendingChanges, last_part: str | None) -> str | None:
-    """The last row of the deployment history, if this deployment has written it."""
-    last = work.live.last
-    return last.id if last and last.id == last_part else None
+def _own_entry(pending: PendingChanges, last_id: str | None) -> str | None:
+    """Return the id of the last row of the history if this deployment wrote it."""
+    last = pending.state.last_deployment
+    return last.id if last and last.id == last_id else None
 
 
-def _marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str]:
-    """What the deployment history says of the seeds when these are still to come, or those of them that follow others."""
+def _seed_marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str]:
+    """Return what the history records of each seed while the rows of `pending` are not deployed yet."""
     marks = {seed.table: seed.fingerprint for seed in project.seeds}
     for seed in pending:
-        marks[seed.table] = history.seeds_mark(seed.fingerprint, seed.before)
+        marks[seed.table] = history.partial_mark(seed.fingerprint, seed.before)
     return marks
 
 
 def _marks_after(chunk: Chunk) -> dict[str, str]:
-    return {seed.table: history.seeds_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
+    return {seed.table: history.partial_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
 
 
-def _checks(work: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:
-    """The checks of a part: those of objects belong to the schema, those of rows stand at the end."""
+def _checks(pending: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:
+    """Return the checks of a batch: those of objects where the schema changes, those of rows in the last batch."""
     checks: list[Check] = []
     if kind is not BatchKind.CHUNK:
-        checks += count_check(project.manifest, work.plan.predicted.uncounted)
-        if work.plan.all_steps:
-            checks += catalog_check(work.plan.predicted, _touched(work))
+        checks += count_check(project.manifest, pending.plan.predicted.uncounted)
+        if pending.plan.all_steps:
+            checks += catalog_check(pending.plan.predicted, _changed_objects(pending))
     if kind not in (BatchKind.CHUNK, BatchKind.SCHEMA):
         checks += [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
     return checks
 
 
-def _touched(work: PendingChanges) -> set[tuple[str, str]]:
-    """What has another text afterwards, and what a step makes, by kind and folded name."""
-    before = {(row.key, row.sql) for row in work.live.catalog.rows}
-    made = {(step.kind.noun, fold_case(step.object)) for step in work.plan.all_steps}
-    return made | {row.key for row in work.plan.predicted.rows if (row.key, row.sql) not in before}
-
-
-def _entry(
-    work: PendingChanges,
-    project: Project,
-    provenance: Provenance,
-    name: BatchId,
-    marks: Mapping[str, str],
-    continues: str | None,
-) -> history.Entry:
-    """What the deployment history will say. The version is reached when nothing is left to do."""
-    last = work.live.last
-    ran = dict(last.scripts) if last else {}
-    return history.Entry(
-        id=name.id,
-        deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        schema_version=project.manifest.schema_version if name.completes else last.schema_version if last else None,
-        schema_fingerprint=history.schema_fingerprint(project.wanted),
-        seeds=marks,
-        managed=history.managed_names(project.wanted),
-        scripts=ran | {script.name: script.checksum for script in (*work.scripts, *work.skipped)},
-        tool_version=__version__,
-        plan_summary=dict(Counter(step.kind for step in work.plan.all_steps)),
-        provenance=provenance,
-        continues=continues,
-    )
+def _changed_objects(pending: PendingChanges) -> set[tuple[str, str]]:
+    """Return kind and case-folded name of each object that a step creates, or whose SQL changes."""
+    before = {(row.key, row.sql) for row in pending.state.catalog.rows}
+    created = {(step.kind.noun, fold_case(step.object)) for step in pending.plan.all_steps}
+    return created | {row.key for row in pending.plan.predicted.rows if (row.key, row.sql) not in before}

@@ -1,318 +1,181 @@
-"""The story of a run: read, plan, apply, verify, report; functions of project and database that keep nothing global."""
+"""Deploy a project to a database: read, plan, submit, and repeat until everything is committed or cannot be."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from enum import Enum, auto
 
-from msgspec.structs import replace
-
-from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
+from turso_deploy.core.errors import DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
-from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Outcome, Purpose, TransactionStep
-from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.interface import Database
-from turso_deploy.deploy.batches import Batch, BatchId, BatchKind, first_batch, single_batch, split_into_batches
-from turso_deploy.deploy.failures import explain_failed_checks, explain_failure
-from turso_deploy.deploy.pending import PendingChanges, find_pending, parse_state, pending_for, state_after_deploying
-from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
+from turso_deploy.deploy.batches import Batch, BatchId, describe_batch, split_into_batches
+from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.failures import explain_failure, is_stale
+from turso_deploy.deploy.pending import PendingChanges, check_manifest, find_pending
+from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.deploy.submission import Submission
-from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
-from turso_deploy.project.expectations import require_expectations
-from turso_deploy.project.project import Project
+from turso_deploy.plan.hazards import raise_if_blocked
 from turso_deploy.report.document import Report, Status
 from turso_deploy.seeds.steps import seed_results
-from turso_deploy.transaction.checks import json_checks, row_checks
-from turso_deploy.transaction.database_state import LIVE_QUERIES
-from turso_deploy.transaction.history import Provenance
-from turso_deploy.transaction.sql_script import as_script
 
-_EVERYTHING = "every step and every check held."
-_REHEARSED = {
-    BatchKind.WHOLE: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
-    BatchKind.SCHEMA: "The schema was rehearsed on the database itself, and rolled back: every step and every check of "
-    "it held. The seeds, and the checks of rows, come after it and were not rehearsed there.",
-    BatchKind.CHUNK: "The first chunk of the seeds was rehearsed on the database itself, and rolled back: it held. The "
-    "others, and the checks of rows, stand on it and were not rehearsed there.",
-    BatchKind.LAST: f"Rehearsed on the database itself, and rolled back: {_EVERYTHING}",
-}
-
-# Each time, somebody else deployed between our read and our write.
-MAXIMUM_PLANS = 3
+MAX_STALE_PLANS = 3
+"""How many plans in a row may become stale: each time, another client changed the database after it was read."""
 
 
-def deploy(
-    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Approval] = ()
-) -> Report:
-    """Bring a database to the project's schema and seeds: everything, or nothing. Failures are told by the report.
+def deploy(deployment: Deployment) -> Report:
+    """Bring a database to the project's schema and seeds in one transaction, and return the report, also of a failure.
 
-    Seeds that do not fit one request are the exception: they go in chunks, each of which is everything or nothing.
+    Seeds that exceed the request size are deployed in chunks after the schema, each chunk in its own transaction.
     """
-    draft = ReportBuilder("deploy", project, database)
-    delivery = Submission(database)
+    run = _Run(deployment)
     try:
-        while True:
-            try:
-                return _deployed(project, database, provenance, permissions, draft, delivery)
-            except DeployError as error:
-                found = None if error.committed is None else delivery.committed(finally_=True)
-                if found and found.completes:
-                    return _found_in_the_history(found, draft)
-                if found:
-                    _part_is_committed(found, draft, delivery)
-                if not (found and isinstance(error, LostReplyError)):
-                    raise
+        return run.complete()
     except StoppedError:
-        return draft.failed(cancelled(half_way=draft.has_committed))
+        return run.report.build_failed(cancelled(half_way=run.report.has_committed))
     except DeployError as error:
-        return draft.failed(error)
+        return run.report.build_failed(error)
 
 
-def _deployed(
-    project: Project,
-    database: Database,
-    provenance: Provenance,
-    permissions: Sequence[Approval],
-    draft: ReportBuilder,
-    delivery: Submission,
-) -> Report:
-    """Plan and send, again where the database has changed in between, or was busy, or did not reply."""
-    stale, least = 0, math.inf
-    while stale < MAXIMUM_PLANS:
-        with cancellable():
-            work = find_pending(project, database)
-        if draft.chunks and (found := delivery.recognised(work.live)):
-            _part_is_committed(found, draft, delivery)
-        _note(work, project, draft, permissions)
-        raise_if_blocked(work.plan.hazards, permissions)
-        if work.nothing_to_do:
-            found = delivery.committed()
-            if found:
-                return _found_in_the_history(found, draft)
-            status = Status.DEPLOYED if draft.has_committed else Status.UNCHANGED
-            return draft.finished(status, committed=draft.has_committed)
-        if work.seed_rows < least:  # somebody brings in the same seeds: that is no reason to give up
-            stale, least = 0, work.seed_rows
-        step = _carry_out(work, project, database, provenance, draft, delivery)
-        if step is _Step.DONE:
-            return draft.finished(Status.DEPLOYED, committed=True)
-        may_be_there = step is _Step.LOST or (step is _Step.STALE and draft.chunks)
-        if may_be_there and (found := delivery.committed()):
-            if found.completes:
-                return _found_in_the_history(found, draft)
-            _part_is_committed(found, draft, delivery)
-        elif step is _Step.LOST and not delivery.try_again(
-            "the reply was lost, and the deployment history shows no commit"
-        ):
-            raise delivery.failure()
-        elif step in (_Step.STALE, _Step.MORE):
-            stale += 1
-    raise StaleError(
-        ErrorCode.STALE_PLAN,
-        f"The database changed between reading and writing, {MAXIMUM_PLANS} times in a row.",
-        hint="Others are deploying to it at this moment. Run again, or let the deployments wait for each other "
-        "(`concurrency:` in the workflow).",
-    )
-
-
-def _found_in_the_history(part: BatchId, draft: ReportBuilder) -> Report:
-    draft.note_committed(part)
-    draft.notices.append("The server's reply was lost; the deployment history shows that the deployment was committed.")
-    if any(line.to_seed for line in draft.seeds):
-        draft.notices.append("How many seed rows it had to write stood in that reply: they are missing in the figures.")
-    return draft.finished(Status.DEPLOYED, committed=True)
-
-
-def _part_is_committed(part: BatchId, draft: ReportBuilder, delivery: Submission) -> None:
-    draft.note_committed(part)
-    delivery.settle()
-
-
-def plan(
-    project: Project,
-    database: Database,
-    provenance: Provenance,
-    permissions: Sequence[Approval] = (),
-    *,
-    rehearse: bool = False,
-) -> Report:
-    """Find out what a deployment would do; changes nothing.
-
-    With `rehearse` the whole transaction runs on the database and is rolled back at its end: the real engine, the real
-    rows, nothing left behind.
-    """
-    draft = ReportBuilder("plan", project, database)
-    try:
-        work = _planned(project, database, draft, permissions)
-        if work.changes_nothing:
-            return draft.finished(Status.UNCHANGED, committed=False)
-        draft.note_refusal(blocking_error(work.plan.hazards, permissions))
-        first = first_batch(work, project, provenance, database)
-        _note_part(first, database, draft)
-        if rehearse:
-            raise_if_blocked(work.plan.hazards, permissions)
-            report_step(f"rehearsing on the database: {_in_words(first, work, draft)}")
-            _rehearse(first, project, database, draft)
-        return draft.finished(Status.PLANNED, committed=False)
-    except DeployError as error:
-        return draft.failed(error)
-
-
-def script(
-    project: Project, database: Database, provenance: Provenance, permissions: Sequence[Approval] = ()
-) -> tuple[Report, str]:
-    """The report of `plan`, and the transaction of a deployment as a script; empty where there is none.
-
-    A script needs the same permissions as the deployment that it stands for.
-    """
-    draft = ReportBuilder("plan", project, database)
-    try:
-        work = _planned(project, database, draft, permissions)
-        if work.changes_nothing:
-            return draft.finished(Status.UNCHANGED, committed=False), ""
-        raise_if_blocked(work.plan.hazards, permissions)
-        text = as_script(single_batch(work, project, provenance, database).assembly.transaction)
-        return draft.finished(Status.PLANNED, committed=False), text
-    except DeployError as error:
-        return draft.failed(error), ""
-
-
-def compare(project: Project, other: Project, permissions: Sequence[Approval] = ()) -> Report:
-    """What would change in a database to which `other` was deployed; asks no database, and knows no live row."""
-    draft = ReportBuilder("plan", project, FolderSubject(other.folder.shown))
-    try:
-        work = pending_for(project, state_after_deploying(other, project.manifest.ignore))
-        _note(work, project, draft, permissions)
-        draft.note_refusal(blocking_error(work.plan.hazards, permissions, counted=False))
-        return draft.finished(Status.UNCHANGED if work.changes_nothing else Status.PLANNED, committed=False)
-    except DeployError as error:
-        return draft.failed(error)
-
-
-def verify(project: Project, database: Database) -> Report:
-    """Hold the database against the schema folder and the manifest, in one request that a read-only token may make."""
-    draft = ReportBuilder("verify", project, database)
-    try:
-        checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
-        report_step("checking the database")
-        answers = database.query([*LIVE_QUERIES, *(check.figures for check in checks)])
-        draft.note_schema(parse_state(answers[: len(LIVE_QUERIES)], project.manifest.ignore))
-        draft.note_answers(zip(checks, answers[len(LIVE_QUERIES) :], strict=True))
-        if not draft.all_hold:
-            raise explain_failed_checks(draft.checks, draft.counts, project, draft.differing)
-        return draft.finished(Status.VERIFIED, committed=False)
-    except DeployError as error:
-        return draft.failed(error)
-
-
-def _planned(
-    project: Project, database: Database, draft: ReportBuilder, permissions: Sequence[Approval]
-) -> PendingChanges:
-    """The work, noted in the report and held against the manifest."""
-    work = find_pending(project, database, estimates=True)
-    _note(work, project, draft, permissions)
-    return work
-
-
-def _note(work: PendingChanges, project: Project, draft: ReportBuilder, permissions: Sequence[Approval]) -> None:
-    draft.note_work(work, permissions)
-    require_expectations(project.manifest, work.plan.predicted, work.plan.unmanaged, project.place_in_manifest)
-
-
-class _Step(Enum):
-    """What became of what was sent: `AGAIN` after a pause that was waited, `MORE` when a part of it was committed."""
+class _Attempt(Enum):
+    """The result of one attempt to read, plan and submit."""
 
     DONE = auto()
-    MORE = auto()
+    """Nothing is left to deploy."""
+    COMMITTED = auto()
+    """A batch was committed; the rest has to be planned from what the database is now."""
     STALE = auto()
+    """The database changed after it was read, so nothing was committed."""
     LOST = auto()
-    AGAIN = auto()
+    """No reply arrived, so a batch may be committed."""
+    BUSY = auto()
+    """The database was locked, and the time to wait for it has passed."""
 
 
-def _carry_out(
-    work: PendingChanges,
-    project: Project,
-    database: Database,
-    provenance: Provenance,
-    draft: ReportBuilder,
-    delivery: Submission,
-) -> _Step:
-    """Send the work, in one part or in several. Raises DeployError when one failed, and would fail again."""
-    for part in split_into_batches(work, project, provenance, database, delivery.deadline, draft.deployment_id):
-        _note_part(part, database, draft)
-        report_step(f"deploying: {_in_words(part, work, draft)}")
-        step = _send(part, project, draft, delivery)
-        if step is not _Step.MORE:
-            return step
-    return _Step.MORE
+class _Run:
+    """The attempts of one deployment, its report, and the transactions whose outcome is not known yet."""
 
+    def __init__(self, deployment: Deployment) -> None:
+        self.report = ReportBuilder("deploy", deployment.project, deployment.database)
+        self._deployment = deployment
+        self._submission = Submission(deployment.database)
+        self._stale_plans = 0
+        self._fewest_rows = math.inf
 
-def _in_words(part: Batch, work: PendingChanges, draft: ReportBuilder) -> str:
-    """What the part does and may take a while."""
-    match part.name.kind:
-        case BatchKind.WHOLE:
-            return work.in_words
-        case BatchKind.SCHEMA:
-            return replace(work, seeds=()).in_words
-        case _:
-            sent, total = (draft.chunks.sent, draft.chunks.total) if draft.chunks else (0, 0)
-            rows = count_of(sum(seed.row_count for seed in part.seeds), "seed row")
-            return f"chunk {min(sent + 1, total):,} of {total:,}, {rows}"
+    def complete(self) -> Report:
+        """Repeat attempts until nothing is left to deploy. Raises the DeployError that ends the deployment."""
+        attempt = _Attempt.COMMITTED
+        while attempt is not _Attempt.DONE:
+            try:
+                attempt = self._resolve(self._attempt())
+            except DeployError as error:
+                attempt = self._resolve_error(error)
+        committed = self.report.has_committed
+        return self.report.build(Status.DEPLOYED if committed else Status.UNCHANGED, committed=committed)
 
+    def _attempt(self) -> _Attempt:
+        """Read, plan and submit once."""
+        deployment = self._deployment
+        with cancellable():
+            pending = find_pending(deployment.project, deployment.database)
+        if self.report.chunks and (found := self._submission.match_history(pending.state)):
+            self._add_committed(found)
+        self.report.add_pending(pending, deployment.approvals)
+        check_manifest(deployment.project, pending)
+        raise_if_blocked(pending.plan.hazards, deployment.approvals)
+        if pending.nothing_to_do:
+            if found := self._submission.find_commit():
+                self._add_last_found(found)
+            return _Attempt.DONE
+        if pending.seed_rows < self._fewest_rows:  # another client deploys the same seeds: that is progress, too
+            self._stale_plans, self._fewest_rows = 0, pending.seed_rows
+        return self._submit_all(pending)
 
-def _note_part(part: Batch, database: Database, draft: ReportBuilder) -> None:
-    draft.note_chunks(part.name.chunks)
-    if database.request_size and part.size > database.request_size:
-        draft.note_large(part.size, holds_schema=part.name.kind in (BatchKind.WHOLE, BatchKind.SCHEMA))
+    def _submit_all(self, pending: PendingChanges) -> _Attempt:
+        """Submit batch after batch, for as long as each is committed."""
+        attempt = _Attempt.COMMITTED
+        last_id = self.report.deployment_id
+        for batch in split_into_batches(self._deployment, pending, self._submission.deadline, last_id):
+            self.report.add_batch(batch, self._deployment.database.request_size)
+            report_step(f"deploying: {describe_batch(batch, pending, self.report.chunks)}")
+            attempt = self._submit(batch)
+            if attempt is not _Attempt.COMMITTED:
+                break
+        return attempt
 
+    def _submit(self, batch: Batch) -> _Attempt:
+        """Submit one batch. Raises DeployError if it failed and would fail again."""
+        outcome = self._submission.send(batch)
+        if outcome is None:
+            return _Attempt.LOST
+        if is_stale(batch.assembly, outcome):
+            self._submission.add_possible_duplicate(batch)
+            return _Attempt.STALE
+        checks = self.report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
+        if not outcome.committed:
+            failure = explain_failure(batch.assembly, outcome, checks, self._deployment.project)
+            if failure.code is ErrorCode.DATABASE_BUSY and self._submission.try_again(failure.message):
+                return _Attempt.BUSY
+            self.report.add_checks(checks)
+            raise failure
+        self.report.add_checks(checks)
+        self.report.add_committed(batch.id, seed_results(batch.seeds, batch.assembly.steps, outcome.results))
+        self._submission.reset()
+        return _Attempt.DONE if batch.id.completes else _Attempt.COMMITTED
 
-def _send(part: Batch, project: Project, draft: ReportBuilder, delivery: Submission) -> _Step:
-    outcome = delivery.send(part)
-    if outcome is None:
-        return _Step.LOST
-    if _guard_failed(part.assembly.steps, outcome):
-        delivery.note_stale(part)
-        return _Step.STALE
-    checks_before = draft.checks
-    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
-    if not outcome.committed:
-        failure = explain_failure(part.assembly, outcome, draft.checks, project)
-        if failure.code is ErrorCode.DATABASE_BUSY and delivery.try_again(failure.message):
-            draft.checks = checks_before
-            return _Step.AGAIN
-        raise failure
-    draft.note_committed(part.name, seed_results(part.seeds, part.assembly.steps, outcome.results))
-    delivery.settle()
-    return _Step.DONE if part.name.completes else _Step.MORE
+    def _resolve(self, attempt: _Attempt) -> _Attempt:
+        """Look a batch without a known outcome up in the deployment history, and count plans without progress.
 
+        Raises LostReplyError if a lost batch is not committed and no time is left to submit it again, StaleError after
+        `MAX_STALE_PLANS`.
+        """
+        if attempt is _Attempt.LOST or (attempt is _Attempt.STALE and self.report.chunks):
+            if found := self._submission.find_commit():
+                return self._add_found(found)
+            if attempt is _Attempt.LOST and not self._submission.try_again(
+                "the reply was lost, and the deployment history shows no commit"
+            ):
+                raise self._submission.failure()
+        if attempt in (_Attempt.STALE, _Attempt.COMMITTED):
+            self._stale_plans += 1
+            if self._stale_plans == MAX_STALE_PLANS:
+                raise StaleError(
+                    ErrorCode.STALE_PLAN,
+                    f"The database changed between reading and writing, {MAX_STALE_PLANS} times in a row.",
+                    hint="Other clients are deploying to it now. Run again, or let the deployments wait for each other "
+                    "(`concurrency:` in the workflow).",
+                )
+        return attempt
 
-def _rehearse(part: Batch, project: Project, database: Database, draft: ReportBuilder) -> None:
-    """Send the transaction, which ends with ROLLBACK; of several it is the first, on which the others stand."""
-    try:
-        outcome = database.apply(part.assembly.transaction)
-    except LostReplyError as lost:  # whatever became of it, it could not commit
-        raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
-    if _guard_failed(part.assembly.steps, outcome):
-        raise StaleError(
-            ErrorCode.STALE_PLAN,
-            "The database changed between reading and rehearsing.",
-            hint="Somebody else is deploying to it at this moment. Run again.",
-        )
-    draft.note_answers(part.assembly.figures(outcome), part.assembly.details(outcome))
-    if outcome.failed:
-        raise explain_failure(part.assembly, outcome, draft.checks, project)
-    draft.notices.append(_REHEARSED[part.name.kind])
+    def _resolve_error(self, error: DeployError) -> _Attempt:
+        """Look for a committed batch before the deployment ends with an error, and wait until the answer is final.
 
+        Raises the error, unless the batch that it reports as lost, or the last batch, is committed.
+        """
+        found = None if error.committed is None else self._submission.resolve()
+        if found is None:
+            raise error
+        attempt = self._add_found(found)
+        if attempt is not _Attempt.DONE and not isinstance(error, LostReplyError):
+            raise error
+        self._stale_plans, self._fewest_rows = 0, math.inf
+        return attempt
 
-def _guard_failed(steps: Sequence[TransactionStep], outcome: Outcome) -> bool:
-    """Whether the guard stopped it; its own complaint, and not a lost lock, is what a new plan can help."""
-    failed = outcome.failed
-    return (
-        failed is not None
-        and failed.index is not None
-        and steps[failed.index].purpose is Purpose.GUARD
-        and explain(failed.failure).code is ErrorCode.STATEMENT_FAILED
-    )
+    def _add_found(self, batch: BatchId) -> _Attempt:
+        """Report a batch that is committed according to the deployment history, although its reply was lost."""
+        if batch.completes:
+            self._add_last_found(batch)
+            return _Attempt.DONE
+        self._add_committed(batch)
+        return _Attempt.COMMITTED
+
+    def _add_last_found(self, batch: BatchId) -> None:
+        self._add_committed(batch)
+        self.report.add_notice("The server's reply was lost; the deployment history shows that it was committed.")
+        if self.report.has_pending_seeds:
+            self.report.add_notice(
+                "The numbers of written seed rows were in that reply: they are missing in the figures."
+            )
+
+    def _add_committed(self, batch: BatchId) -> None:
+        self.report.add_committed(batch)
+        self._submission.reset()

@@ -1,11 +1,11 @@
-"""Failures of the database in terms of the repository: which file and line, which check, what to do."""
+"""Explain why a transaction did not commit: which file and line, which check, what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
+from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.project.project import Project
@@ -13,34 +13,30 @@ from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_orphans
 from turso_deploy.sql.lexer import position
 from turso_deploy.transaction.assemble import Assembly
-from turso_deploy.transaction.checks import CATALOG_FIGURES
+from turso_deploy.transaction.checks import CATALOG_CHECK
 
 
-def explain_unread(failure: Failure) -> DatabaseError:
-    """The catalog or the deployment history could not be read."""
-    found = explain(failure)
-    if "no such column" in failure.message:  # of all that is read, only the deployment history is somebody's table
-        return DatabaseError(
-            found.code,
-            f"The table {HISTORY_TABLE} of the database is not the deployment history of turso-deploy: {found.message}.",
-            hint="Another program or another version of this one seems to have made it. Rename it, or deploy to "
-            "another database.",
-        )
-    return DatabaseError(found.code, f"The schema of the database could not be read: {found.message}.", hint=found.hint)
+def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
+    """Return True if the guard stopped the transaction, so that a new plan can succeed.
+
+    A guard that failed for another reason, such as a lost lock, does not count.
+    """
+    failed = outcome.failed
+    return (
+        failed is not None
+        and failed.index is not None
+        and assembly.steps[failed.index].purpose is Purpose.GUARD
+        and explain(failed.failure).code is ErrorCode.STATEMENT_FAILED
+    )
 
 
-def explain_failure(
-    assembly: Assembly,
-    outcome: Outcome,
-    checks: Sequence[CheckLine],
-    project: Project,
-) -> DeployError:
-    """Why a transaction did not commit. `checks` are what the figures came to before it was rolled back."""
+def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[CheckLine], project: Project) -> DeployError:
+    """Return the error for a transaction that was rolled back. `checks` are its results before that."""
     failed = outcome.failed
     assert failed is not None
+    explanation = explain(failed.failure)
     if failed.index is None:
-        found = explain(failed.failure)
-        return DatabaseError(found.code, f"The transaction failed: {found.message}.", hint=found.hint)
+        return explanation.error(DatabaseError, "The transaction failed: {}. It was rolled back.")
     step = assembly.steps[failed.index]
     for orphans in assembly.seeds.orphan_checks:
         figures = outcome.results[assembly.steps.index(orphans.figures)]
@@ -48,66 +44,73 @@ def explain_failure(
             return error_for_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
-    found = explain(failed.failure)
-    is_its_fault = found.code is ErrorCode.STATEMENT_FAILED
+    is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
     return DatabaseError(
-        found.code,
-        f"{step.label}: {found.message}. The transaction was rolled back.",
-        hint=found.hint,
-        place=_place(step, failed.failure) if is_its_fault else None,
+        explanation.code,
+        f"{step.label}: {explanation.message}. The transaction was rolled back.",
+        hint=explanation.hint,
+        place=_place(step, failed.failure) if is_statement else None,
     )
 
 
 def explain_failed_checks(
-    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, differing: Sequence[Cause] = ()
+    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, differences: Sequence[Cause] = ()
 ) -> DatabaseError:
-    """The checks and counts that did not hold, each with what it expected and what it found.
+    """Return the error for the checks and counts that failed, each with what it expected and found.
 
-    `differing` are the objects that the check of the whole schema found, each at its own place.
+    `differences` are the objects that differ from the schema folder, each with its place there.
     """
     failed = [check for check in checks if not check.ok]
-    wrong = [
-        Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
-        for check in failed
+    causes = [
+        *(
+            Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
+            for check in failed
+        ),
+        *(
+            Cause(
+                f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
+                project.place_in_manifest(("expect", kind)),
+            )
+            for kind, count in counts.items()
+            if not count.ok
+        ),
     ]
-    wrong += [
-        Cause(
-            f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
-            project.place_in_manifest(("expect", kind)),
-        )
-        for kind, count in counts.items()
-        if not count.ok
-    ]
-    details = [f"\n  {text}" for check in failed for text in _with_rest(check)]
-    hint = "Correct the schema, the seeds or the bounds in the manifest."
-    if differing:
-        hint = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
-    if any(check.name in CATALOG_FIGURES for check in failed):
-        hint = (
-            "The database made something else of the steps than the rehearsal did: its engine may be of another "
-            "version. Nothing is wrong with the schema folder. Please report it, with what `plan --sql` prints."
-        )
-    if details:
-        hint = "Mend these rows with a script in the schema folder, or add what they refer to, as seeds for example."
-    placed = [*differing, *(cause for cause in wrong if cause.place)]
-    told = "; ".join(cause.message for cause in wrong)
+    details = [f"\n  {text}" for check in failed for text in _details(check)]
+    placed = [*differences, *(cause for cause in causes if cause.place)]
+    messages = "; ".join(cause.message for cause in causes)
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
-        f"{len(wrong)} check{'s' * (len(wrong) > 1)} did not hold: {told}.{''.join(details)}",
-        hint=hint,
+        f"{count_of(len(causes), 'check')} failed: {messages}.{''.join(details)}",
+        hint=_hint(failed, has_details=bool(details), has_differences=bool(differences)),
         place=placed[0].place if placed else None,
         causes=placed,
     )
 
 
-def _with_rest(check: CheckLine) -> list[str]:
-    """The details of a check that counts what they name, and how many more there are."""
+def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bool) -> str:
+    if has_details:
+        return (
+            "Correct these rows with a script in the schema folder, or add the rows that they refer to, for example "
+            "as seeds."
+        )
+    if any(check.name == CATALOG_CHECK for check in failed):
+        return (
+            "The database executed the steps with another result than the simulation: its engine may be of another "
+            "version. The schema folder is not the cause. Please report it with the output of `plan --sql`."
+        )
+    if has_differences:
+        return "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
+    return "Correct the schema, the seeds or the bounds in the manifest."
+
+
+def _details(check: CheckLine) -> list[str]:
+    """Return the details of a check, and the number of those that are left out."""
     more = int(check.actual) - len(check.details) if check.details else 0
     return [*check.details, f"and {more:,} more"] if more > 0 else list(check.details)
 
 
 def _place(step: TransactionStep, failure: Failure) -> Place | None:
-    """The line that the engine points at: the stored text of a statement keeps the lines of the file."""
+    """Return the line that the engine names as the cause: the SQL of a step keeps the lines of its file."""
     place = step.place
     if place is None or place.line is None or failure.offset is None or not step.label.startswith("create "):
         return place

@@ -1,4 +1,4 @@
-"""What somebody should know of a plan besides its steps: a sentence each."""
+"""The notices of a plan: sentences that tell the user more than its steps do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of
 from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.deploy.write_estimate import Written
+from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
 from turso_deploy.report.document import ChunksLine
@@ -15,116 +15,114 @@ from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 from turso_deploy.transaction import history
 
-_NAMED = 10  # of the objects that are taken over: all of a large database, once it was adopted
+MAX_MANAGED_NAMES = 10
+"""The number of newly managed objects that are named; after `pull` it may be every object of a large database."""
 
 
-def notices_of(work: PendingChanges, wanted: Schema, permissions: Sequence[Approval], address: str) -> list[str]:
-    """All that there is to know of the work on the database at an address."""
-    plan = work.plan
-    return [
+def notices_of(pending: PendingChanges, wanted: Schema, approvals: Sequence[Approval], address: str) -> tuple[str, ...]:
+    """Return all notices of the pending changes of the database at an address."""
+    plan = pending.plan
+    return (
         *unmanaged_notices(plan.unmanaged),
-        *_managed_notices(work, wanted),
+        *_managed_notices(pending, wanted),
         *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
-        *map(_nothing_to_rename_notice, plan.nothing_to_rename),
-        *map(_passed_over_notice, plan.passed_over),
-        *map(_stale_notice, unused_approvals(plan.hazards, permissions)),
+        *map(_unmatched_rename_notice, plan.nothing_to_rename),
+        *map(_unused_backfill_notice, plan.passed_over),
+        *map(_unused_approval_notice, unused_approvals(plan.hazards, approvals)),
         *(
-            f"The script {script.name} is for databases that were there before; it counts as run in this new one."
-            for script in work.skipped
+            f"The script {script.name} is for existing databases only; in this new one it is recorded as run."
+            for script in pending.skipped
         ),
-        *_rest_notices(work),
-        *(_long_rewrite_notice(one, address) for one in work.written if one.is_long),
-    ]
+        *_resumed_notices(pending),
+        *(_long_rewrite_notice(table, address) for table in pending.rewritten if table.is_long),
+    )
 
 
-def unmanaged_notices(objects: Sequence[SchemaObject]) -> list[str]:
-    """What is in the database and nobody's here."""
+def unmanaged_notices(objects: Sequence[SchemaObject]) -> tuple[str, ...]:
+    """Return a notice of the objects that are not in the schema folder and were never deployed."""
     if not objects:
-        return []
-    names = ", ".join(map(title, objects))
-    return [f"In the database and not in the schema folder, left as it is: {names}."]
+        return ()
+    return (f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}.",)
 
 
-def chunks_notices(chunks: ChunksLine | None) -> list[str]:
-    """That the seeds go in several transactions, where they do."""
+def chunks_notices(chunks: ChunksLine | None) -> tuple[str, ...]:
+    """Return a notice if the seeds are deployed in several transactions."""
     if chunks is None:
-        return []
-    return [
-        f"The seeds are too large for one request, and not part of the one transaction: they go in "
-        f"{count_of(chunks.total, 'chunk')}, each a transaction of its own. One that stops half way is gone on with "
-        "when it is run again."
-    ]
+        return ()
+    return (
+        f"The seeds exceed the size of one request. They are deployed in {count_of(chunks.total, 'chunk')} after the "
+        "schema, each in its own transaction. A run that stops half way is resumed by the next one.",
+    )
 
 
-def _managed_notices(work: PendingChanges, wanted: Schema) -> list[str]:
-    """What stood there before, and is dropped from now on when it leaves the schema folder."""
-    if not work.history_is_outdated:
-        return []
-    before = {fold_case(name) for name in work.live.last.managed} if work.live.last else set()
-    there = {fold_case(title(item)) for item in work.live.catalog.schema.objects()}
+def _managed_notices(pending: PendingChanges, wanted: Schema) -> tuple[str, ...]:
+    """Return a notice of the existing objects that are managed from now on."""
+    if not pending.history_is_outdated:
+        return ()
+    last = pending.state.last_deployment
+    managed = {fold_case(name) for name in last.managed} if last else set()
+    existing = {fold_case(title(item)) for item in pending.state.catalog.schema.objects()}
     names = sorted(
-        name for name in history.managed_names(wanted) if fold_case(name) in there and fold_case(name) not in before
+        name for name in history.managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
     )
     if not names:
-        return []
-    more = f" and {count_of(len(names) - _NAMED, 'more object')}" if len(names) > _NAMED else ""
-    return [
-        "Was already in the database; a deployment takes it over, and drops it when it leaves the schema folder: "
-        f"{', '.join(names[:_NAMED])}{more}."
-    ]
-
-
-def _stale_notice(entry: Approval) -> str:
-    match HAZARDS[entry.name][0]:
-        case Severity.NEEDS_APPROVAL:
-            return f"The permission {entry} fits nothing in this plan: it is misspelt, or can be removed."
-        case Severity.WARNING:
-            return f"The permission {entry} is not needed: {entry.name} only informs."
-        case Severity.BLOCKED:
-            return f"The permission {entry} does not help: {entry.name} is about rows that have to be mended."
-
-
-def _long_rewrite_notice(written: Written, address: str) -> str:
-    what = f"{written.table} has {written.rows:,} rows, all written in one transaction."
-    if address.startswith("file:"):
-        return f"{what} Meanwhile nobody else can write to the file: deploy while others write little."
+        return ()
+    more = len(names) - MAX_MANAGED_NAMES
+    and_more = f" and {count_of(more, 'more object')}" if more > 0 else ""
     return (
-        f"{what} A libSQL server takes the write lock away from a transaction after 5 seconds when another writer "
+        "Already in the database, and managed from this deployment on, so that it is dropped when it is removed from "
+        f"the schema folder: {', '.join(names[:MAX_MANAGED_NAMES])}{and_more}.",
+    )
+
+
+def _unused_approval_notice(approval: Approval) -> str:
+    match HAZARDS[approval.name][0]:
+        case Severity.NEEDS_APPROVAL:
+            return f"The approval {approval} matches nothing in this plan: it is misspelt, or can be removed."
+        case Severity.WARNING:
+            return f"The approval {approval} is not needed: {approval.name} is only a warning."
+        case Severity.BLOCKED:
+            return f"The approval {approval} has no effect: {approval.name} is about rows that have to be corrected."
+
+
+def _long_rewrite_notice(table: RewrittenTable, address: str) -> str:
+    sentence = f"{table.table} has {table.rows:,} rows, which are all written in one transaction."
+    if address.startswith("file:"):
+        return f"{sentence} No other connection can write to the file meanwhile: deploy while others write little."
+    return (
+        f"{sentence} A libSQL server takes the write lock away from a transaction after 5 seconds if another writer "
         "waits: deploy while others write little. If that happens, nothing is changed, and the deployment can be run "
         "again."
     )
 
 
-def _nothing_to_rename_notice(comment: UnmatchedRename) -> str:
+def _unmatched_rename_notice(rename: UnmatchedRename) -> str:
     return (
-        f"{_is_passed_over('@renamed', f'{comment.kind} {comment.title}', comment.place)}: there is no "
-        f"{comment.old_name} in the database, so a new {comment.kind} is made. If another one was meant, correct the "
-        "comment before it is."
+        f"{_is_skipped('@renamed', f'{rename.kind} {rename.title}', rename.place)}: the database has no "
+        f"{rename.old_name}, so a new {rename.kind} is created. If another name was meant, correct the comment before "
+        "deploying."
     )
 
 
-def _passed_over_notice(comment: UnusedBackfill) -> str:
-    told = _is_passed_over("@using", f"column {comment.column}", comment.place)
-    if comment.replaced:
-        return (
-            f"{told}: the table takes the place of a virtual one, whose rows are not kept, so there are none to fill."
-        )
+def _unused_backfill_notice(backfill: UnusedBackfill) -> str:
+    skipped = _is_skipped("@using", f"column {backfill.column}", backfill.place)
+    if backfill.replaced:
+        return f"{skipped}: the table replaces a virtual table, whose rows are not kept, so there are none to fill."
     return (
-        f"{told}: it fills a column that is new, or whose type, NOT NULL or STRICT changes, and once only: what stands "
-        "in the text of the live table as well was followed when that was made. To change values that stand there, use "
-        "a one-time script."
+        f"{skipped}: it fills a column that is new, or whose type, NOT NULL or STRICT changes, and only once. The live "
+        "table was already created with this comment. To change existing values, use a one-time script."
     )
 
 
-def _is_passed_over(directive: str, item: str, place: Place | None) -> str:
-    return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is passed over"
+def _is_skipped(directive: str, item: str, place: Place | None) -> str:
+    return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is skipped"
 
 
-def _rest_notices(work: PendingChanges) -> list[str]:
-    tables = [seed.table for seed in work.seeds if seed.before]
+def _resumed_notices(pending: PendingChanges) -> tuple[str, ...]:
+    tables = [seed.table for seed in pending.seeds if seed.before]
     if not tables:
-        return []
-    return [
-        f"A deployment stopped while it brought in these seeds: {', '.join(tables)}. What is there already is not "
-        "brought in again; the checks of rows are still to be made."
-    ]
+        return ()
+    return (
+        f"A deployment stopped while it wrote these seeds: {', '.join(tables)}. It is resumed: the rows that are "
+        "already written are not written again, and the checks of rows follow.",
+    )

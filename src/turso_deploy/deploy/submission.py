@@ -1,14 +1,15 @@
-"""How a transaction gets to a database: sent once, and when the reply is lost, looked for in the deployment history.
+"""Submit transactions to a database: each once, and look for it in the deployment history if its reply is lost.
 
-A reply that is lost leaves three possibilities: the transaction committed, it failed, or it has yet to arrive, because
-the network holds it back. Two facts decide between them.
+A lost reply leaves three possibilities: the transaction committed, it failed, or it has yet to arrive, because the
+network delays it. Two facts decide between them.
 
-- The deployment history is asked under the write lock. Whatever started before has ended by then, and is in it or never will be.
-- The guard of every transaction names a deadline by the server's clock. Asked after it, the deployment history has the last word;
-  asked before it, a transaction that is not there may still come, so the word is not final.
+- The history is read under the write lock. A transaction that started earlier has ended by then: it is in the history,
+  or it never will be.
+- The guard of each transaction names a deadline in server time. If the history is read after the deadline, its answer
+  is final. Before the deadline, a transaction that is not in it may still arrive.
 
-Until then it is no error to plan and send again: of two transactions that were planned from the same state, each with
-its guard, one can commit at most, because it makes the guard of the other fail.
+It is safe to plan and submit again before the answer is final: of two transactions that were planned from the same
+state only one can commit, because it makes the guard of the other fail.
 """
 
 from __future__ import annotations
@@ -34,95 +35,115 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batches import Batch, BatchId
 from turso_deploy.http.backoff import Backoff
-from turso_deploy.transaction import history
 from turso_deploy.transaction.database_state import CLOCK_QUERY, DatabaseState
+from turso_deploy.transaction.history import lookup_query
 
-# With its pauses about 90 s, more than the time-out is by default: a server that is started again meanwhile is heard.
-MOST_QUESTIONS = 20
+MAX_LOOKUPS = 20
+"""With the pauses between them about 90 s, more than the default time-out, so that a server can restart meanwhile."""
 
 
-class _Open(Struct, frozen=True):
-    """A part that may be in the deployment history, or come to be, and when it can no longer start."""
+class _InFlight(Struct, frozen=True):
+    """A batch whose outcome is not known, and the time, by the server's clock, after which it cannot start."""
 
-    name: BatchId
+    id: BatchId
     deadline: int
 
 
 class Submission:
-    """The transactions of one deployment on their way to one database."""
+    """The transactions that one deployment submits to one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._retries = Backoff(database.retry_budget)
-        self._open: list[_Open] = []
+        self._backoff = Backoff(database.retry_budget)
+        self._in_flight: list[_InFlight] = []
         self._error: DatabaseError | None = None
 
-    def deadline(self, live: DatabaseState) -> int | None:
-        """Until when, by the server's clock, a transaction that is sent now may start; None for a file.
+    def deadline(self, state: DatabaseState) -> int | None:
+        """Return the latest start, in server time, of a transaction submitted now; None for a file.
 
-        `live` tells how the server's clock and ours go together.
+        `state` carries the offset between the server's clock and ours.
         """
         if not self._database.timeout:
             return None
-        return live.read_at + math.ceil(time.monotonic() - live.received_at + self._database.timeout)
+        return state.read_at + math.ceil(time.monotonic() - state.received_at + self._database.timeout)
 
     def try_again(self, reason: str) -> bool:
-        """Wait a moment before the transaction is planned and sent again; False when there is no more time.
+        """Wait before the transaction is planned and submitted again; return False if no time is left.
 
-        A file is not waited for here: its client has waited for the lock already.
+        Never waits for a file: SQLite has waited for its lock already.
         """
         with cancellable():
-            return bool(self._database.timeout) and self._retries.wait(reason)
+            return bool(self._database.timeout) and self._backoff.wait(reason)
 
-    def send(self, part: Batch) -> Outcome | None:
-        """What became of the transaction; None when the reply was lost, and `committed` is to be asked.
+    def send(self, batch: Batch) -> Outcome | None:
+        """Submit a transaction and return its outcome; None if the reply was lost, and the history has to be read.
 
-        A signal to stop waits until the reply is there, and from then on until all is told or something may be ended.
-        Raises DatabaseError when it surely did not run.
+        A signal is deferred until the reply arrives, and from then on to the end of the run, except where an operation
+        is declared cancellable. Raises DatabaseError if the transaction cannot have been executed.
         """
         stop_if_asked()
         defer_signals()
-        self._retries.begin()
+        self._backoff.begin()
         try:
             with cancel_on_second_signal():
-                return self._database.apply(part.assembly.transaction)
+                return self._database.apply(batch.assembly.transaction)
         except LostReplyError as lost:
             self._error = lost
-        except StoppedError:  # the second signal: no time is left to wait for the reply
-            self._error = _impatient()
-        self._open.append(_Open(part.name, part.deadline or 0))
+        except StoppedError:  # the second signal: do not wait for the reply
+            self._error = _second_signal()
+        self._in_flight.append(_InFlight(batch.id, batch.deadline or 0))
         return None
 
-    def note_stale(self, part: Batch) -> None:
-        """The guard stopped the transaction, or a copy of it: the network may have delivered it twice."""
+    def add_possible_duplicate(self, batch: Batch) -> None:
+        """Record that the guard stopped a batch: the network may have delivered it twice, and the first copy ran."""
         if self._database.timeout:
-            self._open.append(_Open(part.name, deadline=0))
+            self._in_flight.append(_InFlight(batch.id, deadline=0))
 
-    def settle(self) -> None:
-        """A part is committed, so that those sent before it never can be; the next has all tries again."""
-        self._retries = Backoff(self._database.retry_budget)
-        self._open.clear()
+    def reset(self) -> None:
+        """Forget all batches in flight once one is committed: its commit makes the guards of the others fail."""
+        self._backoff = Backoff(self._database.retry_budget)
+        self._in_flight.clear()
 
-    def recognised(self, live: DatabaseState) -> BatchId | None:
-        """The part that is the last in the deployment history, if it is one of those whose reply was lost."""
-        return next((sent.name for sent in self._open if live.last and sent.name.id == live.last.id), None)
+    def match_history(self, state: DatabaseState) -> BatchId | None:
+        """Return the batch in flight that is the last one in the deployment history of a state; None if none is."""
+        last = state.last_deployment
+        return next((batch.id for batch in self._in_flight if last and batch.id.deployment_id == last.id), None)
 
-    def committed(self, *, finally_: bool = False) -> BatchId | None:
-        """The part that stands in the deployment history although no reply says so; None when none does.
+    def find_commit(self) -> BatchId | None:
+        """Return the batch in flight that is committed now; None if none is yet.
 
-        With `finally_` the answer is for good: if need be it waits until the last of them can no longer start.
-        Raises DatabaseError (`outcome-unknown`) when the deployment history cannot be asked, or a signal leaves no time to wait.
+        Raises DatabaseError (`outcome-unknown`) if the history cannot be read.
         """
-        if not self._open:
+        return self._find(final=False)
+
+    def resolve(self) -> BatchId | None:
+        """Return the batch in flight that is committed; None if none is and none ever will be.
+
+        Waits, if necessary, until the last of them cannot start any more. Raises DatabaseError (`outcome-unknown`) if
+        the history cannot be read, or if a signal leaves no time to wait.
+        """
+        return self._find(final=True)
+
+    def failure(self) -> DatabaseError:
+        """Return the error for a lost reply if the final answer of the deployment history is that nothing committed."""
+        assert self._error is not None
+        return LostReplyError(
+            self._error.code,
+            f"{self._error.message.removesuffix('.')}. According to the deployment history it was not committed.",
+            hint=self._error.hint,
+        )
+
+    def _find(self, *, final: bool) -> BatchId | None:
+        if not self._in_flight:
             return None
-        last = max(sent.deadline for sent in self._open)
+        last = max(batch.deadline for batch in self._in_flight)
         while True:
             try:
                 with cancel_on_second_signal():
                     found, now = self._look_up()
             except StoppedError:
                 raise self._unknown("there was no time to wait for the answer") from None
-            if found or not finally_ or now > last:
+            if found or not final or now > last:
                 return found
             if is_asked_to_stop():
                 raise self._unknown("there was no time to wait until the request can no longer arrive")
@@ -131,53 +152,51 @@ class Submission:
                 with cancellable():
                     time.sleep(last + 1 - now)
             except StoppedError:
-                continue  # ask once more, and say what is known
-
-    def failure(self) -> DatabaseError:
-        """The error for a reply that was lost when the deployment history, asked for good, shows no commit."""
-        assert self._error is not None
-        return LostReplyError(
-            self._error.code,
-            f"{self._error.message.removesuffix('.')}. The deployment history shows that it was not committed.",
-            hint=self._error.hint,
-        )
+                continue  # read the history once more, and report what it shows
 
     def _look_up(self) -> tuple[BatchId | None, int]:
-        """Which of the open ones is in the deployment history, and the server's time, both under the write lock."""
-        report_step("asking the deployment history what became of the transaction")
+        """Return the batch in flight that is in the history, and the server's time, both read under the write lock."""
+        report_step("looking for the transaction in the deployment history")
         clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
-        lookups = (history.lookup_query(sent.name.id) for sent in self._open)
-        steps = tuple(TransactionStep(query, Purpose.FIGURES, f"look into {HISTORY_TABLE}") for query in lookups)
-        retries = Backoff(self._database.retry_budget, MOST_QUESTIONS)
+        queries = (lookup_query(batch.id.deployment_id) for batch in self._in_flight)
+        lookups = (TransactionStep(query, Purpose.FIGURES, f"read {HISTORY_TABLE}") for query in queries)
+        transaction = Transaction((clock, *lookups), commit=False)
+        backoff = Backoff(self._database.retry_budget, MAX_LOOKUPS)
         while True:
             try:
-                outcome = self._database.apply(Transaction((clock, *steps), commit=False))
+                outcome = self._database.apply(transaction)
             except DatabaseError as error:
                 reason = error.message
             else:
-                answers, failed = outcome.results, outcome.failed
-                if answers[0] is not None:
-                    now = answers[0].number()
-                    if failed is None:
-                        pairs = zip(self._open, answers[1:], strict=True)
-                        return next((sent.name for sent, answer in pairs if answer and answer.rows), None), now
-                    if f"no such table: {HISTORY_TABLE}" in failed.failure.message:
-                        return None, now
-                assert failed is not None
-                reason = explain(failed.failure).message
-            if is_asked_to_stop() or not retries.wait(f"the deployment history was asked: {reason}"):
+                found = self._found(outcome)
+                if found is not None:
+                    return found
+                assert outcome.failed is not None
+                reason = explain(outcome.failed.failure).message
+            if is_asked_to_stop() or not backoff.wait(f"the deployment history could not be read: {reason}"):
                 raise self._unknown(reason)
 
+    def _found(self, outcome: Outcome) -> tuple[BatchId | None, int] | None:
+        """Return the result of a lookup; None if it failed. A database without a history holds no deployment."""
+        clock, *answers = outcome.results
+        if clock is None:
+            return None
+        if outcome.failed is not None:
+            is_missing = f"no such table: {HISTORY_TABLE}" in outcome.failed.failure.message
+            return (None, clock.number()) if is_missing else None
+        pairs = zip(self._in_flight, answers, strict=True)
+        return next((batch.id for batch, answer in pairs if answer and answer.rows), None), clock.number()
+
     def _unknown(self, reason: str) -> DatabaseError:
-        ids = " or ".join(sent.name.id for sent in self._open)
+        ids = " or ".join(batch.id.deployment_id for batch in self._in_flight)
         lost = self._error.message.removesuffix(".") if self._error else "The transaction may have arrived twice"
         return DatabaseError(
             ErrorCode.OUTCOME_UNKNOWN,
-            f"{lost}. Asking the deployment history failed too: {reason.removesuffix('.')}.",
+            f"{lost}. The deployment history could not be read either: {reason.removesuffix('.')}.",
             hint=f"Look for the deployment {ids} in {HISTORY_TABLE}, or run again: nothing is done twice.",
             committed=None,
         )
 
 
-def _impatient() -> DatabaseError:
+def _second_signal() -> DatabaseError:
     return DatabaseError(ErrorCode.STOPPED, "A second signal ended the wait for the server's reply", committed=None)

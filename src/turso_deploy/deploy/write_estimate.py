@@ -1,6 +1,6 @@
-"""How many rows the steps of a plan write: each step that makes, changes or indexes the rows that are there.
+"""Estimate the rows that a plan writes: those of each step that rewrites, changes or indexes existing rows.
 
-Turso bills each row of a table, and each entry of an index, that is written.
+Turso bills each row of a table and each entry of an index that is written.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from turso_deploy.sql.schema import AnyTable, Schema, VirtualTable
 LONG_REWRITE_ROWS = 1_000_000
 
 
-class Written(Struct, frozen=True):
-    """A live table of which every row is written, `times` over: in the table itself, and in its indexes.
+class RewrittenTable(Struct, frozen=True):
+    """A live table of which every row is written `times` over, in the table itself and in its indexes.
 
-    `rows` is how many it has, None where that is not known.
+    `rows` is the number of its rows, None if it is not known.
     """
 
     table: str
@@ -36,12 +36,12 @@ class Written(Struct, frozen=True):
 
     @property
     def is_long(self) -> bool:
-        """Whether it may take longer than a server lets a transaction hold the lock while another writer waits."""
+        """True if it may take longer than a server grants a transaction while another writer waits for the lock."""
         return (self.rows or 0) >= LONG_REWRITE_ROWS
 
 
-def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
-    """The tables of which the plan writes every row. A partial index counts as a whole one."""
+def rewritten_tables(plan: Plan, live: Schema) -> tuple[RewrittenTable, ...]:
+    """Return the tables of which the plan writes every row. A partial index counts as a whole one."""
     if not plan.steps:
         return ()
     indexed = {fold_case(row.name): fold_case(row.table) for row in plan.predicted.rows if row.kind == "index"}
@@ -49,20 +49,20 @@ def written_tables(plan: Plan, live: Schema) -> tuple[Written, ...]:
     for step in plan.steps:
         name = fold_case(step.object)
         if step.kind is StepKind.REBUILD_TABLE:
-            times[name] += 1 + _own_indexes(plan.predicted.schema.all_tables[name])
+            times[name] += 1 + _automatic_indexes(plan.predicted.schema.all_tables[name])
         elif step.kind is StepKind.DROP_COLUMN:  # https://www.sqlite.org/lang_altertable.html#altertabdropcol
             times[name] += 1
         elif step.kind in (StepKind.CREATE_INDEX, StepKind.RECREATE_INDEX):
             times[indexed[name]] += 1
-    known = {fold_case(new): fold_case(old) for new, old in plan.old_names.items()}
-    found = {known.get(name, name): number for name, number in times.items()}
+    old_names = {fold_case(new): fold_case(old) for new, old in plan.old_names.items()}
+    tables = {old_names.get(name, name): number for name, number in times.items()}
     return tuple(
-        Written(live.all_tables[name].name, number) for name, number in found.items() if name in live.all_tables
+        RewrittenTable(live.all_tables[name].name, number) for name, number in tables.items() if name in live.all_tables
     )
 
 
-def _own_indexes(table: AnyTable) -> int:
-    """How many indexes SQLite makes by itself for the keys of a table: https://www.sqlite.org/fileformat2.html#intschema."""
+def _automatic_indexes(table: AnyTable) -> int:
+    """Return the number of indexes that SQLite creates for keys: https://www.sqlite.org/fileformat2.html#intschema."""
     if isinstance(table, VirtualTable):
         return 0
     definition = table.definition

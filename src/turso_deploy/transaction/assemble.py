@@ -1,4 +1,4 @@
-"""Everything that one deployment does, put together as the steps of one transaction."""
+"""Assemble the steps of a deployment into one transaction."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState, guard_step
-from turso_deploy.transaction.row_proofs import (
-    forget_figures,
-    note_references,
-    note_rows,
-    note_violations,
-    reference_proofs,
-    refuse_a_taken_name,
-    row_proofs,
+from turso_deploy.transaction.row_verification import (
+    check_name_is_free,
+    count_references_before,
+    count_rows_before,
+    count_violations_after,
+    drop_figures,
+    foreign_key_checks,
+    row_count_checks,
     with_written_rows,
 )
-from turso_deploy.transaction.statistics import bring_back, set_aside, statistics_to_keep
+from turso_deploy.transaction.statistics import keep_statistics, restore_statistics, statistics_to_keep
 
 
 class Assembly(Struct, frozen=True):
-    """A transaction, and where in it the figures of each check stand."""
+    """A transaction, and the position of each check's figures in it."""
 
     transaction: Transaction
     checks: tuple[tuple[int, Check], ...]
@@ -40,7 +40,7 @@ class Assembly(Struct, frozen=True):
         return self.transaction.steps
 
     def details(self, outcome: Outcome) -> dict[str, tuple[str, ...]]:
-        """What the checks have to say of what is wrong, by their labels; `_Parts.check` puts it behind the figures."""
+        """Return the details of the checks, by their labels; `_Steps.add_checks` puts their step after the figures."""
         return {
             check.label: tuple(str(text) for (text,) in answer.rows)
             for index, check in self.checks
@@ -48,61 +48,59 @@ class Assembly(Struct, frozen=True):
         }
 
     def figures(self, outcome: Outcome) -> list[tuple[Check, Rows | None]]:
-        """Each check with what its figures step answered."""
+        """Return each check with its figures, None if they were not read."""
         return [(check, outcome.results[index]) for index, check in self.checks]
 
 
 def assemble(
-    live: DatabaseState,
+    state: DatabaseState,
     plan: Plan,
     scripts: Sequence[Script],
     seeds: SeedPlan,
     checks: Sequence[Check],
-    entry: history.Entry,
+    entry: history.HistoryEntry,
     *,
     commit: bool = True,
     deadline: int | None = None,
 ) -> Assembly:
-    """The whole of a deployment, in the order in which it runs. `deadline` is for the guard.
+    """Return the transaction of a deployment, its steps in the order of execution. `deadline` is for the guard.
 
-    Rows are proven before the seeds add any; foreign keys afterwards, because the seeds may be what breaks one while
-    enforcement is off.
-
-    Raises BlockedError (`plan-impossible`) where the figures of the proof have no room.
+    Rows are verified before the seeds add any, foreign keys after them, because seeds can violate one while enforcement
+    is off. Raises BlockedError (`plan-impossible`) if the name of the table of figures is taken.
     """
-    parts = _Parts()
-    parts.add(guard_step(live, deadline), *loss_guards(plan.hazards))
+    steps = _Steps()
+    steps.add(guard_step(state, deadline), *loss_guards(plan.hazards))
     if scripts or seeds.steps:
         plan = with_written_rows(plan)
-    refuse_a_taken_name(plan, live.catalog)
-    statistics = statistics_to_keep(plan, live.catalog)
-    parts.add(*set_aside(statistics, live.catalog))
+    check_name_is_free(plan, state.catalog)
+    statistics = statistics_to_keep(plan, state.catalog)
+    steps.add(*keep_statistics(statistics, state.catalog))
     first = [step for script in scripts if script.runs_before for step in script.steps()]
-    if first:  # what they break is no violation that was there before
-        parts.add(*note_references(plan, live.catalog.schema), *first)
-    parts.add(*_change_steps(plan.renames))
+    if first:  # a violation that such a script causes is a new one, so those before are counted first
+        steps.add(*count_references_before(plan, state.catalog.schema), *first)
+    steps.add(*_change_steps(plan.renames))
     if not first:
-        parts.add(*note_references(plan))
-    parts.add(*note_rows(plan))
-    # What a script, or a trigger at a seed, deletes or changes has to be gone from the file, copies included.
-    parts.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
-    parts.add(*bring_back(statistics, live.catalog))
-    parts.check(row_proofs(plan))
-    parts.add(*seeds.steps)
-    parts.add(*(step for script in scripts if not script.runs_before for step in script.steps()))
-    parts.add(*note_violations(plan))
-    parts.check(reference_proofs(plan))
-    parts.add(*forget_figures(plan))
-    parts.check(checks)
-    if not live.catalog.has_history:
-        parts.add(history.create_step())
-    parts.add(history.entry_step(entry))
-    transaction = Transaction(tuple(parts.steps), plan.keeps_foreign_keys_on, commit)
-    return Assembly(transaction, tuple(parts.checks), seeds)
+        steps.add(*count_references_before(plan))
+    steps.add(*count_rows_before(plan))
+    # Values that a script or a trigger on a seed deletes must leave no copy in the file.
+    steps.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
+    steps.add(*restore_statistics(statistics, state.catalog))
+    steps.add_checks(row_count_checks(plan))
+    steps.add(*seeds.steps)
+    steps.add(*(step for script in scripts if not script.runs_before for step in script.steps()))
+    steps.add(*count_violations_after(plan))
+    steps.add_checks(foreign_key_checks(plan))
+    steps.add(*drop_figures(plan))
+    steps.add_checks(checks)
+    if not state.catalog.has_history:
+        steps.add(history.create_step())
+    steps.add(history.entry_step(entry))
+    transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
+    return Assembly(transaction, tuple(steps.checks), seeds)
 
 
-class _Parts:
-    """The steps so far, and the checks among them."""
+class _Steps:
+    """The steps of a transaction, and the positions of the checks among them."""
 
     def __init__(self) -> None:
         self.steps: list[TransactionStep] = []
@@ -111,8 +109,8 @@ class _Parts:
     def add(self, *steps: TransactionStep) -> None:
         self.steps += steps
 
-    def check(self, checks: Sequence[Check]) -> None:
-        """All figures first, then all raising forms: when one check fails, the figures of all are known."""
+    def add_checks(self, checks: Sequence[Check]) -> None:
+        """Add the figures of all checks, then their raising forms: if one fails, the figures of all are known."""
         for check in checks:
             self.checks.append((len(self.steps), check))
             queries = filter(None, (check.figures, check.details))

@@ -1,7 +1,7 @@
-"""What must hold before a deployment commits: each check is a figures query and a form of it that raises.
+"""The checks that must pass before a deployment commits: each a query for figures, and a form of it that raises.
 
-The figures come back even when the transaction is rolled back, so a failed check can say what it found; the raising
-form is what stops the COMMIT. A Hrana batch knows only "succeeded" and "failed", hence `json('…')` on text that is
+The figures are returned even if the transaction is rolled back, so a failed check can report what it found. The raising
+form prevents the COMMIT. A step of a Hrana batch can only succeed or fail, so it fails by `json('…')` of a text that is
 not JSON, which SQLite evaluates only in the branch that is taken (https://www.sqlite.org/lang_corefunc.html#iif).
 """
 
@@ -22,7 +22,7 @@ from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
 
-# `pragma_foreign_key_list` gives a composite key a row a column; `seq` 0 is the first of them.
+# `pragma_foreign_key_list` returns a row for each column of a key; `seq` 0 is the first of them.
 _COUNT_OF = {
     "tables": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND {counted}",
     "indexes": "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND {counted}",
@@ -32,16 +32,16 @@ _COUNT_OF = {
     "WHERE type = 'table' AND reference.seq = 0 AND {counted}",
 }
 
-CATALOG_FIGURES = ("objects made as rehearsed", "objects in all", "length of their SQL")
-"""The figures of the catalog, which are as the rehearsal predicted unless the engine does other than SQLite did."""
+CATALOG_CHECK = "catalog matches the plan"
+"""The check that the engine created the catalog that the simulation in SQLite predicted."""
 
 _COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
 
 
 class Expectation(Struct, frozen=True):
-    """One figure of a check and the bound that it must keep. `capped`: counting stopped where the bound was decided.
+    """One figure of a check and its bound. `capped` is true if counting stops as soon as the bound is decided.
 
-    `key` says where in the manifest it stands; empty for what is always checked.
+    `key` is the key of the manifest that states the bound; empty for a check that is always made.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Expectation(Struct, frozen=True):
 
 
 class CheckResult(Struct, frozen=True):
-    """What one expectation came to."""
+    """The result of one expectation, or of all expectations of a check with a summary."""
 
     name: str
     ok: bool
@@ -63,7 +63,8 @@ class CheckResult(Struct, frozen=True):
 class Check(Struct, frozen=True):
     """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations.
 
-    `details` returns rows of one text that name what is wrong, and none when nothing is; `place` is what is to blame.
+    `details` returns a row with a text for each fault, and no row if there is none; `place` is the cause of a failure.
+    A check with a `summary` is reported as one result of that name.
     """
 
     label: str
@@ -72,15 +73,16 @@ class Check(Struct, frozen=True):
     expectations: tuple[Expectation, ...]
     details: Query | None = None
     place: Place | None = None
+    summary: str = ""
 
     @property
     def figures(self) -> Query:
-        """The query whose row says what there is."""
+        """The query that returns the figures."""
         return Query(self.sql, self.arguments)
 
     @property
     def raising(self) -> Query:
-        """The query that fails unless every figure keeps its bound."""
+        """The query that fails unless each figure is within its bound."""
         conditions = " AND ".join(
             f"c{position} >= {expected.bound.low}"
             + ("" if expected.bound.high is None else f" AND c{position} <= {expected.bound.high}")
@@ -90,8 +92,8 @@ class Check(Struct, frozen=True):
         return Query(f"SELECT iif({conditions}, 'ok', json({message})) FROM ({self.sql})", self.arguments)
 
     def results(self, rows: Rows) -> tuple[CheckResult, ...]:
-        """Hold the figures against the expectations."""
-        return tuple(
+        """Compare the figures with the expectations."""
+        results = tuple(
             CheckResult(
                 expected.name,
                 expected.bound.holds(int(str(figure))),
@@ -101,13 +103,20 @@ class Check(Struct, frozen=True):
             )
             for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
         )
+        return (_summary(self.summary, results),) if self.summary else results
 
     def unread(self) -> tuple[CheckResult, ...]:
-        """What it comes to when the figures could not be read."""
+        """Return the results of a check whose figures could not be read."""
         return tuple(
             CheckResult(expected.name, False, str(expected.bound), "could not be read", expected.key)
             for expected in self.expectations
         )
+
+
+def _summary(name: str, results: Iterable[CheckResult]) -> CheckResult:
+    """Return one result for several, which names each figure that is out of its bound."""
+    wrong = [f"{result.name}: {result.actual} instead of {result.expected}" for result in results if not result.ok]
+    return CheckResult(name, not wrong, "as planned", "; ".join(wrong) or "as planned")
 
 
 def _shown(figure: int, expected: Expectation) -> str:
@@ -117,7 +126,7 @@ def _shown(figure: int, expected: Expectation) -> str:
 
 
 def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> list[Check]:
-    """The manifest's object counts. `uncounted` gives kind and name of what is internal, shadow, history or ignored."""
+    """Return the check of the manifest's object counts. `uncounted` holds kind and name of the objects to leave out."""
     expected = [(kind, bound) for kind, bound in expected_counts(manifest).items() if bound is not None]
     if not expected:
         return []
@@ -135,47 +144,47 @@ def _names(objects: Iterable[tuple[str, str]]) -> str:
     return json.dumps(sorted({f"{kind} {name}" for kind, name in objects}), ensure_ascii=False)
 
 
-def catalog_check(predicted: Catalog, touched: Set[tuple[str, str]]) -> list[Check]:
-    """The catalog is the one that the rehearsal predicted, with nothing missing and nothing besides.
+def catalog_check(predicted: Catalog, changed: Set[tuple[str, str]]) -> list[Check]:
+    """Return the check that the catalog is the predicted one, with no object missing and none added.
 
-    `touched` are the objects, by kind and folded name, that have to stand there with the very text that was predicted.
-    The others are known by their number and the length of their texts: all texts would be a large part of a request.
+    `changed` holds kind and case-folded name of the objects whose SQL is compared. The others are compared by their
+    number and the length of their SQL, as the SQL of all would be a large part of a request.
     """
-    beside = {(kind, name) for kind, name in predicted.uncounted if name not in predicted.ignored}
-    rows = [row for row in predicted.rows if row.sql is not None and (row.kind, row.name) not in beside]
-    made = [[row.kind, row.name, row.sql] for row in rows if row.key in touched]
-    made_as_rehearsed, objects_in_all, length_in_all = CATALOG_FIGURES
+    excluded = {(kind, name) for kind, name in predicted.uncounted if name not in predicted.ignored}
+    rows = [row for row in predicted.rows if row.sql is not None and (row.kind, row.name) not in excluded]
+    compared = [[row.kind, row.name, row.sql] for row in rows if row.key in changed]
     figures = [
         (
-            made_as_rehearsed,
+            "changed objects",
             "(SELECT count(*) FROM sqlite_master WHERE (type, name, sql) IN "
             "(SELECT value->>0, value->>1, value->>2 FROM json_each(?1)))",
-            len(made),
+            len(compared),
         ),
-        (objects_in_all, "count(*)", len(rows)),
+        ("all objects", "count(*)", len(rows)),
     ]
     texts = [row.sql or "" for row in rows]
-    if not any("\ufffd" in text for text in texts):  # which stands for bytes whose number nobody told
-        figures.append((length_in_all, "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
+    if not any("\ufffd" in text for text in texts):  # which replaces an unknown number of bytes
+        figures.append(("length of their SQL", "coalesce(sum(length(sql)), 0)", sum(map(len, texts))))
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
-    # The engine and the platform may make some of their own at any moment.
+    # The engine and the platform may create internal objects at any moment.
     not_internal = "".join(f" AND lower(name) NOT GLOB {quote_string(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)
     return [
         Check(
-            "catalog as rehearsed",
+            CATALOG_CHECK,
             f"SELECT {columns} FROM sqlite_master WHERE sql IS NOT NULL AND {_COUNTED.format(2)}{not_internal}",
-            (json.dumps(made, ensure_ascii=False), _names([*beside, ("table", HISTORY_TABLE)])),
+            (json.dumps(compared, ensure_ascii=False), _names([*excluded, ("table", HISTORY_TABLE)])),
             tuple(Expectation(name, Bound(number, number, str(number))) for name, _, number in figures),
+            summary=CATALOG_CHECK,
         )
     ]
 
 
 def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
-    """The manifest's bounds on rows. No more rows are read than decide the matter, because Turso bills rows read."""
+    """Return the checks of the manifest's bounds on rows. Counting stops at the bound: Turso bills rows read."""
     checks = []
     for name, bound in manifest.rows.items():
         if bound.low == 0 and bound.high is None:
-            continue  # always true
+            continue  # any number is within this bound
         table = quote_identifier(wanted.all_tables[fold_case(name)].name)
         sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
         expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name))
@@ -184,14 +193,14 @@ def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
 
 
 def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
-    """The manifest's JSON columns: one scan a table counts the values that are not valid JSON, column by column."""
+    """Return the checks of the manifest's JSON columns: one scan of a table counts the invalid values of each."""
     checks = []
     for name, columns in manifest.json_columns.items():
         if not columns:
             continue
         figures = ", ".join(
-            f"count(*) FILTER (WHERE {quote_identifier(column)} IS NOT NULL AND NOT json_valid({quote_identifier(column)})) AS c{position}"
-            for position, column in enumerate(columns)
+            f"count(*) FILTER (WHERE {quoted} IS NOT NULL AND NOT json_valid({quoted})) AS c{position}"
+            for position, quoted in enumerate(map(quote_identifier, columns))
         )
         expectations = tuple(
             Expectation(f"invalid JSON in {column_title(name, column)}", NONE, key=("json_columns", name, position))

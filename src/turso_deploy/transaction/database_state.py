@@ -1,4 +1,4 @@
-"""The live database, read in one request: its catalog, its version, and what the deployment history says was deployed last."""
+"""The state of a database, read in one request: its catalog, its version, and its last deployment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from turso_deploy.catalog.catalog import CATALOG_QUERY, HISTORY_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
-from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, Deployment, last_deployment
+from turso_deploy.database.engine_errors import explain
+from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, LastDeployment, parse_last_deployment
 
 # Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version
 _SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version")
@@ -19,67 +21,94 @@ _SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version"
 _CLOCK = "CAST(strftime('%s', 'now') AS INTEGER)"
 CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 
-# A server answers each query for itself, so a deployment may commit between two of them. What the guard holds is
-# therefore read first: whatever changes while the rest is read makes the guard fail, and never the plan be wrong.
-LIVE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
+# A server executes each query by itself, so a deployment may commit between two of them. The values that the guard
+# compares are therefore read first: a change while the others are read makes the guard fail, and no plan wrong.
+STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
 
 
 class DatabaseState(Struct, frozen=True):
-    """A database as it was at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
+    """A database at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
 
-    `schema_version` is None where the server does not serve it.
+    `schema_version` is None if the server does not support the pragma.
     """
 
     catalog: Catalog
     schema_version: int | None
-    last: Deployment | None
+    last_deployment: LastDeployment | None
     read_at: int = 0
     received_at: float = field(default_factory=time.monotonic)
 
 
-def read_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState | Failure:
-    """The answers to `LIVE_QUERIES` as a Live; the failure, where the catalog or the deployment history could not be read."""
+def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
+    """Parse the answers to `STATE_QUERIES`; `ignore` holds the manifest's patterns of names.
+
+    Raises DatabaseError if the catalog or the deployment history cannot be read.
+    """
+    try:
+        return _parse_state(answers, ignore)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            "The schema or the deployment history of the database cannot be read: it holds unexpected values.",
+            hint=f"Look at sqlite_master and at {HISTORY_TABLE}: was a row changed or damaged?",
+        ) from error
+
+
+def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
     version_answer, history_answer, catalog_answer, shadow_answer, clock_answer = answers
     if isinstance(catalog_answer, Failure):
-        return catalog_answer
+        raise _unreadable(catalog_answer)
     if isinstance(clock_answer, Failure):
-        return clock_answer
+        raise _unreadable(clock_answer)
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
     if isinstance(history_answer, Failure) and catalog.has_history and not _had_no_history(history_answer):
-        return history_answer
+        raise _unreadable(history_answer)
     return DatabaseState(
         catalog,
         None if isinstance(version_answer, Failure) else version_answer.number(),
-        None if isinstance(history_answer, Failure) else last_deployment(history_answer),
+        None if isinstance(history_answer, Failure) else parse_last_deployment(history_answer),
         clock_answer.number(),
     )
 
 
 def _had_no_history(answer: Failure) -> bool:
-    """Whether there was no deployment history yet when it was asked for; one that the catalog shows was made since."""
+    """Return True if the history did not exist when it was read; if the catalog shows it, it was created since."""
     return f"no such table: {HISTORY_TABLE}" in answer.message
 
 
-def guard_step(live: DatabaseState, deadline: int | None = None) -> TransactionStep:
-    """The step that fails when the database is no longer as `live` has it: another schema, another deployment.
+def _unreadable(failure: Failure) -> DatabaseError:
+    explanation = explain(failure)
+    if "no such column" not in failure.message:  # the other queries name no columns of tables
+        return explanation.error(DatabaseError, "The schema of the database could not be read: {}.")
+    return DatabaseError(
+        explanation.code,
+        f"The table {HISTORY_TABLE} of the database is not the deployment history of turso-deploy: "
+        f"{explanation.message}.",
+        hint="Another program, or another version of turso-deploy, seems to have created it. Rename it, or deploy to "
+        "another database.",
+    )
 
-    It also fails after the `deadline`, by the server's clock: a request that the network held back until then does
-    nothing, and whoever gave it up can know that it never will.
+
+def guard_step(state: DatabaseState, deadline: int | None = None) -> TransactionStep:
+    """Return the step that fails if the database has another schema or another last deployment than `state`.
+
+    It also fails after the `deadline`, in server time: a request that the network delays until then does nothing, so
+    that its sender can be sure that it never will.
     """
     arguments: tuple[Value, ...]
-    if live.schema_version is not None:
-        unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (live.schema_version,)
+    if state.schema_version is not None:
+        unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (state.schema_version,)
     else:
-        unchanged, arguments = _SAME_CATALOG, (_catalog_text(live.catalog),)
-    if live.catalog.has_history:
+        unchanged, arguments = _SAME_CATALOG, (_catalog_text(state.catalog),)
+    if state.catalog.has_history:
         unchanged += f" AND (SELECT id FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
-        arguments += (live.last.id if live.last else None,)
+        arguments += (state.last_deployment.id if state.last_deployment else None,)
     if deadline is not None:
         unchanged += f" AND {_CLOCK} <= ?{len(arguments) + 1}"
         arguments += (deadline,)
     sql = f"SELECT iif({unchanged}, 'ok', json('the database has changed since it was read'))"
-    return TransactionStep(Query(sql, arguments), Purpose.GUARD, "the database is as it was when planned")
+    return TransactionStep(Query(sql, arguments), Purpose.GUARD, "the database has not changed since it was read")
 
 
 _SAME_CATALOG = (

@@ -1,7 +1,7 @@
-"""The deployment history: the table `schema_deployments`, one row a deployment, written in the deployment's own transaction.
+"""The deployment history: the table `schema_deployments`, with one row for each deployment.
 
-A deployment of several transactions writes its row in the first of them, and the others bring it up to date, each under
-an id of its own.
+The row is written in the deployment's own transaction. A deployment of several transactions inserts it in the first of
+them and updates it in the others, each time with a new id.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _CREATE = f"""CREATE TABLE {HISTORY_TABLE} (
 
 _MARK = re.compile(r"([0-9a-f]+):([0-9]{1,18})")
 
-# What is not the same in each transaction of one deployment.
-_MOVING = ("id", "deployed_at", "schema_version", "seeds_fingerprint", "seeds", "scripts")
+# The columns that each transaction of one deployment updates.
+_UPDATED_COLUMNS = ("id", "deployed_at", "schema_version", "seeds_fingerprint", "seeds", "scripts")
 
-# Fails with "no such table" on a database that was never deployed to; the reader takes that as an empty history.
+# Fails with "no such table" on a database that was never deployed to, which is read as an empty history.
 LAST_DEPLOYMENT_QUERY = Query(
     "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects, scripts "
     f"FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1"
 )
 
 
-class Deployment(Struct, frozen=True):
-    """What the deployment history says of the last deployment.
+class LastDeployment(Struct, frozen=True):
+    """The last row of the deployment history.
 
-    `seeds` maps a table to the fingerprint of its seed rows (see `seeds_mark`), `scripts` the scripts that ever ran to
-    their checksums.
+    `seeds` maps a table to the fingerprint of its seed rows, or to a `partial_mark` of it; `scripts` maps each script
+    that was ever run to its checksum; `managed` holds the objects that were deployed.
     """
 
     id: str
@@ -72,14 +72,14 @@ class Provenance(Struct, frozen=True):
     ref: str | None = None
     run_url: str | None = None
     actor: str | None = None
-    backup: str | None = None
-    """The restore point before the deployment: a moment, or the name of a branch."""
+    restore_point: str | None = None
+    """The restore point before the deployment: a timestamp, or the name of a branch."""
 
 
-class Entry(Struct, frozen=True):
-    """One row of the deployment history, to be written.
+class HistoryEntry(Struct, frozen=True):
+    """A row of the deployment history to be written.
 
-    `continues` is the id of the last row, when that is of the same deployment: it is brought up to date.
+    `continues` is the id of the last row if that is of the same deployment: it is updated in place of a new row.
     """
 
     id: str
@@ -95,23 +95,23 @@ class Entry(Struct, frozen=True):
     continues: str | None = None
 
 
-def seeds_mark(fingerprint: str, rows: int) -> str:
-    """What stands for the seeds of a table of which so many rows are in, and others may follow."""
+def partial_mark(fingerprint: str, rows: int) -> str:
+    """Return the record of a table's seeds of which the first `rows` rows are deployed."""
     return f"{fingerprint}:{rows}"
 
 
-def rows_in(mark: str | None, fingerprint: str) -> int:
-    """How many rows of the seeds with this fingerprint are in, by the mark of their table: none of any other."""
+def rows_deployed(mark: str | None, fingerprint: str) -> int:
+    """Return the number of rows that a `partial_mark` records for seeds with this fingerprint; 0 for other seeds."""
     found = _MARK.fullmatch(str(mark))
     return int(found[2]) if found and found[1] == fingerprint else 0
 
 
-def last_deployment(rows: Rows) -> Deployment | None:
-    """The answer to `LAST_DEPLOYMENT_QUERY`; None for an empty history. Raises ValueError for what is none."""
+def parse_last_deployment(rows: Rows) -> LastDeployment | None:
+    """Parse the answer to `LAST_DEPLOYMENT_QUERY`; None for an empty history. Raises ValueError for damaged values."""
     if not rows.rows:
         return None
     identity, version, fingerprint, seeds, managed, scripts = rows.rows[0]
-    return Deployment(
+    return LastDeployment(
         str(identity),
         None if version is None else str(version),
         str(fingerprint),
@@ -122,27 +122,27 @@ def last_deployment(rows: Rows) -> Deployment | None:
 
 
 def managed_names(schema: Schema) -> frozenset[str]:
-    """The objects of a schema as the deployment history names them, such as `table users`."""
+    """Return the objects of a schema as the deployment history names them, such as `table users`."""
     return frozenset(map(title, schema.objects()))
 
 
 def schema_fingerprint(schema: Schema) -> str:
-    """A SHA-256 over the SQL of all objects, whatever order the files hold them in."""
+    """Return a SHA-256 over the SQL of all objects, independent of their order."""
     return _sha256(sorted([item.kind, item.name, item.sql] for item in schema.objects()))
 
 
 def seeds_fingerprint(seeds: Mapping[str, str]) -> str:
-    """A SHA-256 over the fingerprints of all seeded tables."""
+    """Return a SHA-256 over the fingerprints of all seeded tables."""
     return _sha256(sorted(seeds.items()))
 
 
 def create_step() -> TransactionStep:
-    """The step that makes the deployment history where there is none."""
+    """Return the step that creates the table of the deployment history."""
     return TransactionStep(Query(_CREATE), Purpose.HISTORY, f"create {HISTORY_TABLE}")
 
 
-def entry_step(entry: Entry) -> TransactionStep:
-    """The step that writes a deployment down."""
+def entry_step(entry: HistoryEntry) -> TransactionStep:
+    """Return the step that records a deployment."""
     values = {
         "id": entry.id,
         "deployed_at": entry.deployed_at,
@@ -158,20 +158,20 @@ def entry_step(entry: Entry) -> TransactionStep:
         "managed_objects": _json(sorted(entry.managed)),
         "scripts": _json(dict(sorted(entry.scripts.items()))),
         "plan_summary": _json(dict(entry.plan_summary)),
-        "backup": entry.provenance.backup,
+        "backup": entry.provenance.restore_point,
     }
     if entry.continues is None:
         places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
         query = Query(f"INSERT INTO {HISTORY_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
     else:
-        assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_MOVING, start=2))
-        moved = (values[name] for name in _MOVING)
-        query = Query(f"UPDATE {HISTORY_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *moved))
+        assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_UPDATED_COLUMNS, start=2))
+        updated = (values[name] for name in _UPDATED_COLUMNS)
+        query = Query(f"UPDATE {HISTORY_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *updated))
     return TransactionStep(query, Purpose.HISTORY, f"record the deployment in {HISTORY_TABLE}")
 
 
 def lookup_query(deployment_id: str) -> Query:
-    """Whether a deployment is in the deployment history: one row when it committed, none when it did not."""
+    """Return the query for a deployment: one row if it committed, none if it did not."""
     return Query(f"SELECT 1 FROM {HISTORY_TABLE} WHERE id = ?1", (deployment_id,))
 
 

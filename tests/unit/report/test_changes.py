@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.schema_folders import write_project
-from turso_deploy.deploy.deploy import compare
+from turso_deploy.deploy.preview import compare
 from turso_deploy.report.console import render
 from turso_deploy.report.document import ObjectChange, PartChange, Report
 from turso_deploy.report.job_summary import summary

@@ -231,10 +231,10 @@ def test_checks_that_failed_come_first(failed: Report) -> None:
 
 
 def test_a_check_names_what_is_wrong_below_it(deployed: Report) -> None:
-    check = CheckLine("foreign-key violations added in c", False, "0", "1", ("c, rowid 7: p leads to nothing in q",))
+    check = CheckLine("foreign-key violations added in c", False, "0", "1", ("c, rowid 7: p references no row in q",))
     report = replace(deployed, status=Status.FAILED, committed=False, checks=(check,))
-    assert ": expected 0, found 1\n      c, rowid 7: p leads to nothing in q\n" in render(report, colour=False)
-    assert "c, rowid 7: p leads to nothing in q |" in summary(report)
+    assert ": expected 0, found 1\n      c, rowid 7: p references no row in q\n" in render(report, colour=False)
+    assert "c, rowid 7: p references no row in q |" in summary(report)
 
 
 def test_a_failure_ends_with_what_where_whether_it_changed_and_what_to_do(failed: Report) -> None:

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.core.errors import DatabaseError
 from turso_deploy.core.transaction import Failure, Purpose, Rows
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import LIVE_QUERIES, DatabaseState, guard_step, read_state
+from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, guard_step, parse_state
 
 DATABASE = ("CREATE TABLE t (a UNIQUE)", "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT 'it''s' FROM t")
 HISTORY = history.create_step().query.sql
@@ -26,7 +27,7 @@ def scratch() -> Scratch:
 
 def answers(scratch: Scratch) -> list[Rows | Failure]:
     found: list[Rows | Failure] = []
-    for query in LIVE_QUERIES:
+    for query in STATE_QUERIES:
         try:
             found.append(scratch.query(query))
         except ScratchError as error:
@@ -35,13 +36,11 @@ def answers(scratch: Scratch) -> list[Rows | Failure]:
 
 
 def read(scratch: Scratch, ignore: Sequence[str] = ()) -> DatabaseState:
-    live = read_state(answers(scratch), ignore)
-    assert isinstance(live, DatabaseState)
-    return live
+    return parse_state(answers(scratch), ignore)
 
 
 def deployed(scratch: Scratch, deployment_id: str) -> None:
-    entry = history.Entry(
+    entry = history.HistoryEntry(
         id=deployment_id,
         deployed_at="2026-01-02T03:04:05.678Z",
         schema_version=None,
@@ -83,16 +82,16 @@ forms = pytest.mark.parametrize("form", [by_version, by_catalog])
 def test_a_database_that_was_never_deployed_to(scratch: Scratch) -> None:
     live = read(scratch)
     assert list(live.catalog.schema.all_tables) == ["t"]
-    assert live.last is None
+    assert live.last_deployment is None
     assert not live.catalog.has_history
 
 
 def test_what_was_deployed_last_is_read_along(scratch: Scratch) -> None:
     scratch.run(HISTORY)
-    assert read(scratch).last is None
+    assert read(scratch).last_deployment is None
     deployed(scratch, "first")
     deployed(scratch, "second")
-    last = read(scratch).last
+    last = read(scratch).last_deployment
     assert last is not None
     assert last.id == "second"
 
@@ -105,27 +104,26 @@ def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
 def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     failure = Failure("no", "SQLITE_AUTH")
     version, deployments, _, shadows, clock = answers(scratch)
-    assert read_state([version, deployments, failure, shadows, clock], []) is failure
+    with pytest.raises(DatabaseError, match=r"The schema of the database could not be read: .*SQLITE_AUTH"):
+        parse_state([version, deployments, failure, shadows, clock], [])
 
 
 def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     scratch.run("CREATE TABLE schema_deployments (mine)")
-    found = read_state(answers(scratch), [])
-    assert isinstance(found, Failure)
-    assert "no such column" in found.message
+    with pytest.raises(DatabaseError, match=r"is not the deployment history of turso-deploy: .*no such column"):
+        parse_state(answers(scratch), [])
 
 
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
     _, deployments, catalog, _, clock = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = read_state([refused, deployments, catalog, refused, clock], [])
-    assert isinstance(live, DatabaseState)
+    live = parse_state([refused, deployments, catalog, refused, clock], [])
     assert live.schema_version is None
     assert passes(live, scratch)
 
 
 @pytest.mark.parametrize("with_history", [False, True])
-@pytest.mark.parametrize("moment", range(1, len(LIVE_QUERIES)))
+@pytest.mark.parametrize("moment", range(1, len(STATE_QUERIES)))
 def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
     scratch: Scratch, moment: int, with_history: bool
 ) -> None:
@@ -137,7 +135,7 @@ def test_a_deployment_between_two_of_the_reads_is_caught_by_the_guard(
     if not with_history:
         scratch.run(HISTORY)
     deployed(scratch, "theirs")
-    live = read_state([*before[:moment], *answers(scratch)[moment:]], [])
+    live = parse_state([*before[:moment], *answers(scratch)[moment:]], [])
     assert isinstance(live, DatabaseState)
     assert not passes(live, scratch)
 

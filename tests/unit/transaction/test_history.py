@@ -10,9 +10,9 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Purpose, Query
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction import history
-from turso_deploy.transaction.history import Entry, Provenance, last_deployment
+from turso_deploy.transaction.history import HistoryEntry, Provenance, parse_last_deployment
 
-ENTRY = Entry(
+ENTRY = HistoryEntry(
     id="0199",
     deployed_at="2026-01-02T03:04:05.678Z",
     schema_version="2.2.0",
@@ -36,7 +36,7 @@ def schema_of(*statements: str) -> Schema:
     return catalog_of(*statements).schema
 
 
-def write(scratch: Scratch, entry: Entry) -> None:
+def write(scratch: Scratch, entry: HistoryEntry) -> None:
     step = history.entry_step(entry)
     assert step.purpose is Purpose.HISTORY
     scratch.query(step.query)
@@ -45,14 +45,14 @@ def write(scratch: Scratch, entry: Entry) -> None:
 def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None:
     write(scratch, replace(ENTRY, id="before", schema_version=None))
     write(scratch, ENTRY)
-    last = last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY))
+    last = parse_last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY))
     assert last is not None
     assert (last.id, last.schema_version, last.schema_fingerprint) == ("0199", "2.2.0", "f" * 64)
     assert (last.seeds, last.managed) == (ENTRY.seeds, ENTRY.managed)
 
 
 def test_an_empty_history_knows_no_deployment(scratch: Scratch) -> None:
-    assert last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY)) is None
+    assert parse_last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY)) is None
 
 
 def test_a_database_without_a_history_says_so() -> None:

@@ -10,7 +10,7 @@ from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.schema import Schema
-from turso_deploy.transaction.row_proofs import FOREIGN_KEY_CHECK_PROBE, refuse_without_proof
+from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
 
 CATALOG = Catalog((), Schema({}, {}, {}, {}))
 LACKING = Failure("SQLite error: no such table: pragma_foreign_key_check", "SQLITE_UNKNOWN")
@@ -18,16 +18,16 @@ LACKING = Failure("SQLite error: no such table: pragma_foreign_key_check", "SQLI
 
 def test_a_server_that_cannot_check_foreign_keys_is_refused_before_the_start() -> None:
     with pytest.raises(BlockedError, match="cannot check foreign keys") as caught:
-        refuse_without_proof(Plan((), (), CATALOG, related=("child",)), LACKING)
+        check_verifiable(Plan((), (), CATALOG, related=("child",)), LACKING)
     assert caught.value.code is ErrorCode.PLAN_IMPOSSIBLE
     assert "child" in caught.value.message
 
 
 def test_a_plan_without_foreign_keys_needs_no_such_check() -> None:
-    refuse_without_proof(Plan((), (), CATALOG), LACKING)
-    refuse_without_proof(Plan((), (), CATALOG, related=("child",)), Rows())
+    check_verifiable(Plan((), (), CATALOG), LACKING)
+    check_verifiable(Plan((), (), CATALOG, related=("child",)), Rows())
     with pytest.raises(BlockedError):
-        refuse_without_proof(Plan((), (), CATALOG, related=("child",)), LACKING)
+        check_verifiable(Plan((), (), CATALOG, related=("child",)), LACKING)
 
 
 def test_the_question_is_understood_by_sqlite_and_reads_nothing() -> None:

@@ -1,7 +1,7 @@
-"""The proof that a rebuild lost nothing: figures noted before the tables change, and held against those afterwards.
+"""Verify that a table rebuild loses no row: compare figures counted before the tables change with those after it.
 
-Inside one request nothing can be remembered but in the database itself, so the figures stand in a table that lives only
-within the transaction (libSQL servers refuse temporary ones).
+Within one request figures can be kept only in the database itself, so they are written to a table that exists only
+within the transaction (libSQL servers reject temporary tables).
 """
 
 from __future__ import annotations
@@ -21,83 +21,84 @@ from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.checks import Check, Expectation
 
-_TABLE = "turso_deploy_proof"
+_TABLE = "turso_deploy_verification"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
-_NAMED_VIOLATIONS = 10
-_LONGEST_KEY = 60
+MAX_NAMED_VIOLATIONS = 10
+MAX_KEY_LENGTH = 60
 
-# Reads nothing, and fails where the server has no such pragma: Turso's own engine does not (its COMPAT.md).
+# Reads no row, and fails if the server has no such pragma: Turso Database, for example (its COMPAT.md).
 FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0")
 
 
-def refuse_without_proof(plan: Plan, probe: Rows | Failure) -> None:
-    """Stop a plan whose foreign keys could not be proven. `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
+def check_verifiable(plan: Plan, probe: Rows | Failure) -> None:
+    """Raise BlockedError (`plan-impossible`) if the server lacks the foreign-key check that the plan needs.
 
-    Raises BlockedError (`plan-impossible`).
+    `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
     """
     if plan.related and isinstance(probe, Failure):
         raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
-            "This server cannot check foreign keys (it has no foreign_key_check), so nothing would prove that making "
-            f"tables anew keeps those of {', '.join(plan.related)}.",
+            "This server cannot check foreign keys (it has no foreign_key_check), so it cannot be verified that table "
+            f"rebuilds keep those of {', '.join(plan.related)}.",
             hint="Deploy this change to a database of the libSQL engine, or change the tables by hand.",
         )
 
 
-def refuse_a_taken_name(plan: Plan, live: Catalog) -> None:
-    """Stop a plan whose figures would have no table to stand in. Raises BlockedError (`plan-impossible`)."""
+def check_name_is_free(plan: Plan, live: Catalog) -> None:
+    """Raise BlockedError (`plan-impossible`) if the name of the table of figures is taken."""
     if _is_needed(plan) and any(fold_case(row.name) == _TABLE for row in live.rows):
         raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
-            f"The database has an object {_TABLE}: the transaction makes a table of that name for its proof.",
-            hint="No deployment leaves it behind. Look at what it holds, and drop or rename it by hand.",
+            f"The database has an object {_TABLE}, and the transaction needs that name for its row verification.",
+            hint="No deployment leaves a table of that name. Look at what it holds, and drop or rename it by hand.",
         )
 
 
 def with_written_rows(plan: Plan) -> Plan:
-    """The plan of a deployment that writes rows besides: where foreign keys are off, none is enforced for those either.
+    """Return the plan for a deployment that also writes rows, with the foreign keys of all tables to verify.
 
-    No action of a key fires, and no row that refers to nothing is refused, so all tables have to be looked at.
+    While enforcement is off, it is off for these rows, too: no action of a key fires, and no row is rejected.
     """
     return plan if plan.keeps_foreign_keys_on else replace(plan, related=plan.keyed)
 
 
-def note_references(plan: Plan, live: Schema | None = None) -> list[TransactionStep]:
-    """The steps that note how many rows refer to nothing before anything changes; none where no proof is needed.
+def count_references_before(plan: Plan, live: Schema | None = None) -> list[TransactionStep]:
+    """Return the steps that count foreign-key violations before anything changes; [] if nothing is verified.
 
-    `live` is the schema as it is, where the renames are still to come.
+    `live` is the schema of the database if the steps run before the renames.
     """
     if not _is_needed(plan):
         return []
     return [
-        _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "note figures for the proof"),
+        _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "create the table of figures"),
         *(
-            _note(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
+            _count(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
             for name in plan.related
             if fold_case(name) not in plan.created_tables
         ),
     ]
 
 
-def note_rows(plan: Plan) -> list[TransactionStep]:
-    """The steps that note how many rows there are before the tables change."""
+def count_rows_before(plan: Plan) -> list[TransactionStep]:
+    """Return the steps that count rows before the tables change."""
     return [
-        _note(_ROWS + name, f"SELECT '', count(*) FROM {_as_read(name, plan.rebuilt_tables)}") for name in plan.proven
+        _count(_ROWS + name, f"SELECT '', count(*) FROM {_counted_table(name, plan.rebuilt_tables)}")
+        for name in plan.proven
     ]
 
 
-def note_violations(plan: Plan) -> list[TransactionStep]:
-    """The steps that note how many rows refer to nothing when all is done; each looks through one table."""
-    return [_note(_AFTER + name, _violations(name)) for name in plan.related]
+def count_violations_after(plan: Plan) -> list[TransactionStep]:
+    """Return the steps that count foreign-key violations after all changes; each reads one table."""
+    return [_count(_AFTER + name, _violations(name)) for name in plan.related]
 
 
-def row_proofs(plan: Plan) -> list[Check]:
-    """Every table that was made anew, and every relative of one, has as many rows as before."""
+def row_count_checks(plan: Plan) -> list[Check]:
+    """Return the checks that each rebuilt table, and each table related to one, has as many rows as before."""
     return [
         Check(
             f"rows of {name} kept",
-            f"SELECT ({_noted(_ROWS + name)}) - ({_count_rows(name)}) AS c0",
+            f"SELECT ({_counted(_ROWS + name)}) - ({_count_rows(name)}) AS c0",
             (),
             (Expectation(f"rows lost from {name}", NONE),),
         )
@@ -105,15 +106,15 @@ def row_proofs(plan: Plan) -> list[Check]:
     ]
 
 
-def reference_proofs(plan: Plan) -> list[Check]:
-    """No foreign key of any table has more rows that refer to nothing than before; a new one has none at all."""
+def foreign_key_checks(plan: Plan) -> list[Check]:
+    """Return the checks that no foreign key has more violations than before, and a new one none at all."""
     return [
         Check(
             f"foreign keys of {name} kept",
             f"SELECT coalesce(sum(more), 0) AS c0 FROM ({_worse(name)})",
             (),
             (Expectation(f"foreign-key violations added in {name}", NONE),),
-            Query(f"SELECT * FROM ({rows}) LIMIT {_NAMED_VIOLATIONS}") if rows else None,
+            Query(f"SELECT * FROM ({rows}) LIMIT {MAX_NAMED_VIOLATIONS}") if rows else None,
             plan.places.get(fold_case(name)),
         )
         for name in plan.related
@@ -121,9 +122,9 @@ def reference_proofs(plan: Plan) -> list[Check]:
     ]
 
 
-def forget_figures(plan: Plan) -> list[TransactionStep]:
-    """The step that removes the table of figures."""
-    return [_step(f"DROP TABLE {_TABLE}", "forget the figures of the proof")] if _is_needed(plan) else []
+def drop_figures(plan: Plan) -> list[TransactionStep]:
+    """Return the step that drops the table of figures."""
+    return [_step(f"DROP TABLE {_TABLE}", "drop the table of figures")] if _is_needed(plan) else []
 
 
 def _is_needed(plan: Plan) -> bool:
@@ -134,16 +135,16 @@ def _step(sql: str, label: str) -> TransactionStep:
     return TransactionStep(Query(sql), Purpose.CHANGE, label)
 
 
-def _note(name: str, figures: str) -> TransactionStep:
-    return _step(f"INSERT INTO {_TABLE} SELECT {quote_string(name)}, * FROM ({figures})", f"note {name}")
+def _count(name: str, figures: str) -> TransactionStep:
+    return _step(f"INSERT INTO {_TABLE} SELECT {quote_string(name)}, * FROM ({figures})", f"count {name}")
 
 
-def _as_read(name: str, copied: Set[str]) -> str:
-    """A table whose rows are counted: one that is copied afterwards is read itself, and is in memory already then.
+def _counted_table(name: str, rebuilt: Set[str]) -> str:
+    """Return a table for a FROM clause. One that is rebuilt is read itself, so that its copy finds it in memory.
 
-    SQLite alone would rather count in the smallest index: https://www.sqlite.org/lang_indexedby.html
+    By itself SQLite would count in the smallest index: https://www.sqlite.org/lang_indexedby.html
     """
-    return f"{quote_identifier(name)} NOT INDEXED" if fold_case(name) in copied else quote_identifier(name)
+    return f"{quote_identifier(name)} NOT INDEXED" if fold_case(name) in rebuilt else quote_identifier(name)
 
 
 def _count_rows(name: str) -> str:
@@ -153,9 +154,10 @@ def _count_rows(name: str) -> str:
 def _violations(
     name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES
 ) -> str:
-    """How many rows violate each foreign key of a table (https://www.sqlite.org/pragma.html#pragma_foreign_key_check).
+    """Return the query for the violations of each key (https://www.sqlite.org/pragma.html#pragma_foreign_key_check).
 
-    The keys are called by what their parents and columns will be named, both by their folded names of now.
+    Keys are identified by their parents and columns. `new_tables` and `new_columns` map the case-folded names of now to
+    those after the renames.
     """
     by_number = f"SELECT parent, fkid, count(*) AS n FROM pragma_foreign_key_check({quote_string(name)}) GROUP BY fkid"
     return f"SELECT {_key_of(name, new_tables, new_columns)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
@@ -169,7 +171,7 @@ def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
 
 
 def _key_of(name: str, new_tables: Mapping[str, str] = _NO_NAMES, new_columns: Mapping[str, str] = _NO_NAMES) -> str:
-    """What identifies the foreign key of a `violation`: its number is another one when the table has been made anew."""
+    """Return an expression that identifies the key of a `violation`, whose number may change in a table rebuild."""
     column, parent = _translated('lower("from")', new_columns), _translated("lower(violation.parent)", new_tables)
     columns = f"SELECT {column} AS name FROM pragma_foreign_key_list({quote_string(name)}) WHERE id = violation.fkid"
     return f"(SELECT {parent} || ':' || group_concat(name, ', ') FROM ({columns} ORDER BY 1))"
@@ -183,7 +185,7 @@ def _translated(value: str, new_names: Mapping[str, str]) -> str:
 
 
 def _worse(name: str) -> str:
-    """The foreign keys that have `more` violations than before, and how many."""
+    """Return the query for the foreign keys that have `more` violations than before, and how many."""
     return (
         f"SELECT later.key, later.figure - coalesce(sooner.figure, 0) AS more FROM {_TABLE} AS later "
         f"LEFT JOIN {_TABLE} AS sooner ON sooner.name = {quote_string(_BEFORE + name)} AND sooner.key = later.key "
@@ -192,9 +194,9 @@ def _worse(name: str) -> str:
 
 
 def _violating_rows(name: str, schema: Schema) -> str:
-    """A query for the rows that violate a key which is worse than before; "" where a table without rowids has no key.
+    """Return the query that describes each row that violates a key with more violations than before.
 
-    Each row is a text. No table is looked through when no key is worse.
+    It is "" for a table WITHOUT ROWID that has no foreign key. If no key has more violations, no table is read.
     """
     definition = schema.tables[fold_case(name)].definition
     if not definition.without_rowid:
@@ -204,10 +206,10 @@ def _violating_rows(name: str, schema: Schema) -> str:
             f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({quote_string(name)}) "
             f"AS violation WHERE {_key_of(name)} = worse.key"
         )
-    # The pragma does not tell which row of a table it is that has no rowid.
+    # The pragma does not identify a row of a table WITHOUT ROWID.
     assert definition.primary_key is not None
     parts = (
-        f"substr(quote(child.{quote_identifier(part.column or '')}), 1, {_LONGEST_KEY})"
+        f"substr(quote(child.{quote_identifier(part.column or '')}), 1, {MAX_KEY_LENGTH})"
         for part in definition.primary_key.parts
     )
     row = "'key ' || " + " || ', ' || ".join(parts)
@@ -221,8 +223,8 @@ def _violating_rows(name: str, schema: Schema) -> str:
 
 
 def _violation(name: str, row: str, columns: str, parent: str) -> str:
-    return f"{quote_string(f'{name}, ')} || {row} || ': ' || {columns} || ' leads to nothing in ' || {parent}"
+    return f"{quote_string(f'{name}, ')} || {row} || ': ' || {columns} || ' references no row in ' || {parent}"
 
 
-def _noted(name: str) -> str:
+def _counted(name: str) -> str:
     return f"SELECT figure FROM {_TABLE} WHERE name = {quote_string(name)}"

@@ -1,0 +1,24 @@
+"""The context of a deployment: what is deployed, to which database, with which approvals, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from turso_deploy.database.interface import Database
+from turso_deploy.plan.hazards import Approval
+from turso_deploy.project.project import Project
+from turso_deploy.transaction.history import Provenance
+
+
+class Deployment(Struct, frozen=True):
+    """One project, one database, and the terms of deploying the one to the other.
+
+    `approvals` are the hazards that may be executed, `provenance` is recorded in the deployment history.
+    """
+
+    project: Project
+    database: Database
+    approvals: Sequence[Approval] = ()
+    provenance: Provenance = Provenance()

@@ -1,0 +1,131 @@
+"""Preview and verify without deploying: plan, dry run, SQL script, comparison of two folders, verification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
+from turso_deploy.core.progress import report_step
+from turso_deploy.deploy.batches import Batch, BatchKind, describe_batch, first_batch, single_batch
+from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
+from turso_deploy.deploy.pending import (
+    PendingChanges,
+    check_manifest,
+    find_pending,
+    pending_for,
+    state_after_deploying,
+)
+from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
+from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
+from turso_deploy.project.project import Project
+from turso_deploy.report.document import Report, Status
+from turso_deploy.transaction.checks import json_checks, row_checks
+from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
+from turso_deploy.transaction.sql_script import as_script
+
+_DRY_RUN_NOTICES = {
+    BatchKind.WHOLE: "Dry run on the database, rolled back: every step and every check passed.",
+    BatchKind.SCHEMA: "Dry run of the schema on the database, rolled back: every step and every check of it passed. "
+    "The seeds and the checks of rows depend on it and were not part of the dry run.",
+    BatchKind.CHUNK: "Dry run of the first chunk of seeds on the database, rolled back: it passed. The other chunks "
+    "and the checks of rows depend on it and were not part of the dry run.",
+    BatchKind.LAST: "Dry run on the database, rolled back: every step and every check passed.",
+}
+
+
+def plan(deployment: Deployment, *, dry_run: bool = False) -> Report:
+    """Report what a deployment would do, without changing anything.
+
+    With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
+    the first.
+    """
+    report = ReportBuilder("plan", deployment.project, deployment.database)
+    try:
+        pending = _planned(deployment, report)
+        if pending.changes_nothing:
+            return report.build(Status.UNCHANGED, committed=False)
+        report.add_blocking_error(blocking_error(pending.plan.hazards, deployment.approvals))
+        batch = first_batch(deployment, pending)
+        report.add_batch(batch, deployment.database.request_size)
+        if dry_run:
+            raise_if_blocked(pending.plan.hazards, deployment.approvals)
+            report_step(f"running on the database, to be rolled back: {describe_batch(batch, pending, report.chunks)}")
+            _dry_run(deployment, batch, report)
+        return report.build(Status.PLANNED, committed=False)
+    except DeployError as error:
+        return report.build_failed(error)
+
+
+def script(deployment: Deployment) -> tuple[Report, str]:
+    """Return the report of `plan` and the transaction of the deployment as a script, "" if nothing changes.
+
+    The script needs the same approvals as the deployment.
+    """
+    report = ReportBuilder("plan", deployment.project, deployment.database)
+    try:
+        pending = _planned(deployment, report)
+        if pending.changes_nothing:
+            return report.build(Status.UNCHANGED, committed=False), ""
+        raise_if_blocked(pending.plan.hazards, deployment.approvals)
+        text = as_script(single_batch(deployment, pending).assembly.transaction)
+        return report.build(Status.PLANNED, committed=False), text
+    except DeployError as error:
+        return report.build_failed(error), ""
+
+
+def compare(project: Project, base: Project, approvals: Sequence[Approval] = ()) -> Report:
+    """Report what `project` would change in a database that `base` was deployed to. No database is read."""
+    report = ReportBuilder("plan", project, FolderSubject(base.folder.shown))
+    try:
+        pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
+        report.add_pending(pending, approvals)
+        check_manifest(project, pending)
+        report.add_blocking_error(blocking_error(pending.plan.hazards, approvals, counted=False))
+        return report.build(Status.UNCHANGED if pending.changes_nothing else Status.PLANNED, committed=False)
+    except DeployError as error:
+        return report.build_failed(error)
+
+
+def verify(deployment: Deployment) -> Report:
+    """Compare the database with the schema folder and the manifest, in one request that a read-only token may make."""
+    project = deployment.project
+    report = ReportBuilder("verify", project, deployment.database)
+    try:
+        checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
+        report_step("checking the database")
+        answers = deployment.database.query([*STATE_QUERIES, *(check.figures for check in checks)])
+        report.add_schema(parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore))
+        report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
+        if not report.all_passed:
+            raise explain_failed_checks(report.checks, report.counts, project, report.differences)
+        return report.build(Status.VERIFIED, committed=False)
+    except DeployError as error:
+        return report.build_failed(error)
+
+
+def _planned(deployment: Deployment, report: ReportBuilder) -> PendingChanges:
+    """Return the pending changes, added to the report and compared with the manifest."""
+    pending = find_pending(deployment.project, deployment.database, estimates=True)
+    report.add_pending(pending, deployment.approvals)
+    check_manifest(deployment.project, pending)
+    return pending
+
+
+def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> None:
+    """Execute a batch that ends with ROLLBACK. Raises DeployError if a step or a check of it fails."""
+    try:
+        outcome = deployment.database.apply(batch.assembly.transaction)
+    except LostReplyError as lost:  # a transaction that ends with ROLLBACK cannot be committed
+        raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
+    if is_stale(batch.assembly, outcome):
+        raise StaleError(
+            ErrorCode.STALE_PLAN,
+            "The database changed between reading and the dry run.",
+            hint="Another client is deploying to it now. Run again.",
+        )
+    checks = report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
+    report.add_checks(checks)
+    if outcome.failed:
+        raise explain_failure(batch.assembly, outcome, checks, deployment.project)
+    report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
