@@ -136,10 +136,10 @@ class GithubSecrets:
                 hint="Create it once by hand and select the repositories with access to it; later runs update it.",
             )
 
-    def store(self, name: str, value: str, poll_interval: float = 1.0) -> None:
+    def store(self, name: str, value: str, interval: float = 1.0) -> None:
         """Encrypt and store the value, and wait until the secret's `updated_at` has changed.
 
-        `poll_interval` is in seconds. Raises PlatformError, whose message says whether the secret was stored.
+        `interval` is in seconds. Raises PlatformError, whose message says whether the secret was stored.
         """
         key_id, key = self._public_key()
         before = self._read(name)
@@ -149,7 +149,7 @@ class GithubSecrets:
         )
         for read in range(_MAX_READS):
             if read:
-                time.sleep(poll_interval)
+                time.sleep(interval)
             after = self._read(name)
             if after is not None and after.get("updated_at") != (before or {}).get("updated_at"):
                 return
