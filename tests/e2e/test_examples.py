@@ -24,7 +24,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "schedule": {},
 }
 NEW = "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded"
-SAME = "✅ Unchanged: the database already is at 2.2.0"
+SAME = "✅ Unchanged: the database is already at 2.2.0"
 CASES: list[tuple[str, str, str, dict[str, str]]] = [
     ("push", "push", "branch", {"deploy": NEW}),
     # Both environments have the secrets of the same database here.
@@ -32,7 +32,7 @@ CASES: list[tuple[str, str, str, dict[str, str]]] = [
     ("pull-request-plan", "pull_request", "pull_request", {"plan": "✅ Planned 2.2.0: 50 objects to create"}),
     ("pull-request-plan", "pull_request", "fork", {}),
     ("self-hosted-sqld", "push", "branch", {"deploy": NEW}),
-    ("weekly-tokens", "schedule", "schedule", {"check": "✅ Checked 2 tokens: all is well"}),
+    ("weekly-tokens", "schedule", "schedule", {"check": "✅ Checked 2 tokens: no problems found"}),
 ]
 
 

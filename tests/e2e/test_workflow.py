@@ -38,7 +38,7 @@ REFUSED = "⛔ Blocked: nothing was changed"
 LOST_COLUMN = "drop-column notes.draft"
 TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
-    ("branch", "deployments", "again", "✅ Unchanged: the database already is at 2.2.0", []),
+    ("branch", "deployments", "again", "✅ Unchanged: the database is already at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
     ("branch", "deployments", "blocked", REFUSED, [("error", LOST_COLUMN)]),
     ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", [("warning", LOST_COLUMN)]),
@@ -54,7 +54,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("pull-request", "pull-request", "compare", "✅ Planned 2.2.0: 1 object to create", []),
     ("schedule", "schedule", "verify", "✅ Verified", []),
     ("schedule", "schedule", "drift", NOTHING_CHANGED, [("error", "idx_questions_channel")]),
-    ("schedule", "schedule", "tokens", "✅ Checked 2 tokens: all is well", []),
+    ("schedule", "schedule", "tokens", "✅ Checked 2 tokens: no problems found", []),
     ("schedule", "schedule", "short", "✅ Checked 1 token: 1 warning", [("warning", "expires in 2 days")]),
     ("schedule", "schedule", "ended", NOTHING_CHANGED, [("error", "token expired")]),
 ]

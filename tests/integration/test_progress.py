@@ -21,7 +21,7 @@ from tests.support.databases import QUICK, DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.run import DEFAULT_TIMING, Timing, run
 from turso_deploy.core.progress import report_step, report_wait
-from turso_deploy.report.progress_display import shown
+from turso_deploy.report.progress_display import display_progress
 
 LOCKED = "Another connection has locked the database file; tried again after"
 ERASED = "\r\x1b[K"
@@ -200,14 +200,14 @@ def test_a_log_that_is_neither_a_terminals_nor_a_runners_gets_the_report_alone(
 def test_nothing_that_is_told_can_command_a_runner_or_a_terminal() -> None:
     hostile = "::error::x\n::error::y\x1b[2J##[error]z"
     log = Log("takes longer")
-    with shown(log, None, on_runner=True, slow_step=0):
+    with display_progress(log, None, on_runner=True, slow_step=0):
         report_step(hostile)
         assert log.has_it.wait(60)
         with report_wait(hostile):
             pass
     assert not re.search(r"^\s*::|##\[|\x1b", log.getvalue(), re.MULTILINE)
     terminal = Log("error", is_terminal=True)
-    with shown(StringIO(), terminal, on_runner=False):
+    with display_progress(StringIO(), terminal, on_runner=False):
         report_step(hostile)
         assert terminal.has_it.wait(60)
     assert "\n" not in terminal.getvalue()

@@ -385,7 +385,7 @@ def test_checking_asks_once_for_each_token_and_needs_no_schema(program: Program,
     )
     assert [token["state"] for token in done.report["tokens"]] == ["works", "works"]
     assert len(program.quiz.asked) == 2
-    assert "Checked 2 tokens: all is well" in done.summary
+    assert "Checked 2 tokens: no problems found" in done.summary
 
 
 def test_checking_fails_when_the_deploy_token_was_rotated_away(

@@ -23,7 +23,7 @@ from turso_deploy.github.runner import Runner
 from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
 from turso_deploy.report.document import Report, Status
 from turso_deploy.report.lines import error_line, status_of
-from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL, shown
+from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL, display_progress
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
@@ -111,7 +111,7 @@ def _progress(
     """Progress goes where it is in nobody's way: to the runner's log, or to a terminal that waits for a report."""
     if inputs.quiet:
         return nullcontext()
-    return shown(
+    return display_progress(
         log,
         None if inputs.json_output or inputs.sql else terminal,
         on_runner=context.on_runner,

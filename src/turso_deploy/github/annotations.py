@@ -59,7 +59,7 @@ def _all(report: Report) -> Iterator[Annotation]:
     for step in report.steps:
         for hazard in step.hazards:
             if hazard.text not in reported:
-                message = wording.hazard(hazard)
+                message = wording.hazard_text(hazard)
                 yield Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
 
 

@@ -1,4 +1,4 @@
-"""The terminal: a report as aligned text, in colour when asked."""
+"""Plain-text rendering of a report for terminals and logs, optionally in colour."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from turso_deploy.report.document import (
 )
 
 _WIDTH = 100
-_NAMES_SHOWN = 60
-_CHECKS_SHOWN = 20
-_SQL_SHOWN = 200
+_MAX_NAMES = 60
+_MAX_CHECKS = 20
+_MAX_SQL_LINES = 200
 _VERDICTS = {True: "✔", False: "✗", None: "·"}
 _SIGNS = {"created": "+", "changed": "~", "dropped": "-", "run": "~", "written": "+"}
 
@@ -32,7 +32,7 @@ _COLOURS = {"✔": _GREEN, "✗": _RED, "?": _YELLOW, "+": _GREEN, "~": _YELLOW,
 
 
 class _Paint:
-    """Puts colour on text, or leaves it as it is. Used on text that is aligned already: colours take no place."""
+    """Add colour to text, or return it unchanged. Apply it to aligned text only: colour codes have no width."""
 
     def __init__(self, colour: bool) -> None:
         self._colour = colour
@@ -41,14 +41,14 @@ class _Paint:
         return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if self._colour and styles else text
 
     def sign(self, sign: str) -> str:
-        """A sign in its own colour."""
+        """Return a sign in its colour."""
         return self(sign, *([_COLOURS[sign]] if sign in _COLOURS else []))
 
 
 def render(report: Report, colour: bool, *, quiet: bool = False, verbose: bool = False) -> str:
-    """The report for a terminal: text that ends with a line break, free of control characters but our own colours.
+    """Return the report as text for a terminal, without control characters other than colour codes.
 
-    `quiet` leaves the verdict and the error; `verbose` shows every step with its SQL.
+    `quiet` keeps only the verdict and the error; `verbose` adds every step with its SQL.
     """
     paint = _Paint(colour)
     found = _verdict_only(report, paint) if quiet else _sections(report, paint, verbose)
@@ -59,7 +59,7 @@ def render(report: Report, colour: bool, *, quiet: bool = False, verbose: bool =
 def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
     yield islice(_heading(report, paint), 1)
     if report.error:
-        yield _error(report.error, wording.fate(report), paint)
+        yield _error(report.error, wording.outcome(report), paint)
 
 
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
@@ -69,7 +69,7 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     if in_full:
         yield _titled(count_of(len(report.changes), "change"), report, _changes(report.changes, paint))
     steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
-    yield _titled(count_of(len(wording.told(report.steps)), "step"), report, steps)
+    yield _titled(count_of(len(wording.visible_steps(report.steps)), "step"), report, steps)
     yield _seeds(report, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
@@ -78,7 +78,7 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     if report.blocked_by:
         yield _error(report.blocked_by, "", paint)
     if report.error:
-        yield _error(report.error, wording.fate(report), paint)
+        yield _error(report.error, wording.outcome(report), paint)
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
@@ -101,22 +101,22 @@ def _manifest(report: Report, paint: _Paint) -> Iterator[str]:
     lines = wording.manifest_lines(report)
     if lines:
         rows = [(line.name, line.expected, line.actual) for line in lines]
-        header = ("manifest", "expected", wording.heading_of_counts(report))
+        header = ("manifest", "expected", wording.counts_heading(report))
         yield from _table(header, rows, [_VERDICTS[line.ok] for line in lines], paint)
 
 
 def _titled(title: str, report: Report, lines: Iterator[str]) -> Iterator[str]:
-    """The lines, under a title where nothing came of what they tell."""
-    undone = wording.undone(report)
+    """Yield the lines, under a title that says so if they describe steps that were not executed."""
+    note = wording.not_executed(report)
     for number, line in enumerate(lines):
-        if undone and not number:
-            yield f"  {title}{undone}:"
+        if note and not number:
+            yield f"  {title}{note}:"
         yield line
 
 
 def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """One paragraph a kind of step: its sign, how many, the names."""
-    groups = wording.by_kind(wording.told(steps))
+    """Yield one paragraph for each kind of step: its sign, the number of steps, the names."""
+    groups = wording.steps_by_kind(wording.visible_steps(steps))
     kinds = max((len(printable(kind)) for kind in groups), default=0)
     numbers = max((len(f"{len(group):,}") for group in groups.values()), default=0)
     for kind, group in groups.items():
@@ -124,19 +124,19 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         first, *rest = _wrapped(_names(group), indent=4 + len(start) + 2)
         yield f"  {paint.sign(_SIGNS[wording.effect(kind)])} {start}  {first}"
         yield from rest
-    yield from _set_aside(steps, paint)
+    yield from _dependents(steps, paint)
     yield from _hazards(steps, paint)
 
 
 def _changes(changes: Sequence[ObjectChange], paint: _Paint) -> Iterator[str]:
-    """What becomes different, object by object; the steps that get there follow."""
+    """Yield the changes object by object."""
     for line in diff_lines(changes):
         yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"
 
 
 def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """What would run, step by step, with its SQL."""
-    for number, step in enumerate(wording.told(steps)):
+    """Yield the steps with their SQL."""
+    for number, step in enumerate(wording.visible_steps(steps)):
         if number:
             yield ""
         place = f"  {paint(printable(step.place), _DIM)}" if step.place else ""
@@ -144,35 +144,35 @@ def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         yield f"  {paint.sign(_SIGNS[wording.effect(step.kind)])} {title}{place}"
         yield from _hazards([step], paint)
         yield from _sql(step.sql, paint)
-    if line := list(_set_aside(steps, paint)):
+    if line := list(_dependents(steps, paint)):
         yield from ["", *line]
 
 
 def _sql(sql: str, paint: _Paint) -> Iterator[str]:
-    """The first 200 lines: of a script that moves many rows, nobody reads more in a terminal."""
-    text = wording.statement(sql)
+    """Yield the SQL, at most 200 lines of it."""
+    text = wording.sql_text(sql)
     lines = text.split("\n") if text else []
-    yield from (f"      {line}".rstrip() for line in lines[:_SQL_SHOWN])
-    if len(lines) > _SQL_SHOWN:
-        more = count_of(len(lines) - _SQL_SHOWN, "more line")
+    yield from (f"      {line}".rstrip() for line in lines[:_MAX_SQL_LINES])
+    if len(lines) > _MAX_SQL_LINES:
+        more = count_of(len(lines) - _MAX_SQL_LINES, "more line")
         yield f"      {paint(f'… and {more}', _DIM)}"
 
 
-def _set_aside(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """One line for all the steps that only clear the way for others."""
-    if line := wording.set_aside(steps):
+def _dependents(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    """Yield one line for all dependents that are dropped and recreated."""
+    if line := wording.recreated_dependents(steps):
         yield f"  {paint.sign('~')} {line}"
 
 
 def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """A hazard names its object by itself; its sign says whether a deployment goes on with it."""
+    """Yield the hazards of the steps; the sign tells whether the deployment continues."""
     for step in steps:
         for hazard in step.hazards:
-            yield f"  {paint.sign(_HAZARDS[hazard.approved])} {printable(wording.hazard(hazard))}"
+            yield f"  {paint.sign(_HAZARDS[hazard.approved])} {printable(wording.hazard_text(hazard))}"
 
 
 def _names(steps: Sequence[StepLine]) -> list[str]:
-    names = [printable(step.object) for step in steps[:_NAMES_SHOWN]]
+    names = [printable(step.object) for step in steps[:_MAX_NAMES]]
     left_out = len(steps) - len(names)
     return [*names, f"and {left_out:,} more"] if left_out else names
 
@@ -187,17 +187,17 @@ def _seeds(report: Report, paint: _Paint) -> Iterator[str]:
 
 
 def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:
-    """Each check that failed and does not stand in the manifest above, then how many held."""
-    held = sum(check.ok for check in checks)
+    """Yield the failed checks that the manifest section does not show, and the number of passed ones."""
+    passed = sum(check.ok for check in checks)
     failed = [check for check in checks if not (check.ok or wording.is_in_manifest(check))]
-    for check in failed[:_CHECKS_SHOWN]:
+    for check in failed[:_MAX_CHECKS]:
         expected, actual = printable(check.expected), printable(check.actual)
         yield f"  {paint.sign('✗')} {printable(check.name)}: expected {expected}, found {actual}"
         yield from (f"      {printable(text)}" for text in check.details)
-    if len(failed) > _CHECKS_SHOWN:
-        yield f"  {paint.sign('✗')} and {len(failed) - _CHECKS_SHOWN:,} more failed"
-    if held:
-        yield f"  {paint.sign('✔')} {count_of(held, 'check')} held"
+    if len(failed) > _MAX_CHECKS:
+        yield f"  {paint.sign('✗')} and {len(failed) - _MAX_CHECKS:,} more failed"
+    if passed:
+        yield f"  {paint.sign('✔')} {count_of(passed, 'check')} passed"
 
 
 def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:
@@ -208,12 +208,12 @@ def _notices(notices: Sequence[str], paint: _Paint) -> Iterator[str]:
 
 
 def _tokens(tokens: Sequence[TokenLine], paint: _Paint) -> Iterator[str]:
-    """A table of the tokens by role, then what is wrong with them."""
+    """Yield a table of the tokens by role, and their findings."""
     if not tokens:
         return
     levels = [{finding.level for finding in token.findings} for token in tokens]
     signs = ["✗" if "error" in found else "!" if found else "✔" for found in levels]
-    header = ("tokens", "fingerprint", "state", "access", "age", "left")
+    header = ("tokens", "fingerprint", "state", "access", "age", "expires")
     yield from _table(header, [wording.token_cells(token) for token in tokens], signs, paint)
     for token in tokens:
         for finding in token.findings:
@@ -223,12 +223,12 @@ def _tokens(tokens: Sequence[TokenLine], paint: _Paint) -> Iterator[str]:
 
 def _restore_point(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
     if commands:
-        yield f"  {paint('to get back to the moment before, in a new database:', _DIM)}"
+        yield f"  {paint('to restore the state before this run into a new database:', _DIM)}"
         yield from (f"      {printable(command)}" for command in commands)
 
 
 def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
-    """What happened, where, whether the database changed, and what to do. What would happen has no outcome."""
+    """Yield what happened, where, whether the database was changed, and what to do."""
     place = wording.place_of(error)
     facts = {
         "error" if outcome else "blocked": error.message,
@@ -245,7 +245,7 @@ def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], signs: Sequence[str], paint: _Paint) -> Iterator[str]:
-    """Rows under their header, each behind its sign: the first column to the left, the numbers to the right."""
+    """Yield a table with a sign before each row; the first column is left-aligned, the others right-aligned."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line, sign in zip(lines, [" ", *signs], strict=True):
@@ -255,7 +255,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], signs: Sequence
 
 
 def _wrapped(names: Sequence[str], indent: int) -> list[str]:
-    """Names with commas between them, in lines of at most 100 columns (or one name); all but the first are indented."""
+    """Join names by commas into lines of at most 100 columns; all lines but the first are indented."""
     lines = [""]
     for number, name in enumerate(names):
         word = f"{name}," if number < len(names) - 1 else name

@@ -1,4 +1,4 @@
-"""The report of one run: what `--json` prints, and what every other rendering is made from."""
+"""Data model of a report: the document that `--json` prints and that all renderings use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turso_deploy.plan.step_kinds import StepKind
 
 
 class Status(StrEnum):
-    """The verdict of a run."""
+    """Result of a run."""
 
     DEPLOYED = "deployed"
     UNCHANGED = "unchanged"
@@ -26,14 +26,14 @@ class Status(StrEnum):
     BLOCKED = "blocked"
     """A hazard or a policy forbids the run; no write was sent."""
     FAILED = "failed"
-    """Something did not work: the input, the schema folder, the network, the database, a check in it."""
+    """An error in the input, the schema folder, the network or the database, or a failed check."""
 
 
 class PartChange(Struct, frozen=True):
-    """A part of an object that changes: its text `before` and `after`; None where it does not exist.
+    """Change of a part of an object: its text `before` and `after`; None where it does not exist.
 
-    `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for what is not a table,
-    `definition`.
+    `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for an object other than a
+    table, `definition`.
     """
 
     part: str
@@ -42,7 +42,7 @@ class PartChange(Struct, frozen=True):
 
 
 class ObjectChange(Struct, frozen=True):
-    """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is what it was called."""
+    """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is its name before a renaming."""
 
     effect: str
     kind: str
@@ -52,7 +52,7 @@ class ObjectChange(Struct, frozen=True):
 
 
 class HazardLine(Struct, frozen=True):
-    """What a step may cost: `text` says it in a sentence. `rows` is None where they were not counted.
+    """Hazard of a step: its name, its object, and `text`, which describes it. `rows` is None if they were not counted.
 
     `severity` is `warning`, `needs approval` or `blocked`. `approved` tells whether a deployment continues despite it;
     None if only the engine can decide it, inside the transaction.
@@ -67,7 +67,7 @@ class HazardLine(Struct, frozen=True):
 
 
 class StepLine(Struct, frozen=True):
-    """One step of the plan: what it does to which object, its SQL, its hazards, and the file and line behind it."""
+    """One step of the plan: its kind, its object, its SQL, its hazards, and its file and line."""
 
     kind: StepKind
     object: str
@@ -77,9 +77,9 @@ class StepLine(Struct, frozen=True):
 
 
 class CountLine(Struct, frozen=True):
-    """How many objects of one kind the manifest expects, and the database has. None: not stated, not known.
+    """Number of objects of one kind: `expected` by the manifest, and `actual`. None: not stated, or unknown.
 
-    Of a plan, and of a run that changed nothing because it was refused or failed, `actual` is what it would come to.
+    `actual` is a prediction for a plan, and for a blocked or failed run that changed nothing.
     """
 
     expected: str | None
@@ -88,9 +88,10 @@ class CountLine(Struct, frozen=True):
 
 
 class CheckLine(Struct, frozen=True):
-    """One check: its name, whether it held, what was expected, what was found, and details of what is wrong.
+    """One check: its name, its result, the expected and the actual value, and details of a failure.
 
-    `section` of the manifest states it; empty for what is always checked. `place` is told when it failed.
+    `section` is the section of the manifest that defines it; empty for a built-in check. Only a failed check has a
+    `place`.
     """
 
     name: str
@@ -103,9 +104,9 @@ class CheckLine(Struct, frozen=True):
 
 
 class SeedLine(Struct, frozen=True):
-    """The seeds of one table: rows in the file, rows the database had to write, rows that stood there just so.
+    """Seeds of one table: rows in the file, rows that were written, and rows that were unchanged in the database.
 
-    `deployed_before` are those that an earlier deployment has brought in; nobody looked whether they still stand so.
+    `deployed_before` counts rows of an earlier deployment; they are not compared again.
     """
 
     table: str
@@ -116,19 +117,19 @@ class SeedLine(Struct, frozen=True):
 
     @property
     def to_seed(self) -> int:
-        """How many rows a deployment has to look at, and to write where the database has others."""
+        """Number of rows that a deployment compares with the database, and writes if they differ."""
         return self.rows - self.deployed_before
 
 
 class ChunksLine(Struct, frozen=True):
-    """Seeds that are not part of the one transaction: how many chunks of them were committed, and are to be in all."""
+    """Chunks of seeds outside of the first transaction: how many were committed, and how many there are."""
 
     sent: int
     total: int
 
 
 class FindingLine(Struct, frozen=True):
-    """One thing that is wrong with a token: `warning` or `error`, in words, and what to do about it."""
+    """A problem of a token: `warning` or `error`, its description, and its remedy."""
 
     level: str
     text: str
@@ -136,10 +137,10 @@ class FindingLine(Struct, frozen=True):
 
 
 class TokenLine(Struct, frozen=True):
-    """A token by its role, which is the setting that it was given in. Holds no part of it.
+    """A token, named by its role, which is the setting that holds it. Contains no part of the token.
 
-    `expires_at` is ISO 8601 in UTC. None: it does not say. `key` tells apart the keys that tokens were signed with, and
-    is no part of them either. `due` says that it is to be rotated, `minted` that it was made for this run.
+    `expires_at` is ISO 8601 in UTC, None if the token has no expiry. `key` distinguishes the keys that signed tokens
+    and is no part of them. `due`: the token should be rotated. `minted`: the token was created for this run.
     """
 
     role: str
@@ -156,7 +157,7 @@ class TokenLine(Struct, frozen=True):
 
 
 class EntityColumn(Struct, frozen=True):
-    """A column in a diagram: its name, its type, `PK`, `FK` and `UK` for its keys, and what happened to it."""
+    """A column in a diagram: its name, its type, its keys (`PK`, `FK`, `UK`), and the effect of the run on it."""
 
     name: str
     type: str
@@ -165,7 +166,7 @@ class EntityColumn(Struct, frozen=True):
 
 
 class Entity(Struct, frozen=True):
-    """A table in a diagram. `effect` is what the run does to it: `added`, `changed`, `renamed`, `removed` or empty."""
+    """A table in a diagram; `effect` is `added`, `changed`, `renamed`, `removed` or empty."""
 
     name: str
     columns: tuple[EntityColumn, ...]
@@ -173,9 +174,9 @@ class Entity(Struct, frozen=True):
 
 
 class Relation(Struct, frozen=True):
-    """A foreign key in a diagram, by the child's columns.
+    """A foreign key in a diagram, labelled with the columns of the child.
 
-    `optional`: the child may have no parent; `single`: a parent has one child at most; `logical`: no key enforces it.
+    `optional`: the child may have no parent. `single`: a parent has at most one child. `logical`: no key enforces it.
     """
 
     child: str
@@ -188,7 +189,7 @@ class Relation(Struct, frozen=True):
 
 
 class Diagram(Struct, frozen=True):
-    """Tables and how they refer to each other; `left_out` tables of the database are not in it."""
+    """Tables and their relations; `left_out` counts the tables that are not shown."""
 
     entities: tuple[Entity, ...]
     relations: tuple[Relation, ...]
@@ -196,9 +197,9 @@ class Diagram(Struct, frozen=True):
 
 
 class ErrorLine(Struct, frozen=True):
-    """Why the run failed or was refused, and what to do. `file` and `line` name the cause where there is one.
+    """Error of a failed or blocked run with a hint; `file` and `line` name its cause in the repository, if known.
 
-    `causes` are for several things that are wrong at once, the worst first; `message` tells them all.
+    `causes` lists several errors found at once, the most important first; `message` contains all of them.
     """
 
     code: str
@@ -211,10 +212,10 @@ class ErrorLine(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Everything a run has to say. Holds no secret and no seed value, so it can be printed as it is.
+    """Result of a run. Contains no secret and no seed value, so it can be printed.
 
-    `rows_to_write` estimates what a plan writes, which Turso bills; None where that is not known. `restore_point` holds
-    the commands that restore the database to its state before the run. `chunks` is None where all is one transaction.
+    `rows_to_write` estimates the rows that a plan writes, which Turso bills; None if unknown. `restore_point` holds the
+    commands that restore the database to its state before the run. `chunks` is None if everything is one transaction.
     `blocked_by` is the error that would block the deployment of a plan; if no database was read, that could block it.
     """
 
@@ -252,6 +253,6 @@ class Report(Struct, frozen=True):
         return bool(self.committed)
 
     def as_json(self) -> dict[str, Any]:
-        """The report as plain values, in the order of the fields: the document that `--json` prints."""
+        """Return the report as plain values, in the order of the fields: the document that `--json` prints."""
         plain: dict[str, Any] = to_builtins(self)
         return plain

@@ -1,4 +1,4 @@
-"""The job summary: a report in the Markdown that GitHub shows, with every value escaped and a bound on its size."""
+"""Markdown rendering of a report for job summaries and comments, with every value escaped and a maximum size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from turso_deploy.report.er_diagram import mermaid
 from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
 
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
-_FEW_LINES = 20
+_MAX_OPEN_LINES = 20
 _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 
 
 class _Detail(Struct, frozen=True):
-    """How much a summary tells: with the SQL and the diagram or without, and at most so many rows in each list."""
+    """Amount of detail in a summary: with or without SQL and diagram, and the maximum number of rows in each list."""
 
     sql: bool
     diagram: bool
@@ -36,11 +36,11 @@ _DETAILS = (
     _Detail(sql=False, diagram=False, rows=10),
     _Detail(sql=False, diagram=False, rows=0),
 )
-"""From all to little; the first that fits is shown. SQL goes first: it is the biggest, and the repository has it."""
+"""Levels of detail, the highest first; the first that fits is used. SQL is omitted first: it is the largest part."""
 
 
 def summary(report: Report, budget: float = math.inf) -> str:
-    """The report as Markdown of at most `budget` bytes of UTF-8: as much as fits, with a note of what was left out."""
+    """Return the report as Markdown of at most `budget` bytes of UTF-8, with a note of what was omitted."""
     heading = f"## {_heading(report)}\n"
     texts = (f"{heading}\n{body}\n" for body in (_body(report, detail) for detail in _DETAILS))
     for text in chain(texts, [heading]):
@@ -95,7 +95,7 @@ def _error(error: ErrorLine, title: str) -> Iterator[str]:
 
 
 def _what_to_do(hint: str) -> str:
-    """One thing in the line; of several, each by itself."""
+    """Return a hint: one line as prose, several lines as a list."""
     lines = [line for line in hint.splitlines() if line.strip()]
     if len(lines) == 1 or any(line[0].isspace() for line in lines):
         return f"**What to do:** {_prose(hint)}"
@@ -103,7 +103,7 @@ def _what_to_do(hint: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """The first line as prose; the rest, where layout carries meaning, in a fence."""
+    """Return the first line as prose and the others, whose layout has a meaning, in a fence."""
     first, _, rest = text.strip().partition("\n")
     return joined(summary_text(first.strip()), fenced(rest, "text") if rest.strip() else "")
 
@@ -114,48 +114,50 @@ def _manifest(report: Report) -> str:
         (summary_text(line.name), summary_text(line.expected), summary_text(line.actual), marks[line.ok])
         for line in wording.manifest_lines(report)
     ]
-    found = wording.heading_of_counts(report).capitalize()
+    found = wording.counts_heading(report).capitalize()
     return _limited_table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
 
 
 def _hazards(report: Report, detail: _Detail) -> str:
-    """What the steps may cost; what the error is about, it has told."""
-    told = report.error.message if report.error else ""
-    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in told]
-    return _list([f"{_HAZARDS[one.approved]}{summary_text(wording.hazard(one))}" for one in hazards], detail)
+    """Return the hazards of the steps, without those in the error message."""
+    reported = report.error.message if report.error else ""
+    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in reported]
+    return _list([f"{_HAZARDS[one.approved]}{summary_text(wording.hazard_text(one))}" for one in hazards], detail)
 
 
 def _changes(report: Report, detail: _Detail) -> str:
-    """What becomes different, object by object, as a diff, which GitHub colours by the sign that a line begins with."""
+    """Return the changes object by object as a diff, which GitHub colours by the first character of a line."""
     lines = [f"{_SIGNS[line.sign]} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
     if not lines or detail.rows == 0:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
-    is_open = report.status is Status.PLANNED or len(lines) <= _FEW_LINES
-    return collapsible(f"{count_of(len(report.changes), 'change')}{wording.undone(report)}", body, is_open=is_open)
+    is_open = report.status is Status.PLANNED or len(lines) <= _MAX_OPEN_LINES
+    title = f"{count_of(len(report.changes), 'change')}{wording.not_executed(report)}"
+    return collapsible(title, body, is_open=is_open)
 
 
 def _steps(report: Report, detail: _Detail) -> str:
-    """How it gets there."""
+    """Return a table of the steps."""
     if not report.steps:
         return ""
-    told = wording.told(report.steps)
-    kinds = ", ".join(f"{summary_text(kind)} {len(steps):,}" for kind, steps in wording.by_kind(told).items())
+    visible = wording.visible_steps(report.steps)
+    kinds = ", ".join(f"{summary_text(kind)} {len(steps):,}" for kind, steps in wording.steps_by_kind(visible).items())
     rows = [
         (summary_text(step.kind), summary_code(step.object), summary_code(step.place) if step.place else "")
-        for step in told
+        for step in visible
     ]
     shown = _limited_table("lll", ("Step", "Object", "From"), rows, detail.rows)
-    body = joined(shown, summary_text(wording.set_aside(report.steps)))
+    body = joined(shown, summary_text(wording.recreated_dependents(report.steps)))
     is_open = report.status is Status.PLANNED and not report.changes
-    return collapsible(f"{count_of(len(told), 'step')}{wording.undone(report)}: {kinds}", body, is_open=is_open)
+    title = f"{count_of(len(visible), 'step')}{wording.not_executed(report)}: {kinds}"
+    return collapsible(title, body, is_open=is_open)
 
 
 def _diagram(diagram: Diagram | None, detail: _Detail) -> str:
     text = mermaid(diagram) if diagram and detail.diagram else ""
     if diagram is None or not text:
         return ""
-    title = f"Diagram; {count_of(diagram.left_out, 'table')} left out" if diagram.left_out else "Diagram"
+    title = f"Diagram; {count_of(diagram.left_out, 'table')} omitted" if diagram.left_out else "Diagram"
     return collapsible(title, fenced(text, "mermaid"))
 
 
@@ -163,8 +165,8 @@ def _sql(report: Report, detail: _Detail) -> str:
     if not any(step.sql for step in report.steps):
         return ""
     if not detail.sql:
-        return "_The SQL was left out to keep this page within its size._"
-    statements = [wording.statement(step.sql) for step in report.steps if step.sql]
+        return "_The SQL was omitted to stay within the size limit of this page._"
+    statements = [wording.sql_text(step.sql) for step in report.steps if step.sql]
     return collapsible("SQL", fenced("\n\n".join(statements), "sql"))
 
 
@@ -191,20 +193,19 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
         for check in sorted(checks, key=lambda check: check.ok)
     ]
     shown = _limited_table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
-    title = (
-        f"{failed:,} of {count_of(len(checks), 'check')} failed" if failed else f"{count_of(len(checks), 'check')} held"
-    )
+    total = count_of(len(checks), "check")
+    title = f"{failed:,} of {total} failed" if failed else f"{total} passed"
     return collapsible(title, shown, is_open=bool(failed))
 
 
 def _list(texts: Sequence[str], detail: _Detail) -> str:
-    """A list of texts that are Markdown already."""
+    """Return a list of Markdown texts."""
     lines = [f"- {text}" for text in texts[: detail.rows]]
     return "\n".join([*lines, *_more(len(texts), detail.rows, "- ")])
 
 
 def _tokens(tokens: Sequence[TokenLine]) -> str:
-    """The tokens by role; open when something is wrong."""
+    """Return a table of the tokens by role, open if there are findings."""
     rows = [
         (
             *(summary_text(cell) for cell in wording.token_cells(token)),
@@ -215,7 +216,7 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
     if not rows:
         return ""
     shown = _limited_table(
-        "llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Left", "To do"), rows, limit=None
+        "llllrrl", ("Token", "Fingerprint", "State", "Access", "Age", "Expires", "To do"), rows, limit=None
     )
     wrong = any(token.findings for token in tokens)
     return collapsible(count_of(len(tokens), "token"), shown, is_open=wrong)
@@ -224,7 +225,7 @@ def _tokens(tokens: Sequence[TokenLine]) -> str:
 def _restore_point(commands: Sequence[str]) -> str:
     if not commands:
         return ""
-    return collapsible("The way back to the moment before, in a new database", fenced("\n".join(commands), "sh"))
+    return collapsible("Restore the state before this run into a new database", fenced("\n".join(commands), "sh"))
 
 
 def _footer(report: Report) -> str:
@@ -254,4 +255,5 @@ def _limited_table(alignments: str, header: Sequence[str], rows: Sequence[Sequen
 
 def _more(total: int, limit: int | None, start: str) -> list[str]:
     left_out = total - limit if limit is not None else 0
-    return [f"{start}_… and {left_out:,} more, left out to keep this page within its size._"] if left_out > 0 else []
+    omitted = f"{start}_… and {left_out:,} more, omitted to stay within the size limit of this page._"
+    return [omitted] if left_out > 0 else []

@@ -1,4 +1,4 @@
-"""The lines of a report, made from the values of plans, schemas and errors."""
+"""Conversion of plans, schemas and errors into the lines of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from turso_deploy.sql.schema import Schema
 
 
 def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
-    """How many objects of each kind a manifest expects, and a schema has."""
+    """Return the number of objects of each kind that the manifest expects and the schema contains."""
     actual = actual_counts(schema)
     return {
         kind: CountLine(str(bound) if bound else None, actual[kind], bound is None or bound.holds(actual[kind]))
@@ -23,10 +23,10 @@ def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
     }
 
 
-def hazard_line(hazard: Hazard, permissions: Sequence[Approval]) -> HazardLine:
-    """Return the line of a hazard, and whether it is approved."""
-    allowed = is_approved(hazard, permissions)
-    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, allowed, str(hazard))
+def hazard_line(hazard: Hazard, approvals: Sequence[Approval]) -> HazardLine:
+    """Return the line of a hazard, with its approval."""
+    approved = is_approved(hazard, approvals)
+    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, approved, str(hazard))
 
 
 def script_line(script: Script) -> StepLine:
@@ -35,12 +35,12 @@ def script_line(script: Script) -> StepLine:
 
 
 def status_of(error: DeployError) -> Status:
-    """The verdict of a run that an error has ended."""
+    """Return the status of a run that ended with this error."""
     return Status.BLOCKED if isinstance(error, BlockedError) else Status.FAILED
 
 
 def error_line(error: DeployError) -> ErrorLine:
-    """An error as the report tells it."""
+    """Return the line of an error."""
     place = error.place
     return ErrorLine(
         code=error.code.value,

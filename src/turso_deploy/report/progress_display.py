@@ -1,4 +1,4 @@
-"""Progress for people: one line at the end of a terminal that is kept up to date, or a few plain lines on a log."""
+"""Display of progress: one updated line on a terminal, or a few lines in a log."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ UPDATE_INTERVAL = 0.25
 SLOW_STEP = 10.0
 """Seconds after which a log reports that a step is slow."""
 
-# Erase to the end of the line (EL), and no wrapping (DECAWM): the terminal itself cuts off what is too long for it.
+# Erase to the end of the line (EL), and no wrapping (DECAWM): the terminal cuts off a line that is too long.
 # https://invisible-island.net/xterm/ctlseqs/ctlseqs.html. No colour, so NO_COLOR has nothing to forbid.
 _ERASED = "\r\x1b[K"
 _UNWRAPPED = "\x1b[?7l{}\x1b[?7h"
 
 
-def shown(
+def display_progress(
     log: TextIO,
     terminal: TextIO | None,
     *,
@@ -36,14 +36,14 @@ def shown(
     `update_interval` and `slow_step` are seconds.
     """
     if on_runner:
-        return _watching(_LogLines(log, slow_step), update_interval)
+        return _displaying(_LogLines(log, slow_step), update_interval)
     if terminal is not None and terminal.isatty():
-        return _watching(_TerminalLine(terminal), update_interval)
+        return _displaying(_TerminalLine(terminal), update_interval)
     return nullcontext()
 
 
-class _Watch:
-    """What is being done, and since when."""
+class _Display:
+    """Display of the current step and its start time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -52,16 +52,16 @@ class _Watch:
     def report_step(self, what: str) -> None:
         self._step = (what, time.monotonic())
 
-    def look(self) -> None:
-        """Tell how it stands; called now and then, by a thread of its own: the run itself is busy."""
+    def update(self) -> None:
+        """Update the display. A thread calls it at intervals, because the run itself is busy."""
         what, since = self._step
         if what:
-            self._tell(what, since)
+            self._show(what, since)
 
     def end(self) -> None:
-        """Take away what was only for the time being."""
+        """Remove what is displayed."""
 
-    def _tell(self, what: str, since: float) -> None:
+    def _show(self, what: str, since: float) -> None:
         raise NotImplementedError
 
     def _write(self, text: str) -> None:
@@ -69,8 +69,8 @@ class _Watch:
         self._stream.flush()
 
 
-class _TerminalLine(_Watch):
-    """One line that says what is being done for how long, and is gone in the end."""
+class _TerminalLine(_Display):
+    """A line on a terminal with the current step and its duration, erased at the end."""
 
     _drawn = False
 
@@ -83,7 +83,7 @@ class _TerminalLine(_Watch):
         finally:
             self._step = before
 
-    def _tell(self, what: str, since: float) -> None:
+    def _show(self, what: str, since: float) -> None:
         text = f"{printable(what)} … {time.monotonic() - since:.0f} s"
         self._write(_ERASED + _UNWRAPPED.format(text))
         self._drawn = True
@@ -93,8 +93,8 @@ class _TerminalLine(_Watch):
             self._write(_ERASED)
 
 
-class _LogLines(_Watch):
-    """A line for each thing that is tried again, when it happens, and one for each that takes long."""
+class _LogLines(_Display):
+    """Lines in a log: one for each retry, and one for each slow step."""
 
     def __init__(self, stream: TextIO, slow_step: float) -> None:
         super().__init__(stream)
@@ -106,30 +106,30 @@ class _LogLines(_Watch):
         self._print(why)
         yield
 
-    def _tell(self, what: str, since: float) -> None:
+    def _show(self, what: str, since: float) -> None:
         if since != self._reported and time.monotonic() - since >= self._slow_step:
             self._reported = since
             self._print(f"{what[:1].upper()}{what[1:]} takes longer than {self._slow_step:.0f} s.")
 
     def _print(self, text: str) -> None:
-        """One line in one piece: the run may print at the same moment, a mask for example."""
+        """Write one line in a single call: the run may print at the same moment, for example a mask."""
         self._write(f"{inert(printable(text))}\n")
 
 
 @contextmanager
-def _watching(watch: _TerminalLine | _LogLines, update_interval: float) -> Iterator[None]:
+def _displaying(display: _TerminalLine | _LogLines, update_interval: float) -> Iterator[None]:
     over = threading.Event()
 
-    def keep_looking() -> None:
+    def update_regularly() -> None:
         while not over.wait(update_interval):
-            watch.look()
+            display.update()
 
-    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread = threading.Thread(target=update_regularly, daemon=True)
     thread.start()
     try:
-        with listening(watch):
+        with listening(display):
             yield
     finally:
         over.set()
         thread.join()
-        watch.end()
+        display.end()

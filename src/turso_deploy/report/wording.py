@@ -1,4 +1,4 @@
-"""The words that every rendering of a report shares: the verdict, the counts, and names made fit to look at."""
+"""Phrases that all renderings of a report share: the verdict, headings, counts and cells of tables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from turso_deploy.plan.step_kinds import StepKind, Verb
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
-_TO_DO = {"created": "to create", "changed": "to change", "dropped": "to drop"}
-_AROUND_OTHERS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
+_PLANNED_EFFECTS = {"created": "to create", "changed": "to change", "dropped": "to drop"}
+_DEPENDENTS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
-_MOST_FAILED = 10
+_MAX_FAILED = 10
 _WRITE = ("deploy", "plan")
 
-_FATES = {
+_OUTCOMES = {
     False: "nothing was changed",
     True: "the database was changed",
     None: "it is unknown whether the database was changed",
@@ -27,17 +27,17 @@ _FATES = {
 
 
 def duration(milliseconds: int) -> str:
-    """A span of time as people say it: `420 ms`, `1.3 s`."""
+    """Format a duration: `420 ms`, `1.3 s`."""
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
 def label(name: str) -> str:
-    """The key of a count in words: `foreign_keys` is `foreign keys`."""
+    """Return the key of a count in words: `foreign_keys` becomes `foreign keys`."""
     return printable(name).replace("_", " ")
 
 
 class ManifestLine(Struct, frozen=True):
-    """One line of the manifest held against the database. `ok` is None where nothing is expected."""
+    """An expectation of the manifest beside the actual value; `ok` is None if nothing is expected."""
 
     name: str
     expected: str
@@ -46,12 +46,12 @@ class ManifestLine(Struct, frozen=True):
 
 
 def manifest_lines(report: Report) -> list[ManifestLine]:
-    """What the manifest expects and what there is: kind by kind, and of rows and JSON how many are as they should be.
+    """Return the comparison of the manifest with the database: counts of objects, rows and valid JSON.
 
-    What is not as it should be has a line of its own, the first ten of each; the checks tell all. Where the manifest
-    expects no count, there is none to hold against it.
+    Rows and JSON columns are summed up in one line each, followed by the first ten failed checks. The counts of objects
+    are omitted if the manifest states none.
     """
-    states_counts = any(line.expected is not None for line in report.counts.values())
+    has_counts = any(line.expected is not None for line in report.counts.values())
     lines = [
         ManifestLine(
             label(name),
@@ -60,50 +60,50 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
             line.ok if line.expected else None,
         )
         for name, line in report.counts.items()
-        if states_counts
+        if has_counts
     ]
     for section, (name, noun) in _SECTIONS.items():
         checks = [check for check in report.checks if check.section == section]
         failed = [check for check in checks if not check.ok]
         if checks:
-            held = len(checks) - len(failed)
-            lines.append(ManifestLine(name, count_of(len(checks), noun), count_of(held, noun), not failed))
-            lines += [_failed_line(check) for check in failed[:_MOST_FAILED]]
+            passed = len(checks) - len(failed)
+            lines.append(ManifestLine(name, count_of(len(checks), noun), count_of(passed, noun), not failed))
+            lines += [_failed_line(check) for check in failed[:_MAX_FAILED]]
     return lines
 
 
-def heading_of_counts(report: Report) -> str:
-    """What the counts are: those of the database, or those that it would have come to."""
-    return "would be" if _is_foretold(report) else "actual"
+def counts_heading(report: Report) -> str:
+    """Return the heading of the counts: the actual ones, or those after the planned changes."""
+    return "planned" if _is_predicted(report) else "actual"
 
 
-def _is_foretold(report: Report) -> bool:
+def _is_predicted(report: Report) -> bool:
     not_done = not report.succeeded and not report.committed and report.command in _WRITE
     return report.status is Status.PLANNED or not_done
 
 
 def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
-    """How the numbers of seeds are headed, and those of each table: of a plan other ones than of a deployment."""
+    """Return the headings and the numbers of the seeds, one tuple for each table."""
     columns = {"rows": [seed.rows for seed in report.seeds]}
-    if _is_foretold(report):
+    if _is_predicted(report):
         columns["to seed"] = [seed.to_seed for seed in report.seeds]
     else:
         columns["written"] = [seed.written for seed in report.seeds]
         columns["unchanged"] = [seed.unchanged for seed in report.seeds]
     if any(seed.deployed_before for seed in report.seeds):
-        columns["deployed before"] = [seed.deployed_before for seed in report.seeds]
+        columns["already deployed"] = [seed.deployed_before for seed in report.seeds]
     return list(columns), [tuple(f"{number:,}" for number in line) for line in zip(*columns.values(), strict=True)]
 
 
-def undone(report: Report) -> str:
-    """What stands behind the number of steps where it is known that nothing came of them; empty where it is not."""
+def not_executed(report: Report) -> str:
+    """Return a note that the steps were not executed, if that is certain; otherwise an empty text."""
     if report.succeeded or report.committed is not False or report.command == "pull":  # which writes files
         return ""
-    return ", none of them done"
+    return " (not executed)"
 
 
 def is_in_manifest(check: CheckLine) -> bool:
-    """Whether a check is told by `manifest_lines`."""
+    """Return whether `manifest_lines` covers the check."""
     return check.section in _SECTIONS
 
 
@@ -111,8 +111,8 @@ def _failed_line(check: CheckLine) -> ManifestLine:
     return ManifestLine(printable(check.name), printable(check.expected), printable(check.actual), False)
 
 
-def hazard(line: HazardLine) -> str:
-    """What a step may cost, behind what that does to a deployment."""
+def hazard_text(line: HazardLine) -> str:
+    """Return the severity of a hazard, or its approval, and its text."""
     does = line.severity
     if line.severity == "needs approval" and line.approved:
         does = "approved"
@@ -121,24 +121,24 @@ def hazard(line: HazardLine) -> str:
     return f"{does}: {line.text}"
 
 
-def fate(report: Report) -> str:
-    """What became of the database, in words: it was changed, it was not, or nobody knows."""
-    return _FATES[report.committed]
+def outcome(report: Report) -> str:
+    """Return whether the database was changed, in words."""
+    return _OUTCOMES[report.committed]
 
 
 def place_of(error: ErrorLine) -> Place | None:
-    """Where in the repository the error was caused; None when it was not caused there."""
+    """Return the place in the repository that caused the error, if there is one."""
     return Place(error.file, error.line, error.column) if error.file else None
 
 
-def statement(sql: str) -> str:
-    """The SQL of a step, one printable text that ends with its semicolon; empty for a step that has none."""
+def sql_text(sql: str) -> str:
+    """Return the SQL of a step as printable text that ends with a semicolon; empty for a step without SQL."""
     text = "\n".join(printable_lines(sql)).rstrip()
     return text if text.endswith(";") or not text else f"{text};"
 
 
 def effect(kind: StepKind) -> str:
-    """What a kind of step does: an object is `created`, `changed` or `dropped`, a script is `run`, a file `written`.
+    """Return the effect of a kind of step: `created`, `changed`, `dropped`, `run` (a script) or `written` (a file).
 
     Dropping a column changes its table.
     """
@@ -155,13 +155,13 @@ def effect(kind: StepKind) -> str:
             return "changed"
 
 
-def told(steps: Sequence[StepLine]) -> list[StepLine]:
-    """The steps that people want to read one by one: not those that only clear the way for others."""
-    return [step for step in steps if step.kind.verb not in _AROUND_OTHERS]
+def visible_steps(steps: Sequence[StepLine]) -> list[StepLine]:
+    """Return the steps to list one by one: all but the drops and recreations of dependents."""
+    return [step for step in steps if step.kind.verb not in _DEPENDENTS]
 
 
-def set_aside(steps: Sequence[StepLine]) -> str:
-    """The rest, in a line: `2 indexes, 1 view and 3 triggers dropped and recreated`; empty where there is none."""
+def recreated_dependents(steps: Sequence[StepLine]) -> str:
+    """Return `2 indexes, 1 view and 3 triggers dropped and recreated`, or an empty text without such steps."""
     recreated = [step.kind.noun for step in steps if step.kind.verb is Verb.RECREATE]
     found = [
         count_of(number, noun, plural)
@@ -172,8 +172,8 @@ def set_aside(steps: Sequence[StepLine]) -> str:
     return f"{listed} dropped and recreated" if listed else ""
 
 
-def by_kind(steps: Sequence[StepLine]) -> dict[StepKind, list[StepLine]]:
-    """The steps under their kinds, both in the order they run."""
+def steps_by_kind(steps: Sequence[StepLine]) -> dict[StepKind, list[StepLine]]:
+    """Group the steps by kind; kinds and steps keep their order."""
     groups: dict[StepKind, list[StepLine]] = {}
     for step in steps:
         groups.setdefault(step.kind, []).append(step)
@@ -181,18 +181,18 @@ def by_kind(steps: Sequence[StepLine]) -> dict[StepKind, list[StepLine]]:
 
 
 def rows_seeded(report: Report) -> int:
-    """How many seed rows this run wrote to the database: none, when it did not commit."""
+    """Return the number of seed rows that this run wrote; 0 unless it was committed."""
     return sum(seed.written for seed in report.seeds) if report.changed else 0
 
 
 def rows_to_write(report: Report) -> str:
-    """What a plan would write, in words; empty for any other run, and where it is nothing or not known."""
+    """Return the estimate of the rows that a plan would write, in words; empty if there is none."""
     estimated = report.rows_to_write if report.status is Status.PLANNED else None
     return f"about {count_of(estimated, 'row')}" if estimated else ""
 
 
 def chunks(report: Report) -> str:
-    """The chunks of seeds that are no part of the one transaction, in words; empty where all is one."""
+    """Return the number of chunks of seeds in words; empty if the deployment is one transaction."""
     if report.chunks is None:
         return ""
     number = count_of(report.chunks.total, "chunk")
@@ -200,14 +200,14 @@ def chunks(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """What the run did, in one line that a reviewer understands without reading on."""
+    """Return the result of the run in one line."""
     match report.status:
         case Status.DEPLOYED:
             return f"{_titled('Deployed', report, _work_done(report))}, in {count_of(report.requests, 'request')}"
         case Status.UNCHANGED:
-            if not report.requests:  # no database was asked
+            if not report.requests:  # no database was read
                 return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
-            return f"Unchanged: the database already is at {_target(report)}, in {count_of(report.requests, 'request')}"
+            return f"Unchanged: the database is already at {_target(report)}, in {count_of(report.requests, 'request')}"
         case Status.PLANNED:
             title = _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
             return f"{title}; {outlook(report)}" if report.blocked_by else title
@@ -216,23 +216,23 @@ def verdict(report: Report) -> str:
         case Status.PULLED:
             return _titled("Pulled", report, [*_findings(report), f"{count_of(len(report.steps), 'file')} written"])
         case Status.DOCUMENTED:
-            work = [f"{count_of(len(report.steps), 'page')} written"] if report.steps else ["every page is current"]
+            work = [f"{count_of(len(report.steps), 'page')} written"] if report.steps else ["every page is up to date"]
             return _titled("Documented", report, [*_findings(report), *work])
         case Status.STALE:
             return _titled("Stale", report, [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"])
         case Status.CHECKED:
             return f"Checked {count_of(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:
-            return "Rotated: the secret holds a new token, which works"
+            return "Rotated: the secret holds a new, working token"
         case Status.BLOCKED:
-            return f"Blocked: {fate(report)}"
+            return f"Blocked: {outcome(report)}"
         case Status.FAILED:
-            return f"Failed: {fate(report)}"
+            return f"Failed: {outcome(report)}"
 
 
 def outlook(report: Report) -> str:
-    """What would become of a deployment that the plan knows to be blocked."""
-    if not report.requests:  # no database was asked
+    """Return the outlook of a deployment of a plan that has `blocked_by`."""
+    if not report.requests:  # no database was read
         return "a deployment may be blocked, depending on the rows"
     return "a deployment would be blocked"
 
@@ -255,7 +255,7 @@ def _work_done(report: Report) -> list[str]:
 
 
 def _work_to_do(report: Report) -> list[str]:
-    work = [f"{count_of(number, 'object')} {_TO_DO[effect]}" for effect, number in _effects(report).items()]
+    work = [f"{count_of(number, 'object')} {_PLANNED_EFFECTS[effect]}" for effect, number in _effects(report).items()]
     if scripts := _scripts(report):
         work.append(f"{count_of(scripts, 'script')} to run")
     rows = sum(seed.to_seed for seed in report.seeds)
@@ -263,13 +263,13 @@ def _work_to_do(report: Report) -> list[str]:
 
 
 def _effects(report: Report) -> dict[str, int]:
-    """How many different objects were created, changed and dropped.
+    """Count the distinct objects that were created, changed and dropped.
 
-    An object that takes several steps counts once, and so does a table with its columns; one that is dropped and
-    created again was changed.
+    An object with several steps counts once, and so does a table with its columns. An object that is dropped and then
+    created counts as changed.
     """
-    objects: dict[str, set[tuple[str, str]]] = {name: set() for name in _TO_DO}
-    for step in told(report.steps):
+    objects: dict[str, set[tuple[str, str]]] = {name: set() for name in _PLANNED_EFFECTS}
+    for step in visible_steps(report.steps):
         if (done := effect(step.kind)) in objects:
             noun = step.kind.noun
             objects[done].add(("table", read_column_title(step.object)[0]) if noun == "column" else (noun, step.object))
@@ -293,27 +293,28 @@ def _judgement(report: Report) -> str:
         for level, noun in (("error", "error"), ("warning", "warning"))
         if level in levels
     ]
-    return " and ".join(found) or "all is well"
+    return " and ".join(found) or "no problems found"
 
 
 def _one(kind: str) -> str:
-    """The noun for one of a kind of objects: `foreign_keys` is `foreign key`."""
+    """Return the singular of a kind of objects: `foreign_keys` becomes `foreign key`."""
     return "index" if kind == "indexes" else label(kind).removesuffix("s")
 
 
 def token_cells(token: TokenLine) -> tuple[str, ...]:
-    """A token as the cells of a table: role, fingerprint, state, access, age and days left."""
+    """Return the cells of a token in a table: role, fingerprint, state, access, age and time until it expires."""
     age = "-" if token.age_days is None else count_of(token.age_days, "day")
     if token.expires_at is None:
-        left = "-" if token.state == "malformed" or token.access == "-" else "never ends"
+        expires = "-" if token.state == "malformed" or token.access == "-" else "never"
     elif token.minted:
-        left = "for this run"
+        expires = "minted for this run"
     else:
-        left = count_of(token.days_left or 0, "day") if (token.days_left or 0) >= 0 else "over"
-    cells = (token.role, token.fingerprint, token.state, token.access, age, left)
+        days = token.days_left or 0
+        expires = f"in {count_of(days, 'day')}" if days >= 0 else "expired"
+    cells = (token.role, token.fingerprint, token.state, token.access, age, expires)
     return tuple(printable(cell) for cell in cells)
 
 
 def _findings(report: Report) -> list[str]:
     found = [count_of(line.actual, _one(name), label(name)) for name, line in report.counts.items() if line.actual]
-    return [*found, f"{count_of(len(report.checks), 'check')} held"] if report.checks else found
+    return [*found, f"{count_of(len(report.checks), 'check')} passed"] if report.checks else found

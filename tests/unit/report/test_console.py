@@ -32,7 +32,7 @@ def test_a_deployment_is_verdict_counts_steps_seeds_checks(deployed: Report) -> 
         "manifest          expected    actual",
         "+ create table",
         "+ questions",
-        "✔ 2 checks held",
+        "✔ 2 checks passed",
     ]
     assert text.startswith(order[0])
     assert sorted(order, key=text.index) == order
@@ -55,10 +55,10 @@ SEEDS = (
 def test_the_seeds_of_a_plan_are_to_be_brought_in_or_were_before(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, seeds=SEEDS)
     assert (
-        "    seeds     rows  to seed  deployed before\n"
-        "  + authors      3        3                0\n"
-        "  · books    2,000        0            2,000\n"
-        "  + lent         9        5                4\n" in render(planned, colour=False)
+        "    seeds     rows  to seed  already deployed\n"
+        "  + authors      3        3                 0\n"
+        "  · books    2,000        0             2,000\n"
+        "  + lent         9        5                 4\n" in render(planned, colour=False)
     )
     assert "| <code>lent</code> | 9 | 5 | 4 |" in summary(planned)
     assert "8 rows to seed" in summary(planned).split("\n")[0]
@@ -69,12 +69,12 @@ def test_the_seeds_of_a_plan_are_to_be_brought_in_or_were_before(deployed: Repor
 def test_seeds_that_nobody_looked_at_are_not_called_unchanged(deployed: Report) -> None:
     done = replace(deployed, seeds=(SeedLine("authors", 3, 1, 2), SEEDS[1], SeedLine("same", 2, 0, 2)))
     assert (
-        "    seeds     rows  written  unchanged  deployed before\n"
-        "  + authors      3        1          2                0\n"
-        "  · books    2,000        0          0            2,000\n"
-        "  · same         2        0          2                0\n" in render(done, colour=False)
+        "    seeds     rows  written  unchanged  already deployed\n"
+        "  + authors      3        1          2                 0\n"
+        "  · books    2,000        0          0             2,000\n"
+        "  · same         2        0          2                 0\n" in render(done, colour=False)
     )
-    assert "| Table | Rows | Written | Unchanged | Deployed before |" in summary(done)
+    assert "| Table | Rows | Written | Unchanged | Already deployed |" in summary(done)
 
 
 def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Report) -> None:
@@ -89,8 +89,8 @@ def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Re
 def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False)
     for report in (planned, failed, replace(failed, status=Status.BLOCKED), replace(failed, committed=None)):
-        assert re.search(r"manifest +expected +would be\n", render(report, colour=False))
-        assert "| Manifest | Expected | Would be |" in summary(report)
+        assert re.search(r"manifest +expected +planned\n", render(report, colour=False))
+        assert "| Manifest | Expected | Planned |" in summary(report)
     for report in (deployed, replace(failed, command="verify"), replace(failed, committed=True)):
         assert re.search(r"manifest +expected +actual\n", render(report, colour=False))
         assert "| Manifest | Expected | Actual |" in summary(report)
@@ -98,11 +98,11 @@ def test_counts_that_are_only_foretold_are_headed_so(deployed: Report, failed: R
 
 def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report) -> None:
     refused = replace(deployed, status=Status.BLOCKED, committed=False)
-    assert "\n\n  50 steps, none of them done:\n  + create table " in render(refused, colour=False)
-    assert "\n\n  50 steps, none of them done:\n  + create table users" in render(refused, colour=False, verbose=True)
+    assert "\n\n  50 steps (not executed):\n  + create table " in render(refused, colour=False)
+    assert "\n\n  50 steps (not executed):\n  + create table users" in render(refused, colour=False, verbose=True)
     for done in (deployed, replace(refused, status=Status.FAILED, committed=None)):
-        assert "none of them done" not in render(done, colour=False)
-    assert "none of them done" not in render(replace(refused, steps=()), colour=False)
+        assert "not executed" not in render(done, colour=False)
+    assert "not executed" not in render(replace(refused, steps=()), colour=False)
 
 
 def test_steps_of_a_kind_are_grouped_with_their_number_and_names(deployed: Report) -> None:
@@ -227,7 +227,7 @@ def test_checks_that_failed_come_first(failed: Report) -> None:
     assert text.count("rows of questions") == 1
     lost = CheckLine("rows lost from users", False, "0", "3")
     text = render(replace(failed, checks=(*failed.checks, lost)), colour=False)
-    assert "  ✗ rows lost from users: expected 0, found 3\n  ✔ 2 checks held\n" in text
+    assert "  ✗ rows lost from users: expected 0, found 3\n  ✔ 2 checks passed\n" in text
 
 
 def test_a_check_names_what_is_wrong_below_it(deployed: Report) -> None:

@@ -26,15 +26,15 @@ def checked() -> Report:
 
 def test_the_verdict_counts_what_was_found(checked: Report) -> None:
     assert verdict(checked) == "Checked 2 tokens: 1 error and 1 warning"
-    assert verdict(replace(checked, tokens=(SERVING,))) == "Checked 1 token: all is well"
+    assert verdict(replace(checked, tokens=(SERVING,))) == "Checked 1 token: no problems found"
 
 
 def test_the_terminal_has_a_table_and_what_to_do(checked: Report) -> None:
     lines = render(checked, colour=False).splitlines()
     (deploy,) = [line for line in lines if "0a1b2c3d" in line]
     (serving,) = [line for line in lines if "ffffffff" in line]
-    assert deploy.split() == "✗ auth-token 0a1b2c3d works full 120 days 3 days".split()
-    assert serving.split() == "✔ read-only-auth-token ffffffff works read-only 1 day never ends".split()
+    assert deploy.split() == "✗ auth-token 0a1b2c3d works full 120 days in 3 days".split()
+    assert serving.split() == "✔ read-only-auth-token ffffffff works read-only 1 day never".split()
     assert "  ✗ auth-token: it is 120 days old. Rotate it." in lines
     assert "  ! auth-token: it expires in 3 days. Rotate it." in lines
 
@@ -55,11 +55,11 @@ def test_a_finding_that_looks_like_markup_is_shown_as_it_is(checked: Report) -> 
 @pytest.mark.parametrize(
     ("token", "left"),
     [
-        (SERVING, "never ends"),
+        (SERVING, "never"),
         (replace(SERVING, state="malformed", access="-"), "-"),
-        (replace(DEPLOY, days_left=0), "0 days"),
-        (replace(DEPLOY, days_left=-1), "over"),
-        (replace(DEPLOY, days_left=0, minted=True), "for this run"),
+        (replace(DEPLOY, days_left=0), "in 0 days"),
+        (replace(DEPLOY, days_left=-1), "expired"),
+        (replace(DEPLOY, days_left=0, minted=True), "minted for this run"),
     ],
 )
 def test_what_is_left_of_a_token_is_told_in_words(token: TokenLine, left: str) -> None:
@@ -89,5 +89,5 @@ def test_a_rotation_is_told_by_its_steps() -> None:
     report = Report(
         "rotate-token", Status.ROTATED, False, "https://q.turso.io", notices=("Minted the token 0a1b2c3d.",)
     )
-    assert verdict(report) == "Rotated: the secret holds a new token, which works"
+    assert verdict(report) == "Rotated: the secret holds a new, working token"
     assert "Minted the token 0a1b2c3d." in render(report, colour=False)

@@ -8,7 +8,16 @@ from msgspec.structs import replace
 from turso_deploy.core.text import printable
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
-from turso_deploy.report.wording import effect, hazard, rows_seeded, rows_to_write, set_aside, statement, told, verdict
+from turso_deploy.report.wording import (
+    effect,
+    hazard_text,
+    recreated_dependents,
+    rows_seeded,
+    rows_to_write,
+    sql_text,
+    verdict,
+    visible_steps,
+)
 
 
 def test_the_verdict_of_a_deployment_counts_objects_rows_and_requests(deployed: Report) -> None:
@@ -21,7 +30,7 @@ def test_a_deployment_that_had_only_the_history_to_write_says_no_more(deployed: 
 
 def test_the_verdict_of_an_unchanged_database(deployed: Report) -> None:
     unchanged = replace(deployed, status=Status.UNCHANGED, committed=False, steps=(), requests=1)
-    assert verdict(unchanged) == "Unchanged: the database already is at 2.2.0, in 1 request"
+    assert verdict(unchanged) == "Unchanged: the database is already at 2.2.0, in 1 request"
 
 
 def test_the_verdict_of_a_plan_speaks_of_what_is_to_do(deployed: Report) -> None:
@@ -60,7 +69,7 @@ def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed:
 )
 def test_a_hazard_begins_with_what_it_does_to_a_deployment(severity: str, allowed: bool | None, expected: str) -> None:
     line = HazardLine("change-type", "t.a", 3, severity, allowed, "change-type t.a: values change (3 rows)")
-    assert hazard(line) == f"{expected}: change-type t.a: values change (3 rows)"
+    assert hazard_text(line) == f"{expected}: change-type t.a: values change (3 rows)"
 
 
 def test_a_refusal_is_no_failure(deployed: Report) -> None:
@@ -72,7 +81,7 @@ def test_a_refusal_is_no_failure(deployed: Report) -> None:
 def test_the_verdict_of_a_verification_names_what_was_found(deployed: Report) -> None:
     verified = replace(deployed, status=Status.VERIFIED, committed=False, steps=())
     assert verdict(verified) == (
-        "Verified 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 checks held"
+        "Verified 2.2.0: 12 tables, 33 indexes, 3 views, 2 triggers, 3 foreign keys, 2 checks passed"
     )
 
 
@@ -116,10 +125,10 @@ def test_what_is_only_set_aside_is_no_object_that_changed(deployed: Report) -> N
         StepLine(StepKind.RECREATE_TRIGGER, "t", ""),
     )
     assert verdict(replace(deployed, steps=steps, seeds=())) == "Deployed 2.2.0: 1 object changed, in 2 requests"
-    assert told(steps) == [steps[2]]
-    assert set_aside(steps) == "2 indexes, 1 view and 1 trigger dropped and recreated"
-    assert set_aside(steps[:6]) == "2 indexes and 1 view dropped and recreated"
-    assert set_aside(steps[:3]) == ""
+    assert visible_steps(steps) == [steps[2]]
+    assert recreated_dependents(steps) == "2 indexes, 1 view and 1 trigger dropped and recreated"
+    assert recreated_dependents(steps[:6]) == "2 indexes and 1 view dropped and recreated"
+    assert recreated_dependents(steps[:3]) == ""
 
 
 def test_an_object_that_is_dropped_to_be_created_again_has_changed(deployed: Report) -> None:
@@ -197,6 +206,6 @@ def test_printable_text_is_one_line_that_can_be_written(text: str) -> None:
 
 
 def test_a_statement_ends_with_one_semicolon_and_keeps_its_layout() -> None:
-    assert statement("\nCREATE TABLE t (\r\n\ta\n)") == "CREATE TABLE t (\n    a\n);"
-    assert statement("SELECT 1;\n") == "SELECT 1;"
-    assert statement("") == ""
+    assert sql_text("\nCREATE TABLE t (\r\n\ta\n)") == "CREATE TABLE t (\n    a\n);"
+    assert sql_text("SELECT 1;\n") == "SELECT 1;"
+    assert sql_text("") == ""
