@@ -31,8 +31,9 @@ from msgspec import Struct, convert
 from tests.support.databases import DatabaseUnderTest
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_shell import content, in_python
-from turso_deploy.catalog.catalog import CATALOG_QUERY, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.diff import diff
+from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.deploy import preview

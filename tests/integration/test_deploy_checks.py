@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_project
-from turso_deploy.catalog.catalog import Catalog, CatalogRow
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.transaction import Purpose, Transaction, TransactionStep
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.manifest import parse_manifest

@@ -12,7 +12,8 @@ from tests.support.schema_folders import write_project
 from turso_deploy.deploy.write_estimate import LONG_REWRITE_ROWS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
-from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.parser import parse
 
 
 def _that_lies(project: Project) -> Project:

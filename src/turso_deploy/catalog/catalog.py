@@ -15,42 +15,24 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import ErrorCode, InternalError, Place
-from turso_deploy.core.transaction import Query, Rows
-from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import SqlTextError, fold_case
-from turso_deploy.sql.parser import (
+from turso_deploy.sql.definitions import (
     IndexDefinition,
     TableDefinition,
     TriggerDefinition,
     ViewDefinition,
     VirtualTableDefinition,
-    parse,
 )
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import SqlTextError, fold_case
+from turso_deploy.sql.parser import parse
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, VirtualTable
 
 HISTORY_TABLE = "schema_deployments"
 
-CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
-# Only this pragma tells a virtual table's shadow tables apart (https://www.sqlite.org/pragma.html#pragma_table_list).
-SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")
-
 # Made by SQLite, by libSQL's replication and vector search, and by Turso's own engine and sync.
 INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
-
-
-class CatalogRow(Struct, frozen=True):
-    """One row of `sqlite_schema`. `sql` is None for the indexes that PRIMARY KEY and UNIQUE make by themselves."""
-
-    kind: str
-    name: str
-    table: str
-    sql: str | None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What identifies the object: its kind and its folded name."""
-        return self.kind, fold_case(self.name)
 
 
 class Catalog(Struct, frozen=True, dict=True):
@@ -70,14 +52,6 @@ class Catalog(Struct, frozen=True, dict=True):
     def with_ignored(self) -> Schema:
         """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
         return read_catalog(self.rows, self.shadows).schema if self.ignored else self.schema
-
-
-def catalog_rows(answer: Rows) -> list[CatalogRow]:
-    """The answer to `CATALOG_QUERY` as rows."""
-    return [
-        CatalogRow(str(kind), str(name), str(table), None if sql is None else str(sql))
-        for kind, name, table, sql in answer.rows
-    ]
 
 
 def read_catalog(

@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from turso_deploy.catalog.catalog import Catalog, CatalogRow
+from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.diff import Difference, Managed, diff
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.plan.plan import Step
 from turso_deploy.plan.relatives import reached_from, with_readers

@@ -10,8 +10,8 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.affinity import affinity_of, stored_form
 from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES
+from turso_deploy.sql.definitions import ForeignKey, TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.parser import ForeignKey, TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
 

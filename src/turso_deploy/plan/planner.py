@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence, Set
 
 from msgspec.structs import replace
 
-from turso_deploy.catalog.catalog import Catalog, CatalogRow, read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_in_order
 from turso_deploy.catalog.diff import Difference, Managed, diff, respelt
 from turso_deploy.catalog.integrity import broken_objects, key_fault
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
 from turso_deploy.core.transaction import Query

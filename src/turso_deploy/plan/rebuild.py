@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from turso_deploy.plan.table_change import TableChange
+from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, with_table_name
 from turso_deploy.sql.lexer import code_tokens, fold_case, quote_identifier, quote_string
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import AnyTable, VirtualTable
 
 _TEMPORARY = "turso_deploy_new_"

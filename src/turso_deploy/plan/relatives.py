@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 
-from turso_deploy.catalog.catalog import Catalog, CatalogRow
+from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.diff import Managed, diff
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.plan.plan import DROPS_ROWS, Step, objects_of
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in

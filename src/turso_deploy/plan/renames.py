@@ -13,8 +13,8 @@ from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Step, UnmatchedRename
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.sql.comments import TableDirectives
+from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, Table
 
 

@@ -10,11 +10,11 @@ from msgspec import Struct
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
-from turso_deploy.sql.canonical import Tokens, canonical_tokens
+from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.comments import TableDirectives, expressions_in, renamed_from
+from turso_deploy.sql.definitions import Check, ColumnDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.parser import Check, ColumnDefinition, KeyPart, TableDefinition
+from turso_deploy.sql.lexer import Tokens, column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
 
 _BEFORE = "turso_deploy_before"

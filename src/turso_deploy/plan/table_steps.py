@@ -18,8 +18,9 @@ from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.plan.table_change import TableChange, if_renamed
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
+from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.parser import ColumnDefinition, TableDefinition, parse_table
+from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)

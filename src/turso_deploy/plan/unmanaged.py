@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from turso_deploy.catalog.column_order import go_by_order
+from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
-from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, locate
+from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
 from turso_deploy.plan.plan import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import fault, key_fault
-from turso_deploy.catalog.scratch import Scratch, locate
+from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import position, quote_identifier

@@ -13,9 +13,7 @@ from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.plan.plan import Plan, Step
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.report.document import ObjectChange, PartChange
-from turso_deploy.sql.canonical import Tokens
-from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import (
+from turso_deploy.sql.definitions import (
     Check,
     ColumnDefinition,
     ForeignKey,
@@ -24,6 +22,7 @@ from turso_deploy.sql.parser import (
     TableDefinition,
     Unique,
 )
+from turso_deploy.sql.lexer import Tokens, fold_case
 from turso_deploy.sql.schema import Schema, Table, key_of, title
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Set
 from msgspec.structs import replace
 
 from turso_deploy.report.document import Diagram, Entity, EntityColumn, Relation
+from turso_deploy.sql.definitions import ForeignKey, TableDefinition
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import ForeignKey, TableDefinition
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 MAX_TABLES_SHOWN = 10

@@ -9,8 +9,8 @@ from msgspec import Struct
 from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
 from turso_deploy.schema_docs.descriptions import Descriptions
 from turso_deploy.schema_docs.notes import Notes
+from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold_case, read_column_title
-from turso_deploy.sql.parser import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 

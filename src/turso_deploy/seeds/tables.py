@@ -13,8 +13,8 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
 from turso_deploy.seeds.upsert import as_json
+from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.parser import TableDefinition
 from turso_deploy.sql.schema import Schema, VirtualTable
 
 SEEDS_FOLDER = "seeds"

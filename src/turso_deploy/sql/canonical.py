@@ -10,10 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from turso_deploy.sql.lexer import Token, TokenKind, capitals, fold_case, quote_identifier, tokenize, unquote
-
-Tokens = tuple[str, ...]
-"""A piece of SQL as canonical tokens."""
+from turso_deploy.sql.lexer import Token, TokenKind, Tokens, capitals, fold_case, quote_identifier, tokenize, unquote
 
 # https://www.sqlite.org/lang_keywords.html. A bare RESERVED word is never the same as the quoted name: either it
 # cannot be a name, or it is one only where it cannot be the keyword (LEFT, RAISE, CURRENT_DATE), so the two are not

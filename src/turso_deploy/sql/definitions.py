@@ -15,11 +15,29 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from turso_deploy.sql.canonical import Tokens
-from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.meaning import ComparedByMeaning
+from turso_deploy.sql.lexer import Tokens, fold_case
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+class ComparedByMeaning(Struct, frozen=True, eq=False):
+    """A value that is compared by its `meaning`, without regard to its spelling and its position in a text."""
+
+    def meaning(self) -> tuple[object, ...]:
+        """Return the values to compare. All are hashable, or the class defines a hash of its own."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        """Return True if both are of one class and have the same meaning."""
+        return self is other or (type(other) is type(self) and self.meaning() == other.meaning())
+
+    def __ne__(self, other: object) -> bool:
+        """Return the opposite of `__eq__`: the `__ne__` of Struct does not call it."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """Return the hash of the meaning."""
+        return hash(self.meaning())
 
 
 class Generated(Struct, frozen=True):

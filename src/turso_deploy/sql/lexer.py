@@ -46,6 +46,10 @@ class Token(NamedTuple):
         return self.start + len(self.text)
 
 
+Tokens = tuple[str, ...]
+"""A piece of SQL as tokens in canonical form (see `canonical`)."""
+
+
 # The rules are those of https://www.sqlite.org/lang_keywords.html,
 # https://www.sqlite.org/lang_expr.html#literal_values_constants_ and https://www.sqlite.org/lang_comment.html: every
 # character beyond ASCII may stand in a name, a byte order mark is white space, and a block comment may end with the

@@ -8,44 +8,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from turso_deploy.sql.canonical import Tokens
 from turso_deploy.sql.cursor import Cursor, Header, Span, read_header
 from turso_deploy.sql.definitions import (
-    Check,
-    ColumnDefinition,
     Definition,
-    ForeignKey,
-    Generated,
     IndexDefinition,
-    KeyPart,
-    PrimaryKey,
     TableDefinition,
     TriggerDefinition,
-    Unique,
     ViewDefinition,
     VirtualTableDefinition,
 )
-from turso_deploy.sql.keys import key_parts
-from turso_deploy.sql.lexer import TokenKind, fold_case, quote_string, tokenize, unquote
-from turso_deploy.sql.table_parser import read_table
-
-__all__ = [
-    "Check",
-    "ColumnDefinition",
-    "Definition",
-    "ForeignKey",
-    "Generated",
-    "IndexDefinition",
-    "KeyPart",
-    "PrimaryKey",
-    "TableDefinition",
-    "TriggerDefinition",
-    "Unique",
-    "ViewDefinition",
-    "VirtualTableDefinition",
-    "parse",
-    "parse_table",
-]
+from turso_deploy.sql.lexer import TokenKind, Tokens, fold_case, quote_string, tokenize, unquote
+from turso_deploy.sql.table_parser import key_parts, read_table
 
 _TIMINGS = {"BEFORE": "BEFORE", "AFTER": "AFTER", "INSTEAD": "INSTEAD OF"}
 _BODY_STARTS = ("INSERT", "UPDATE", "DELETE", "SELECT", "REPLACE", "WITH", "VALUES")

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.sql.lexer import fold_case, position
-from turso_deploy.sql.meaning import ComparedByMeaning
-from turso_deploy.sql.parser import (
+from turso_deploy.sql.definitions import (
+    ComparedByMeaning,
     ForeignKey,
     IndexDefinition,
     TableDefinition,
@@ -24,6 +23,7 @@ from turso_deploy.sql.parser import (
     ViewDefinition,
     VirtualTableDefinition,
 )
+from turso_deploy.sql.lexer import fold_case, position
 
 if TYPE_CHECKING:
     from turso_deploy.core.errors import Place

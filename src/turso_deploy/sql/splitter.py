@@ -6,12 +6,13 @@ CREATE TRIGGER at the semicolon of its `; END ;`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from turso_deploy.sql.definitions import ComparedByMeaning
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, capitals, scan, up_to_semicolon
-from turso_deploy.sql.meaning import ComparedByMeaning
 
 
 class Comment(Struct, frozen=True):
@@ -39,23 +40,6 @@ class Statement(ComparedByMeaning, frozen=True):
         return (self.text, self.offset, self.line, self.column)
 
 
-# The states of SQLite's own sqlite3_complete(): in each row, the state that follows a token of each class.
-_CLASSES = {";": 0, "EXPLAIN": 2, "CREATE": 3, "TEMP": 4, "TEMPORARY": 4, "TRIGGER": 5, "END": 6}
-_OTHER = 1
-_START = 0
-_ORDINARY = 1
-_NEXT = (
-    # ;  other  EXPLAIN  CREATE  TEMP  TRIGGER  END
-    (0, 1, 2, 3, 1, 1, 1),  # 0 start of a statement
-    (0, 1, 1, 1, 1, 1, 1),  # 1 in an ordinary statement
-    (0, 2, 1, 3, 1, 1, 1),  # 2 after EXPLAIN
-    (0, 1, 1, 1, 3, 4, 1),  # 3 after CREATE [TEMP]
-    (5, 4, 4, 4, 4, 4, 4),  # 4 in a trigger
-    (5, 4, 4, 4, 4, 4, 6),  # 5 after a semicolon in a trigger
-    (0, 4, 4, 4, 4, 4, 4),  # 6 after `; END` in a trigger
-)
-
-
 def split(script: str) -> list[Statement]:
     """The statements of a script in order; the last one may lack its semicolon, and empty ones are left out.
 
@@ -74,29 +58,42 @@ def split(script: str) -> list[Statement]:
 
 
 def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
-    """For each statement: the comments between it and the one before, and where it starts and ends."""
+    """Yield for each statement the comments between it and the one before, and its start and end."""
     above: list[Token] = []
     start: int | None = None
-    state, end, finished_at, at = _START, 0, 0, 0
+    end, finished_at, at, in_trigger = 0, 0, 0, False
     while (token := next(scan(script, at), None)) is not None:
         at = token.end
         if token.kind is TokenKind.COMMENT:
             behind_another = finished_at and "\n" not in script[finished_at : token.start]
             if start is None and not behind_another:
                 above.append(token)
-            continue
-        state = _NEXT[state][_CLASSES.get(capitals(token.text), _OTHER)]
-        if state == _START:
+        elif token.text != ";":
+            start = token.start if start is None else start
+            at = end = up_to_semicolon(script, token.end)
+        elif start is None or _is_complete(script, start, end, at, in_trigger=in_trigger):
             if start is not None:
                 yield above, start, end
-            above, start, finished_at = [], None, token.end
-            continue
-        start = token.start if start is None else start
-        end = token.end
-        if state == _ORDINARY:
-            at = end = up_to_semicolon(script, end)
+            above, start, finished_at, in_trigger = [], None, at, False
+        else:
+            end, in_trigger = at, True
     if start is not None:
         yield above, start, end
+
+
+# `sqlite3_complete` stops at a NUL and takes the other two, which are white space to the tokenizer, for words.
+_AS_SPACES = str.maketrans("\0\v\ufeff", "   ")
+
+
+def _is_complete(script: str, start: int, last: int, end: int, *, in_trigger: bool) -> bool:
+    """Return True if the semicolon before `end` ends the statement from `start`, which one inside a trigger does not.
+
+    `last` is the end of the token before the semicolon. SQLite reads the statement from its start each time, so it is
+    asked about a semicolon in a trigger only where the word before may be the END of the trigger.
+    """
+    if in_trigger and capitals(script[last - 3 : last]) != "END":
+        return False
+    return sqlite3.complete_statement(script[start:end].translate(_AS_SPACES))
 
 
 def _refuse_open_comment(script: str) -> None:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.cursor import Cursor, at_header, read_header
+from turso_deploy.sql.definitions import ComparedByMeaning
 from turso_deploy.sql.lexer import fold_case, tokenize
-from turso_deploy.sql.meaning import ComparedByMeaning
 
 
 class StatementKind(StrEnum):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from turso_deploy.catalog.catalog import CATALOG_QUERY, HISTORY_TABLE, SHADOW_QUERY, Catalog, catalog_rows, read_catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
+from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.database.engine_errors import explain

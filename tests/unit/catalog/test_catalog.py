@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.catalogs import catalog_of
-from turso_deploy.catalog.catalog import Catalog, CatalogRow, read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import ErrorCode, InternalError
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.transaction.history import create_step

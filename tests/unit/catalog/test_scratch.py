@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
-from turso_deploy.catalog.catalog import CatalogRow, read_catalog
-from turso_deploy.catalog.scratch import Scratch, ScratchError, locate, syntax_error
+from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.error_location import locate
+from turso_deploy.catalog.rows import CatalogRow
+from turso_deploy.catalog.scratch import Scratch, ScratchError, syntax_error
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import position
 

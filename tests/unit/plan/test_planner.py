@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.catalogs import catalog_of
 from tests.support.schema_folders import shipped_project
-from turso_deploy.catalog.catalog import CatalogRow, read_catalog
+from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.sql.splitter import split

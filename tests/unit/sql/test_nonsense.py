@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from tests.support.counters import LONG, count
 from turso_deploy.sql.comments import column_comments
+from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, with_table_name
 from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.parser import TableDefinition, parse
+from turso_deploy.sql.parser import parse
 from turso_deploy.sql.statement_kinds import describe
 
 STARTS = [

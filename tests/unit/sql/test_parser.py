@@ -4,8 +4,7 @@ import sqlite3
 
 import pytest
 
-from turso_deploy.sql.lexer import SqlTextError
-from turso_deploy.sql.parser import (
+from turso_deploy.sql.definitions import (
     Check,
     ForeignKey,
     Generated,
@@ -17,8 +16,9 @@ from turso_deploy.sql.parser import (
     Unique,
     ViewDefinition,
     VirtualTableDefinition,
-    parse,
 )
+from turso_deploy.sql.lexer import SqlTextError
+from turso_deploy.sql.parser import parse
 
 LIBSQL_ONLY = ("RANDOM", "libsql_vector_idx")
 

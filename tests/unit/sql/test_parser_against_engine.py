@@ -7,8 +7,9 @@ from itertools import groupby
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from turso_deploy.sql.definitions import IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import TokenKind, fold_case, quote_identifier, tokenize, unquote
-from turso_deploy.sql.parser import IndexDefinition, KeyPart, TableDefinition, parse
+from turso_deploy.sql.parser import parse
 
 NAMES = ["a", "Bc", "id", "key", "end", "two words", 'quo"te', "select", "Größe", "x-y", "back`tick"]
 TYPES = [

@@ -1,0 +1,85 @@
+"""Locate an SQLite error in its statement: Python's sqlite3 does not expose `sqlite3_error_offset()`."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from turso_deploy.sql.cursor import Cursor, read_header
+from turso_deploy.sql.lexer import Token, TokenKind, fold_case, tokenize, unquote
+
+# The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name what they complain of.
+_SYNTAX_ERROR = re.compile(r'near "(.*)": syntax error', re.DOTALL)
+_NAMED = re.compile(
+    r"""no\ such\ (?:column|table|module|function|collation\ sequence|index):\ "?(.+?)"?(?:\ -\ should\ this\ be\ .*)?$
+    | unknown\ column\ "(.+)"\ in\ foreign\ key | has\ no\ column\ named\ (.+) | referencing\ "(.+)"
+    | duplicate\ column\ name:\ (.+) | unknown\ table\ option:\ (.+) | missing\ datatype\ for\ .+\.(.+)
+    | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "([^"(\ ]+)
+    | ambiguous\ column\ name:\ (.+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def is_syntax_error(message: str) -> bool:
+    """Return True if the parser rejected the text itself, and not a name in it."""
+    return message == "incomplete input" or _SYNTAX_ERROR.fullmatch(message) is not None
+
+
+def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """Where in a refused statement SQLite's message points: the offset of the token, or None.
+
+    Python's sqlite3 does not pass on sqlite3_error_offset(), so the name that the message quotes is looked up in the
+    text behind the object's own name. For a syntax error it is the first token with which the statement gives that very
+    message on the connection that refused it; SQLite calls a prefix that could become a statement "incomplete input".
+    """
+    tokens = tokenize(sql)
+    if message == "incomplete input":
+        return _never_closed(tokens, sql)
+    if syntax_error := _SYNTAX_ERROR.fullmatch(message):
+        return _first_rejected([token for token in tokens if token.text == syntax_error[1]], sql, message, connection)
+    named = _NAMED.search(message)
+    if named is None:
+        return None
+    reader = Cursor(tokens, len(sql))
+    header = read_header(reader) if reader.word == "CREATE" else None
+    behind = tokens[header.position + 1 :] if header else tokens
+    found = _occurrences(next(filter(None, named.groups())).split("."), behind)
+    wanted = 1 if message.startswith("duplicate column") else 0
+    return found[wanted].start if len(found) > wanted else None
+
+
+def _never_closed(tokens: Sequence[Token], sql: str) -> int:
+    """The innermost parenthesis that stays open, or the end of the text."""
+    opened = []
+    for token in tokens:
+        if token.text == "(":
+            opened.append(token.start)
+        elif token.text == ")" and opened:
+            opened.pop()
+    return opened[-1] if opened else len(sql)
+
+
+def _first_rejected(tokens: Sequence[Token], sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+    """The first of the tokens with which the text, read that far, is refused with this message."""
+
+    def is_rejected(token: Token) -> bool:
+        try:
+            connection.execute("EXPLAIN " + sql[: token.end])
+        except sqlite3.Error as error:
+            return str(error) == message
+        return False
+
+    first = bisect_left(tokens, True, key=is_rejected)
+    return tokens[first].start if first < len(tokens) else None
+
+
+def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
+    """The tokens that are the last of the names, with the other names before them where that occurs."""
+    written = [fold_case(unquote(token)) if token.kind <= TokenKind.STRING else token.text for token in tokens]
+    qualified = [name for part in names for name in (fold_case(part), ".")][:-1]
+    length = len(qualified)
+    found = [tokens[at + length - 1] for at in range(len(tokens)) if written[at : at + length] == qualified]
+    alone = [token for token, name in zip(tokens, written, strict=True) if name == fold_case(names[-1])]
+    return found or alone
