@@ -24,7 +24,7 @@ from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
 
 ROWS = 1_000_000

@@ -21,7 +21,8 @@ from tests.support.sqld import running_sqld
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
 
 ROWS = 100_000

@@ -27,7 +27,7 @@ from turso_deploy.core.transaction import Outcome
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import MAX_PAUSE
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
 
 KILLS = 60 if "FAULT_SCHEDULES" in os.environ else 6

@@ -13,7 +13,7 @@ import pytest
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.main import main
 from turso_deploy.core.errors import DeployError
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.schema_docs.generate import generate_docs
 
 OUTSIDE = "CONTENT-OF-ANOTHER-FILE"

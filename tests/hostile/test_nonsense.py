@@ -23,7 +23,8 @@ from turso_deploy.core.errors import DeployError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 from turso_deploy.seeds.files import read_seed_file
 from turso_deploy.sql.lexer import SqlTextError, scan
 from turso_deploy.sql.splitter import split

@@ -41,7 +41,8 @@ from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import find_pending
 from turso_deploy.plan.hazards import parse_approvals
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import error_line
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, read_column_title

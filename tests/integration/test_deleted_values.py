@@ -13,7 +13,7 @@ from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqlite_builds import NOTHING, secure_delete
 from turso_deploy.plan.hazards import parse_approvals
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Report, Status
 
 ROWS = 500

@@ -18,7 +18,7 @@ import pytest
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
 from turso_deploy import __version__
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import CountLine, Report, Status
 from turso_deploy.transaction.history import Provenance
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.databases import DatabaseUnderTest, run_program
 from tests.support.schema_folders import SHIPPED, write_project
 from turso_deploy.cli.pull_command import pull
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
 from turso_deploy.sql.splitter import split
 

@@ -27,7 +27,8 @@ from turso_deploy.core.transaction import Purpose, Query, Transaction, Transacti
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import HAZARDS, Approval
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.sql.lexer import quote_identifier, quote_string
 

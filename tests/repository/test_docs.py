@@ -12,8 +12,8 @@ from msgspec.structs import fields
 
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.hazards import HazardName
+from turso_deploy.project.loader import load_project
 from turso_deploy.project.manifest import load_manifest
-from turso_deploy.project.project import load_project
 from turso_deploy.report.document import Report
 from turso_deploy.transaction.history import create_step
 

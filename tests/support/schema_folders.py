@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 
 SHIPPED = Path(__file__).parents[2] / "schema"
 

@@ -11,7 +11,7 @@ from turso_deploy.core.errors import DeployError, ErrorCode, InputError, Project
 from turso_deploy.database.interface import Database
 from turso_deploy.plan.step_kinds import StepKind
 from turso_deploy.project.expectations import actual_counts
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.lines import error_line, status_of

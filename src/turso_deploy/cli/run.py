@@ -158,7 +158,7 @@ def _open(inputs: Settings, access: Credentials, timing: Timing) -> Database:
 def _comparison(inputs: Settings, folder: str) -> Report:
     from turso_deploy.deploy.preview import compare
     from turso_deploy.plan.hazards import parse_approvals
-    from turso_deploy.project.project import load_project
+    from turso_deploy.project.loader import load_project
 
     approvals = parse_approvals(inputs.allow_hazards)
     project = load_project(Path(inputs.schema_path))
@@ -192,7 +192,7 @@ def _database_report(
     from turso_deploy.deploy import preview
     from turso_deploy.deploy.deployment import Deployment
     from turso_deploy.plan.hazards import parse_approvals
-    from turso_deploy.project.project import load_project
+    from turso_deploy.project.loader import load_project
 
     approvals = parse_approvals(inputs.allow_hazards)
     report_step("reading the schema folder")

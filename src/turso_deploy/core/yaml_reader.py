@@ -1,7 +1,7 @@
-"""The one reader of YAML, for the manifest and for seed files: plain data, with the line that each value stands on.
+"""Read YAML (manifest, notes, seed files) into plain data with the line of each value.
 
-It takes the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), so `no`, `on` and `2026-01-01` are
-text. Anchors, aliases and tags are refused: a file means what it shows, and cannot grow when it is read.
+It implements the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), so `no`, `on` and `2026-01-01`
+are text. Anchors, aliases and tags are errors: they could make a small file very large, and hide its meaning.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
 Key = tuple[str | int, ...]
-"""The way to a value: the keys of mappings and the positions in lists."""
+"""Path to a value: keys of mappings and positions in lists."""
 
-_DEEPEST = 100
+_MAX_DEPTH = 100
 _FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NULL = re.compile(r"null|Null|NULL|~|")
@@ -47,7 +47,7 @@ _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Scalar]], ...] = (
 
 
 class YamlTextError(Exception):
-    """The text is not YAML that this program takes. `line` and `column` count from 1; `message` quotes no value."""
+    """Malformed or disallowed YAML. `line` and `column` count from 1; `message` quotes no value."""
 
     def __init__(self, message: str, line: int, column: int, file: str) -> None:
         super().__init__(f"{file}:{line}:{column}: {message}")
@@ -57,7 +57,7 @@ class YamlTextError(Exception):
 
 
 class Node(Struct, dict=True):
-    """One value and where it begins: for a member of a mapping, the line and column of its key."""
+    """A value and its place: that of its first character, or of its key in a mapping."""
 
     content: Scalar | list[Node] | dict[str, Node]
     line: int
@@ -65,7 +65,7 @@ class Node(Struct, dict=True):
 
     @cached_property
     def value(self) -> Plain:
-        """The value without its places."""
+        """Value without its places."""
         if isinstance(self.content, dict):
             return {key: node.value for key, node in self.content.items()}
         if isinstance(self.content, list):
@@ -73,7 +73,7 @@ class Node(Struct, dict=True):
         return self.content
 
     def line_of(self, path: Key) -> int:
-        """The line of the value at `path`, or of the deepest value on the way to it that exists."""
+        """Return the line of the value at `path`, or of its deepest existing ancestor."""
         node = self
         for step in path:
             members: Any = dict(enumerate(node.content)) if isinstance(node.content, list) else node.content
@@ -84,7 +84,7 @@ class Node(Struct, dict=True):
 
 
 def read_yaml(text: str, file: str, *, loader: Any = _FASTEST_LOADER) -> Node:
-    """Read one YAML document; an empty text is null. `file` is how an error names it, `loader` a class of PyYAML.
+    """Read one YAML document; an empty text is null. `file` is its name in errors, `loader` a class of PyYAML.
 
     Keys are always text. Raises YamlTextError for malformed text, a duplicate key, an anchor, an alias, a tag, a second
     document, nesting beyond 100 levels or an integer of more than 4,300 digits.
@@ -106,7 +106,7 @@ def _line_and_column(mark: Any) -> tuple[int, int]:
 
 
 class _Builder:
-    """Builds the tree from the parser's events, so that nothing is constructed which the rules refuse."""
+    """Builds nodes from parser events, so that disallowed YAML is rejected before any value is constructed."""
 
     def __init__(self, file: str, events: Iterator[yaml.Event]) -> None:
         self.file = file
@@ -131,8 +131,8 @@ class _Builder:
             raise self._error("anchors (`&name`) are not allowed", event)
         if event.tag is not None:
             raise self._error("tags (`!name`) are not allowed", event)
-        if depth > _DEEPEST:
-            raise self._error(f"nested more than {_DEEPEST} levels deep", event)
+        if depth > _MAX_DEPTH:
+            raise self._error(f"nested more than {_MAX_DEPTH} levels deep", event)
         content: Scalar | list[Node] | dict[str, Node]
         if isinstance(event, yaml.ScalarEvent):
             content = self._scalar(event)

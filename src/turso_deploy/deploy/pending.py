@@ -19,7 +19,8 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
-from turso_deploy.project.scripts import Script, pending_scripts, require_runnable_before
+from turso_deploy.project.script_loader import require_runnable_before
+from turso_deploy.project.scripts import Script, pending_scripts
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
@@ -145,7 +146,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
 def check_manifest(project: Project, pending: PendingChanges) -> None:
     """Raise BlockedError if the schema after the changes would contradict the manifest."""
     plan = pending.plan
-    require_expectations(project.manifest, plan.predicted, plan.unmanaged, project.place_in_manifest)
+    require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
 
 
 def _pending_seeds(project: Project, plan: Plan, state: DatabaseState) -> Iterator[SeedTable]:

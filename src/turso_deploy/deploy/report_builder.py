@@ -192,7 +192,7 @@ class ReportBuilder:
             "different": [change.object for change in difference.changed],
             "still": difference.removed(managed),  # removed from the folder: the next deployment drops it
         }
-        absent = missing_names(self._project.manifest, state.catalog)
+        absent = missing_names(self._project.manifest, state.catalog.schema)
         self.add_checks(_schema_lines(objects, [name for _, name in absent]))
         self._differences = (
             *(

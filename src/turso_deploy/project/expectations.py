@@ -1,4 +1,4 @@
-"""Compare the counts and names in the manifest with a catalog, before anything is sent."""
+"""Compare the counts and names in the manifest with a schema, before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
-from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.bound import Bound
@@ -35,9 +34,8 @@ def actual_counts(schema: Schema) -> Mapping[str, int]:
     }
 
 
-def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]:
-    """Return the names in the manifest that the catalog lacks: key, and kind with name (`index idx_users_name`)."""
-    schema = catalog.schema
+def missing_names(manifest: Manifest, schema: Schema) -> list[tuple[Key, str]]:
+    """Return the names in the manifest that the schema lacks: key, and kind with name (`index idx_users_name`)."""
     listed = (
         ("table", "tables", manifest.objects.tables, schema.all_tables),
         ("index", "indexes", manifest.objects.indexes, schema.indexes),
@@ -53,14 +51,14 @@ def missing_names(manifest: Manifest, catalog: Catalog) -> list[tuple[Key, str]]
 
 
 def require_expectations(
-    manifest: Manifest, catalog: Catalog, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
+    manifest: Manifest, schema: Schema, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
 ) -> None:
-    """Raise BlockedError (`manifest-mismatch`) if the catalog after a deployment would not match the manifest.
+    """Raise BlockedError (`manifest-mismatch`) if the schema after a deployment would not match the manifest.
 
     `unmanaged` are the counted objects that the schema folder does not define. The error lists them if they may be the
     cause, with the `ignore:` lines that exclude them. `place_of` returns the place of a key in the manifest.
     """
-    actual = actual_counts(catalog.schema)
+    actual = actual_counts(schema)
     broken = [
         (kind, bound)
         for kind, bound in expected_counts(manifest).items()
@@ -71,7 +69,7 @@ def require_expectations(
         for kind, bound in broken
     ]
     wrong += [
-        Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, catalog)
+        Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, schema)
     ]
     if not wrong:
         return

@@ -1,29 +1,21 @@
-"""Load the whole schema folder: wanted schema, manifest, directives, scripts and seeds, checked without a request."""
+"""A project: the content of a schema folder, checked and ready to be deployed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Self
 
 from msgspec import Struct
 
-from turso_deploy.catalog.catalog import read_catalog
-from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
+from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.core.errors import Place
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.yaml_reader import Key
-from turso_deploy.project.dangling_references import error_code_for, require_valid_references
-from turso_deploy.project.directives import read_directives
-from turso_deploy.project.manifest import MANIFEST_NAME, Manifest, load_manifest, place_in_manifest
-from turso_deploy.project.scripts import Script, load_scripts
-from turso_deploy.project.sql_files import Source, read_sources
-from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.project.manifest import MANIFEST_NAME, Manifest, place_in_manifest
+from turso_deploy.project.scripts import Script
+from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.comments import TableDirectives
-from turso_deploy.sql.lexer import column_title, fold_case
-from turso_deploy.sql.schema import Schema, key_of
-from turso_deploy.sql.statement_kinds import StatementKind
+from turso_deploy.sql.schema import Schema
 
 
 class Project(Struct, frozen=True):
@@ -59,114 +51,3 @@ class Project(Struct, frozen=True):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def load_project(path: Path) -> Project:
-    """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error."""
-    folder = SchemaFolder.open(path)
-    sources = read_sources(folder)
-    manifest = load_manifest(folder)
-    scratch = Scratch()
-    try:
-        wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
-        _require_managed_definitions(sources, wanted)
-        require_valid_references(wanted, scratch)
-        if not REFUSES_DOUBLE_QUOTED_TEXTS and any('"' in source.statement.text for source in sources):
-            _require_no_double_quoted_text(sources, manifest)
-        _require_known_names(manifest, wanted, folder)
-        directives = read_directives(sources)
-        scripts = load_scripts(folder, scratch)
-        seeds = load_seeds(folder, wanted)
-        simulate_seeds(seeds, wanted, scratch.connection)
-    except BaseException:
-        scratch.close()
-        raise
-    return Project(folder, manifest, wanted, directives, scripts, seeds, scratch)
-
-
-def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Schema:
-    """Run the definitions, each with its given SQL, in an empty scratch database, and return the resulting schema."""
-    places = {}
-    for source, sql in definitions:
-        _define_one(source, sql, scratch)
-        places[source.key] = source.stored_place
-    return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places).schema
-
-
-def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
-    try:
-        scratch.run(sql)
-    except ScratchError as error:
-        raise ProjectError(
-            ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else error_code_for(error.message),
-            f"SQLite does not accept this definition: {error.message}.",
-            hint="Correct the statement here.",
-            place=source.place if error.offset is None else source.place_at(error.offset),
-        ) from None
-
-
-def _is_syntax(message: str) -> bool:
-    return message.startswith(("near ", "incomplete input", "unrecognized token"))
-
-
-def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) -> None:
-    """Raise ProjectError if a name in double quotes is no column, for builds of SQLite that accept it as text.
-
-    https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted. The definitions run again with
-    back-quotes, which never make text and keep all offsets. A virtual table parses its arguments itself.
-    """
-    scratch = Scratch()
-    try:
-        definitions = (
-            (source, sql if source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE else with_names_only(sql))
-            for source in sources
-            for sql in [source.statement.text]
-        )
-        require_valid_references(_define(definitions, manifest, scratch), scratch)
-    finally:
-        scratch.close()
-
-
-def _require_managed_definitions(sources: list[Source], wanted: Schema) -> None:
-    """Raise ProjectError if a definition would never be compared, because it is internal or `ignore:` covers it."""
-    known = {key_of(item) for item in wanted.objects()}
-    for source in sources:
-        if source.key not in known:
-            raise ProjectError(
-                ErrorCode.SQL_INVALID,
-                f"{source.key[0]} {source.description.name} would never be deployed: its name is reserved, or a "
-                "pattern under `ignore:` in the manifest matches it.",
-                hint="Rename the object, or narrow the pattern.",
-                place=source.place,
-            )
-
-
-def _require_known_names(manifest: Manifest, wanted: Schema, folder: SchemaFolder) -> None:
-    """Raise ProjectError if row counts or JSON columns of the manifest name tables or columns that are not defined."""
-    unknown = [
-        Cause(f"`{key[0]}` names {name}, which no file defines", place_in_manifest(folder, key))
-        for key, name in _unknown_names(manifest, wanted)
-    ]
-    if unknown:
-        raise ProjectError(
-            ErrorCode.MANIFEST_INVALID,
-            f"The manifest cannot be used:{listed(unknown)}",
-            hint="Correct the name, or define the object.",
-            place=unknown[0].place,
-            causes=unknown,
-        )
-
-
-def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, str]]:
-    """Yield the key of each unknown name in the manifest, and the object that it should name."""
-    for name in manifest.rows:
-        if fold_case(name) not in wanted.all_tables:
-            yield ("rows", name), f"the table {name}"
-    for name, columns in manifest.json_columns.items():
-        table = wanted.tables.get(fold_case(name))
-        if table is None:
-            yield ("json_columns", name), f"the table {name}"
-            continue
-        for index, column in enumerate(columns):
-            if fold_case(column) not in table.definition.by_name:
-                yield ("json_columns", name, index), f"the column {column_title(name, column)}"

@@ -5,42 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from msgspec import Struct
-
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.sql_files import Source, read_sources
+from turso_deploy.schema_docs.page_data import Category, Descriptions
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
 from turso_deploy.sql.parser import parse_table
-from turso_deploy.sql.schema import Schema, SchemaObject, Table
+from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.splitter import comment_text, comments_directly_above
-
-
-class Category(Struct, frozen=True):
-    """One SQL file and its page. `objects` are the kinds and folded names of the objects that it defines."""
-
-    title: str
-    page: str
-    file: str
-    """Path that begins with the name of the folder, so that pages do not depend on the working folder."""
-    description: str
-    objects: tuple[tuple[str, str], ...]
-
-
-class Descriptions(Struct, frozen=True):
-    """The categories, and the descriptions of objects and columns by kind and folded name."""
-
-    categories: tuple[Category, ...]
-    objects: Mapping[tuple[str, str], str]
-    columns: Mapping[str, Mapping[str, str]]
-
-    def of(self, item: SchemaObject) -> str:
-        """Return the description of an object, or an empty text."""
-        return self.objects.get((item.kind, item.definition.name), "")
-
-    def of_column(self, table: Table, column: str) -> str:
-        """Return the description of a column by its folded name, or an empty text."""
-        return self.columns.get(table.definition.name, {}).get(column, "")
 
 
 def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:

@@ -10,14 +10,15 @@ from pathlib import Path, PurePath
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.step_kinds import StepKind
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status, StepLine
 from turso_deploy.report.lines import count_lines
 from turso_deploy.schema_docs.descriptions import read_descriptions
 from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
+from turso_deploy.schema_docs.page_data import PageData
 from turso_deploy.schema_docs.pages import PLAN, render
 from turso_deploy.schema_docs.queries import run_queries
-from turso_deploy.schema_docs.table_sections import PageData
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
 _QUERY_PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)

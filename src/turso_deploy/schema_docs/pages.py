@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from turso_deploy.report.document import Diagram, Entity, Relation
 from turso_deploy.report.er_diagram import diagram_of, mermaid
 from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
-from turso_deploy.schema_docs.descriptions import Category
-from turso_deploy.schema_docs.queries import QueryResult
-from turso_deploy.schema_docs.table_sections import PageData, json_columns, table_section
+from turso_deploy.schema_docs.page_data import Category, PageData, QueryResult
+from turso_deploy.schema_docs.table_sections import json_columns, table_section
 from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.schema import AnyTable, View, VirtualTable
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import PurePosixPath
 
-from msgspec import Struct
-
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.transaction import Query
+from turso_deploy.schema_docs.page_data import QueryResult
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.lexer import SqlTextError, position
 from turso_deploy.sql.splitter import Statement, split
@@ -20,17 +19,6 @@ QUERIES_FOLDER = "queries"
 
 # Actions of a SELECT for sqlite3_set_authorizer(): https://www.sqlite.org/c3ref/c_alter_table.html
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-
-
-class QueryResult(Struct, frozen=True):
-    """A documented query with its result and its query plan."""
-
-    title: str
-    meaning: str
-    sql: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
-    plan: tuple[str, ...]
 
 
 def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[QueryResult]]]:

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
-
-from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
-from turso_deploy.schema_docs.descriptions import Descriptions
-from turso_deploy.schema_docs.notes import Notes
+from turso_deploy.report.markdown import fenced, joined, page_code, page_text, table
+from turso_deploy.schema_docs.page_data import PageData
 from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold_case, read_column_title
-from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
-
-
-class PageData(Struct, frozen=True):
-    """The data of all pages. `pages` has the page of each object, `examples` a JSON text by table and column."""
-
-    title: str
-    version: str | None
-    schema: Schema
-    descriptions: Descriptions
-    notes: Notes
-    json_columns: Mapping[str, Sequence[str]]
-    examples: Mapping[tuple[str, str], str]
-    pages: Mapping[tuple[str, str], str]
-
-    def link(self, item: str) -> str:
-        """Return a link to a table by its folded name, or only the name if no page describes it."""
-        known = self.schema.all_tables.get(item)
-        name = known.name if known else item
-        return f"[{page_code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else page_code(name)
+from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
 
 def table_section(data: PageData, item: AnyTable) -> str:

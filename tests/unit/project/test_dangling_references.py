@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.schema_folders import write_folder
 from turso_deploy.core.errors import ErrorCode, ProjectError
-from turso_deploy.project.project import load_project
+from turso_deploy.project.loader import load_project
 
 TABLES = "CREATE TABLE t (a PRIMARY KEY, b, sum AS (b + 1));\n"
 

@@ -32,7 +32,7 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
     model = parse_manifest(manifest)
     catalog = read_catalog(scratch.rows(), scratch.shadows(), model.ignore)
     others = [item for item in catalog.schema.objects() if item.name in unmanaged]
-    require_expectations(model, catalog, others, lambda _: PLACE)
+    require_expectations(model, catalog.schema, others, lambda _: PLACE)
 
 
 def refusal(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] = ()) -> BlockedError:
@@ -101,5 +101,5 @@ def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     scratch.run("CREATE TABLE t (a)")
     manifest = parse_manifest({"ignore": ["t"], "objects": {"tables": ["t"]}})
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
-    assert missing_names(manifest, catalog) == [(("objects", "tables", 0), "table t")]
+    assert missing_names(manifest, catalog.schema) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0

@@ -9,7 +9,8 @@ import pytest
 from tests.support.schema_folders import SMALL, shipped_project, write_folder, write_project
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.project.expectations import actual_counts
-from turso_deploy.project.project import Project, load_project
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
 
 
 @pytest.fixture(autouse=True)

@@ -138,6 +138,49 @@ relations:
     assert "[`books`](tables.md#books) `title`, without a foreign key: told as well" in page
 
 
+UNUSUAL = """\
+CREATE TABLE readings (
+  room TEXT COLLATE NOCASE,
+  taken INTEGER,
+  celsius REAL,
+  kelvin REAL GENERATED ALWAYS AS (celsius + 273.15) STORED,
+  label TEXT GENERATED ALWAYS AS (room || taken),
+  PRIMARY KEY (room, taken DESC)
+) WITHOUT ROWID;
+-- Finds readings by text.
+CREATE VIRTUAL TABLE search USING fts5 (room);
+"""
+
+
+def test_a_table_page_shows_collations_generated_columns_and_a_composite_key(tmp_path: Path) -> None:
+    page = pages(tmp_path, tables=COMMENTED["tables.sql"] + UNUSUAL)["tables.md"]
+    assert "| `room` | `TEXT` | in the primary key; NOT NULL; COLLATE `nocase` |" in page
+    assert "| `taken` | `INTEGER` | in the primary key; NOT NULL |" in page
+    assert "| `kelvin` | `REAL` | stored `celsius + 273.15` |" in page
+    assert r"| `label` | `TEXT` | computed `room \|\| taken` |" in page
+    assert "- primary key (`room`, `taken` descending)\n- WITHOUT ROWID" in page
+
+
+def test_a_virtual_table_is_shown_by_its_statement(tmp_path: Path) -> None:
+    found = pages(tmp_path, tables=COMMENTED["tables.sql"] + UNUSUAL)
+    statement = "```sql\nCREATE VIRTUAL TABLE search USING fts5 (room)\n```"
+    assert f"## search\n\nFinds readings by text.\n\n{statement}" in found["tables.md"]
+    assert "| [`search`](tables.md#search) |" in found["README.md"]
+    assert "| **all** | 4 | 11 | 1 | 1 | 3 | 6 | 1 | 1 | 1 |" in found["README.md"]
+
+
+def test_a_check_outside_a_table_keeps_its_operators(tmp_path: Path) -> None:
+    check = "CREATE TABLE pairs (a TEXT, b TEXT, CHECK (a || b <> ''));"
+    assert "- CHECK (`a || b <> ''`)" in pages(tmp_path, tables=COMMENTED["tables.sql"] + check)["tables.md"]
+
+
+def test_query_results_show_null_and_the_size_of_a_blob(tmp_path: Path) -> None:
+    query = "-- Unusual values\nSELECT NULL AS missing, x'0102ff' AS bytes, 'a | b' AS text;\nSELECT 1 WHERE 0;\n"
+    page = pages(tmp_path, common=query)["queries.md"]
+    assert "| `missing` | `bytes` | `text` |\n| --- | --- | --- |\n| NULL | 3 bytes | a \\| b |" in page
+    assert "### Line 3\n\n```sql\nSELECT 1 WHERE 0;\n```\n\nNo rows." in page
+
+
 def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
     write_project(tmp_path / "schema", COMMENTED)
     output = tmp_path / "pages"

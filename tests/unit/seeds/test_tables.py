@@ -26,6 +26,7 @@ SCHEMA = (
     "CREATE UNIQUE INDEX counters_name ON counters (name)",
     "CREATE TABLE pairs (a UNIQUE, b UNIQUE)",
     "CREATE TABLE notes (text TEXT)",
+    "CREATE TABLE slots (id INTEGER PRIMARY KEY, kind TEXT DEFAULT 'first' UNIQUE)",
     "CREATE UNIQUE INDEX notes_partial ON notes (text) WHERE text > 'm'",
     "CREATE UNIQUE INDEX notes_expression ON notes (lower(text))",
     "CREATE VIEW grown_ups AS SELECT * FROM users WHERE age > 17",
@@ -52,7 +53,7 @@ def wanted(scratch: Scratch) -> Schema:
 
 @pytest.fixture
 def load(tmp_path: Path, wanted: Schema, scratch: Scratch) -> Load:
-    """Write seed files, load them and rehearse them."""
+    """Write seed files, load them and simulate their insertion."""
 
     def load(**files: str | bytes) -> tuple[SeedTable, ...]:
         (tmp_path / "seeds").mkdir(exist_ok=True)
@@ -225,6 +226,14 @@ def test_a_row_that_the_engine_refuses_is_named_by_its_line(load: Load, files: d
     assert refusal(load, **files) == expected
 
 
+@pytest.mark.parametrize(
+    "rows", ['{"id": 1}\n{"id": 2}\n', '{"id": 1}\n{"id": 2, "kind": "first"}\n'], ids=["both left out", "one left out"]
+)
+def test_a_repeated_default_is_named_without_the_other_line(load: Load, rows: str) -> None:
+    expected = "schema/seeds/slots.jsonl:2: `slots.kind` must be unique, and another row has the same"
+    assert refusal(load, slots__jsonl=rows) == expected
+
+
 def test_a_refused_row_among_many_is_found(load: Load) -> None:
     rows = [f"{n},name {n}" for n in range(5_000)]
     rows[4_321] = "4321,"
@@ -238,7 +247,7 @@ def test_a_value_that_a_trigger_puts_into_its_message_is_not_shown(load: Load, s
     assert refusal(load, teams__csv="id,code\n1,SECRET\n") == expected
 
 
-def test_the_rehearsal_leaves_the_rows_and_the_enforcement_as_it_was(load: Load, scratch: Scratch) -> None:
+def test_the_simulation_leaves_the_rows_and_the_enforcement_as_it_was(load: Load, scratch: Scratch) -> None:
     load(users__csv="id,name,team_id\n1,a,99\n", teams__csv="id\n1\n")
     assert scratch.connection.execute("SELECT id, name, team_id FROM users").fetchall() == [(1, "a", 99)]
     assert scratch.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)

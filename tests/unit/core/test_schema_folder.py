@@ -1,0 +1,78 @@
+"""The schema folder: names, places, text of files, and the rule about links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SchemaFolder:
+    (tmp_path / "schema" / "seeds").mkdir(parents=True)
+    (tmp_path / "schema" / "a.sql").write_bytes(b"\xef\xbb\xbfSELECT 1;\n")
+    (tmp_path / "schema" / "seeds" / "b.csv").write_text("id\n1\n", encoding="utf-8")
+    return SchemaFolder.open(tmp_path / "schema", "schema")
+
+
+def test_text_is_read_without_its_byte_order_mark(folder: SchemaFolder) -> None:
+    assert folder.read_text("a.sql") == "SELECT 1;\n"
+
+
+def test_names_are_relative_and_sorted_by_their_parts(folder: SchemaFolder) -> None:
+    (folder.path / "seeds.sql").write_text("")
+    assert folder.entries("**/*") == ["a.sql", "seeds", "seeds/b.csv", "seeds.sql"]
+    assert folder.entries("seeds/*") == ["seeds/b.csv"]
+    assert [name for name in ("a.sql", "seeds", "c.sql") if folder.has(name)] == ["a.sql", "seeds"]
+    assert folder.is_folder("seeds")
+    assert not folder.is_folder("a.sql")
+
+
+def test_places_have_the_displayed_name(folder: SchemaFolder) -> None:
+    assert folder.place("seeds/b.csv", 2, 3) == Place("schema/seeds/b.csv", 2, 3)
+    assert SchemaFolder.open(folder.path).place("a.sql").file == f"{folder.path.as_posix()}/a.sql"
+
+
+def test_a_link_to_a_file_inside_the_folder_is_read(folder: SchemaFolder) -> None:
+    (folder.path / "link.sql").symlink_to("a.sql")
+    assert folder.is_link("link.sql")
+    assert folder.read_text("link.sql") == "SELECT 1;\n"
+
+
+@pytest.mark.parametrize("target", ["../secret.sql", "..", "seeds"])
+def test_a_link_to_anything_else_is_an_error(folder: SchemaFolder, target: str) -> None:
+    (folder.path.parent / "secret.sql").write_text("password")
+    (folder.path / "link.sql").symlink_to(target)
+    with pytest.raises(SchemaFileError, match="not a file inside the schema folder") as caught:
+        folder.read_text("link.sql")
+    assert caught.value.code is ErrorCode.SCHEMA_NOT_FOUND
+    assert caught.value.place == Place("schema/link.sql")
+
+
+def test_another_encoding_is_an_error_at_its_line(folder: SchemaFolder) -> None:
+    (folder.path / "c.sql").write_bytes(b"SELECT 1;\n-- caf\xe9\n")
+    with pytest.raises(SchemaFileError, match="not UTF-8 text") as caught:
+        folder.read_text("c.sql")
+    assert (caught.value.code, caught.value.place) == (ErrorCode.SQL_SYNTAX, Place("schema/c.sql", 2))
+    assert caught.value.hint == "Save it as UTF-8."
+
+
+def test_a_missing_file_is_an_error_with_the_reason_of_the_system(folder: SchemaFolder) -> None:
+    with pytest.raises(SchemaFileError) as caught:
+        folder.read_text("missing.sql")
+    assert caught.value.reason == "the file cannot be read (No such file or directory)"
+
+
+def test_a_file_above_the_maximum_is_not_read(folder: SchemaFolder) -> None:
+    (folder.path / "large.csv").write_text("x" * 1_000_001)
+    with pytest.raises(SchemaFileError, match="larger than 1 MB"):
+        folder.read_text("large.csv", max_bytes=1_000_000)
+    assert len(folder.read_text("large.csv", max_bytes=1_000_001)) == 1_000_001
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(folder: SchemaFolder) -> None:
+    with pytest.raises(ProjectError, match=r"There is no schema folder `a\.sql`: it is a file"):
+        SchemaFolder.open(folder.path / "a.sql", "a.sql")
