@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from turso_deploy.cli.main import COMMANDS
+from turso_deploy.cli.arguments import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
 from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
@@ -65,7 +65,7 @@ def inputs() -> str:
             f"`{input_of(name)}`",
             "" if name == "command" else f"`{flag_of(name)}`",
             f"`{variable_of(name)}`",
-            _default(setting.default),
+            _default(setting.default_text),
             setting.description.replace("|", "\\|"),
         )
         for name, setting in SETTINGS.items()
@@ -73,10 +73,8 @@ def inputs() -> str:
     return _table(("input", "flag", "variable", "default", "meaning"), rows)
 
 
-def _default(value: object) -> str:
-    if value in (None, ""):
-        return ""
-    return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}' if isinstance(value, float) else value}`"
+def _default(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 def outputs() -> str:

@@ -19,7 +19,8 @@ import pytest
 
 from tests.support.databases import QUICK, DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_folder
-from turso_deploy.cli.run import DEFAULT_TIMING, Timing, run
+from turso_deploy.cli.invocation import Timing
+from turso_deploy.cli.run import DEFAULT_TIMING, run
 from turso_deploy.core.progress import report_step, report_wait
 from turso_deploy.report.progress_display import display_progress
 

@@ -149,7 +149,7 @@ def test_a_definition_that_sqlite_would_not_take_today_is_written_and_told_with_
     assert adopted.status == 2
     assert adopted.error["file"].endswith("schema/views.sql")
     assert adopted.error["line"] == 1
-    assert "is written, and cannot be deployed as it is" in adopted.error["message"]
+    assert "was written, but it cannot be deployed as it is" in adopted.error["message"]
     assert (tmp_path / "schema/views.sql").read_text(encoding="utf-8") == "CREATE VIEW v AS SELECT x FROM a;\n"
 
 

@@ -216,7 +216,7 @@ def test_an_api_token_in_place_of_the_database_token_is_told(program: Program, t
 def test_a_rehearsal_happens_on_a_branch_that_is_gone_afterwards(program: Program, turso: Turso) -> None:
     done = program("deploy", trial_branch=True, **program.hosted)
     assert done.report["status"] == "deployed"
-    assert re.match(r"The deployment succeeded on the trial branch quiz-trial-[0-9a-f]{8}:", done.report["notices"][0])
+    assert re.match(r"The deployment to the trial branch quiz-trial-[0-9a-f]{8} succeeded:", done.report["notices"][0])
     assert set(turso.databases) == {"quiz"}
     created, deleted = (
         [call for call in turso.calls() if re.fullmatch(pattern, call)]
@@ -290,7 +290,46 @@ def test_a_plan_makes_no_branch(program: Program, turso: Turso) -> None:
     assert set(turso.databases) == {"quiz"}
 
 
-# Backups
+# Local checks before the first request
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "code"),
+    [
+        ("deploy", {"allow_hazards": "drop-colum:users.name"}, "input-invalid"),
+        ("deploy", {"token_lifetime": "soon"}, "input-invalid"),
+        ("deploy", {"token_max_age": "90"}, "input-invalid"),
+        ("deploy", {"version_from_tag": True}, "manifest-mismatch"),
+        ("deploy", {"database_url": "ftp://quiz"}, "database-url-invalid"),
+        ("deploy", {"previous_auth_token": "x", "auth_token": "no-token"}, "token-malformed"),
+        ("plan", {"compare_to": "nowhere"}, "schema-not-found"),
+        ("pull", {}, "input-invalid"),
+        ("rotate-token", {"secret_scope": "repositories"}, "input-invalid"),
+        ("rotate-token", {"secret_name": "GITHUB_TOKEN"}, "input-invalid"),
+        ("rotate-token", {"github_token": "a b"}, "token-malformed"),
+    ],
+)
+def test_a_local_error_is_found_before_the_first_request(
+    program: Program, turso: Turso, command: str, settings: dict[str, Any], code: str
+) -> None:
+    environment = {"GITHUB_REF": "refs/tags/v9.9.9", "GITHUB_REPOSITORY": "acme/quiz"}
+    github = {"github_token": "github_pat"} if command == "rotate-token" else {}
+    done = program(command, environment=environment, **program.hosted | github | settings)
+    assert done.status != 0
+    assert done.report["error"]["code"] == code
+    assert turso.asked == []
+
+
+@pytest.mark.parametrize("command", ["deploy", "plan", "verify"])
+def test_a_syntax_error_in_the_schema_folder_is_found_before_the_first_request(
+    program: Program, turso: Turso, command: str
+) -> None:
+    done = program(command, files=with_changes(SMALL, views="CREATE VIEW v AS SELEKT 1;"), **program.hosted)
+    assert (done.status, done.report["error"]["code"]) == (2, "sql-syntax")
+    assert turso.asked == []
+
+
+# Restore points
 
 
 def test_the_moment_before_the_write_is_in_the_summary_and_in_the_history(program: Program) -> None:
@@ -495,7 +534,7 @@ def test_a_rotation_that_fails_says_that_the_old_token_works(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({}, "a token for one is missing"),
+        ({}, "a setting for it is missing"),
         ({"github_token": WRITER, "secret_name": "GITHUB_X"}, "name of the secret"),
         ({"github_token": WRITER, "secret_scope": "everywhere"}, "secret-scope"),
     ],

@@ -9,26 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, Setting, input_of, variable_of
+from turso_deploy.cli.settings import SETTINGS, input_of, variable_of
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.github.outputs import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 FIELDS = {input_of(name): (name, setting) for name, setting in SETTINGS.items()}
-
-
-def default_of(setting: Setting) -> str:
-    """A default as a workflow writes it; empty where there is none."""
-    match setting.default:
-        case None:
-            return ""
-        case bool():
-            return str(setting.default).lower()
-        case float():
-            return f"{setting.default:g}"
-        case _:
-            return str(setting.default)
 
 
 def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
@@ -39,7 +26,7 @@ def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
 def test_an_input_of_the_action_is_the_setting_of_the_program(name: str) -> None:
     described, setting = ACTION["inputs"][name], FIELDS[name][1]
     assert described["description"] == setting.description
-    assert described.get("default", "") == default_of(setting)
+    assert described.get("default", "") == setting.default_text
     assert not described.get("required")
 
 

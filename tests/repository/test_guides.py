@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.repository.prose import WORDS
-from turso_deploy.cli.main import COMMANDS
+from turso_deploy.cli.arguments import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.plan.hazards import parse_approvals

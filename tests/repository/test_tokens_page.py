@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, input_of, read_settings
+from turso_deploy.cli.settings import SETTINGS, input_of
+from turso_deploy.cli.settings_reader import read_settings
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/tokens.md").read_text(encoding="utf-8")
 WORKFLOWS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)]
@@ -26,7 +27,7 @@ def settings_of(workflow: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: next(iter(workflow["jobs"])))
 def test_a_workflow_of_the_page_sets_what_the_action_takes(workflow: dict[str, Any]) -> None:
     settings = settings_of(workflow)
-    assert read_settings(settings).organization == "acme"
+    assert read_settings(settings, {}).organization == "acme"
     assert all("secrets." in value for name, value in settings.items() if name.endswith("_token"))
 
 
@@ -34,7 +35,7 @@ def test_the_policys_defaults_are_those_of_the_program() -> None:
     rows = dict(re.findall(r"^\| `(token-[a-z-]+)` \| `(\S+)` \|", PAGE, flags=re.MULTILINE))
     assert set(rows) == {"token-max-age", "token-expiry-warning", "token-require-expiry", "token-policy"}
     for name, default in rows.items():
-        assert str(SETTINGS[FIELDS[name]].default).lower() == default
+        assert SETTINGS[FIELDS[name]].default_text == default
 
 
 def test_every_setting_that_the_page_names_is_one() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.support.recording_proxy import RecordingProxy
-from turso_deploy.cli.run import Timing, run
+from turso_deploy.cli.invocation import Timing
+from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.address import parse_address
 from turso_deploy.database.interface import REQUEST_SIZE, Database

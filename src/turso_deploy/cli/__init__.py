@@ -1,1 +1,1 @@
-"""The command line and the Action: settings, credentials, commands, output, exit status."""
+"""Command line and GitHub Action: settings, credentials, commands, output, exit status."""

@@ -1,4 +1,4 @@
-"""Who is told of a run: the terminal or the log, and on a runner the annotations, the outputs and the job summary."""
+"""Publish a report: terminal or log, and on a runner annotations, outputs and job summary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turso_deploy.report.job_summary import summary
 
 
 class Verbosity(StrEnum):
-    """How much is printed."""
+    """Amount and form of the output."""
 
     QUIET = "quiet"
     NORMAL = "normal"
@@ -32,18 +32,18 @@ def publish(
     runner: Runner,
     output: TextIO,
     environment: Mapping[str, str],
-    loudness: Verbosity = Verbosity.NORMAL,
+    verbosity: Verbosity = Verbosity.NORMAL,
 ) -> None:
-    """Print the report, and tell the runner what steps, people and later jobs need to know.
+    """Print the report, and give the runner its annotations, outputs and job summary.
 
-    As JSON the output gets one document and nothing else, so `runner` has to have another log. Raises OSError when the
-    output cannot be written, after all else is done.
+    As JSON, the output gets one document and nothing else; the log of `runner` must then be another stream.
+    Raises OSError if the output cannot be written, after everything else is done.
     """
     try:
-        if loudness is Verbosity.JSON:
+        if verbosity is Verbosity.JSON:
             output.write(_json(report))
         else:
-            quiet, verbose = loudness is Verbosity.QUIET, loudness is Verbosity.VERBOSE
+            quiet, verbose = verbosity is Verbosity.QUIET, verbosity is Verbosity.VERBOSE
             with runner.group(f"turso-deploy {report.command}"):
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)
@@ -51,15 +51,15 @@ def publish(
             runner.annotate(note.level, note.message, title=note.title, place=note.place)
         output.flush()
     finally:
-        with _without_failing(runner, "The outputs"):
+        with _warning_on_error(runner, "The outputs"):
             runner.set_outputs(outputs(report))
-        with _without_failing(runner, "The job summary"):
-            runner.append_summary(lambda room: summary(report, room))
+        with _warning_on_error(runner, "The job summary"):
+            runner.append_summary(lambda budget: summary(report, budget))
 
 
 @contextmanager
-def _without_failing(runner: Runner, what: str) -> Iterator[None]:
-    """A file of the runner's that cannot be written is a warning: the exit status tells of the database."""
+def _warning_on_error(runner: Runner, what: str) -> Iterator[None]:
+    """Warn if a file of the runner cannot be written; the exit status is about the database only."""
     try:
         yield
     except OSError as error:
@@ -67,24 +67,24 @@ def _without_failing(runner: Runner, what: str) -> Iterator[None]:
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:
-    """Print a plan's script, and nothing else.
+    """Print the script of a plan, and nothing else.
 
-    Raises BlockedError where a runner would take a part of it for a command: unlike a report, it has to stay as it is.
+    Raises BlockedError if a runner would take a part of it for a workflow command: a script cannot be escaped.
     """
     if runner.present and inert(script) != script:
         raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
-            "The plan cannot be printed as a script here: the runner would take a part of it for a command.",
+            "The script of the plan cannot be printed here: the runner would take a part of it for a workflow command.",
             hint="Run `turso-deploy plan --sql` outside of a workflow.",
         )
     output.write(script)
 
 
 def _json(report: Report) -> str:
-    """The report as JSON that a runner finds no command in: in JSON, `##[` can only stand in a string."""
+    """Return the report as JSON without workflow commands: in JSON, `##[` occurs only in strings, and is escaped."""
     return json.dumps(report.as_json(), indent=2).replace("##[", "#\\u0023[") + "\n"
 
 
 def _wants_colour(output: TextIO, environment: Mapping[str, str]) -> bool:
-    """Colour is for terminals, and for those who did not decline it: https://no-color.org."""
+    """Return True for a terminal, unless NO_COLOR is set: https://no-color.org."""
     return output.isatty() and not environment.get("NO_COLOR")

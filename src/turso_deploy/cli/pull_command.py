@@ -1,4 +1,4 @@
-"""The story of `pull`: a live database becomes a schema folder, whose next plan is empty."""
+"""The command `pull`: write a schema folder that describes a database, so that the next plan is empty."""
 
 from __future__ import annotations
 
@@ -20,45 +20,46 @@ from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
 
 
 def pull(folder: Path, database: Database) -> Report:
-    """Write a schema folder that describes a database, in one request that a read-only token may make.
+    """Write a schema folder that describes a database, with one request; a read-only token is enough.
 
-    The folder must not hold a schema yet. What was written is then read as any schema folder is: SQLite keeps some
-    definitions that it would not take today, and those are told with their line.
+    The folder must not contain a schema. The written folder is loaded afterwards, because SQLite keeps some definitions
+    that it no longer accepts; these are reported with their line.
     """
     started = time.monotonic()
     shown = PurePath(folder).as_posix()
     try:
-        _refuse_a_schema(folder, shown)
+        require_no_schema(folder)
         schema, version, ignore = _read(database)
         files = schema_files(schema, version, ignore)
         _write(files, folder, shown)
     except DeployError as error:
         return _report(database, started, error=error)
-    return _report(database, started, schema, version, files, shown, _what_is_wrong(folder))
+    return _report(database, started, schema, version, files, shown, _load_error(folder))
 
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
-    """What there is to pull, the version that was deployed last, and the patterns for what other tools keep."""
+    """Return the schema of the database, the version last deployed, and patterns for the records of other tools."""
     state = parse_state(database.query(STATE_QUERIES), ())
     ignore = records_of_other_tools(state.catalog)
     schema = read_catalog(state.catalog.rows, state.catalog.shadows, ignore).schema
     if not any(schema.objects()):
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "There is nothing to pull: the database holds no object of its own.",
-            hint="Is it the database that you mean? A file that does not exist reads as an empty database.",
+            "There is nothing to pull: the database has no tables, views or triggers.",
+            hint="Check the database URL. A file that does not exist reads as an empty database.",
         )
     return schema, (state.last_deployment.schema_version if state.last_deployment else None) or FIRST_VERSION, ignore
 
 
-def _refuse_a_schema(folder: Path, shown: str) -> None:
-    """A folder that holds a schema is somebody's work."""
+def require_no_schema(folder: Path) -> None:
+    """Raise InputError if the folder contains a schema, which must not be overwritten."""
+    shown = PurePath(folder).as_posix()
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         if path.suffix.lower() == ".sql" or path.name.lower().startswith("manifest."):
             raise InputError(
                 ErrorCode.INPUT_INVALID,
-                f"The folder `{shown}` holds a schema already: {path.relative_to(folder).as_posix()}.",
-                hint="Name another folder with --schema-path. Nothing was written.",
+                f"The folder `{shown}` already contains a schema: {path.relative_to(folder).as_posix()}.",
+                hint="Nothing was written. Set --schema-path to another folder.",
             )
 
 
@@ -71,13 +72,13 @@ def _write(files: dict[str, str], folder: Path, shown: str) -> None:
     except OSError as error:
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            f"The folder `{shown}` cannot be written: {error.strerror}.",
-            hint="Name a folder that you may write to with --schema-path.",
+            f"The folder `{shown}` could not be written: {error.strerror}.",
+            hint="Set --schema-path to a folder with write permission.",
         ) from None
 
 
-def _what_is_wrong(folder: Path) -> ProjectError | None:
-    """Why the folder that was written cannot be deployed as it is; None when it can."""
+def _load_error(folder: Path) -> ProjectError | None:
+    """Return the error of loading the written folder; None if it can be deployed."""
     try:
         load_project(folder)
     except ProjectError as error:
@@ -88,9 +89,9 @@ def _what_is_wrong(folder: Path) -> ProjectError | None:
 def _not_deployable(error: ProjectError) -> ProjectError:
     return ProjectError(
         error.code,
-        f"The schema folder is written, and cannot be deployed as it is. {error.message}",
-        hint=f"{error.hint or ''}\nThe database holds it as it is written there. Correct the file, and let "
-        "`turso-deploy plan` show what that changes.".strip(),
+        f"The schema folder was written, but it cannot be deployed as it is. {error.message}",
+        hint=f"{error.hint or ''}\nThe database contains this definition. Correct the file, then run "
+        "`turso-deploy plan` to see what that changes.".strip(),
         place=error.place,
     )
 
@@ -113,7 +114,7 @@ def _report(
         schema_version=version,
         steps=tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in written),
         counts={kind: CountLine(str(number), number) for kind, number in counts.items()},
-        notices=(f"Written into the folder {folder}.",) if folder else (),
+        notices=(f"The schema was written to the folder {folder}.",) if folder else (),
         requests=database.requests,
         duration_ms=round((time.monotonic() - started) * 1000),
         error=error_line(error) if error else None,

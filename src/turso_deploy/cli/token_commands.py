@@ -1,75 +1,87 @@
-"""The commands that are about tokens alone: look at them, and rotate one."""
+"""The commands `check-tokens` and `rotate-token`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 from msgspec.structs import replace
 
-from turso_deploy.cli.credentials import Credentials, lifetime_of
-from turso_deploy.cli.settings import Settings
+from turso_deploy.cli.invocation import Invocation
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.github.context import RunContext
 from turso_deploy.github.secrets import GithubSecrets, parse_place, usable_secret_name
 from turso_deploy.report.document import Report, Status
 from turso_deploy.turso.rotation import rotate_token
 
-ROTATED_LIFETIME = "90d"
+ROTATED_LIFETIME = timedelta(days=90)
+"""Default lifetime of the token that `rotate-token` mints."""
 
 
-def check_tokens(access: Credentials) -> Report:
-    """What the checks came to; they were made when the way in was opened."""
-    if not access.checks:
-        raise InputError(
-            ErrorCode.INPUT_INVALID,
-            "There is no token to check.",
-            hint="Give `database-url` with `auth-token`, `read-only-auth-token` or `previous-auth-token`; "
-            "or `api-token`, `organization` and `database`.",
-        )
-    return Report("check-tokens", Status.CHECKED, committed=False, database=access.address.display)
+def check_tokens(invocation: Invocation) -> Report:
+    """Check every given token, by its claims and with one request."""
+    with invocation.open_credentials() as credentials:
+        if credentials.checks:
+            return Report("check-tokens", Status.CHECKED, committed=False, database=credentials.address.display)
+    raise InputError(
+        ErrorCode.INPUT_INVALID,
+        "There is no token to check.",
+        hint="Set `database-url` with `auth-token`, `read-only-auth-token` or `previous-auth-token`; "
+        "or set `api-token`, `organization` and `database`.",
+    )
 
 
-def rotate(access: Credentials, inputs: Settings, context: RunContext, mask: Callable[[str], None]) -> Report:
-    """Mint a token, store it as a GitHub secret, and refuse the older ones when asked to. Raises DeployError."""
+def rotate(invocation: Invocation) -> Report:
+    """Mint a token, store it as a GitHub secret, and revoke the older ones if that is set. Raises DeployError."""
     started = time.monotonic()
-    name = usable_secret_name(inputs.secret_name)
-    if access.hosting is None or inputs.github_token is None:
-        raise _tokens_missing(access, inputs, context)
-    place = parse_place(inputs.secret_scope, context.repository)
-    secrets = GithubSecrets(place, inputs.github_token.reveal(), inputs.timeout, context.api_url)
-    try:
+    settings = invocation.settings
+    name = usable_secret_name(settings.secret_name)
+    with _secret_store(invocation) as secrets, invocation.open_credentials() as credentials:
+        assert credentials.hosted is not None, "the settings of the Turso Platform are required"
         done = rotate_token(
-            access.hosting.platform,
-            access.hosting.database,
+            credentials.hosted.platform,
+            credentials.hosted.database,
             secrets,
             name,
-            mask,
-            lifetime=lifetime_of(inputs, ROTATED_LIFETIME),
-            now=access.now,
-            read_only=inputs.token_access == "read-only",
-            old_token=inputs.auth_token.reveal() if inputs.auth_token else None,
-            revoke_others=inputs.revoke_others,
-            timeout=inputs.timeout,
+            invocation.runner.mask,
+            lifetime=settings.token_lifetime or ROTATED_LIFETIME,
+            now=credentials.now,
+            read_only=settings.token_access == "read-only",
+            old_token=settings.auth_token.reveal() if settings.auth_token else None,
+            revoke_others=settings.revoke_others,
+            timeout=settings.timeout,
         )
-    finally:
-        secrets.close()
-    report = Report(
-        "rotate-token", Status.ROTATED, committed=False, database=access.address.display, notices=done.steps
-    )
+        database = credentials.address.display
+    report = Report("rotate-token", Status.ROTATED, committed=False, database=database, notices=done.steps)
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _tokens_missing(access: Credentials, inputs: Settings, context: RunContext) -> InputError:
-    """All that is missing at once: whoever sets up a rotation has none of it yet."""
-    wanted = {
-        "`api-token`, `organization` and `database`": access.hosting is None,
-        "a `github-token` that may write secrets": inputs.github_token is None,
-        "outside of a workflow, GITHUB_REPOSITORY as owner/name": not context.repository,
+@contextmanager
+def _secret_store(invocation: Invocation) -> Iterator[GithubSecrets]:
+    """Open the secrets of the place in the settings. Sends nothing. Raises InputError with all that is missing."""
+    settings, context = invocation.settings, invocation.context
+    if not settings.uses_platform or settings.github_token is None:
+        raise _missing(invocation)
+    place = parse_place(settings.secret_scope, context.repository)
+    secrets = GithubSecrets(place, settings.github_token.reveal(), settings.timeout, context.api_url)
+    try:
+        yield secrets
+    finally:
+        secrets.close()
+
+
+def _missing(invocation: Invocation) -> InputError:
+    """Return the error that names everything that is missing, as it is at the first setup."""
+    settings = invocation.settings
+    required = {
+        "`api-token`, `organization` and `database`": settings.uses_platform,
+        "a `github-token` that can write secrets": settings.github_token is not None,
+        "outside of a workflow, GITHUB_REPOSITORY as owner/name": invocation.context.repository is not None,
     }
-    missing = [name for name, is_missing in wanted.items() if is_missing]
+    missing = [name for name, is_given in required.items() if not is_given]
     return InputError(
         ErrorCode.INPUT_INVALID,
-        "`rotate-token` mints a token at the Turso Platform and stores it at GitHub; a token for one is missing.",
-        hint=f"Give {'; '.join(missing)}.",
+        "`rotate-token` mints a token with the Turso Platform and stores it with GitHub; a setting for it is missing.",
+        hint=f"Set {'; '.join(missing)}.",
     )

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy import __version__
-from turso_deploy.cli.main import COMMANDS, main
+from turso_deploy.cli.arguments import COMMANDS
+from turso_deploy.cli.main import main
 from turso_deploy.cli.settings import SETTINGS, flag_of
 from turso_deploy.project.manifest import manifest_json_schema
 
@@ -126,8 +127,8 @@ def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that
     error = said(capsys, "plan", "--databse-url=x", "--bogus", status=2)[1]
     assert error.splitlines() == [
         "usage: turso-deploy plan [--FLAG …]",
-        "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (meant: --database-url?)",
-        "Nothing was changed. What there is: turso-deploy plan --help",
+        "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (did you mean --database-url?)",
+        "Nothing was changed. For help: turso-deploy plan --help",
     ]
 
 

@@ -81,15 +81,28 @@ def database_token(claims: Mapping[str, object]) -> str:
     return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
 
 
-def test_without_a_url_an_embedded_database_is_used_and_the_report_says_so(tmp_path: Path) -> None:
+def test_without_a_url_a_local_file_is_used_and_the_report_says_so(tmp_path: Path) -> None:
     status, report = as_json(command="deploy")
     assert (status, report["status"], report["committed"]) == (0, "deployed", True)
     assert report["database"] == "file:turso-deploy.db"
     assert report["notices"] == [
-        "No database URL was given: this is the embedded database turso-deploy.db in the working folder."
+        "No database URL was given: using the local SQLite file turso-deploy.db in the working directory."
     ]
     assert (tmp_path / "turso-deploy.db").is_file()
     assert "No database URL was given" in locally(command="deploy")[1]
+
+
+def test_settings_are_read_from_the_environment_that_is_given(tmp_path: Path) -> None:
+    output = io.StringIO()
+    run({"command": "plan", "json_output": True}, {"TURSO_DATABASE_URL": "file:x.db"}, output)
+    assert json.loads(output.getvalue())["database"] == "file:x.db"
+
+
+def test_settings_of_the_process_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURSO_DATABASE_URL", "file:process.db")
+    output = io.StringIO()
+    run({"command": "plan", "json_output": True}, {}, output)
+    assert json.loads(output.getvalue())["database"] == "file:turso-deploy.db"
 
 
 def test_a_url_that_was_given_needs_no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,11 +111,11 @@ def test_a_url_that_was_given_needs_no_notice(monkeypatch: pytest.MonkeyPatch) -
     assert as_json()[1]["notices"] == []
 
 
-def test_a_failure_in_the_embedded_database_says_where_it_was(tmp_path: Path) -> None:
+def test_a_failure_in_the_default_file_says_where_it_was(tmp_path: Path) -> None:
     write_folder(tmp_path / "schema", with_changes(SMALL, manifest="expect: {tables: 13}\n"))
     status, report = as_json()
     assert (status, report["error"]["code"]) == (1, "manifest-mismatch")
-    assert "embedded" in report["notices"][0]
+    assert "local SQLite file" in report["notices"][0]
     assert not (tmp_path / "turso-deploy.db").exists()
 
 

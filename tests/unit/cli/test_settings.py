@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
-from turso_deploy.cli.settings import (
-    SETTINGS,
-    flag_of,
-    input_of,
-    input_variable_of,
-    read_settings,
-    secret_values,
-    variable_of,
-    wants_json,
-)
+from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
+from turso_deploy.cli.settings_reader import read_settings, secret_values, wants_json
 from turso_deploy.core.errors import ErrorCode, InputError
 
 SECRET = "eyJhbGciOiJFZERTQSJ9.top.secret"
 
 
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("INPUT_", "TURSO_")):
-            monkeypatch.delenv(name)
-
-
-def refusal(**flags: Any) -> InputError:
+def error_for(environment: Mapping[str, str] | None = None, **flags: Any) -> InputError:
     with pytest.raises(InputError) as caught:
-        read_settings(flags)
+        read_settings(flags, environment or {})
     assert (caught.value.code, caught.value.exit_code) == (ErrorCode.INPUT_INVALID, 2)
     return caught.value
 
 
 def test_without_any_setting_the_defaults_hold() -> None:
-    inputs = read_settings({})
+    inputs = read_settings({}, {})
     assert inputs.command == "deploy"
     assert inputs.schema_path == "schema"
     assert inputs.database_url is None
@@ -48,12 +33,13 @@ def test_without_any_setting_the_defaults_hold() -> None:
     assert not inputs.json_output
 
 
-def test_a_flag_wins_over_the_input_and_the_input_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TURSO_SCHEMA_PATH", "from-variable")
-    assert read_settings({}).schema_path == "from-variable"
-    monkeypatch.setenv("INPUT_SCHEMA-PATH", "from-input")
-    assert read_settings({}).schema_path == "from-input"
-    assert read_settings({"schema_path": "from-flag"}).schema_path == "from-flag"
+def test_a_flag_wins_over_the_input_and_the_input_over_the_variable() -> None:
+    environment = dict[str, str]()
+    environment["TURSO_SCHEMA_PATH"] = "from-variable"
+    assert read_settings({}, environment).schema_path == "from-variable"
+    environment["INPUT_SCHEMA-PATH"] = "from-input"
+    assert read_settings({}, environment).schema_path == "from-input"
+    assert read_settings({"schema_path": "from-flag"}, environment).schema_path == "from-flag"
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
@@ -65,20 +51,22 @@ def test_the_runner_passes_an_input_in_upper_case_with_its_dashes(name: str) -> 
     assert variable_of(name) == own.get(name, "TURSO_" + input_of(name).upper().replace("-", "_"))
 
 
-def test_an_empty_input_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_input_is_no_input() -> None:
+    environment = dict[str, str]()
     for name in SETTINGS:
-        monkeypatch.setenv(input_variable_of(name), "")
-    monkeypatch.setenv("TURSO_AUTH_TOKEN", SECRET)
-    monkeypatch.setenv("TURSO_TIMEOUT", "")
-    inputs = read_settings({})
+        environment[input_variable_of(name)] = ""
+    environment["TURSO_AUTH_TOKEN"] = SECRET
+    environment["TURSO_TIMEOUT"] = ""
+    inputs = read_settings({}, environment)
     assert inputs.auth_token is not None
     assert inputs.auth_token.reveal() == SECRET
     assert inputs.timeout == 60
 
 
-def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INPUT_SCHEMA_PATH", "x")
-    assert read_settings({}).schema_path == "schema"
+def test_an_input_with_underscores_is_none_of_ours() -> None:
+    environment = dict[str, str]()
+    environment["INPUT_SCHEMA_PATH"] = "x"
+    assert read_settings({}, environment).schema_path == "schema"
 
 
 @pytest.mark.parametrize(
@@ -86,9 +74,10 @@ def test_an_input_with_underscores_is_none_of_ours(monkeypatch: pytest.MonkeyPat
     [(word, True) for word in "true True 1 yes Y on ON t".split()]
     + [(word, False) for word in "false FALSE 0 no N off Off f".split()],
 )
-def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPatch, written: str, meant: bool) -> None:
-    monkeypatch.setenv("INPUT_QUIET", written)
-    assert read_settings({}).quiet is meant
+def test_switches_are_read_as_workflows_write_them(written: str, meant: bool) -> None:
+    environment = dict[str, str]()
+    environment["INPUT_QUIET"] = written
+    assert read_settings({}, environment).quiet is meant
 
 
 @pytest.mark.parametrize(
@@ -106,11 +95,10 @@ def test_switches_are_read_as_workflows_write_them(monkeypatch: pytest.MonkeyPat
         ("command", "depoly-xyz"),
     ],
 )
-def test_a_bad_value_is_told_by_its_names_and_never_by_itself(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
-    monkeypatch.setenv(input_variable_of(name), value)
-    error = refusal()
+def test_a_bad_value_is_told_by_its_names_and_never_by_itself(name: str, value: str) -> None:
+    environment = dict[str, str]()
+    environment[input_variable_of(name)] = value
+    error = error_for(environment)
     assert f"`{input_of(name)}`" in error.message
     assert error.hint is not None
     assert f"the Action's input `{input_of(name)}`" in error.hint
@@ -120,34 +108,36 @@ def test_a_bad_value_is_told_by_its_names_and_never_by_itself(
 
 
 def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:
-    assert "`timeout`" in refusal(timeout="soon").message
-    assert "`schema-path`" in refusal(schema_path="").message
+    assert "`timeout`" in error_for(timeout="soon").message
+    assert "`schema-path`" in error_for(schema_path="").message
 
 
 def test_a_secret_is_in_no_text_of_the_settings() -> None:
-    inputs = read_settings({"auth_token": SECRET})
+    inputs = read_settings({"auth_token": SECRET}, {})
     assert SECRET not in repr(inputs) + str(inputs) + f"{inputs.auth_token}" + repr(msgspec.structs.asdict(inputs))
     with pytest.raises(TypeError):
         msgspec.json.encode(inputs)
 
 
-def test_every_value_of_a_secret_setting_is_known_for_masking(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert secret_values({}) == []
-    monkeypatch.setenv("INPUT_AUTH-TOKEN", "from-input")
-    monkeypatch.setenv("TURSO_AUTH_TOKEN", "from-variable")
-    assert secret_values({"auth_token": "from-flag"}) == ["from-flag", "from-input", "from-variable"]
+def test_every_value_of_a_secret_setting_is_known_for_masking() -> None:
+    environment = dict[str, str]()
+    assert secret_values({}, environment) == []
+    environment["INPUT_AUTH-TOKEN"] = "from-input"
+    environment["TURSO_AUTH_TOKEN"] = "from-variable"
+    assert secret_values({"auth_token": "from-flag"}, environment) == ["from-flag", "from-input", "from-variable"]
 
 
-def test_json_is_known_before_the_other_settings_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not wants_json({})
-    assert wants_json({"json_output": True, "timeout": "soon"})
-    monkeypatch.setenv("TURSO_JSON", "true")
-    assert wants_json({})
-    monkeypatch.setenv("INPUT_JSON", "false")
-    assert not wants_json({})
-    assert wants_json({"json_output": True})
-    monkeypatch.setenv("INPUT_JSON", "perhaps")
-    assert not wants_json({})
+def test_json_is_known_before_the_other_settings_are_judged() -> None:
+    environment = dict[str, str]()
+    assert not wants_json({}, environment)
+    assert wants_json({"json_output": True, "timeout": "soon"}, environment)
+    environment["TURSO_JSON"] = "true"
+    assert wants_json({}, environment)
+    environment["INPUT_JSON"] = "false"
+    assert not wants_json({}, environment)
+    assert wants_json({"json_output": True}, environment)
+    environment["INPUT_JSON"] = "perhaps"
+    assert not wants_json({}, environment)
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
@@ -163,15 +153,16 @@ def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(com
     name, _, value = trial.partition("=")
     name = name.replace("-", "_")
     with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
-        read_settings({"command": command, name: value})
-    assert read_settings({"command": "plan", name: value}).command == "plan"
+        read_settings({"command": command, name: value}, {})
+    assert read_settings({"command": "plan", name: value}, {}).command == "plan"
 
 
-def test_a_trial_that_an_input_asks_for_is_not_passed_over_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INPUT_DRY-RUN", "true")
+def test_a_trial_that_an_input_asks_for_is_not_passed_over_either() -> None:
+    environment = dict[str, str]()
+    environment["INPUT_DRY-RUN"] = "true"
     with pytest.raises(InputError, match="`dry-run` belongs to `plan`"):
-        read_settings({})
-    monkeypatch.delenv("INPUT_DRY-RUN")
-    monkeypatch.setenv("INPUT_TRIAL-BRANCH", "true")
+        read_settings({}, environment)
+    del environment["INPUT_DRY-RUN"]
+    environment["INPUT_TRIAL-BRANCH"] = "true"
     with pytest.raises(InputError, match="`trial-branch` belongs to `deploy`"):
-        read_settings({"command": "plan"})
+        read_settings({"command": "plan"}, environment)

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from tests.support import broken_servers
 from tests.support.canned_server import CannedServer, canned_server
-from turso_deploy.cli.settings import Settings, read_settings
+from turso_deploy.cli.settings import Settings
+from turso_deploy.cli.settings_reader import read_settings
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.pull_request import MAX_COMMENT_SIZE, comment_on
 from turso_deploy.plan.step_kinds import StepKind
@@ -44,7 +45,7 @@ def on_pull_request(api_url: str) -> RunContext:
 
 
 def inputs(**changed: object) -> Settings:
-    return read_settings({"comment": True, "github_token": "ghs_token", **changed})
+    return read_settings({"comment": True, "github_token": "ghs_token", **changed}, {})
 
 
 def commented(report: Report, inputs: Settings, context: RunContext) -> Report:

@@ -1,0 +1,165 @@
+"""Command-line parser: the commands, their flags, and the texts of `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from turso_deploy import __version__
+
+if TYPE_CHECKING:
+    from turso_deploy.cli.settings import Setting
+
+COMMANDS = {
+    "deploy": "bring the database to the schema and seeds of the schema folder, in one transaction",
+    "plan": "show the changes that a deployment would make; change nothing",
+    "verify": "check the database against the schema folder and the manifest; read only",
+    "docs": "write the documentation of the schema folder, with diagrams and the results of its queries",
+    "pull": "write a schema folder that describes an existing database; read only",
+    "check-tokens": "check each token: its claims, and one read-only request with it",
+    "rotate-token": "mint a database token and store it as a GitHub secret",
+    "manifest-schema": "print the JSON Schema of the manifest",
+}
+"""Commands and their descriptions."""
+
+WITHOUT_SETTINGS = "manifest-schema"
+"""The command that takes no settings."""
+
+_EXAMPLES = {
+    "deploy": [
+        "turso-deploy deploy --database-url file:site.db",
+        "turso-deploy deploy --allow-hazards drop-column:users.nickname",
+        "turso-deploy deploy --api-token … --organization acme --database quiz --trial-branch",
+    ],
+    "plan": [
+        "turso-deploy plan --check",
+        "turso-deploy plan --dry-run",
+        "turso-deploy plan --compare-to base/schema",
+        "turso-deploy plan --sql > plan.sql",
+    ],
+    "verify": ["turso-deploy verify --json", "turso-deploy verify --quiet"],
+    "docs": ["turso-deploy docs --output docs/schema", "turso-deploy docs --check"],
+    "pull": ["turso-deploy pull --schema-path schema --database-url file:site.db"],
+    "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
+    "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
+    "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
+}
+_EPILOGUE = """Without a command, turso-deploy runs `deploy`.
+
+examples:
+  turso-deploy deploy                                   deploy to a local SQLite file, turso-deploy.db
+  turso-deploy plan --check --database-url libsql://…   exit with 3 if there are changes to deploy
+  TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
+  turso-deploy docs --check                             exit with 3 if pages in docs/schema are stale
+
+exit status: 0 done or nothing to do, 1 failed or blocked, 2 wrong input, 3 changes pending
+"""
+_VARIABLES = """Each flag can also be set as an environment variable: --schema-path is TURSO_SCHEMA_PATH.
+A flag without a value turns an option on; with --no- in front it turns the option off.
+
+"""
+
+
+def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+    """Parse the command line into the given settings, by the names of their fields, and `command`.
+
+    Exits with 2 for arguments that are unknown, with 0 after `--help` and `--version`.
+    """
+    parser = _parser(arguments)
+    flags, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.commands.get(flags.command, parser).reject(unknown)
+    return {name: value for name, value in vars(flags).items() if value is not None}
+
+
+class _Help(argparse.HelpFormatter):
+    """Format of the help: flags with wrapped text, examples unchanged."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "".join(indent + line for line in text.splitlines(keepends=True))
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """Return the form of a switch that turns it on, without its `--no-` form."""
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return action.option_strings[0]
+        return super()._format_action_invocation(action)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors say that nothing was changed and point to the help. `commands` are its subparsers."""
+
+    commands: Mapping[str, _Parser] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 after a message, which begins in lower case and has no full stop, as in argparse."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {message}\nNothing was changed. For help: {self.prog} --help\n")
+
+    def reject(self, unknown: Sequence[str]) -> NoReturn:
+        """Exit with 2 because of unknown arguments. Their values are not shown, because one may be a token."""
+        from difflib import get_close_matches
+
+        from turso_deploy.cli.settings import SETTINGS, flag_of
+
+        named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
+        alike = [flag for name in named for flag in get_close_matches(name, map(flag_of, SETTINGS), n=1, cutoff=0.75)]
+        suggestion = f" (did you mean {' '.join(alike)}?)" if alike else ""
+        self.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}{suggestion}")
+
+
+def _parser(arguments: Sequence[str]) -> _Parser:
+    parser = _Parser(
+        prog="turso-deploy",
+        description="Bring a Turso (libSQL) database to the schema and seeds of a repository, verified before commit.",
+        epilog=_EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"turso-deploy {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for name, description in COMMANDS.items():
+        has_settings = name != WITHOUT_SETTINGS
+        command = commands.add_parser(
+            name,
+            help=description,
+            description=description[:1].upper() + description[1:] + ".",
+            usage=f"turso-deploy {name} [--FLAG …]" if has_settings else None,
+            epilog=(_VARIABLES if has_settings else "") + "\n  ".join(["examples:", *_EXAMPLES[name]]),
+            formatter_class=_Help,
+            allow_abbrev=False,
+        )
+        if name == called and has_settings:  # the model of the settings takes long to load
+            _add_flags(command, name)
+    parser.commands = commands.choices
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add a flag for each setting; the help shows those of the command, in their groups.
+
+    Values are not checked here but with the settings, so that flags and variables have the same errors.
+    """
+    from turso_deploy.cli.settings import SETTINGS, Group, flag_of
+
+    shown = {name for name, setting in SETTINGS.items() if command in setting.commands}
+    used = {SETTINGS[name].group for name in shown}
+    groups = {group: parser.add_argument_group(group.value) for group in Group if group in used}
+    for name, setting in SETTINGS.items():
+        if setting.group is None:
+            continue
+        options: dict[str, Any] = {"dest": name, "default": None}
+        options["help"] = _help_of(setting) if name in shown else argparse.SUPPRESS
+        if setting.type is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["metavar"] = name.rpartition("_")[2].upper()
+        (groups[setting.group] if name in shown else parser).add_argument(flag_of(name), **options)
+
+
+def _help_of(setting: Setting) -> str:
+    text = setting.description.replace("`", "").replace("%", "%%")
+    shown = setting.default is not False and setting.default_text
+    return f"{text} Default: {shown}." if shown else text

@@ -1,0 +1,98 @@
+"""Context of one command: settings, run context, runner and credentials, and the database and project they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from msgspec import Struct
+
+from turso_deploy.cli.credentials import Credentials, open_credentials
+from turso_deploy.cli.settings import Settings
+from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
+from turso_deploy.core.progress import report_step
+from turso_deploy.database.open import open_database
+from turso_deploy.github.context import RunContext
+from turso_deploy.github.runner import Runner
+from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
+from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL
+
+if TYPE_CHECKING:
+    from turso_deploy.database.interface import Database
+    from turso_deploy.project.project import Project
+    from turso_deploy.transaction.history import Provenance
+
+
+class Timing(NamedTuple):
+    """Times of a run in seconds that are no settings; tests shorten them."""
+
+    update_interval: float = UPDATE_INTERVAL
+    slow_step: float = SLOW_STEP
+    max_pause: float = MAX_PAUSE
+
+
+class Invocation(Struct, frozen=True):
+    """One command as it was called. `output` is for a script; reports are published by `run`."""
+
+    settings: Settings
+    context: RunContext
+    runner: Runner
+    output: TextIO
+    credentials: Credentials
+    timing: Timing
+
+    @property
+    def provenance(self) -> Provenance:
+        """Commit, ref, run and actor, as the deployment history records them."""
+        from turso_deploy.transaction.history import Provenance
+
+        return Provenance(self.context.commit_sha, self.context.ref, self.context.run_url, self.context.actor)
+
+    @contextmanager
+    def open_credentials(self) -> Iterator[Credentials]:
+        """Open the credentials of this run, and close the client of the Turso Platform at the end."""
+        with open_credentials(self.credentials, self.settings, self.runner.mask) as credentials:
+            yield credentials
+
+    @contextmanager
+    def open_database(self) -> Iterator[Database]:
+        """Open the credentials and the database, and close both at the end. Sends requests."""
+        settings = self.settings
+        with self.open_credentials() as credentials:
+            budget = RetryBudget(settings.timeout, max_pause=self.timing.max_pause)
+            address, token = credentials.address, credentials.token
+            database = open_database(address, token, settings.timeout, settings.request_size, budget)
+            try:
+                yield database
+            finally:
+                database.close()
+
+    def load_project(self) -> Project:
+        """Load the schema folder and compare its version with the tag if that is set. Sends nothing."""
+        from turso_deploy.project.loader import load_project
+
+        report_step("reading the schema folder")
+        project = load_project(Path(self.settings.schema_path))
+        if self.settings.version_from_tag:
+            _require_version_of_tag(project, self.context)
+        return project
+
+
+def _require_version_of_tag(project: Project, context: RunContext) -> None:
+    """Raise an error unless the tag of this run and the manifest name the same version."""
+    tag, manifest = context.tag_version, project.manifest.schema_version
+    if tag is None:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`version-from-tag` is set, but {context.ref or 'this run'} is not a version tag.",
+            hint="Run the workflow only on tags like v2.2.0 (`tags: ['v*']`), or leave `version-from-tag` out.",
+        )
+    if tag != manifest:
+        raise BlockedError(
+            ErrorCode.MANIFEST_MISMATCH,
+            f"The tag names the version {tag}, and the manifest says schema_version: {manifest or 'nothing'}.",
+            hint="Set `schema_version` in the manifest to the version of the release, and tag that commit.",
+            place=project.manifest_place,
+        )

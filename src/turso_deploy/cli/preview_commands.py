@@ -1,0 +1,46 @@
+"""The commands `plan` (also as a script or between two folders) and `verify`; they change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from turso_deploy.cli.invocation import Invocation
+from turso_deploy.cli.output import print_script
+from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.deploy import preview
+from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.project.loader import load_project
+from turso_deploy.report.document import Report
+
+
+def plan(invocation: Invocation) -> Report:
+    """Plan a deployment; with `sql` print it as a script, with `dry-run` run it and roll it back."""
+    settings = invocation.settings
+    project = invocation.load_project()
+    with invocation.open_database() as database:
+        deployment = Deployment(project, database, settings.allow_hazards, invocation.provenance)
+        if not settings.sql:
+            return preview.plan(deployment, dry_run=settings.dry_run)
+        report, script = preview.script(deployment)
+        print_script(script, invocation.runner, invocation.output)
+        return report
+
+
+def verify(invocation: Invocation) -> Report:
+    """Check the database against the schema folder and the manifest."""
+    project = invocation.load_project()
+    with invocation.open_database() as database:
+        return preview.verify(Deployment(project, database))
+
+
+def compare(invocation: Invocation, folder: str) -> Report:
+    """Plan the change from the schema in `folder` to the schema folder. Uses no database."""
+    settings = invocation.settings
+    if not Path(folder).is_dir():
+        raise InputError(
+            ErrorCode.SCHEMA_NOT_FOUND,
+            f"There is no schema folder `{folder}` to compare with.",
+            hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
+        )
+    project = load_project(Path(settings.schema_path))
+    return preview.compare(project, load_project(Path(folder)), settings.allow_hazards)
