@@ -1,7 +1,7 @@
-"""Catalog rows into a Schema: what a database holds, and which of it is internal, shadow, ignored or countable.
+"""Read catalog rows into a Schema, and separate internal, shadow, history and ignored objects from it.
 
-The scratch database and the live one are read through the same two queries and the same code, so that they cannot be
-seen differently. Nothing here depends on the pragmas of either engine: the stored SQL tells everything
+The scratch database and the live one are read by the same two queries and the same code, so that equal databases
+give equal schemas. The stored SQL is the only source; no other pragma of either engine is needed
 (https://www.sqlite.org/schematab.html).
 """
 
@@ -36,7 +36,7 @@ INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
 
 
 class Catalog(Struct, frozen=True, dict=True):
-    """All rows of a catalog, sorted into the schema that counts and the names that do not.
+    """The rows of a catalog, its schema, and the names of the objects outside the schema.
 
     `uncounted` holds kind and exact name of every internal, shadow, history and ignored object.
     """
@@ -50,7 +50,7 @@ class Catalog(Struct, frozen=True, dict=True):
 
     @cached_property
     def with_ignored(self) -> Schema:
-        """The schema with what the manifest ignores: that is nothing to us, and not to be broken."""
+        """The schema with the objects that the manifest ignores: deployments do not manage them, nor break them."""
         return read_catalog(self.rows, self.shadows).schema if self.ignored else self.schema
 
 
@@ -60,10 +60,10 @@ def read_catalog(
     ignore: Sequence[str] = (),
     places: Mapping[tuple[str, str], Place] | None = None,
 ) -> Catalog:
-    """Sort catalog rows into a Catalog.
+    """Build a Catalog from its rows.
 
-    `shadows` are the names that the engine itself calls shadow tables, `ignore` the manifest's patterns,
-    `places` the file and line of each object by (kind, folded name), where they are known.
+    `shadows` are the names of the shadow tables that the engine reports, `ignore` the manifest's patterns,
+    `places` the file and line of each object by (kind, folded name), if known.
     """
     vector_shadows = _vector_shadows(rows)
     shadow_names = {fold_case(name) for name in shadows} | {fold_case(name) for _, name in vector_shadows}
@@ -89,7 +89,7 @@ def read_catalog(
 
 
 def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
-    # libSQL lists the storage of a vector index as ordinary tables and an index, and no pragma tells them apart
+    # libSQL lists the storage of a vector index as ordinary tables and an index, and no pragma marks them
     # (libsql-sqlite3/src/vectordiskann.c), so their names follow from the index, whether they are there yet or not.
     found: set[tuple[str, str]] = set()
     for row in rows:

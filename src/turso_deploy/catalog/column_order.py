@@ -1,6 +1,6 @@
-"""Whose columns' order matters: views and triggers that take columns by their places, and not by their names.
+"""Find the views and triggers that use columns by position, and not by name.
 
-Otherwise a table means the same in any order, and ADD COLUMN, which appends, is as good as any other way to it.
+For all other tables the order of columns has no effect, so that ADD COLUMN, which appends, is enough.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from functools import lru_cache
 from turso_deploy.sql.identifiers import counts_columns_of, identifiers_in, takes_every_column
 from turso_deploy.sql.schema import Schema, Table, Trigger, View
 
-# Each joins rows by the places of their columns, or gives names to them by these.
+# Each combines rows by the positions of their columns, or names columns by position.
 _BY_PLACE = frozenset({"union", "intersect", "except", "with"})
-_MOST_TEXTS = 4_096
+MAX_CACHED_TEXTS = 4_096
 
 
-def go_by_order(items: Iterable[View | Trigger], tables: Set[str]) -> Iterator[View | Trigger]:
-    """Those that would take other columns than before, once the columns of `tables` stand in another order."""
+def depending_on_column_order(items: Iterable[View | Trigger], tables: Set[str]) -> Iterator[View | Trigger]:
+    """Yield the items that use other columns than before if the columns of `tables` change their order."""
     return (item for item in items if _used_by_order(item) & tables)
 
 
-def tables_in_order(schema: Schema) -> frozenset[str]:
-    """The folded names of the tables whose columns have to stand in their order for the views and triggers."""
+def tables_with_significant_order(schema: Schema) -> frozenset[str]:
+    """Return the folded names of the tables whose order of columns matters to a view or a trigger."""
     items: tuple[View | Trigger, ...] = (*schema.views.values(), *schema.triggers.values())
     return frozenset(name for item in items for name in _used_by_order(item))
 
 
-def stand_in_order(wanted: Table, live: Table) -> bool:
-    """Whether the columns of two tables that have the same ones stand in the same order."""
+def have_same_column_order(wanted: Table, live: Table) -> bool:
+    """Return True if two tables with the same columns have them in the same order."""
     return list(wanted.definition.by_name) == list(live.definition.by_name)
 
 
@@ -38,9 +38,9 @@ def _used_by_order(item: View | Trigger) -> frozenset[str]:
     return _tables_by_order(item.sql, isinstance(item, Trigger) or item.definition.columns is not None)
 
 
-@lru_cache(_MOST_TEXTS)
+@lru_cache(MAX_CACHED_TEXTS)
 def _tables_by_order(sql: str, gives_names: bool) -> frozenset[str]:
-    """Of a trigger that inserts without naming columns, or reads `*`; of a view that names or joins what `*` gives."""
+    """Return the tables that an INSERT without column names fills, and those that `*` reads by position."""
     inserted, names = counts_columns_of(sql), identifiers_in(sql)
     if takes_every_column(sql) and (gives_names or names & _BY_PLACE):
         return names | inserted

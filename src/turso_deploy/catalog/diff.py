@@ -1,4 +1,4 @@
-"""What differs between the wanted and the live schema. Equality is of meaning; spelling is never a difference."""
+"""Compare the wanted and the live schema by meaning; spelling is never a difference."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.catalog.column_order import stand_in_order, tables_in_order
+from turso_deploy.catalog.column_order import have_same_column_order, tables_with_significant_order
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
 Managed = frozenset[str]
-"""What the history says that we made or adopted, by kind and name: `table users`, `index idx_users_name`, …"""
+"""The managed objects of the deployment history, by kind and name: `table users`, `index idx_users_name`, …"""
 
 
 class Change(Struct, frozen=True):
-    """One object that differs: wanted and not there, there and not wanted, or there with another meaning."""
+    """One object that differs: missing, extra, or with another meaning."""
 
     wanted: SchemaObject | None
     live: SchemaObject | None
 
     @property
     def object(self) -> SchemaObject:
-        """The object as it is wanted, or as it is where nobody wants it."""
+        """The wanted object, or the live one if it is not wanted."""
         found = self.wanted or self.live
         assert found is not None
         return found
 
 
 class Difference(Struct, frozen=True):
-    """All changes between two schemas, each list in the order tables, indexes, views, triggers."""
+    """The changes between two schemas, each list in the order tables, indexes, views, triggers."""
 
     missing: tuple[Change, ...] = ()
     changed: tuple[Change, ...] = ()
     extra: tuple[Change, ...] = ()
 
     def removed(self, managed: Managed) -> list[SchemaObject]:
-        """What we made and the schema folder no longer has."""
+        """Return the managed objects that the schema folder no longer defines."""
         ours = {fold_case(name) for name in managed}
         return [change.object for change in self.extra if fold_case(title(change.object)) in ours]
 
     def unmanaged(self, managed: Managed) -> list[SchemaObject]:
-        """Whatever else is extra: it is not ours to drop."""
+        """Return the extra objects that are not managed, which no deployment drops."""
         ours = {fold_case(name) for name in managed}
         return [change.object for change in self.extra if fold_case(title(change.object)) not in ours]
 
@@ -50,7 +50,7 @@ class Difference(Struct, frozen=True):
 def diff(wanted: Schema, live: Schema) -> Difference:
     """Compare two schemas in one pass."""
     missing, changed, extra = [], [], []
-    ordered = tables_in_order(wanted)
+    ordered = tables_with_significant_order(wanted)
     pairs = (
         (wanted.all_tables, live.all_tables),
         (wanted.indexes, live.indexes),
@@ -63,8 +63,10 @@ def diff(wanted: Schema, live: Schema) -> Difference:
             if live_object is None:
                 missing.append(Change(wanted_object, None))
             elif not (
-                mean_the_same(wanted_object, live_object)
-                or mean_the_same(explicit(wanted_object, wanted), explicit(live_object, live))
+                have_same_meaning(wanted_object, live_object)
+                or have_same_meaning(
+                    with_explicit_references(wanted_object, wanted), with_explicit_references(live_object, live)
+                )
             ) or (name in ordered and _moved(wanted_object, live_object)):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
@@ -72,23 +74,23 @@ def diff(wanted: Schema, live: Schema) -> Difference:
 
 
 def _moved(wanted: SchemaObject, live: SchemaObject) -> bool:
-    return isinstance(wanted, Table) and isinstance(live, Table) and not stand_in_order(wanted, live)
+    return isinstance(wanted, Table) and isinstance(live, Table) and not have_same_column_order(wanted, live)
 
 
-def mean_the_same(one: SchemaObject, other: SchemaObject) -> bool:
-    """Whether two objects of one kind behave alike."""
+def have_same_meaning(one: SchemaObject, other: SchemaObject) -> bool:
+    """Return True if two objects of one kind have the same meaning."""
     return one.sql == other.sql or one.definition == other.definition
 
 
-def explicit(item: SchemaObject, schema: Schema) -> SchemaObject:
-    """The object with every foreign key naming the columns that it refers to: it may leave out its parent's key."""
+def with_explicit_references(item: SchemaObject, schema: Schema) -> SchemaObject:
+    """Return the object with the columns of the parent written out in every foreign key."""
     if not isinstance(item, Table) or all(key.parent_columns for key in item.definition.foreign_keys):
         return item
     keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in item.definition.foreign_keys)
     return replace(item, definition=replace(item.definition, foreign_keys=tuple(keys)))
 
 
-def _respelt_columns(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
+def _column_case_differences(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
     if not (isinstance(wanted, Table) and isinstance(live, Table)):
         return
     names = [(column.name, live.definition.by_name.get(name)) for name, column in wanted.definition.by_name.items()]
@@ -97,8 +99,8 @@ def _respelt_columns(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:
         yield f"in table {wanted.name}, column {', '.join(other)} in the database"
 
 
-def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:
-    """Objects whose names differ in case only. SQLite cannot tell them apart, so that is reported and not acted on."""
+def case_differences(wanted: Schema, live: Schema) -> tuple[str, ...]:
+    """Describe objects and columns whose names differ in case only: they are equal to SQLite and stay."""
     live_objects = {key_of(item): item for item in live.objects()}
     found = []
     for item in wanted.objects():
@@ -107,5 +109,5 @@ def respelt(wanted: Schema, live: Schema) -> tuple[str, ...]:
             continue
         if there.name != item.name:
             found.append(f"{title(item)} is called {there.name} in the database")
-        found += _respelt_columns(item, there)
+        found += _column_case_differences(item, there)
     return tuple(found)

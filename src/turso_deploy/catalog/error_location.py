@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from turso_deploy.sql.cursor import Cursor, read_header
 from turso_deploy.sql.lexer import Token, TokenKind, fold_case, tokenize, unquote
 
-# The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name what they complain of.
+# The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name their cause.
 _SYNTAX_ERROR = re.compile(r'near "(.*)": syntax error', re.DOTALL)
 _NAMED = re.compile(
     r"""no\ such\ (?:column|table|module|function|collation\ sequence|index):\ "?(.+?)"?(?:\ -\ should\ this\ be\ .*)?$
@@ -28,11 +28,11 @@ def is_syntax_error(message: str) -> bool:
 
 
 def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None:
-    """Where in a refused statement SQLite's message points: the offset of the token, or None.
+    """Return the offset of the token to which SQLite's message for a statement points, or None.
 
-    Python's sqlite3 does not pass on sqlite3_error_offset(), so the name that the message quotes is looked up in the
-    text behind the object's own name. For a syntax error it is the first token with which the statement gives that very
-    message on the connection that refused it; SQLite calls a prefix that could become a statement "incomplete input".
+    The name that the message quotes is searched in the text after the object's own name. For a syntax error the token
+    is the first with which the statement gives this very message on the connection that rejected it; SQLite calls a
+    prefix that could become a statement "incomplete input".
     """
     tokens = tokenize(sql)
     if message == "incomplete input":
@@ -42,8 +42,8 @@ def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None
     named = _NAMED.search(message)
     if named is None:
         return None
-    reader = Cursor(tokens, len(sql))
-    header = read_header(reader) if reader.word == "CREATE" else None
+    cursor = Cursor(tokens, len(sql))
+    header = read_header(cursor) if cursor.word == "CREATE" else None
     behind = tokens[header.position + 1 :] if header else tokens
     found = _occurrences(next(filter(None, named.groups())).split("."), behind)
     wanted = 1 if message.startswith("duplicate column") else 0
@@ -51,7 +51,7 @@ def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None
 
 
 def _never_closed(tokens: Sequence[Token], sql: str) -> int:
-    """The innermost parenthesis that stays open, or the end of the text."""
+    """Return the offset of the innermost parenthesis that is not closed, or the end of the text."""
     opened = []
     for token in tokens:
         if token.text == "(":
@@ -62,7 +62,7 @@ def _never_closed(tokens: Sequence[Token], sql: str) -> int:
 
 
 def _first_rejected(tokens: Sequence[Token], sql: str, message: str, connection: sqlite3.Connection) -> int | None:
-    """The first of the tokens with which the text, read that far, is refused with this message."""
+    """Return the start of the first token up to which the text is rejected with this message, or None."""
 
     def is_rejected(token: Token) -> bool:
         try:
@@ -76,7 +76,7 @@ def _first_rejected(tokens: Sequence[Token], sql: str, message: str, connection:
 
 
 def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:
-    """The tokens that are the last of the names, with the other names before them where that occurs."""
+    """Return the tokens of the last name, preceded by the other names if such tokens exist."""
     written = [fold_case(unquote(token)) if token.kind <= TokenKind.STRING else token.text for token in tokens]
     qualified = [name for part in names for name in (fold_case(part), ".")][:-1]
     length = len(qualified)

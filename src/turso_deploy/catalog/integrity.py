@@ -1,4 +1,4 @@
-"""Whether views, triggers and foreign keys work: SQLite takes them without looking whether what they name exists."""
+"""Detect broken views, triggers and foreign keys, which SQLite accepts unchecked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from turso_deploy.sql.schema import AnyTable, Schema, Trigger, View, VirtualTabl
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
-    """Tables, views and triggers that would fail in use, each with SQLite's reason.
+    """Return the tables, views and triggers that would fail in use, each with SQLite's message.
 
-    `scratch` holds the schema, or the part of it that is looked at.
+    `scratch` holds the schema, or the part of it to check.
     """
     held = {row.key for row in scratch.rows()}
     items: tuple[View | Trigger | AnyTable, ...] = (
@@ -20,19 +20,19 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
         *schema.all_tables.values(),
     )
     tried = {
-        title(item): fault(item, schema, scratch)
+        title(item): find_fault(item, schema, scratch)
         if isinstance(item, View | Trigger)
-        else key_fault(item, schema, scratch)
+        else find_reference_fault(item, schema, scratch)
         for item in items
         if key_of(item) in held
     }
     return {name: reason for name, reason in tried.items() if reason is not None}
 
 
-def key_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
-    """What SQLite would say against what a table refers to when its rows are used, None when that works.
+def find_reference_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
+    """Return SQLite's message for a broken reference of a table, or None if its references work.
 
-    "foreign key mismatch" where the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
+    "foreign key mismatch" means that the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
     """
     if isinstance(table, VirtualTable):
         return _content_fault(table, scratch)
@@ -49,7 +49,7 @@ def key_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
 
 
 def _content_fault(table: VirtualTable, scratch: Scratch) -> str | None:
-    """What a full-text index says against the table that holds its content, which it looks for when a row is read.
+    """Return SQLite's message for a missing content table of a full-text index, which shows when a row is read.
 
     https://www.sqlite.org/fts5.html#external_content_tables
     """
@@ -62,10 +62,10 @@ def _content_fault(table: VirtualTable, scratch: Scratch) -> str | None:
     return None
 
 
-def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
-    """What SQLite says against a view or trigger when it is used, None when it works; no row is touched.
+def find_fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
+    """Return SQLite's message for a broken view or trigger, or None if it works. No row is read or written.
 
-    A fault of another trigger of the same table and event, or of a view that this one reads, is one of this one too.
+    A fault of another trigger of the same table and event, or of a view that the item reads, is reported here too.
     """
     try:
         scratch.run(
@@ -79,7 +79,7 @@ def fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | None:
 
 
 def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
-    """A statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
+    """Return a statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
     target = quote_identifier(trigger.table)
     match trigger.definition.event:
         case "INSERT":
@@ -95,7 +95,7 @@ def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
 
 
 def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:
-    """The generated columns of a table or view, folded, and all the others."""
+    """Return the folded generated columns of a table or view, and all the others."""
     table = schema.tables.get(fold_case(name))
     if table is not None:
         columns = table.definition.columns

@@ -1,8 +1,8 @@
-"""The scratch database: SQLite in memory, where SQL is tried before any request is made.
+"""The scratch database: SQLite in memory, where SQL is tested before any request.
 
-It is the parser of this program: what SQLite makes of the repository's files is the wanted schema, and a plan is run
-here from start to end before it is sent. libSQL's own functions and its RANDOM ROWID option, which plain SQLite does
-not know, get stand-ins.
+SQLite parses the files of the schema folder here, which gives the wanted schema, and a plan is simulated here from
+start to end before it is sent. libSQL's functions and its RANDOM ROWID option, which plain SQLite does not know, get
+stand-ins.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECA
 _UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
 
 
-REFUSES_DOUBLE_QUOTED_TEXTS = sys.version_info >= (3, 12)
-"""Whether Python can have SQLite refuse a text in double quotes, which may be a misspelt column."""
+REJECTS_DOUBLE_QUOTED_STRINGS = sys.version_info >= (3, 12)
+"""True if Python can let SQLite reject a string in double quotes, which may be a misspelt column."""
 
 
 class ScratchError(Exception):
-    """SQLite refused a statement. `message` is its own; `offset` counts characters into the statement, if known."""
+    """SQLite rejected a statement. `message` is SQLite's; `offset` counts characters into the statement, if known."""
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class ScratchError(Exception):
 
 
 class _Cut(Struct, frozen=True):
-    """Text that was taken out of a table's SQL, where, and how much followed it: that tail is never rewritten."""
+    """Text removed from a table's SQL, its offset, and the length of the text after it, which never changes."""
 
     text: str
     start: int
@@ -53,7 +53,7 @@ class Scratch:
 
     def __init__(self) -> None:
         # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
-        # Deployments side by side ask the rehearsed project from many threads, which SQLite itself keeps apart:
+        # Parallel deployments use the scratch database of one project from many threads, which SQLite serializes:
         # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
         self._connection = sqlite3.connect(
             ":memory:", isolation_level=None, cached_statements=0, check_same_thread=False
@@ -65,15 +65,15 @@ class Scratch:
         self._double_quoted_strings(False)
 
     def _double_quoted_strings(self, accepted: bool) -> None:
-        # "name" for a string is a misfeature that hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
+        # "name" for a string hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
         if sys.version_info >= (3, 12):
             self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
             self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The database itself, for what no method here does."""
-        self._catalog.put_back()
+        """The connection, for queries that no method here covers."""
+        self._catalog.restore()
         return self._connection
 
     def run(self, sql: str) -> None:
@@ -81,24 +81,24 @@ class Scratch:
         cut_sql, cut = _without_random_rowid(sql)
         before = self._table_names() if cut or self._cuts else set()
         if _MAKES_ONE.match(sql) and not (cut or self._cuts):
-            self._catalog.settle()
+            self._catalog.write_noted()
             self._execute(self._connection, Query(cut_sql), cut)
-            self._catalog.made_one()
+            self._catalog.count_created()
             return
         self._execute(self.connection, Query(cut_sql), cut)
         if cut or self._cuts:
             self._follow(cut, before)
 
     def rewrite(self, table: str, sql: str) -> bool:
-        """Let a table without rows be what an ALTER TABLE is known to make of it, in place of running that.
+        """Store the known result of an ALTER TABLE of a table without rows, in place of running it.
 
-        After each ALTER TABLE, SQLite reads the definitions of all objects again; what is rewritten is read once. False
-        where that cannot be done.
+        After each ALTER TABLE, SQLite reads the definitions of all objects again; stored results are read once. Return
+        False if the catalog cannot be written.
         """
         return not self._cuts and self._catalog.rewrite(table, sql)
 
     def sql_of(self, table: str) -> str:
-        """The SQL of a table. Raises KeyError when there is none."""
+        """Return the SQL of a table. Raises KeyError if there is none."""
         return {fold_case(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold_case(table)]
 
     def query(self, query: Query) -> Rows:
@@ -116,12 +116,12 @@ class Scratch:
                 return connection.execute(query.sql, query.arguments)
             except sqlite3.Error as error:
                 if not self._stand_in_for(str(error)):
-                    raise _refusal(str(error), query.sql, self.connection, cut) from None
+                    raise _scratch_error(str(error), query.sql, self.connection, cut) from None
 
     def columns_read_by(self, view: str) -> frozenset[tuple[str, str]]:
-        """What a view reads itself, and not by way of another: the folded names of a table or view and of its column.
+        """Return the columns that a view reads directly: the folded names of a table or view and of its column.
 
-        SQLite tells them while it compiles: https://www.sqlite.org/c3ref/set_authorizer.html. Raises ScratchError.
+        SQLite reports them while it compiles: https://www.sqlite.org/c3ref/set_authorizer.html. Raises ScratchError.
         """
         found = set()
 
@@ -138,17 +138,17 @@ class Scratch:
         return frozenset(found)
 
     def rows(self) -> list[CatalogRow]:
-        """The catalog, with what was cut away for plain SQLite put back."""
+        """Return the rows of the catalog, with the text restored that was removed for plain SQLite."""
         return [self._restored(row) for row in catalog_rows(self.query(CATALOG_QUERY))]
 
     def shadows(self) -> list[str]:
-        """The names of the tables in which virtual tables keep their content."""
+        """Return the names of the tables in which virtual tables keep their content."""
         return [str(name) for (name,) in self.query(SHADOW_QUERY).rows]
 
     def load(self, rows: Sequence[CatalogRow], shadows: Sequence[str] | frozenset[str] = ()) -> list[CatalogRow]:
         """Create the objects of another database's catalog here, and return the rows that are not here afterwards.
 
-        Nobody can create automatic indexes, `sqlite_` tables and shadow tables; most of them come by themselves.
+        Automatic indexes, `sqlite_` tables and shadow tables cannot be created by name; SQLite makes most of them.
         """
         by_themselves = {fold_case(name) for name in shadows}
         wanted = [
@@ -160,10 +160,10 @@ class Scratch:
             and fold_case(row.table) not in by_themselves
         ]
         in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
-        refused = [row for row in in_order if not self._takes(row)]
-        if refused:
+        rejected = [row for row in in_order if not self._takes(row)]
+        if rejected:
             self._double_quoted_strings(True)  # the other database has accepted what it holds
-            for row in refused:
+            for row in rejected:
                 self._takes(row)
         present = {row.key for row in self.rows()}
         return [row for row in rows if row.key not in present]
@@ -176,14 +176,14 @@ class Scratch:
         return True
 
     def close(self) -> None:
-        """Forget the database."""
+        """Close and discard the database."""
         self._connection.close()
 
     def __del__(self) -> None:
         self.close()  # a project's is in use for as long as anybody holds the project
 
     def _stand_in_for(self, message: str) -> bool:
-        """Register a function under the name that SQLite misses; False when that is not what it complains of."""
+        """Register a function under the name that SQLite misses; return False if the error is another one."""
         for prefix in _UNKNOWN_FUNCTION:
             if message.startswith(prefix):
                 name = message.removeprefix(prefix).removesuffix("()")
@@ -201,7 +201,7 @@ class Scratch:
         return {fold_case(name) for (name,) in rows}
 
     def _follow(self, cut: _Cut | None, before: set[str]) -> None:
-        """Keep each cut under the name that its table has after a statement: made, renamed or dropped."""
+        """Keep each cut under the name of its table after a statement that created, renamed or dropped it."""
         after = self._table_names()
         moved = [self._cuts.pop(name) for name in before - after if name in self._cuts]
         for name in after - before:
@@ -217,24 +217,24 @@ class Scratch:
 
 
 def with_names_only(sql: str) -> str:
-    """The statement as this SQLite has to see it so that it takes no name in double quotes for a text."""
-    return sql if REFUSES_DOUBLE_QUOTED_TEXTS else in_back_quotes(sql)
+    """Return the statement in a form in which this SQLite takes no name in double quotes for a string."""
+    return sql if REJECTS_DOUBLE_QUOTED_STRINGS else in_back_quotes(sql)
 
 
-def syntax_error(sql: str) -> ScratchError | None:
-    """What the parser says against a statement that it does not understand; None when it does."""
+def find_syntax_error(sql: str) -> ScratchError | None:
+    """Return the error for a statement that the parser rejects, or None if it accepts it."""
     probe = sqlite3.connect(":memory:")
     try:
         probe.execute(f"EXPLAIN {sql}")
     except sqlite3.Error as error:
         if is_syntax_error(str(error)):
-            return _refusal(str(error), sql, probe)
+            return _scratch_error(str(error), sql, probe)
     finally:
         probe.close()
     return None
 
 
-def _refusal(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
+def _scratch_error(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
     offset = locate(sql, message, connection)
     if message == "incomplete input" and offset is not None and offset < len(sql):
         message += ": this parenthesis is never closed"
@@ -244,7 +244,7 @@ def _refusal(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut |
 
 
 def _without_random_rowid(sql: str) -> tuple[str, _Cut | None]:
-    """A CREATE TABLE without libSQL's RANDOM ROWID option, and what was cut away."""
+    """Return a CREATE TABLE without libSQL's RANDOM ROWID option, and the text that was removed."""
     if "random" not in sql.lower():
         return sql, None
     tokens = tokenize(sql)

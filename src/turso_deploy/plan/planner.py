@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence, Set
 from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
-from turso_deploy.catalog.column_order import tables_in_order
-from turso_deploy.catalog.diff import Difference, Managed, diff, respelt
-from turso_deploy.catalog.integrity import broken_objects, key_fault
+from turso_deploy.catalog.column_order import tables_with_significant_order
+from turso_deploy.catalog.diff import Difference, Managed, case_differences, diff
+from turso_deploy.catalog.integrity import broken_objects, find_reference_fault
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
@@ -70,7 +70,7 @@ def make_plan(
     difference = diff(wanted, live.schema)
     if not (difference.missing or difference.changed or difference.removed(managed)):
         extra = tuple(change.object for change in difference.extra)
-        return Plan((), (), live, extra, respelt=respelt(wanted, live.schema))
+        return Plan((), (), live, extra, respelt=case_differences(wanted, live.schema))
     planner = _Planner(wanted, live, directives or {}, managed, ignore)
     try:
         return planner.plan()
@@ -97,7 +97,7 @@ class _Planner:
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
         self.children: Mapping[str, Set[str]] = {}
-        self.ordered = tables_in_order(wanted)
+        self.ordered = tables_with_significant_order(wanted)
         self.cleared = DroppedForRenames()
         self._catalog: Catalog | None = None
         self.scratch = Scratch()
@@ -165,7 +165,7 @@ class _Planner:
             related=related,
             places={name: table.place for name, table in self.wanted.all_tables.items()},
             keyed=with_foreign_keys(predicted.with_ignored, broken_before),
-            respelt=respelt(self.wanted, predicted.schema),
+            respelt=case_differences(self.wanted, predicted.schema),
             nothing_to_rename=tuple(nothing_to_rename(self.wanted, self.directives, before.schema)),
             passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
             renamed=before.schema if renames.steps else None,
@@ -248,7 +248,9 @@ class _Planner:
         if change is None:
             # A view is set aside meanwhile, and a column may be known by another name now.
             content = content_holder(live)
-            readable = not content or (content in before.all_tables and key_fault(live, before, self.scratch) is None)
+            readable = not content or (
+                content in before.all_tables and find_reference_fault(live, before, self.scratch) is None
+            )
             return [change_virtual_table(wanted, live, taken, readable=readable)]
         *steps, last = change_table(change, indexes, taken, in_order=fold_case(wanted.name) in self.ordered)
         hazards = left_behind(change, sorted(self.children.get(fold_case(wanted.name), ())))

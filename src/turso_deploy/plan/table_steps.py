@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from turso_deploy.catalog.diff import explicit
+from turso_deploy.catalog.diff import with_explicit_references
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.foreign_keys import dangling_references
@@ -106,8 +106,8 @@ def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool)
         return None
     if change.dropped and not _keeps_what_was_followed(change, reached, definition):
         return None
-    altered = explicit(replace(wanted, definition=definition), change.schema)
-    return steps if altered == explicit(wanted, change.schema) else None
+    altered = with_explicit_references(replace(wanted, definition=definition), change.schema)
+    return steps if altered == with_explicit_references(wanted, change.schema) else None
 
 
 def _keeps_what_was_followed(change: TableChange, reached: str, definition: TableDefinition) -> bool:

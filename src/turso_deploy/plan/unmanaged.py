@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from turso_deploy.catalog.column_order import go_by_order
+from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
-from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch
+from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
 from turso_deploy.plan.plan import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
@@ -64,7 +64,7 @@ def refuse_what_means_something_else(
         if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):
             raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
     moved = {name for name, change in changes.items() if change.moves_columns}
-    for item in go_by_order(not_ours, moved):
+    for item in depending_on_column_order(not_ours, moved):
         reason = "it goes by the order of the columns of a table, in which others stand at their places now"
         raise impossible(f"{title(item)} would use other columns than before", reason, None)
     for item in not_ours:
@@ -103,7 +103,7 @@ def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange
 
 def _turns_into_a_text(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:
     """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
-    if REFUSES_DOUBLE_QUOTED_TEXTS:  # and has told
+    if REJECTS_DOUBLE_QUOTED_STRINGS:  # and has told
         return None
     quoted, names = names_in_double_quotes(item.sql), identifiers_in(item.sql)
     for name, change in changes.items():

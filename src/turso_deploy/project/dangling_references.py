@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from turso_deploy.catalog.error_location import locate
-from turso_deploy.catalog.integrity import fault, key_fault
+from turso_deploy.catalog.integrity import find_fault, find_reference_fault
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
@@ -28,13 +28,13 @@ _Broken = list[tuple[SchemaObject, str]]
 
 
 def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
-    tried = ((table, key_fault(table, wanted, scratch)) for table in wanted.all_tables.values())
+    tried = ((table, find_reference_fault(table, wanted, scratch)) for table in wanted.all_tables.values())
     return [(table, message) for table, message in tried if message]
 
 
 def _broken_views(wanted: Schema, scratch: Scratch) -> _Broken:
     """Read every view, and return the broken ones that read no other broken view: those are the causes."""
-    tried = {name: fault(view, wanted, scratch) for name, view in wanted.views.items()}
+    tried = {name: find_fault(view, wanted, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
     causes = [name for name in broken if not identifiers_in(wanted.views[name].sql) & (broken.keys() - {name})]
     return [(wanted.views[name], broken[name]) for name in causes or broken]
@@ -47,7 +47,7 @@ def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
         scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     for trigger in wanted.triggers.values():
         scratch.run(trigger.sql)
-        if message := fault(trigger, wanted, scratch):
+        if message := find_fault(trigger, wanted, scratch):
             broken.append((trigger, message))
             scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     return broken

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from turso_deploy.catalog.catalog import read_catalog
-from turso_deploy.catalog.scratch import REFUSES_DOUBLE_QUOTED_TEXTS, Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.yaml_reader import Key
@@ -33,7 +33,7 @@ def load_project(path: Path) -> Project:
         wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
         _require_managed_definitions(sources, wanted)
         require_valid_references(wanted, scratch)
-        if not REFUSES_DOUBLE_QUOTED_TEXTS and any('"' in source.statement.text for source in sources):
+        if not REJECTS_DOUBLE_QUOTED_STRINGS and any('"' in source.statement.text for source in sources):
             _require_no_double_quoted_text(sources, manifest)
         _require_known_names(manifest, wanted, folder)
         directives = read_directives(sources)

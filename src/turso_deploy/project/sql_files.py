@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from turso_deploy.catalog.scratch import syntax_error
+from turso_deploy.catalog.scratch import find_syntax_error
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
@@ -123,7 +123,7 @@ def _require_definition(source: Source) -> None:
 
 def _statement_error(source: Source, error: SqlTextError | None = None) -> ProjectError:
     """Return the error for a statement, with SQLite's message and at the token that it rejects, if it rejects one."""
-    if refused := syntax_error(source.statement.text):
+    if refused := find_syntax_error(source.statement.text):
         return _syntax_error(refused.message, source.place_at(refused.offset or 0))
     message, offset = (error.message, error.offset) if error else ("this is not a CREATE statement", 0)
     return _syntax_error(message, source.place_at(offset))

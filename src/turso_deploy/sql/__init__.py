@@ -1,1 +1,1 @@
-"""SQL as text: tokens, statements, and the definitions that CREATE statements state. Imports nothing outside core."""
+"""SQL text: tokens, statements, and the definitions in CREATE statements. Imports no other package."""

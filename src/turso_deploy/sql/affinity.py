@@ -1,4 +1,4 @@
-"""Column affinities, and what they make of a stored value when it is copied (https://www.sqlite.org/datatype3.html)."""
+"""Column affinities and their conversion of copied values (https://www.sqlite.org/datatype3.html)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RULES = (
 
 
 def affinity_of(type_name: str, *, strict: bool = False) -> Affinity:
-    """The affinity of a column by its type in upper case. ANY of a STRICT table leaves every value as it is."""
+    """Return the affinity of a column type in upper case. ANY in a STRICT table converts no value."""
     if not type_name or (strict and type_name == "ANY"):
         return Affinity.BLOB
     for affinity, words in _RULES:
@@ -35,9 +35,9 @@ def affinity_of(type_name: str, *, strict: bool = False) -> Affinity:
 
 
 def stored_form(expression: str, affinity: Affinity) -> str:
-    """An SQL expression for what a column of this affinity stores when it is given `expression`.
+    """Return an SQL expression for the value that a column of this affinity stores when `expression` is written to it.
 
-    A text is a number to SQLite when it equals its own cast, because comparing it with one applies the same affinity
+    A text counts as a number if it equals its own cast, because the comparison applies the same affinity
     (https://www.sqlite.org/datatype3.html#type_conversions_prior_to_comparison).
     """
     value = expression
@@ -68,5 +68,5 @@ _STORED_TYPES = {
 
 
 def strict_type(type_name: str) -> str | None:
-    """What `typeof` has to say of every value in a STRICT column; None for ANY (https://www.sqlite.org/stricttables.html)."""
+    """Return the `typeof` of all values in a STRICT column, or None for ANY (https://www.sqlite.org/stricttables.html)."""
     return _STORED_TYPES.get(type_name)

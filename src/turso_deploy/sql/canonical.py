@@ -1,4 +1,4 @@
-"""The canonical writing of a token: two tokens that mean the same to SQLite are written the same.
+"""The canonical form of tokens: two tokens with the same meaning to SQLite have the same form.
 
 Keywords are upper case; names are folded, and quoted only where they must be; comments and spacing are gone. A
 canonical text is still SQL, so it can be read and run.
@@ -30,7 +30,7 @@ _FALLBACK = frozenset(
     PLAN PRAGMA PRECEDING QUERY RANGE RECURSIVE REGEXP REINDEX RELEASE RENAME REPLACE RESTRICT ROLLBACK ROW ROWS
     SAVEPOINT TEMP TEMPORARY TIES TRIGGER UNBOUNDED VACUUM VIEW VIRTUAL WINDOW WITH WITHIN WITHOUT""".split()
 )
-# The reserved words that are values by themselves.
+# The reserved words that are values.
 VALUE_WORDS = frozenset({"NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"})
 _KEYWORDS = RESERVED | _FALLBACK
 _PLAIN_NAME = re.compile(r"[^\x00-^`{-\x7f][^\x00-#%-/:-^`{-\x7f]*")
@@ -38,7 +38,7 @@ _SYNONYMS = {"==": "=", "!=": "<>"}
 
 
 def canonical(token: Token) -> str:
-    """The one writing that every spelling of this token shares."""
+    """Return the form that all spellings of this token share."""
     kind = token.kind
     if kind is TokenKind.WORD:
         return _word(token.text)
@@ -52,7 +52,7 @@ def canonical(token: Token) -> str:
 
 
 def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
-    """A text, or tokens of it, in canonical writing. Raises SqlTextError when the text has no tokens to read."""
+    """Return the tokens of a text in canonical form. Raises SqlTextError if the text cannot be tokenized."""
     return tuple(map(canonical, tokenize(sql) if isinstance(sql, str) else sql))
 
 

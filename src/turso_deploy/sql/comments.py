@@ -1,12 +1,12 @@
 """The comments of a table's columns, and the directives among them.
 
-A comment belongs to a column when it stands directly above the column (no blank line between), before or inside it, or
-behind it on the same line, before or after the comma. The comments of the table itself are those of its statement.
+A comment belongs to a column if it is directly above the column (no blank line between), before or inside it, or
+after it on the same line, before or after the comma. The comments of the table itself are those of its statement.
 
-Directives are comments that say how to get from the database as it is to the schema as it is wanted:
+Directives are comments that control the change from the live to the wanted schema:
 
     -- @renamed from=old_name      this column or table was called old_name
-    -- @using <expression>         what fills this column when its old values cannot
+    -- @using <expression>         backfills this column if its old values cannot be kept
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _MISSPELT = ("@rename", "@using")
 
 
 class Directives(Struct, frozen=True):
-    """What the comments at one table or column ask for: its old name without quotes, and an expression as written."""
+    """The directives at one table or column: its old name without quotes, and a backfill expression as written."""
 
     renamed_from: str | None = None
     using: str | None = None
 
 
 class TableDirectives(Struct, frozen=True):
-    """What the comments at one table ask for, and those at its columns by folded name."""
+    """The directives at one table, and those at its columns by folded name."""
 
     table: Directives
     columns: Mapping[str, Directives]
 
     def of(self, column: str) -> Directives:
-        """The directives at a column; empty ones where there are none."""
+        """Return the directives at a column; empty ones if there are none."""
         return self.columns.get(fold_case(column), NO_DIRECTIVES)
 
     @property
     def reach_further(self) -> bool:
-        """Whether other objects are concerned: they follow a rename, or an expression may read them."""
+        """True if the directives may affect other objects: those that follow a rename, or that an expression reads."""
         return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
 
 
@@ -53,7 +53,7 @@ NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
 
 def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment, ...]]:
-    """The comments of each column that has any, in order, by the column's folded name.
+    """Return the comments of each column that has any, in order, by the column's folded name.
 
     `table` is the definition that `parse` reads from the same text; offsets count in it. Raises SqlTextError.
     """
@@ -72,9 +72,9 @@ def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment
 
 
 def directives(comments: Iterable[Comment]) -> Directives:
-    """The directives among comments; where one is repeated, the last counts.
+    """Parse the directives among comments; if one is repeated, the last counts.
 
-    Raises SqlTextError, with the offset of the comment, when one is malformed.
+    Raises SqlTextError, with the offset of the comment, if one is malformed.
     """
     renamed_from = using = None
     for comment in comments:
@@ -89,22 +89,22 @@ def directives(comments: Iterable[Comment]) -> Directives:
 
 
 def expressions_in(sql: str, table: TableDefinition) -> dict[str, str]:
-    """The `@using` expressions in the text of a table as a database stores it, by the folded names of their columns."""
+    """Return the `@using` expressions in the stored SQL of a table, by the folded names of their columns."""
     found = {}
     for name, comments in column_comments(sql, table).items():
-        with suppress(SqlTextError):  # somebody else's comment, which nobody is asked to correct here
+        with suppress(SqlTextError):  # a comment of another tool, which the user need not correct
             if (using := directives(comments).using) is not None:
                 found[name] = using
     return found
 
 
 def documentation(comments: Iterable[Comment]) -> str:
-    """What comments say to a reader: their lines without the directives."""
+    """Return the text of comments without the directives."""
     return "\n".join(comment.text for comment in comments if not comment.text.startswith(("@renamed", "@using")))
 
 
 def without_directives(sql: str) -> str:
-    """A statement without the directives in it; a line that held nothing else goes with them. Raises SqlTextError."""
+    """Return a statement without its directives and the lines that hold nothing else. Raises SqlTextError."""
     comments = [token for token in scan(sql) if token.kind is TokenKind.COMMENT]
     for comment in reversed(comments):
         if not comment_text(comment).startswith(_MISSPELT):
@@ -118,7 +118,7 @@ def without_directives(sql: str) -> str:
 
 
 def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None, Token | None]]:
-    """Each run of comments, with the token before it, the last comma in it, if any, and the token after it."""
+    """Yield each run of comments with the token before it, the last comma in it, if any, and the token after it."""
     before: Token | None = None
     comma: Token | None = None
     comments: list[Token] = []
@@ -136,7 +136,7 @@ def _gaps(sql: str) -> Iterator[tuple[Token | None, list[Token], Token | None, T
 
 
 def _stands_behind(sql: str, before: Token | None, comment: Token, comma: Token | None, after: Token | None) -> bool:
-    """Whether a comment stands on the line of the token before it, and ends that line or comes before its comma."""
+    """Return True if a comment is on the line of the token before it, and ends that line or precedes its comma."""
     starts_there = before is not None and "\n" not in sql[before.end : comment.start]
     is_before_comma = comma is not None and comment.start < comma.start
     return starts_there and (is_before_comma or after is None or "\n" in sql[comment.start : after.start])
@@ -148,12 +148,12 @@ def _column_at(table: TableDefinition, starts: Sequence[int], token: Token | Non
 
 
 def plain(comment: Token) -> Comment:
-    """A comment's token as what it says, without its marks."""
+    """Return the comment of a token, without its marks."""
     return Comment(comment_text(comment), comment.start)
 
 
 def renamed_from(old: str) -> str:
-    """The directive that says of a table or a column what it was called, as somebody would write it."""
+    """Return the `@renamed` directive for an old name, as a user writes it."""
     return f"-- @renamed from={old if old.isidentifier() else quote_identifier(old)}"
 
 
@@ -177,7 +177,7 @@ def _expression(text: str, comment: Comment) -> str:
 
 
 def _stands_alone(tokens: Sequence[Token]) -> bool:
-    """Whether an expression stays within the parentheses that it will be put into."""
+    """Return True if an expression stays within parentheses around it."""
     depth = 0
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")

@@ -1,4 +1,4 @@
-"""A cursor over the tokens of one statement, and the beginning that all CREATE statements share."""
+"""A cursor over the tokens of one statement, and the header that all CREATE statements share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from turso_deploy.sql.canonical import canonical
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, Tokens, code_tokens, fold_case, unquote
 
 Span = tuple[int, int]
-"""A run of tokens: the index of the first, and the index behind the last."""
+"""A run of tokens: the index of the first token, and the index after the last."""
 
 
 class Cursor:
-    """Reads tokens from left to right. `words` holds each token in canonical writing, and an empty word at the end."""
+    """A reader of tokens from left to right. `words` holds the canonical form of each, and "" at the end."""
 
     def __init__(self, tokens: Sequence[Token], length: int) -> None:
-        """Start at the first token; `length` is that of the text, where errors at its end point."""
+        """Start at the first token. `length` is the length of the text, the offset of errors at its end."""
         self.tokens = tokens
         self.length = length
         self.words = [canonical(token) for token in tokens]
@@ -30,52 +30,52 @@ class Cursor:
 
     @property
     def word(self) -> str:
-        """The next token in canonical writing, "" at the end."""
+        """The next token in canonical form, "" at the end."""
         return self.words[self.at]
 
     def error(self, expected: str) -> SqlTextError:
-        """The error for a text that goes on differently than it must."""
+        """Return the error for an unexpected token or end."""
         at_end = not self.word
-        found = "the text ends" if at_end else f"it goes on with {self.tokens[self.at].text!a}"
+        found = "the text ends" if at_end else f"found {self.tokens[self.at].text!a}"
         return SqlTextError(f"expected {expected}, but {found}", self.length if at_end else self.tokens[self.at].start)
 
     def advance(self) -> int:
-        """Step over the next token and return its index. Raises SqlTextError at the end."""
+        """Skip the next token and return its index. Raises SqlTextError at the end."""
         if not self.word:
             raise self.error("more")
         self.at += 1
         return self.at - 1
 
     def take(self, word: str) -> bool:
-        """Step over the next token if it is this word."""
+        """Skip the next token if it is this word; return True if it was."""
         found = self.words[self.at] == word
         self.at += found
         return found
 
     def take_all(self, *words: str) -> bool:
-        """Step over these words if they are the next ones."""
+        """Skip these words if they are the next ones; return True if they were."""
         found = tuple(self.words[self.at : self.at + len(words)]) == words
         if found:
             self.at += len(words)
         return found
 
     def expect(self, word: str) -> None:
-        """Step over this word. Raises SqlTextError when it is not the next one."""
+        """Skip this word. Raises SqlTextError if it is not the next one."""
         if not self.take(word):
             raise self.error(word)
 
     def name(self) -> str:
-        """The name that the next token is, as written, without its quotes. SQLite accepts a string as a name here."""
+        """Skip a name and return it as written, without its quotes. SQLite accepts a string as a name here."""
         if not self.word or self.tokens[self.at].kind > TokenKind.STRING:
             raise self.error("a name")
         return unquote(self.tokens[self.advance()])
 
     def folded_name(self) -> str:
-        """The name that the next token is, as SQLite compares it."""
+        """Skip a name and return it folded."""
         return fold_case(self.name())
 
     def folded_names(self) -> tuple[str, ...]:
-        """The names in a group in parentheses, as SQLite compares them."""
+        """Skip a list of names in parentheses and return them folded."""
         start, end = self.group()
         self.at = start
         names = [self.folded_name()]
@@ -87,12 +87,12 @@ class Cursor:
         return tuple(names)
 
     def qualified_name(self) -> tuple[str | None, str]:
-        """The schema, if one is written, and the name."""
+        """Skip a name with an optional schema and return the schema, or None, and the name."""
         name = self.name()
         return (name, self.name()) if self.take(".") else (None, name)
 
     def group(self) -> Span:
-        """Step over a group in parentheses and return what is between them."""
+        """Skip a group in parentheses and return the span between them."""
         if self.word != "(":
             raise self.error("(")
         opening = self.at
@@ -100,7 +100,7 @@ class Cursor:
         return opening + 1, self.at - 1
 
     def items(self, span: Span) -> Iterator[Span]:
-        """The parts of a run of tokens that commas separate, outside of inner parentheses."""
+        """Yield the parts of a span that commas separate outside of inner parentheses."""
         start, end = span
         at = start
         while at < end:
@@ -113,29 +113,29 @@ class Cursor:
         yield start, end
 
     def closes_at(self, opening: int, closing: int) -> bool:
-        """Whether these two tokens are the parentheses of one group."""
+        """Return True if these two tokens are the parentheses of one group."""
         return self.words[opening] == "(" and self._closing[opening] == closing
 
     def without_parentheses(self, span: Span) -> Span:
-        """A run of tokens without the parentheses that enclose all of it."""
+        """Return a span without the parentheses that enclose all of it."""
         start, end = span
         while end - start > 2 and self.closes_at(start, end - 1):
             start, end = start + 1, end - 1
         return start, end
 
     def expression(self, span: Span) -> Tokens:
-        """An expression in canonical writing; parentheses around all of it mean nothing."""
+        """Return an expression in canonical form, without parentheses around all of it."""
         start, end = self.without_parentheses(span)
         return tuple(self.words[start:end])
 
     def rest(self) -> Span:
-        """Everything from here to the end."""
+        """Skip everything to the end and return its span."""
         start, self.at = self.at, len(self.words) - 1
         return start, self.at
 
     @cached_property
     def _closing(self) -> dict[int, int]:
-        """For each opening parenthesis, by index, its closing one. Raises SqlTextError when one has no partner."""
+        """The indexes of closing parentheses by opening ones. Raises SqlTextError if one has no partner."""
         closing = {}
         opened = []
         for index, word in enumerate(self.words):
@@ -151,7 +151,7 @@ class Cursor:
 
 
 class Header(Struct, frozen=True):
-    """The beginning of a CREATE statement. `position` is the index of the token that names the object."""
+    """The header of a CREATE statement. `position` is the index of the token that names the object."""
 
     kind: str
     name: str
@@ -168,20 +168,20 @@ _HEADER_TOKENS = 12
 
 
 def at_header(sql: str) -> Cursor:
-    """A reader of a statement's beginning, which goes no further than a header can."""
+    """Return a cursor over the first tokens of a statement, enough for any header."""
     return Cursor(list(islice(code_tokens(sql), _HEADER_TOKENS)), len(sql))
 
 
-def read_header(reader: Cursor) -> Header | None:
-    """Step over `CREATE … [IF NOT EXISTS] [schema.]name`; None when it creates something that SQLite does not know."""
-    reader.expect("CREATE")
-    temporary = reader.take("TEMP") or reader.take("TEMPORARY")
-    unique = reader.take("UNIQUE")
-    virtual = reader.take("VIRTUAL")
-    kind = reader.word
+def read_header(cursor: Cursor) -> Header | None:
+    """Skip `CREATE … [IF NOT EXISTS] [schema.]name` and return it, or None for an unknown kind of object."""
+    cursor.expect("CREATE")
+    temporary = cursor.take("TEMP") or cursor.take("TEMPORARY")
+    unique = cursor.take("UNIQUE")
+    virtual = cursor.take("VIRTUAL")
+    kind = cursor.word
     if kind not in _KINDS:
         return None
-    reader.advance()
-    if_not_exists = reader.take_all("IF", "NOT", "EXISTS")
-    schema, name = reader.qualified_name()
-    return Header(f"VIRTUAL {kind}" if virtual else kind, name, schema, temporary, unique, if_not_exists, reader.at - 1)
+    cursor.advance()
+    if_not_exists = cursor.take_all("IF", "NOT", "EXISTS")
+    schema, name = cursor.qualified_name()
+    return Header(f"VIRTUAL {kind}" if virtual else kind, name, schema, temporary, unique, if_not_exists, cursor.at - 1)

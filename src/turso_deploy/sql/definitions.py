@@ -1,10 +1,10 @@
-"""The canonical parts of CREATE statements. Two definitions are equal when they mean the same to SQLite.
+"""The parts of CREATE statements in canonical form. Two definitions are equal if they mean the same to SQLite.
 
-No difference is: the case and the quotes of names and keywords, comments and spacing, IF NOT EXISTS and TEMP, the
-order of columns and of constraints, the names of constraints (they show only in messages), whether a constraint of
-one column is written at the column or at the table, and a clause that says what holds without it (NO ACTION, MATCH
+These are no differences: the case and the quotes of names and keywords, comments and spacing, IF NOT EXISTS and TEMP,
+the order of columns and of constraints, the names of constraints (they show only in messages), whether a constraint of
+one column is written at the column or at the table, and a clause that states the default (NO ACTION, MATCH
 SIMPLE, ON CONFLICT ABORT, NOT DEFERRABLE, DEFERRABLE INITIALLY IMMEDIATE, COLLATE BINARY, DEFAULT NULL, ASC, BEFORE,
-FOR EACH ROW). Everything else is a difference. Names are folded, and expressions are in canonical writing, unless a
+FOR EACH ROW). Everything else is a difference. Names are folded, and expressions are in canonical form, unless a
 field says otherwise.
 """
 
@@ -68,7 +68,7 @@ class ColumnDefinition(ComparedByMeaning, frozen=True):
     end: int
 
     def meaning(self) -> tuple[object, ...]:
-        """All but the name and where it is written."""
+        """Return all but the name and the position."""
         return (
             self.type,
             self.not_null,
@@ -114,7 +114,7 @@ class Check(ComparedByMeaning, frozen=True):
     at_column: str | None
 
     def meaning(self) -> tuple[object, ...]:
-        """What is checked, wherever it is written."""
+        """Return the expression, without its position."""
         return (self.expression,)
 
 
@@ -135,7 +135,7 @@ class ForeignKey(ComparedByMeaning, frozen=True):
     at_column: str | None
 
     def meaning(self) -> tuple[object, ...]:
-        """What it asks for, wherever it is written, and in whatever order its columns are told with their parents."""
+        """Return the constraint without its position, and with its pairs of columns in one order."""
         parents = self.parent_columns
         return (
             self.columns if parents is None else tuple(sorted(zip(self.columns, parents, strict=True))),
@@ -148,7 +148,7 @@ class ForeignKey(ComparedByMeaning, frozen=True):
 
 
 class TableDefinition(ComparedByMeaning, frozen=True, dict=True):
-    """An ordinary table. Columns and constraints stand in written order, which is not compared."""
+    """An ordinary table. Columns and constraints are in written order, which is not compared."""
 
     name: str
     columns: tuple[ColumnDefinition, ...]
@@ -167,20 +167,20 @@ class TableDefinition(ComparedByMeaning, frozen=True, dict=True):
 
     @property
     def keys(self) -> tuple[PrimaryKey | Unique, ...]:
-        """The primary key, where there is one, and the UNIQUE constraints."""
+        """The primary key, if there is one, and the UNIQUE constraints."""
         return (*([self.primary_key] if self.primary_key else []), *self.uniques)
 
     @property
     def rowid_names(self) -> tuple[str, ...]:
-        """The names that mean the rowid, which a column can take away: https://www.sqlite.org/lang_createtable.html#rowid."""
+        """The names of the rowid that no column has taken: https://www.sqlite.org/lang_createtable.html#rowid."""
         return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)
 
     def __hash__(self) -> int:
-        """Equal definitions have equal names."""
+        """Return the hash of the name, which equal definitions share."""
         return hash(self.name)
 
     def meaning(self) -> tuple[object, ...]:
-        """What it is to SQLite, in whatever order it is written."""
+        """Return the parts that SQLite regards, without the order of columns and constraints."""
         return (
             self.name,
             self.by_name,

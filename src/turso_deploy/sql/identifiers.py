@@ -1,4 +1,4 @@
-"""The names in a statement: which it mentions, and a CREATE TABLE under another name."""
+"""Find the names in a statement, and rename the table of a CREATE TABLE."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from turso_deploy.sql.lexer import SqlTextError, TokenKind, code_tokens, fold_ca
 
 
 def identifiers_in(sql: str) -> frozenset[str]:
-    """Every name that a statement mentions, folded: tables, columns, functions, and the words that could be one.
+    """Return every name in a statement, folded: tables, columns, functions, and words that may be one.
 
-    What a view or a trigger reads or writes is among them. Raises SqlTextError.
+    The objects that a view or a trigger reads or writes are among them. Raises SqlTextError.
     """
     return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.kind <= TokenKind.QUOTED)
 
 
 def names_and_strings_in(sql: str) -> frozenset[str]:
-    """Names as `names_in` finds them, and strings, by which a virtual table may mean a name. Raises SqlTextError."""
+    """Return the names of `identifiers_in`, and strings, which a virtual table may use so. Raises SqlTextError."""
     return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.kind <= TokenKind.STRING)
 
 
 def names_behind_from(sql: str) -> frozenset[str]:
-    """The folded names that stand where a subquery names its tables: behind FROM, JOIN or a comma. Raises SqlTextError.
+    """Return the folded names after FROM, JOIN or a comma, where a query names its tables. Raises SqlTextError.
 
-    So it holds every table that is read, and may hold a column of a list.
+    The result holds every table that is read, and may hold columns of a list.
     """
     tokens = list(code_tokens(sql))
     found = set()
@@ -34,15 +34,16 @@ def names_behind_from(sql: str) -> frozenset[str]:
 
 
 def names_in_double_quotes(sql: str) -> frozenset[str]:
-    """The folded names that SQLite may take for texts where there is no such column. Raises SqlTextError.
+    """Return the folded names in double quotes. Raises SqlTextError.
 
+    SQLite takes one for a string if there is no such column:
     https://www.sqlite.org/quirks.html#dblquote
     """
     return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.text[0] == '"')
 
 
 def in_back_quotes(sql: str) -> str:
-    """The statement with its names in back-quotes in place of double quotes: SQLite never takes those for texts.
+    """Replace double quotes around names by back-quotes: SQLite never takes those for strings.
 
     Raises SqlTextError.
     """
@@ -57,7 +58,7 @@ def in_back_quotes(sql: str) -> str:
 
 
 def counts_columns_of(sql: str) -> frozenset[str]:
-    """The folded names of the tables into which a statement inserts without naming columns: it goes by their order.
+    """Return the folded names of the tables into which a statement inserts without column names.
 
     Raises SqlTextError.
     """
@@ -76,7 +77,7 @@ def counts_columns_of(sql: str) -> frozenset[str]:
 
 
 def takes_every_column(sql: str) -> bool:
-    """Whether a statement selects `*`, and what that gives goes by the order of columns. Raises SqlTextError."""
+    """Return True if a statement selects `*`, whose result depends on the order of columns. Raises SqlTextError."""
     texts = [fold_case(token.text) for token in code_tokens(sql)]
     return any(
         text == "*" and texts[index - 1] in _BEFORE_A_STAR and texts[max(index - 3, 0) : index] != _EXISTS
@@ -89,28 +90,28 @@ _EXISTS = ["exists", "(", "select"]
 
 
 def with_table_name(sql: str, name: str) -> str:
-    """A CREATE TABLE for the same table under another name; the rest stays as it is written.
+    """Rename the table in a CREATE TABLE; the rest stays as written.
 
     The table's references to itself follow: in REFERENCES, and before a column in CHECK
     (https://www.sqlite.org/lang_altertable.html#altertabrename). Raises SqlTextError.
     """
-    reader = Cursor(tokenize(sql), len(sql))
-    header = read_header(reader)
+    cursor = Cursor(tokenize(sql), len(sql))
+    header = read_header(cursor)
     if header is None or header.kind != "TABLE":
         raise SqlTextError("this is not a CREATE TABLE", 0)
     own = fold_case(header.name)
     found = [header.position]
-    for index in range(header.position + 1, len(reader.words) - 1):
-        means_a_table = reader.words[index - 1] == "REFERENCES" or reader.words[index + 1] == "."
+    for index in range(header.position + 1, len(cursor.words) - 1):
+        means_a_table = cursor.words[index - 1] == "REFERENCES" or cursor.words[index + 1] == "."
         if (
             means_a_table
-            and reader.tokens[index].kind <= TokenKind.STRING
-            and fold_case(unquote(reader.tokens[index])) == own
+            and cursor.tokens[index].kind <= TokenKind.STRING
+            and fold_case(unquote(cursor.tokens[index])) == own
         ):
             found.append(index)
     pieces = []
     copied = 0
-    for token in (reader.tokens[index] for index in found):
+    for token in (cursor.tokens[index] for index in found):
         pieces += [sql[copied : token.start], quote_identifier(name)]
         copied = token.end
     return "".join([*pieces, sql[copied:]])

@@ -1,4 +1,4 @@
-"""SQLite's tokens with their positions, and how a name is quoted, unquoted and compared."""
+"""Tokens of SQLite with their positions; quoting and comparison of names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SqlTextError(ValueError):
 
 
 class TokenKind(IntEnum):
-    """What a token is; the values are the groups of the scanner."""
+    """The kind of a token; the values are the groups of the scanner."""
 
     WORD = 1
     """A keyword or an unquoted identifier."""
@@ -42,7 +42,7 @@ class Token(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset just behind the token."""
+        """The offset of the first character after the token."""
         return self.start + len(self.text)
 
 
@@ -86,7 +86,7 @@ _token: Callable[[tuple[TokenKind, str, int]], Token] = partial(
 
 
 def scan(sql: str, start: int = 0) -> Iterator[Token]:
-    """Every token of the text and its comments, in order, from the offset `start` on.
+    """Yield every token and comment of the text, in order, from the offset `start`.
 
     Raises SqlTextError for an illegal character and for a string, name or blob literal that does not end.
     """
@@ -100,19 +100,19 @@ def scan(sql: str, start: int = 0) -> Iterator[Token]:
 
 
 def up_to_semicolon(sql: str, start: int) -> int:
-    """The end of the last token before the next semicolon, or before what is no token; `start` where there is none."""
+    """Return the end of the last token before the next semicolon or illegal character, or `start` if there is none."""
     match = _UP_TO_SEMICOLON.match(sql, start)
     assert match is not None
     return match.end()
 
 
 def tokenize(sql: str) -> list[Token]:
-    """Every token of the text, without its comments. Raises SqlTextError as `scan` does."""
+    """Return every token of the text without the comments. Raises SqlTextError as `scan` does."""
     return [token for token in scan(sql) if token.kind is not TokenKind.COMMENT]
 
 
 def code_tokens(sql: str) -> Iterator[Token]:
-    """The same tokens, read only as far as they are asked for. Raises SqlTextError as `scan` does."""
+    """Yield the same tokens lazily. Raises SqlTextError as `scan` does."""
     return (token for token in scan(sql) if token.kind is not TokenKind.COMMENT)
 
 
@@ -130,19 +130,19 @@ def _illegal(sql: str, start: int) -> SqlTextError:
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
-    """The line and the column of an offset, both counted from 1."""
+    """Return the line and the column of an offset, both counted from 1."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def quote_identifier(name: str) -> str:
-    """A name as an identifier that neither keyword nor character can break (https://www.sqlite.org/lang_keywords.html)."""
+    """Quote a name as an identifier (https://www.sqlite.org/lang_keywords.html)."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def column_title(table: str, *columns: str) -> str:
-    """A column, or several of one table, as messages and permissions name them: `table.column`.
+    """Return the title of one or more columns of a table for messages and approvals: `table.column`.
 
-    A name with a full stop or a double quote is quoted, so that `"a.b".c` and `a."b.c"` are told apart.
+    A name with a full stop or a double quote is quoted, so that `"a.b".c` and `a."b.c"` differ.
     """
     first, *others = [quote_identifier(name) if set(name) & set('."') else name for name in (table, *columns)]
     return f"{first}.{', '.join(others)}"
@@ -153,24 +153,24 @@ _TABLE = re.compile(rf"{_QUOTED.pattern}(?=\.|$)|[^.]*")
 
 
 def read_column_title(title: str) -> tuple[str, str]:
-    """The table and the column that are written as `column_title` does it; the column is "" where none is."""
+    """Return the table and the column of a title that `column_title` wrote; the column is "" if it has none."""
     table = _TABLE.match(title)
     assert table is not None
     return without_quotes(table[0]), without_quotes(title[table.end() + 1 :])
 
 
 def without_quotes(name: str) -> str:
-    """A name that may be written in double quotes, without them."""
+    """Return a name without the double quotes around it, if it has them."""
     return name[1:-1].replace('""', '"') if _QUOTED.fullmatch(name) else name
 
 
 def quote_string(text: str) -> str:
-    """A text as an SQL string (https://www.sqlite.org/lang_expr.html#literal_values_constants_)."""
+    """Quote a text as an SQL string (https://www.sqlite.org/lang_expr.html#literal_values_constants_)."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def unquote(token: Token) -> str:
-    """The name that a token stands for. SQLite takes a string for a name too, where only a name can stand."""
+    """Return the name in a token. SQLite also accepts a string where the grammar allows only a name."""
     text = token.text
     if token.kind is TokenKind.WORD:
         return text
@@ -184,10 +184,10 @@ _UPPER = {lower: upper for upper, lower in _LOWER.items()}
 
 
 def fold_case(name: str) -> str:
-    """A name as SQLite compares it: without regard to the case of ASCII letters, and of those only."""
+    """Return a name in the form in which SQLite compares it: with its ASCII letters, and no others, in lower case."""
     return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 def capitals(text: str) -> str:
-    """A text with its ASCII letters, and only those, in upper case."""
+    """Return a text with its ASCII letters, and no others, in upper case."""
     return text.upper() if text.isascii() else text.translate(_UPPER)

@@ -1,7 +1,7 @@
-"""What a database consists of, in plain frozen values: a Schema of tables, indexes, views and triggers.
+"""The objects of a database as frozen values: a Schema of tables, indexes, views and triggers.
 
 Every object keeps its SQL as the engine stores it (`sqlite_schema.sql`, https://www.sqlite.org/schematab.html) and its
-definition, the canonical parts that two spellings of the same meaning share. Objects are found by their *folded* name,
+definition in canonical form. Objects are found by their *folded* name,
 because SQLite compares names without regard to ASCII case (https://www.sqlite.org/lang_keywords.html).
 """
 
@@ -39,7 +39,7 @@ class Table(ComparedByMeaning, frozen=True):
     kind = "table"
 
     def meaning(self) -> tuple[object, ...]:
-        """The object, wherever it is written."""
+        """Return the object without its place."""
         return (self.name, self.sql, self.definition)
 
     def place_of(self, column: str) -> Place | None:
@@ -64,7 +64,7 @@ class VirtualTable(ComparedByMeaning, frozen=True):
     kind = "table"
 
     def meaning(self) -> tuple[object, ...]:
-        """The object, wherever it is written."""
+        """Return the object without its place."""
         return (self.name, self.sql, self.definition)
 
 
@@ -72,7 +72,7 @@ AnyTable = Table | VirtualTable
 
 
 class Index(ComparedByMeaning, frozen=True):
-    """An index that a CREATE INDEX made; the ones behind PRIMARY KEY and UNIQUE belong to their table."""
+    """An index of a CREATE INDEX; the automatic ones of PRIMARY KEY and UNIQUE belong to their table."""
 
     name: str
     table: str
@@ -82,7 +82,7 @@ class Index(ComparedByMeaning, frozen=True):
     kind = "index"
 
     def meaning(self) -> tuple[object, ...]:
-        """The object, wherever it is written."""
+        """Return the object without its place."""
         return (self.name, self.table, self.sql, self.definition)
 
 
@@ -96,7 +96,7 @@ class View(ComparedByMeaning, frozen=True):
     kind = "view"
 
     def meaning(self) -> tuple[object, ...]:
-        """The object, wherever it is written."""
+        """Return the object without its place."""
         return (self.name, self.sql, self.definition)
 
 
@@ -111,7 +111,7 @@ class Trigger(ComparedByMeaning, frozen=True):
     kind = "trigger"
 
     def meaning(self) -> tuple[object, ...]:
-        """The object, wherever it is written."""
+        """Return the object without its place."""
         return (self.name, self.table, self.sql, self.definition)
 
 
@@ -119,17 +119,17 @@ SchemaObject = Table | VirtualTable | Index | View | Trigger
 
 
 def key_of(item: SchemaObject) -> tuple[str, str]:
-    """What identifies an object: its kind and its folded name, as in the catalog."""
+    """Return the kind and the folded name of an object, which identify it in the catalog."""
     return item.kind, fold_case(item.name)
 
 
 def title(item: SchemaObject) -> str:
-    """Kind and name of an object, as the deployment history and messages name it."""
+    """Return the kind and name of an object, as in the deployment history and in messages."""
     return f"{item.kind} {item.name}"
 
 
 class Schema(Struct, frozen=True, dict=True):
-    """The objects of one database that are neither internal nor ours, by folded name, in creation order.
+    """The objects of one database that a deployment compares, by folded name, in creation order.
 
     `all_tables` holds ordinary and virtual tables, `tables` and `virtual_tables` one kind each.
     """

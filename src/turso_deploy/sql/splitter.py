@@ -1,6 +1,6 @@
-"""A script into its statements, each with its place and the comments above it.
+"""Split a script into statements, each with its position and the comments above it.
 
-Where a statement ends is decided as https://www.sqlite.org/c3ref/complete.html decides it: at a semicolon, and for
+`sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html) finds the end of a statement: a semicolon, and for
 CREATE TRIGGER at the semicolon of its `; END ;`.
 """
 
@@ -36,16 +36,16 @@ class Statement(ComparedByMeaning, frozen=True):
     comments: tuple[Comment, ...] = ()
 
     def meaning(self) -> tuple[object, ...]:
-        """The statement and its place, whatever is said above it."""
+        """Return the statement and its position, without its comments."""
         return (self.text, self.offset, self.line, self.column)
 
 
 def split(script: str) -> list[Statement]:
-    """The statements of a script in order; the last one may lack its semicolon, and empty ones are left out.
+    """Return the statements of a script in order. The last one may lack its semicolon; empty ones are left out.
 
-    Raises SqlTextError where the script cannot be read.
+    Raises SqlTextError if the script cannot be tokenized.
     """
-    _refuse_open_comment(script)
+    _reject_open_comment(script)
     statements = []
     line, line_start, counted = 1, 0, 0
     for above, start, end in _pieces(script):
@@ -96,8 +96,11 @@ def _is_complete(script: str, start: int, last: int, end: int, *, in_trigger: bo
     return sqlite3.complete_statement(script[start:end].translate(_AS_SPACES))
 
 
-def _refuse_open_comment(script: str) -> None:
-    """SQLite takes all that follows for the comment (https://www.sqlite.org/lang_comment.html), and says nothing."""
+def _reject_open_comment(script: str) -> None:
+    """Raise SqlTextError for an unclosed comment, which SQLite silently extends to the end of the text.
+
+    https://www.sqlite.org/lang_comment.html
+    """
     if "/*" in script:
         *_, last = scan(script)
         if last.kind is TokenKind.COMMENT and last.text.startswith("/*") and not last.text.endswith("*/", 2):
@@ -105,7 +108,7 @@ def _refuse_open_comment(script: str) -> None:
 
 
 def comments_directly_above(text: str, comments: Sequence[Token], start: int) -> tuple[Comment, ...]:
-    """Those of the comments that lead to `start` without a blank line between, in order."""
+    """Return the comments that lead to `start` without a blank line between, in order."""
     near: list[Comment] = []
     for comment in reversed(comments):
         if text.count("\n", comment.end, start) > 1:
@@ -116,7 +119,7 @@ def comments_directly_above(text: str, comments: Sequence[Token], start: int) ->
 
 
 def comment_text(comment: Token) -> str:
-    """What a comment says, without its marks."""
+    """Return the text of a comment without its marks."""
     if comment.text.startswith("--"):
         return comment.text[2:].strip()
     return comment.text[2:].removesuffix("*/").strip()

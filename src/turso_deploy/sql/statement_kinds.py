@@ -1,4 +1,4 @@
-"""What a statement does, and to which object: enough to put statements in order and to refuse some of them."""
+"""The kind and the object of a statement, by which statements are ordered and some are rejected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StatementKind(StrEnum):
 
 
 class Description(ComparedByMeaning, frozen=True):
-    """What a statement does. Names are as written, without quotes.
+    """The kind and the object of a statement. Names are as written, without quotes.
 
     For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
     the statement, `table` that an index or a trigger stands on, and `if_not_exists`. For PRAGMA: its `name`, `schema`,
@@ -53,7 +53,7 @@ class Description(ComparedByMeaning, frozen=True):
     named_at: int = 0
 
     def meaning(self) -> tuple[object, ...]:
-        """What the statement does, wherever it says so."""
+        """Return the description without the offset of the name."""
         return (self.kind, self.name, self.schema, self.table, self.if_not_exists, self.writes)
 
 
@@ -96,55 +96,55 @@ _ACTING_PRAGMAS = frozenset("incremental_vacuum optimize shrink_memory wal_check
 
 
 def describe(sql: str) -> Description:
-    """What one statement does. Raises SqlTextError when it cannot be read."""
-    reader = at_header(sql)
-    first = reader.word
+    """Return the kind and the object of one statement. Raises SqlTextError if it cannot be read."""
+    cursor = at_header(sql)
+    first = cursor.word
     if first == "CREATE":
-        return _describe_create(reader, sql)
+        return _describe_create(cursor, sql)
     if first == "PRAGMA":
-        return _describe_pragma(reader)
+        return _describe_pragma(cursor)
     if first == "WITH":
         return Description(_kind_behind_with(sql))
     return Description(_BY_FIRST_WORD.get(first, StatementKind.OTHER))
 
 
-def _describe_create(reader: Cursor, sql: str) -> Description:
-    header = read_header(reader)
+def _describe_create(cursor: Cursor, sql: str) -> Description:
+    header = read_header(cursor)
     if header is None:
         return Description(StatementKind.OTHER)
     table = None
     if header.kind == "INDEX":
-        reader.expect("ON")
-        table = reader.name()
+        cursor.expect("ON")
+        table = cursor.name()
     elif header.kind == "TRIGGER":
         table = _table_of_trigger(sql)
     temporary = header.temporary or (header.schema is not None and fold_case(header.schema) in ("temp", "temporary"))
     kind = StatementKind.CREATE_TEMPORARY if temporary else _CREATED[header.kind]
-    if kind is StatementKind.CREATE_TABLE and reader.word == "AS":
+    if kind is StatementKind.CREATE_TABLE and cursor.word == "AS":
         kind = StatementKind.CREATE_TABLE_AS_SELECT
-    named_at = reader.tokens[header.position].start
+    named_at = cursor.tokens[header.position].start
     return Description(kind, header.name, header.schema, table, header.if_not_exists, named_at=named_at)
 
 
 def _table_of_trigger(sql: str) -> str:
-    reader = Cursor(tokenize(sql), len(sql))
-    read_header(reader)
-    while reader.word != "ON":
-        reader.advance()
-    reader.expect("ON")
-    return reader.qualified_name()[1]
+    cursor = Cursor(tokenize(sql), len(sql))
+    read_header(cursor)
+    while cursor.word != "ON":
+        cursor.advance()
+    cursor.expect("ON")
+    return cursor.qualified_name()[1]
 
 
-def _describe_pragma(reader: Cursor) -> Description:
-    reader.expect("PRAGMA")
-    schema, name = reader.qualified_name()
-    has_argument = reader.word in ("=", "(")
+def _describe_pragma(cursor: Cursor) -> Description:
+    cursor.expect("PRAGMA")
+    schema, name = cursor.qualified_name()
+    has_argument = cursor.word in ("=", "(")
     writes = fold_case(name) not in _READING_PRAGMAS if has_argument else fold_case(name) in _ACTING_PRAGMAS
     return Description(StatementKind.PRAGMA, name, schema, writes=writes)
 
 
 def _kind_behind_with(sql: str) -> StatementKind:
-    """The kind of `WITH name AS (…), … <statement>`: what follows the closing parenthesis of the last common table."""
+    """Return the kind of `WITH name AS (…), … <statement>`, which follows the last closing parenthesis."""
     depth = 0
     before = ""
     for word in canonical_tokens(sql):

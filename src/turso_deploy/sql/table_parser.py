@@ -1,4 +1,4 @@
-"""Reads the columns, constraints and options of a CREATE TABLE: https://www.sqlite.org/lang_createtable.html."""
+"""Parse the columns, constraints and options of a CREATE TABLE: https://www.sqlite.org/lang_createtable.html."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPERAND_WORDS = VALUE_WORDS | {"ISNULL", "NOTNULL"}
 
 
 class _Column(Struct):
-    """A column while it is read."""
+    """A column that is being read."""
 
     name: str
     start: int
@@ -43,7 +43,7 @@ class _Column(Struct):
 
 
 class _Table(Struct):
-    """A table while it is read. A key written at its column with DESC (`key_descends`) is not the rowid."""
+    """A table that is being read. A key written at its column with DESC (`key_descends`) is not the rowid."""
 
     columns: list[_Column] = []
     primary_key: PrimaryKey | None = None
@@ -54,182 +54,182 @@ class _Table(Struct):
     options: set[str] = set()
 
 
-def read_table(reader: Cursor, name: str, sql: str) -> TableDefinition:
-    """Read on behind the name of a table. Raises SqlTextError."""
-    if reader.word != "(":
-        raise reader.error("(")
+def read_table(cursor: Cursor, name: str, sql: str) -> TableDefinition:
+    """Read a table from the token after its name. Raises SqlTextError."""
+    if cursor.word != "(":
+        raise cursor.error("(")
     table = _Table()
-    reader.advance()
-    while reader.word != ")":
-        if reader.word in _TABLE_CONSTRAINTS:
-            _read_table_constraint(reader, table)
+    cursor.advance()
+    while cursor.word != ")":
+        if cursor.word in _TABLE_CONSTRAINTS:
+            _read_table_constraint(cursor, table)
         else:
-            _read_column(reader, table, sql)
-        reader.take(",")
-    reader.advance()
-    while reader.word:
-        table.options.add(" ".join(_option(reader)))
+            _read_column(cursor, table, sql)
+        cursor.take(",")
+    cursor.advance()
+    while cursor.word:
+        table.options.add(" ".join(_option(cursor)))
     return _definition(name, table)
 
 
-def _option(reader: Cursor) -> Tokens:
-    start = reader.at
-    while reader.word not in (",", ""):
-        reader.advance()
-    option = tuple(reader.words[start : reader.at])
-    reader.take(",")
+def _option(cursor: Cursor) -> Tokens:
+    start = cursor.at
+    while cursor.word not in (",", ""):
+        cursor.advance()
+    option = tuple(cursor.words[start : cursor.at])
+    cursor.take(",")
     return option
 
 
-def _read_column(reader: Cursor, table: _Table, sql: str) -> None:
-    name = reader.name()
-    column = _Column(name, reader.tokens[reader.at - 1].start)
+def _read_column(cursor: Cursor, table: _Table, sql: str) -> None:
+    name = cursor.name()
+    column = _Column(name, cursor.tokens[cursor.at - 1].start)
     table.columns.append(column)
-    column.type = _read_type(reader)
-    while reader.word not in (",", ")"):
-        _read_column_constraint(reader, table, column)
-    column.end = reader.tokens[reader.at - 1].end
+    column.type = _read_type(cursor)
+    while cursor.word not in (",", ")"):
+        _read_column_constraint(cursor, table, column)
+    column.end = cursor.tokens[cursor.at - 1].end
     column.text = sql[column.start : column.end]
 
 
-def _read_type(reader: Cursor) -> str:
+def _read_type(cursor: Cursor) -> str:
     words = []
-    while reader.word not in _AFTER_TYPE:
-        words.append(capitals(reader.name()))
+    while cursor.word not in _AFTER_TYPE:
+        words.append(capitals(cursor.name()))
     # SQLite reads GENERATED ALWAYS as a part of the type, and takes it off again.
     if words[-2:] == ["GENERATED", "ALWAYS"]:
         del words[-2:]
     size = ""
-    if reader.word == "(":
-        start, end = reader.group()
-        size = f"({capitals(''.join(reader.words[start:end]))})"
+    if cursor.word == "(":
+        start, end = cursor.group()
+        size = f"({capitals(''.join(cursor.words[start:end]))})"
     return " ".join(words) + size
 
 
-def _read_column_constraint(reader: Cursor, table: _Table, column: _Column) -> None:
-    """One constraint of a column; SQLite takes them in any order, and the last of a kind counts."""
+def _read_column_constraint(cursor: Cursor, table: _Table, column: _Column) -> None:
+    """Read one constraint of a column; SQLite accepts them in any order, and the last of a kind counts."""
     name = fold_case(column.name)
     parts = (KeyPart(name),)
-    match reader.words[reader.advance()]:
+    match cursor.words[cursor.advance()]:
         case "CONSTRAINT":
-            reader.name()
+            cursor.name()
         case "PRIMARY":
-            reader.expect("KEY")
-            table.key_descends = reader.take("DESC")
-            reader.take("ASC")
+            cursor.expect("KEY")
+            table.key_descends = cursor.take("DESC")
+            cursor.take("ASC")
             key = replace(parts[0], descending=table.key_descends)
             table.primary_key = PrimaryKey(
-                (key,), _read_conflict(reader), reader.take("AUTOINCREMENT"), rowid_alias=False
+                (key,), _read_conflict(cursor), cursor.take("AUTOINCREMENT"), rowid_alias=False
             )
         case "UNIQUE":
-            table.uniques.append(Unique(parts, _read_conflict(reader)))
-        case "NOT" if reader.take("NULL"):
+            table.uniques.append(Unique(parts, _read_conflict(cursor)))
+        case "NOT" if cursor.take("NULL"):
             column.not_null = True
-            column.not_null_conflict = _read_conflict(reader)
+            column.not_null_conflict = _read_conflict(cursor)
         case "NOT":
-            reader.expect("DEFERRABLE")
-            _read_deferral(reader, table, deferrable=False)
+            cursor.expect("DEFERRABLE")
+            _read_deferral(cursor, table, deferrable=False)
         case "DEFERRABLE":
-            _read_deferral(reader, table, deferrable=True)
+            _read_deferral(cursor, table, deferrable=True)
         case "NULL":
-            _read_conflict(reader)
+            _read_conflict(cursor)
         case "CHECK":
-            table.checks.append(Check(reader.expression(reader.group()), name))
+            table.checks.append(Check(cursor.expression(cursor.group()), name))
         case "DEFAULT":
-            column.default = _read_default(reader)
+            column.default = _read_default(cursor)
         case "COLLATE":
-            column.collation = _other_than("binary", reader.folded_name())
+            column.collation = _other_than("binary", cursor.folded_name())
         case "REFERENCES":
-            table.foreign_keys.append(_read_references(reader, (name,), name))
+            table.foreign_keys.append(_read_references(cursor, (name,), name))
         case "GENERATED":
-            reader.expect("ALWAYS")
+            cursor.expect("ALWAYS")
         case "AS":
-            column.generated = Generated(reader.expression(reader.group()), reader.take("stored"))
-            reader.take("VIRTUAL")
+            column.generated = Generated(cursor.expression(cursor.group()), cursor.take("stored"))
+            cursor.take("VIRTUAL")
         case _:
-            reader.at -= 1
-            raise reader.error("a column constraint")
+            cursor.at -= 1
+            raise cursor.error("a column constraint")
 
 
-def _read_table_constraint(reader: Cursor, table: _Table) -> None:
-    match reader.words[reader.advance()]:
+def _read_table_constraint(cursor: Cursor, table: _Table) -> None:
+    match cursor.words[cursor.advance()]:
         case "CONSTRAINT":
-            reader.name()
+            cursor.name()
         case "PRIMARY":
-            reader.expect("KEY")
-            start, end = reader.group()
-            autoincrement = reader.words[end - 1] == "AUTOINCREMENT"
-            parts = key_parts(reader, (start, end - autoincrement))
-            table.primary_key = PrimaryKey(parts, _read_conflict(reader), autoincrement, rowid_alias=False)
+            cursor.expect("KEY")
+            start, end = cursor.group()
+            autoincrement = cursor.words[end - 1] == "AUTOINCREMENT"
+            parts = key_parts(cursor, (start, end - autoincrement))
+            table.primary_key = PrimaryKey(parts, _read_conflict(cursor), autoincrement, rowid_alias=False)
         case "UNIQUE":
-            parts = key_parts(reader, reader.group())
-            table.uniques.append(Unique(parts, _read_conflict(reader)))
+            parts = key_parts(cursor, cursor.group())
+            table.uniques.append(Unique(parts, _read_conflict(cursor)))
         case "CHECK":
-            table.checks.append(Check(reader.expression(reader.group()), None))
-            _read_conflict(reader)  # accepted by SQLite, and without effect
+            table.checks.append(Check(cursor.expression(cursor.group()), None))
+            _read_conflict(cursor)  # accepted by SQLite, and without effect
         case _:
-            reader.expect("KEY")
-            columns = reader.folded_names()
-            reader.expect("REFERENCES")
-            table.foreign_keys.append(_read_references(reader, columns, None))
-            negated = reader.take("NOT")
-            if negated or reader.word == "DEFERRABLE":
-                reader.expect("DEFERRABLE")
-                _read_deferral(reader, table, deferrable=not negated)
+            cursor.expect("KEY")
+            columns = cursor.folded_names()
+            cursor.expect("REFERENCES")
+            table.foreign_keys.append(_read_references(cursor, columns, None))
+            negated = cursor.take("NOT")
+            if negated or cursor.word == "DEFERRABLE":
+                cursor.expect("DEFERRABLE")
+                _read_deferral(cursor, table, deferrable=not negated)
 
 
-def _read_conflict(reader: Cursor) -> str | None:
-    """https://www.sqlite.org/lang_conflict.html: ABORT is what holds without the clause."""
-    if not reader.take("ON"):
+def _read_conflict(cursor: Cursor) -> str | None:
+    """Read a conflict clause, None for the default ABORT: https://www.sqlite.org/lang_conflict.html."""
+    if not cursor.take("ON"):
         return None
-    reader.expect("CONFLICT")
-    return _other_than("ABORT", reader.words[reader.advance()])
+    cursor.expect("CONFLICT")
+    return _other_than("ABORT", cursor.words[cursor.advance()])
 
 
-def _read_default(reader: Cursor) -> Tokens | None:
-    """A constant, or an expression in parentheses; a name stands for its text, as it is written."""
-    if reader.word == "(":
-        start, end = reader.without_parentheses(reader.group())
+def _read_default(cursor: Cursor) -> Tokens | None:
+    """Read a constant, or an expression in parentheses; a name is its own text, as it is written."""
+    if cursor.word == "(":
+        start, end = cursor.without_parentheses(cursor.group())
     else:
-        start = reader.advance()
-        end = reader.advance() + 1 if reader.words[start] in ("+", "-") else start + 1
-    tokens = tuple(reader.words[start:end])
-    if len(tokens) == 2 and tokens[0] == "+" and reader.tokens[start + 1].kind is TokenKind.NUMBER:
+        start = cursor.advance()
+        end = cursor.advance() + 1 if cursor.words[start] in ("+", "-") else start + 1
+    tokens = tuple(cursor.words[start:end])
+    if len(tokens) == 2 and tokens[0] == "+" and cursor.tokens[start + 1].kind is TokenKind.NUMBER:
         return tokens[1:]
     if (
         len(tokens) == 1
         and tokens[0] not in VALUE_WORDS
-        and reader.tokens[start].kind in (TokenKind.WORD, TokenKind.QUOTED)
+        and cursor.tokens[start].kind in (TokenKind.WORD, TokenKind.QUOTED)
     ):
-        return (quote_string(unquote(reader.tokens[start])),)
+        return (quote_string(unquote(cursor.tokens[start])),)
     return None if tokens == ("NULL",) else tokens
 
 
-def _read_references(reader: Cursor, columns: tuple[str, ...], at_column: str | None) -> ForeignKey:
-    """`parent [(column, …)]` and its actions in any order: https://www.sqlite.org/foreignkeys.html."""
-    parent = reader.folded_name()
-    parent_columns = reader.folded_names() if reader.word == "(" else None
+def _read_references(cursor: Cursor, columns: tuple[str, ...], at_column: str | None) -> ForeignKey:
+    """Read `parent [(column, …)]` and its actions in any order: https://www.sqlite.org/foreignkeys.html."""
+    parent = cursor.folded_name()
+    parent_columns = cursor.folded_names() if cursor.word == "(" else None
     actions: dict[str, str | None] = {}
-    while reader.word in ("ON", "MATCH"):
-        clause = reader.words[reader.advance()]
+    while cursor.word in ("ON", "MATCH"):
+        clause = cursor.words[cursor.advance()]
         if clause == "ON":
-            event = reader.words[reader.advance()]
-            actions[event] = _read_action(reader)
+            event = cursor.words[cursor.advance()]
+            actions[event] = _read_action(cursor)
         else:
-            actions[clause] = _other_than("simple", reader.folded_name())
+            actions[clause] = _other_than("simple", cursor.folded_name())
     on_delete, on_update, match = (actions.get(clause) for clause in ("DELETE", "UPDATE", "MATCH"))
     return ForeignKey(columns, parent, parent_columns, on_delete, on_update, match, deferred=False, at_column=at_column)
 
 
-def _read_action(reader: Cursor) -> str | None:
-    first = reader.words[reader.advance()]
-    action = f"{first} {reader.words[reader.advance()]}" if first in ("SET", "NO") else first
+def _read_action(cursor: Cursor) -> str | None:
+    first = cursor.words[cursor.advance()]
+    action = f"{first} {cursor.words[cursor.advance()]}" if first in ("SET", "NO") else first
     return _other_than("NO ACTION", action)
 
 
-def _read_deferral(reader: Cursor, table: _Table, *, deferrable: bool) -> None:
-    """`[NOT] DEFERRABLE [INITIALLY …]`; SQLite applies it to the foreign key that was written last."""
-    deferred = reader.take("INITIALLY") and reader.words[reader.advance()] == "DEFERRED"
+def _read_deferral(cursor: Cursor, table: _Table, *, deferrable: bool) -> None:
+    """Read `[NOT] DEFERRABLE [INITIALLY …]`, which SQLite applies to the last foreign key."""
+    deferred = cursor.take("INITIALLY") and cursor.words[cursor.advance()] == "DEFERRED"
     if table.foreign_keys:
         table.foreign_keys[-1] = replace(table.foreign_keys[-1], deferred=deferrable and deferred)
 
@@ -270,7 +270,7 @@ def _definition(name: str, table: _Table) -> TableDefinition:
 
 
 def _settle_primary_key(table: _Table, *, without_rowid: bool, strict: bool) -> None:
-    """Write down what follows from the primary key and need not be written.
+    """Add the properties of columns that follow from the primary key.
 
     An INTEGER key of a rowid table is the rowid: never NULL, and without order or collation of its own
     (https://www.sqlite.org/lang_createtable.html#rowid). SQLite takes it for that at first in any table, so in a
@@ -295,51 +295,51 @@ def _settle_primary_key(table: _Table, *, without_rowid: bool, strict: bool) -> 
             column.not_null = True
 
 
-def key_parts(reader: Cursor, span: Span) -> tuple[KeyPart, ...]:
-    """The parts of a key or an index, which commas separate. Raises SqlTextError."""
-    return tuple(_key_part(reader, part) for part in reader.items(span))
+def key_parts(cursor: Cursor, span: Span) -> tuple[KeyPart, ...]:
+    """Return the parts of a key or an index, which commas separate. Raises SqlTextError."""
+    return tuple(_key_part(cursor, part) for part in cursor.items(span))
 
 
-def _key_part(reader: Cursor, span: Span) -> KeyPart:
+def _key_part(cursor: Cursor, span: Span) -> KeyPart:
     start, end = span
     if start == end:
-        raise reader.error("a column or an expression")
-    order = reader.words[end - 1] if _ends_with_order(reader, span) else ""
-    start, end = reader.without_parentheses((start, end - bool(order)))
+        raise cursor.error("a column or an expression")
+    order = cursor.words[end - 1] if _ends_with_order(cursor, span) else ""
+    start, end = cursor.without_parentheses((start, end - bool(order)))
     collation = None
-    while (operand_end := _end_of_collated_operand(reader, (start, end))) != end:
-        collation = collation or fold_case(unquote(reader.tokens[end - 1]))
-        start, end = reader.without_parentheses((start, operand_end))
-    is_column = end - start == 1 and reader.words[start] != "NULL" and reader.tokens[start].kind <= TokenKind.STRING
-    column = fold_case(unquote(reader.tokens[start])) if is_column else None
-    return KeyPart(column, () if is_column else tuple(reader.words[start:end]), collation, order == "DESC")
+    while (operand_end := _end_of_collated_operand(cursor, (start, end))) != end:
+        collation = collation or fold_case(unquote(cursor.tokens[end - 1]))
+        start, end = cursor.without_parentheses((start, operand_end))
+    is_column = end - start == 1 and cursor.words[start] != "NULL" and cursor.tokens[start].kind <= TokenKind.STRING
+    column = fold_case(unquote(cursor.tokens[start])) if is_column else None
+    return KeyPart(column, () if is_column else tuple(cursor.words[start:end]), collation, order == "DESC")
 
 
-def _ends_with_order(reader: Cursor, span: Span) -> bool:
-    """Whether a part ends with ASC or DESC, which may also be the name of a column where an operand is missing."""
+def _ends_with_order(cursor: Cursor, span: Span) -> bool:
+    """Return True if a part ends with ASC or DESC as its order: where an operand is missing, the word is a column."""
     start, end = span
     if (
         end - start < 2
-        or reader.words[end - 1] not in ("ASC", "DESC")
-        or reader.tokens[end - 1].kind is not TokenKind.WORD
+        or cursor.words[end - 1] not in ("ASC", "DESC")
+        or cursor.tokens[end - 1].kind is not TokenKind.WORD
     ):
         return False
-    before = reader.words[end - 2]
-    if reader.tokens[end - 2].kind is TokenKind.OPERATOR:
+    before = cursor.words[end - 2]
+    if cursor.tokens[end - 2].kind is TokenKind.OPERATOR:
         return before == ")"
     return before not in RESERVED or before in _OPERAND_WORDS
 
 
-def _end_of_collated_operand(reader: Cursor, span: Span) -> int:
-    """Where the operand of the last COLLATE ends, if the part is nothing but that operand; else the end of the part.
+def _end_of_collated_operand(cursor: Cursor, span: Span) -> int:
+    """Return the end of the operand of the last COLLATE if it makes up the whole part, else the end of the part.
 
-    COLLATE binds more tightly than most operators: in `a + b COLLATE nocase` it is a matter of b alone
+    COLLATE binds more tightly than most operators: in `a + b COLLATE nocase` it applies to b alone
     (https://www.sqlite.org/lang_expr.html#operators_and_parse_affecting_attributes).
     """
     start, end = span
     operand_end = end
-    while operand_end - start > 2 and reader.words[operand_end - 2] == "COLLATE":
+    while operand_end - start > 2 and cursor.words[operand_end - 2] == "COLLATE":
         operand_end -= 2
-    call = start + 1 if operand_end - start > 2 and reader.tokens[start].kind <= TokenKind.STRING else start
-    stands_alone = operand_end - start == 1 or reader.closes_at(call, operand_end - 1)
+    call = start + 1 if operand_end - start > 2 and cursor.tokens[start].kind <= TokenKind.STRING else start
+    stands_alone = operand_end - start == 1 or cursor.closes_at(call, operand_end - 1)
     return operand_end if stands_alone else end

@@ -10,7 +10,7 @@ import pytest
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import Scratch, ScratchError, syntax_error
+from turso_deploy.catalog.scratch import Scratch, ScratchError, find_syntax_error
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import position
 
@@ -176,8 +176,8 @@ def test_a_syntax_error_in_a_long_statement_is_found_quickly() -> None:
 
 
 def test_only_what_the_parser_refuses_is_a_syntax_error() -> None:
-    assert syntax_error("SELECT nope FROM nowhere") is None
-    found = syntax_error("CREATE TABEL t (a)")
+    assert find_syntax_error("SELECT nope FROM nowhere") is None
+    found = find_syntax_error("CREATE TABEL t (a)")
     assert found is not None
     assert (found.message, found.offset) == ('near "TABEL": syntax error', 7)
 

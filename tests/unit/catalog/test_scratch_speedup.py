@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.catalog.scratch_speedup import LONGEST, ShortCatalog
+from turso_deploy.catalog.scratch_speedup import MAX_NEW_ROWS, ShortCatalog
 from turso_deploy.core.transaction import Query
 
 TABLES = [
     sql
-    for number in range(LONGEST)
+    for number in range(MAX_NEW_ROWS)
     for sql in (
         f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, other REFERENCES t0)",
         f"CREATE UNIQUE INDEX i{number} ON t{number} (name, id)",
@@ -48,7 +48,7 @@ def test_rows_that_are_away_are_back_for_whatever_else_runs() -> None:
 
 def test_a_table_that_is_rewritten_is_the_one_that_alter_table_makes() -> None:
     altered, rewritten = filled(), filled()
-    for number in (0, 7, LONGEST - 1):
+    for number in (0, 7, MAX_NEW_ROWS - 1):
         altered.run(f"ALTER TABLE t{number} ADD COLUMN more TEXT DEFAULT 'x'")
         assert rewritten.rewrite(f"t{number}", altered.sql_of(f"t{number}"))
     for scratch in (altered, rewritten):
@@ -72,7 +72,9 @@ def test_a_refused_definition_takes_nothing_away() -> None:
     with pytest.raises(ScratchError, match="no such column: missing"):
         scratch.run("CREATE INDEX wrong ON t0 (missing)")
     scratch.run("CREATE TABLE more (a)")
-    assert len(scratch.rows()) == 3 * LONGEST + 2  # each table has an index of its own, and sqlite_sequence is one more
+    assert (
+        len(scratch.rows()) == 3 * MAX_NEW_ROWS + 2
+    )  # each table has an index of its own, and sqlite_sequence is one more
 
 
 def test_the_catalog_cannot_be_written_by_what_runs_in_it() -> None:
@@ -88,7 +90,7 @@ def test_where_the_catalog_can_never_be_written_it_stays_long() -> None:
         catalog = ShortCatalog(connection)
         for sql in TABLES:
             connection.execute(sql)
-            catalog.made_one()
+            catalog.count_created()
         assert not catalog.rewrite("t0", "CREATE TABLE t0 (a)")
-        catalog.put_back()
-        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (3 * LONGEST + 1,)
+        catalog.restore()
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (3 * MAX_NEW_ROWS + 1,)
