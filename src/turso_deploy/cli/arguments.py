@@ -46,6 +46,20 @@ _EXAMPLES = {
     "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
     "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
 }
+_METAVARS = {
+    "schema_path": "FOLDER",
+    "output": "FOLDER",
+    "compare_to": "FOLDER",
+    "timeout": "SECONDS",
+    "request_size": "BYTES",
+    "token_max_age": "DURATION",
+    "token_expiry_warning": "DURATION",
+    "token_lifetime": "DURATION",
+    "restore_point": "KIND",
+    "keep_restore_points": "NUMBER",
+}
+"""Names of the values in the help, where the last word of the flag says too little."""
+
 _EPILOGUE = """Without a command, turso-deploy runs `deploy`.
 
 examples:
@@ -155,7 +169,7 @@ def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         if setting.type is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options["metavar"] = name.rpartition("_")[2].upper()
+            options["metavar"] = _METAVARS.get(name) or name.rpartition("_")[2].upper()
         (groups[setting.group] if name in shown else parser).add_argument(flag_of(name), **options)
 
 

@@ -107,7 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         _described(
             "Maximum size of one request with seeds, in bytes. Larger seeds are sent in chunks, after the schema.",
             Group.DATABASE,
-            DATABASE_COMMANDS,
+            ("deploy", "plan"),
             ge=100_000,
             le=100_000_000,
         ),

@@ -17,7 +17,7 @@ import pytest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from turso_deploy.cli import output as output_module
 from turso_deploy.cli.run import run
-from turso_deploy.project import project
+from turso_deploy.project import loader
 
 SECRET = "eyJ-not-a-token-at-all"
 
@@ -268,7 +268,7 @@ def test_an_unexpected_exception_is_told_without_its_text(job: Job, monkeypatch:
     def broken(_: Path) -> None:
         raise KeyError("a value that is nobody's business")
 
-    monkeypatch.setattr(project, "load_project", broken)
+    monkeypatch.setattr(loader, "load_project", broken)
     assert job.run(database_url="file:x.db", json_output=True) == 1
     report = json.loads(job.stdout.getvalue())
     assert (report["status"], report["committed"], report["error"]["code"]) == ("failed", None, "internal")
