@@ -34,19 +34,19 @@ STARTED = {
 }
 
 NOTHING_CHANGED = "❌ Failed: nothing was changed"
-REFUSED = "⛔ Blocked: nothing was changed"
+BLOCKED = "⛔ Blocked: nothing was changed"
 LOST_COLUMN = "drop-column notes.draft"
 TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("branch", "deployments", "again", "✅ Unchanged: the database is already at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
-    ("branch", "deployments", "blocked", REFUSED, [("error", LOST_COLUMN)]),
+    ("branch", "deployments", "blocked", BLOCKED, [("error", LOST_COLUMN)]),
     ("branch", "deployments", "allowed", "✅ Deployed 2.2.0", [("warning", LOST_COLUMN)]),
     ("branch", "deployments", "mismatch", NOTHING_CHANGED, [("error", "rows of users: expected >=1, found 0")]),
     ("branch", "deployments", "expired", NOTHING_CHANGED, [("error", "token expired")]),
     ("branch", "deployments", "read-only", NOTHING_CHANGED, [("error", "token is read-only")]),
     ("branch", "deployments", "deep", "✅ Deployed 2.2.0: 1 object created", []),
-    ("tag", "tag", "another", REFUSED, [("error", "The tag names the version 2.2.0, and the manifest says")]),
+    ("tag", "tag", "another", BLOCKED, [("error", "The tag names the version 2.2.0, and the manifest says")]),
     ("tag", "tag", "same", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),

@@ -207,13 +207,13 @@ def test_a_place_that_is_not_there_is_told_before_anything_is_minted(
 def test_a_write_that_does_not_show_is_told(rotate: Rotator, github: Github) -> None:
     rotate()
     github.frozen = True
-    with pytest.raises(DeployError, match="`updated_at` has not moved"):
+    with pytest.raises(DeployError, match="`updated_at` has not changed"):
         rotate()
 
 
 def test_a_write_that_shows_late_is_waited_for(rotate: Rotator, github: Github) -> None:
     github.faults.add("PUT .*", Answer(204))
-    with pytest.raises(DeployError, match="has not moved"):
+    with pytest.raises(DeployError, match="has not changed"):
         rotate()
     github.faults.add(f"GET {SECRET}", Answer(404), times=3)
     rotate()
@@ -246,7 +246,7 @@ def test_the_secret_of_an_organization_stays_visible_to_the_same_repositories(
 
 def test_a_new_secret_of_an_organization_is_left_to_its_owners(rotate: Rotator, github: Github) -> None:
     secrets = GithubSecrets(SecretPlace("organization", "acme"), WRITER, timeout=30, url=github.url)
-    with pytest.raises(DeployError, match="no secret TURSO_AUTH_TOKEN in the organization acme") as caught:
+    with pytest.raises(DeployError, match="TURSO_AUTH_TOKEN does not exist in the organization acme") as caught:
         rotate(secrets=secrets)
     secrets.close()
     assert caught.value.code is ErrorCode.NOT_FOUND
