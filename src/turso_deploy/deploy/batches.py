@@ -11,13 +11,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from enum import Enum, auto
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy import __version__
 from turso_deploy.core.text import count_of
+from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.project.project import Project
@@ -27,57 +27,9 @@ from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
-from turso_deploy.transaction.assemble import Assembly, assemble
+from turso_deploy.transaction.assemble import assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import DatabaseState
-
-
-class BatchKind(Enum):
-    """The part of the pending changes that a batch deploys."""
-
-    WHOLE = auto()
-    """All of them."""
-    SCHEMA = auto()
-    """All but the seeds and what follows them."""
-    CHUNK = auto()
-    """Some of the seeds."""
-    LAST = auto()
-    """The last of the seeds and what follows them."""
-
-
-class BatchId(Struct, frozen=True):
-    """The id of a batch in the deployment history, and its kind.
-
-    `chunks_left` counts the chunks of seeds that are not deployed before the batch is.
-    """
-
-    deployment_id: str
-    kind: BatchKind
-    chunks_left: int = 0
-
-    @property
-    def completes(self) -> bool:
-        """True if nothing is left to deploy after the batch."""
-        return self.kind in (BatchKind.WHOLE, BatchKind.LAST)
-
-    @property
-    def holds_schema(self) -> bool:
-        """True if the batch changes the schema."""
-        return self.kind in (BatchKind.WHOLE, BatchKind.SCHEMA)
-
-
-class Batch(Struct, frozen=True):
-    """One transaction of a deployment, and the seeds in it.
-
-    `deadline` is its latest start in server time, None for a file. `size` is that of its request in bytes.
-    """
-
-    id: BatchId
-    assembly: Assembly
-    seeds: Chunk
-    deadline: int | None
-    size: int
-
 
 Deadline = Callable[[DatabaseState], int | None]
 

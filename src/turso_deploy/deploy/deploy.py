@@ -8,9 +8,11 @@ from enum import Enum, auto
 from turso_deploy.core.errors import DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
-from turso_deploy.deploy.batches import Batch, BatchId, describe_batch, split_into_batches
+from turso_deploy.deploy.batch import Batch, BatchId
+from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.failures import explain_failure, is_stale
+from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.pending import PendingChanges, check_manifest, find_pending
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.deploy.submission import Submission
@@ -79,7 +81,7 @@ class _Run:
             pending = find_pending(deployment.project, deployment.database)
         if self.report.chunks and (found := self._submission.match_history(pending.state)):
             self._add_committed(found)
-        self.report.add_pending(pending, deployment.approvals)
+        self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
         check_manifest(deployment.project, pending)
         raise_if_blocked(pending.plan.hazards, deployment.approvals)
         if pending.nothing_to_do:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of
+from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
-from turso_deploy.report.document import ChunksLine
+from turso_deploy.project.project import Project
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 from turso_deploy.transaction import history
@@ -19,12 +20,21 @@ MAX_MANAGED_NAMES = 10
 """The number of newly managed objects that are named; after `pull` it may be every object of a large database."""
 
 
-def notices_of(pending: PendingChanges, wanted: Schema, approvals: Sequence[Approval], address: str) -> tuple[str, ...]:
-    """Return all notices of the pending changes of the database at an address."""
+def notices_of(deployment: Deployment, pending: PendingChanges) -> tuple[str, ...]:
+    """Return the notices of a deployment and its pending changes."""
+    is_file = deployment.database.address.startswith("file:")
+    return (
+        *plan_notices(deployment.project, pending, deployment.approvals),
+        *(_long_rewrite_notice(table, is_file=is_file) for table in pending.rewritten if table.is_long),
+    )
+
+
+def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[Approval]) -> tuple[str, ...]:
+    """Return the notices of pending changes that do not depend on the database."""
     plan = pending.plan
     return (
         *unmanaged_notices(plan.unmanaged),
-        *_managed_notices(pending, wanted),
+        *_managed_notices(pending, project.wanted),
         *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
         *map(_unmatched_rename_notice, plan.nothing_to_rename),
         *map(_unused_backfill_notice, plan.passed_over),
@@ -34,7 +44,6 @@ def notices_of(pending: PendingChanges, wanted: Schema, approvals: Sequence[Appr
             for script in pending.skipped
         ),
         *_resumed_notices(pending),
-        *(_long_rewrite_notice(table, address) for table in pending.rewritten if table.is_long),
     )
 
 
@@ -45,22 +54,11 @@ def unmanaged_notices(objects: Sequence[SchemaObject]) -> tuple[str, ...]:
     return (f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}.",)
 
 
-def chunks_notices(chunks: ChunksLine | None) -> tuple[str, ...]:
-    """Return a notice if the seeds are deployed in several transactions."""
-    if chunks is None:
-        return ()
-    return (
-        f"The seeds exceed the size of one request. They are deployed in {count_of(chunks.total, 'chunk')} after the "
-        "schema, each in its own transaction. A run that stops half way is resumed by the next one.",
-    )
-
-
 def _managed_notices(pending: PendingChanges, wanted: Schema) -> tuple[str, ...]:
     """Return a notice of the existing objects that are managed from now on."""
     if not pending.history_is_outdated:
         return ()
-    last = pending.state.last_deployment
-    managed = {fold_case(name) for name in last.managed} if last else set()
+    managed = set(map(fold_case, pending.state.managed))
     existing = {fold_case(title(item)) for item in pending.state.catalog.schema.objects()}
     names = sorted(
         name for name in history.managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
@@ -85,9 +83,9 @@ def _unused_approval_notice(approval: Approval) -> str:
             return f"The approval {approval} has no effect: {approval.name} is about rows that have to be corrected."
 
 
-def _long_rewrite_notice(table: RewrittenTable, address: str) -> str:
+def _long_rewrite_notice(table: RewrittenTable, *, is_file: bool) -> str:
     sentence = f"{table.table} has {table.rows:,} rows, which are all written in one transaction."
-    if address.startswith("file:"):
+    if is_file:
         return f"{sentence} No other connection can write to the file meanwhile: deploy while others write little."
     return (
         f"{sentence} A libSQL server takes the write lock away from a transaction after 5 seconds if another writer "

@@ -124,7 +124,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
         project.wanted,
         state.catalog,
         directives=project.directives,
-        managed=last.managed if last else frozenset(),
+        managed=state.managed,
         ignore=project.manifest.ignore,
     )
     is_new = not (last or state.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())

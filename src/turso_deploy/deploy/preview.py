@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
-from turso_deploy.deploy.batches import Batch, BatchKind, describe_batch, first_batch, single_batch
+from turso_deploy.deploy.batch import Batch, BatchKind
+from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
+from turso_deploy.deploy.notices import notices_of, plan_notices, unmanaged_notices
 from turso_deploy.deploy.pending import (
     PendingChanges,
     check_manifest,
@@ -79,7 +82,7 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
     report = ReportBuilder("plan", project, FolderSubject(base.folder.shown))
     try:
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
-        report.add_pending(pending, approvals)
+        report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)
         report.add_blocking_error(blocking_error(pending.plan.hazards, approvals, counted=False))
         return report.build(Status.UNCHANGED if pending.changes_nothing else Status.PLANNED, committed=False)
@@ -95,7 +98,9 @@ def verify(deployment: Deployment) -> Report:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
         report_step("checking the database")
         answers = deployment.database.query([*STATE_QUERIES, *(check.figures for check in checks)])
-        report.add_schema(parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore))
+        state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
+        difference = diff(project.wanted, state.catalog.schema)
+        report.add_schema(state, difference, unmanaged_notices(difference.unmanaged(state.managed)))
         report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
         if not report.all_passed:
             raise explain_failed_checks(report.checks, report.counts, project, report.differences)
@@ -107,7 +112,7 @@ def verify(deployment: Deployment) -> Report:
 def _planned(deployment: Deployment, report: ReportBuilder) -> PendingChanges:
     """Return the pending changes, added to the report and compared with the manifest."""
     pending = find_pending(deployment.project, deployment.database, estimates=True)
-    report.add_pending(pending, deployment.approvals)
+    report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
     check_manifest(deployment.project, pending)
     return pending
 

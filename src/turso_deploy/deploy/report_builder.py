@@ -10,12 +10,11 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.catalog.diff import diff
+from turso_deploy.catalog.diff import Difference
 from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
-from turso_deploy.deploy.batches import Batch, BatchId, BatchKind
-from turso_deploy.deploy.notices import chunks_notices, notices_of, unmanaged_notices
+from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.plan.plan import Plan
@@ -140,7 +139,9 @@ class ReportBuilder:
         """True if every check and every count is as expected."""
         return all(check.ok for check in self._checks) and all(count.ok for count in self._counts.values())
 
-    def add_pending(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
+    def add_pending(
+        self, pending: PendingChanges, approvals: Sequence[Approval], notices: tuple[str, ...] = ()
+    ) -> None:
         """Add the steps of a plan, the changes and counts that they lead to, the seeds and the notices."""
         self._add_steps(pending, approvals)
         if pending.plan.all_steps:
@@ -154,7 +155,7 @@ class ReportBuilder:
             for seed in self._project.seeds
         )
         self._rows_to_write = pending.rows_to_write
-        self._notices = notices_of(pending, self._project.wanted, approvals, self._subject.address)
+        self._notices = notices
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
         steps = [
@@ -183,14 +184,12 @@ class ReportBuilder:
         """Add the error with which a deployment would be blocked."""
         self._blocked_by = error_line(error) if error else None
 
-    def add_schema(self, state: DatabaseState) -> None:
-        """Add the differences between a database and the schema folder, and the counts of the database."""
-        difference = diff(self._project.wanted, state.catalog.schema)
-        managed = state.last_deployment.managed if state.last_deployment else frozenset()
+    def add_schema(self, state: DatabaseState, difference: Difference, notices: tuple[str, ...] = ()) -> None:
+        """Add the difference between a database and the schema folder, the counts of the database, and notices."""
         objects = {
             "missing": [change.object for change in difference.missing],
             "different": [change.object for change in difference.changed],
-            "still": difference.removed(managed),  # removed from the folder: the next deployment drops it
+            "still": difference.removed(state.managed),  # removed from the folder: the next deployment drops it
         }
         absent = missing_names(self._project.manifest, state.catalog.schema)
         self.add_checks(_schema_lines(objects, [name for _, name in absent]))
@@ -206,7 +205,7 @@ class ReportBuilder:
             ),
         )
         self._counts = count_lines(self._project.manifest, state.catalog.schema)
-        self._notices = unmanaged_notices(difference.unmanaged(managed))
+        self._notices = notices
 
     def check_lines(
         self,
@@ -304,7 +303,7 @@ class ReportBuilder:
             checks=self._checks,
             seeds=self._seeds,
             chunks=self._chunks,
-            notices=(*self._notices, *chunks_notices(self._chunks), *self._subject.retries),
+            notices=(*self._notices, *_chunks_notices(self._chunks), *self._subject.retries),
             rows_to_write=self._rows_to_write,
             requests=self._subject.requests,
             duration_ms=round((time.monotonic() - self._started) * 1000),
@@ -331,3 +330,13 @@ def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequenc
     if absent:
         lines.append(CheckLine("objects by name", False, "all present", f"missing: {', '.join(absent)}"))
     return lines
+
+
+def _chunks_notices(chunks: ChunksLine | None) -> tuple[str, ...]:
+    """Return a notice if the seeds are deployed in several transactions."""
+    if chunks is None:
+        return ()
+    return (
+        f"The seeds exceed the size of one request. They are deployed in {count_of(chunks.total, 'chunk')} after the "
+        "schema, each in its own transaction. A run that stops half way is resumed by the next one.",
+    )

@@ -33,7 +33,7 @@ from turso_deploy.core.signals import (
 from turso_deploy.core.transaction import Outcome, Purpose, Transaction, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.batches import Batch, BatchId
+from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.http.backoff import Backoff
 from turso_deploy.transaction.database_state import CLOCK_QUERY, DatabaseState
 from turso_deploy.transaction.history import lookup_query

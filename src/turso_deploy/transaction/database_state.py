@@ -39,6 +39,11 @@ class DatabaseState(Struct, frozen=True):
     read_at: int = 0
     received_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def managed(self) -> frozenset[str]:
+        """The objects that were deployed, such as `table users`."""
+        return self.last_deployment.managed if self.last_deployment else frozenset()
+
 
 def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
     """Parse the answers to `STATE_QUERIES`; `ignore` holds the manifest's patterns of names.
