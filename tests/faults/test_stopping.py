@@ -75,7 +75,7 @@ def test_a_signal_while_the_database_is_read_stops_the_run_and_says_so(
     process.send_signal(number)
     report = report_of(process)
     assert (report["error"]["code"], report["committed"], process.returncode) == ("stopped", False, 1)
-    assert "not changed" in report["error"]["message"]
+    assert "before it changed the database" in report["error"]["message"]
     assert target.names() == set()
 
 
@@ -233,7 +233,7 @@ def test_a_signal_between_two_chunks_says_what_is_there_and_running_again_goes_o
     assert (
         f"Committed before that: the schema and 1 of {report['chunks']['total']} chunks" in report["error"]["message"]
     )
-    assert "not changed" not in report["error"]["message"]
+    assert "before it changed the database" not in report["error"]["message"]
     came_in = int(str(target.value("SELECT count(*) FROM books")))
     assert 0 < came_in < BOOKS
     again = report_of(start(target, large, request_size=IN_CHUNKS))
