@@ -202,7 +202,7 @@ def test_on_a_runner_no_part_of_the_script_can_be_a_command(tmp_path: Path) -> N
     on_runner = {"GITHUB_ACTIONS": "true"}
     script, status, told = script_for(schema, f"file:{tmp_path / 'new.db'}", on_runner)
     assert (script, status) == ("", 1)
-    assert "take a part of it for a command" in told
+    assert "take a part of it for a workflow command" in told
     assert script_for(schema, f"file:{tmp_path / 'new.db'}")[1] == 0
 
 
