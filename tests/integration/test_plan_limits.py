@@ -33,7 +33,7 @@ def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: Databa
     report = target.deploy(_that_lies(project))
     assert report.error is not None
     assert (report.status, report.committed, report.error.code) == (Status.FAILED, False, "internal")
-    assert "did not pass its rehearsal: after it, these still differ: table t" in report.error.message
+    assert "failed in the scratch database: after all steps these objects still differ: table t" in report.error.message
     assert "please report it" in (report.error.hint or "")
     assert report.error.file
     assert target.dump() == before

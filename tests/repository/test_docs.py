@@ -61,7 +61,7 @@ def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: 
     (tmp_path / "users.sql").write_text(table, encoding="utf-8")
     (tmp_path / "scripts/lower.sql").write_text(script, encoding="utf-8")
     project = load_project(tmp_path)
-    at_table = project.directives["users"]
+    at_table = project.wanted.tables["users"].directives
     assert at_table.table.renamed_from == "members"
     assert at_table.of("full_name").renamed_from == "name"
     assert at_table.of("email").using == "coalesce(email, 'user' || id || '@example.org')"

@@ -149,7 +149,7 @@ def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> 
 
 def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:
     """Return the seeds in chunks that leave room for the other steps of their transactions."""
-    no_steps = replace(pending.plan, renames=(), steps=(), proven=(), related=())
+    no_steps = replace(pending.plan, renames=(), steps=(), tables_with_verified_rows=(), tables_with_verified_keys=())
     rest = replace(pending, plan=no_steps, seeds=(), scripts=())
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
     return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))

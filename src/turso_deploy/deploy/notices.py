@@ -35,9 +35,12 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     return (
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(pending, project.wanted),
-        *(f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is." for text in plan.respelt),
-        *map(_unmatched_rename_notice, plan.nothing_to_rename),
-        *map(_unused_backfill_notice, plan.passed_over),
+        *(
+            f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is."
+            for text in plan.case_differences
+        ),
+        *map(_unmatched_rename_notice, plan.unmatched_renames),
+        *map(_unused_backfill_notice, plan.unused_backfills),
         *map(_unused_approval_notice, unused_approvals(plan.hazards, approvals)),
         *(
             f"The script {script.name} is for existing databases only; in this new one it is recorded as run."

@@ -123,7 +123,6 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     plan = make_plan(
         project.wanted,
         state.catalog,
-        directives=project.directives,
         managed=state.managed,
         ignore=project.manifest.ignore,
     )

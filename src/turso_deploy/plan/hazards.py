@@ -283,7 +283,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
     return [
         TransactionStep(
             Query(
-                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows added since planning: {hazard.name}')}))",
+                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows added: {hazard.name}')}))",
                 hazard.count.arguments,
             ),
             Purpose.GUARD,

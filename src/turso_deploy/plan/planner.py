@@ -1,11 +1,12 @@
-"""Makes the plan in the scratch database, where each step is run on a copy of the live schema as soon as it is planned.
+"""Build the plan in the scratch database, where each step runs on a copy of the live schema as soon as it is planned.
 
-The order: renames; what stands in the way comes down (triggers, views, indexes); tables; indexes; views; triggers.
+The order of the steps: renames; drops of triggers, views and indexes that would block changes of tables; tables;
+indexes; views; triggers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from msgspec.structs import replace
 
@@ -17,61 +18,65 @@ from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.backfills import in_reading_order, passed_over, refuse_broken_expressions
+from turso_deploy.plan.backfills import check_backfills, order_of_backfills, unused_backfills
 from turso_deploy.plan.dependents import (
+    Dependencies,
     DroppedDependents,
     DroppedForRenames,
     dependents_blocking_renames,
     dependents_to_drop,
+    rows_to_simulate,
+    tables_to_verify,
+    tables_with_foreign_keys,
 )
-from turso_deploy.plan.foreign_keys import left_behind
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan, Step, impossible, objects_of
-from turso_deploy.plan.relatives import children_of, to_be_proven, to_be_rehearsed, with_foreign_keys
 from turso_deploy.plan.renames import (
-    counting_before_renames,
-    nothing_to_rename,
+    Renames,
+    check_renames,
+    counted_before_renames,
     old_rows_under_new_names,
     plan_renames,
-    refuse_contradictions,
+    unmatched_renames,
 )
 from turso_deploy.plan.step_kinds import StepKind, Verb
-from turso_deploy.plan.table_change import TableChange, count_duplicates
-from turso_deploy.plan.table_steps import change_table, change_virtual_table, create_table, drop_table
-from turso_deploy.plan.unmanaged import refuse_what_breaks, refuse_what_goes, refuse_what_means_something_else
+from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
+from turso_deploy.plan.table_steps import change_table, drop_table
+from turso_deploy.plan.unmanaged import check_meaning_stays, check_nothing_breaks, check_nothing_is_lost
 from turso_deploy.plan.virtual_tables import (
-    build_again,
-    built_again,
-    built_again_behind_views,
-    content_holder,
+    change_virtual_table,
+    content_table,
+    create_table,
+    indexes_of_changed_tables,
+    indexes_of_changed_views,
+    rebuild_indexes,
 )
-from turso_deploy.sql.comments import NO_TABLE_DIRECTIVES, TableDirectives
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, key_of, title
 
-_CAN_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
+_VERBS_THAT_MAY_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
+_KINDS_OF_WHOLE_TABLES = (
+    StepKind.CREATE_TABLE,
+    StepKind.REBUILD_TABLE,
+    StepKind.REPLACE_TABLE,
+    StepKind.DROP_TABLE,
+)
 
 
-def make_plan(
-    wanted: Schema,
-    live: Catalog,
-    *,
-    directives: Mapping[str, TableDirectives] | None = None,
-    managed: Managed = frozenset(),
-    ignore: Sequence[str] = (),
-) -> Plan:
-    """Plan how the live database becomes the wanted one, and rehearse it.
+def make_plan(wanted: Schema, live: Catalog, *, managed: Managed = frozenset(), ignore: Sequence[str] = ()) -> Plan:
+    """Plan the steps from the live schema to the wanted one, and run them in the scratch database.
 
-    `directives` are those of the schema folder, `managed` is what the history says we made, `ignore` the manifest's.
-    Raises BlockedError where something stands in the way, InternalError where the plan does not converge.
+    `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest.
+    Raises BlockedError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
     """
-    refuse_contradictions(wanted, directives or {})
+    check_renames(wanted)
     difference = diff(wanted, live.schema)
     if not (difference.missing or difference.changed or difference.removed(managed)):
-        extra = tuple(change.object for change in difference.extra)
-        return Plan((), (), live, extra, respelt=case_differences(wanted, live.schema))
-    planner = _Planner(wanted, live, directives or {}, managed, ignore)
+        unmanaged = tuple(change.object for change in difference.extra)
+        return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema))
+    planner = _Planner(wanted, live, difference, managed, ignore)
     try:
         return planner.plan()
     finally:
@@ -79,112 +84,77 @@ def make_plan(
 
 
 class _Planner:
-    """Plans in stages. `steps` grows, and `scratch` holds the live schema as it is after the steps so far."""
+    """The state of planning: `steps` grows, and `scratch` holds the live schema after the steps so far.
+
+    `difference` compares the wanted schema with the live one.
+    """
 
     def __init__(
-        self,
-        wanted: Schema,
-        live: Catalog,
-        directives: Mapping[str, TableDirectives],
-        managed: Managed,
-        ignore: Sequence[str],
+        self, wanted: Schema, live: Catalog, difference: Difference, managed: Managed, ignore: Sequence[str]
     ) -> None:
         self.wanted = wanted
         self.live = live
-        self.directives = directives
         self.managed = managed
         self.ignore = ignore
         self.steps: list[Step] = []
         self.changes: dict[str, TableChange] = {}
-        self.children: Mapping[str, Set[str]] = {}
-        self.ordered = tables_with_significant_order(wanted)
-        self.cleared = DroppedForRenames()
+        self.dropped_for_renames = DroppedForRenames()
+        self.dependencies = Dependencies.of(live.with_ignored)
         self._catalog: Catalog | None = None
+        self._difference: Difference | None = difference
         self.scratch = Scratch()
-        # As in the transaction of a rebuild. A key may refer to columns that become a key in a later step only.
+        # As in the transaction of a rebuild: a foreign key may refer to columns that a later step makes a key.
         self.scratch.run("PRAGMA foreign_keys = off")
-        # What plain SQLite cannot hold (a module that only the server has) is not ours and stays as it is.
-        rehearsed = self._rows_to_rehearse()
-        in_scratch = set(rehearsed).difference(self.scratch.load(rehearsed, live.shadows))
-        self.beyond_scratch = [row for row in live.rows if row not in in_scratch]
+        # Objects that plain SQLite cannot hold, for example of a module that only the server has, are unmanaged and
+        # stay as they are.
+        rows = self._rows_to_simulate(difference)
+        in_scratch = set(rows).difference(self.scratch.load(rows, live.shadows))
+        self.not_in_scratch = [row for row in live.rows if row not in in_scratch]
 
     def plan(self) -> Plan:
-        """All stages, in order."""
+        """Run all stages in order."""
         broken_before = broken_objects(self.live.with_ignored, self.scratch)
         renames = plan_renames(
-            self.wanted, self.directives, self.managed, lambda: self._now().schema, self._rehearse, self._clear_the_way
+            self.wanted, self.managed, lambda: self._now().schema, self._run, self._drop_dependents_of_renames
         )
-        before = self._now()
-        difference = diff(self.wanted, before.schema)
+        before, difference = self._now(), self._difference_now()
+        if renames.steps:
+            self.dependencies = Dependencies.of(before.with_ignored)
         removed = difference.removed(renames.managed)
-        going = {fold_case(item.name) for item in removed if isinstance(item, AnyTable)}
-        found = children_of(self.wanted, before.with_ignored)
-        self.children = {parent: children - going for parent, children in found.items()}
-        down = self._indexes_in_the_way(difference, removed)
-        tables = self._table_steps(difference, removed, before, down)
-        aside = dependents_to_drop(before, difference, removed, tables, self.cleared)
-        self._take_down(aside)
-        for index in down:
-            self._add(Step(StepKind.DROP_INDEX, index.name, (f"DROP INDEX {quote_identifier(index.name)}",)))
-        # An index of another's content is built from it, which may be a view, when that is as it is wanted.
-        late = [
-            step
-            for step in tables
-            if len(step.statements) > 1 and content_holder(self.wanted.virtual_tables.get(fold_case(step.object)))
-        ]
-        for step in tables:
-            if step not in late:
-                self._add(step)
-        made_anew = {fold_case(step.object) for step in tables if step.column is None}
-        for step in build_again(built_again(before.with_ignored, self.changes, made_anew), self.wanted):
-            self._add(step)
-        self._create_indexes(difference, before, tables, down)
-        missing = [change.object for change in difference.missing]
-        for step in aside.back("view", self.wanted, missing):
-            self._add(step)
-        shown = built_again_behind_views(
-            before.with_ignored, self._now().with_ignored, difference, self.changes, made_anew
-        )
-        for step in (*build_again(shown, self.wanted), *late):
-            self._add(step)
-        for step in aside.back("trigger", self.wanted, missing):
-            self._add(step)
+        self._find_table_changes(difference, before)
+        indexes = _indexes_to_drop(difference, removed)
+        table_steps = self._table_steps(difference, removed, before, indexes)
+        dependents = dependents_to_drop(before, difference, removed, table_steps, self.dropped_for_renames)
+        self._drop_dependents(dependents)
+        self._drop_indexes(indexes)
+        self._change_tables(table_steps, before, difference, indexes, dependents)
         predicted = self._now()
-        self._refuse_what_breaks_others(predicted.with_ignored, broken_before, renames.steps)
-        refuse_what_goes(before.with_ignored, predicted.with_ignored, removed, self.steps)
-        unmanaged = self._prove_convergence(predicted)
-        proven, related = to_be_proven(tables, before.with_ignored, predicted.with_ignored, broken_before)
-        renamed = {step.title for step in renames.steps if step.kind is StepKind.RENAME_COLUMN}
-        under_new_names = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
-        return Plan(
-            renames.steps,
-            tuple(counting_before_renames(step, under_new_names) for step in self.steps),
-            predicted,
-            unmanaged=unmanaged,
-            proven=proven,
-            related=related,
-            places={name: table.place for name, table in self.wanted.all_tables.items()},
-            keyed=with_foreign_keys(predicted.with_ignored, broken_before),
-            respelt=case_differences(self.wanted, predicted.schema),
-            nothing_to_rename=tuple(nothing_to_rename(self.wanted, self.directives, before.schema)),
-            passed_over=tuple(passed_over(self.wanted, before.schema, self.directives, renamed)),
-            renamed=before.schema if renames.steps else None,
-        )
+        self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
+        check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)
+        return self._finished(renames, table_steps, before, predicted, broken_before)
 
-    def _rows_to_rehearse(self) -> Sequence[CatalogRow]:
-        """All that the plan can touch: with a rename, or an expression of somebody's making, that may be anything."""
-        if any(directives.reach_further for directives in self.directives.values()):
+    def _rows_to_simulate(self, difference: Difference) -> Sequence[CatalogRow]:
+        """Return the live objects to load: all if there are directives, because a rename may affect any object."""
+        if any(table.directives.affect_other_objects for table in self.wanted.all_tables.values()):
             return self.live.rows
-        return to_be_rehearsed(self.wanted, self.live, self.managed)
+        return rows_to_simulate(self.wanted, self.live, difference, self.managed, self.dependencies)
 
     def _now(self) -> Catalog:
+        """Return the catalog after the steps so far."""
         if self._catalog is None:
-            rows = [*self.scratch.rows(), *self.beyond_scratch]
+            rows = [*self.scratch.rows(), *self.not_in_scratch]
             self._catalog = read_catalog(rows, {*self.scratch.shadows(), *self.live.shadows}, self.ignore)
         return self._catalog
 
-    def _rehearse(self, step: Step) -> None:
-        self._catalog = None
+    def _difference_now(self) -> Difference:
+        """Return the difference between the wanted schema and the schema after the steps so far."""
+        if self._difference is None:
+            self._difference = diff(self.wanted, self._now().schema)
+        return self._difference
+
+    def _run(self, step: Step) -> None:
+        """Run a step in the scratch database. Raises BlockedError (`plan-impossible`)."""
+        self._catalog = self._difference = None
         if step.altered and self.scratch.rewrite(step.altered.table, step.altered.sql):
             return
         for sql in step.statements:
@@ -193,149 +163,212 @@ class _Planner:
             except ScratchError as error:
                 raise impossible(f"{step.kind} {step.title}", error.message, step.place) from None
 
-    def _add(self, step: Step) -> None:
-        self._rehearse(step)
-        self.steps.append(step)
+    def _add(self, steps: Iterable[Step]) -> None:
+        """Run steps in the scratch database, and add them to the plan."""
+        for step in steps:
+            self._run(step)
+            self.steps.append(step)
 
-    def _clear_the_way(self, renames: Sequence[Step]) -> list[Step]:
-        self.cleared = dependents_blocking_renames(self.wanted, self._now(), self.managed, renames, self.scratch)
-        return self.cleared.steps
+    def _drop_dependents_of_renames(self, renames: Sequence[Step]) -> list[Step]:
+        """Return the steps that drop the views and triggers which would make the renames of columns fail."""
+        self.dropped_for_renames = dependents_blocking_renames(
+            self.wanted, self._now(), self._difference_now(), self.managed, renames, self.scratch
+        )
+        return self.dropped_for_renames.steps
 
-    def _indexes_in_the_way(self, difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
-        """Indexes that change or go: they come down first, because a column that an index needs cannot be dropped."""
-        changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
-        return [*changed, *(item for item in removed if isinstance(item, Index))]
-
-    def _table_steps(
-        self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, down: Sequence[Index]
-    ) -> list[Step]:
-        steps = []
-        holders = before.schema.all_tables.keys() | before.schema.views.keys()
-        for change in difference.missing:
-            if isinstance(change.wanted, AnyTable):
-                steps.append(create_table(change.wanted, filled=content_holder(change.wanted) in holders))
-        taken = {fold_case(row.name) for row in before.rows}
-        standing = _indexes_by_table(before, down)
+    def _find_table_changes(self, difference: Difference, before: Catalog) -> None:
+        """Find the changes of ordinary tables, and check their backfills."""
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
-                self._find_change(change.wanted, change.live, before.with_ignored)
-        # What shows the rows of another table is copied before that changes, and what reads them for a value is, too.
-        order = in_reading_order(self.changes)
+                found = TableChange(change.wanted, change.live, self.wanted, before.with_ignored, self.changes)
+                check_backfills(found, self.scratch)
+                self.changes[fold_case(change.wanted.name)] = found
+
+    def _table_steps(
+        self, difference: Difference, removed: Sequence[SchemaObject], before: Catalog, dropped: Sequence[Index]
+    ) -> list[Step]:
+        """Return the steps that create, change and drop tables. `dropped` are the indexes that are dropped before."""
+        existing = before.schema.all_tables.keys() | before.schema.views.keys()
+        new = [change.wanted for change in difference.missing if isinstance(change.wanted, AnyTable)]
+        steps = [create_table(table, filled=content_table(table) in existing) for table in new]
+        taken = {fold_case(row.name) for row in before.rows}
+        indexes = _indexes_by_table(before, dropped)
+        in_order = tables_with_significant_order(self.wanted)
+        children = (self.dependencies | Dependencies.of(self.wanted)).children
+        going = {fold_case(item.name) for item in removed if isinstance(item, AnyTable)}
+        # A full-text index is copied before its content changes, and so is a table whose backfill reads another table.
+        order = order_of_backfills(self.changes)
         for change in sorted(
             difference.changed,
-            key=lambda item: (not content_holder(item.live), order.get(fold_case(item.object.name), 0)),
+            key=lambda item: (not content_table(item.live), order.get(fold_case(item.object.name), 0)),
         ):
-            if isinstance(change.wanted, AnyTable) and isinstance(change.live, AnyTable):
-                indexes = standing.get(fold_case(change.live.name), [])
-                steps += self._change_table(change.wanted, change.live, indexes, taken, before.schema)
-        new = [change.wanted for change in difference.missing if isinstance(change.wanted, AnyTable)]
-        along = _not_ours_by_table(before, difference, removed)
+            if not (isinstance(change.wanted, AnyTable) and isinstance(change.live, AnyTable)):
+                continue
+            name = fold_case(change.wanted.name)
+            if (table := self.changes.get(name)) is None:
+                readable = self._is_readable(change.live, before.schema)
+                steps.append(change_virtual_table(change.wanted, change.live, taken, readable=readable))
+                continue
+            *first, last = change_table(table, indexes.get(name, []), taken, in_order=name in in_order)
+            hazards = hazards_of_children(table, sorted(children.get(name, set()) - going))
+            steps += [*first, replace(last, hazards=(*last.hazards, *hazards))]
+        unmanaged = _unmanaged_by_table(before, difference, removed)
         for item in removed:
             if isinstance(item, AnyTable):
-                steps.append(drop_table(item, along.get(fold_case(item.name), []), new))
+                steps.append(drop_table(item, unmanaged.get(fold_case(item.name), []), new))
         return steps
 
-    def _find_change(self, wanted: Table, live: Table, before: Schema) -> None:
-        at_table = self.directives.get(fold_case(wanted.name), NO_TABLE_DIRECTIVES)
-        change = TableChange(wanted, live, at_table, self.wanted, before, self.changes)
-        refuse_broken_expressions(change, self.scratch)
-        self.changes[fold_case(wanted.name)] = change
+    def _is_readable(self, live: AnyTable, before: Schema) -> bool:
+        """Return True if a virtual table can be read while tables change: no view is there, columns may be renamed."""
+        content = content_table(live)
+        return not content or (
+            content in before.all_tables and find_reference_fault(live, before, self.scratch) is None
+        )
 
-    def _change_table(
-        self, wanted: AnyTable, live: AnyTable, indexes: Sequence[str], taken: Set[str], before: Schema
-    ) -> list[Step]:
-        change = self.changes.get(fold_case(wanted.name))
-        if change is None:
-            # A view is set aside meanwhile, and a column may be known by another name now.
-            content = content_holder(live)
-            readable = not content or (
-                content in before.all_tables and find_reference_fault(live, before, self.scratch) is None
-            )
-            return [change_virtual_table(wanted, live, taken, readable=readable)]
-        *steps, last = change_table(change, indexes, taken, in_order=fold_case(wanted.name) in self.ordered)
-        hazards = left_behind(change, sorted(self.children.get(fold_case(wanted.name), ())))
-        return [*steps, replace(last, hazards=(*last.hazards, *hazards))]
-
-    def _take_down(self, aside: DroppedDependents) -> None:
-        unknown = set(self.beyond_scratch)
-        for row, step in aside.drops():
+    def _drop_dependents(self, dependents: DroppedDependents) -> None:
+        unknown = set(self.not_in_scratch)
+        for row, step in dependents.drops():
             if row not in unknown:
-                self._rehearse(step)
+                self._run(step)
             self.steps.append(step)
-        taken_down = set(aside.rows)
-        self.beyond_scratch = [row for row in self.beyond_scratch if row not in taken_down]
-        self._catalog = None
+        dropped = set(dependents.rows)
+        self.not_in_scratch = [row for row in self.not_in_scratch if row not in dropped]
+        self._catalog = self._difference = None
+
+    def _drop_indexes(self, indexes: Iterable[Index]) -> None:
+        self._add(
+            Step(StepKind.DROP_INDEX, index.name, (f"DROP INDEX {quote_identifier(index.name)}",)) for index in indexes
+        )
+
+    def _change_tables(
+        self,
+        table_steps: Sequence[Step],
+        before: Catalog,
+        difference: Difference,
+        dropped: Sequence[Index],
+        dependents: DroppedDependents,
+    ) -> None:
+        """Add the steps for tables, and then those that create indexes, views and triggers."""
+        # A full-text index of a view is built after the view is created.
+        late = [
+            step
+            for step in table_steps
+            if len(step.statements) > 1 and content_table(self.wanted.virtual_tables.get(fold_case(step.object)))
+        ]
+        whole_tables = objects_of(table_steps, *_KINDS_OF_WHOLE_TABLES)
+        missing = [change.object for change in difference.missing]
+        self._add(step for step in table_steps if step not in late)
+        changed = indexes_of_changed_tables(before.with_ignored, self.changes, whole_tables)
+        self._add(rebuild_indexes(changed, self.wanted))
+        self._create_indexes(difference, before, objects_of(table_steps, StepKind.REBUILD_TABLE), dropped)
+        self._add(dependents.creates("view", self.wanted, missing))
+        changed = indexes_of_changed_views(
+            before.with_ignored, self._now().with_ignored, difference, self.changes, whole_tables
+        )
+        self._add([*rebuild_indexes(changed, self.wanted), *late])
+        self._add(dependents.creates("trigger", self.wanted, missing))
 
     def _create_indexes(
-        self, difference: Difference, before: Catalog, tables: Sequence[Step], down: Sequence[Index]
+        self, difference: Difference, before: Catalog, rebuilt: Set[str], dropped: Sequence[Index]
     ) -> None:
-        made_anew = objects_of(tables, StepKind.REBUILD_TABLE)
-        gone = {fold_case(index.name) for index in down}
+        """Create the indexes that are missing or changed, and recreate the other indexes of rebuilt tables."""
+        gone = {fold_case(index.name) for index in dropped}
         for change in (*difference.missing, *difference.changed):
             if isinstance(change.wanted, Index):
-                hazards = self._unique_hazard(change.wanted, before)
-                self._add(
-                    Step(StepKind.CREATE_INDEX, change.wanted.name, (change.wanted.sql,), hazards, change.wanted.place)
-                )
+                index = change.wanted
+                hazards = self._unique_hazard(index, before)
+                self._add([Step(StepKind.CREATE_INDEX, index.name, (index.sql,), hazards, index.place)])
         for index in before.schema.indexes.values():
-            if fold_case(index.table) in made_anew and fold_case(index.name) not in gone:
+            if fold_case(index.table) in rebuilt and fold_case(index.name) not in gone:
                 wanted = self.wanted.indexes.get(fold_case(index.name), index)
                 table = self.changes.get(fold_case(index.table))
-                again = table is not None and not table.changed_columns.isdisjoint(identifiers_in(wanted.sql))
-                hazards = self._unique_hazard(wanted, before) if again else ()
-                self._add(Step(StepKind.RECREATE_INDEX, index.name, (wanted.sql,), hazards, wanted.place))
-        for row in before.rows:  # those that are ignored, too, go with the old table
-            if (
-                row.kind == "index"
-                and row.sql
-                and fold_case(row.table) in made_anew
-                and (row.kind, row.name) in before.uncounted
-            ):
-                self._add(Step(StepKind.RECREATE_INDEX, row.name, (row.sql,)))
+                is_affected = table is not None and not table.changed_columns.isdisjoint(identifiers_in(wanted.sql))
+                hazards = self._unique_hazard(wanted, before) if is_affected else ()
+                self._add([Step(StepKind.RECREATE_INDEX, index.name, (wanted.sql,), hazards, wanted.place)])
+        for row in before.rows:  # ignored indexes are dropped with the old table, too
+            is_ignored = row.kind == "index" and (row.kind, row.name) in before.uncounted
+            if is_ignored and row.sql and fold_case(row.table) in rebuilt:
+                self._add([Step(StepKind.RECREATE_INDEX, row.name, (row.sql,))])
 
     def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:
-        """A unique index on a table that has rows, or may have, needs them to be unique."""
+        """Return the hazard of a unique index on a table that exists, whose rows may share a key."""
         definition = index.definition
         table = before.schema.tables.get(definition.table)
         if not definition.unique or table is None:
             return ()
         change = self.changes.get(definition.table)
         if change is not None:
-            count = change.count_duplicates(definition.parts, definition.where)
+            count = count_duplicates_after(change, definition.parts, definition.where)
         else:
             count = count_duplicates(quote_identifier(table.name), table.definition, definition.parts, definition.where)
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
-    def _refuse_what_breaks_others(
-        self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]
-    ) -> None:
-        """A view, a trigger or a table that is not ours and worked before has to work afterwards."""
-        # A new column breaks who counts them, or calls it by a name that is ambiguous now; it breaks no key.
-        steps = (*renames, *self.steps)
-        if not any(step.kind.verb in _CAN_BREAK_OTHERS for step in steps) and not (schema.views or schema.triggers):
-            return
-        refuse_what_breaks(schema, self.scratch, broken_before)
-        refuse_what_means_something_else(schema, self.wanted, self.changes, renames)
+    def _check_unmanaged(self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]) -> None:
+        """Check that unmanaged views, triggers and tables that worked before still work.
 
-    def _prove_convergence(self, predicted: Catalog) -> tuple[SchemaObject, ...]:
-        """After all steps nothing differs but what is not ours, which is returned."""
-        left = diff(self.wanted, predicted.schema)
+        A new column can break a view or a trigger that counts columns, or in which its name is ambiguous; it breaks no
+        foreign key.
+        """
+        may_break = any(step.kind.verb in _VERBS_THAT_MAY_BREAK_OTHERS for step in (*renames, *self.steps))
+        if may_break or schema.views or schema.triggers:
+            check_nothing_breaks(schema, self.scratch, broken_before)
+            check_meaning_stays(schema, self.wanted, self.changes, renames)
+
+    def _finished(
+        self,
+        renames: Renames,
+        table_steps: Sequence[Step],
+        before: Catalog,
+        predicted: Catalog,
+        broken_before: Mapping[str, str],
+    ) -> Plan:
+        """Return the plan, after checking that the steps lead to the wanted schema."""
+        unmanaged = self._check_convergence()
+        dependencies = self.dependencies | Dependencies.of(predicted.with_ignored)
+        with_rows, with_keys = tables_to_verify(
+            table_steps, before.with_ignored, predicted.with_ignored, dependencies, broken_before
+        )
+        with_clause = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
+        return Plan(
+            renames.steps,
+            tuple(counted_before_renames(step, with_clause) for step in self.steps),
+            predicted,
+            unmanaged=unmanaged,
+            tables_with_verified_rows=with_rows,
+            tables_with_verified_keys=with_keys,
+            places={name: table.place for name, table in self.wanted.all_tables.items()},
+            tables_with_keys=tables_with_foreign_keys(predicted.with_ignored, broken_before),
+            case_differences=case_differences(self.wanted, predicted.schema),
+            unmatched_renames=tuple(unmatched_renames(self.wanted, before.schema)),
+            unused_backfills=tuple(unused_backfills(self.wanted, before.schema, renames.columns)),
+            renamed=before.schema if renames.steps else None,
+        )
+
+    def _check_convergence(self) -> tuple[SchemaObject, ...]:
+        """Check that only unmanaged objects differ after all steps, and return them. Raises InternalError."""
+        left = self._difference_now()
         if left.missing or left.changed:
             names = ", ".join(title(change.object) for change in (*left.missing, *left.changed))
             raise InternalError(
                 ErrorCode.INTERNAL,
-                f"The plan did not pass its rehearsal: after it, these still differ: {names}.",
-                hint="This is a bug of turso-deploy: please report it with the two definitions of what is named here. "
-                "Nothing was sent.",
+                f"The plan failed in the scratch database: after all steps these objects still differ: {names}.",
+                hint="This is a bug of turso-deploy: please report it with both definitions of these objects. Nothing "
+                "was sent to the database.",
                 place=(*left.missing, *left.changed)[0].object.place,
             )
         return tuple(change.object for change in left.extra)
 
 
-def _not_ours_by_table(
+def _indexes_to_drop(difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
+    """Return the indexes that change or are removed. They are dropped first: DROP COLUMN fails on an indexed column."""
+    changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
+    return [*changed, *(item for item in removed if isinstance(item, Index))]
+
+
+def _unmanaged_by_table(
     catalog: Catalog, difference: Difference, removed: Sequence[SchemaObject]
 ) -> Mapping[str, list[str]]:
-    """The indexes and triggers of others, those that are ignored last, by the folded name of their table."""
+    """Return kind and name of the unmanaged indexes and triggers by folded table name; ignored objects come last."""
     gone = set(map(key_of, removed))
     extra = (change.object for change in difference.extra if key_of(change.object) not in gone)
     ignored = (row for row in catalog.rows if row.sql and (row.kind, row.name) in catalog.uncounted)
@@ -346,11 +379,11 @@ def _not_ours_by_table(
     return found
 
 
-def _indexes_by_table(catalog: Catalog, down: Sequence[Index]) -> Mapping[str, list[str]]:
-    """The SQL of the indexes that stay up while tables change, by the folded name of their table."""
-    going = {fold_case(index.name) for index in down}
+def _indexes_by_table(catalog: Catalog, dropped: Sequence[Index]) -> Mapping[str, list[str]]:
+    """Return the SQL of the indexes that exist while tables change, by the folded name of their table."""
+    gone = {fold_case(index.name) for index in dropped}
     found: dict[str, list[str]] = {}
     for row in catalog.rows:
-        if row.kind == "index" and row.sql and fold_case(row.name) not in going:
+        if row.kind == "index" and row.sql and fold_case(row.name) not in gone:
             found.setdefault(fold_case(row.table), []).append(row.sql)
     return found

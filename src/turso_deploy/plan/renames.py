@@ -1,4 +1,4 @@
-"""Renames that the comments ask for: `-- @renamed from=old` at a table or a column. They are never guessed."""
+"""Renames of tables and columns that `-- @renamed from=old` comments ask for. Renames are never guessed."""
 
 from __future__ import annotations
 
@@ -12,193 +12,189 @@ from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Step, UnmatchedRename
 from turso_deploy.plan.step_kinds import StepKind
-from turso_deploy.sql.comments import TableDirectives
-from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sql.schema import AnyTable, Schema, Table
 
 
 class Renames(Struct, frozen=True):
-    """The steps, and the managed objects as they are called afterwards."""
+    """The steps of the renames, and the managed objects under their new names."""
 
     steps: tuple[Step, ...]
     managed: Managed
     old_names: Mapping[str, str]
-    """What a renamed table was called, by its folded new name."""
+    """The old names of the renamed tables, by folded new name."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The new titles of the renamed columns."""
+        return frozenset(step.title for step in self.steps if step.kind is StepKind.RENAME_COLUMN)
 
 
 def plan_renames(
     wanted: Schema,
-    directives: Mapping[str, TableDirectives],
     managed: Managed,
     live: Callable[[], Schema],
     run: Callable[[Step], None],
-    clear_the_way: Callable[[Sequence[Step]], list[Step]],
+    drop_dependents: Callable[[Sequence[Step]], list[Step]],
 ) -> Renames:
-    """Plan the renames that are still to be done, tables before columns, and rehearse each.
+    """Plan the renames that are not done yet, tables before columns, and run each in the scratch database.
 
-    `live` gives the schema as it is after the steps so far, `run` rehearses one more, `clear_the_way` gives those that
-    have to come before columns are renamed. A rename that is done already, or whose table never stood in this
-    database, is passed over.
-    Raises BlockedError (`rename-invalid`) where a rename cannot be meant.
+    `live` returns the schema after the steps so far, `run` runs a step in the scratch database, and `drop_dependents`
+    returns the steps that must come before the renames of columns. A rename that is done already, or whose table never
+    existed in this database, is skipped.
+    Raises BlockedError (`rename-invalid`) if a rename cannot be carried out.
     """
     steps: list[Step] = []
     old_names: dict[str, str] = {}
-    for step, old, new in _table_renames(wanted, directives, managed, live()):
+    for step, old, new in _table_renames(wanted, managed, live()):
         run(step)
         steps.append(step)
         old_names[fold_case(new)] = old
         if f"table {old}" in managed:
             managed |= {f"table {new}"}
-    columns = list(_column_renames(wanted, directives, live()))
-    for step in [*(clear_the_way(columns) if columns else ()), *columns]:
+    columns = list(_column_renames(wanted, live()))
+    for step in [*(drop_dependents(columns) if columns else ()), *columns]:
         run(step)
         steps.append(step)
     return Renames(tuple(steps), managed, old_names)
 
 
-def refuse_contradictions(wanted: Schema, directives: Mapping[str, TableDirectives]) -> None:
-    """Refuse a rename from a name that the schema folder still defines, because nobody could tell whether it was done.
+def check_renames(wanted: Schema) -> None:
+    """Check that each old name is renamed once, and that the schema folder does not define it any more.
 
-    And two renames from one name.
-
+    Otherwise it could not be known if the rename was done.
     Raises BlockedError (`rename-invalid`).
     """
     renamed: set[str] = set()
-    for name, at_table in directives.items():
-        table, old = wanted.all_tables.get(name), at_table.table.renamed_from
-        if table is None:
-            continue
+    for table in wanted.all_tables.values():
+        old = table.directives.table.renamed_from
         if old is not None:
-            subject = f"table {table.name} cannot be the renamed {old}"
+            subject = f"table {table.name} cannot be renamed from {old}"
             if fold_case(old) in wanted.all_tables:
                 raise _invalid(f"{subject}, which the schema folder still defines", table.place)
             if fold_case(old) in renamed:
-                raise _invalid(f"{subject}, which another table is said to be", table.place)
+                raise _invalid(f"{subject}, because another table has the same `@renamed`", table.place)
             renamed.add(fold_case(old))
         if isinstance(table, Table):
-            _refuse_column_contradictions(table, at_table)
+            _check_column_renames(table)
 
 
-def _refuse_column_contradictions(table: Table, at_table: TableDirectives) -> None:
-    by_name = table.definition.by_name
+def _check_column_renames(table: Table) -> None:
     renamed: set[str] = set()
-    for column, at_column in at_table.columns.items():
+    for column, at_column in table.directives.columns.items():
         old = at_column.renamed_from
         if old is None:
             continue
-        subject = f"column {column_title(table.name, by_name[column].name)} cannot be the renamed {old}"
-        if fold_case(old) in by_name:
+        title = column_title(table.name, table.definition.by_name[column].name)
+        subject = f"column {title} cannot be renamed from {old}"
+        if fold_case(old) in table.definition.by_name:
             raise _invalid(f"{subject}, which the table still has", table.place_of(column))
         if fold_case(old) in renamed:
-            raise _invalid(f"{subject}, which another column is said to be", table.place_of(column))
+            raise _invalid(f"{subject}, because another column has the same `@renamed`", table.place_of(column))
         renamed.add(fold_case(old))
 
 
-def _table_renames(
-    wanted: Schema, directives: Mapping[str, TableDirectives], managed: Managed, live: Schema
-) -> Iterator[tuple[Step, str, str]]:
-    for name, at_table in directives.items():
-        old = at_table.table.renamed_from
-        table = wanted.all_tables.get(name)
-        if old is None or table is None:
+def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[tuple[Step, str, str]]:
+    """Yield a step for each rename of a table, with the old and the new name."""
+    for name, table in wanted.all_tables.items():
+        old = table.directives.table.renamed_from
+        if old is None:
             continue
-        standing = live.all_tables.get(fold_case(old))
-        if standing is None:
+        existing = live.all_tables.get(fold_case(old))
+        if existing is None:
             leftover = [item for item in live.all_tables.values() if f"table {item.name}" in managed]
             if name not in live.all_tables and any(fold_case(item.name) not in wanted.all_tables for item in leftover):
-                raise _invalid(  # most likely the old name is misspelt, and one of these is meant
-                    f"table {table.name} is said to be the renamed {old}, and there is no table {old}", table.place
-                )
+                # The old name is probably misspelt, and one of the leftover tables is meant.
+                raise _invalid(f"table {table.name} is renamed from {old}, and there is no table {old}", table.place)
             continue
         if name in live.all_tables:
-            if f"table {standing.name}" in managed:
-                raise _invalid(f"table {standing.name} cannot be renamed to {table.name}: both exist", table.place)
+            if f"table {existing.name}" in managed:
+                raise _invalid(f"table {existing.name} cannot be renamed to {table.name}: both exist", table.place)
             continue
-        for other in (live.views.get(name), live.indexes.get(name)):
-            if other is not None:
-                raise _invalid(
-                    f"table {standing.name} cannot be renamed to {table.name}, which is the name of "
-                    f"{'a view' if other.kind == 'view' else 'an index'}",
-                    table.place,
-                    f"Let the {other.kind} go first, in a deployment of its own (by hand, where it is not managed), "
-                    "and rename then.",
-                )
-        sql = f"ALTER TABLE {quote_identifier(standing.name)} RENAME TO {quote_identifier(table.name)}"
-        step = Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=standing.name)
-        yield step, standing.name, table.name
+        _check_name_is_free(existing, table, live)
+        sql = f"ALTER TABLE {quote_identifier(existing.name)} RENAME TO {quote_identifier(table.name)}"
+        step = Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=existing.name)
+        yield step, existing.name, table.name
 
 
-def _column_renames(wanted: Schema, directives: Mapping[str, TableDirectives], live: Schema) -> Iterator[Step]:
-    for name, at_table in directives.items():
-        table, standing = wanted.tables.get(name), live.tables.get(name)
-        if table is None or standing is None:
-            continue
-        for column, at_column in at_table.columns.items():
-            if at_column.renamed_from is not None:
-                yield from _column_rename(table, table.definition, standing.definition, column, at_column.renamed_from)
-
-
-def _column_rename(
-    table: Table, wanted: TableDefinition, live: TableDefinition, column: str, old: str
-) -> Iterator[Step]:
-    new, place = wanted.by_name[column].name, table.place_of(column)
-    is_there, was_there = column in live.by_name, fold_case(old) in live.by_name
-    if is_there and was_there:
-        raise _invalid(f"column {column_title(table.name, old)} cannot be renamed to {new}: both exist", place)
-    if not is_there and not was_there:
-        leftover = [name for name in live.by_name if name not in wanted.by_name]
-        if leftover:  # most likely the old name is misspelt, and one of these is meant
+def _check_name_is_free(existing: AnyTable, table: AnyTable, live: Schema) -> None:
+    name = fold_case(table.name)
+    for other in (live.views.get(name), live.indexes.get(name)):
+        if other is not None:
             raise _invalid(
-                f"column {column_title(table.name, new)} is said to be the renamed {old}, and there is no column {old}",
-                place,
+                f"table {existing.name} cannot be renamed to {table.name}, which is the name of "
+                f"{'a view' if other.kind == 'view' else 'an index'}",
+                table.place,
+                f"Drop the {other.kind} first, in a deployment of its own (by hand if it is not managed), and rename "
+                "the table after that.",
             )
+
+
+def _column_renames(wanted: Schema, live: Schema) -> Iterator[Step]:
+    for name, table in wanted.tables.items():
+        existing = live.tables.get(name)
+        if existing is None:
+            continue
+        for column, at_column in table.directives.columns.items():
+            if at_column.renamed_from is not None:
+                yield from _column_rename(table, existing, column, at_column.renamed_from)
+
+
+def _column_rename(table: Table, existing: Table, column: str, old: str) -> Iterator[Step]:
+    wanted_columns, live_columns = table.definition.by_name, existing.definition.by_name
+    new, place = wanted_columns[column].name, table.place_of(column)
+    new_exists, old_exists = column in live_columns, fold_case(old) in live_columns
+    if new_exists and old_exists:
+        raise _invalid(f"column {column_title(table.name, old)} cannot be renamed to {new}: both exist", place)
+    if not new_exists and not old_exists:
+        leftover = [name for name in live_columns if name not in wanted_columns]
+        if leftover:  # the old name is probably misspelt, and one of these is meant
+            title = column_title(table.name, new)
+            raise _invalid(f"column {title} is renamed from {old}, and there is no column {old}", place)
         return
-    if was_there:
-        sql = f"ALTER TABLE {quote_identifier(table.name)} RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
+    if old_exists:
+        rename = f"RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
+        sql = f"ALTER TABLE {quote_identifier(table.name)} {rename}"
         yield Step(StepKind.RENAME_COLUMN, table.name, (sql,), place=place, old_name=old, column=new)
 
 
-_CORRECT = "Correct the comment `-- @renamed from=…`; one that has been done everywhere can be removed."
+_HINT = "Correct the comment `-- @renamed from=…`, or remove it if every database has the new name."
 
 
-def _invalid(message: str, place: Place | None, hint: str = _CORRECT) -> BlockedError:
+def _invalid(message: str, place: Place | None, hint: str = _HINT) -> BlockedError:
     return BlockedError(
         ErrorCode.RENAME_INVALID,
-        f"A rename cannot be done: {message}.",
+        f"A rename cannot be carried out: {message}.",
         hint=hint,
         place=Place(place.file, place.line) if place else None,
     )
 
 
-def nothing_to_rename(
-    wanted: Schema, directives: Mapping[str, TableDirectives], before: Schema
-) -> Iterator[UnmatchedRename]:
-    """What is made although it is said to be renamed: the name may be misspelt. `before` is as after the renames.
+def unmatched_renames(wanted: Schema, before: Schema) -> Iterator[UnmatchedRename]:
+    """Yield the tables and columns that are created although they have `@renamed`: the old name may be misspelt.
 
-    A database that has no other tables is a new one, where nothing could be renamed.
+    `before` is the schema after the renames. A database that has only tables of the schema folder is a new one, in
+    which there was nothing to rename.
     """
-    for name, at_table in directives.items():
-        table, standing = wanted.all_tables.get(name), before.all_tables.get(name)
-        if table is None:
-            continue
-        if standing is None:
-            old = at_table.table.renamed_from
+    for name, table in wanted.all_tables.items():
+        existing = before.all_tables.get(name)
+        if existing is None:
+            old = table.directives.table.renamed_from
             if old is not None and before.all_tables.keys() - wanted.all_tables.keys():
                 yield UnmatchedRename("table", table.name, old, table.place)
             continue
-        if not (isinstance(table, Table) and isinstance(standing, Table)):
+        if not (isinstance(table, Table) and isinstance(existing, Table)):
             continue
-        for column, at_column in at_table.columns.items():
-            if at_column.renamed_from is not None and column not in standing.definition.by_name:
-                made = column_title(table.name, table.definition.by_name[column].name)
-                yield UnmatchedRename("column", made, at_column.renamed_from, table.place_of(column))
+        for column, at_column in table.directives.columns.items():
+            if at_column.renamed_from is not None and column not in existing.definition.by_name:
+                title = column_title(table.name, table.definition.by_name[column].name)
+                yield UnmatchedRename("column", title, at_column.renamed_from, table.place_of(column))
 
 
 def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:
-    """A WITH clause by which a query that uses the new names can be asked before the renames; "" where none is needed.
+    """Return a WITH clause that lets a query use the new names before the renames; "" if it is not needed.
 
-    The rows concerned by a hazard are counted while the database still has the old names.
+    The rows that a hazard affects are counted while the database has the old names.
     """
     tables = []
     for name, table in renamed.all_tables.items():
@@ -212,17 +208,17 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
         new_columns = [quote_identifier(column.name) for column in table.definition.columns]
         old_columns = [quote_identifier(column.name) for column in old.definition.columns]
         if (table.name, new_columns) != (old.name, old_columns):
-            # `main.` because the clause may have the very name of the table: https://www.sqlite.org/lang_with.html
-            rowid = old.definition.rowid_names[:1]  # a column may have been called by a name of the rowid
+            # `main.` because the clause may have the same name as the table: https://www.sqlite.org/lang_with.html
+            rowid = old.definition.rowid_names[:1]  # an old column may have one of the names of the rowid
             rowids = table.definition.rowid_names if rowid else ()
             rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote_identifier(old.name)}"
             tables.append(f"{quote_identifier(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
     return f"WITH {', '.join(tables)} " if tables else ""
 
 
-def counting_before_renames(step: Step, under_new_names: str) -> Step:
-    """The step with hazards that can be counted before the renames have run."""
-    if not under_new_names:
+def counted_before_renames(step: Step, with_clause: str) -> Step:
+    """Return the step with hazards that can be counted before the renames, by `old_rows_under_new_names`."""
+    if not with_clause:
         return step
-    hazards = (replace(item, count=Query(under_new_names + item.count.sql)) for item in step.hazards)
+    hazards = (replace(item, count=Query(with_clause + item.count.sql)) for item in step.hazards)
     return replace(step, hazards=tuple(hazards))

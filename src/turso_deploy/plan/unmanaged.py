@@ -1,4 +1,4 @@
-"""What is not ours and worked before has to work afterwards, and to mean the same."""
+"""Protection of unmanaged objects: what worked before a plan must still work after it, and mean the same."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Trigger, View, title
 
 
-def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
-    """Try all that stands in the scratch database after the plan. Raises BlockedError (`plan-impossible`)."""
+def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
+    """Try all objects in the scratch database after the plan.
+
+    `broken_before` are the faults before the plan. Raises BlockedError (`plan-impossible`).
+    """
     found = broken_objects(schema, scratch)
     broken = {name: reason for name, reason in found.items() if name not in broken_before}
     if broken:
-        # A trigger fails with those that fire beside it, and whoever reads a view with that: the fault is where the
-        # missing name stands.
+        # Other triggers of the same event and readers of a view fail too: the cause is the object that contains the
+        # missing name.
         texts = {title(item): item.sql for item in schema.objects()}
         at_fault = (
             name for name, reason in broken.items() if locate(texts[name], reason, scratch.connection) is not None
@@ -30,8 +33,10 @@ def refuse_what_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[
         raise impossible(f"{name} would no longer work", broken[name], None)
 
 
-def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObject], steps: Sequence[Step]) -> None:
-    """Look for indexes, views and triggers that the plan loses, and that are neither `removed` nor told by a hazard.
+def check_nothing_is_lost(
+    before: Schema, after: Schema, removed: Sequence[SchemaObject], steps: Sequence[Step]
+) -> None:
+    """Find indexes, views and triggers that are missing after the plan, but neither `removed` nor listed by a hazard.
 
     Raises BlockedError (`plan-impossible`).
     """
@@ -39,42 +44,48 @@ def refuse_what_goes(before: Schema, after: Schema, removed: Sequence[SchemaObje
     known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.unmanaged}
     for item in before.objects():
         if not isinstance(item, AnyTable) and fold_case(title(item)) not in known:
-            raise impossible(f"{title(item)} would be gone", "it cannot stand on what its table becomes", None)
+            raise impossible(f"{title(item)} would be dropped", "it cannot exist on the new form of its table", None)
 
 
-def refuse_what_means_something_else(
+def check_meaning_stays(
     schema: Schema, wanted: Schema, changes: Mapping[str, TableChange], renames: Sequence[Step]
 ) -> None:
-    """Look for what SQLite does not tell: names that turn into texts, joins, places and rowids that lead to others.
+    """Find unmanaged objects that still work, but mean something else after the plan.
 
-    `schema` is as after the plan, `changes` are those of tables by folded name.
+    SQLite does not report a name that becomes a string, a NATURAL JOIN by other columns, a column used by position,
+    and a rowid that belongs to another row. `schema` is the schema after the plan, and `changes` are the changes of
+    tables, by folded name.
     Raises BlockedError (`plan-impossible`).
     """
-    not_ours: tuple[View | Trigger, ...] = (
+    unmanaged: tuple[View | Trigger, ...] = (
         *(view for name, view in schema.views.items() if name not in wanted.views),
         *(trigger for name, trigger in schema.triggers.items() if name not in wanted.triggers),
     )
     indexes = (index for name, index in schema.indexes.items() if name not in wanted.indexes)
-    for item in (*not_ours, *indexes):
-        if lost := _turns_into_a_text(item, changes):
+    for item in (*unmanaged, *indexes):
+        if lost := _column_that_becomes_a_string(item, changes):
             raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
     renamed = {fold_case(step.object) for step in renames if step.column is not None}
-    for item in not_ours:
+    for item in unmanaged:
         names = identifiers_in(item.sql)
         if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):
-            raise impossible(f"{title(item)} would join by other columns", "it joins by those of one name", None)
+            raise impossible(
+                f"{title(item)} would join by other columns",
+                "a NATURAL JOIN uses the columns that both tables have",
+                None,
+            )
     moved = {name for name, change in changes.items() if change.moves_columns}
-    for item in depending_on_column_order(not_ours, moved):
-        reason = "it goes by the order of the columns of a table, in which others stand at their places now"
+    for item in depending_on_column_order(unmanaged, moved):
+        reason = "it uses the columns of a table by position, and the positions change"
         raise impossible(f"{title(item)} would use other columns than before", reason, None)
-    for item in not_ours:
-        if table := _goes_by_lost_rowids(item, changes):
-            reason = f"it goes by the rowid of {table}, whose rows get other ones"
+    for item in unmanaged:
+        if table := _table_with_lost_rowids(item, changes):
+            reason = f"it reads the rowid of {table}, whose rows get other rowids"
             raise impossible(f"{title(item)} would find other rows than before", reason, None)
 
 
 def _have_other_columns_in_common(names: Set[str], schema: Schema, changes: Mapping[str, TableChange]) -> bool:
-    """Whether a table gets or loses a column that another has, too, both among `names`."""
+    """Return True if a table gains or loses a column that another table has too. Both tables are among `names`."""
     return any(
         fold_case(column.name) in _columns_of(other, schema, changes)
         for name in names & changes.keys()
@@ -84,15 +95,15 @@ def _have_other_columns_in_common(names: Set[str], schema: Schema, changes: Mapp
 
 
 def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -> Set[str]:
-    """The folded names of the columns of a table, before and after; none where it is no ordinary one."""
+    """Return the folded names of the columns of an ordinary table, before and after the plan; none for others."""
     table = schema.tables.get(name)
     after = table.definition.by_name.keys() if table else set()
     before = changes[name].old.by_name.keys() if name in changes else set()
     return before | after
 
 
-def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
-    """The table that a view, or a trigger of another table, reads by its rowids, when the rows get other ones."""
+def _table_with_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
+    """Return the table whose rows get other rowids, and whose rowids a view or a trigger of another table reads."""
     names = identifiers_in(item.sql)
     for name, change in changes.items():
         is_its_own = isinstance(item, Trigger) and fold_case(item.table) == name
@@ -101,9 +112,12 @@ def _goes_by_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange
     return None
 
 
-def _turns_into_a_text(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:
-    """The column that goes, and whose name in double quotes SQLite would take for a text from then on."""
-    if REJECTS_DOUBLE_QUOTED_STRINGS:  # and has told
+def _column_that_becomes_a_string(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:
+    """Return the dropped column whose name in double quotes SQLite would read as a string literal afterwards.
+
+    https://www.sqlite.org/quirks.html#dblquote
+    """
+    if REJECTS_DOUBLE_QUOTED_STRINGS:  # then SQLite has reported it
         return None
     quoted, names = names_in_double_quotes(item.sql), identifiers_in(item.sql)
     for name, change in changes.items():

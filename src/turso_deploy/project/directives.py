@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.project.sql_files import Source
-from turso_deploy.sql.comments import NO_DIRECTIVES, Directives, TableDirectives, column_comments, directives, plain
+from turso_deploy.sql.comments import column_comments, directives, plain
+from turso_deploy.sql.definitions import NO_DIRECTIVES, Directives, TableDirectives
 from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, scan
 from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.splitter import Comment

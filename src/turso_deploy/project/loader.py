@@ -36,14 +36,14 @@ def load_project(path: Path) -> Project:
         if not REJECTS_DOUBLE_QUOTED_STRINGS and any('"' in source.statement.text for source in sources):
             _require_no_double_quoted_text(sources, manifest)
         _require_known_names(manifest, wanted, folder)
-        directives = read_directives(sources)
+        wanted = wanted.with_directives(read_directives(sources))
         scripts = load_scripts(folder, scratch)
         seeds = load_seeds(folder, wanted)
         simulate_seeds(seeds, wanted, scratch.connection)
     except BaseException:
         scratch.close()
         raise
-    return Project(folder, manifest, wanted, directives, scripts, seeds, scratch)
+    return Project(folder, manifest, wanted, scripts, seeds, scratch)
 
 
 def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Schema:

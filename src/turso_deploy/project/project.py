@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Self
 
 from msgspec import Struct
@@ -14,7 +13,6 @@ from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest, place_in_manifest
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.comments import TableDirectives
 from turso_deploy.sql.schema import Schema
 
 
@@ -28,7 +26,6 @@ class Project(Struct, frozen=True):
     folder: SchemaFolder
     manifest: Manifest
     wanted: Schema
-    directives: Mapping[str, TableDirectives]
     scripts: tuple[Script, ...]
     seeds: tuple[SeedTable, ...]
     scratch: Scratch

@@ -12,44 +12,15 @@ Directives are comments that control the change from the live to the wanted sche
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from msgspec import Struct
-
-from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
+from turso_deploy.sql.definitions import ColumnDefinition, Directives, TableDefinition
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, quote_identifier, scan, tokenize, unquote
 from turso_deploy.sql.splitter import Comment, comment_text, comments_directly_above
 
 # A comment may begin with another tool's @word, but hardly with one of these.
 _MISSPELT = ("@rename", "@using")
-
-
-class Directives(Struct, frozen=True):
-    """The directives at one table or column: its old name without quotes, and a backfill expression as written."""
-
-    renamed_from: str | None = None
-    using: str | None = None
-
-
-class TableDirectives(Struct, frozen=True):
-    """The directives at one table, and those at its columns by folded name."""
-
-    table: Directives
-    columns: Mapping[str, Directives]
-
-    def of(self, column: str) -> Directives:
-        """Return the directives at a column; empty ones if there are none."""
-        return self.columns.get(fold_case(column), NO_DIRECTIVES)
-
-    @property
-    def reach_further(self) -> bool:
-        """True if the directives may affect other objects: those that follow a rename, or that an expression reads."""
-        return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
-
-
-NO_DIRECTIVES = Directives()
-NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})
 
 
 def column_comments(sql: str, table: TableDefinition) -> dict[str, tuple[Comment, ...]]:

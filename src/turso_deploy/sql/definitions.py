@@ -263,3 +263,30 @@ class VirtualTableDefinition(Struct, frozen=True):
 
 
 Definition = TableDefinition | IndexDefinition | ViewDefinition | TriggerDefinition | VirtualTableDefinition
+
+
+class Directives(Struct, frozen=True):
+    """The directives at one table or column: an old name without quotes, and an expression as written."""
+
+    renamed_from: str | None = None
+    using: str | None = None
+
+
+class TableDirectives(Struct, frozen=True):
+    """The directives at one table, and those at its columns by folded name."""
+
+    table: Directives
+    columns: Mapping[str, Directives]
+
+    def of(self, column: str) -> Directives:
+        """Return the directives at a column, which may be empty."""
+        return self.columns.get(fold_case(column), NO_DIRECTIVES)
+
+    @property
+    def affect_other_objects(self) -> bool:
+        """True if other objects may be affected: SQLite renames in them, or an expression reads them."""
+        return any(found.renamed_from or found.using for found in (self.table, *self.columns.values()))
+
+
+NO_DIRECTIVES = Directives()
+NO_TABLE_DIRECTIVES = TableDirectives(NO_DIRECTIVES, {})

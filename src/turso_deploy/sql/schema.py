@@ -15,10 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.sql.definitions import (
+    NO_TABLE_DIRECTIVES,
     ComparedByMeaning,
     ForeignKey,
     IndexDefinition,
     TableDefinition,
+    TableDirectives,
     TriggerDefinition,
     ViewDefinition,
     VirtualTableDefinition,
@@ -36,6 +38,7 @@ class Table(ComparedByMeaning, frozen=True):
     sql: str
     definition: TableDefinition
     place: Place | None = None
+    directives: TableDirectives = NO_TABLE_DIRECTIVES
     kind = "table"
 
     def meaning(self) -> tuple[object, ...]:
@@ -61,6 +64,7 @@ class VirtualTable(ComparedByMeaning, frozen=True):
     sql: str
     definition: VirtualTableDefinition
     place: Place | None = None
+    directives: TableDirectives = NO_TABLE_DIRECTIVES
     kind = "table"
 
     def meaning(self) -> tuple[object, ...]:
@@ -148,6 +152,14 @@ class Schema(Struct, frozen=True, dict=True):
     def virtual_tables(self) -> Mapping[str, VirtualTable]:
         """The virtual tables."""
         return {name: table for name, table in self.all_tables.items() if isinstance(table, VirtualTable)}
+
+    def with_directives(self, directives: Mapping[str, TableDirectives]) -> Schema:
+        """Return the schema with the directives of its tables, which are given by folded name."""
+        tables = {
+            name: replace(table, directives=directives.get(name, table.directives))
+            for name, table in self.all_tables.items()
+        }
+        return replace(self, all_tables=tables)
 
     def parent_columns(self, key: ForeignKey) -> tuple[str, ...]:
         """Return the folded names of the columns that a foreign key refers to, or () if its parent is unknown.

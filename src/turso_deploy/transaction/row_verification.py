@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
-from turso_deploy.plan.foreign_keys import refers_to_nothing
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.table_hazards import has_no_parent
 from turso_deploy.project.bound import NONE
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
@@ -36,11 +36,11 @@ def check_verifiable(plan: Plan, probe: Rows | Failure) -> None:
 
     `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
     """
-    if plan.related and isinstance(probe, Failure):
+    if plan.tables_with_verified_keys and isinstance(probe, Failure):
         raise BlockedError(
             ErrorCode.PLAN_IMPOSSIBLE,
             "This server cannot check foreign keys (it has no foreign_key_check), so it cannot be verified that table "
-            f"rebuilds keep those of {', '.join(plan.related)}.",
+            f"rebuilds keep those of {', '.join(plan.tables_with_verified_keys)}.",
             hint="Deploy this change to a database of the libSQL engine, or change the tables by hand.",
         )
 
@@ -60,7 +60,7 @@ def with_written_rows(plan: Plan) -> Plan:
 
     While enforcement is off, it is off for these rows, too: no action of a key fires, and no row is rejected.
     """
-    return plan if plan.keeps_foreign_keys_on else replace(plan, related=plan.keyed)
+    return plan if plan.keeps_foreign_keys_on else replace(plan, tables_with_verified_keys=plan.tables_with_keys)
 
 
 def count_references_before(plan: Plan, live: Schema | None = None) -> list[TransactionStep]:
@@ -74,7 +74,7 @@ def count_references_before(plan: Plan, live: Schema | None = None) -> list[Tran
         _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "create the table of figures"),
         *(
             _count(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
-            for name in plan.related
+            for name in plan.tables_with_verified_keys
             if fold_case(name) not in plan.created_tables
         ),
     ]
@@ -84,13 +84,13 @@ def count_rows_before(plan: Plan) -> list[TransactionStep]:
     """Return the steps that count rows before the tables change."""
     return [
         _count(_ROWS + name, f"SELECT '', count(*) FROM {_counted_table(name, plan.rebuilt_tables)}")
-        for name in plan.proven
+        for name in plan.tables_with_verified_rows
     ]
 
 
 def count_violations_after(plan: Plan) -> list[TransactionStep]:
     """Return the steps that count foreign-key violations after all changes; each reads one table."""
-    return [_count(_AFTER + name, _violations(name)) for name in plan.related]
+    return [_count(_AFTER + name, _violations(name)) for name in plan.tables_with_verified_keys]
 
 
 def row_count_checks(plan: Plan) -> list[Check]:
@@ -102,7 +102,7 @@ def row_count_checks(plan: Plan) -> list[Check]:
             (),
             (Expectation(f"rows lost from {name}", NONE),),
         )
-        for name in plan.proven
+        for name in plan.tables_with_verified_rows
     ]
 
 
@@ -117,7 +117,7 @@ def foreign_key_checks(plan: Plan) -> list[Check]:
             Query(f"SELECT * FROM ({rows}) LIMIT {MAX_NAMED_VIOLATIONS}") if rows else None,
             plan.places.get(fold_case(name)),
         )
-        for name in plan.related
+        for name in plan.tables_with_verified_keys
         for rows in [_violating_rows(name, plan.predicted.with_ignored)]
     ]
 
@@ -128,7 +128,7 @@ def drop_figures(plan: Plan) -> list[TransactionStep]:
 
 
 def _is_needed(plan: Plan) -> bool:
-    return bool(plan.proven or plan.related)
+    return bool(plan.tables_with_verified_rows or plan.tables_with_verified_keys)
 
 
 def _step(sql: str, label: str) -> TransactionStep:
@@ -216,7 +216,7 @@ def _violating_rows(name: str, schema: Schema) -> str:
     return " UNION ALL ".join(
         f"SELECT {_violation(name, row, quote_string(columns), quote_string(key.parent))} "
         f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
-        f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {refers_to_nothing(key, schema)}"
+        f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {has_no_parent(key, schema)}"
         for key in definition.foreign_keys
         if key.parent in schema.all_tables and (columns := ", ".join(sorted(key.columns)))
     )

@@ -140,5 +140,5 @@ def test_of_many_tables_that_may_be_the_renamed_one_a_few_are_named() -> None:
     wanted = catalog_of(*(f"CREATE TABLE u{number} (a, b)" for number in range(100))).schema
     remedies = [hazard.remedy for hazard in make_plan(wanted, live, managed=managed).hazards]
     assert remedies[7] == (
-        "If the table t7 is called u0 or u1 or u2 or u3 or u4 or another now, say so there: `-- @renamed from=t7`."
+        "If the table t7 was renamed to u0 or u1 or u2 or u3 or u4 or another, write there: `-- @renamed from=t7`."
     )

@@ -25,4 +25,4 @@ def test_the_rows_of_an_index_that_keeps_its_content_are_proven() -> None:
     live = catalog_of("CREATE VIRTUAL TABLE words USING fts5 (a, b)")
     plan = make_plan(catalog_of("CREATE VIRTUAL TABLE words USING fts5 (a)").schema, live)
     assert [f"{step.kind} {step.title}" for step in plan.steps] == ["rebuild table words"]
-    assert plan.proven == ("words",)
+    assert plan.tables_with_verified_rows == ("words",)

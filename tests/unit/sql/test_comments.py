@@ -2,8 +2,8 @@
 
 import pytest
 
-from turso_deploy.sql.comments import Directives, column_comments, directives, documentation, without_directives
-from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.comments import column_comments, directives, documentation, without_directives
+from turso_deploy.sql.definitions import Directives, TableDefinition
 from turso_deploy.sql.lexer import SqlTextError
 from turso_deploy.sql.parser import parse
 from turso_deploy.sql.splitter import Comment, split

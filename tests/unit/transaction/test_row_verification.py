@@ -18,16 +18,16 @@ LACKING = Failure("SQLite error: no such table: pragma_foreign_key_check", "SQLI
 
 def test_a_server_that_cannot_check_foreign_keys_is_refused_before_the_start() -> None:
     with pytest.raises(BlockedError, match="cannot check foreign keys") as caught:
-        check_verifiable(Plan((), (), CATALOG, related=("child",)), LACKING)
+        check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), LACKING)
     assert caught.value.code is ErrorCode.PLAN_IMPOSSIBLE
     assert "child" in caught.value.message
 
 
 def test_a_plan_without_foreign_keys_needs_no_such_check() -> None:
     check_verifiable(Plan((), (), CATALOG), LACKING)
-    check_verifiable(Plan((), (), CATALOG, related=("child",)), Rows())
+    check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), Rows())
     with pytest.raises(BlockedError):
-        check_verifiable(Plan((), (), CATALOG, related=("child",)), LACKING)
+        check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), LACKING)
 
 
 def test_the_question_is_understood_by_sqlite_and_reads_nothing() -> None:

@@ -1,0 +1,300 @@
+"""Hazards of one changed table: lost or changed values, violated constraints, and rows without a parent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from turso_deploy.core.transaction import Query
+from turso_deploy.plan.hazards import Hazard, HazardName
+from turso_deploy.plan.table_change import TableChange, is_rowid
+from turso_deploy.sql.affinity import affinity_of, stored_form, strict_type
+from turso_deploy.sql.comments import renamed_from
+from turso_deploy.sql.definitions import Check, ColumnDefinition, ForeignKey, KeyPart, TableDefinition
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import Tokens, column_title, fold_case, quote_identifier
+from turso_deploy.sql.schema import Schema, Table
+
+_OLD_VALUE = "turso_deploy_before"
+_MAX_NAMES = 5  # of the new names that a remedy for one dropped object lists
+
+
+def hazards_of_rebuild(change: TableChange) -> Iterator[Hazard]:
+    """Yield the hazards of copying the rows of a table into its wanted form."""
+    yield hazard_of_table(change, HazardName.REWRITE_TABLE, f"SELECT count(*) FROM {change.live_name}")
+    for column in change.dropped:
+        yield from hazards_of_dropped_column(change, column)
+    for column, live in change.kept:
+        yield from _changed_values(change, column, live)
+    for column in change.new.columns:
+        yield from _missing_values(change, column)
+        yield from _values_of_another_type(change, column)
+    yield from _duplicates(change)
+    for check in change.new.checks:
+        yield from hazards_of_check(change, check)
+    for key in change.new.foreign_keys:
+        if not any(_enforces_the_same(change, key, other) for other in change.old.foreign_keys):
+            yield _missing_parents(change, key, _count_missing_parents(change, key))
+
+
+def hazard_of_table(change: TableChange, name: HazardName, count: str) -> Hazard:
+    """Return a hazard of the table itself. `count` is the SQL of the query that counts the affected rows."""
+    return Hazard(name, change.wanted.name, Query(count), change.wanted.place)
+
+
+def _hazard_of_columns(
+    change: TableChange, name: HazardName, columns: Sequence[str], count: str, remedy: str | None = None
+) -> Hazard:
+    """Return a hazard of one column, or of the columns of a key."""
+    place = change.wanted.place_of(columns[0]) if len(columns) == 1 else change.wanted.place
+    return Hazard(name, column_title(change.wanted.name, *columns), Query(count), place, remedy=remedy)
+
+
+def hazards_of_dropped_column(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
+    """Yield the hazard of dropping a column; none for a generated column."""
+    if column.generated is None:
+        new = [added.name for added in change.added if added.generated is None]
+        count = f"SELECT count({quote_identifier(column.name)}) FROM {change.live_name}"
+        remedy = rename_hint(f"column {column.name}", column.name, new) if new else None
+        yield _hazard_of_columns(change, HazardName.DROP_COLUMN, (column.name,), count, remedy)
+
+
+def _changed_values(change: TableChange, column: ColumnDefinition, live: ColumnDefinition) -> Iterator[Hazard]:
+    """Yield the hazards of a column whose collation, expression or affinity changes."""
+    names, live_value = (column.name,), quote_identifier(live.name)
+    if column.collation != live.collation:
+        count = f"SELECT count({live_value}) FROM {change.live_name}"
+        yield _hazard_of_columns(change, HazardName.CHANGE_COLLATION, names, count)
+    if column.generated is not None:
+        if live.generated is None:
+            rows = change.projection_with(f"quote({live_value}) AS {_OLD_VALUE}")
+            count = f"SELECT count(*) FROM {rows} WHERE {_OLD_VALUE} IS NOT quote({quote_identifier(column.name)})"
+            yield _hazard_of_columns(change, HazardName.CHANGE_GENERATED, names, count)
+        return
+    if change.backfill(fold_case(column.name)) is not None:
+        return  # the author has given the new values
+    before, after = affinity_of(live.type, strict=change.old.strict), change.affinity(column)
+    if before is not after:
+        is_converted = f"quote({stored_form(live_value, after)}) IS NOT quote({live_value})"
+        count = f"SELECT count(*) FROM {change.live_name} WHERE {is_converted}"
+        remedy = f"Or give the new values: `-- @using <expression>` at the column {column.name}."
+        yield _hazard_of_columns(change, HazardName.CHANGE_TYPE, names, count, remedy)
+
+
+def _missing_values(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
+    """Yield the hazard of a column that must not be NULL, if existing rows may have no value for it."""
+    live = change.old.by_name.get(fold_case(column.name))
+    becomes_rowid = is_rowid(column, change.new) and column.name in change.sources
+    if not (column.not_null or becomes_rowid):
+        return
+    if live is None and column.default is not None and column.name not in change.sources:
+        return
+    is_copied = live is not None and change.sources.get(column.name) == quote_identifier(live.name)
+    if live is not None and is_copied and (live.not_null or is_rowid(live, change.old)):
+        return
+    if column.generated is not None and fold_case(column.name) not in change.changed_columns:
+        return
+    count = f"SELECT count(*) FROM {change.projection} WHERE {quote_identifier(column.name)} IS NULL"
+    yield _hazard_of_columns(
+        change, HazardName.ADD_NOT_NULL, (column.name,), count, _remedy_for_missing_values(change, column)
+    )
+
+
+def _remedy_for_missing_values(change: TableChange, column: ColumnDefinition) -> str:
+    if column.generated is not None:
+        return f"Correct the rows that the expression of {column.name} reads, or change it so that it is never NULL."
+    if backfill := change.backfill(fold_case(column.name)):
+        return f"`-- @using {backfill}` at the column {column.name} gives NULL there: change it so that it never does."
+    remedy = f"Give the missing values: `-- @using <expression>` at the column {column.name}"
+    is_new = fold_case(column.name) not in change.old.by_name
+    return f"{remedy}, or give it a DEFAULT." if is_new else f"{remedy}; a DEFAULT applies to new rows only."
+
+
+def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
+    """Yield the hazard of a STRICT column or a rowid, which accept values of their own type only."""
+    live, becomes_rowid = change.old.by_name.get(fold_case(column.name)), is_rowid(column, change.new)
+    wanted_type = "integer" if becomes_rowid else strict_type(column.type) if change.new.strict else None
+    is_stored = column.generated is not None and column.generated.stored  # SQLite checks the type of these only
+    if wanted_type is None or (column.name not in change.sources and column.default is None and not is_stored):
+        return
+    if is_stored and fold_case(column.name) not in change.changed_columns:
+        return
+    if live is not None and (is_rowid(live, change.old) or _has_type(change, live, column.type)):
+        return
+    other_type = f"typeof({quote_identifier(column.name)}) NOT IN ('null', '{wanted_type}')"
+    count = f"SELECT count(*) FROM {change.projection} WHERE {other_type}"
+    yield _hazard_of_columns(change, HazardName.ADD_STRICT, (column.name,), count)
+
+
+def _has_type(change: TableChange, live: ColumnDefinition, name: str) -> bool:
+    """Return True if a live column holds values of a type only. A STRICT table does not check generated columns."""
+    return change.old.strict and live.generated is None and live.type == name
+
+
+def _duplicates(change: TableChange) -> Iterator[Hazard]:
+    """Yield the hazards of the keys that are new, or whose columns change."""
+    known = {key.parts for key in change.old.keys}
+    for key in change.new.keys:
+        if key.parts not in known or any(part.column in change.changed_columns for part in key.parts):
+            columns = [part.column or _sql(part.expression) for part in key.parts]
+            count = count_duplicates_after(change, key.parts)
+            yield _hazard_of_columns(change, HazardName.ADD_UNIQUE, columns, count)
+
+
+def hazards_of_check(change: TableChange, check: Check) -> Iterator[Hazard]:
+    """Yield the hazard of a CHECK that is new, or that reads changed columns."""
+    reads_changes = not change.changed_columns.isdisjoint(identifiers_in(_sql(check.expression)))
+    if check not in change.old.checks or reads_changes:
+        # The CHECK may qualify its columns with the name of the table.
+        rows = f"{change.projection} AS {quote_identifier(change.wanted.name)}"
+        count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
+        if check.at_column is None:
+            yield hazard_of_table(change, HazardName.ADD_CHECK, count)
+        else:
+            yield _hazard_of_columns(change, HazardName.ADD_CHECK, (check.at_column,), count)
+
+
+def rename_hint(subject: str, old: str, new: Sequence[str]) -> str:
+    """Return the hint for a table or column that is dropped while others are added: renames are never guessed."""
+    names = [*new[:_MAX_NAMES], *(["another"] if len(new) > _MAX_NAMES else [])]
+    return f"If the {subject} was renamed to {' or '.join(names)}, write there: `{renamed_from(old)}`."
+
+
+def count_duplicates_after(change: TableChange, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
+    """Return a query that counts the rows which will share a key, of a constraint or of an index."""
+    return count_duplicates(f"{change.projection} AS {quote_identifier(change.wanted.name)}", change.new, parts, where)
+
+
+def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:
+    """Return a query that counts the rows of `source` which share a key. `source` is a table or a subquery.
+
+    NULLs are distinct from each other: https://www.sqlite.org/lang_createindex.html#uniqueidx
+    `table` gives the collations of the columns.
+    """
+    terms = [_term(part, table) for part in parts]
+    given = " AND ".join([*(f"{term} IS NOT NULL" for term in terms), *([f"({_sql(where)})"] if where else [])])
+    return (
+        f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {source} WHERE {given} "
+        f"GROUP BY {', '.join(terms)} HAVING count(*) > 1)"
+    )
+
+
+def _term(part: KeyPart, table: TableDefinition) -> str:
+    column = table.by_name.get(part.column or "")
+    if column is not None:
+        collation = part.collation or column.collation or "binary"
+        return f"{quote_identifier(column.name)} COLLATE {quote_identifier(collation)}"
+    value = quote_identifier(part.column) if part.column else f"({_sql(part.expression)})"
+    return value + (f" COLLATE {quote_identifier(part.collation)}" if part.collation else "")
+
+
+def _sql(tokens: Tokens) -> str:
+    return " ".join(tokens)
+
+
+def has_no_parent(key: ForeignKey, schema: Schema) -> str:
+    """Return the condition that a row called `child` has a value for a foreign key, and no parent row."""
+    given = " AND ".join(f"child.{quote_identifier(name)} IS NOT NULL" for name in key.columns)
+    same = " AND ".join(
+        # The + removes the affinity of the child's column, so that only the parent's affinity applies.
+        f"parent.{quote_identifier(parent)} = +child.{quote_identifier(name)}"
+        for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
+    )
+    return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote_identifier(key.parent)} AS parent WHERE {same})"
+
+
+def hazards_of_children(parent: TableChange, children: Iterable[str]) -> Iterator[Hazard]:
+    """Yield the hazards of the tables that refer to a changed table, if the referenced key or its values change.
+
+    `children` are the folded names of the tables that refer to it and stay; unmanaged ones stay as they are.
+    Rows that have no parent before the change are not counted.
+    """
+    for name in children:
+        live = parent.before.tables.get(name)
+        wanted = parent.schema.all_tables.get(name, live)
+        if live is None or not isinstance(wanted, Table):
+            continue
+        unchanged = TableChange(wanted, live, parent.schema, parent.before, parent.other_changes)
+        child = parent.other_changes.get(name, unchanged)
+        for key in child.new.foreign_keys:
+            old = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
+            if key.parent != fold_case(parent.wanted.name) or old is None:
+                continue
+            new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(old)
+            if not (parent.new.by_name.keys() >= {*new_columns} and parent.old.by_name.keys() >= {*old_columns}):
+                continue  # it refers to no key, and SQLite reports that when rows are changed
+            is_another = new_columns != old_columns
+            if child is unchanged and (is_another or not parent.changed_columns.isdisjoint(new_columns)):
+                had_parent = f"NOT ({has_no_parent(old, parent.before)})"
+                yield _missing_parents(child, key, f"{_count_missing_parents(child, key)} AND {had_parent}")
+            if is_another or not parent.revalued_columns.isdisjoint(new_columns):
+                count = _count_other_parents(parent, child, key, old_columns)
+                yield _hazard_of_columns(child, HazardName.CHANGE_PARENT, key.columns, count)
+
+
+def _has_the_columns_of(one: ForeignKey, other: ForeignKey) -> bool:
+    return (one.columns, one.parent) == (other.columns, other.parent)
+
+
+def _count_other_parents(parent: TableChange, child: TableChange, key: ForeignKey, old_columns: Sequence[str]) -> str:
+    """Return a query that counts the rows that have a parent row, and will have another one."""
+    new_columns = parent.schema.parent_columns(key)
+    before = [f"turso_deploy_key_{number}" for number in range(len(key.columns))]
+    rows = child.projection_with(
+        *(f"{quote_identifier(name)} AS {one}" for name, one in zip(key.columns, before, strict=True))
+    )
+    keys = parent.projection_with(
+        *(f"{quote_identifier(name)} AS {one}" for name, one in zip(old_columns, before, strict=True))
+    )
+    was = [_as_key(parent.old, *pair) for pair in zip(old_columns, before, strict=True)]
+    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(quote_identifier, key.columns), strict=True)]
+    new_names = [quote_identifier(name) for name in new_columns]
+    return (
+        f"SELECT count(*) FROM {rows} WHERE ({', '.join(was)}) IN (SELECT {', '.join(before)} FROM {keys}) "
+        f"AND ({', '.join(will_be)}) IN (SELECT {', '.join(new_names)} FROM {keys}) "
+        f"AND ({', '.join([*was, *will_be])}) NOT IN (SELECT {', '.join([*before, *new_names])} FROM {keys} "
+        f"WHERE {' AND '.join(map(_is_given, [*before, *new_names]))})"
+    )
+
+
+def _missing_parents(change: TableChange, key: ForeignKey, count: str) -> Hazard:
+    hazard = _hazard_of_columns(change, HazardName.ADD_FOREIGN_KEY, key.columns, count)
+    return replace(hazard, parent=key.parent)
+
+
+def _enforces_the_same(change: TableChange, new: ForeignKey, old: ForeignKey) -> bool:
+    columns, others = change.schema.parent_columns(new), change.before.parent_columns(old)
+    return (new.columns, new.parent, columns) == (old.columns, old.parent, others)
+
+
+def _count_missing_parents(change: TableChange, key: ForeignKey) -> str:
+    return f"SELECT count(*) FROM {change.projection} AS child WHERE {_will_have_no_parent(change, key)}"
+
+
+def _will_have_no_parent(change: TableChange, key: ForeignKey) -> str:
+    """Return the condition of `has_no_parent` for rows and parents in their wanted form."""
+    parent = change.other_changes.get(key.parent)
+    if parent is None or not parent.changed_columns:
+        return has_no_parent(key, change.schema)
+    columns = change.schema.parent_columns(key)
+    names = [quote_identifier(parent.new.by_name[column].name) for column in columns]
+    child = [f"child.{quote_identifier(name)}" for name in key.columns]
+    values = [_as_key(parent.new, column, value) for column, value in zip(columns, child, strict=True)]
+    # A subquery has no index: NOT EXISTS would read all its rows for each child, NOT IN reads them once.
+    keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_is_given, names))}"
+    return f"{' AND '.join(map(_is_given, child))} AND ({', '.join(values)}) NOT IN ({keys})"
+
+
+def _as_key(parent: TableDefinition, name: str, value: str) -> str:
+    """Return a child's value as SQLite compares it with a column of the parent.
+
+    https://www.sqlite.org/foreignkeys.html#fk_indexes
+    """
+    column = parent.by_name[name]
+    stored = stored_form(value, affinity_of(column.type, strict=parent.strict))
+    return f"({stored}) COLLATE {quote_identifier(column.collation or 'binary')}"
+
+
+def _is_given(value: str) -> str:
+    return f"{value} IS NOT NULL"
