@@ -8,7 +8,7 @@ A case is a folder:
     scripts/, seeds/     what comes with after.sql; scripts_before/, seeds_before/ what came with before.sql
     expect.yml           what has to come of it, see Expected
 
-Whatever a case expects: a rehearsal leaves nothing behind, a second plan is empty, the catalog means what the folder
+For each case: a dry run leaves nothing behind, a second plan is empty, the catalog means what the folder
 says, SQLite finds the database sound, rows of untouched tables and objects of others are there; the script of
 `plan --sql` leaves in a file what the deployment leaves; a refusal changes nothing at all.
 """
@@ -126,9 +126,9 @@ class Case:
         with closing(self.target.open()) as database:
             return deploy(Deployment(project, database, parse_approvals(allow)))
 
-    def plan(self, project: Project, allow: str = "", *, rehearse: bool = False) -> Report:
+    def plan(self, project: Project, allow: str = "", *, dry_run: bool = False) -> Report:
         with closing(self.target.open()) as database:
-            return preview.plan(Deployment(project, database, parse_approvals(allow)), dry_run=rehearse)
+            return preview.plan(Deployment(project, database, parse_approvals(allow)), dry_run=dry_run)
 
     def script(self, project: Project, allow: str = "") -> str:
         """What `plan --sql` prints; empty where nothing is to be done."""
@@ -271,8 +271,8 @@ def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     steps, hazards = case.planned(after)
     assert steps == case.expected.steps
     assert hazards == case.expected.hazards
-    rehearsal = case.plan(after, case.expected.allow, rehearse=True)
-    assert rehearsal.error is None, rehearsal.error
+    dry_run = case.plan(after, case.expected.allow, dry_run=True)
+    assert dry_run.error is None, dry_run.error
     assert case.snapshot() == was
     with _the_same_by_hand(case, after):
         report = case.deploy(after, case.expected.allow)

@@ -110,7 +110,7 @@ def catalog(kind: str, name: str, sql: str) -> list[Check]:
     return catalog_check(Catalog((row,), Schema({}, {}, {}, {})), {row.key})
 
 
-def test_a_catalog_that_is_not_as_rehearsed_rolls_back(target: DatabaseUnderTest) -> None:
+def test_a_catalog_that_is_not_as_planned_rolls_back(target: DatabaseUnderTest) -> None:
     target.run("CREATE TABLE a (x TEXT)")
     before = target.dump()
     text = "CREATE TABLE a (x TEXT)"

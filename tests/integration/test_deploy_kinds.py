@@ -69,7 +69,7 @@ def test_all_of_them_together_deploy_over_a_database_that_holds_some(
     assert after["films"] == before["films"]
 
 
-def test_the_engine_s_own_writing_of_every_kind_is_the_rehearsed_one(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_the_engine_s_own_writing_of_every_kind_is_the_simulated_one(target: DatabaseUnderTest, tmp_path: Path) -> None:
     """The check in the transaction compares texts: this holds them to what the real engine stores."""
     sql = """
 create  table if not exists "a b" (id integer primary key -- one

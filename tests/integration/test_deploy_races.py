@@ -76,7 +76,7 @@ def test_a_plan_that_is_stale_three_times_is_given_up(target: DatabaseUnderTest,
     assert target.names() == {"other_1", "other_2", "other_3"}
 
 
-def test_a_rehearsal_of_a_plan_that_is_stale_says_so(target: DatabaseUnderTest, project: Project) -> None:
+def test_a_dry_run_of_a_plan_that_is_stale_says_so(target: DatabaseUnderTest, project: Project) -> None:
     database = InterceptedDatabase(
         target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)")
     )
@@ -179,7 +179,7 @@ def test_rows_that_come_after_none_were_counted_are_not_lost_without_permission(
     assert target.rows("SELECT id, code FROM old") == [(1, "007")]
 
 
-def test_a_rehearsal_does_not_call_a_plan_safe_that_would_lose_rows_which_have_come_since(
+def test_a_dry_run_does_not_call_a_plan_safe_that_would_lose_rows_which_have_come_since(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     target.deploy(write_project(tmp_path / "before", EMPTY))

@@ -104,14 +104,14 @@ def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local:
     assert objects(local) == []
 
 
-def test_a_rehearsal_holds_and_leaves_nothing(local: FileDatabase) -> None:
+def test_a_dry_run_holds_and_leaves_nothing(local: FileDatabase) -> None:
     outcome = local.apply(Transaction((change(TABLE),), commit=False))
     assert (outcome.committed, outcome.failed) == (False, None)
     assert outcome.results != (None,)
     assert objects(local) == []
 
 
-def test_a_rehearsal_on_a_missing_file_creates_none(local: FileDatabase, file_path: str) -> None:
+def test_a_dry_run_on_a_missing_file_creates_none(local: FileDatabase, file_path: str) -> None:
     outcome = local.apply(Transaction((change(TABLE), change("INSERT INTO parents VALUES (1, 'a')")), commit=False))
     assert outcome.failed is None
     assert not Path(file_path).exists()

@@ -119,7 +119,7 @@ def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(remote
     assert objects(remote) == []
 
 
-def test_a_rehearsal_holds_and_leaves_nothing(remote: HranaDatabase) -> None:
+def test_a_dry_run_holds_and_leaves_nothing(remote: HranaDatabase) -> None:
     outcome = remote.apply(Transaction((change(TABLE), figures("SELECT count(*) FROM parents")), commit=False))
     assert (outcome.committed, outcome.failed) == (False, None)
     assert outcome.results[1] is not None
@@ -127,7 +127,7 @@ def test_a_rehearsal_holds_and_leaves_nothing(remote: HranaDatabase) -> None:
     assert objects(remote) == []
 
 
-def test_a_rehearsal_that_fails_says_where(remote: HranaDatabase) -> None:
+def test_a_dry_run_that_fails_says_where(remote: HranaDatabase) -> None:
     outcome = remote.apply(Transaction((change(TABLE), change("INSERT INTO nowhere VALUES (1)")), commit=False))
     assert outcome.failed is not None
     assert outcome.failed.index == 1

@@ -1,4 +1,4 @@
-"""What the transaction proves: where a statement does something else than was rehearsed, nothing is committed."""
+"""Row verification: if a statement does something else than the simulation, nothing is committed."""
 
 from __future__ import annotations
 
