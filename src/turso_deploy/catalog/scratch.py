@@ -179,9 +179,6 @@ class Scratch:
         """Close and discard the database."""
         self._connection.close()
 
-    def __del__(self) -> None:
-        self.close()  # a project's is in use for as long as anybody holds the project
-
     def _stand_in_for(self, message: str) -> bool:
         """Register a function under the name that SQLite misses; return False if the error is another one."""
         for prefix in _UNKNOWN_FUNCTION:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def deploy(invocation: Invocation) -> Report:
     """Deploy the schema folder to the database."""
-    project = invocation.load_project()
-    with invocation.open_database() as database:
+    with invocation.load_project() as project, invocation.open_database() as database:
         approvals, provenance = invocation.settings.allow_hazards, invocation.provenance
         deployment = Deployment(project, database, approvals, provenance)
         hosted = invocation.credentials.hosted

@@ -16,8 +16,7 @@ from turso_deploy.report.document import Report
 def plan(invocation: Invocation) -> Report:
     """Plan a deployment; with `sql` print it as a script, with `dry-run` run it and roll it back."""
     settings = invocation.settings
-    project = invocation.load_project()
-    with invocation.open_database() as database:
+    with invocation.load_project() as project, invocation.open_database() as database:
         deployment = Deployment(project, database, settings.allow_hazards, invocation.provenance)
         if not settings.sql:
             return preview.plan(deployment, dry_run=settings.dry_run)
@@ -28,8 +27,7 @@ def plan(invocation: Invocation) -> Report:
 
 def verify(invocation: Invocation) -> Report:
     """Check the database against the schema folder and the manifest."""
-    project = invocation.load_project()
-    with invocation.open_database() as database:
+    with invocation.load_project() as project, invocation.open_database() as database:
         return preview.verify(Deployment(project, database))
 
 
@@ -42,5 +40,5 @@ def compare(invocation: Invocation, folder: str) -> Report:
             f"There is no schema folder `{folder}` to compare with.",
             hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
         )
-    project = load_project(Path(settings.schema_path))
-    return preview.compare(project, load_project(Path(folder)), settings.allow_hazards)
+    with load_project(Path(settings.schema_path)) as project, load_project(Path(folder)) as other:
+        return preview.compare(project, other, settings.allow_hazards)

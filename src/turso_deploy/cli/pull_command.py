@@ -80,7 +80,7 @@ def _write(files: dict[str, str], folder: Path, shown: str) -> None:
 def _load_error(folder: Path) -> ProjectError | None:
     """Return the error of loading the written folder; None if it can be deployed."""
     try:
-        load_project(folder)
+        load_project(folder).close()
     except ProjectError as error:
         return _not_deployable(error)
     return None
