@@ -52,7 +52,7 @@ def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | N
 
 
 def single_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
-    """Return all changes as one transaction, whatever its size."""
+    """Return all changes as one transaction of any size."""
     return _BatchMaker(deployment, _no_deadline, commit=True).single(pending)
 
 
