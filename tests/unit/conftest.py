@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
 
 TABLES = [

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files

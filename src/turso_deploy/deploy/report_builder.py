@@ -18,7 +18,7 @@ from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.plan.plan import Plan
-from turso_deploy.plan.step_kinds import Verb
+from turso_deploy.plan.steps import Verb
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.report.changes import object_changes

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, VirtualTable
 

@@ -12,9 +12,8 @@ from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.diff import Difference, Managed
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.plan.plan import KINDS_THAT_DROP_ROWS, Step, objects_of
-from turso_deploy.plan.step_kinds import StepKind, Verb
-from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
+from turso_deploy.plan.steps import KINDS_THAT_DROP_ROWS, Step, StepKind, Verb, objects_of
+from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in, with_readers
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger, View, VirtualTable, key_of
 
@@ -205,20 +204,6 @@ def dependents_to_drop(
             if row.key in changing or ("view", fold_case(row.table)) in changing or row.key in later
         ]
     return DroppedDependents(rows, dropped_for_renames, changed, removed_keys)
-
-
-def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:
-    """Return objects, and the views and triggers that read one of their views directly or through others.
-
-    `named` are the identifiers in the SQL of each view and trigger.
-    """
-    found = set(objects)
-    while True:
-        views = {name for kind, name in found if kind == "view"}
-        readers = {key for key, names in named.items() if not names.isdisjoint(views)}
-        if readers <= found:
-            return found
-        found |= readers
 
 
 def reachable_from(names: Iterable[str], edges: Mapping[str, Set[str]]) -> Set[str]:

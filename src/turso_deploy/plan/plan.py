@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
+from turso_deploy.core.errors import Place
 from turso_deploy.plan.hazards import Hazard
-from turso_deploy.plan.step_kinds import StepKind
-from turso_deploy.sql.lexer import column_title, fold_case
+from turso_deploy.plan.steps import KINDS_THAT_DROP_ROWS, Step, StepKind, objects_of
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject
-
-KINDS_THAT_DROP_ROWS = (StepKind.DROP_TABLE, StepKind.REPLACE_TABLE)
-"""The kinds of steps that drop a table with its rows."""
-
-
-class AlteredTable(Struct, frozen=True):
-    """A table after a step, with the SQL that SQLite stores for it."""
-
-    table: str
-    sql: str
-
-
-class Step(Struct, frozen=True):
-    """One action on one object, in one or more statements.
-
-    `column` is set if the step acts on a column of the table `object`. `old_name` is the name before a rename.
-    `keeps_values` is True for a rebuild that keeps every value of the table, and `backfilled` lists the columns that
-    get their values from an `@using` expression. `altered` is set if planning has run the step already and no other
-    object is affected.
-    """
-
-    kind: StepKind
-    object: str
-    statements: tuple[str, ...]
-    hazards: tuple[Hazard, ...] = ()
-    place: Place | None = None
-    old_name: str | None = None
-    column: str | None = None
-    keeps_values: bool = False
-    backfilled: tuple[str, ...] = ()
-    altered: AlteredTable | None = None
-
-    @property
-    def title(self) -> str:
-        """The name of the object, or of the column with its table."""
-        return self.object if self.column is None else column_title(self.object, self.column)
-
-    @property
-    def label(self) -> str:
-        """Kind and title, with the `@using` expressions: an error in the step may come from one of them."""
-        expressions = f" with @using at {', '.join(self.backfilled)}" if self.backfilled else ""
-        return f"{self.kind} {self.title}{expressions}"
-
-    @property
-    def sql(self) -> str:
-        """All statements as one text."""
-        return ";\n".join(self.statements)
 
 
 class UnusedBackfill(Struct, frozen=True):
@@ -169,19 +122,3 @@ class Plan(Struct, frozen=True, dict=True):
             return tuple(replace(step, hazards=tuple(next(remaining) for _ in step.hazards)) for step in steps)
 
         return replace(self, renames=recounted(self.renames), steps=recounted(self.steps))
-
-
-def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
-    """Return the folded names of the objects of the steps of these kinds."""
-    return frozenset(fold_case(step.object) for step in steps if step.kind in kinds)
-
-
-def impossible(step: str, reason: str, place: Place | None) -> BlockedError:
-    """Return the error for a step that fails in the scratch database, mostly because of an unmanaged object."""
-    return BlockedError(
-        ErrorCode.PLAN_IMPOSSIBLE,
-        f"The plan cannot be carried out: {step}: {reason}.",
-        hint="The cause is often an index, a view or a trigger that the schema folder does not define and that depends "
-        "on what the plan changes. Change or drop it by hand, or define it in the schema folder.",
-        place=place,
-    )

@@ -30,7 +30,7 @@ from turso_deploy.plan.dependents import (
     tables_with_foreign_keys,
 )
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.plan import Plan, Step, impossible, objects_of
+from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.renames import (
     Renames,
     check_renames,
@@ -39,7 +39,7 @@ from turso_deploy.plan.renames import (
     plan_renames,
     unmatched_renames,
 )
-from turso_deploy.plan.step_kinds import StepKind, Verb
+from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
 from turso_deploy.plan.table_steps import change_table, drop_table

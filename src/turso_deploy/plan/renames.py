@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from turso_deploy.catalog.diff import Managed
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.plan import Step, UnmatchedRename
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.plan import UnmatchedRename
+from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Table
 

@@ -11,9 +11,8 @@ from turso_deploy.catalog.diff import with_explicit_references
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.plan import AlteredTable, Step
 from turso_deploy.plan.rebuild import rebuild
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import AlteredTable, Step, StepKind
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.plan.table_hazards import (
     hazards_of_check,

@@ -8,7 +8,7 @@ from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
-from turso_deploy.plan.plan import Step, impossible
+from turso_deploy.plan.steps import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import fold_case

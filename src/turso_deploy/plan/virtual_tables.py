@@ -11,13 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from turso_deploy.catalog.diff import Difference
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.dependents import with_readers
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.plan import Step
 from turso_deploy.plan.rebuild import copy_rows, replace_table, temporary_name
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in
+from turso_deploy.sql.identifiers import identifiers_in, names_and_strings_in, with_readers
 from turso_deploy.sql.lexer import code_tokens, column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, SchemaObject, VirtualTable
 

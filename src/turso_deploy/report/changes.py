@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Change, diff
 from turso_deploy.core.text import printable, printable_lines
-from turso_deploy.plan.plan import Plan, Step
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.report.document import ObjectChange, PartChange
 from turso_deploy.sql.definitions import (
     Check,

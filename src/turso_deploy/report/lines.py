@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from turso_deploy.core.errors import BlockedError, DeployError
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script

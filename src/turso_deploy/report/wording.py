@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of, printable, printable_lines
-from turso_deploy.plan.step_kinds import StepKind, Verb
+from turso_deploy.plan.steps import StepKind, Verb
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status, StepLine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+
 from turso_deploy.sql.cursor import Cursor, read_header
 from turso_deploy.sql.lexer import SqlTextError, TokenKind, code_tokens, fold_case, quote_identifier, tokenize, unquote
 
@@ -115,3 +117,17 @@ def with_table_name(sql: str, name: str) -> str:
         pieces += [sql[copied : token.start], quote_identifier(name)]
         copied = token.end
     return "".join([*pieces, sql[copied:]])
+
+
+def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:
+    """Return objects, and the views and triggers that read one of their views directly or through others.
+
+    `named` are the identifiers in the SQL of each view and trigger.
+    """
+    found = set(objects)
+    while True:
+        views = {name for kind, name in found if kind == "view"}
+        readers = {key for key, names in named.items() if not names.isdisjoint(views)}
+        if readers <= found:
+            return found
+        found |= readers

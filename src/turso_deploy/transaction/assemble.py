@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from turso_deploy.core.transaction import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.plan.hazards import loss_guards
-from turso_deploy.plan.plan import Plan, Step
+from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.steps import Step
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.transaction import history

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from turso_deploy.cli.output import Verbosity, publish
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
 
 REPORT = Report("verify", Status.VERIFIED, committed=False, database="file:x.db", notices=("##[error]gotcha ✔",))

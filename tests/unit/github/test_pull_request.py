@@ -11,7 +11,7 @@ from turso_deploy.cli.settings import Settings
 from turso_deploy.cli.settings_reader import read_settings
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.pull_request import MAX_COMMENT_SIZE, comment_on
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import Report, Status, StepLine
 
 COMMENTS = "/repos/acme/quiz/issues/7/comments"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.support.hostile_text import hostile_texts
 from turso_deploy.github.runner import MAX_SUMMARY_SIZE
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import (
     CheckLine,
     CountLine,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from turso_deploy.core.text import printable
-from turso_deploy.plan.step_kinds import StepKind
+from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
 from turso_deploy.report.wording import (
     effect,
