@@ -37,21 +37,18 @@ fuzz: $(DEVELOPMENT) ## Fuzz the parsers of external data with atheris, for two 
 	$(BIN)/python -m tests.hostile.fuzz
 
 .PHONY: lint
-lint: $(DEVELOPMENT) ## Check style, types, layers, the Dockerfile, action.yml and the workflows
+lint: $(DEVELOPMENT) ## Check style, types, layers, English, the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.repository.prose
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/actionlint $(WORKFLOWS)
 	$(BIN)/zizmor --offline --quiet --config .github/zizmor.yml . $(WORKFLOWS)
-
-.PHONY: prose
-prose: $(DEVELOPMENT)
-	$(BIN)/python -m tests.repository.prose
 
 .PHONY: format
 format: $(DEVELOPMENT) ## Format the code and apply safe fixes

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def sizes() -> tuple[int, int, str]:
-    """The compressed bytes of our own layers and of those below, and a note when the base image is a stand-in."""
+    """Return the compressed bytes of our own layers and of those below, and a note if the base is a stand-in."""
     name = next(word for word in (ROOT / "Dockerfile").read_text().split() if word.startswith("python:"))
     below = len(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", name)))
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", name)) or {}
@@ -75,7 +75,7 @@ def sizes() -> tuple[int, int, str]:
 
 
 def compressed(image: tarfile.TarFile, layer: str) -> int:
-    """The bytes of a layer as a registry would serve it: with gzip at its usual level."""
+    """Return the bytes of a layer as a registry would serve it: with gzip at its usual level."""
     content = image.extractfile(layer)
     assert content
     compressor = zlib.compressobj(6)
@@ -86,7 +86,7 @@ def compressed(image: tarfile.TarFile, layer: str) -> int:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """The median time of the action, after one run that does not count."""
+    """Return the median time of the action, after one run that does not count."""
     action()
     times = []
     for _ in range(RUNS):
@@ -103,7 +103,7 @@ def run(*arguments: str, sqld: Sqld | None = None) -> str:
 
 
 def docker(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """What the engine's command line answers."""
+    """Return the output of the engine's command line."""
     command = ["docker", *arguments]
     done = subprocess.run(command, env=os.environ | (environment or {}), check=True, capture_output=True, text=True)
     return done.stdout

@@ -57,7 +57,7 @@ def _measure_change(column: Column, what: str) -> Iterator[Row]:
 
 
 def _our_change(column: Column) -> tuple[float, int]:
-    """The shortest deployment of the change, and its requests."""
+    """Return the time of the shortest deployment of the change, and its requests."""
     found = []
     for _ in range(TRIES):
         with _slow_server() as (folder, proxy, token):
@@ -70,7 +70,7 @@ def _our_change(column: Column) -> tuple[float, int]:
 
 
 def _drizzle_change(column: Column) -> tuple[float, int]:
-    """The shortest push of the same tables, columns and indexes, and its requests."""
+    """Return the time of the shortest push of the same change, and its requests."""
     found = []
     for _ in range(TRIES):
         with _slow_server() as (folder, proxy, token):
@@ -94,7 +94,7 @@ def _measure_shipped() -> Iterator[Row]:
 
 @contextmanager
 def _slow_server(latency: float = LATENCY) -> Iterator[tuple[Path, RecordingProxy, str]]:
-    """A folder, a recording proxy in front of a new server, and a token."""
+    """Provide a folder, a recording proxy in front of a new server, and a token."""
     with (
         tempfile.TemporaryDirectory() as name,
         running_sqld(Path(name)) as server,

@@ -66,7 +66,7 @@ print(json.dumps(time.perf_counter() - start))
 
 
 def measure() -> Iterator[Row]:
-    """A file, with and without secure_delete, then a server."""
+    """Yield a file, with and without secure_delete, then a server."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"file:{folder}/things.db"
         target = DatabaseUnderTest(url, url)
@@ -111,7 +111,7 @@ def _measure_target(engine: str, target: DatabaseUnderTest, folder: Path) -> Ite
 
 
 def _middle(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The pair whose ratio is the median: both of a pair met the same machine, which is not as fast at all times."""
+    """Return the pair with the median ratio: both of a pair met the same machine, whose speed varies."""
     return sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
 
 
@@ -121,7 +121,7 @@ def _row(engine: str, change: str, pair: tuple[float, float], against: str, limi
 
 
 def _rebuild(target: DatabaseUnderTest, folder: Path) -> float:
-    """The shorter of two deployments that have to make the table anew: there, and back."""
+    """Return the time of the shorter of two deployments that rebuild the table: there, and back."""
     return min(_deploy(target, rules, folder) for rules in (_CHECK, ""))
 
 

@@ -46,7 +46,7 @@ print(json.dumps(time.perf_counter() - start))
 
 
 def measure() -> Iterator[Row]:
-    """A server, a file, and the memory of the whole process."""
+    """Measure a server, a file, and the memory of the whole process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = list(_rows())
@@ -83,7 +83,7 @@ def _files(rows: list[tuple[Value, ...]]) -> dict[str, str]:
 
 
 def _to_server(project: Project) -> float:
-    """The deployment, the folder being loaded."""
+    """Return the time of the deployment, with the folder already loaded."""
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         return _deploy(project, DatabaseUnderTest(server.url, server.url, server.token()))
 
@@ -105,7 +105,7 @@ def _deploy(project: Project, target: DatabaseUnderTest) -> float:
 
 
 def _plain_inserts(rows: list[tuple[Value, ...]]) -> float:
-    """The rows as INSERTs of many rows with parameters, each a transaction, by the same client."""
+    """Return the time of INSERTs of many rows with parameters, each a transaction, by the same client."""
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         target = DatabaseUnderTest(server.url, server.url, server.token())
         target.run(_TABLE)
@@ -132,7 +132,7 @@ def _sqlite_utils(schema: Path, folder: Path) -> float:
 
 
 def _whole_processes(schema: Path) -> Iterator[tuple[str, float, float]]:
-    """The first deployment and the second, which has nothing to do: seconds, and megabytes at the most."""
+    """Return seconds and peak megabytes of the first deployment, and of the second, which has nothing to do."""
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         environment = {**os.environ, "TURSO_DATABASE_URL": server.url, "TURSO_AUTH_TOKEN": server.token()}
         command = [sys.executable, "-c", MEASURED_PROGRAM, "deploy", "--schema-path", str(schema), "--quiet"]

@@ -40,7 +40,7 @@ class Row:
         return value >= self.limit if self.at_least else value <= self.limit
 
     def cells(self) -> tuple[str, ...]:
-        """The row as it is printed."""
+        """Return the row as it is printed."""
         limit = "" if self.limit is None else f"{'≥' if self.at_least else '≤'} {_shown(self.limit)}"
         limit += " times" if limit and self.reference is not None else ""
         reference = "" if self.reference is None else f"{self.against} {_shown(self.reference)} {self.unit}"
@@ -65,7 +65,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def best_of(count: int, run: Callable[[], object]) -> float:
-    """The shortest of some runs: what a machine that others use as well disturbs least."""
+    """Return the shortest of some runs, which other users of the machine disturb least."""
     return min(seconds(run) for _ in range(count))
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.repository.layout import Layout, main, read_layout
 from tests.support.schema_folders import write_folder
 
-MAX_CHAIN = 21  # modules
+MAX_CHAIN = 15  # modules
 MAX_PACKAGE_SIZE = 14  # modules, without __init__
 
 

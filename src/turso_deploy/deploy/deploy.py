@@ -12,8 +12,9 @@ from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.failures import explain_failure, is_stale
+from turso_deploy.deploy.find_pending import check_manifest, find_pending
 from turso_deploy.deploy.notices import notices_of
-from turso_deploy.deploy.pending import PendingChanges, check_manifest, find_pending
+from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.deploy.submission import Submission
 from turso_deploy.plan.hazards import raise_if_blocked

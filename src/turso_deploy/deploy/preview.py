@@ -11,14 +11,9 @@ from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
+from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
 from turso_deploy.deploy.notices import notices_of, plan_notices, unmanaged_notices
-from turso_deploy.deploy.pending import (
-    PendingChanges,
-    check_manifest,
-    find_pending,
-    pending_for,
-    state_after_deploying,
-)
+from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
 from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
 from turso_deploy.project.project import Project

@@ -9,10 +9,9 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.plan.plan import UnusedBackfill
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, names_behind_from
-from turso_deploy.sql.lexer import column_title, quote_identifier
+from turso_deploy.sql.lexer import canonical_tokens, column_title, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
 
 

@@ -8,10 +8,9 @@ from functools import cached_property
 from msgspec import Struct
 
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form
-from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
 
 

@@ -8,8 +8,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from turso_deploy.sql.canonical import canonical
-from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, Tokens, code_tokens, fold_case, unquote
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, Tokens, canonical, code_tokens, fold_case, unquote
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first token, and the index after the last."""

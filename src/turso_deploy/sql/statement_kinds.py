@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from turso_deploy.sql.canonical import canonical_tokens
 from turso_deploy.sql.cursor import Cursor, at_header, read_header
 from turso_deploy.sql.definitions import ComparedByMeaning
-from turso_deploy.sql.lexer import fold_case, tokenize
+from turso_deploy.sql.lexer import canonical_tokens, fold_case, tokenize
 
 
 class StatementKind(StrEnum):

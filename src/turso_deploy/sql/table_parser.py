@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from turso_deploy.sql.canonical import RESERVED, VALUE_WORDS
 from turso_deploy.sql.cursor import Cursor, Span
 from turso_deploy.sql.definitions import (
     Check,
@@ -17,7 +16,7 @@ from turso_deploy.sql.definitions import (
     TableDefinition,
     Unique,
 )
-from turso_deploy.sql.lexer import TokenKind, Tokens, capitals, fold_case, quote_string, unquote
+from turso_deploy.sql.lexer import RESERVED, VALUE_WORDS, TokenKind, Tokens, capitals, fold_case, quote_string, unquote
 
 _TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 _AFTER_TYPE = frozenset(

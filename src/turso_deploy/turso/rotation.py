@@ -55,7 +55,7 @@ class SecretStore(Protocol):
         ...
 
     def store(self, name: str, value: str, interval: float) -> None:
-        """Store a value as a secret and wait until it is there; `interval` is the time between two reads, in seconds."""
+        """Store a secret and wait until it is there; `interval` is the time between two reads, in seconds."""
         ...
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from turso_deploy.sql.canonical import _FALLBACK, RESERVED, canonical_tokens
 from turso_deploy.sql.lexer import (
+    _FALLBACK,
+    RESERVED,
     SqlTextError,
     Token,
     TokenKind,
+    canonical_tokens,
     column_title,
     fold_case,
     position,
