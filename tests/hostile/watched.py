@@ -13,6 +13,7 @@ import pytest
 
 from tests.platform.github import Github
 from tests.support.counters import count
+from tests.support.databases import QUICK
 from turso_deploy.cli.main import main
 from turso_deploy.core.errors import DeployError
 
@@ -74,7 +75,7 @@ class Watcher:
             self.caplog.clear()
             self.caplog.set_level(logging.DEBUG)
             try:
-                status = main([command, *flags])
+                status = main([command, *flags], QUICK)
             except SystemExit as error:
                 status = int(str(error.code))
         printed = self.capsys.readouterr()

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from turso_deploy.cli.arguments import WITHOUT_SETTINGS, parse_arguments
 from turso_deploy.core.signals import StoppedError, cancel_on_signals
+
+if TYPE_CHECKING:
+    from turso_deploy.cli.invocation import Timing
 
 # A run creates a few hundred thousand objects and hardly any reference cycle. Collecting after every 700 objects, as
 # Python does, takes a tenth of the time of a large plan (https://docs.python.org/3/library/gc.html#gc.set_threshold).
@@ -20,7 +23,7 @@ from turso_deploy.core.signals import StoppedError, cancel_on_signals
 _COLLECTION_INTERVAL = 200_000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -> int:
     """Run one command and return its exit status. Without a command, the Action's input `command` selects it."""
     _open_streams()
     gc.set_threshold(_COLLECTION_INTERVAL)
@@ -34,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         with cancel_on_signals():
-            from turso_deploy.cli.run import run
+            from turso_deploy.cli.run import DEFAULT_TIMING, run
 
-            return run(flags, os.environ, sys.stdout, sys.stderr)
+            return run(flags, os.environ, sys.stdout, sys.stderr, timing or DEFAULT_TIMING)
     except StoppedError as error:  # before the run began
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
