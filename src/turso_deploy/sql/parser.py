@@ -24,7 +24,7 @@ _TIMINGS = {"BEFORE": "BEFORE", "AFTER": "AFTER", "INSTEAD": "INSTEAD OF"}
 _BODY_STARTS = ("INSERT", "UPDATE", "DELETE", "SELECT", "REPLACE", "WITH", "VALUES")
 
 
-# The wanted, the rehearsed and each live schema hold mostly the same texts, and a definition never changes.
+# The wanted, the simulated and each live schema hold mostly the same texts, and a definition never changes.
 @lru_cache(maxsize=32768)
 def parse(sql: str) -> Definition:
     """Parse one CREATE statement.
