@@ -67,13 +67,13 @@ def diff(wanted: Schema, live: Schema) -> Difference:
                 or have_same_meaning(
                     with_explicit_references(wanted_object, wanted), with_explicit_references(live_object, live)
                 )
-            ) or (name in ordered and _moved(wanted_object, live_object)):
+            ) or (name in ordered and _differ_in_column_order(wanted_object, live_object)):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]
     return Difference(tuple(missing), tuple(changed), tuple(extra))
 
 
-def _moved(wanted: SchemaObject, live: SchemaObject) -> bool:
+def _differ_in_column_order(wanted: SchemaObject, live: SchemaObject) -> bool:
     return isinstance(wanted, Table) and isinstance(live, Table) and not have_same_column_order(wanted, live)
 
 

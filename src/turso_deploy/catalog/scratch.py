@@ -232,6 +232,7 @@ def find_syntax_error(sql: str) -> ScratchError | None:
 
 
 def _scratch_error(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
+    """Return the error with its offset in the original statement, from which `cut` was removed to give `sql`."""
     offset = locate(sql, message, connection)
     if message == "incomplete input" and offset is not None and offset < len(sql):
         message += ": this parenthesis is never closed"

@@ -105,7 +105,7 @@ def _restore_point(hosted: HostedDatabase, invocation: Invocation) -> RestorePoi
 
 
 def _with_restore_point(report: Report, restore_point: RestorePoint | None, notices: Sequence[str]) -> Report:
-    """Add notices and restore point to a report. Its commands are shown if a write or a branch may need them."""
+    """Add the notices to a report, and the commands to restore the database if a write or a branch may need them."""
     if restore_point is None:
         return replace(report, notices=(*notices, *report.notices))
     is_shown = report.committed is not False or restore_point.kind == "branch"

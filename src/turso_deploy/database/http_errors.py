@@ -52,7 +52,7 @@ _SENT_BY_GATEWAYS = frozenset({401, 407, 408, 413, 429})
 
 def explain_response(status: int, body: str, retry_after: str | None = None) -> ErrorExplanation:
     """Explain an HTTP status other than 200. `retry_after` is the header of that name."""
-    text = _text_of(body)
+    text = _error_text(body)
     if _is_web_page(body) and status not in _SENT_BY_GATEWAYS and status < 500:
         return _web_page(status)
     if status == 401 or (status == 400 and ("JWT" in text or "Unauthorized" in text)):
@@ -122,8 +122,8 @@ def _rejected_token(text: str) -> ErrorExplanation:
     )
 
 
-def _text_of(body: str) -> str:
-    """Return the text of a body in any of its shapes."""
+def _error_text(body: str) -> str:
+    """Return the `error`, `message` and `code` of a JSON body, joined as one text; any other body as it is."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

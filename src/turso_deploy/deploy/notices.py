@@ -1,4 +1,4 @@
-"""The notices of a plan: sentences that tell the user more than its steps do."""
+"""The notices of a plan: what its steps do not show, such as unmanaged objects, unused approvals and long rewrites."""
 
 from __future__ import annotations
 

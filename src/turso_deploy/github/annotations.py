@@ -35,7 +35,7 @@ class Annotation(Struct, frozen=True):
 
 def annotations_of(report: Report) -> list[Annotation]:
     """Return the annotations of a report, the most severe first, at most MAX_PER_LEVEL of each level."""
-    found = list(_all(report))
+    found = list(_unsorted(report))
     return [
         annotation
         for level in Level
@@ -43,8 +43,8 @@ def annotations_of(report: Report) -> list[Annotation]:
     ]
 
 
-def _all(report: Report) -> Iterator[Annotation]:
-    """Yield the error, then the findings and hazards that its message does not mention already."""
+def _unsorted(report: Report) -> Iterator[Annotation]:
+    """Yield an annotation for each error, then for each finding and hazard that no error mentions already."""
     title = wording.verdict(report)
     if report.error:
         yield from _of_error(report.error, title, Level.ERROR)

@@ -173,7 +173,7 @@ def with_counts(
 
 
 def uncounted_before_scripts(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
-    """Return the hazards without the counts that a script may change: it may correct rows before the schema changes.
+    """Return the hazards, the blocking ones without their row counts: a script that runs first may correct those rows.
 
     SQLite then enforces the new constraints inside the transaction.
     """

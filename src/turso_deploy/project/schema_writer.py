@@ -1,4 +1,4 @@
-"""Write a live database as a schema folder: the stored statement of each object, and a manifest that matches it."""
+"""Convert a live schema into the files of a schema folder: the stored statements, and a manifest that matches them."""
 
 from __future__ import annotations
 

@@ -91,11 +91,11 @@ def _error(error: ErrorLine, title: str) -> Iterator[str]:
     yield f"**{title}** {summary_code(error.code)}{where}"
     yield _prose(error.message)
     if error.hint:
-        yield _what_to_do(error.hint)
+        yield _hint(error.hint)
 
 
-def _what_to_do(hint: str) -> str:
-    """Return a hint: one line as prose, several lines as a list."""
+def _hint(hint: str) -> str:
+    """Return a hint as Markdown: several lines as a list, but one line, or lines with an indented one, as prose."""
     lines = [line for line in hint.splitlines() if line.strip()]
     if len(lines) == 1 or any(line[0].isspace() for line in lines):
         return f"**What to do:** {_prose(hint)}"

@@ -1,4 +1,4 @@
-"""Conversion of plans, schemas and errors into the lines of a report."""
+"""Conversion of object counts, hazards, one-time scripts and errors into the lines of a report."""
 
 from __future__ import annotations
 

@@ -132,12 +132,13 @@ def parents_first(
     seeds: Sequence[SeedTable], wanted: Schema
 ) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
     """Return the seeds with parents before children, the references of each table, and True if some form a cycle."""
-    references = {fold_case(seed.table): _references(seed, wanted) for seed in seeds}
+    references = {fold_case(seed.table): _resolved_references(seed, wanted) for seed in seeds}
     ordered, has_cycle = _sorted_by_references(seeds, references)
     return ordered, references, has_cycle
 
 
-def _references(seed: SeedTable, wanted: Schema) -> list[Reference]:
+def _resolved_references(seed: SeedTable, wanted: Schema) -> list[Reference]:
+    """Return the foreign keys of a seeded table whose parent table and columns exist."""
     definition = wanted.tables[fold_case(seed.table)].definition
     found = []
     for foreign_key in definition.foreign_keys:

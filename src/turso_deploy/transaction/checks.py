@@ -1,4 +1,4 @@
-"""The checks that must pass before a deployment commits: each a query for figures, and a form of it that raises.
+"""The checks that must pass before a deployment commits: each queries figures, and fails if one is out of bounds.
 
 The figures are returned even if the transaction is rolled back, so a failed check can report what it found. The raising
 form prevents the COMMIT. A step of a Hrana batch can only succeed or fail, so it fails by `json('…')` of a text that is

@@ -164,6 +164,7 @@ def _violations(
 
 
 def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
+    """Return the query for the violations of a table, which reads it by its old names and returns the new ones."""
     was = plan.old_names.get(fold_case(name), name)
     new_tables = {fold_case(old): new for new, old in plan.old_names.items()}
     new_columns = {fold_case(old): fold_case(new) for new, old in plan.old_columns(name, live).items()}
@@ -201,7 +202,7 @@ def _violating_rows(name: str, schema: Schema) -> str:
     definition = schema.tables[fold_case(name)].definition
     if not definition.without_rowid:
         key = "substr(worse.key, length(violation.parent) + 2)"
-        text = _violation(name, "'rowid ' || violation.rowid", key, "violation.parent")
+        text = _violation_message(name, "'rowid ' || violation.rowid", key, "violation.parent")
         return (
             f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({quote_string(name)}) "
             f"AS violation WHERE {_key_of(name)} = worse.key"
@@ -214,7 +215,7 @@ def _violating_rows(name: str, schema: Schema) -> str:
     )
     row = "'key ' || " + " || ', ' || ".join(parts)
     return " UNION ALL ".join(
-        f"SELECT {_violation(name, row, quote_string(columns), quote_string(key.parent))} "
+        f"SELECT {_violation_message(name, row, quote_string(columns), quote_string(key.parent))} "
         f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
         f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {has_no_parent(key, schema)}"
         for key in definition.foreign_keys
@@ -222,7 +223,8 @@ def _violating_rows(name: str, schema: Schema) -> str:
     )
 
 
-def _violation(name: str, row: str, columns: str, parent: str) -> str:
+def _violation_message(name: str, row: str, columns: str, parent: str) -> str:
+    """Return the SQL expression for the text that names a row without a parent. All but `name` are expressions."""
     return f"{quote_string(f'{name}, ')} || {row} || ': ' || {columns} || ' references no row in ' || {parent}"
 
 

@@ -1,4 +1,4 @@
-"""Checks of tokens: by their claims, against each other, and with one read-only request each."""
+"""Checks of tokens: by their claims, against each other, by one read-only request each, and by the platform's data."""
 
 from __future__ import annotations
 
