@@ -1,4 +1,4 @@
-"""How long a table of a million rows takes to be made anew, next to the bare copy of its rows and to sqlite-utils."""
+"""How long a table of a million rows takes to be rebuilt, next to the bare copy of its rows and to sqlite-utils."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _CHANGES = {
     "1 index, a column taken away": (_BONUS, "", _INDEX),
     "no index, a CHECK taken away": (_CHECK, "", ""),
 }
-"""What stands in the table behind its four columns, before a change and after it; each makes the table anew.
+"""What stands in the table behind its four columns, before a change and after it; each rebuilds the table.
 
 The limit is for the copy of rows in which nothing changes: the rows that break a new CHECK are counted first, and the
 values of a column that goes are overwritten where SQLite is built to do so. No bare copy does either. Without an index
@@ -148,12 +148,12 @@ def _bare_copy(target: DatabaseUnderTest, rules: str, columns: str, index: str) 
 
 
 def _by_hand(target: DatabaseUnderTest, rules: str, columns: str, index: str) -> float:
-    """How long the engine takes for what every way of making a table anew consists of."""
+    """How long the engine takes for the statements that every table rebuild needs."""
     statements = (
-        f"CREATE TABLE anew {_COLUMNS.format(rules)}",
-        f"INSERT INTO anew SELECT {columns} FROM things",
+        f"CREATE TABLE rebuilt {_COLUMNS.format(rules)}",
+        f"INSERT INTO rebuilt SELECT {columns} FROM things",
         "DROP TABLE things",
-        "ALTER TABLE anew RENAME TO things",
+        "ALTER TABLE rebuilt RENAME TO things",
         index.format("things"),
     )
     return seconds(lambda: _run(target, *filter(None, statements)))

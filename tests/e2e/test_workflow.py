@@ -46,7 +46,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "expired", NOTHING_CHANGED, [("error", "token expired")]),
     ("branch", "deployments", "read-only", NOTHING_CHANGED, [("error", "token is read-only")]),
     ("branch", "deployments", "deep", "✅ Deployed 2.2.0: 1 object created", []),
-    ("tag", "tag", "another", BLOCKED, [("error", "The tag names the version 2.2.0, and the manifest says")]),
+    ("tag", "tag", "another", BLOCKED, [("error", "The tag names the version 2.2.0, and the manifest has")]),
     ("tag", "tag", "same", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
     ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
     ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),

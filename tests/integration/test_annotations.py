@@ -102,7 +102,7 @@ def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(
     target.run("DROP TABLE b", "ALTER TABLE a ADD COLUMN more")
     told = told_of(target, tmp_path / "schema", SCHEMA, command="verify")
     assert told.verdict == "Failed: nothing was changed"
-    drift = "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
+    drift = "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
     assert told.errors == [
         ("b.sql:1", f"table b is missing in the database\n{drift}"),
         ("a.sql:1", "table a is different in the database"),

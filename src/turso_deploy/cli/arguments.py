@@ -111,6 +111,15 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\nNothing was changed. For help: {self.prog} --help\n")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Reject an unknown command, and suggest the one that is like it."""
+        if action.choices is not None and value not in action.choices:
+            from difflib import get_close_matches
+
+            alike = get_close_matches(str(value), COMMANDS, n=1)
+            suggestion = f" (did you mean {alike[0]}?)" if alike else ""
+            self.error(f"there is no command {value!r}{suggestion}; the commands are {', '.join(COMMANDS)}")
+
     def reject(self, unknown: Sequence[str]) -> NoReturn:
         """Exit with 2 because of unknown arguments. Their values are not shown, because one may be a token."""
         from difflib import get_close_matches

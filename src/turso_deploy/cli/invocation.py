@@ -90,9 +90,10 @@ def _require_version_of_tag(project: Project, context: RunContext) -> None:
             hint="Run the workflow only on tags like v2.2.0 (`tags: ['v*']`), or leave `version-from-tag` out.",
         )
     if tag != manifest:
+        manifest_version = f"schema_version: {manifest}" if manifest else "no schema_version"
         raise BlockedError(
             ErrorCode.MANIFEST_MISMATCH,
-            f"The tag names the version {tag}, and the manifest says schema_version: {manifest or 'nothing'}.",
+            f"The tag names the version {tag}, and the manifest has {manifest_version}.",
             hint="Set `schema_version` in the manifest to the version of the release, and tag that commit.",
             place=project.manifest_place,
         )

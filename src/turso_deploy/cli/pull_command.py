@@ -59,7 +59,7 @@ def require_no_schema(folder: Path) -> None:
             raise InputError(
                 ErrorCode.INPUT_INVALID,
                 f"The folder `{shown}` already contains a schema: {path.relative_to(folder).as_posix()}.",
-                hint="Nothing was written. Set --schema-path to another folder.",
+                hint="Set --schema-path to another folder.",
             )
 
 

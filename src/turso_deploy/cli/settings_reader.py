@@ -147,8 +147,8 @@ class _Misplaced(NamedTuple):
     hint: str
 
 
-_ONLY_READS = "belongs to `plan`, which changes nothing: `{command}` does"
-_USE_PLAN = "Run `turso-deploy plan` (input `command: plan`) for it, or leave it out."
+_ONLY_READS = "cannot be used with `{command}`"
+_USE_PLAN = "Use it with `turso-deploy plan` (input `command: plan`), or leave it out."
 _MISPLACED = (
     _Misplaced("compare_to", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
     _Misplaced("dry_run", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
@@ -157,11 +157,11 @@ _MISPLACED = (
     _Misplaced(
         "trial_branch",
         ("plan",),
-        "belongs to `deploy`: `plan` creates no branch",
-        "`dry-run` runs the plan on the database itself and rolls it back.",
+        "cannot be used with `plan`, which creates no branch",
+        "Use it with `turso-deploy deploy`. `dry-run` runs the plan on the database and rolls it back.",
     ),
 )
-"""Settings that would be followed by no command, or silently lost by one that writes."""
+"""Settings that a command must reject, because a user who sets them expects it to change less than it does."""
 
 
 class _Exclusive(NamedTuple):

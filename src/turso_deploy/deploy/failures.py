@@ -99,7 +99,9 @@ def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bo
             "version. The schema folder is not the cause. Please report it with the output of `plan --sql`."
         )
     if has_differences:
-        return "`turso-deploy plan` shows what differs; `turso-deploy deploy` brings the database to the schema folder."
+        return (
+            "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
+        )
     return "Correct the schema, the seeds or the bounds in the manifest."
 
 

@@ -108,10 +108,10 @@ def _unmatched_rename_notice(rename: UnmatchedRename) -> str:
 def _unused_backfill_notice(backfill: UnusedBackfill) -> str:
     skipped = _is_skipped("@using", f"column {backfill.column}", backfill.place)
     if backfill.replaced:
-        return f"{skipped}: the table replaces a virtual table, whose rows are not kept, so there are none to fill."
+        return f"{skipped}: the table replaces a virtual table, whose rows are not kept, so there are none to backfill."
     return (
-        f"{skipped}: it fills a column that is new, or whose type, NOT NULL or STRICT changes, and only once. The live "
-        "table was already created with this comment. To change existing values, use a one-time script."
+        f"{skipped}: it backfills a column that is new, or whose type, NOT NULL or STRICT changes, and only once. "
+        "The live table was already created with this comment. To change existing values, use a one-time script."
     )
 
 

@@ -83,6 +83,8 @@ def parse_place(text: str, repository: str | None) -> SecretPlace:
         raise InputError(
             ErrorCode.INPUT_INVALID,
             "The setting `secret-scope` must be `repository`, `environment:NAME` or `organization:NAME`.",
+            hint="`repository` stores a secret of the repository, `environment:NAME` of one of its environments, "
+            "`organization:NAME` of a GitHub organization.",
         )
     if not repository or not _REPOSITORY.fullmatch(repository):
         raise InputError(

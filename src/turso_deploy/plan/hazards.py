@@ -44,8 +44,8 @@ class HazardName(StrEnum):
 
 
 HAZARDS: dict[HazardName, tuple[Severity, str]] = {
-    HazardName.DROP_TABLE: (Severity.NEEDS_APPROVAL, "the table and all its rows are gone"),
-    HazardName.DROP_COLUMN: (Severity.NEEDS_APPROVAL, "the values of the column are gone"),
+    HazardName.DROP_TABLE: (Severity.NEEDS_APPROVAL, "the table and all its rows are lost"),
+    HazardName.DROP_COLUMN: (Severity.NEEDS_APPROVAL, "the values of the column are lost"),
     HazardName.REWRITE_TABLE: (Severity.WARNING, "every row is rewritten, which takes time and is billed"),
     HazardName.CHANGE_TYPE: (Severity.NEEDS_APPROVAL, "values are stored in another form"),
     HazardName.CHANGE_GENERATED: (Severity.NEEDS_APPROVAL, "values are replaced by what the expression gives"),
@@ -94,7 +94,7 @@ class Hazard(Struct, frozen=True):
         return self.rows is None or self.rows > 0 or bool(self.unmanaged)
 
     def __str__(self) -> str:
-        """Return one line: `drop-column users.email: the values of the column are gone (120 rows)`."""
+        """Return one line: `drop-column users.email: the values of the column are lost (120 rows)`."""
         unknown = f"rows not counted: {self.count_error}" if self.count_error else "rows not counted"
         rows = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         dropped = f"; also drops {', '.join(self.unmanaged)}, not managed by turso-deploy" if self.unmanaged else ""
@@ -145,7 +145,8 @@ def _approval(entry: str) -> Approval:
         raise InputError(
             ErrorCode.INPUT_INVALID,
             f"There is no hazard `{name}`.",
-            hint=f"The hazards are {', '.join(HazardName)}. Write name:object to approve a hazard for one object.",
+            hint=f"{_suggestion(name)}The hazards are {', '.join(HazardName)}. "
+            "Write name:object to approve a hazard for one object.",
         )
     if colon and not target:  # from a template with an empty variable; it must not approve every object
         raise InputError(
@@ -154,6 +155,13 @@ def _approval(entry: str) -> Approval:
             hint=f"Write `{name}:object` to approve one object, or `{name}` to approve every object.",
         )
     return Approval(HazardName(name), without_quotes(target) or None)
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    alike = get_close_matches(name.lower().replace("_", "-"), HazardName, n=1, cutoff=0.75)
+    return f"Did you mean `{alike[0]}`? " if alike else ""
 
 
 def with_counts(

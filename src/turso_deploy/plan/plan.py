@@ -19,7 +19,7 @@ from turso_deploy.sql.schema import Schema, SchemaObject
 class UnusedBackfill(Struct, frozen=True):
     """A column that changes without its `@using` expression.
 
-    `replaced` is True if the table is created again without its rows, so that there is nothing to fill.
+    `replaced` is True if the table is created again without its rows, so that there is nothing to backfill.
     """
 
     column: str

@@ -119,7 +119,7 @@ def code_tokens(sql: str) -> Iterator[Token]:
 def _illegal(sql: str, start: int) -> SqlTextError:
     character = sql[start]
     if character in "\"'`[":
-        return SqlTextError(f"the text that opens with {character} does not end", start)
+        return SqlTextError(f"{character} opens a string or a name that is not closed", start)
     if character in "$@:#":
         return SqlTextError("a variable without a name", start)
     if character in "xX":

@@ -84,7 +84,7 @@ def error_for_reply(reply: Reply, action: str, permission: str) -> PlatformError
     """
     found = _explain(reply)
     hint = retry_hint(reply.retry_after) if reply.status == 429 else found.hint
-    reason = f" The API says: {reply.reason}" if reply.reason else ""
+    reason = f" The API reports: {reply.reason}" if reply.reason else ""
     return PlatformError(
         found.code,
         f"{capitalized(action)} failed: {found.message} (HTTP {reply.status}).{reason}",

@@ -133,7 +133,9 @@ def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "invalid choice" in said(capsys, "depoly", status=2)[1]
+    error = said(capsys, "depoly", status=2)[1]
+    assert "there is no command 'depoly' (did you mean deploy?); the commands are deploy, plan, verify, " in error
+    assert "did you mean" not in said(capsys, "adopt", status=2)[1]
 
 
 def test_without_a_command_the_actions_input_decides(

@@ -152,7 +152,7 @@ def test_every_setting_is_described(name: str) -> None:
 def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(command: str, trial: str) -> None:
     name, _, value = trial.partition("=")
     name = name.replace("-", "_")
-    with pytest.raises(InputError, match=rf"belongs to `plan`, which changes nothing: `{command}` does"):
+    with pytest.raises(InputError, match=rf"cannot be used with `{command}`"):
         read_settings({"command": command, name: value}, {})
     assert read_settings({"command": "plan", name: value}, {}).command == "plan"
 
@@ -160,9 +160,9 @@ def test_what_asks_for_a_trial_is_never_passed_over_by_a_command_that_writes(com
 def test_a_trial_that_an_input_asks_for_is_not_passed_over_either() -> None:
     environment = dict[str, str]()
     environment["INPUT_DRY-RUN"] = "true"
-    with pytest.raises(InputError, match="`dry-run` belongs to `plan`"):
+    with pytest.raises(InputError, match="`dry-run` cannot be used with `deploy`"):
         read_settings({}, environment)
     del environment["INPUT_DRY-RUN"]
     environment["INPUT_TRIAL-BRANCH"] = "true"
-    with pytest.raises(InputError, match="`trial-branch` belongs to `deploy`"):
+    with pytest.raises(InputError, match="`trial-branch` cannot be used with `plan`"):
         read_settings({"command": "plan"}, environment)

@@ -35,6 +35,13 @@ def test_a_hazard_that_does_not_exist_is_refused(written: str) -> None:
     assert "drop-table, drop-column" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("written", ["drop-colum", "DROP_COLUMN", "dropcolumn:users.email"])
+def test_a_misspelt_hazard_gets_the_one_that_is_like_it(written: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_approvals(written)
+    assert str(caught.value.hint).startswith("Did you mean `drop-column`? The hazards are ")
+
+
 @pytest.mark.parametrize(
     "name",
     [

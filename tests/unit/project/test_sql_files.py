@@ -77,7 +77,7 @@ def test_the_stored_text_begins_at_the_name(read: Read) -> None:
 @pytest.mark.parametrize(
     ("sql", "place", "reason"),
     [
-        ("CREATE TABLE t (a TEXT DEFAULT 'x);\nCREATE TABLE u (b);\n", "1:32", "does not end"),
+        ("CREATE TABLE t (a TEXT DEFAULT 'x);\nCREATE TABLE u (b);\n", "1:32", "is not closed"),
         ("CREATE TABLE t (a);\n\n  CREATE TABEL u (b);", "3:10", 'near "TABEL": syntax error'),
         ("CREATE TABLE t (a);\nSELEKT 1;", "2:1", 'near "SELEKT": syntax error'),
         ("CREATE INDEX i\n  t (a);", "2:3", 'near "t": syntax error'),

@@ -89,7 +89,7 @@ def test_queries_are_shown_with_what_they_found_and_how(tmp_path: Path) -> None:
     [
         ("-- One\n\nSELECT 1;\nSELECT *\nFROM nowhere;", "5", "no such table: nowhere"),
         ("DELETE FROM books;", "1:1", "SELECT statements only"),
-        ("SELECT 'a;", "1:8", "does not end"),
+        ("SELECT 'a;", "1:8", "is not closed"),
     ],
 )
 def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str, place: str, reason: str) -> None:
