@@ -304,6 +304,7 @@ def test_a_plan_makes_no_branch(program: Program, turso: Turso) -> None:
         ("deploy", {"previous_auth_token": "x", "auth_token": "no-token"}, "token-malformed"),
         ("plan", {"compare_to": "nowhere"}, "schema-not-found"),
         ("pull", {}, "input-invalid"),
+        ("pull", {"schema_path": "/dev/null/schema"}, "input-invalid"),
         ("rotate-token", {"secret_scope": "repositories"}, "input-invalid"),
         ("rotate-token", {"secret_name": "GITHUB_TOKEN"}, "input-invalid"),
         ("rotate-token", {"github_token": "a b"}, "token-malformed"),
@@ -534,7 +535,7 @@ def test_a_rotation_that_fails_says_that_the_old_token_works(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({}, "a setting for it is missing"),
+        ({}, "Not set: a `github-token`"),
         ({"github_token": WRITER, "secret_name": "GITHUB_X"}, "name of the secret"),
         ({"github_token": WRITER, "secret_scope": "everywhere"}, "secret-scope"),
     ],

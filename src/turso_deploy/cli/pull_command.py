@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -28,7 +30,7 @@ def pull(folder: Path, database: Database) -> Report:
     started = time.monotonic()
     shown = PurePath(folder).as_posix()
     try:
-        require_no_schema(folder)
+        require_target(folder)
         schema, version, ignore = _read(database)
         files = schema_files(schema, version, ignore)
         _write(files, folder, shown)
@@ -51,8 +53,8 @@ def _read(database: Database) -> tuple[Schema, str, list[str]]:
     return schema, (state.last_deployment.schema_version if state.last_deployment else None) or FIRST_VERSION, ignore
 
 
-def require_no_schema(folder: Path) -> None:
-    """Raise InputError if the folder contains a schema, which must not be overwritten."""
+def require_target(folder: Path) -> None:
+    """Raise InputError if the folder contains a schema, which must not be overwritten, or cannot be written."""
     shown = PurePath(folder).as_posix()
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         if path.suffix.lower() == ".sql" or path.name.lower().startswith("manifest."):
@@ -61,6 +63,9 @@ def require_no_schema(folder: Path) -> None:
                 f"The folder `{shown}` already contains a schema: {path.relative_to(folder).as_posix()}.",
                 hint="Set --schema-path to another folder.",
             )
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise _not_writable(shown, os.strerror(errno.EACCES if nearest.is_dir() else errno.ENOTDIR))
 
 
 def _write(files: dict[str, str], folder: Path, shown: str) -> None:
@@ -70,11 +75,15 @@ def _write(files: dict[str, str], folder: Path, shown: str) -> None:
             with (folder / name).open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
     except OSError as error:
-        raise InputError(
-            ErrorCode.INPUT_INVALID,
-            f"The folder `{shown}` could not be written: {error.strerror}.",
-            hint="Set --schema-path to a folder with write permission.",
-        ) from None
+        raise _not_writable(shown, error.strerror or "") from None
+
+
+def _not_writable(shown: str, reason: str) -> InputError:
+    return InputError(
+        ErrorCode.INPUT_INVALID,
+        f"The folder `{shown}` cannot be written: {reason}.",
+        hint="Set --schema-path to a folder with write permission.",
+    )
 
 
 def _load_error(folder: Path) -> ProjectError | None:

@@ -94,9 +94,9 @@ def _report(invocation: Invocation) -> Report:
 
             return rotate(invocation)
         case "pull":
-            from turso_deploy.cli.pull_command import pull, require_no_schema
+            from turso_deploy.cli.pull_command import pull, require_target
 
-            require_no_schema(Path(settings.schema_path))
+            require_target(Path(settings.schema_path))
             with invocation.open_database() as database:
                 return pull(Path(settings.schema_path), database)
         case _:

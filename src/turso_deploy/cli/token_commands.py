@@ -82,6 +82,7 @@ def _missing(invocation: Invocation) -> InputError:
     missing = [name for name, is_given in required.items() if not is_given]
     return InputError(
         ErrorCode.INPUT_INVALID,
-        "`rotate-token` mints a token with the Turso Platform and stores it with GitHub; a setting for it is missing.",
+        "`rotate-token` mints a token with the Turso Platform and stores it with GitHub. Not set: "
+        f"{', '.join(missing)}.",
         hint=f"Set {'; '.join(missing)}.",
     )
