@@ -75,7 +75,7 @@ class TransactionStep(Struct, frozen=True):
 
 
 class Transaction(Struct, frozen=True):
-    """All statements of one transaction, in order; it commits only if every step succeeds.
+    """The statements of one transaction, in order; it commits only if every step succeeds.
 
     `foreign_keys` is the enforcement that the steps need: set before BEGIN and read back.
     With `commit=False` the transaction ends with ROLLBACK: a dry run.

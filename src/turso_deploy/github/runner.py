@@ -49,7 +49,7 @@ class Runner:
 
     @property
     def present(self) -> bool:
-        """Whether this process runs on a runner."""
+        """True if this process runs on a runner."""
         return self._context.on_runner
 
     def mask(self, secret: str) -> None:

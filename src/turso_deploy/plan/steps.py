@@ -122,7 +122,7 @@ class Step(Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        """All statements as one text."""
+        """The statements as one text."""
         return ";\n".join(self.statements)
 
 

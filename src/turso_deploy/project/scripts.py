@@ -29,7 +29,7 @@ class Script(Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        """All statements, joined by semicolons."""
+        """The statements, joined by semicolons."""
         return ";\n".join(item.text for item in self.statements)
 
     def steps(self) -> list[TransactionStep]:

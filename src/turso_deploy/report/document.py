@@ -244,12 +244,12 @@ class Report(Struct, frozen=True):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run did what it was asked to do."""
+        """True if the run did what it was asked to do."""
         return self.status not in (Status.BLOCKED, Status.FAILED)
 
     @property
     def changed(self) -> bool:
-        """Whether the database was changed, as far as is known."""
+        """True if the database changed, as far as is known."""
         return bool(self.committed)
 
     def as_json(self) -> dict[str, Any]:

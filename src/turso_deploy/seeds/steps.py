@@ -43,7 +43,7 @@ class OrphanCheck(Struct, frozen=True):
 
 
 class SeedPlan(Struct, frozen=True):
-    """All steps, in order, and those of them that check parents."""
+    """The steps, in order, and those of them that check parents."""
 
     steps: tuple[TransactionStep, ...] = ()
     orphan_checks: tuple[OrphanCheck, ...] = ()

@@ -52,7 +52,7 @@ def temporary_branch(
 
     With `keep` the branch stays. A notice is added to `notices` if it is kept or could not be deleted. `interval` is
     the time in seconds between two checks whether a new branch answers.
-    Raises PlatformError if the branch cannot be created, and whatever the body raises.
+    Raises PlatformError if the branch cannot be created, and every error of the body.
     """
     name = branch_name(origin.name, f"trial-{uuid4().hex[:8]}")
     with _cancel_unless_handled():
