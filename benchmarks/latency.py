@@ -34,7 +34,7 @@ class Column(NamedTuple):
 
 _ADDED = Column(before=False, after=True)
 _DROPPED = Column(before=True, after=False)
-_START = "import turso_deploy.session, turso_deploy.database.hrana"
+_START = "import turso_deploy.cli.run, turso_deploy.database.hrana"
 
 
 def measure() -> Iterator[Row]:

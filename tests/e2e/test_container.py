@@ -54,7 +54,7 @@ def test_the_image_holds_no_compiler(image: str, compiler: str) -> None:
 
 def test_all_that_runs_in_the_image_is_compiled_ahead(image: str) -> None:
     check = (
-        "import sys, turso_deploy.session, turso_deploy.deploy, turso_deploy.database.hrana\n"
+        "import sys, turso_deploy.cli.run, turso_deploy.deploy.deploy, turso_deploy.database.hrana\n"
         "from pathlib import Path\n"
         "specs = [spec for module in sys.modules.values() if (spec := getattr(module, '__spec__', None))]\n"
         "print([spec.cached for spec in specs if spec.cached and not Path(spec.cached).is_file()])"
