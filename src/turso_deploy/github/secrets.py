@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, Pl
 from turso_deploy.core.text import capitalized, retry_hint
 from turso_deploy.github.api import error_for_reply, open_api
 from turso_deploy.github.context import API_URL
+from turso_deploy.http.backoff import poll
 from turso_deploy.http.json_api import Reply, segment
 
 _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}", re.IGNORECASE)
@@ -149,12 +149,15 @@ class GithubSecrets:
         self._accept(
             self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body), f"storing the secret {name}"
         )
-        for read in range(_MAX_READS):
-            if read:
-                time.sleep(interval)
-            after = self._read(name)
-            if after is not None and after.get("updated_at") != (before or {}).get("updated_at"):
-                return
+        stored_at = (before or {}).get("updated_at")
+        after = poll(
+            lambda: self._read(name) or {"updated_at": stored_at},
+            lambda secret: secret.get("updated_at") != stored_at,
+            interval=interval,
+            attempts=_MAX_READS,
+        )
+        if after.get("updated_at") != stored_at:
+            return
         raise PlatformError(
             ErrorCode.UNEXPECTED_REPLY,
             f"GitHub accepted the secret {name}, but its `updated_at` has not changed: it may hold the old value.",
