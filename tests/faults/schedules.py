@@ -113,7 +113,7 @@ class Bench:
             "a new database": (self._create("empty"), write_project(folder / "new")),
             "a table made anew, and seeds": (
                 deployed,
-                write_project(folder / "anew", tables=tables, books=_BOOKS.replace("Book", "Volume"), manifest=""),
+                write_project(folder / "replaced", tables=tables, books=_BOOKS.replace("Book", "Volume"), manifest=""),
             ),
             "seeds only": (
                 deployed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
 
@@ -70,14 +70,6 @@ _TOKENS = {
     TokenKind.OPERATOR: r"->>? | \|\| | << | <= | <> | >> | >= | == | != | (?!--|/\*.)[-+*/%=<>|&~.,;()]",
     TokenKind.COMMENT: r"--[^\n]*+ | /\*(?=.)[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/)?+",
 }
-_SCANNER = re.compile(
-    rf"{_BLANK}(?: {'|'.join(f'({pattern})' for pattern in _TOKENS.values())} | (.) | \Z)", re.VERBOSE | re.DOTALL
-)
-_UP_TO_SEMICOLON = re.compile(
-    rf"(?:(?:{_BLANK}(?:{_TOKENS[TokenKind.COMMENT]}))*+{_BLANK}(?!;)"
-    rf"(?:{'|'.join(pattern for kind, pattern in _TOKENS.items() if kind is not TokenKind.COMMENT)}))*+",
-    re.VERBOSE | re.DOTALL,
-)
 _KINDS = {kind.value: kind for kind in TokenKind}
 _LAST = max(_KINDS)
 _token: Callable[[tuple[TokenKind, str, int]], Token] = partial(
@@ -85,12 +77,29 @@ _token: Callable[[tuple[TokenKind, str, int]], Token] = partial(
 )  # Token(…) itself takes twice as long
 
 
+# Both patterns are compiled when they are first used: the help of a command needs this module, and no token.
+@cache
+def _scanner() -> re.Pattern[str]:
+    return re.compile(
+        rf"{_BLANK}(?: {'|'.join(f'({pattern})' for pattern in _TOKENS.values())} | (.) | \Z)", re.VERBOSE | re.DOTALL
+    )
+
+
+@cache
+def _tokens_before_semicolon() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:(?:{_BLANK}(?:{_TOKENS[TokenKind.COMMENT]}))*+{_BLANK}(?!;)"
+        rf"(?:{'|'.join(pattern for kind, pattern in _TOKENS.items() if kind is not TokenKind.COMMENT)}))*+",
+        re.VERBOSE | re.DOTALL,
+    )
+
+
 def scan(sql: str, start: int = 0) -> Iterator[Token]:
     """Yield every token and comment of the text, in order, from the offset `start`.
 
     Raises SqlTextError for an illegal character and for a string, name or blob literal that does not end.
     """
-    for match in _SCANNER.finditer(sql, start):
+    for match in _scanner().finditer(sql, start):
         group = match.lastindex
         if group is None:
             return
@@ -101,7 +110,7 @@ def scan(sql: str, start: int = 0) -> Iterator[Token]:
 
 def up_to_semicolon(sql: str, start: int) -> int:
     """Return the end of the last token before the next semicolon or illegal character, or `start` if there is none."""
-    match = _UP_TO_SEMICOLON.match(sql, start)
+    match = _tokens_before_semicolon().match(sql, start)
     assert match is not None
     return match.end()
 
