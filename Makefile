@@ -81,7 +81,7 @@ lock: $(DEVELOPMENT) ## Update every locked package to its newest allowed versio
 	$(COMPILE) --group build --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group development --constraint requirements/build.txt --constraint requirements/runtime.txt \
-		--output-file requirements/development.txt
+		--extra socks --excludes requirements/excludes.txt --output-file requirements/development.txt
 	cd tests && npm install --package-lock-only
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
