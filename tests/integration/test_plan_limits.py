@@ -22,7 +22,7 @@ def _that_lies(project: Project) -> Project:
     promised = parse("CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT CHECK (kept <> ''))")
     assert isinstance(promised, TableDefinition)
     lying = replace(table, sql="CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT)  ", definition=promised)
-    return replace(project, wanted=replace(project.wanted, all_tables=MappingProxyType({"t": lying})))
+    return project._replace(wanted=replace(project.wanted, all_tables=MappingProxyType({"t": lying})))
 
 
 def test_a_plan_that_does_not_converge_in_rehearsal_is_never_sent(target: DatabaseUnderTest, tmp_path: Path) -> None:

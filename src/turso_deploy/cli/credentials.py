@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-from msgspec import Struct, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError
@@ -28,21 +27,22 @@ RUN_LIFETIME = timedelta(minutes=15)
 """Default lifetime of a token that is minted for one run."""
 
 
-class HostedDatabase(Struct, frozen=True):
+class HostedDatabase(NamedTuple):
     """A database on the Turso Platform, and the client of its organization."""
 
     platform: Platform
     database: PlatformDatabase
 
 
-class Credentials(Struct):
+@dataclass
+class Credentials:
     """Address and token of the database. `checks` are filled while they are opened, so that an error can report them.
 
     `hosted` is None without settings of the Turso Platform.
     """
 
     address: Address = field(default_factory=lambda: FileAddress(DEFAULT_FILE))
-    token: str = ""
+    token: str = field(default="", repr=False)
     hosted: HostedDatabase | None = None
     checks: dict[Role, TokenCheck] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -47,8 +47,8 @@ def _deploy_hosted(deployment: Deployment, hosted: HostedDatabase, invocation: I
                 return replace(failed, notices=(*notices, *failed.notices))
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
-    provenance = replace(deployment.provenance, restore_point=reference)
-    report = run_deployment(replace(deployment, provenance=provenance))
+    provenance = deployment.provenance._replace(restore_point=reference)
+    report = run_deployment(deployment._replace(provenance=provenance))
     return _with_restore_point(report, restore_point, notices)
 
 
@@ -76,7 +76,7 @@ def _deploy_to_trial_branch(
             name = branch.database.name
             database = open_database(branch.database.address, branch.token, settings.timeout, settings.request_size)
             try:
-                report = run_deployment(replace(deployment, database=database))
+                report = run_deployment(deployment._replace(database=database))
             finally:
                 database.close()
     except DeployError as error:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from msgspec import Struct
-
 from turso_deploy.cli.credentials import Credentials, open_credentials
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
@@ -33,7 +31,7 @@ class Timing(NamedTuple):
     max_pause: float = MAX_PAUSE
 
 
-class Invocation(Struct, frozen=True):
+class Invocation(NamedTuple):
     """One command as it was called. `output` is for a script; reports are published by `run`."""
 
     settings: Settings

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.seeds.chunks import Chunk
 from turso_deploy.transaction.assemble import Assembly
@@ -23,7 +22,7 @@ class BatchKind(Enum):
     """The last of the seeds, the scripts that follow them, and the checks of rows."""
 
 
-class BatchId(Struct, frozen=True):
+class BatchId(NamedTuple):
     """The id of a batch in the deployment history, and its kind.
 
     `chunks_left` counts the chunks of seeds that are not deployed before the batch is.
@@ -44,7 +43,7 @@ class BatchId(Struct, frozen=True):
         return self.kind in (BatchKind.WHOLE, BatchKind.SCHEMA)
 
 
-class Batch(Struct, frozen=True):
+class Batch(NamedTuple):
     """One transaction of a deployment, and the seeds in it.
 
     `deadline` is its latest start in server time, None for a file. `size` is that of its request in bytes.

@@ -11,8 +11,8 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy import __version__
@@ -44,7 +44,7 @@ def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | N
         case BatchKind.WHOLE:
             return pending.description
         case BatchKind.SCHEMA:
-            return replace(pending, seeds=()).description
+            return pending._replace(seeds=()).description
         case _:
             sent, total = (chunks.sent, chunks.total) if chunks else (0, 0)
             rows = count_of(sum(seed.row_count for seed in batch.seeds), "seed row")
@@ -72,7 +72,7 @@ def split_into_batches(
     yield from _split(_BatchMaker(deployment, deadline, commit=True), pending, last_id)
 
 
-class _BatchMaker(Struct, frozen=True):
+class _BatchMaker(NamedTuple):
     """Makes the batches of one deployment; each ends with COMMIT if `commit` is true, else with ROLLBACK."""
 
     deployment: Deployment
@@ -140,7 +140,7 @@ def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> 
     chunks = _chunks(pending, maker, limit)
     if pending.changes_schema:
         scripts = tuple(script for script in pending.scripts if script.runs_before)
-        schema = replace(pending, seeds=(), scripts=scripts)
+        schema = pending._replace(seeds=(), scripts=scripts)
         marks = _seed_marks(maker.project, pending.seeds)
         yield maker.batch(schema, _new_id(BatchKind.SCHEMA, len(chunks)), marks)
     else:
@@ -150,7 +150,7 @@ def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> 
 def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:
     """Return the seeds in chunks that leave room for the other steps of their transactions."""
     no_steps = replace(pending.plan, renames=(), steps=(), tables_with_verified_rows=(), tables_with_verified_keys=())
-    rest = replace(pending, plan=no_steps, seeds=(), scripts=())
+    rest = pending._replace(plan=no_steps, seeds=(), scripts=())
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
     return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
 
@@ -167,7 +167,7 @@ def _chunk_batches(
         reached = _seed_marks(maker.project, ()) if is_last else marks | _marks_after(chunk)
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
-        piece = replace(pending, seeds=chunk, scripts=pending.scripts if is_last else ())
+        piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
         batch = maker.batch(piece, batch_id, reached, continues)
         if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, maker.project, limit)):
             queue[:0] = smaller
@@ -176,7 +176,8 @@ def _chunk_batches(
         marks, continues = reached, batch_id.deployment_id
         last = pending.state.last_deployment
         assert last is not None
-        pending = replace(pending, state=replace(pending.state, last_deployment=replace(last, id=continues)))
+        state = pending.state._replace(last_deployment=last._replace(id=continues))
+        pending = pending._replace(state=state)
 
 
 def _smaller_chunks(chunk: Chunk, is_last: bool, project: Project, limit: int) -> Sequence[Chunk]:

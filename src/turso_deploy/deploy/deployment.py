@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.database.interface import Database
 from turso_deploy.plan.hazards import Approval
@@ -12,7 +11,7 @@ from turso_deploy.project.project import Project
 from turso_deploy.transaction.history import Provenance
 
 
-class Deployment(Struct, frozen=True):
+class Deployment(NamedTuple):
     """One project, one database, and the terms of deploying the one to the other.
 
     `approvals` are the hazards that may be executed, `provenance` is recorded in the deployment history.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from msgspec.structs import replace
-
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Failure, Rows
@@ -40,7 +38,7 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
     if not (hazards or (estimates and pending.rewritten)):
         return pending
     report_step("counting the rows that the plan concerns")
-    counts = [*(hazard.count for hazard in hazards), *(table.count for table in pending.rewritten)]
+    counts = [*(hazard.count for hazard in hazards), *(table.count_query for table in pending.rewritten)]
     queries = list(dict.fromkeys([*counts, FOREIGN_KEY_CHECK_PROBE]))  # each count reads a whole table: ask it once
     results = dict(zip(queries, database.query(queries), strict=True))
     check_verifiable(pending.plan, results[FOREIGN_KEY_CHECK_PROBE])
@@ -51,11 +49,11 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
     if any(script.runs_before for script in pending.scripts):
         counted = uncounted_before_scripts(counted)
     rewritten = tuple(_with_rows(table, results[query]) for table, query in zip(pending.rewritten, sizes, strict=True))
-    return replace(pending, plan=pending.plan.with_hazards(counted), rewritten=rewritten)
+    return pending._replace(plan=pending.plan.with_hazards(counted), rewritten=rewritten)
 
 
 def _with_rows(table: RewrittenTable, answer: Rows | Failure) -> RewrittenTable:
-    return replace(table, rows=answer.number()) if isinstance(answer, Rows) else table
+    return table._replace(rows=answer.number()) if isinstance(answer, Rows) else table
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.text import count_of
 from turso_deploy.deploy.write_estimate import RewrittenTable
@@ -13,7 +13,7 @@ from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.transaction.database_state import DatabaseState
 
 
-class PendingChanges(Struct, frozen=True):
+class PendingChanges(NamedTuple):
     """The difference between a project and a database: schema plan, seeds, scripts, and an outdated history.
 
     If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that only

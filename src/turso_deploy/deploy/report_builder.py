@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Difference
@@ -63,7 +62,7 @@ class Subject(Protocol):
         ...
 
 
-class FolderSubject(Struct, frozen=True):
+class FolderSubject(NamedTuple):
     """A schema folder in place of a database; it takes no requests."""
 
     folder: str

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
@@ -42,7 +41,7 @@ MAX_LOOKUPS = 20
 """With the pauses between them about 90 s, more than the default time-out, so that a server can restart meanwhile."""
 
 
-class _InFlight(Struct, frozen=True):
+class _InFlight(NamedTuple):
     """A batch whose outcome is not known, and the time, by the server's clock, after which it cannot start."""
 
     id: BatchId

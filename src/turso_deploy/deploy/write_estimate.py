@@ -6,8 +6,7 @@ Turso bills each row of a table and each entry of an index that is written.
 from __future__ import annotations
 
 from collections import Counter
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import Plan
@@ -19,7 +18,7 @@ from turso_deploy.sql.schema import AnyTable, Schema, VirtualTable
 LONG_REWRITE_ROWS = 1_000_000
 
 
-class RewrittenTable(Struct, frozen=True):
+class RewrittenTable(NamedTuple):
     """A live table of which every row is written `times` over, in the table itself and in its indexes.
 
     `rows` is the number of its rows, None if it is not known.
@@ -30,7 +29,7 @@ class RewrittenTable(Struct, frozen=True):
     rows: int | None = None
 
     @property
-    def count(self) -> Query:
+    def count_query(self) -> Query:
         """The query that counts its rows."""
         return Query(f"SELECT count(*) FROM {quote_identifier(self.table)}")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, Place
 from turso_deploy.report import wording
@@ -24,7 +23,7 @@ class Level(StrEnum):
     NOTICE = "notice"
 
 
-class Annotation(Struct, frozen=True):
+class Annotation(NamedTuple):
     """A message with a title, shown at a place in the repository if it has one."""
 
     level: Level

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-
-from msgspec import Struct
+from typing import NamedTuple
 
 API_URL = "https://api.github.com"
 
@@ -14,7 +13,7 @@ API_URL = "https://api.github.com"
 _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 
 
-class RunContext(Struct, frozen=True):
+class RunContext(NamedTuple):
     """Variables of a workflow run. `on_runner` is False and the files are None outside of a runner.
 
     `output_file` and `summary_file` receive the outputs and the job summary of the step.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
@@ -32,7 +32,7 @@ _FORBIDDEN = ErrorExplanation(
 _UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the request")
 
 
-class _Comment(Struct, frozen=True):
+class _Comment(NamedTuple):
     """A comment of an earlier run: its id, and the fingerprint of its text."""
 
     id: int

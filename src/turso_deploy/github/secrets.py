@@ -8,9 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Any, Literal
-
-from msgspec import Struct
+from typing import Any, Literal, NamedTuple
 
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
 from turso_deploy.core.text import capitalized, retry_hint
@@ -48,7 +46,7 @@ _FAILED = ErrorExplanation(
 _UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub gave an unknown answer")
 
 
-class SecretPlace(Struct, frozen=True):
+class SecretPlace(NamedTuple):
     """Location of a secret: `owner` is `owner/repository` or an organization, `environment` one of the repository."""
 
     scope: Literal["repository", "environment", "organization"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from msgspec import Struct
+from typing import NamedTuple, Self
 
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Place
@@ -16,7 +14,7 @@ from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema
 
 
-class Project(Struct, frozen=True):
+class Project(NamedTuple):
     """The state that a repository wants a database to have. It is loaded once; many databases may be deployed from it.
 
     `scratch` is a database in memory with the wanted schema and the seeds. It is open until the project is closed; use

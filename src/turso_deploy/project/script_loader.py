@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-from msgspec.structs import replace
-
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Place
@@ -30,7 +28,7 @@ def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
     for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"):
         script = _read(folder, name)
         if not script.runs_before:
-            script = replace(script, fault=_fault(script, wanted))
+            script = script._replace(fault=_fault(script, wanted))
         scripts.append(script)
     return tuple(scripts)
 

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.sql.splitter import Statement
 
 
-class Script(Struct, frozen=True):
+class Script(NamedTuple):
     """A script by its name without `.sql`. `checksum` is the SHA-256 of its text; its first line states when it runs.
 
     `fault` is an error of it in the wanted schema. It matters only until the script has run, because schemas change.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.scratch import find_syntax_error
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
@@ -44,7 +43,7 @@ _REASONS = {
 }
 
 
-class Source(Struct, frozen=True):
+class Source(NamedTuple):
     """A CREATE statement of the schema folder."""
 
     statement: Statement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Change, diff
@@ -28,7 +28,7 @@ from turso_deploy.sql.schema import Schema, Table, key_of, title
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 
 
-class DiffLine(Struct, frozen=True):
+class DiffLine(NamedTuple):
     """One line of a diff: the sign `+`, `-` or `~`, the depth below its object, and printable text."""
 
     sign: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.text import count_of
 from turso_deploy.report import wording
@@ -20,7 +19,7 @@ _MAX_OPEN_LINES = 20
 _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 
 
-class _Detail(Struct, frozen=True):
+class _Detail(NamedTuple):
     """Amount of detail in a summary: with or without SQL and diagram, and the maximum number of rows in each list."""
 
     sql: bool

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of, printable, printable_lines
@@ -36,7 +35,7 @@ def label(name: str) -> str:
     return printable(name).replace("_", " ")
 
 
-class ManifestLine(Struct, frozen=True):
+class ManifestLine(NamedTuple):
     """An expectation of the manifest beside the actual value; `ok` is None if nothing is expected."""
 
     name: str

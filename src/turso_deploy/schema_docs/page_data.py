@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.report.markdown import anchor, page_code
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
 
 
-class Category(Struct, frozen=True):
+class Category(NamedTuple):
     """One SQL file and its page. `objects` are the kinds and folded names of the objects that it defines."""
 
     title: str
@@ -22,7 +21,7 @@ class Category(Struct, frozen=True):
     objects: tuple[tuple[str, str], ...]
 
 
-class Descriptions(Struct, frozen=True):
+class Descriptions(NamedTuple):
     """The categories, and the descriptions of objects and columns by kind and folded name."""
 
     categories: tuple[Category, ...]
@@ -38,7 +37,7 @@ class Descriptions(Struct, frozen=True):
         return self.columns.get(table.definition.name, {}).get(column, "")
 
 
-class QueryResult(Struct, frozen=True):
+class QueryResult(NamedTuple):
     """A documented query with its result and its query plan."""
 
     title: str
@@ -49,7 +48,7 @@ class QueryResult(Struct, frozen=True):
     plan: tuple[str, ...]
 
 
-class PageData(Struct, frozen=True):
+class PageData(NamedTuple):
     """The data of all pages. `pages` has the page of each object, `examples` a JSON text by table and column."""
 
     title: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.transaction import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.plan.hazards import loss_guards
@@ -28,7 +27,7 @@ from turso_deploy.transaction.row_verification import (
 from turso_deploy.transaction.statistics import keep_statistics, restore_statistics, statistics_to_keep
 
 
-class Assembly(Struct, frozen=True):
+class Assembly(NamedTuple):
     """A transaction, and the position of each check's figures in it."""
 
     transaction: Transaction

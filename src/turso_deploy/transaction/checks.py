@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Set
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_PREFIXES, Catalog
 from turso_deploy.core.errors import Place
@@ -38,7 +37,7 @@ CATALOG_CHECK = "catalog matches the plan"
 _COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
 
 
-class Expectation(Struct, frozen=True):
+class Expectation(NamedTuple):
     """One figure of a check and its bound. `capped` is true if counting stops as soon as the bound is decided.
 
     `key` is the key of the manifest that states the bound; empty for a check that is always made.
@@ -50,7 +49,7 @@ class Expectation(Struct, frozen=True):
     key: Key = ()
 
 
-class CheckResult(Struct, frozen=True):
+class CheckResult(NamedTuple):
     """The result of one expectation, or of all expectations of a check with a summary."""
 
     name: str
@@ -60,7 +59,7 @@ class CheckResult(Struct, frozen=True):
     key: Key = ()
 
 
-class Check(Struct, frozen=True):
+class Check(NamedTuple):
     """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations.
 
     `details` returns a row with a text for each fault, and no row if there is none; `place` is the cause of a failure.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-
-from msgspec import Struct, field
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
@@ -27,7 +26,7 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
 
 
-class DatabaseState(Struct, frozen=True):
+class DatabaseState(NamedTuple):
     """A database at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
 
     `schema_version` is None if the server does not support the pragma.
@@ -37,7 +36,7 @@ class DatabaseState(Struct, frozen=True):
     schema_version: int | None
     last_deployment: LastDeployment | None
     read_at: int = 0
-    received_at: float = field(default_factory=time.monotonic)
+    received_at: float = 0.0
 
     @property
     def managed(self) -> frozenset[str]:
@@ -75,6 +74,7 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
         None if isinstance(version_answer, Failure) else version_answer.number(),
         None if isinstance(history_answer, Failure) else parse_last_deployment(history_answer),
         clock_answer.number(),
+        time.monotonic(),
     )
 
 

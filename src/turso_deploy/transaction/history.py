@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
+from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.json import decode
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
@@ -50,7 +50,7 @@ LAST_DEPLOYMENT_QUERY = Query(
 )
 
 
-class LastDeployment(Struct, frozen=True):
+class LastDeployment(NamedTuple):
     """The last row of the deployment history.
 
     `seeds` maps a table to the fingerprint of its seed rows, or to a `partial_mark` of it; `scripts` maps each script
@@ -65,7 +65,7 @@ class LastDeployment(Struct, frozen=True):
     scripts: Mapping[str, str]
 
 
-class Provenance(Struct, frozen=True):
+class Provenance(NamedTuple):
     """The origin of a deployment as its history row records it; all None outside of a pipeline."""
 
     commit_sha: str | None = None
@@ -76,7 +76,7 @@ class Provenance(Struct, frozen=True):
     """The restore point before the deployment: a timestamp, or the name of a branch."""
 
 
-class HistoryEntry(Struct, frozen=True):
+class HistoryEntry(NamedTuple):
     """A row of the deployment history to be written.
 
     `continues` is the id of the last row if that is of the same deployment: it is updated in place of a new row.

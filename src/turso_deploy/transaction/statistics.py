@@ -7,8 +7,7 @@ that are lost cannot be gathered again, and queries use other indexes than befor
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
@@ -23,7 +22,7 @@ _KEPT = "turso_deploy_statistics_"
 """The prefix of a table's name under which its statistics are kept while it is rebuilt; no table has it."""
 
 
-class Statistics(Struct, frozen=True):
+class Statistics(NamedTuple):
     """The statistics of one table: its old and new name, and those of each index whose statistics stay valid."""
 
     old: str

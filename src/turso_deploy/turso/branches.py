@@ -6,9 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import uuid4
-
-from msgspec import Struct
 
 from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.signals import cancel_on_signals
@@ -29,7 +28,7 @@ _NOT_RUNNING_YET = (ErrorCode.UNREACHABLE, ErrorCode.DATABASE_NOT_FOUND, ErrorCo
 _MAX_ATTEMPTS = 20
 
 
-class Branch(Struct, frozen=True):
+class Branch(NamedTuple):
     """A branch in use. `token` grants full access, expires by itself, and is already masked."""
 
     database: PlatformDatabase

@@ -6,8 +6,7 @@ import json
 import re
 import shlex
 from datetime import datetime
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.turso.branches import branch_name
@@ -17,7 +16,7 @@ _BRANCH_PURPOSE = "before-%Y%m%d-%H%M%S"
 _BRANCH_SUFFIX = re.compile(r"-before-\d{8}-\d{6}$")
 
 
-class RestorePoint(Struct, frozen=True):
+class RestorePoint(NamedTuple):
     """A point to which the database can be restored after a write.
 
     `kind` is `timestamp` or `branch`. `reference` is for the deployment history: the moment (ISO 8601, UTC) or the name

@@ -6,10 +6,9 @@ No step takes a working token away before the next one has been verified. An err
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
-
-from msgspec import Struct
+from typing import NamedTuple, Protocol
 
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, PlatformError
 from turso_deploy.http.backoff import poll
@@ -34,7 +33,7 @@ _LOCKED_OUT = (
 _REVOKED = "The secret holds a token that works with the new keys."
 
 
-class Rotation(Struct, frozen=True):
+class Rotation(NamedTuple):
     """A finished rotation. `steps` are sentences in order; `fingerprint` and `expires_at` describe the stored token."""
 
     steps: tuple[str, ...]
@@ -59,7 +58,8 @@ class SecretStore(Protocol):
         ...
 
 
-class _Work(Struct):
+@dataclass
+class _Work:
     """A rotation under way. `steps` are the finished ones; `standing` says which token works at this moment."""
 
     platform: Platform

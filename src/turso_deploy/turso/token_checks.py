@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.transaction import Failure, Query
@@ -33,7 +32,7 @@ _REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until
 _MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
 
 
-class TokenReply(Struct, frozen=True):
+class TokenReply(NamedTuple):
     """The reply of the server to one token: an error, or None if it accepts the token."""
 
     error: DeployError | None = None

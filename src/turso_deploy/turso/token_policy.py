@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import Literal, NamedTuple
 
 from turso_deploy.core.errors import BlockedError, DatabaseError, DeployError, ErrorCode, InputError
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
@@ -44,7 +41,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-class Policy(Struct, frozen=True):
+class Policy(NamedTuple):
     """The maximum age of a token, the time of the warning before its expiry, and the effect of a violation.
 
     With `off` age and expiry are not checked; a token that is useless for its role is still found.
@@ -56,7 +53,7 @@ class Policy(Struct, frozen=True):
     mode: Mode = "warn"
 
 
-class Finding(Struct, frozen=True):
+class Finding(NamedTuple):
     """One problem of a token. `stops` is True if the run cannot continue under any policy."""
 
     level: Level
@@ -66,7 +63,7 @@ class Finding(Struct, frozen=True):
     stops: bool = False
 
 
-class TokenCheck(Struct, frozen=True):
+class TokenCheck(NamedTuple):
     """The result of checking the token of a role. It holds no part of the token.
 
     `state` is one or two words for a table; `claims` is None if the token could not be read.
@@ -94,7 +91,7 @@ class TokenCheck(Struct, frozen=True):
 
     def found(self, *findings: Finding, state: str | None = None) -> TokenCheck:
         """Return the check with more findings, and another state if one is given."""
-        return replace(self, findings=(*self.findings, *findings), state=state or self.state)
+        return self._replace(findings=(*self.findings, *findings), state=state or self.state)
 
 
 def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:

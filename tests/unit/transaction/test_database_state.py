@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from msgspec.structs import replace
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import DatabaseError
@@ -72,7 +71,7 @@ def by_version(live: DatabaseState) -> DatabaseState:
 
 def by_catalog(live: DatabaseState) -> DatabaseState:
     """What a server that does not tell its schema version leaves us."""
-    return replace(live, schema_version=None)
+    return live._replace(schema_version=None)
 
 
 Form = Callable[[DatabaseState], DatabaseState]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.scratch import Scratch, ScratchError
@@ -43,7 +42,7 @@ def write(scratch: Scratch, entry: HistoryEntry) -> None:
 
 
 def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None:
-    write(scratch, replace(ENTRY, id="before", schema_version=None))
+    write(scratch, ENTRY._replace(id="before", schema_version=None))
     write(scratch, ENTRY)
     last = parse_last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY))
     assert last is not None
@@ -74,7 +73,7 @@ def test_one_deployment_is_written_once(scratch: Scratch) -> None:
 
 def test_who_deployed_from_where_is_kept(scratch: Scratch) -> None:
     run = "https://example.invalid/1"
-    write(scratch, replace(ENTRY, provenance=Provenance("abc", "refs/tags/v1", run, "ada")))
+    write(scratch, ENTRY._replace(provenance=Provenance("abc", "refs/tags/v1", run, "ada")))
     columns = "commit_sha, ref, run_url, actor, tool_version, plan_summary"
     row = scratch.query(Query(f"SELECT {columns} FROM schema_deployments")).rows
     assert row == (("abc", "refs/tags/v1", run, "ada", "1.0.0", '{"create table":12}'),)

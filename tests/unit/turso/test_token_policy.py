@@ -6,7 +6,6 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec.structs import replace
 
 from tests.support.sqld import sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
@@ -65,17 +64,17 @@ def test_the_policy_warns_before_a_limit_and_complains_past_it(
 def test_a_token_without_an_end_is_a_matter_of_policy() -> None:
     endless = sign(KEY, {"a": "rw", "iat": NOW})
     assert checked(endless).level is None
-    strict = replace(POLICY, require_expiry=True)
+    strict = POLICY._replace(require_expiry=True)
     check = checked(endless, policy=strict)
     assert "never expires" in texts(check)[0]
     assert token_error({Role.DEPLOY: check}, strict) is None
-    error = token_error({Role.DEPLOY: check}, replace(strict, mode="enforce"))
+    error = token_error({Role.DEPLOY: check}, strict._replace(mode="enforce"))
     assert error is not None
     assert error.code is ErrorCode.TOKEN_POLICY
 
 
 def test_a_warning_does_not_fail_an_enforced_policy() -> None:
-    enforced = replace(POLICY, mode="enforce")
+    enforced = POLICY._replace(mode="enforce")
     check = checked(token(exp=NOW + timedelta(days=3)), policy=enforced)
     assert check.level is Level.WARNING
     assert token_error({Role.DEPLOY: check}, enforced) is None
