@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from msgspec.structs import fields
 
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.hazards import HazardName

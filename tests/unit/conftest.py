@@ -1,7 +1,8 @@
 """Reports as a run of the 2.2.0 schema gives them."""
 
+from dataclasses import replace
+
 import pytest
-from msgspec.structs import replace
 
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine

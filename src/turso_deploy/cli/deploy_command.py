@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-from msgspec.structs import replace
 
 from turso_deploy.cli.credentials import RUN_LIFETIME, HostedDatabase
 from turso_deploy.cli.invocation import Invocation

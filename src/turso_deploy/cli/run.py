@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
-
-from msgspec.structs import replace
 
 from turso_deploy.cli.credentials import DEFAULT_FILE, Credentials, require_database
 from turso_deploy.cli.invocation import Invocation, Timing

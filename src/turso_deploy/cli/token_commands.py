@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
-
-from msgspec.structs import replace
 
 from turso_deploy.cli.invocation import Invocation
 from turso_deploy.core.errors import ErrorCode, InputError

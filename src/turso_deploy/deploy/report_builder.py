@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
-
-from msgspec.structs import replace
 
 from turso_deploy.catalog.diff import Difference
 from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-from turso_deploy.core.errors import Cause, Place
+from turso_deploy.core.errors import Place
 from turso_deploy.report import wording
 from turso_deploy.report.document import ErrorLine, Report
 
@@ -65,6 +65,6 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
 def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:
     """Yield one annotation for each cause of the error, the first with the hint; otherwise the error itself."""
     hint = f"\n{error.hint}" if error.hint else ""
-    causes = error.causes if len(error.causes) > 1 else (Cause(error.message, wording.place_of(error)),)
-    for number, cause in enumerate(causes):
-        yield Annotation(level, f"{cause.message}{'' if number else hint}", title, cause.place)
+    several = [(cause.message, cause.place) for cause in error.causes] if len(error.causes) > 1 else []
+    for number, (message, place) in enumerate(several or [(error.message, error)]):
+        yield Annotation(level, f"{message}{'' if number else hint}", title, wording.place_of(place) if place else None)

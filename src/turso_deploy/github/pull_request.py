@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret

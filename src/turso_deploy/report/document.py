@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct, to_builtins
-
-from turso_deploy.core.errors import Cause
 from turso_deploy.plan.steps import StepKind
 
 
@@ -29,7 +28,8 @@ class Status(StrEnum):
     """An error in the input, the schema folder, the network or the database, or a failed check."""
 
 
-class PartChange(Struct, frozen=True):
+@dataclass(frozen=True)
+class PartChange:
     """Change of a part of an object: its text `before` and `after`; None where it does not exist.
 
     `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for an object other than a
@@ -41,7 +41,8 @@ class PartChange(Struct, frozen=True):
     after: str | None
 
 
-class ObjectChange(Struct, frozen=True):
+@dataclass(frozen=True)
+class ObjectChange:
     """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is its name before a renaming."""
 
     effect: str
@@ -51,7 +52,8 @@ class ObjectChange(Struct, frozen=True):
     parts: tuple[PartChange, ...] = ()
 
 
-class HazardLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class HazardLine:
     """Hazard of a step: its name, its object, and `text`, which describes it. `rows` is None if they were not counted.
 
     `severity` is `warning`, `needs approval` or `blocked`. `approved` tells whether a deployment continues despite it;
@@ -66,7 +68,8 @@ class HazardLine(Struct, frozen=True):
     text: str
 
 
-class StepLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class StepLine:
     """One step of the plan: its kind, its object, its SQL, its hazards, and its file and line."""
 
     kind: StepKind
@@ -76,7 +79,8 @@ class StepLine(Struct, frozen=True):
     place: str | None = None
 
 
-class CountLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class CountLine:
     """Number of objects of one kind: `expected` by the manifest, and `actual`. None: not stated, or unknown.
 
     `actual` is a prediction for a plan, and for a blocked or failed run that changed nothing.
@@ -87,7 +91,8 @@ class CountLine(Struct, frozen=True):
     ok: bool = True
 
 
-class CheckLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class CheckLine:
     """One check: its name, its result, the expected and the actual value, and details of a failure.
 
     `section` is the section of the manifest that defines it; empty for a built-in check. Only a failed check has a
@@ -103,7 +108,8 @@ class CheckLine(Struct, frozen=True):
     place: str | None = None
 
 
-class SeedLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class SeedLine:
     """Seeds of one table: rows in the file, rows that were written, and rows that were unchanged in the database.
 
     `deployed_before` counts rows of an earlier deployment; they are not compared again.
@@ -121,14 +127,16 @@ class SeedLine(Struct, frozen=True):
         return self.rows - self.deployed_before
 
 
-class ChunksLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class ChunksLine:
     """Chunks of seeds outside of the first transaction: how many were committed, and how many there are."""
 
     sent: int
     total: int
 
 
-class FindingLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class FindingLine:
     """A problem of a token: `warning` or `error`, its description, and its remedy."""
 
     level: str
@@ -136,7 +144,8 @@ class FindingLine(Struct, frozen=True):
     remedy: str
 
 
-class TokenLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class TokenLine:
     """A token, named by its role, which is the setting that holds it. Contains no part of the token.
 
     `expires_at` is ISO 8601 in UTC, None if the token has no expiry. `key` distinguishes the keys that signed tokens
@@ -156,7 +165,8 @@ class TokenLine(Struct, frozen=True):
     findings: tuple[FindingLine, ...] = ()
 
 
-class EntityColumn(Struct, frozen=True):
+@dataclass(frozen=True)
+class EntityColumn:
     """A column in a diagram: its name, its type, its keys (`PK`, `FK`, `UK`), and the effect of the run on it."""
 
     name: str
@@ -165,7 +175,8 @@ class EntityColumn(Struct, frozen=True):
     effect: str = ""
 
 
-class Entity(Struct, frozen=True):
+@dataclass(frozen=True)
+class Entity:
     """A table in a diagram; `effect` is `added`, `changed`, `renamed`, `removed` or empty."""
 
     name: str
@@ -173,7 +184,8 @@ class Entity(Struct, frozen=True):
     effect: str = ""
 
 
-class Relation(Struct, frozen=True):
+@dataclass(frozen=True)
+class Relation:
     """A foreign key in a diagram, labelled with the columns of the child.
 
     `optional`: the child may have no parent. `single`: a parent has at most one child. `logical`: no key enforces it.
@@ -188,7 +200,8 @@ class Relation(Struct, frozen=True):
     effect: str = ""
 
 
-class Diagram(Struct, frozen=True):
+@dataclass(frozen=True)
+class Diagram:
     """Tables and their relations; `left_out` counts the tables that are not shown."""
 
     entities: tuple[Entity, ...]
@@ -196,7 +209,25 @@ class Diagram(Struct, frozen=True):
     left_out: int = 0
 
 
-class ErrorLine(Struct, frozen=True):
+@dataclass(frozen=True)
+class PlaceLine:
+    """Place in the repository; lines and columns count from 1."""
+
+    file: str
+    line: int | None
+    column: int | None
+
+
+@dataclass(frozen=True)
+class CauseLine:
+    """One of several causes of an error: a sentence, and its own place."""
+
+    message: str
+    place: PlaceLine | None
+
+
+@dataclass(frozen=True)
+class ErrorLine:
     """Error of a failed or blocked run with a hint; `file` and `line` name its cause in the repository, if known.
 
     `causes` lists several errors found at once, the most important first; `message` contains all of them.
@@ -208,10 +239,11 @@ class ErrorLine(Struct, frozen=True):
     file: str | None = None
     line: int | None = None
     column: int | None = None
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[CauseLine, ...] = ()
 
 
-class Report(Struct, frozen=True):
+@dataclass(frozen=True)
+class Report:
     """Result of a run. Contains no secret and no seed value, so it can be printed.
 
     `rows_to_write` estimates the rows that a plan writes, which Turso bills; None if unknown. `restore_point` holds the
@@ -228,7 +260,7 @@ class Report(Struct, frozen=True):
     changes: tuple[ObjectChange, ...] = ()
     steps: tuple[StepLine, ...] = ()
     diagram: Diagram | None = None
-    counts: dict[str, CountLine] = {}
+    counts: dict[str, CountLine] = field(default_factory=dict)
     checks: tuple[CheckLine, ...] = ()
     seeds: tuple[SeedLine, ...] = ()
     chunks: ChunksLine | None = None
@@ -254,5 +286,5 @@ class Report(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain values, in the order of the fields: the document that `--json` prints."""
-        plain: dict[str, Any] = to_builtins(self)
+        plain: dict[str, Any] = json.loads(json.dumps(self, default=vars))
         return plain

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
-
-from msgspec.structs import replace
+from dataclasses import replace
 
 from turso_deploy.report.document import Diagram, Entity, EntityColumn, Relation
 from turso_deploy.sql.definitions import ForeignKey, TableDefinition

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turso_deploy.core.errors import BlockedError, DeployError
+from turso_deploy.core.errors import BlockedError, DeployError, Place
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script
-from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Status, StepLine
+from turso_deploy.report.document import CauseLine, CountLine, ErrorLine, HazardLine, PlaceLine, Status, StepLine
 from turso_deploy.sql.schema import Schema
 
 
@@ -41,13 +41,17 @@ def status_of(error: DeployError) -> Status:
 
 def error_line(error: DeployError) -> ErrorLine:
     """Return the line of an error."""
-    place = error.place
+    place = error.place or Place("")
     return ErrorLine(
         code=error.code.value,
         message=error.message,
         hint=error.hint,
-        file=place.file if place else None,
-        line=place.line if place else None,
-        column=place.column if place else None,
-        causes=error.causes,
+        file=place.file or None,
+        line=place.line,
+        column=place.column,
+        causes=tuple(CauseLine(cause.message, _place_line(cause.place)) for cause in error.causes),
     )
+
+
+def _place_line(place: Place | None) -> PlaceLine | None:
+    return PlaceLine(place.file, place.line, place.column) if place else None

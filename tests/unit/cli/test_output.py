@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from turso_deploy.cli.output import Verbosity, publish
 from turso_deploy.github.context import RunContext, read_context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from dataclasses import replace
 
 from turso_deploy.github.outputs import OUTPUTS, outputs
 from turso_deploy.report.document import Report

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from msgspec.structs import replace
 
 from tests.support import broken_servers
 from tests.support.canned_server import CannedServer, canned_server

@@ -1,10 +1,10 @@
 """The terminal."""
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.console import render

@@ -1,11 +1,11 @@
 """The job summary: what it says first, what no value can do to it, and how it stays within its size."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.support.hostile_text import hostile_texts
 from turso_deploy.github.runner import MAX_SUMMARY_SIZE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from msgspec.structs import replace
 
 from turso_deploy.github.outputs import outputs
 from turso_deploy.report.console import render

@@ -1,9 +1,10 @@
 """The words that all renderings share."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from turso_deploy.core.text import printable
 from turso_deploy.plan.steps import StepKind
