@@ -6,12 +6,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from benchmarks.table import Row, best_of
-from turso_deploy.database.address import parse_address
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.find_pending import find_pending
 from turso_deploy.project.loader import load_project
@@ -92,5 +90,5 @@ def _command(command: str, schema: Path, database: Path) -> None:
 
 def _planning_alone(schema: Path, database: Path) -> float:
     project = load_project(schema)
-    with closing(open_database(parse_address(f"file:{database}"), "", 30)) as opened:
+    with open_database(f"file:{database}", timeout=30) as opened:
         return best_of(3, lambda: find_pending(project, opened))

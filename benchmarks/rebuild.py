@@ -19,10 +19,8 @@ from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from tests.support.sqlite_builds import secure_delete
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
-from turso_deploy.database.address import parse_address
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
@@ -129,10 +127,10 @@ def _deploy(target: DatabaseUnderTest, rules: str, folder: Path, index: str = _I
     schema = f"CREATE TABLE things {_COLUMNS.format(rules)};\n{index.format('things')};\n"
     files = {"schema.sql": schema, "manifest.yml": "schema_version: 1.0.0\n"}
     project = load_project(write_folder(folder / "schema", files))
-    with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
+    with open_database(target.url, auth_token=target.token, timeout=TIMEOUT) as database:
 
         def run() -> None:
-            report = deploy(Deployment(project, database, [Approval(HazardName.DROP_COLUMN)]))
+            report = deploy(project, database, allow_hazards=[Approval(HazardName.DROP_COLUMN)])
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)
@@ -167,7 +165,7 @@ def _run(target: DatabaseUnderTest, *statements: str) -> None:
                 connection.execute(sql)
         return
     steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)
-    with closing(open_database(parse_address(target.url), target.token, TIMEOUT)) as database:
+    with open_database(target.url, auth_token=target.token, timeout=TIMEOUT) as database:
         outcome = database.apply(Transaction(steps))
         assert outcome.committed, outcome.failed
 

@@ -20,7 +20,6 @@ from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
@@ -98,7 +97,7 @@ def _deploy(project: Project, target: DatabaseUnderTest) -> float:
     with closing(target.open(600)) as database:
 
         def run() -> None:
-            report = deploy(Deployment(project, database))
+            report = deploy(project, database)
             assert report.status is Status.DEPLOYED, report.error
 
         return seconds(run)

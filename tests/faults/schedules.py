@@ -19,7 +19,6 @@ from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import REQUEST_SIZE
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -191,7 +190,7 @@ class Bench:
             url, self._sqld.token(), timeout, request_size=request_size, retry_budget=quick_retries(timeout)
         )
         try:
-            return deploy(Deployment(project, database, _PERMISSIONS))
+            return deploy(project, database, allow_hazards=_PERMISSIONS)
         finally:
             database.close()
 

@@ -18,7 +18,6 @@ from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.submission import MAX_LOOKUPS
 from turso_deploy.http.backoff import MAX_ATTEMPTS, RetryBudget
 from turso_deploy.project.project import Project
@@ -48,7 +47,7 @@ def deploy_to(
 ) -> Report:
     database = target.open(timeout, retry_budget)
     try:
-        return deploy(Deployment(project, database))
+        return deploy(project, database)
     finally:
         database.close()
 

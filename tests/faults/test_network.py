@@ -17,7 +17,6 @@ from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.transaction import Query
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -59,7 +58,7 @@ def deploy_elsewhere(sqld: Sqld, project: Project) -> Report:
     with closing(
         HranaDatabase("http://database.invalid", sqld.token(), timeout=30, retry_budget=quick_retries(30))
     ) as database:
-        return deploy(Deployment(project, database))
+        return deploy(project, database)
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

@@ -24,7 +24,6 @@ from tests.support.recording_proxy import recording_proxy
 from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
@@ -71,7 +70,7 @@ def deploy_to(
 ) -> Report:
     database = target.open(timeout, retry_budget)
     try:
-        return deploy(Deployment(project, database, tuple(Approval(name, None) for name in HazardName)))
+        return deploy(project, database, allow_hazards=tuple(Approval(name, None) for name in HazardName))
     finally:
         database.close()
 

@@ -25,7 +25,6 @@ from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.core.signals import cancel_on_signals
 from turso_deploy.core.transaction import Outcome
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import MAX_PAUSE
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
@@ -171,7 +170,7 @@ def test_a_signal_between_the_commit_and_the_report_hides_neither(
         return cast("Outcome", arrived[-1])
 
     with cancel_on_signals(), closing(target.open()) as database:
-        report = deploy(Deployment(load_project(schema), InterceptedDatabase(database, after_apply=interrupted)))
+        report = deploy(load_project(schema), InterceptedDatabase(database, after_apply=interrupted))
         signal.raise_signal(signal.SIGINT)  # the report is not printed yet
     assert [outcome.pending for outcome in arrived] == [0]
     assert (report.status, report.committed) == (Status.DEPLOYED, True)

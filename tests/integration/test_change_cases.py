@@ -124,11 +124,11 @@ class Case:
 
     def deploy(self, project: Project, allow: str = "") -> Report:
         with closing(self.target.open()) as database:
-            return deploy(Deployment(project, database, parse_approvals(allow)))
+            return deploy(project, database, allow_hazards=allow)
 
     def plan(self, project: Project, allow: str = "", *, dry_run: bool = False) -> Report:
         with closing(self.target.open()) as database:
-            return preview.plan(Deployment(project, database, parse_approvals(allow)), dry_run=dry_run)
+            return preview.plan(project, database, allow_hazards=allow, dry_run=dry_run)
 
     def script(self, project: Project, allow: str = "") -> str:
         """What `plan --sql` prints; empty where nothing is to be done."""

@@ -69,7 +69,7 @@ def deploy_until(target: DatabaseUnderTest, project: Project, transactions: int)
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt), closing(target.open()) as database:
-        deploy(Deployment(project, InterceptedDatabase(database, before_apply=stop)))
+        deploy(project, InterceptedDatabase(database, before_apply=stop))
 
 
 def marks(target: DatabaseUnderTest) -> Any:
@@ -120,7 +120,7 @@ def test_parents_are_there_before_their_children_after_each_chunk(chunked: Datab
             seen.append((*chunked.rows(ROWS)[0], len(chunked.rows("PRAGMA foreign_key_check"))))
 
     with closing(chunked.open()) as database:
-        report = deploy(Deployment(project, InterceptedDatabase(database, before_apply=look)))
+        report = deploy(project, InterceptedDatabase(database, before_apply=look))
     assert report.status is Status.DEPLOYED
     assert all(writers == AUTHORS for writers, books, _ in seen if books)
     assert [orphans for *_, orphans in seen] == [0] * len(seen)
@@ -218,7 +218,7 @@ def test_a_schema_that_changes_comes_first_and_whole(
     changed = {**FILES, "tables.sql": tables, "seeds/books.csv": FILES["seeds/books.csv"].replace("long", "short")}
     permissions = [Approval(HazardName.CHANGE_TYPE, None)]
     with closing(chunked.open()) as database:
-        report = deploy(Deployment(write_project(tmp_path / "changed", changed), database, permissions))
+        report = deploy(write_project(tmp_path / "changed", changed), database, allow_hazards=permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
     assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, 0, AUTHORS))
@@ -301,7 +301,7 @@ def test_two_deployers_of_the_same_seeds_bring_them_in_together(chunked: Databas
             deploy_until(chunked, project, 1)
 
     with closing(chunked.open()) as database:
-        report = deploy(Deployment(project, InterceptedDatabase(database, before_apply=intrude)))
+        report = deploy(project, InterceptedDatabase(database, before_apply=intrude))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     assert chunked.rows(ROWS) == ALL
     assert chunked.deploy(project).status is Status.UNCHANGED
@@ -327,7 +327,7 @@ def test_of_many_deployers_of_two_commits_each_is_told_what_it_did(
 
     def deploy_commit(number: int) -> Report:
         with closing(chunked.open()) as database:
-            return deploy(Deployment(commits[number % 2], database, permissions))
+            return deploy(commits[number % 2], database, allow_hazards=permissions)
 
     with ThreadPoolExecutor(6) as pool:
         reports = list(pool.map(deploy_commit, range(6)))
@@ -365,7 +365,7 @@ def test_a_dry_run_tries_the_schema_and_says_what_it_does_not_try(chunked: Datab
     for expected in ("Dry run of the schema", "Dry run of the first chunk of seeds"):
         before = chunked.dump()
         with closing(chunked.open()) as database:
-            report = preview.plan(Deployment(project, database), dry_run=True)
+            report = preview.plan(project, database, dry_run=True)
         assert (report.error, report.status, report.committed) == (None, Status.PLANNED, False)
         assert any(expected in notice and "were not part of the dry run" in notice for notice in report.notices)
         assert chunked.dump() == before
@@ -402,7 +402,7 @@ def test_no_chunk_is_sent_twice_when_replies_are_lost(chunked: DatabaseUnderTest
         chunked.proxy.lose_replies = False
 
     with closing(chunked.open()) as database:
-        report = deploy(Deployment(project, InterceptedDatabase(database, after_query=answer, before_apply=lose)))
+        report = deploy(project, InterceptedDatabase(database, after_query=answer, before_apply=lose))
     assert (report.error, report.status, report.committed) == (None, Status.DEPLOYED, True)
     ids = sent_ids(chunked)
     assert len(ids) == len(set(ids)) == (report.chunks.total if report.chunks else 0) + 1
@@ -418,7 +418,7 @@ def test_the_size_of_a_request_is_counted_to_the_byte(chunked: DatabaseUnderTest
             return super().apply(transaction)
 
     with closing(chunked.open()) as database:
-        deploy(Deployment(project, Counting(database)))
+        deploy(project, Counting(database))
     writes = [
         size for size, body in zip(body_sizes(chunked), chunked.proxy.bodies, strict=True) if "BEGIN" in str(body)
     ]

@@ -17,7 +17,6 @@ from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
@@ -36,7 +35,7 @@ def deploy_while(
 ) -> Report:
     database = InterceptedDatabase(target.open(timeout), after_query, before_apply)
     try:
-        return deploy(Deployment(project, database))
+        return deploy(project, database)
     finally:
         database.close()
 
@@ -80,7 +79,7 @@ def test_a_dry_run_of_a_plan_that_is_stale_says_so(target: DatabaseUnderTest, pr
     database = InterceptedDatabase(
         target.open(), lambda number: target.run("CREATE TABLE other_1 (id INTEGER PRIMARY KEY)")
     )
-    report = preview.plan(Deployment(project, database), dry_run=True)
+    report = preview.plan(project, database, dry_run=True)
     database.close()
     assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
@@ -190,7 +189,7 @@ def test_a_dry_run_does_not_call_a_plan_safe_that_would_lose_rows_which_have_com
             target.run("INSERT INTO old VALUES (1, '007')")
 
     with closing(InterceptedDatabase(target.open(), meddle)) as database:
-        report = preview.plan(Deployment(after, database), dry_run=True)
+        report = preview.plan(after, database, dry_run=True)
     assert report.error is not None
     assert report.error.code == "stale-plan"
 

@@ -17,7 +17,6 @@ from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Outcome, Query, Transaction
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.report.document import Report, Status
 
@@ -78,7 +77,7 @@ def deploy_to(
 ) -> Report:
     with closing(target.open()) as database:
         tampered = cast(Database, Tampered(database, tampering))
-        return deploy(Deployment(write_project(folder, files), tampered, parse_approvals("drop-table")))
+        return deploy(write_project(folder, files), tampered, allow_hazards="drop-table")
 
 
 def test_the_deployment_holds_where_nothing_is_tampered_with(filled: DatabaseUnderTest, tmp_path: Path) -> None:

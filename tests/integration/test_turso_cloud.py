@@ -16,7 +16,6 @@ from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld, exchange
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import MAX_ATTEMPTS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -67,7 +66,7 @@ def deploy_to(
     database = InterceptedDatabase(
         HranaDatabase(cloud.url, "token", timeout, retry_budget=quick_retries(timeout)), after_query
     )
-    report = deploy(Deployment(project, database))
+    report = deploy(project, database)
     database.close()
     return report
 

@@ -30,7 +30,7 @@ class Masks(list[str]):
 
 
 def execute(database: PlatformDatabase, token: str, sql: str) -> Rows:
-    connection = open_database(database.address, token, timeout=30)
+    connection = open_database(database.address, auth_token=token, timeout=30)
     try:
         (answer,) = connection.query([Query(sql)])
     finally:

@@ -99,7 +99,7 @@ class Program:
 
     def rows(self, hosted: Hosted, sql: str) -> Rows:
         """What a database answers, asked with a token of its own."""
-        database = open_database(RemoteAddress(hosted.url), self.turso.token(hosted), timeout=30)
+        database = open_database(hosted.url, auth_token=self.turso.token(hosted), timeout=30)
         try:
             (answer,) = database.query([Query(sql)])
         finally:

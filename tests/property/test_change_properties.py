@@ -25,7 +25,6 @@ from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import pull
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.plan.hazards import HAZARDS, Approval
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
@@ -94,7 +93,7 @@ def _project(schema: Schema, folder: Path) -> Project:
 
 def _deploy(target: DatabaseUnderTest, project: Project) -> Report:
     with closing(target.open()) as database:
-        return deploy(Deployment(project, database, EVERYTHING))
+        return deploy(project, database, allow_hazards=EVERYTHING)
 
 
 def _fill(target: DatabaseUnderTest, schema: Schema, rows: list[tuple[str, Row]]) -> None:

@@ -13,12 +13,10 @@ from tests.support.recording_proxy import RecordingProxy
 from turso_deploy.cli.invocation import Timing
 from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
-from turso_deploy.database.address import parse_address
-from turso_deploy.database.interface import REQUEST_SIZE, Database
+from turso_deploy.database.interface import REQUEST_SIZE, ClosedAtExit, Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
@@ -61,18 +59,20 @@ class DatabaseUnderTest:
     def open(self, timeout: float = 30, retry_budget: RetryBudget | None = None) -> Database:
         """Open the database. The `retry_budget` is by default the timeout, with pauses of at most `max_pause`."""
         budget = retry_budget or RetryBudget(timeout, max_pause=self.max_pause)
-        return open_database(parse_address(self.url), self.token, timeout, self.request_size, budget)
+        return self._open(self.url, timeout, budget)
 
     def deploy(
         self, project: Project, provenance: Provenance = NO_PROVENANCE, approvals: Sequence[Approval] = ()
     ) -> Report:
-        return self._with(self.url, lambda database: deploy(Deployment(project, database, approvals, provenance)))
+        return self._with(
+            self.url, lambda database: deploy(project, database, allow_hazards=approvals, provenance=provenance)
+        )
 
     def plan(self, project: Project, approvals: Sequence[Approval] = ()) -> Report:
-        return self._with(self.url, lambda database: preview.plan(Deployment(project, database, approvals)))
+        return self._with(self.url, lambda database: preview.plan(project, database, allow_hazards=approvals))
 
     def verify(self, project: Project) -> Report:
-        return self._with(self.url, lambda database: preview.verify(Deployment(project, database)))
+        return self._with(self.url, lambda database: preview.verify(project, database))
 
     def run(self, *statements: str) -> None:
         """Execute statements as another client would."""
@@ -107,15 +107,16 @@ class DatabaseUnderTest:
         }
 
     def _with(self, url: str, use: Callable[[Database], _Answer]) -> _Answer:
-        budget = RetryBudget(30, max_pause=self.max_pause)
-        database = open_database(parse_address(url), self.token, 30, self.request_size, budget)
-        try:
+        with self._open(url, 30, RetryBudget(30, max_pause=self.max_pause)) as database:
             return use(database)
-        finally:
-            database.close()
+
+    def _open(self, url: str, timeout: float, retry_budget: RetryBudget) -> Database:
+        return open_database(
+            url, auth_token=self.token, timeout=timeout, request_size=self.request_size, retry_budget=retry_budget
+        )
 
 
-class InterceptedDatabase:
+class InterceptedDatabase(ClosedAtExit):
     """A database with hooks: after each read, before each transaction is sent, and when its outcome arrives.
 
     The first two receive the number of the call, counted from 1; the last one may replace the outcome.

@@ -13,11 +13,12 @@ from turso_deploy.core.errors import DeployError
 from turso_deploy.core.progress import report_step
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import preview
-from turso_deploy.deploy.deploy import deploy as run_deployment
-from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.deploy import deploy as deploy_project
 from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
+    from turso_deploy.database.interface import Database
+    from turso_deploy.project.project import Project
     from turso_deploy.turso.restore_points import RestorePoint
 
 
@@ -25,34 +26,36 @@ def deploy(invocation: Invocation) -> Report:
     """Deploy the schema folder to the database."""
     with invocation.load_project() as project, invocation.open_database() as database:
         approvals, provenance = invocation.settings.allow_hazards, invocation.provenance
-        deployment = Deployment(project, database, approvals, provenance)
         hosted = invocation.credentials.hosted
-        return run_deployment(deployment) if hosted is None else _deploy_hosted(deployment, hosted, invocation)
+        if hosted is None:
+            return deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
+        return _deploy_hosted(project, database, hosted, invocation)
 
 
-def _deploy_hosted(deployment: Deployment, hosted: HostedDatabase, invocation: Invocation) -> Report:
+def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase, invocation: Invocation) -> Report:
     """Deploy to a trial branch and create a restore point as the settings say, then deploy.
 
     Creates no branch if there is nothing to deploy.
     """
-    settings = invocation.settings
+    settings, approvals, provenance = invocation.settings, invocation.settings.allow_hazards, invocation.provenance
     notices = list[str]()
     if settings.trial_branch or settings.restore_point == "branch":
-        if preview.plan(deployment).status is not Status.PLANNED:
-            return run_deployment(deployment)  # it reports the same error, or that nothing has changed
+        planned = preview.plan(project, database, allow_hazards=approvals, provenance=provenance)
+        if planned.status is not Status.PLANNED:  # the deployment reports the same error, or that nothing has changed
+            return deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
         if settings.trial_branch:
-            failed = _deploy_to_trial_branch(deployment, hosted, invocation, notices)
+            failed = _deploy_to_trial_branch(project, hosted, invocation, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
-    provenance = deployment.provenance._replace(restore_point=reference)
-    report = run_deployment(deployment._replace(provenance=provenance))
+    provenance = provenance._replace(restore_point=reference)
+    report = deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
     return _with_restore_point(report, restore_point, notices)
 
 
 def _deploy_to_trial_branch(
-    deployment: Deployment, hosted: HostedDatabase, invocation: Invocation, notices: list[str]
+    project: Project, hosted: HostedDatabase, invocation: Invocation, notices: list[str]
 ) -> Report | None:
     """Deploy to a temporary branch. Return None after a success, and otherwise the report of the failure.
 
@@ -73,11 +76,15 @@ def _deploy_to_trial_branch(
             keep=settings.keep_trial_branch,
         ) as branch:
             name = branch.database.name
-            database = open_database(branch.database.address, branch.token, settings.timeout, settings.request_size)
-            try:
-                report = run_deployment(deployment._replace(database=database))
-            finally:
-                database.close()
+            with open_database(
+                branch.database.address,
+                auth_token=branch.token,
+                timeout=settings.timeout,
+                request_size=settings.request_size,
+            ) as database:
+                report = deploy_project(
+                    project, database, allow_hazards=settings.allow_hazards, provenance=invocation.provenance
+                )
     except DeployError as error:
         hint = " ".join([error.hint or "", *notices]).strip()
         raise type(error)(error.code, f"The trial branch failed: {error.message}", hint=hint) from None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from turso_deploy.cli.credentials import Credentials, open_credentials
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
-from turso_deploy.core.progress import report_step
 from turso_deploy.database.open import open_database
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.runner import Runner
@@ -60,19 +58,20 @@ class Invocation(NamedTuple):
         settings = self.settings
         with self.open_credentials() as credentials:
             budget = RetryBudget(settings.timeout, max_pause=self.timing.max_pause)
-            address, token = credentials.address, credentials.token
-            database = open_database(address, token, settings.timeout, settings.request_size, budget)
-            try:
+            with open_database(
+                credentials.address,
+                auth_token=credentials.token,
+                timeout=settings.timeout,
+                request_size=settings.request_size,
+                retry_budget=budget,
+            ) as database:
                 yield database
-            finally:
-                database.close()
 
     def load_project(self) -> Project:
         """Load the schema folder and compare its version with the tag if that is set. Sends nothing."""
         from turso_deploy.project.loader import load_project
 
-        report_step("reading the schema folder")
-        project = load_project(Path(self.settings.schema_path))
+        project = load_project(self.settings.schema_path)
         if self.settings.version_from_tag:
             _require_version_of_tag(project, self.context)
         return project

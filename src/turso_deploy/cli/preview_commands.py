@@ -17,10 +17,12 @@ def plan(invocation: Invocation) -> Report:
     """Plan a deployment; with `sql` print it as a script, with `dry-run` run it and roll it back."""
     settings = invocation.settings
     with invocation.load_project() as project, invocation.open_database() as database:
-        deployment = Deployment(project, database, settings.allow_hazards, invocation.provenance)
+        approvals, provenance = settings.allow_hazards, invocation.provenance
         if not settings.sql:
-            return preview.plan(deployment, dry_run=settings.dry_run)
-        report, script = preview.script(deployment)
+            return preview.plan(
+                project, database, allow_hazards=approvals, provenance=provenance, dry_run=settings.dry_run
+            )
+        report, script = preview.script(Deployment(project, database, approvals, provenance))
         print_script(script, invocation.runner, invocation.output)
         return report
 
@@ -28,7 +30,7 @@ def plan(invocation: Invocation) -> Report:
 def verify(invocation: Invocation) -> Report:
     """Check the database against the schema folder and the manifest."""
     with invocation.load_project() as project, invocation.open_database() as database:
-        return preview.verify(Deployment(project, database))
+        return preview.verify(project, database)
 
 
 def compare(invocation: Invocation, folder: str) -> Report:
@@ -40,5 +42,5 @@ def compare(invocation: Invocation, folder: str) -> Report:
             f"There is no schema folder `{folder}` to compare with.",
             hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
         )
-    with load_project(Path(settings.schema_path)) as project, load_project(Path(folder)) as other:
+    with load_project(settings.schema_path) as project, load_project(folder) as other:
         return preview.compare(project, other, settings.allow_hazards)

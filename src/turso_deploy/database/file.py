@@ -11,6 +11,7 @@ from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
+from turso_deploy.database.interface import ClosedAtExit
 from turso_deploy.http.backoff import Backoff, RetryBudget
 
 # In kibibytes. With SQLite's default of 2 MB, rebuilding a table of a million rows takes a third longer.
@@ -20,7 +21,7 @@ _SECURE_DELETE_ON = 1
 _LOCKED = "another connection has locked the database file"
 
 
-class FileDatabase:
+class FileDatabase(ClosedAtExit):
     """A database file, created by the first transaction. `path` is its name in the file system.
 
     `retry_budget` is the time to wait in all while another connection holds the lock; by default none. Raises

@@ -23,7 +23,7 @@ from turso_deploy.database.hrana_wire import (
     succeeded,
 )
 from turso_deploy.database.http_errors import UNREADABLE
-from turso_deploy.database.interface import REQUEST_SIZE
+from turso_deploy.database.interface import REQUEST_SIZE, ClosedAtExit
 from turso_deploy.http.backoff import RetryBudget
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
@@ -33,7 +33,7 @@ _FIRST_STEP = 3  # foreign keys, their read-back, BEGIN
 _IN_TRANSACTION = negated(AUTOCOMMIT)
 
 
-class HranaDatabase:
+class HranaDatabase(ClosedAtExit):
     """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for each request.
 
     An empty token is not sent (a server without authentication). `request_size` is in bytes.

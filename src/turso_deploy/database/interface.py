@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from turso_deploy.core.transaction import Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.http.backoff import RetryBudget
@@ -13,7 +13,10 @@ REQUEST_SIZE = 1_000_000
 
 
 class Database(Protocol):
-    """A database that answers reads and applies one transaction, each in a single round trip."""
+    """A database that answers reads and applies one transaction, each in a single round trip.
+
+    It is a context manager that closes the database.
+    """
 
     address: str
     """The address for logs: no token, no credentials."""
@@ -60,3 +63,20 @@ class Database(Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class ClosedAtExit:
+    """A context manager that closes itself at the end of its block."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

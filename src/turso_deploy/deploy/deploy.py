@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from turso_deploy.core.errors import DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
-from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import explain_failure, is_stale
 from turso_deploy.deploy.find_pending import check_manifest, find_pending
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.deploy.submission import Submission
-from turso_deploy.plan.hazards import raise_if_blocked
+from turso_deploy.plan.hazards import Approval, parse_approvals, raise_if_blocked
+from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.seeds.steps import seed_results
+from turso_deploy.transaction.history import Provenance
 
 MAX_STALE_PLANS = 3
 """How many plans in a row may become stale: each time, another client changed the database after it was read."""
 
 
-def deploy(deployment: Deployment) -> Report:
+def deploy(
+    project: Project,
+    database: Database,
+    *,
+    allow_hazards: str | Iterable[str | Approval] = (),
+    provenance: Provenance = NO_PROVENANCE,
+) -> Report:
     """Bring a database to the project's schema and seeds in one transaction, and return the report, also of a failure.
 
     Seeds that exceed the request size are deployed in chunks after the schema, each chunk in its own transaction.
+    `allow_hazards` are the hazards that may be executed, written as in the setting: `drop-table:old`. `provenance` is
+    recorded in the deployment history. Raises InputError (`input-invalid`) for an unknown hazard, before any request.
     """
-    run = _Run(deployment)
+    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance))
     try:
         return run.complete()
     except StoppedError:

@@ -10,6 +10,9 @@ from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
 from turso_deploy.transaction.history import Provenance
 
+NO_PROVENANCE = Provenance()
+"""The provenance of a deployment outside of a pipeline."""
+
 
 class Deployment(NamedTuple):
     """One project, one database, and the terms of deploying the one to the other.
@@ -20,4 +23,4 @@ class Deployment(NamedTuple):
     project: Project
     database: Database
     approvals: Sequence[Approval] = ()
-    provenance: Provenance = Provenance()
+    provenance: Provenance = NO_PROVENANCE

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
-from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
 from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
 from turso_deploy.deploy.notices import notices_of, plan_notices, unmanaged_notices
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
-from turso_deploy.plan.hazards import Approval, blocking_error, raise_if_blocked
+from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.checks import json_checks, row_checks
 from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
+from turso_deploy.transaction.history import Provenance
 from turso_deploy.transaction.sql_script import as_script
 
 _DRY_RUN_NOTICES = {
@@ -32,20 +34,28 @@ _DRY_RUN_NOTICES = {
 }
 
 
-def plan(deployment: Deployment, *, dry_run: bool = False) -> Report:
-    """Report what a deployment would do, without changing anything.
+def plan(
+    project: Project,
+    database: Database,
+    *,
+    allow_hazards: str | Iterable[str | Approval] = (),
+    provenance: Provenance = NO_PROVENANCE,
+    dry_run: bool = False,
+) -> Report:
+    """Report what `deploy` with the same arguments would do, without changing anything.
 
     With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
-    the first.
+    the first. Raises InputError (`input-invalid`) for an unknown hazard, before any request.
     """
-    report = ReportBuilder("plan", deployment.project, deployment.database)
+    deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance)
+    report = ReportBuilder("plan", project, database)
     try:
         pending = _planned(deployment, report)
         if pending.changes_nothing:
             return report.build(Status.UNCHANGED, committed=False)
         report.add_blocking_error(blocking_error(pending.plan.hazards, deployment.approvals))
         batch = first_batch(deployment, pending)
-        report.add_batch(batch, deployment.database.request_size)
+        report.add_batch(batch, database.request_size)
         if dry_run:
             raise_if_blocked(pending.plan.hazards, deployment.approvals)
             report_step(f"running on the database, to be rolled back: {describe_batch(batch, pending, report.chunks)}")
@@ -85,14 +95,13 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         return report.build_failed(error)
 
 
-def verify(deployment: Deployment) -> Report:
+def verify(project: Project, database: Database) -> Report:
     """Compare the database with the schema folder and the manifest, in one request that a read-only token may make."""
-    project = deployment.project
-    report = ReportBuilder("verify", project, deployment.database)
+    report = ReportBuilder("verify", project, database)
     try:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
         report_step("checking the database")
-        answers = deployment.database.query([*STATE_QUERIES, *(check.figures for check in checks)])
+        answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
         difference = diff(project.wanted, state.catalog.schema)
         report.add_schema(state, difference, unmanaged_notices(difference.unmanaged(state.managed)))

@@ -130,12 +130,14 @@ def _folded_names(title: str) -> tuple[str, ...]:
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
 
 
-def parse_approvals(text: str) -> tuple[Approval, ...]:
-    """Parse a list of `name`, `name:object` and `name:"object"`, separated by commas or line breaks.
+def parse_approvals(given: str | Iterable[str | Approval]) -> tuple[Approval, ...]:
+    """Parse a list of `name`, `name:object` and `name:"object"`, separated by commas or line breaks, or several lists.
 
     Raises InputError (`input-invalid`) for an unknown hazard and for an empty object.
     """
-    entries = (entry.strip() for entry in _ENTRY.findall(text))
+    if not isinstance(given, str):
+        return tuple(one for each in given for one in ([each] if isinstance(each, Approval) else parse_approvals(each)))
+    entries = (entry.strip() for entry in _ENTRY.findall(given))
     return tuple(map(_approval, filter(None, entries)))
 
 

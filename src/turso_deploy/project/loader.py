@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
+from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.dangling_references import error_code_for, require_valid_references
@@ -23,9 +25,10 @@ from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
 
 
-def load_project(path: Path) -> Project:
+def load_project(path: str | os.PathLike[str]) -> Project:
     """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error."""
-    folder = SchemaFolder.open(path)
+    report_step("reading the schema folder")
+    folder = SchemaFolder.open(Path(path))
     sources = read_sources(folder)
     manifest = load_manifest(folder)
     scratch = Scratch()

@@ -51,15 +51,10 @@ class TokenReply(NamedTuple):
 def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
     """Send one read-only request with the token. A failure is part of the reply and never raised."""
     try:
-        database = open_database(address, token, timeout)
+        with open_database(address, auth_token=token, timeout=timeout) as database:
+            (reply,) = database.query([Query("SELECT 1")])
     except DeployError as error:
         return TokenReply(error)
-    try:
-        (reply,) = database.query([Query("SELECT 1")])
-    except DeployError as error:
-        return TokenReply(error)
-    finally:
-        database.close()
     if isinstance(reply, Failure):
         return TokenReply(explain(reply).error(DeployError))
     return TokenReply()

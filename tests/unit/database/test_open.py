@@ -14,8 +14,8 @@ from turso_deploy.database.open import open_database
 
 
 def test_each_address_has_its_database(tmp_path: Path) -> None:
-    local = open_database(FileAddress(str(tmp_path / "local.db")), "", 1)
-    remote = open_database(RemoteAddress("https://db-org.turso.io"), "token", 1)
+    local = open_database(FileAddress(str(tmp_path / "local.db")))
+    remote = open_database(RemoteAddress("https://db-org.turso.io"), auth_token="token")
     remote.close()
     assert isinstance(local, FileDatabase)
     assert isinstance(remote, HranaDatabase)
@@ -24,7 +24,7 @@ def test_each_address_has_its_database(tmp_path: Path) -> None:
 
 def test_a_token_that_would_break_the_header_is_refused_and_not_repeated() -> None:
     with pytest.raises(InputError) as caught:
-        open_database(RemoteAddress("https://db-org.turso.io"), "hunter2\r\nX-Other: 1", 1)
+        open_database("libsql://db-org.turso.io", auth_token="hunter2\r\nX-Other: 1")
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
 
 
