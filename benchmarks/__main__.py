@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import turso_deploy
-from benchmarks import latency, peers, planning, rebuild, seeds
+from benchmarks import latency, peers, planning, rebuild, seeds, start
 from benchmarks.table import HEADER, markdown
 
 CHAPTERS = {
+    "start": start.measure,
     "plan": planning.measure,
     "rebuild": rebuild.measure,
     "seeds": seeds.measure,
