@@ -22,11 +22,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pytest
 import yaml
-from msgspec import Struct, convert
+from pydantic import BaseModel, model_validator
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.sqld import running_sqld
@@ -54,7 +54,7 @@ CASES = TESTS / "cases" / "changes"
 NAMES = sorted(folder.name for folder in CASES.iterdir())
 
 
-class Refused(Struct, frozen=True, forbid_unknown_fields=True):
+class Refused(BaseModel, frozen=True, strict=True, extra="forbid"):
     """The error: its code, a part of its message or hint, and `file:line` of its place."""
 
     code: str
@@ -62,14 +62,14 @@ class Refused(Struct, frozen=True, forbid_unknown_fields=True):
     place: str | None = None
 
 
-class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+class Answer(BaseModel, frozen=True, strict=True, extra="forbid"):
     """A query, and the rows that it returns afterwards."""
 
     query: str
     rows: list[list[Any]]
 
 
-class Expected(Struct, frozen=True, forbid_unknown_fields=True):
+class Expected(BaseModel, frozen=True, strict=True, extra="forbid"):
     """What a case expects.
 
     `steps` are kind and object of every step, in order; `hazards` the rows that each concerns, by its name and object;
@@ -88,9 +88,11 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True):
     writes_to: list[str] = []
     clock: list[str] = []
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _require_one_result(self) -> Self:
         if (self.refused is None) == (self.steps is None):
             raise ValueError("a case expects either steps or a refusal")
+        return self
 
 
 @dataclass
@@ -253,7 +255,7 @@ def _run_without_foreign_keys(target: DatabaseUnderTest, statements: Sequence[st
 @pytest.fixture
 def case(request: pytest.FixtureRequest, name: str, target: DatabaseUnderTest, tmp_path: Path) -> Case:
     folder = CASES / name
-    expected = convert(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")), Expected)
+    expected = Expected.model_validate(yaml.safe_load((folder / "expect.yml").read_text(encoding="utf-8")))
     if expected.only not in (None, "file" if target.is_file else "sqld"):
         pytest.skip(f"what this case needs is in {expected.only} only")
     return Case(folder, expected, target, tmp_path)
