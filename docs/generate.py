@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import tomllib
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import turso_deploy
 from turso_deploy.cli.arguments import COMMANDS
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
 from turso_deploy.github.outputs import OUTPUTS
@@ -82,6 +84,27 @@ def outputs() -> str:
     return _table(("output", "meaning"), [(f"`{name}`", text) for name, text in OUTPUTS.items()])
 
 
+def names() -> str:
+    """Return the table of the public names of the Python API, each with its meaning."""
+    rows = [(f"`{name}`", (inspect.getdoc(value) or "").partition("\n")[0]) for name, value in _public().items()]
+    return _table(("name", "meaning"), rows)
+
+
+def functions() -> str:
+    """Return the signatures of the public functions."""
+    sources = [inspect.getsource(value) for value in _public().values() if inspect.isfunction(value)]
+    return "".join(["```python\n", *(source.partition('    """')[0] for source in sources), "```\n"])
+
+
+def fleet() -> str:
+    """Return the example of a program that deploys to many databases."""
+    return f"```python\n{(DOCS / 'examples/fleet.py').read_text(encoding='utf-8')}```\n"
+
+
+def _public() -> dict[str, Any]:
+    return {name: getattr(turso_deploy, name) for name in turso_deploy.__all__ if name != "__version__"}
+
+
 def layers() -> str:
     """Return the layers of packages, from the contract in pyproject.toml that `lint-imports` enforces."""
     return "```\n" + "".join(f"{layer}\n" for layer in _layers()) + "```\n"
@@ -121,6 +144,9 @@ _TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "inputs": inputs,
     "outputs": outputs,
+    "names": names,
+    "functions": functions,
+    "fleet": fleet,
     "layers": layers,
     "packages": packages,
 }

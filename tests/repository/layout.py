@@ -14,6 +14,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+VERSION = "__version__"
 SOURCE = Path(__file__).parents[2] / "src" / "turso_deploy"
 
 
@@ -21,8 +22,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "turso_deploy"
 class Layout:
     """The modules of a top-level package, and those of them that each one imports.
 
-    Imports inside functions and under `TYPE_CHECKING` count. The `__init__` of a package counts in chains and cycles
-    only if it imports something.
+    Imports inside functions and under `TYPE_CHECKING` count; those of the version do not, because it is a constant of
+    the top-level package. The `__init__` of a package counts in chains and cycles only if it imports something.
     """
 
     root: str
@@ -96,6 +97,8 @@ def _imported_modules(tree: ast.Module, package: str, known: Collection[str]) ->
             parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             source = ".".join([*parents, *([node.module] if node.module else [])])
             for alias in node.names:
+                if alias.name == VERSION:
+                    continue
                 submodule = f"{source}.{alias.name}"
                 if submodule in known:
                     yield submodule

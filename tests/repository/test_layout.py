@@ -60,6 +60,14 @@ def test_a_package_that_imports_something_counts_as_a_module(tmp_path: Path) -> 
     assert read_layout(tmp_path / "app").longest_chain == ["app.top", "app.a", "app.a.one"]
 
 
+def test_the_version_of_the_top_level_package_closes_no_cycle(tmp_path: Path) -> None:
+    write_folder(
+        tmp_path / "app",
+        {"__init__.py": "from app.a import name\n__version__ = '1'", "a.py": "from app import __version__"},
+    )
+    assert read_layout(tmp_path / "app").cycles == []
+
+
 def test_relative_imports_lead_to_the_same_modules(tmp_path: Path) -> None:
     layout = written(tmp_path, a__one="from ..b import two\nfrom . import three", b__two="", a__three="")
     assert layout.imports["app.a.one"] == {"app.b.two", "app.a.three"}
