@@ -17,6 +17,7 @@ from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
 from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
 from turso_deploy.project.manifest import manifest_json_schema
+from turso_deploy.report.document import report_json_schema
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -53,6 +54,12 @@ def _kind(field: dict[str, Any]) -> str:
         return "a list"
     kinds = [kind for kind in field["anyOf"] if kind.get("type") != "null"]
     return "text" if kinds == [kind for kind in kinds if kind.get("type") == "string"] else "a bound"
+
+
+def report() -> str:
+    """Return the table of the JSON report's keys and their meaning."""
+    keys = json.loads(report_json_schema())["properties"]
+    return _table(("key", "content"), [(f"`{name}`", key["description"]) for name, key in keys.items()])
 
 
 def commands() -> str:
@@ -141,6 +148,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 _TABLES: dict[str, Callable[[], str]] = {
     "hazards": hazards,
     "manifest": manifest,
+    "report": report,
     "commands": commands,
     "inputs": inputs,
     "outputs": outputs,
@@ -150,6 +158,10 @@ _TABLES: dict[str, Callable[[], str]] = {
     "layers": layers,
     "packages": packages,
 }
+
+
+FILES: dict[str, Callable[[], str]] = {"reference/report.schema.json": report_json_schema}
+"""Files that are generated as a whole."""
 
 
 def pages() -> list[Path]:
@@ -165,3 +177,5 @@ def with_tables(page: str) -> str:
 if __name__ == "__main__":
     for path in pages():
         path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, text in FILES.items():
+        (DOCS / name).write_text(text(), encoding="utf-8")

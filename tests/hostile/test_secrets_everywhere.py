@@ -26,6 +26,7 @@ from tests.support import counters
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import running_sqld, sign
 from turso_deploy.cli import deploy_command
+from turso_deploy.cli.arguments import WITHOUT_SETTINGS
 from turso_deploy.deploy import preview
 
 SEED = "SEEDVALUE-4711"
@@ -49,6 +50,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "check-tokens": ("check-tokens",),
     "rotate-token": ("rotate-token",),
     "manifest-schema": ("manifest-schema",),
+    "report-schema": ("report-schema",),
 }
 
 
@@ -83,7 +85,7 @@ class Stage:
         write_folder(self.folder / "schema", self.files)
         write_folder(self.folder / "other", SMALL)
         command, *flags = (word.format(folder=self.folder) for word in COMMANDS[name])
-        loud = [] if command == "manifest-schema" or name == "plan --sql" else ["--json" if as_json else "--verbose"]
+        loud = [] if command in WITHOUT_SETTINGS or name == "plan --sql" else ["--json" if as_json else "--verbose"]
         with ExitStack() as around:
             for context in self.around:
                 around.enter_context(context)

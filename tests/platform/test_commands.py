@@ -17,6 +17,7 @@ from tests.platform.github import WRITER, Github
 from tests.platform.server import Answer
 from tests.platform.turso import Hosted, Turso, refused
 from tests.support.databases import QUICK
+from tests.support.json_reports import parse_report
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Query, Rows
@@ -92,7 +93,7 @@ class Program:
         given = {"command": command, "schema_path": str(self.folder / "schema"), "json_output": True, **settings}
         output, errors = io.StringIO(), io.StringIO()
         status = run(given, runner, output, errors, timing=QUICK)
-        done = Run(status, json.loads(output.getvalue()), errors.getvalue(), outputs.read_text(), summary.read_text())
+        done = Run(status, parse_report(output.getvalue()), errors.getvalue(), outputs.read_text(), summary.read_text())
         parts = [part for token in [*self.secrets, *done.masks] for part in token.split(".") if len(part) > 8]
         assert not any(part in done.everything for part in parts)
         return done

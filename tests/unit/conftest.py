@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from turso_deploy.core.errors import ErrorCode
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import CheckLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
 
@@ -85,7 +86,7 @@ def failed(deployed: Report) -> Report:
         checks=(*deployed.checks, CheckLine("rows of questions", False, ">=50", "45", section="rows")),
         notices=("The table legacy_scores is not in the schema; it stays as it is.",),
         error=ErrorLine(
-            code="manifest-mismatch",
+            code=ErrorCode.MANIFEST_MISMATCH,
             message="the manifest expects 13 tables, and the database would have 12\n  users\n  questions",
             hint="Correct expect: in the manifest, or add the table that is missing.",
             file="schema/manifest.yml",

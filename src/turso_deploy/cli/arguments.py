@@ -21,11 +21,12 @@ COMMANDS = {
     "check-tokens": "check each token: its claims, and one read-only request with it",
     "rotate-token": "mint a database token and store it as a GitHub secret",
     "manifest-schema": "print the JSON Schema of the manifest",
+    "report-schema": "print the JSON Schema of the JSON report",
 }
 """Commands and their descriptions."""
 
-WITHOUT_SETTINGS = "manifest-schema"
-"""The command that takes no settings."""
+WITHOUT_SETTINGS = ("manifest-schema", "report-schema")
+"""The commands that take no settings."""
 
 _EXAMPLES = {
     "deploy": [
@@ -45,6 +46,7 @@ _EXAMPLES = {
     "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
     "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
     "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
+    "report-schema": ["turso-deploy report-schema > report.schema.json"],
 }
 _METAVARS = {
     "schema_path": "FOLDER",
@@ -144,7 +146,7 @@ def _parser(arguments: Sequence[str]) -> _Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     called = next((word for word in arguments if not word.startswith("-")), None)
     for name, description in COMMANDS.items():
-        has_settings = name != WITHOUT_SETTINGS
+        has_settings = name not in WITHOUT_SETTINGS
         command = commands.add_parser(
             name,
             help=description,

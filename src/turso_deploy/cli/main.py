@@ -30,10 +30,8 @@ def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -
     atexit.register(gc.freeze)
     flags = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     _escape_what_cannot_be_encoded(sys.stdout, sys.stderr)
-    if flags.get("command") == WITHOUT_SETTINGS:
-        from turso_deploy.project.manifest import manifest_json_schema
-
-        sys.stdout.write(manifest_json_schema())
+    if flags.get("command") in WITHOUT_SETTINGS:
+        sys.stdout.write(_json_schema(flags["command"]))
         return 0
     try:
         with cancel_on_signals():
@@ -55,6 +53,16 @@ def _open_streams() -> None:
     if sys.stdout is None or sys.stderr is None:
         nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — open until the process ends
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+
+
+def _json_schema(command: str) -> str:
+    if command == "manifest-schema":
+        from turso_deploy.project.manifest import manifest_json_schema
+
+        return manifest_json_schema()
+    from turso_deploy.report.document import report_json_schema
+
+    return report_json_schema()
 
 
 def _keep_exit_status(stream: TextIO) -> None:

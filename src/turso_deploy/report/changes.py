@@ -12,7 +12,7 @@ from turso_deploy.catalog.diff import Change, diff
 from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
-from turso_deploy.report.document import ObjectChange, PartChange
+from turso_deploy.report.document import Effect, ObjectChange, PartChange
 from turso_deploy.sql.definitions import (
     Check,
     ColumnDefinition,
@@ -70,7 +70,7 @@ def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
         name = title(item)
         found = (*renamed[key_of(item)], *parts.get(name, ()))
         if found or name in old_names:
-            effect = "changed" if found else "renamed"
+            effect: Effect = "changed" if found else "renamed"
             changed.append(ObjectChange(effect, item.kind, item.name, old_names.get(name), found))
     return (
         *(ObjectChange("added", change.object.kind, change.object.name) for change in difference.missing),

@@ -1,13 +1,31 @@
-"""Data model of a report: the document that `--json` prints and that all renderings use."""
+"""Data model of a report: the document that `--json` prints and that all renderings use.
+
+pydantic makes the JSON Schema of the document from these classes and their docstrings, in which `null` stands for None.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from turso_deploy.core.errors import ErrorCode
+from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
+
+Effect = Literal["added", "changed", "renamed", "removed"]
+"""Effect of a run on an object, a column or a relation."""
+Mark = Literal[Effect, ""]
+"""Effect that a diagram shows; empty for none."""
+
+_ClaimsState = Literal["malformed", "valid", "expired", "unusable", "wrong token", "wrong database"]
+TokenState = Literal[_ClaimsState, "minted", "works", "still works", "blocked", "rejected", "unknown"]
+"""Verdict on a token: by its claims and in comparison with the others; by a request with it."""
+TokenAccess = Literal["full", "restricted", "read-only", "-"]
+"""Access that a token grants; `-` if it is unknown, and for an API token."""
+Key = Literal["PK", "FK", "UK"]
+"""Primary, foreign or unique key of a column."""
 
 
 class Status(StrEnum):
@@ -30,96 +48,94 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class PartChange:
-    """Change of a part of an object: its text `before` and `after`; None where it does not exist.
-
-    `part` is `column email`, `column name`, `order of columns`, `constraint`, `option` or, for an object other than a
-    table, `definition`.
-    """
+    """Change of a part of an object."""
 
     part: str
+    """`column email`, `column name`, `order of columns`, `constraint`, `option`, or `definition` of another object."""
     before: str | None
+    """Its text before the run; `null` if it did not exist."""
     after: str | None
+    """Its text after the run; `null` if it does not exist."""
 
 
 @dataclass(frozen=True)
 class ObjectChange:
-    """An object that is `added`, `changed`, `renamed` or `removed`; `old_name` is its name before a renaming."""
+    """Change of an object of the schema."""
 
-    effect: str
+    effect: Effect
     kind: str
     name: str
     old_name: str | None = None
+    """Its name before a renaming."""
     parts: tuple[PartChange, ...] = ()
 
 
 @dataclass(frozen=True)
 class HazardLine:
-    """Hazard of a step: its name, its object, and `text`, which describes it. `rows` is None if they were not counted.
+    """Hazard of a step."""
 
-    `severity` is `warning`, `needs approval` or `blocked`. `approved` tells whether a deployment continues despite it;
-    None if only the engine can decide it, inside the transaction.
-    """
-
-    name: str
+    name: HazardName
     object: str
     rows: int | None
-    severity: str
+    """Number of affected rows; `null` if they were not counted."""
+    severity: Severity
     approved: bool | None
+    """Whether a deployment continues despite it; `null` if the database decides inside the transaction."""
     text: str
+    """Description of the hazard."""
 
 
 @dataclass(frozen=True)
 class StepLine:
-    """One step of the plan: its kind, its object, its SQL, its hazards, and its file and line."""
+    """One step of the plan."""
 
     kind: StepKind
     object: str
     sql: str
     hazards: tuple[HazardLine, ...] = ()
     place: str | None = None
+    """File and line of its cause."""
 
 
 @dataclass(frozen=True)
 class CountLine:
-    """Number of objects of one kind: `expected` by the manifest, and `actual`. None: not stated, or unknown.
-
-    `actual` is a prediction for a plan, and for a blocked or failed run that changed nothing.
-    """
+    """Number of objects of one kind."""
 
     expected: str | None
+    """The bound in the manifest; `null` if it has none."""
     actual: int | None
+    """A prediction for a plan, and for a run that changed nothing; `null` if unknown."""
     ok: bool = True
 
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check: its name, its result, the expected and the actual value, and details of a failure.
-
-    `section` is the section of the manifest that defines it; empty for a built-in check. Only a failed check has a
-    `place`.
-    """
+    """One check."""
 
     name: str
     ok: bool
     expected: str
     actual: str
     details: tuple[str, ...] = ()
+    """Details of a failure."""
     section: str = ""
+    """The section of the manifest that defines it; empty for a built-in check."""
     place: str | None = None
+    """File and line of the cause of a failure."""
 
 
 @dataclass(frozen=True)
 class SeedLine:
-    """Seeds of one table: rows in the file, rows that were written, and rows that were unchanged in the database.
-
-    `deployed_before` counts rows of an earlier deployment; they are not compared again.
-    """
+    """Seeds of one table."""
 
     table: str
     rows: int
+    """Number of rows in the file."""
     written: int
     unchanged: int
+    """Number of rows that the database held already."""
     deployed_before: int = 0
+    """Number of rows of an earlier deployment; they are not compared again."""
 
     @property
     def to_seed(self) -> int:
@@ -137,76 +153,79 @@ class ChunksLine:
 
 @dataclass(frozen=True)
 class FindingLine:
-    """A problem of a token: `warning` or `error`, its description, and its remedy."""
+    """A problem of a token, and its remedy."""
 
-    level: str
+    level: Literal["warning", "error"]
     text: str
     remedy: str
 
 
 @dataclass(frozen=True)
 class TokenLine:
-    """A token, named by its role, which is the setting that holds it. Contains no part of the token.
+    """A token. Contains no part of it."""
 
-    `expires_at` is ISO 8601 in UTC, None if the token has no expiry. `key` distinguishes the keys that signed tokens
-    and is no part of them. `due`: the token should be rotated. `minted`: the token was created for this run.
-    """
-
-    role: str
+    role: Literal["auth-token", "read-only-auth-token", "previous-auth-token", "api-token"]
+    """The setting that holds it."""
     fingerprint: str
-    state: str
-    access: str
+    state: TokenState
+    access: TokenAccess
     expires_at: str | None = None
+    """ISO 8601 in UTC; `null` if it has no expiry."""
     days_left: int | None = None
     age_days: int | None = None
     key: str | None = None
+    """Distinguishes the keys that signed tokens, and is no part of them."""
     due: bool = False
+    """Whether it should be rotated."""
     minted: bool = False
+    """Whether it was created for this run."""
     findings: tuple[FindingLine, ...] = ()
 
 
 @dataclass(frozen=True)
 class EntityColumn:
-    """A column in a diagram: its name, its type, its keys (`PK`, `FK`, `UK`), and the effect of the run on it."""
+    """A column in a diagram."""
 
     name: str
     type: str
-    keys: tuple[str, ...] = ()
-    effect: str = ""
+    keys: tuple[Key, ...] = ()
+    effect: Mark = ""
 
 
 @dataclass(frozen=True)
 class Entity:
-    """A table in a diagram; `effect` is `added`, `changed`, `renamed`, `removed` or empty."""
+    """A table in a diagram."""
 
     name: str
     columns: tuple[EntityColumn, ...]
-    effect: str = ""
+    effect: Mark = ""
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A foreign key in a diagram, labelled with the columns of the child.
-
-    `optional`: the child may have no parent. `single`: a parent has at most one child. `logical`: no key enforces it.
-    """
+    """A foreign key in a diagram."""
 
     child: str
     parent: str
     columns: str
+    """The columns of the child."""
     optional: bool = True
+    """Whether the child may have no parent."""
     single: bool = False
+    """Whether a parent has at most one child."""
     logical: bool = False
-    effect: str = ""
+    """Whether no key enforces it."""
+    effect: Mark = ""
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """Tables and their relations; `left_out` counts the tables that are not shown."""
+    """Tables and their relations."""
 
     entities: tuple[Entity, ...]
     relations: tuple[Relation, ...]
     left_out: int = 0
+    """Number of tables that are not shown."""
 
 
 @dataclass(frozen=True)
@@ -228,51 +247,69 @@ class CauseLine:
 
 @dataclass(frozen=True)
 class ErrorLine:
-    """Error of a failed or blocked run with a hint; `file` and `line` name its cause in the repository, if known.
+    """Error of a failed or blocked run. `file`, `line` and `column` name its cause in the repository, if known."""
 
-    `causes` lists several errors found at once, the most important first; `message` contains all of them.
-    """
-
-    code: str
+    code: ErrorCode
     message: str
     hint: str | None = None
     file: str | None = None
     line: int | None = None
     column: int | None = None
     causes: tuple[CauseLine, ...] = ()
+    """Several errors found at once, the most severe first; `message` contains all of them."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Result of a run. Contains no secret and no seed value, so it can be printed.
+    """Result of a run. Contains no secret and no seed value, so it can be printed."""
 
-    `rows_to_write` estimates the rows that a plan writes, which Turso bills; None if unknown. `restore_point` holds the
-    commands that restore the database to its state before the run. `chunks` is None if everything is one transaction.
-    `blocked_by` is the error that would block the deployment of a plan; if no database was read, that could block it.
-    """
+    # It holds for the other classes, too: pydantic passes it on to those without a configuration of their own.
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "use_attribute_docstrings": True}
 
     command: str
+    """The command that ran."""
     status: Status
+    """The verdict, as in the output `status` of the Action."""
     committed: bool | None
+    """Whether the database changed; `null` if the outcome is unknown."""
     database: str
+    """The database, without credentials."""
     deployment_id: str | None = None
+    """Id of the deployment in the deployment history."""
     schema_version: str | None = None
+    """Version stated in the manifest."""
     changes: tuple[ObjectChange, ...] = ()
+    """Objects that are added, changed, renamed or removed, each with its changed parts."""
     steps: tuple[StepLine, ...] = ()
+    """Steps of the plan with their SQL, hazards and place (file and line)."""
     diagram: Diagram | None = None
+    """Tables and relations for the diagram."""
     counts: dict[str, CountLine] = field(default_factory=dict)
+    """Expected and actual number of objects of each kind."""
     checks: tuple[CheckLine, ...] = ()
+    """Each check with its result, the expected and the actual value, and details."""
     seeds: tuple[SeedLine, ...] = ()
+    """For each seeded table: rows in the file, rows written, rows unchanged."""
     chunks: ChunksLine | None = None
+    """Chunks of seeds, sent and in total; `null` if everything is one transaction."""
     notices: tuple[str, ...] = ()
+    """Warnings, one sentence each."""
     tokens: tuple[TokenLine, ...] = ()
+    """The checked tokens by role, with expiry, age and findings; no part of a token."""
     restore_point: tuple[str, ...] = ()
+    """Commands that restore the database to its state before the run."""
     rows_to_write: int | None = None
+    """Estimate of the rows that a plan writes, which Turso bills; `null` if unknown."""
     requests: int = 0
+    """Number of requests."""
     duration_ms: int = 0
+    """Time of the run in milliseconds."""
     blocked_by: ErrorLine | None = None
+    """With `plan`: the error that would block the deployment, or may block it if no database was read."""
     error: ErrorLine | None = None
+    """The error of a failed or blocked run."""
     exit_code: int = 0
+    """The exit code of the process."""
 
     @property
     def succeeded(self) -> bool:
@@ -288,3 +325,20 @@ class Report:
         """Return the report as plain values, in the order of the fields: the document that `--json` prints."""
         plain: dict[str, Any] = json.loads(json.dumps(self, default=vars))
         return plain
+
+
+def report_json_schema() -> str:
+    """Return the JSON Schema of the document, as published in `docs/reference/report.schema.json`."""
+    from pydantic import TypeAdapter
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        def field_is_required(self, field: object, total: bool) -> bool:  # also those with a default are printed
+            return True
+
+        def field_title_should_be_set(self, schema: object) -> bool:  # it would repeat the name
+            return False
+
+    report = TypeAdapter(Report).json_schema(schema_generator=Generator)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **report, "title": "turso-deploy report"}
+    return json.dumps(schema, indent=2) + "\n"

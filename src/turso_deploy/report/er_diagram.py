@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
-from turso_deploy.report.document import Diagram, Entity, EntityColumn, Relation
+from turso_deploy.report.document import Diagram, Effect, Entity, EntityColumn, Key, Mark, Relation
 from turso_deploy.sql.definitions import ForeignKey, TableDefinition
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
@@ -74,20 +74,20 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     return Diagram(entities, near, len(effects) - len(shown))
 
 
-def _effect(before: AnyTable | None, after: AnyTable | None) -> str:
+def _effect(before: AnyTable | None, after: AnyTable | None) -> Mark:
     if before is None or after is None:
         return "added" if before is None else "removed"
     return "" if before.definition == after.definition else "changed"
 
 
-def _rename_effect(table: str, new_names: Set[tuple[str, str | None]]) -> str:
+def _rename_effect(table: str, new_names: Set[tuple[str, str | None]]) -> Mark:
     if (table, None) in new_names:
         return "renamed"
     return "changed" if any(name == table for name, _ in new_names) else ""
 
 
 def _entity_of(
-    table: AnyTable, before: AnyTable | None, effect: str, new_names: Set[tuple[str, str | None]] = frozenset()
+    table: AnyTable, before: AnyTable | None, effect: Mark, new_names: Set[tuple[str, str | None]] = frozenset()
 ) -> Entity:
     if isinstance(table, VirtualTable):
         return Entity(table.name, (), effect)
@@ -110,7 +110,7 @@ def _entity_of(
     return Entity(table.name, tuple(columns), effect)
 
 
-def _column_effect(name: str, definition: TableDefinition, before: AnyTable | None) -> str:
+def _column_effect(name: str, definition: TableDefinition, before: AnyTable | None) -> Mark:
     if not isinstance(before, Table):
         return ""
     old = before.definition.by_name.get(name)
@@ -119,7 +119,7 @@ def _column_effect(name: str, definition: TableDefinition, before: AnyTable | No
     return "" if old == definition.by_name[name] else "changed"
 
 
-def _keys(column: str, definition: TableDefinition) -> Iterator[str]:
+def _keys(column: str, definition: TableDefinition) -> Iterator[Key]:
     if definition.primary_key and column in [part.column for part in definition.primary_key.parts]:
         yield "PK"
     if any(column in key.columns for key in definition.foreign_keys):
@@ -151,7 +151,9 @@ def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:
     names = {name: table.name for schema in (before, after) for name, table in schema.all_tables.items()}
     old = {(fold_case(table.name), key) for table in before.tables.values() for key, _ in _relations(before, table)}
     new = {(fold_case(table.name), key) for table in after.tables.values() for key, _ in _relations(after, table)}
-    for schema, known, effect in ((after, old, "added"), (before, new, "removed")):
+    sides: tuple[tuple[Schema, Set[tuple[str, ForeignKey]], Effect], ...]
+    sides = ((after, old, "added"), (before, new, "removed"))
+    for schema, known, effect in sides:
         for table in schema.tables.values():
             for key, relation in _relations(schema, table):
                 if (fold_case(table.name), key) not in known:

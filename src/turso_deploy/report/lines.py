@@ -26,7 +26,7 @@ def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
 def hazard_line(hazard: Hazard, approvals: Sequence[Approval]) -> HazardLine:
     """Return the line of a hazard, with its approval."""
     approved = is_approved(hazard, approvals)
-    return HazardLine(hazard.name.value, hazard.object, hazard.rows, hazard.severity.value, approved, str(hazard))
+    return HazardLine(hazard.name, hazard.object, hazard.rows, hazard.severity, approved, str(hazard))
 
 
 def script_line(script: Script) -> StepLine:
@@ -43,7 +43,7 @@ def error_line(error: DeployError) -> ErrorLine:
     """Return the line of an error."""
     place = error.place or Place("")
     return ErrorLine(
-        code=error.code.value,
+        code=error.code,
         message=error.message,
         hint=error.hint,
         file=place.file or None,

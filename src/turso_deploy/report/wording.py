@@ -121,7 +121,7 @@ def _failed_line(check: CheckLine) -> ManifestLine:
 
 def hazard_text(line: HazardLine) -> str:
     """Return the severity of a hazard, or its approval, and its text."""
-    does = line.severity
+    does: str = line.severity
     if line.severity == "needs approval" and line.approved:
         does = "approved"
     if line.severity == "blocked" and line.approved is None:

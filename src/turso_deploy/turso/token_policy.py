@@ -11,6 +11,9 @@ from turso_deploy.core.errors import BlockedError, DatabaseError, DeployError, E
 from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
 
 Mode = Literal["warn", "enforce", "off"]
+_ClaimsState = Literal["malformed", "valid", "expired", "unusable", "wrong token", "wrong database"]
+State = Literal[_ClaimsState, "minted", "works", "still works", "blocked", "rejected", "unknown"]
+"""Verdict on a token, for a table: by its claims and in comparison with the others; by a request with it."""
 
 _NEEDED_TO_WRITE = frozenset({"data_read", "data_add", "data_update", "schema_add"})
 _NEEDED_TO_READ = frozenset({"data_read"})
@@ -66,12 +69,12 @@ class Finding(NamedTuple):
 class TokenCheck(NamedTuple):
     """The result of checking the token of a role. It holds no part of the token.
 
-    `state` is one or two words for a table; `claims` is None if the token could not be read.
+    `claims` is None if the token could not be read.
     """
 
     role: Role
     fingerprint: str
-    state: str
+    state: State
     claims: Claims | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -81,7 +84,7 @@ class TokenCheck(NamedTuple):
         return max((finding.level for finding in self.findings), key=list(Level).index, default=None)
 
     @property
-    def access(self) -> str:
+    def access(self) -> Literal["full", "restricted", "read-only", "-"]:
         """The access that it grants, in words."""
         if self.claims is None or self.role is Role.PLATFORM:
             return "-"
@@ -89,7 +92,7 @@ class TokenCheck(NamedTuple):
             return "read-only"
         return "restricted" if self.claims.restrictions else "full"
 
-    def found(self, *findings: Finding, state: str | None = None) -> TokenCheck:
+    def found(self, *findings: Finding, state: State | None = None) -> TokenCheck:
         """Return the check with more findings, and another state if one is given."""
         return self._replace(findings=(*self.findings, *findings), state=state or self.state)
 
@@ -101,7 +104,7 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
     except InputError as error:
         finding = _from_error(error, stops=role in (Role.DEPLOY, Role.PLATFORM))
         return TokenCheck(role, fingerprint(token), "malformed", None, (finding,))
-    state = "expired" if claims.expired(now) else "valid"
+    state: State = "expired" if claims.expired(now) else "valid"
     check = TokenCheck(role, fingerprint(token), state, claims)
     if role is Role.PREVIOUS:  # the server should reject it, so no finding about it matters
         return check

@@ -14,10 +14,11 @@ import pytest
 
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy import __version__
-from turso_deploy.cli.arguments import COMMANDS
+from turso_deploy.cli.arguments import COMMANDS, WITHOUT_SETTINGS
 from turso_deploy.cli.main import main
 from turso_deploy.cli.settings import SETTINGS, flag_of
 from turso_deploy.project.manifest import manifest_json_schema
+from turso_deploy.report.document import report_json_schema
 
 HEAVY = ["requests", "yaml", "sqlite3", "jwt"]
 
@@ -70,8 +71,9 @@ def test_the_help_of_a_command_tells_what_it_is_for_and_takes_the_rest(capsys: p
     assert "nowhere" in capsys.readouterr().out
 
 
-def test_the_help_of_manifest_schema_offers_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--database-url" not in said(capsys, "manifest-schema", "--help")[0]
+@pytest.mark.parametrize("command", WITHOUT_SETTINGS)
+def test_the_help_of_a_json_schema_offers_no_settings(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert "--database-url" not in said(capsys, command, "--help")[0]
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +106,11 @@ def test_a_deployment_to_a_file_loads_no_client_for_servers(tmp_path: Path) -> N
 def test_the_json_schema_of_the_manifest_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["manifest-schema"]) == 0
     assert capsys.readouterr().out == manifest_json_schema()
+
+
+def test_the_json_schema_of_the_report_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report-schema"]) == 0
+    assert capsys.readouterr().out == report_json_schema()
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from turso_deploy.cli.output import Verbosity, publish
+from turso_deploy.core.errors import ErrorCode
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
+from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import ErrorLine, FindingLine, HazardLine, Report, Status, StepLine, TokenLine
 
@@ -21,12 +23,14 @@ FAILED = Report(
     Status.FAILED,
     committed=False,
     database="file:x.db",
-    error=ErrorLine("sql-syntax", "It is\nwrong.", "Do\nthis.", "schema/a,b.sql", 3, 9),
+    error=ErrorLine(ErrorCode.SQL_SYNTAX, "It is\nwrong.", "Do\nthis.", "schema/a,b.sql", 3, 9),
     exit_code=2,
 )
 
 
-COST = HazardLine("change-type", "books.pages", 3, "needs approval", approved=False, text="change-type books.pages")
+COST = HazardLine(
+    HazardName.CHANGE_TYPE, "books.pages", 3, Severity.NEEDS_APPROVAL, approved=False, text="change-type books.pages"
+)
 STEP = StepLine(StepKind.REBUILD_TABLE, "books", "", (COST,), "schema/tables.sql:12:3")
 
 
@@ -107,7 +111,9 @@ def test_what_a_step_may_cost_is_a_warning_at_its_line_behind_the_error() -> Non
 
 
 def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_and_no_error() -> None:
-    refusal = ErrorLine("hazard-blocked", "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12)
+    refusal = ErrorLine(
+        ErrorCode.HAZARD_BLOCKED, "It costs:\n  change-type books.pages", "Allow it.", "schema/tables.sql", 12
+    )
     plan = replace(REPORT, status=Status.PLANNED, steps=(STEP,), blocked_by=refusal)
     text = published(plan, {"GITHUB_ACTIONS": "true"}, io.StringIO())
     [annotation] = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
@@ -118,7 +124,7 @@ def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_a
 def test_of_each_level_ten_annotations_are_sent() -> None:
     warnings = tuple(FindingLine("warning", f"old {number}", "rotate it") for number in range(12))
     errors = tuple(FindingLine("error", f"refused {number}", "replace it") for number in range(12))
-    token = TokenLine("auth-token", "", "valid", "full-access", findings=(*warnings, *errors))
+    token = TokenLine("auth-token", "", "valid", "full", findings=(*warnings, *errors))
     text = published(replace(REPORT, tokens=(token,)), {"GITHUB_ACTIONS": "true"}, io.StringIO())
     sent = [line.partition(" ")[0] for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
     assert sent == ["::error"] * 10 + ["::warning"] * 10
@@ -147,7 +153,7 @@ def test_a_verbose_deployment_shows_its_sql() -> None:
 
 def test_a_token_that_is_the_error_is_annotated_once() -> None:
     finding = FindingLine("error", "The database token expired", "Mint one.")
-    error = ErrorLine("token-expired", f"The token in `auth-token`: {finding.text}.", finding.remedy)
+    error = ErrorLine(ErrorCode.TOKEN_EXPIRED, f"The token in `auth-token`: {finding.text}.", finding.remedy)
     token = TokenLine("auth-token", "0123abcd", "expired", "full", findings=(finding,))
     text = published(replace(FAILED, error=error, tokens=(token,)), {"GITHUB_ACTIONS": "true"}, io.StringIO())
     assert sum(line.startswith("::error ") for line in text.splitlines()) == 1

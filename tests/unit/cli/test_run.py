@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.json_reports import parse_report
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from turso_deploy.cli import output as output_module
 from turso_deploy.cli.run import run
@@ -71,8 +72,7 @@ def locally(**settings: Any) -> tuple[int, str]:
 
 def as_json(**settings: Any) -> tuple[int, dict[str, Any]]:
     status, text = locally(**settings, json_output=True)
-    report: dict[str, Any] = json.loads(text)
-    return status, report
+    return status, parse_report(text)
 
 
 def database_token(claims: Mapping[str, object]) -> str:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turso_deploy.core.errors import ErrorCode
+from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.console import render
 from turso_deploy.report.document import (
@@ -140,7 +142,9 @@ def test_the_sign_of_a_hazard_says_whether_a_deployment_goes_on_with_it(deployed
 
 
 def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_go_on(deployed: Report) -> None:
-    refusal = ErrorLine("hazard-blocked", "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2)
+    refusal = ErrorLine(
+        ErrorCode.HAZARD_BLOCKED, "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2
+    )
     text = render(replace(deployed, status=Status.PLANNED, committed=False, blocked_by=refusal), colour=False)
     assert text.startswith("! Planned 2.2.0: ")
     assert text.split("\n")[0].endswith("; a deployment would be blocked")
@@ -159,9 +163,15 @@ def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> No
     )
 
 
-DROP = HazardLine("drop-table", "old", 12, "needs approval", approved=False, text="drop-table old: gone (12 rows)")
-FORBIDS = HazardLine("add-not-null", "t.a", 2, "blocked", approved=False, text="add-not-null t.a: null (2 rows)")
-REWRITE = HazardLine("rewrite-table", "users", 9, "warning", approved=True, text="rewrite-table users: slow (9 rows)")
+DROP = HazardLine(
+    HazardName.DROP_TABLE, "old", 12, Severity.NEEDS_APPROVAL, approved=False, text="drop-table old: gone (12 rows)"
+)
+FORBIDS = HazardLine(
+    HazardName.ADD_NOT_NULL, "t.a", 2, Severity.BLOCKED, approved=False, text="add-not-null t.a: null (2 rows)"
+)
+REWRITE = HazardLine(
+    HazardName.REWRITE_TABLE, "users", 9, Severity.WARNING, approved=True, text="rewrite-table users: slow (9 rows)"
+)
 REBUILD = (
     StepLine(StepKind.RUN_SCRIPT, "clean", "DELETE FROM t;\nDELETE FROM u", (), "schema/scripts/clean.sql"),
     StepLine(StepKind.DROP_VIEW_TEMPORARILY, "v", 'DROP VIEW "v"'),
@@ -269,12 +279,20 @@ def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
         database=text,
         deployment_id=text,
         schema_version=text,
-        steps=(StepLine(StepKind.CREATE_TABLE, text, text, (HazardLine(text, text, 1, text, None, text),), text),),
+        steps=(
+            StepLine(
+                StepKind.CREATE_TABLE,
+                text,
+                text,
+                (HazardLine(HazardName.DROP_TABLE, text, 1, Severity.BLOCKED, None, text),),
+                text,
+            ),
+        ),
         counts={text: CountLine(text, 1)},
         checks=(CheckLine(text, False, text, text),),
         seeds=(SeedLine(text, 1, 1, 0),),
         notices=(text,),
-        error=ErrorLine(text, text, text, text, 1),
+        error=ErrorLine(ErrorCode.INTERNAL, text, text, text, 1),
     )
     planned = replace(report, status=Status.PLANNED, blocked_by=report.error, error=None)
     for shown in (render(report, colour=False), render(planned, colour=False)):

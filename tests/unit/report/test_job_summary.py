@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.hostile_text import hostile_texts
+from turso_deploy.core.errors import ErrorCode
 from turso_deploy.github.runner import MAX_SUMMARY_SIZE
+from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import (
     CheckLine,
@@ -109,10 +111,10 @@ CHANGED = (
 
 
 GONE = HazardLine(
-    "drop-column",
+    HazardName.DROP_COLUMN,
     "users.email",
     120,
-    "needs approval",
+    Severity.NEEDS_APPROVAL,
     approved=False,
     text="drop-column users.email: gone (120 rows)",
 )
@@ -124,13 +126,13 @@ def test_the_changes_are_a_difference_with_what_they_cost_below_it(deployed: Rep
     difference = "```diff\n+ table tags\n! table users\n-   column email: email TEXT\n- index i\n```"
     hazard = "- ⛔ needs approval: drop-column users.email: gone &#40;120 rows&#41;"
     assert text.index(difference) < text.index(hazard)
-    refused = replace(deployed, steps=steps, error=ErrorLine("hazard-blocked", f"No:\n  {GONE.text}"))
+    refused = replace(deployed, steps=steps, error=ErrorLine(ErrorCode.HAZARD_BLOCKED, f"No:\n  {GONE.text}"))
     assert hazard not in summary(refused), "the error has said it"
 
 
 def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Report) -> None:
     refusal = ErrorLine(
-        "hazard-blocked", f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
+        ErrorCode.HAZARD_BLOCKED, f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
     )
     steps = (StepLine(StepKind.DROP_COLUMN, "users.email", "", (GONE,), "a.sql:1"),)
     text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, blocked_by=refusal))
@@ -176,13 +178,19 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         schema_version=name,
         changes=(ObjectChange("changed", "table", name, name, (PartChange(name, name, None),)),),
         steps=(
-            StepLine(StepKind.CREATE_TABLE, name, "SELECT 1", (HazardLine(name, name, 1, name, None, name),), name),
+            StepLine(
+                StepKind.CREATE_TABLE,
+                name,
+                "SELECT 1",
+                (HazardLine(HazardName.DROP_TABLE, name, 1, Severity.BLOCKED, None, name),),
+                name,
+            ),
         ),
         counts={name: CountLine(name, 1)},
         checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
         seeds=(SeedLine(name, 1, 1, 0),),
         notices=(name,),
-        error=ErrorLine("internal", "x", file=name or None),
+        error=ErrorLine(ErrorCode.INTERNAL, "x", file=name or None),
     )
     text = summary(report)
     text, fences = re.subn(r"^(`{3,})(diff|sql)\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.text import printable
+from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
 from turso_deploy.report.wording import (
@@ -52,7 +54,7 @@ def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Repor
 
 
 def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed: Report) -> None:
-    refusal = ErrorLine("hazard-blocked", "")
+    refusal = ErrorLine(ErrorCode.HAZARD_BLOCKED, "")
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), blocked_by=refusal)
     assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be blocked"
     assert verdict(replace(planned, requests=0)).endswith("; a deployment may be blocked, depending on the rows")
@@ -61,15 +63,17 @@ def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed:
 @pytest.mark.parametrize(
     ("severity", "allowed", "expected"),
     [
-        ("warning", True, "warning"),
-        ("needs approval", False, "needs approval"),
-        ("needs approval", True, "approved"),
-        ("blocked", False, "blocked"),
-        ("blocked", None, "blocked if rows break it"),
+        (Severity.WARNING, True, "warning"),
+        (Severity.NEEDS_APPROVAL, False, "needs approval"),
+        (Severity.NEEDS_APPROVAL, True, "approved"),
+        (Severity.BLOCKED, False, "blocked"),
+        (Severity.BLOCKED, None, "blocked if rows break it"),
     ],
 )
-def test_a_hazard_begins_with_what_it_does_to_a_deployment(severity: str, allowed: bool | None, expected: str) -> None:
-    line = HazardLine("change-type", "t.a", 3, severity, allowed, "change-type t.a: values change (3 rows)")
+def test_a_hazard_begins_with_what_it_does_to_a_deployment(
+    severity: Severity, allowed: bool | None, expected: str
+) -> None:
+    line = HazardLine(HazardName.CHANGE_TYPE, "t.a", 3, severity, allowed, "change-type t.a: values change (3 rows)")
     assert hazard_text(line) == f"{expected}: change-type t.a: values change (3 rows)"
 
 
