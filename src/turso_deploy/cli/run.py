@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +16,7 @@ from turso_deploy.cli.settings import Settings
 from turso_deploy.cli.settings_reader import read_settings, secret_values, wants_json, wants_sql
 from turso_deploy.core.errors import DeployError, ErrorCode, InternalError
 from turso_deploy.core.signals import ignore_signals
+from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
 from turso_deploy.report.document import Report, Status
@@ -50,20 +51,22 @@ def run(
         runner.mask(secret)
     settings: Settings | None = None
     credentials = Credentials()
-    try:
-        settings = read_settings(flags, environment)
-        terminal = None if environment.get("TERM") == "dumb" else errors
-        with _progress(settings, log, terminal, context, timing):
-            report = _report(Invocation(settings, context, runner, output, credentials, timing))
-    except DeployError as error:
-        report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), error)
-    except Exception as error:  # any other exception is a bug, and the report has to say so
-        report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), _bug(error))
-    report = replace(report, tokens=credentials.lines)
-    if settings and settings.comment:
-        from turso_deploy.github.pull_request import comment_on
+    with ExitStack() as shown:
+        try:
+            settings = read_settings(flags, environment)
+            shown.enter_context(_log(settings, runner, log if context.on_runner else errors, context))
+            terminal = None if environment.get("TERM") == "dumb" else errors
+            with _progress(settings, log, terminal, context, timing):
+                report = _report(Invocation(settings, context, runner, output, credentials, timing))
+        except DeployError as error:
+            report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), error)
+        except Exception as error:  # any other exception is a bug, and the report has to say so
+            report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), _bug(error))
+        report = replace(report, tokens=credentials.lines)
+        if settings and settings.comment:
+            from turso_deploy.github.pull_request import comment_on
 
-        report = comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
+            report = comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
     with ignore_signals(), _reporting_print_errors(errors):
         publish(report, runner, output if as_json else log, environment, _verbosity(settings, as_json))
     if settings and settings.check and report.status in (Status.PLANNED, Status.STALE):
@@ -121,11 +124,24 @@ def _schema_report(invocation: Invocation) -> Report:
             return deploy(invocation)
 
 
+def _log(settings: Settings, runner: Runner, stream: TextIO, context: RunContext) -> AbstractContextManager[None]:
+    """Show the log of the run with `verbose`, and in a debug run on a runner."""
+    if not (settings.verbose or context.debug):
+        return nullcontext()
+    from turso_deploy.cli.log import showing_log
+
+    def write(line: str) -> None:
+        stream.write(f"{inert(line)}\n")
+        stream.flush()
+
+    return showing_log(runner.debug if context.debug else write, runner.redacted)
+
+
 def _progress(
     settings: Settings, log: TextIO, terminal: TextIO | None, context: RunContext, timing: Timing
 ) -> AbstractContextManager[None]:
-    """Show progress in the log of a runner, or on a terminal that waits for a report."""
-    if settings.quiet:
+    """Show progress in the log of a runner, or on a terminal that waits for a report. With `verbose` the log has it."""
+    if settings.quiet or settings.verbose:
         return nullcontext()
     return display_progress(
         log,

@@ -302,7 +302,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = False
     verbose: Annotated[
         bool,
-        _described("Print the SQL of every step, also of a deployment.", Group.REPORT, ALL_COMMANDS),
+        _described(
+            "Print the SQL of every step, also of a deployment, and a log of phases and requests.",
+            Group.REPORT,
+            ALL_COMMANDS,
+        ),
     ] = False
     json_output: Annotated[
         bool,

@@ -1,11 +1,13 @@
-"""Report the progress of a run to a listener: the terminal, the log of a runner, or none.
+"""Report the progress of a run to a listener (the terminal, the log of a runner, or none) and to the logger.
 
 Code that may take a while reports its step here; the listener is set where the run begins. It belongs to the current
 context (https://docs.python.org/3/library/contextvars.html), so that parallel runs in one process have separate ones.
+The logger is that of Python's `logging`, with the name `turso_deploy`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -50,9 +52,20 @@ def listening(listener: ProgressListener) -> Iterator[None]:
 
 def report_step(what: str) -> None:
     """Report that a step has started: `reading the database`. It lasts until the next call."""
+    log(what)
     _listener.get().report_step(what)
 
 
 def report_wait(why: str) -> AbstractContextManager[None]:
     """Report that the current step waits inside the block; `why` is a sentence that names the lock or the retry."""
+    log(why)
     return _listener.get().report_wait(why)
+
+
+def log(text: str) -> None:
+    """Log what a run does or has done, if this process has loaded `logging`: loading it takes longer than a small run.
+
+    A program that shows a log has loaded it; another thread may be loading it now.
+    """
+    if get_logger := getattr(sys.modules.get("logging"), "getLogger", None):
+        get_logger("turso_deploy").info(text)

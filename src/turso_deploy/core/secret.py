@@ -1,6 +1,19 @@
-"""Redacted string: a secret that no output shows by accident."""
+"""Redacted string: a secret that no output shows by accident; and redaction of text."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# A token of Turso or of another issuer of JWTs, a token of GitHub, and the user name and password in a URL.
+_SECRET_LIKE = r"eyJ[\w-]{8,}(?:\.[\w-]+)*|gh[a-z]_\w{16,}|github_pat_\w+|(?<=://)[^\s/@]+(?=@)"
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return the text with a mask in place of each of the secrets, and of everything that looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return re.sub(_SECRET_LIKE, "***", text)
 
 
 class Secret:

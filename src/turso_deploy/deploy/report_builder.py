@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from turso_deploy.catalog.diff import Difference
 from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
+from turso_deploy.core.progress import log
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
@@ -259,6 +260,7 @@ class ReportBuilder:
     def add_committed(self, batch: BatchId, written: Sequence[SeedResult] = ()) -> None:
         """Add a committed batch, and the numbers of rows that it wrote of each seed if they are known."""
         self._deployment_id = batch.deployment_id
+        log(f"committed the deployment {batch.deployment_id}")
         if batch.kind is BatchKind.SCHEMA:
             self._schema_is_committed = True
         elif self._chunks and batch.chunks_left:
@@ -287,6 +289,8 @@ class ReportBuilder:
         return self._report(status_of(error), error.committed, error)
 
     def _report(self, status: Status, committed: bool | None, error: DeployError | None) -> Report:
+        duration, requests = round((time.monotonic() - self._started) * 1000), self._subject.requests
+        log(f"{self._command}: {error.code if error else status}; {count_of(requests, 'request')} in {duration:,} ms")
         return Report(
             command=self._command,
             status=status,
@@ -303,8 +307,8 @@ class ReportBuilder:
             chunks=self._chunks,
             notices=(*self._notices, *_chunks_notices(self._chunks), *self._subject.retries),
             rows_to_write=self._rows_to_write,
-            requests=self._subject.requests,
-            duration_ms=round((time.monotonic() - self._started) * 1000),
+            requests=requests,
+            duration_ms=duration,
             blocked_by=None if error else self._blocked_by,
             error=self._error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,

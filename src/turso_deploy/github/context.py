@@ -16,7 +16,8 @@ _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 class RunContext(NamedTuple):
     """Variables of a workflow run. `on_runner` is False and the files are None outside of a runner.
 
-    `output_file` and `summary_file` receive the outputs and the job summary of the step.
+    `output_file` and `summary_file` receive the outputs and the job summary of the step. `debug` is true if the log
+    shows debug messages.
     Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
 
@@ -29,6 +30,7 @@ class RunContext(NamedTuple):
     api_url: str = API_URL
     output_file: Path | None = None
     summary_file: Path | None = None
+    debug: bool = False
 
     @property
     def pull_request(self) -> int | None:
@@ -57,6 +59,7 @@ def read_context(environment: Mapping[str, str]) -> RunContext:
         api_url=environment.get("GITHUB_API_URL") or API_URL,
         output_file=_file(environment, "GITHUB_OUTPUT") if on_runner else None,
         summary_file=_file(environment, "GITHUB_STEP_SUMMARY") if on_runner else None,
+        debug=on_runner and environment.get("RUNNER_DEBUG") == "1",
     )
 
 

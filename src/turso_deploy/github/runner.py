@@ -13,6 +13,7 @@ from typing import TextIO
 from uuid import uuid4
 
 from turso_deploy.core.errors import Place
+from turso_deploy.core.secret import redact
 from turso_deploy.core.text import inert, printable, printable_lines
 from turso_deploy.github.annotations import Level
 from turso_deploy.github.context import RunContext
@@ -46,6 +47,7 @@ class Runner:
     def __init__(self, log: TextIO, context: RunContext) -> None:
         self._log = log
         self._context = context
+        self._secrets = list[str]()
 
     @property
     def present(self) -> bool:
@@ -60,7 +62,16 @@ class Runner:
         """
         for line in secret.splitlines():
             if len(line.strip()) >= _MIN_MASK_LENGTH:
+                self._secrets.append(line.strip())
                 self._command("add-mask", line.strip())
+
+    def redacted(self, text: str) -> str:
+        """Return the text with everything masked that `mask` was called with, also outside of a runner."""
+        return redact(text, self._secrets)
+
+    def debug(self, text: str) -> None:
+        """Print a debug message; the runner shows it in a debug run only."""
+        self._command("debug", text)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
