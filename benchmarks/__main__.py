@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import turso_deploy
-from benchmarks import latency, peers, planning, rebuild, seeds, start
+from benchmarks import latency, peers, planning, rebuild, replies, seeds, start
 from benchmarks.table import HEADER, markdown
 
 CHAPTERS = {
@@ -16,6 +16,7 @@ CHAPTERS = {
     "rebuild": rebuild.measure,
     "seeds": seeds.measure,
     "latency": latency.measure,
+    "replies": replies.measure,
 }
 
 

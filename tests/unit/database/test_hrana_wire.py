@@ -50,7 +50,7 @@ def test_a_float_that_is_no_number_reads_as_null(value: str) -> None:
     ],
 )
 def test_anything_else_is_no_value(value: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"not a value|not an integer"):
+    with pytest.raises((ValueError, KeyError)):
         decode(value)
 
 
