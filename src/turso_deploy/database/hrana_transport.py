@@ -14,8 +14,9 @@ from msgspec import Struct
 from turso_deploy.core.errors import DatabaseError, ErrorCode, ErrorExplanation, InputError, LostReplyError
 from turso_deploy.database.http_errors import UNREADABLE, explain_response, explain_unreadable
 from turso_deploy.http.backoff import Backoff, RetryBudget
-from turso_deploy.http.connection import HttpClient, TransportError
-from turso_deploy.http.connection import TransportErrorKind as Kind
+from turso_deploy.http.client import HttpClient
+from turso_deploy.http.errors import TransportError
+from turso_deploy.http.errors import TransportErrorKind as Kind
 
 # Rejected before anything ran. Behind every other status a write may have run: of a stream that it has closed, the
 # server says the same after a commit as before it.
@@ -36,6 +37,10 @@ _UNREACHABLE = {
     Kind.REFUSED: ("the server does not accept connections", _HOST_HINT),
     Kind.BROKEN: ("the connection broke before the answer was complete", _HOST_HINT),
     Kind.UNUSABLE_ADDRESS: ("the request could not be sent", _HOST_HINT),
+    Kind.NOT_LOOPBACK: (
+        "the host of the database URL is a name of this machine, and leads to another one",
+        "Plain http would send the token over the network in clear text: use libsql:// or https://.",
+    ),
     Kind.PROXY: ("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."),
     Kind.PROXY_REFUSED: (
         "the proxy did not open a connection to the server",
@@ -147,6 +152,6 @@ def _explain_unanswered(kind: Kind, timeout: float) -> ErrorExplanation:
         )
     if kind.setup is not None:
         reason, hint = kind.setup
-        message = reason if kind is Kind.UNUSABLE_PROXY else f"{_NOT_SECURE}: {reason}"
+        message = reason if kind in (Kind.UNUSABLE_PROXY, Kind.NO_SOCKS) else f"{_NOT_SECURE}: {reason}"
         return ErrorExplanation(ErrorCode.UNREACHABLE, message, hint)
     return ErrorExplanation(ErrorCode.UNREACHABLE, *_UNREACHABLE[kind])

@@ -1,324 +1,173 @@
-"""An HTTP client for one server, with a kept connection, a total deadline, proxies and the trusted authorities.
+"""Connections to a server, or to a proxy before it, with a total deadline.
 
-A request is never retried here. A failure before the first byte of the body means that the server cannot have executed
-it. No redirect is followed: it would carry the token to another host.
+A failure to connect is raised as TransportError, which urllib3 and requests pass on: the request was surely not sent.
 """
 
 from __future__ import annotations
 
 import re
-import selectors
 import socket
 import ssl
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from enum import Enum, auto
-from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from functools import cache
+from typing import Any
 
-from msgspec import Struct
+from urllib3.connection import HTTPConnection, HTTPException, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from turso_deploy import __version__
-from turso_deploy.http import proxies, trust
-from turso_deploy.http.deadline import Deadline
+from turso_deploy.http import trust
+from turso_deploy.http.deadline import TimedSocket, time_left
+from turso_deploy.http.errors import TransportError
+from turso_deploy.http.errors import TransportErrorKind as Kind
+from turso_deploy.http.proxies import is_local_name, is_loopback_address
 
-if TYPE_CHECKING:
-    from email.message import Message
-    from gzip import GzipFile
-
-_HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip"}
-_PORTS = {"http": 80, "https": 443}
-_SAFE_IN_PATH = "!$%&'()*+,/:;=?@[]"  # what else a path may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
-# Some servers require Content-Length: 0: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
-_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
-_READ_SIZE = 65_536  # bytes
-_SEND_SIZE = 262_144  # bytes
-# The message of http.client for a proxy's answer; it does not pass on the answer itself.
+# The message for a proxy's answer; the answer itself is not passed on.
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
-# Far more than a libSQL server answers, and less than a machine can hold: a few compressed bytes can grow to any size.
-_MAX_RESPONSE = 64 * 1024 * 1024  # bytes
+_SOCKS_PORT = 1080
 
 
-class Response(Struct, frozen=True):
-    """The response of a server. Names of `headers` are found in any case; `body` is decompressed."""
+class _FinalResponse(HTTPConnection.response_class):  # type: ignore[misc,valid-type]
+    """The final response to a request: Python skips only "100 Continue", and other interim responses may precede it.
 
-    status: int
-    headers: Message
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.body.decode(errors="replace")
-
-
-class TransportErrorKind(Enum):
-    """The reason for which a request got no answer."""
-
-    NOT_REACHED_IN_TIME = auto()
-    NOT_ANSWERED_IN_TIME = auto()
-    UNKNOWN_HOST = auto()
-    NO_NAME_SERVER = auto()
-    REFUSED = auto()
-    PROXY = auto()
-    PROXY_REFUSED = auto()
-    UNUSABLE_PROXY = auto()
-    NOT_SECURE = auto()
-    NO_AUTHORITIES = auto()
-    UNUSABLE_BUNDLE = auto()
-    UNUSABLE_ADDRESS = auto()
-    TOO_LONG = auto()
-    BROKEN = auto()
-
-    @property
-    def setup(self) -> tuple[str, str] | None:
-        """The fault in the set-up of this machine and the hint to correct it; None for every other kind."""
-        return _SETUP_FAULTS.get(self)
-
-
-_SETUP_FAULTS = {
-    TransportErrorKind.UNUSABLE_PROXY: proxies.UNUSABLE,
-    TransportErrorKind.NO_AUTHORITIES: trust.NO_AUTHORITIES,
-    TransportErrorKind.UNUSABLE_BUNDLE: trust.UNUSABLE,
-}
-
-
-class TransportError(Exception):
-    """A request without a complete answer; the message repeats nothing of the request.
-
-    `request_sent` is True if the server may have received the request: the sending of its body, or of its head if it
-    has none, had begun. `retryable` is True if the same request may succeed a moment later.
+    Raises HTTPException if its length is ambiguous: https://www.rfc-editor.org/rfc/rfc9112#section-6.3.
     """
 
-    def __init__(self, kind: TransportErrorKind, *, request_sent: bool, retryable: bool) -> None:
-        super().__init__(kind.name)
-        self.kind = kind
-        self.request_sent = request_sent
-        self.retryable = retryable
-
-
-class HttpClient:
-    """A client for the server at a URL. The first request opens the connection; a closed one is opened again.
-
-    The token is sent to this server only; an empty one is not sent. `timeout` is in seconds, for a request from its
-    start to the end of its answer.
-    """
-
-    def __init__(self, url: str, token: str, timeout: float, headers: Mapping[str, str] | None = None) -> None:
-        self._url = url
-        self._headers = {**_HEADERS, **(headers or {})}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._deadline = Deadline(timeout)
-        self._route: _Route | None = None
-
-    def request(self, method: str, path: str, body: bytes | None = None) -> Response:
-        """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
-        self._deadline.restart()
-        self._route = self._route or _route_to(self._url, self._deadline)
-        line = self._route.line
-        try:
-            if not line.sock or _is_stale(line.sock):
-                line.close()
-                _connect(self._route)
-            _put_head(line, method, self._route.base + path, self._route.headers | self._headers, body)
-            _send(line, body, self._deadline)
-            return _read_response(line)
-        except BaseException:  # an interrupt, too: half of a request must not precede another one
-            line.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._route:
-            self._route.line.close()
-
-
-class _Route(Struct, frozen=True):
-    """The route to a server: a socket to `host`, or to a proxy in front of it.
-
-    `base` precedes each path, and `headers` accompany each request.
-    """
-
-    line: HTTPConnection
-    host: str
-    base: str
-    headers: dict[str, str]
-    by_proxy: bool
-    tls_context: ssl.SSLContext | None
-    deadline: Deadline
-
-
-class _FinalResponse(HTTPResponse):
-    """The final response: Python skips only "100 Continue", and other interim responses may precede it.
-
-    It is read until the deadline.
-    """
-
-    def __init__(self, line: socket.socket, *arguments: Any, deadline: Deadline, **keywords: Any) -> None:
-        super().__init__(line, *arguments, **keywords)
-        self.fp.close()
-        self.fp = deadline.reader(line)
+    headers: Any
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200:
-            self.headers = None  # type: ignore[assignment]  # the sign for http.client that it has to read on
+            self.headers = None  # the sign that the head has to be read
             super().begin()
+        lengths = {*self.headers.get_all("Content-Length", ())}
+        if lengths and (len(lengths) > 1 or not lengths.pop().isdecimal() or "Transfer-Encoding" in self.headers):
+            raise HTTPException
 
 
-def _route_to(url: str, deadline: Deadline) -> _Route:
-    with _error_as(TransportErrorKind.UNUSABLE_ADDRESS):
-        parts = urlsplit(url)
-        host, usual_port = _ascii_host(parts.hostname or ""), _PORTS[parts.scheme]
-        port = usual_port if parts.port is None else parts.port
-        line = HTTPConnection(host, port)
-    with _error_as(TransportErrorKind.UNUSABLE_PROXY):
-        proxy = proxies.proxy_for(parts)
-        line = HTTPConnection(proxy.host, proxy.port) if proxy else line
-    line.response_class = partial(_FinalResponse, deadline=deadline)  # type: ignore[assignment]
-    bracketed = f"[{host}]" if ":" in host else host
-    authority = bracketed if port == usual_port else f"{bracketed}:{port}"
-    base, headers = parts.path, {"Host": authority}
-    tls_context = None
-    if parts.scheme == "https":
-        with _error_as(TransportErrorKind.UNUSABLE_BUNDLE):
-            tls_context = trust.tls_context()
-    if proxy and tls_context:
-        line.set_tunnel(bracketed, port, {"Host": f"{bracketed}:{port}", **proxy.headers})
-    elif proxy:
-        base, headers = f"http://{authority}{base}", headers | proxy.headers
-    return _Route(line, host, base, headers, proxy is not None, tls_context, deadline)
+class _Connection(HTTPConnection):
+    """A connection by plain HTTP."""
 
+    response_class = _FinalResponse
+    by_socks = False
 
-def _is_stale(line: socket.socket) -> bool:
-    """Return True if the server closed a kept connection, or sent something unrequested on it."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(line, selectors.EVENT_READ)
-        return bool(selector.select(0))
-
-
-def _connect(route: _Route) -> None:
-    """Connect to the server, through the proxy if there is one, and start TLS if the URL asks for it."""
-    try:
-        route.line.timeout = route.deadline.left()
-        route.line.connect()
-    except (OSError, HTTPException, ValueError) as error:
-        if refused := _REFUSED_TUNNEL.match(str(error)):
-            passing = refused[1] in ("429", "502", "503", "504")
-            raise TransportError(TransportErrorKind.PROXY_REFUSED, request_sent=False, retryable=passing) from None
-        unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
-        lasting = unknown or isinstance(error, ValueError)  # a wrong name stays wrong
-        kind = TransportErrorKind.PROXY if route.by_proxy else _connect_error_kind(error)
-        raise TransportError(kind, request_sent=False, retryable=not lasting) from None
-    if route.tls_context:
-        _start_tls(route, route.tls_context)
-
-
-def _connect_error_kind(error: Exception) -> TransportErrorKind:
-    match error:
-        case socket.gaierror(errno=socket.EAI_AGAIN):
-            return TransportErrorKind.NO_NAME_SERVER
-        case socket.gaierror():
-            return TransportErrorKind.UNKNOWN_HOST
-        case TimeoutError():
-            return TransportErrorKind.NOT_REACHED_IN_TIME
-        case OSError():
-            return TransportErrorKind.REFUSED
-        case _:
-            return TransportErrorKind.UNUSABLE_ADDRESS
-
-
-def _start_tls(route: _Route, tls_context: ssl.SSLContext) -> None:
-    with _broken(TransportErrorKind.NOT_REACHED_IN_TIME, request_sent=False):
+    def connect(self) -> None:
+        """Connect, with all that precedes a request: the tunnel of a proxy, TLS. Raises TransportError."""
         try:
-            route.line.sock.settimeout(route.deadline.left())
-            route.line.sock = tls_context.wrap_socket(route.line.sock, server_hostname=route.host.rstrip("."))
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # the server left, as one does that restarts
-            raise TransportError(TransportErrorKind.BROKEN, request_sent=False, retryable=True) from None
-        except ssl.SSLError as error:
-            unverified = isinstance(error, ssl.SSLCertVerificationError)
-            no_authorities = unverified and trust.has_no_authorities(tls_context)
-            kind = TransportErrorKind.NO_AUTHORITIES if no_authorities else TransportErrorKind.NOT_SECURE
-            raise TransportError(kind, request_sent=False, retryable=False) from None
+            super().connect()
+        except (OSError, HTTPException, ValueError) as error:
+            kind, retryable = self._explain(error)
+            raise TransportError(kind, request_sent=False, retryable=retryable) from None
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that accepts. Each one gets an equal part of the time that is left."""
+        failure: OSError = ConnectionRefusedError()
+        found = socket.getaddrinfo(*self._next_hop(), type=socket.SOCK_STREAM)
+        for index, (family, kind, protocol, _, address) in enumerate(found):
+            line = self._make_socket(family, kind, protocol)
+            try:
+                line.settimeout(time_left() / (len(found) - index))
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._reach(line, address)
+                return line
+            except BaseException as error:
+                line.close()
+                if not isinstance(error, OSError):
+                    raise
+                failure = error
+        raise failure
+
+    def _next_hop(self) -> tuple[str, int]:
+        return self._dns_host, self.port
+
+    def _make_socket(self, family: int, kind: int, protocol: int) -> TimedSocket:
+        return TimedSocket(family, kind, protocol)
+
+    def _reach(self, line: Any, address: tuple[Any, ...]) -> None:
+        line.connect(address)
+        is_clear_text = self.default_port != HTTPSConnection.default_port and not self.proxy
+        if is_clear_text and is_local_name(self.host) and not is_loopback_address(line.getpeername()[0]):
+            raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
+
+    def _explain(self, error: Exception) -> tuple[Kind, bool]:
+        """Return the kind of a failure to connect, and True if it may pass."""
+        if refused := _REFUSED_TUNNEL.match(str(error)):
+            return Kind.PROXY_REFUSED, refused[1] in ("429", "502", "503", "504")
+        is_lasting = isinstance(error, ValueError)  # a wrong name stays wrong
+        if isinstance(error, socket.gaierror):
+            is_lasting = error.errno != socket.EAI_AGAIN
+        by_proxy = self.by_socks or self.proxy
+        match error:
+            case ssl.SSLEOFError() | ssl.SSLZeroReturnError():  # the server left, as one does that restarts
+                return Kind.BROKEN, True
+            case ssl.SSLError() if not self.proxy or self.has_connected_to_proxy:
+                is_unverified = isinstance(error, ssl.SSLCertVerificationError)
+                no_authorities = is_unverified and trust.has_no_authorities()
+                return (Kind.NO_AUTHORITIES if no_authorities else Kind.NOT_SECURE), False
+            case _ if by_proxy:
+                return Kind.PROXY, not is_lasting
+            case socket.gaierror():
+                return (Kind.UNKNOWN_HOST if is_lasting else Kind.NO_NAME_SERVER), not is_lasting
+            case ValueError():
+                return Kind.UNUSABLE_ADDRESS, False
+            case TimeoutError():
+                return Kind.NOT_REACHED_IN_TIME, True
+            case ConnectionResetError() | HTTPException():
+                return Kind.BROKEN, True
+            case _:
+                return Kind.REFUSED, True
 
 
-def _put_head(line: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-    """Prepare the head of a request. Nothing is sent yet; a value that would be more than one header is an error."""
-    with _error_as(TransportErrorKind.UNUSABLE_ADDRESS):
-        line.putrequest(method, quote(target, safe=_SAFE_IN_PATH), skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
-            line.putheader(name, value)
-        if body is not None:
-            line.putheader("Content-Type", "application/json")
-        if body is not None or method in _METHODS_WITH_BODY:
-            line.putheader("Content-Length", len(body or b""))
+class _TlsConnection(_Connection, HTTPSConnection):
+    """A connection by TLS."""
 
 
-def _send(line: HTTPConnection, body: bytes | None, deadline: Deadline) -> None:
-    """Send the head, then the body: a server cannot execute a request before it has received the body."""
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=not body):
-        line.sock.settimeout(deadline.left())
-        line.endheaders()
-    # A server may answer, and close the connection, before it has read everything.
-    early = suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=True), early:
-        for start in range(0, len(body or b""), _SEND_SIZE):
-            line.sock.settimeout(deadline.left())
-            line.send(memoryview(body or b"")[start : start + _SEND_SIZE])
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
 
 
-def _read_response(line: HTTPConnection) -> Response:
-    with _broken(TransportErrorKind.NOT_ANSWERED_IN_TIME, request_sent=True), line.getresponse() as response:
-        return Response(response.status, response.headers, _decompressed(response))
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
-def _decompressed(response: HTTPResponse) -> bytes:
-    source: HTTPResponse | GzipFile = response
-    if response.headers.get("Content-Encoding", "").strip().lower() == "gzip":
-        from gzip import GzipFile  # few answers are long enough for a server to compress them
-
-        source = GzipFile(fileobj=response, mode="rb")
-    body = bytearray()
-    while piece := source.read(_READ_SIZE):
-        body += piece
-        if len(body) > _MAX_RESPONSE:
-            raise TransportError(TransportErrorKind.TOO_LONG, request_sent=True, retryable=False)
-    if response.length:
-        raise IncompleteRead(b"", response.length)
-    return bytes(body)
+POOLS = {"http": _Pool, "https": _TlsPool}
+"""The class of the connections for each scheme."""
 
 
-@contextmanager
-def _broken(timeout_kind: TransportErrorKind, *, request_sent: bool) -> Iterator[None]:
-    """Turn every failure of the connection into a TransportError, a timeout into one of `timeout_kind`."""
-    try:
-        yield
-    except TimeoutError:
-        raise TransportError(timeout_kind, request_sent=request_sent, retryable=True) from None
-    except (OSError, HTTPException, EOFError, ValueError, zlib.error):
-        raise TransportError(TransportErrorKind.BROKEN, request_sent=request_sent, retryable=True) from None
+@cache
+def socks_pools() -> dict[str, type[HTTPConnectionPool]]:
+    """Return the classes of the connections through a SOCKS proxy. PySocks has to be installed."""
+    import socks  # type: ignore[import-untyped]
 
+    class SocksSocket(TimedSocket, socks.socksocket):  # type: ignore[misc]
+        """A socket that connects through a SOCKS proxy before the deadline."""
 
-@contextmanager
-def _error_as(kind: TransportErrorKind) -> Iterator[None]:
-    """Turn a value that no request can hold into a TransportError, before anything is sent."""
-    try:
-        yield
-    except (KeyError, ValueError, HTTPException):  # of which http.client.InvalidURL is one
-        raise TransportError(kind, request_sent=False, retryable=False) from None
+    class SocksConnection(_Connection):
+        by_socks = True
 
+        def __init__(self, _socks_options: dict[str, Any], *arguments: Any, **options: Any) -> None:
+            self._proxy = _socks_options
+            super().__init__(*arguments, **options)
 
-def _ascii_host(host: str) -> str:
-    """Return the host name as name servers know it: https://www.rfc-editor.org/rfc/rfc3490.
+        def _next_hop(self) -> tuple[str, int]:
+            return self._proxy["proxy_host"], self._proxy["proxy_port"] or _SOCKS_PORT
 
-    Raises ValueError for an empty name, and for characters that this standard and its successor encode differently:
-    they would lead to two hosts.
-    """
-    name = host if host.isascii() else host.encode("idna").decode()
-    if not name or (name != host and name.encode().decode("idna") != host):
-        raise ValueError
-    return name
+        def _make_socket(self, family: int, kind: int, protocol: int) -> TimedSocket:
+            return SocksSocket(family, kind, protocol)
+
+        def _reach(self, line: Any, address: tuple[Any, ...]) -> None:
+            proxy = self._proxy
+            line.set_proxy(proxy["socks_version"], *address[:2], proxy["rdns"], proxy["username"], proxy["password"])
+            line.connect((self._dns_host, self.port))
+
+        def _explain(self, error: Exception) -> tuple[Kind, bool]:
+            return (Kind.PROXY_REFUSED, True) if isinstance(error, socks.SOCKS5Error) else super()._explain(error)
+
+    class SocksTlsConnection(SocksConnection, HTTPSConnection):
+        pass
+
+    class SocksPool(HTTPConnectionPool):
+        ConnectionCls = SocksConnection
+
+    class SocksTlsPool(HTTPSConnectionPool):
+        ConnectionCls = SocksTlsConnection
+
+    return {"http": SocksPool, "https": SocksTlsPool}

@@ -1,57 +1,80 @@
 """A total deadline for a request.
 
-The timeout of a socket applies to each wait: a server that sends a byte now and then would never exceed it.
+The timeout of a socket applies to each wait: a server that sends a byte now and then would never exceed it. The sockets
+here give each operation the time that is left of the request that the current thread sends.
 """
 
 from __future__ import annotations
 
-import io
 import socket
+import ssl
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+_SHORTEST = 0.001  # seconds; 0 would mean that a socket does not wait at all
 
-
-class Deadline:
-    """A deadline that is `seconds` after its creation, or after the last `restart`."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.restart()
-
-    def restart(self) -> None:
-        """Set the deadline again, counted from now."""
-        self._end = time.monotonic() + self._seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left. Raises TimeoutError if there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-    def reader(self, line: socket.socket) -> io.BufferedReader:
-        """Return a reader of a socket, like `socket.makefile("rb")`, that raises TimeoutError after the deadline."""
-        return io.BufferedReader(_DeadlineStream(line, self))
+_end: ContextVar[float] = ContextVar("end")
 
 
-class _DeadlineStream(io.RawIOBase):
-    """A raw stream over a socket that allows each read the time that is left."""
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Set the deadline of the request that the block sends, counted from now."""
+    token = _end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
 
-    def __init__(self, line: socket.socket, deadline: Deadline) -> None:
-        self._line = line
-        self._deadline = deadline
-        self._source = line.makefile("rb", buffering=0)
 
-    def readable(self) -> bool:
-        return True
+def is_over() -> bool:
+    """Return True if the deadline has passed."""
+    return time.monotonic() + _SHORTEST >= _end.get()
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        self._line.settimeout(self._deadline.left())
-        return self._source.readinto(buffer)
 
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+def time_left() -> float:
+    """Return the seconds until the deadline. Raises TimeoutError if it has passed."""
+    if is_over():
+        raise TimeoutError
+    return _end.get() - time.monotonic()
+
+
+class TimedSocket(socket.socket):
+    """A socket that raises TimeoutError after the deadline; timeouts that others set have no effect."""
+
+    def gettimeout(self) -> float:
+        """Return the time that a TLS handshake on this socket gets: `ssl` asks for it."""
+        return max(_end.get() - time.monotonic(), _SHORTEST)
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Receive like a socket, until the deadline."""
+        self.settimeout(time_left())
+        return super().recv(*arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Receive like a socket, until the deadline."""
+        self.settimeout(time_left())
+        return super().recv_into(*arguments)
+
+    def send(self, *arguments: Any) -> int:
+        """Send like a socket, until the deadline."""
+        self.settimeout(time_left())
+        return super().send(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        """Send like a socket, until the deadline."""
+        self.settimeout(time_left())
+        super().sendall(*arguments)
+
+
+class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
+    """A TLS socket that raises TimeoutError after the deadline."""
+
+    def send(self, *arguments: Any) -> int:
+        """Send until the deadline; a connection that the server closed is a broken pipe, as without TLS."""
+        try:
+            return super().send(*arguments)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError from error

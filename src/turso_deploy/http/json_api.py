@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.http.connection import HttpClient, TransportError, TransportErrorKind
+from turso_deploy.http.client import HttpClient
+from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import is_loopback
 
 _MAX_REASON = 200

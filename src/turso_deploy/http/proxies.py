@@ -1,84 +1,67 @@
-"""The proxy for a server, selected by the environment or the settings of the system."""
+"""The proxy for a server, selected by the environment or the settings of the system as requests does it."""
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
-import os
-import sys
-from base64 import b64encode
-from contextlib import suppress
-from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+import socket
+from urllib.parse import urlsplit
 
-from msgspec import Struct
+from turso_deploy.http.errors import TransportError, TransportErrorKind
 
-UNUSABLE = (
-    "the proxy that this machine is set to use is not supported",
-    "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to http://HOST:PORT; proxies reached by TLS (https://) or SOCKS are not "
-    "supported.",
-)
-"""The fault, and the hint to correct it, when `proxy_for` raises."""
-
-_SYSTEM_HAS_PROXY_SETTINGS = sys.platform in ("darwin", "win32")
-_DEFAULT_PORT = 80
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 
 
-class Proxy(Struct, frozen=True):
-    """A proxy reached by plain HTTP, and the headers that only it receives."""
-
-    host: str
-    port: int
-    headers: dict[str, str]
-
-
-def proxy_for(server: SplitResult) -> Proxy | None:
-    """Return the proxy for the server at a URL, or None. Raises ValueError for a proxy that is not supported.
+def proxy_for(url: str) -> str | None:
+    """Return the URL of the proxy for the server at a URL, or None. Raises TransportError for one that is unusable.
 
     Plain http to this machine uses no proxy: it is allowed only because it never leaves the machine.
     """
-    if server.scheme == "http" and is_loopback(server.hostname or ""):
+    from requests.utils import get_environ_proxies, select_proxy
+    from urllib3.util import parse_url
+
+    server = urlsplit(url)
+    if server.scheme == "http" and is_local_name(server.hostname or ""):
         return None
-    if not _SYSTEM_HAS_PROXY_SETTINGS and not any(name.lower().endswith("_proxy") for name in os.environ):
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
         return None
-    from urllib.request import getproxies, proxy_bypass  # slow to load
-
-    proxies = getproxies()
-    proxy = proxies.get(server.scheme) or proxies.get("all")
-    hosts = (server.hostname or "", server.netloc)
-    if not proxy or any(map(proxy_bypass, hosts)) or _is_in_a_network(hosts[0], proxies.get("no", "")):
-        return None
-    return _proxy_at(urlsplit(proxy if "://" in proxy else f"http://{proxy}"))
-
-
-def _proxy_at(url: SplitResult) -> Proxy:
-    """Return the proxy at a URL; only http, because Python's ssl cannot wrap a socket in TLS twice."""
-    if url.scheme != "http" or not url.hostname:
-        raise ValueError
-    return Proxy(url.hostname, url.port or _DEFAULT_PORT, _credentials(url))
+    try:
+        found = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError:
+        found = None
+    if not found or not found.host or found.scheme not in ("http", "https", *_SOCKS):
+        raise TransportError(TransportErrorKind.UNUSABLE_PROXY, request_sent=False, retryable=False)
+    if found.scheme in _SOCKS and not importlib.util.find_spec("socks"):
+        raise TransportError(TransportErrorKind.NO_SOCKS, request_sent=False, retryable=False)
+    return found.url
 
 
-def _credentials(url: SplitResult) -> dict[str, str]:
-    if url.username is None or url.password is None:
-        return {}
-    pair = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password)
-    return {"Proxy-Authorization": f"Basic {b64encode(pair).decode()}"}
+def is_local_name(host: str) -> bool:
+    """Return True if a host is this machine by its name: a loopback address, `localhost`, or a name below it.
+
+    Those names are for nothing else: https://www.rfc-editor.org/rfc/rfc6761#section-6.3.
+    """
+    return host == "localhost" or host.endswith(".localhost") or is_loopback_address(host)
 
 
-def _is_in_a_network(host: str, names: str) -> bool:
-    """Return True if NO_PROXY names a network that contains the address, such as 10.0.0.0/8."""
-    with suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        for name in names.split(","):
-            with suppress(ValueError):
-                if "/" in name and address in ipaddress.ip_network(name.strip(), strict=False):
-                    return True
-    return False
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if a host is this machine itself."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def is_loopback_address(host: str) -> bool:
+    """Return True for a loopback address; a name is none."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if a host is this machine by its name, and the name resolves to no address of another machine.
+
+    A name that does not resolve at all is no other machine. The connection checks the address again.
+    """
+    if not is_local_name(host):
+        return False
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return True
+    return all(is_loopback_address(str(address[0])) for *_, address in found)

@@ -1,40 +1,61 @@
-"""The trusted certificate authorities: those of a named bundle, or else those of the system."""
+"""Trust of TLS connections: the authorities that verify servers, and the certificate that this client shows.
+
+Both come from the environment. The context is the same for all servers and threads: making it reads all authorities.
+"""
 
 from __future__ import annotations
 
 import os
 import ssl
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
-# The variables of requests and curl; each names a file of certificates or a folder of such files.
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+from turso_deploy.http.deadline import TimedTlsSocket
+from turso_deploy.http.errors import TransportError, TransportErrorKind
 
-UNUSABLE = (
-    f"the certificates that {' or '.join(_BUNDLES)} names cannot be read",
-    "Name a file of certificates in PEM, or no file for those of the system.",
-)
-"""The fault, and the hint to correct it, when `tls_context` raises."""
-
-NO_AUTHORITIES = (
-    "this machine has no trusted certificate authority to verify the server's certificate with",
-    "Install certificates of authorities (Debian's package ca-certificates), or name a file of them in SSL_CERT_FILE.",
-)
-"""The fault, and the hint to correct it, when `has_no_authorities`."""
+_ALPN = ["http/1.1"]
+_lock = Lock()
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the context that verifies servers. Raises ValueError if the named bundle cannot be read."""
-    bundle = next(filter(None, map(os.environ.get, _BUNDLES)), None)
+    """Return the context of this process, which verifies servers. Raises TransportError for an unusable file.
+
+    The variables are those of requests and curl (a file of authorities, or a folder), OpenSSL (which reads them itself)
+    and uv (the certificate of this client).
+    """
+    bundle = _variable("REQUESTS_CA_BUNDLE") or _variable("CURL_CA_BUNDLE")
+    defaults = _variable("SSL_CERT_FILE"), _variable("SSL_CERT_DIR")
+    with _lock:
+        return _context(bundle, _variable("SSL_CLIENT_CERT"), _variable("SSL_CLIENT_KEY"), defaults)
+
+
+def has_no_authorities() -> bool:
+    """Return True if no authority was found. Those of a folder are read on demand: call it after a failed handshake."""
+    return not tls_context().cert_store_stats()["x509"]
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name) or None
+
+
+@cache
+def _context(bundle: str | None, certificate: str | None, key: str | None, _defaults: object) -> ssl.SSLContext:
+    """Return the context for these variables; `_defaults` are those that OpenSSL reads itself."""
     is_folder = bundle is not None and Path(bundle).is_dir()
     try:
-        # Without a bundle, SSL_CERT_FILE and SSL_CERT_DIR apply, and without these the authorities of the system.
         context = ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
-    except OSError as error:  # ssl.SSLError is one: a file without certificates
-        raise ValueError from error
-    context.set_alpn_protocols(["http/1.1"])
+    except OSError:  # ssl.SSLError is one: a file without certificates
+        raise TransportError(TransportErrorKind.UNUSABLE_BUNDLE, request_sent=False, retryable=False) from None
+    if certificate or key:
+        try:
+            context.load_cert_chain(certificate or "", key, password="")  # OpenSSL would ask the terminal for it
+        except (OSError, ValueError):
+            kind = TransportErrorKind.UNUSABLE_CERTIFICATE
+            raise TransportError(kind, request_sent=False, retryable=False) from None
+    context.hostname_checks_common_name = False
+    context.sslsocket_class = TimedTlsSocket
+    context.set_alpn_protocols(_ALPN)
+    # urllib3 sets them again for each connection, while another thread may copy them into one of its own.
+    context.set_alpn_protocols = lambda alpn_protocols: None  # type: ignore[method-assign]
     return context
-
-
-def has_no_authorities(context: ssl.SSLContext) -> bool:
-    """Return True if no authority was found. Those of a folder are read on demand: call it after a failed handshake."""
-    return not context.cert_store_stats()["x509"]
