@@ -79,7 +79,7 @@ def _readers(folder: Path) -> dict[str, Callable[[bytes], None]]:
     from turso_deploy.core.errors import DeployError
     from turso_deploy.core.schema_folder import SchemaFolder
     from turso_deploy.database.hrana_wire import read_batch
-    from turso_deploy.project.manifest import load_manifest
+    from turso_deploy.project.manifest_file import load_manifest
     from turso_deploy.seeds.files import read_seed_file
     from turso_deploy.sql.lexer import SqlTextError
     from turso_deploy.sql.parser import parse

@@ -12,7 +12,7 @@ import pytest
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.project.loader import load_project
-from turso_deploy.project.manifest import load_manifest
+from turso_deploy.project.manifest_file import load_manifest
 from turso_deploy.transaction.history import create_step
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -177,7 +177,7 @@ def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
             continue
         options: dict[str, Any] = {"dest": name, "default": None}
         options["help"] = _help_of(setting) if name in shown else argparse.SUPPRESS
-        if setting.type is bool:
+        if isinstance(setting.default, bool):
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["metavar"] = _METAVARS.get(name) or name.rpartition("_")[2].upper()

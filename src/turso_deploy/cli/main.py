@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 # The collection at exit takes a tenth of the time of a small one, so the remaining objects are frozen before it.
 _COLLECTION_INTERVAL = 200_000
 
+# pydantic calls the plugins of all installed packages (https://docs.pydantic.dev/latest/concepts/plugins/). They would
+# see the tokens among the settings, no deployment needs them, and searching for them takes time.
+_NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 
 def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -> int:
     """Run one command and return its exit status. Without a command, the Action's input `command` selects it."""
     _open_streams()
     gc.set_threshold(_COLLECTION_INTERVAL)
+    os.environ.setdefault(*_NO_PLUGINS)
     atexit.register(gc.freeze)
     flags = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     _escape_what_cannot_be_encoded(sys.stdout, sys.stderr)

@@ -3,23 +3,21 @@
 The flags, the inputs of the Action, the environment variables and the reference table follow from it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Collection, Mapping
+# ruff: noqa: RUF009 — `_setting` returns the field of a dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from msgspec import Meta, Struct
-from msgspec.structs import fields
-
-from turso_deploy.core.durations import format_duration
+from turso_deploy.core.durations import format_duration, parse_duration
 from turso_deploy.core.secret import Secret
-from turso_deploy.core.validation import field_type
-from turso_deploy.database.address import Address
+from turso_deploy.core.validation import Parsed
+from turso_deploy.database.address import Address, parse_address
 from turso_deploy.database.interface import REQUEST_SIZE
-from turso_deploy.plan.hazards import Approval
+from turso_deploy.plan.hazards import Approval, parse_approvals
 
+T = TypeVar("T")
 Command = Literal["deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token"]
 
 ALL_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token")
@@ -42,276 +40,231 @@ class Group(StrEnum):
     REPORT = "report"
 
 
-def _described(description: str, group: Group, commands: Collection[Command], **limits: Any) -> Meta:
-    """Return the metadata of a setting: the help of `commands` shows it in `group`."""
-    return Meta(description=description, extra={"group": group, "commands": tuple(commands)}, **limits)
+def _setting(
+    default: T, description: str, group: Group | None = None, commands: Sequence[Command] = (), **limits: Any
+) -> T:
+    """Return the field of a setting that the help of `commands` shows in `group`; the command itself is no flag.
+
+    pydantic takes the description and the limits from the metadata of the field:
+    https://docs.pydantic.dev/latest/concepts/dataclasses/.
+    """
+    return field(default=default, metadata={"description": description, "group": group, "commands": commands, **limits})
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """Settings of one run, parsed."""
+def _address(text: str) -> Address:
+    """Parse a database URL. Plaintext HTTP depends on another setting, so `read_settings` decides on it."""
+    return parse_address(text, allow_insecure_http=True)
 
-    command: Annotated[
-        Command,
-        Meta(
-            description="Command to run: `deploy`, `plan` (show the changes), `verify` (read only), `docs` (write "
-            "the schema's documentation), `pull` (write a schema folder from a database), "
-            "`check-tokens` or `rotate-token`."
-        ),
-    ] = "deploy"
-    schema_path: Annotated[
-        str,
-        _described(
-            "Folder with the SQL files, `seeds/` and `manifest.yml`.",
-            Group.SCHEMA,
-            ("deploy", "plan", "verify", "docs", "pull"),
-            min_length=1,
-        ),
-    ] = "schema"
-    database_url: Annotated[
-        Address | None,
-        _described(
-            "Database URL: `libsql://…`, `https://…` or `file:…`. Required on a runner; elsewhere the "
-            "default is a local SQLite file in the working directory.",
-            Group.DATABASE,
-            DATABASE_COMMANDS,
-        ),
-    ] = None
-    auth_token: Annotated[
-        Secret | None,
-        _described(
-            "Database token. `deploy` and `dry-run` need full access; for everything else read-only is enough.",
-            Group.DATABASE,
-            DATABASE_COMMANDS,
-        ),
-    ] = None
-    allow_insecure_http: Annotated[
-        bool,
-        _described(
-            "Allow plaintext HTTP to hosts other than this one. The token is sent in clear text.",
-            Group.DATABASE,
-            DATABASE_COMMANDS,
-        ),
-    ] = False
-    timeout: Annotated[
-        float,
-        _described(
-            "Timeout of one request in seconds; also the total time spent on retries.",
-            Group.DATABASE,
-            DATABASE_COMMANDS,
-            gt=0,
-            le=3_600,
-        ),
-    ] = 60.0
-    request_size: Annotated[
-        int,
-        _described(
-            "Maximum size of one request with seeds, in bytes. Larger seeds are sent in chunks, after the schema.",
-            Group.DATABASE,
-            ("deploy", "plan"),
-            ge=100_000,
-            le=100_000_000,
-        ),
-    ] = REQUEST_SIZE
-    allow_hazards: Annotated[
-        tuple[Approval, ...],
-        _described(
-            "Approved hazards, separated by commas: `name`, or `name:object` for one object.",
-            Group.OPTIONS,
-            ("deploy", "plan"),
-        ),
-    ] = ()
-    dry_run: Annotated[
-        bool,
-        _described(
-            "With `plan`: run the whole transaction on the database and roll it back. Needs a token that can write.",
-            Group.OPTIONS,
-            ("plan",),
-        ),
-    ] = False
-    compare_to: Annotated[
-        str | None,
-        _described("With `plan`: schema folder to compare with, instead of a database.", Group.OPTIONS, ("plan",)),
-    ] = None
-    sql: Annotated[
-        bool,
-        _described("With `plan`: print the plan as a script for `sqlite3`.", Group.OPTIONS, ("plan",)),
-    ] = False
-    check: Annotated[
-        bool,
-        _described(
-            "With `plan`: exit with 3 when there are changes to deploy. With `docs`: write nothing, "
-            "and exit with 3 when pages are stale.",
-            Group.OPTIONS,
-            ("plan", "docs"),
-        ),
-    ] = False
-    output: Annotated[
-        str,
-        _described("With `docs`: folder for the pages.", Group.SCHEMA, ("docs",), min_length=1),
-    ] = "docs/schema"
-    version_from_tag: Annotated[
-        bool,
-        _described(
-            "Stop unless the pushed tag (`v2.2.0`) matches `schema_version` in the manifest.",
-            Group.SCHEMA,
-            ("deploy", "plan", "verify"),
-        ),
-    ] = False
-    api_token: Annotated[
-        Secret | None,
-        _described(
-            "Turso Platform API token, used with `organization` and `database`. It finds the "
-            "database, and mints a token for the run if `auth-token` is not set.",
-            Group.PLATFORM,
-            DATABASE_COMMANDS,
-        ),
-    ] = None
-    organization: Annotated[
-        str | None,
-        _described("Turso organization; for a personal account, the user name.", Group.PLATFORM, DATABASE_COMMANDS),
-    ] = None
-    database: Annotated[
-        str | None,
-        _described("Name of the database in the Turso organization.", Group.PLATFORM, DATABASE_COMMANDS),
-    ] = None
-    api_url: Annotated[
-        str | None,
-        _described("Base URL of the Turso Platform API, if it is not Turso's own.", Group.PLATFORM, DATABASE_COMMANDS),
-    ] = None
-    read_only_auth_token: Annotated[
-        Secret | None,
-        _described(
-            "Application token. It is checked: it must work, and it must be read-only.", Group.TOKENS, DATABASE_COMMANDS
-        ),
-    ] = None
-    previous_auth_token: Annotated[
-        Secret | None,
-        _described(
-            "Token from before the last rotation. It is checked: the server must reject it.",
-            Group.TOKENS,
-            DATABASE_COMMANDS,
-        ),
-    ] = None
-    token_policy: Annotated[
-        Literal["warn", "enforce", "off"],
-        _described(
-            "Effect of a token that breaks the rotation policy: `warn`, `enforce` (fail) or `off`.",
-            Group.TOKENS,
-            DATABASE_COMMANDS,
-        ),
-    ] = "warn"
-    token_max_age: Annotated[
-        timedelta,
-        _described("Maximum age of a token before it must be rotated: `90d`, `12h`.", Group.TOKENS, DATABASE_COMMANDS),
-    ] = timedelta(days=90)
-    token_expiry_warning: Annotated[
-        timedelta,
-        _described("Warn when a token expires within this time.", Group.TOKENS, DATABASE_COMMANDS),
-    ] = timedelta(days=14)
-    token_require_expiry: Annotated[
-        bool,
-        _described("Count a token without an expiry date as breaking the policy.", Group.TOKENS, DATABASE_COMMANDS),
-    ] = False
-    token_lifetime: Annotated[
-        timedelta | None,
-        _described(
-            "Lifetime of a minted token. Default: `15m` for a run, `90d` with `rotate-token`.",
-            Group.PLATFORM,
-            DATABASE_COMMANDS,
-        ),
-    ] = None
-    trial_branch: Annotated[
-        bool,
-        _described(
-            "With `deploy` and an API token: deploy to a temporary branch of the database first, and "
-            "continue only if that succeeds.",
-            Group.OPTIONS,
-            ("deploy",),
-        ),
-    ] = False
-    keep_trial_branch: Annotated[
-        bool,
-        _described("Keep the branch of `trial-branch`.", Group.OPTIONS, ("deploy",)),
-    ] = False
-    restore_point: Annotated[
-        Literal["timestamp", "branch", "off"],
-        _described(
-            "Restore point of a deployment with an API token: `timestamp` (print the commands that "
-            "restore the database to the time before the deployment), `branch` (create a branch) or "
-            "`off`.",
-            Group.OPTIONS,
-            ("deploy",),
-        ),
-    ] = "timestamp"
-    keep_restore_points: Annotated[
-        int,
-        _described("Number of branches of `restore-point: branch` to keep.", Group.OPTIONS, ("deploy",), ge=1, le=100),
-    ] = 3
-    comment: Annotated[
-        bool,
-        _described(
-            "Keep the report in one comment on the pull request. Needs `github-token`.",
-            Group.GITHUB,
-            ("deploy", "plan", "verify"),
-        ),
-    ] = False
-    github_token: Annotated[
-        Secret | None,
-        _described(
-            "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. "
-            "With `rotate-token`: a token that can write secrets, which the workflow's own token "
-            "cannot.",
-            Group.GITHUB,
-            ("deploy", "plan", "verify", "rotate-token"),
-        ),
-    ] = None
-    secret_name: Annotated[
-        str,
-        _described(
-            "With `rotate-token`: name of the secret to store the new token in.", Group.GITHUB, ("rotate-token",)
-        ),
-    ] = "TURSO_AUTH_TOKEN"
-    secret_scope: Annotated[
-        str,
-        _described(
-            "With `rotate-token`: owner of the secret: `repository`, `environment:NAME` or `organization:NAME`.",
-            Group.GITHUB,
-            ("rotate-token",),
-        ),
-    ] = "repository"
-    token_access: Annotated[
-        Literal["full-access", "read-only"],
-        _described(
-            "With `rotate-token`: access of the new token: `full-access` or `read-only`.",
-            Group.OPTIONS,
-            ("rotate-token",),
-        ),
-    ] = "full-access"
-    revoke_others: Annotated[
-        bool,
-        _described(
-            "With `rotate-token`: revoke all older tokens of the database, and perhaps of its group. "
-            "Causes a short downtime.",
-            Group.OPTIONS,
-            ("rotate-token",),
-        ),
-    ] = False
-    quiet: Annotated[
-        bool,
-        _described("Print only the result, and the reason if the run failed.", Group.REPORT, ALL_COMMANDS),
-    ] = False
-    verbose: Annotated[
-        bool,
-        _described(
-            "Print the SQL of every step, also of a deployment, and a log of phases and requests.",
-            Group.REPORT,
-            ALL_COMMANDS,
-        ),
-    ] = False
-    json_output: Annotated[
-        bool,
-        _described("Print one JSON document instead of the report.", Group.REPORT, ALL_COMMANDS),
-    ] = False
+
+DatabaseUrl = Annotated[Address, Parsed(_address)]
+SecretText = Annotated[Secret, Parsed(Secret)]
+Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
+Duration = Annotated[timedelta, Parsed(parse_duration)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of one run, parsed.
+
+    It is a dataclass, which pydantic validates like its own models, because pydantic takes long to load and the help
+    of a command is made from the fields alone.
+    """
+
+    command: Command = _setting(
+        "deploy",
+        "Command to run: `deploy`, `plan` (show the changes), `verify` (read only), `docs` (write the schema's "
+        "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`.",
+    )
+    schema_path: str = _setting(
+        "schema",
+        "Folder with the SQL files, `seeds/` and `manifest.yml`.",
+        Group.SCHEMA,
+        ("deploy", "plan", "verify", "docs", "pull"),
+        min_length=1,
+    )
+    database_url: DatabaseUrl | None = _setting(
+        None,
+        "Database URL: `libsql://…`, `https://…` or `file:…`. Required on a runner; elsewhere the default is a "
+        "local SQLite file in the working directory.",
+        Group.DATABASE,
+        DATABASE_COMMANDS,
+    )
+    auth_token: SecretText | None = _setting(
+        None,
+        "Database token. `deploy` and `dry-run` need full access; for everything else read-only is enough.",
+        Group.DATABASE,
+        DATABASE_COMMANDS,
+    )
+    allow_insecure_http: bool = _setting(
+        False,
+        "Allow plaintext HTTP to hosts other than this one. The token is sent in clear text.",
+        Group.DATABASE,
+        DATABASE_COMMANDS,
+    )
+    timeout: float = _setting(
+        60.0,
+        "Timeout of one request in seconds; also the total time spent on retries.",
+        Group.DATABASE,
+        DATABASE_COMMANDS,
+        gt=0,
+        le=3_600,
+    )
+    request_size: int = _setting(
+        REQUEST_SIZE,
+        "Maximum size of one request with seeds, in bytes. Larger seeds are sent in chunks, after the schema.",
+        Group.DATABASE,
+        ("deploy", "plan"),
+        ge=100_000,
+        le=100_000_000,
+    )
+    allow_hazards: Approvals = _setting(
+        (),
+        "Approved hazards, separated by commas: `name`, or `name:object` for one object.",
+        Group.OPTIONS,
+        ("deploy", "plan"),
+    )
+    dry_run: bool = _setting(
+        False,
+        "With `plan`: run the whole transaction on the database and roll it back. Needs a token that can write.",
+        Group.OPTIONS,
+        ("plan",),
+    )
+    compare_to: str | None = _setting(
+        None, "With `plan`: schema folder to compare with, instead of a database.", Group.OPTIONS, ("plan",)
+    )
+    sql: bool = _setting(False, "With `plan`: print the plan as a script for `sqlite3`.", Group.OPTIONS, ("plan",))
+    check: bool = _setting(
+        False,
+        "With `plan`: exit with 3 when there are changes to deploy. With `docs`: write nothing, and exit with 3 "
+        "when pages are stale.",
+        Group.OPTIONS,
+        ("plan", "docs"),
+    )
+    output: str = _setting("docs/schema", "With `docs`: folder for the pages.", Group.SCHEMA, ("docs",), min_length=1)
+    version_from_tag: bool = _setting(
+        False,
+        "Stop unless the pushed tag (`v2.2.0`) matches `schema_version` in the manifest.",
+        Group.SCHEMA,
+        ("deploy", "plan", "verify"),
+    )
+    api_token: SecretText | None = _setting(
+        None,
+        "Turso Platform API token, used with `organization` and `database`. It finds the database, and mints a "
+        "token for the run if `auth-token` is not set.",
+        Group.PLATFORM,
+        DATABASE_COMMANDS,
+    )
+    organization: str | None = _setting(
+        None, "Turso organization; for a personal account, the user name.", Group.PLATFORM, DATABASE_COMMANDS
+    )
+    database: str | None = _setting(
+        None, "Name of the database in the Turso organization.", Group.PLATFORM, DATABASE_COMMANDS
+    )
+    api_url: str | None = _setting(
+        None, "Base URL of the Turso Platform API, if it is not Turso's own.", Group.PLATFORM, DATABASE_COMMANDS
+    )
+    read_only_auth_token: SecretText | None = _setting(
+        None,
+        "Application token. It is checked: it must work, and it must be read-only.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+    )
+    previous_auth_token: SecretText | None = _setting(
+        None,
+        "Token from before the last rotation. It is checked: the server must reject it.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+    )
+    token_policy: Literal["warn", "enforce", "off"] = _setting(
+        "warn",
+        "Effect of a token that breaks the rotation policy: `warn`, `enforce` (fail) or `off`.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+    )
+    token_max_age: Duration = _setting(
+        timedelta(days=90),
+        "Maximum age of a token before it must be rotated: `90d`, `12h`.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+    )
+    token_expiry_warning: Duration = _setting(
+        timedelta(days=14), "Warn when a token expires within this time.", Group.TOKENS, DATABASE_COMMANDS
+    )
+    token_require_expiry: bool = _setting(
+        False, "Count a token without an expiry date as breaking the policy.", Group.TOKENS, DATABASE_COMMANDS
+    )
+    token_lifetime: Duration | None = _setting(
+        None,
+        "Lifetime of a minted token. Default: `15m` for a run, `90d` with `rotate-token`.",
+        Group.PLATFORM,
+        DATABASE_COMMANDS,
+    )
+    trial_branch: bool = _setting(
+        False,
+        "With `deploy` and an API token: deploy to a temporary branch of the database first, and continue only if "
+        "that succeeds.",
+        Group.OPTIONS,
+        ("deploy",),
+    )
+    keep_trial_branch: bool = _setting(False, "Keep the branch of `trial-branch`.", Group.OPTIONS, ("deploy",))
+    restore_point: Literal["timestamp", "branch", "off"] = _setting(
+        "timestamp",
+        "Restore point of a deployment with an API token: `timestamp` (print the commands that restore the "
+        "database to the time before the deployment), `branch` (create a branch) or `off`.",
+        Group.OPTIONS,
+        ("deploy",),
+    )
+    keep_restore_points: int = _setting(
+        3, "Number of branches of `restore-point: branch` to keep.", Group.OPTIONS, ("deploy",), ge=1, le=100
+    )
+    comment: bool = _setting(
+        False,
+        "Keep the report in one comment on the pull request. Needs `github-token`.",
+        Group.GITHUB,
+        ("deploy", "plan", "verify"),
+    )
+    github_token: SecretText | None = _setting(
+        None,
+        "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. With "
+        "`rotate-token`: a token that can write secrets, which the workflow's own token cannot.",
+        Group.GITHUB,
+        ("deploy", "plan", "verify", "rotate-token"),
+    )
+    secret_name: str = _setting(
+        "TURSO_AUTH_TOKEN",
+        "With `rotate-token`: name of the secret to store the new token in.",
+        Group.GITHUB,
+        ("rotate-token",),
+    )
+    secret_scope: str = _setting(
+        "repository",
+        "With `rotate-token`: owner of the secret: `repository`, `environment:NAME` or `organization:NAME`.",
+        Group.GITHUB,
+        ("rotate-token",),
+    )
+    token_access: Literal["full-access", "read-only"] = _setting(
+        "full-access",
+        "With `rotate-token`: access of the new token: `full-access` or `read-only`.",
+        Group.OPTIONS,
+        ("rotate-token",),
+    )
+    revoke_others: bool = _setting(
+        False,
+        "With `rotate-token`: revoke all older tokens of the database, and perhaps of its group. Causes a short "
+        "downtime.",
+        Group.OPTIONS,
+        ("rotate-token",),
+    )
+    quiet: bool = _setting(
+        False, "Print only the result, and the reason if the run failed.", Group.REPORT, ALL_COMMANDS
+    )
+    verbose: bool = _setting(
+        False,
+        "Print the SQL of every step, also of a deployment, and a log of phases and requests.",
+        Group.REPORT,
+        ALL_COMMANDS,
+    )
+    json_output: bool = _setting(False, "Print one JSON document instead of the report.", Group.REPORT, ALL_COMMANDS)
 
     @property
     def uses_platform(self) -> bool:
@@ -324,19 +277,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.command == "deploy" or self.dry_run
 
 
-class Setting(Struct, frozen=True):
-    """One setting, as its field of `Settings` describes it.
+class Setting(NamedTuple):
+    """One setting, as its field of `Settings` describes it. `group` is None for the command, which is no flag."""
 
-    `annotation` is its type with limits, `type` the type alone: without limits and without `| None`. `group` is None
-    for the command, which is no flag.
-    """
-
-    annotation: Any
-    type: Any
     default: Any
+    is_secret: bool
     description: str
     group: Group | None
-    commands: tuple[Command, ...]
+    commands: Sequence[Command]
 
     @property
     def default_text(self) -> str:
@@ -354,24 +302,16 @@ class Setting(Struct, frozen=True):
                 return str(self.default)
 
 
-def _settings() -> dict[str, Setting]:
-    settings = {}
-    for field in fields(Settings):
-        parsed = field_type(field.type)
-        note = next(note for note in parsed.notes if note.description)
-        extra = note.extra or {}
-        settings[field.name] = Setting(
-            field.type,
-            parsed.core,
-            field.default,
-            note.description or "",
-            extra.get("group"),
-            extra.get("commands", ()),
-        )
-    return settings
-
-
-SETTINGS: Mapping[str, Setting] = _settings()
+SETTINGS: Mapping[str, Setting] = {
+    each.name: Setting(
+        each.default,
+        each.type == SecretText | None,
+        each.metadata["description"],
+        each.metadata["group"],
+        each.metadata["commands"],
+    )
+    for each in fields(Settings)
+}
 """Settings by the name of their field, in the order of the documentation."""
 
 

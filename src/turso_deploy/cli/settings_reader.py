@@ -5,11 +5,8 @@ Precedence: flag, then the Action's `INPUT_…` variable, then the `TURSO_…` v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-
-from msgspec.structs import replace
 
 from turso_deploy.cli.settings import (
     DATABASE_COMMANDS,
@@ -22,37 +19,24 @@ from turso_deploy.cli.settings import (
     input_variable_of,
     variable_of,
 )
-from turso_deploy.core.durations import parse_duration
-from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.core.secret import Secret
-from turso_deploy.core.validation import ValidationError, validate
-from turso_deploy.database.address import parse_address
-from turso_deploy.plan.hazards import Approval, parse_approvals
-
-_ON = ("true", "yes", "on", "1", "t", "y")
-_OFF = ("false", "no", "off", "0", "f", "n")
-_SWITCHES = dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False)
-
-_PARSERS: Mapping[Any, Callable[[str], Any]] = {
-    Secret: Secret,
-    timedelta: parse_duration,
-    tuple[Approval, ...]: parse_approvals,
-}
-"""Parsers of the types that are written as text. Each raises ValueError with a reason, or InputError."""
+from turso_deploy.core.errors import Cause, ErrorCode, InputError, listed
+from turso_deploy.core.validation import Issue, ValidationError, validate
+from turso_deploy.database.address import RemoteAddress, parse_address
 
 
 def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """Parse the settings of this run. `flags` are those of the command line.
 
-    Raises InputError (`input-invalid`, `database-url-invalid`); nothing is sent before all settings are parsed.
+    Raises InputError (`input-invalid`, `database-url-invalid`) for all errors; nothing was sent.
     """
     variables = {name: values[0] for name in SETTINGS if (values := _variables(name, environment))}
     given = variables | {name: value for name, value in flags.items() if value is not None}
-    url = given.pop("database_url", None)
-    settings = Settings(**{name: _parsed(name, value) for name, value in given.items()})
-    if url is not None:
-        address = parse_address(str(url), allow_insecure_http=settings.allow_insecure_http)
-        settings = replace(settings, database_url=address)
+    try:
+        settings = validate(given, Settings)
+    except ValidationError as error:
+        raise _invalid([_error(issue) for issue in error.issues]) from None
+    if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
+        parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
     if settings.command in DATABASE_COMMANDS and settings.compare_to is None:
         _reject_incomplete_platform(settings)
@@ -71,12 +55,15 @@ def wants_sql(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
 
 def secret_values(flags: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
     """Return every given value of a secret setting, used or not, so that all of them can be masked first."""
-    names = [name for name, setting in SETTINGS.items() if setting.type is Secret]
+    names = [name for name, setting in SETTINGS.items() if setting.is_secret]
     return [value for name in names for value in (flags.get(name), *_variables(name, environment)) if value]
 
 
 def _is_on(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    return _switch(_raw(name, flags, environment)) is True
+    try:
+        return validate(_raw(name, flags, environment), bool)
+    except ValidationError:
+        return False
 
 
 def _raw(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
@@ -93,49 +80,25 @@ def _variables(name: str, environment: Mapping[str, str]) -> list[str]:
     return [value for variable in (input_variable_of(name), variable_of(name)) if (value := environment.get(variable))]
 
 
-def _parsed(name: str, written: Any) -> Any:
-    """Parse one setting. Raises InputError, which does not repeat the value."""
-    setting = SETTINGS.get(name)
-    if setting is None:
-        raise _invalid(name, "there is no such setting")
-    try:
-        if parse := _PARSERS.get(setting.type):
-            return parse(validate(written, str))
-        return validate(_from_text(written, setting.type), setting.annotation)
-    except ValidationError as error:
-        raise _invalid(name, error.issues[0].message) from None
-    except ValueError as error:
-        raise _invalid(name, str(error)) from None
-
-
-def _invalid(name: str, reason: str) -> InputError:
+def _error(issue: Issue) -> InputError:
+    """Return the error of one setting, which does not repeat its value."""
+    if isinstance(issue.error, InputError):
+        return issue.error
+    name = str(issue.path[0])
     flag = "the first word of the command line" if name == "command" else flag_of(name)
     return InputError(
         ErrorCode.INPUT_INVALID,
-        f"The setting `{input_of(name)}` is not valid: {reason}.",
+        f"The setting `{input_of(name)}` is not valid: {issue.reason}.",
         hint=f"Set it with {flag}, with the Action's input `{input_of(name)}` or with {variable_of(name)}.",
     )
 
 
-def _from_text(written: Any, wanted: Any) -> Any:
-    """Convert the text of a switch or a number; return all else unchanged, for `validate` to judge."""
-    if wanted is bool:
-        return _switch(written)
-    if wanted in (int, float):
-        return _number(written, wanted)
-    return written
-
-
-def _switch(written: Any) -> Any:
-    return _SWITCHES.get(str(written).lower(), written)
-
-
-def _number(written: Any, wanted: type[int] | type[float]) -> Any:
-    try:
-        number = float(written)
-    except ValueError:
-        return written
-    return int(number) if wanted is int and number.is_integer() else number
+def _invalid(errors: Sequence[InputError]) -> InputError:
+    """Return the only error, or one that lists them all."""
+    if len(errors) == 1:
+        return errors[0]
+    causes = [Cause(f"{error.message} {error.hint}") for error in errors]
+    return InputError(ErrorCode.INPUT_INVALID, f"{len(errors)} settings are not valid:{listed(causes)}", causes=causes)
 
 
 class _Misplaced(NamedTuple):

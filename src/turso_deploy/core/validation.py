@@ -1,151 +1,168 @@
-"""Validate external data (settings, manifest, notes) strictly, and collect every error."""
+"""Validate external data (settings, documents, replies) with pydantic; every error has a sentence and a path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
-import msgspec
-from msgspec import Meta, Struct, convert
-from msgspec.structs import fields
+from turso_deploy.core.errors import DeployError
+
+if TYPE_CHECKING:  # pydantic takes long to load: the help of a command needs the settings, but does not read any
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema, ErrorDetails
 
 T = TypeVar("T")
-Read = Callable[[Any, Any], Any]
-"""Converts plain data to a value of a given type; raises ValueError with the reason if it cannot."""
+Path = tuple[str | int, ...]
+"""Keys of mappings and positions in lists that lead to a value."""
 
-_WORDS = {str: "text", int: "an integer", float: "a number", bool: "`true` or `false`"}
+_INTEGER = "expected an integer"
+_NUMBER = "expected a number"
+_SWITCH = "expected `true` or `false`"
+_MAPPING = "expected a mapping"
+_LIST = "expected a list"
+REASONS: Mapping[str, str] = {
+    "bool_parsing": _SWITCH,
+    "bool_type": _SWITCH,
+    "dict_type": _MAPPING,
+    "extra_forbidden": "unknown key {name}; known here: {known}",
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "greater_than": "expected a number greater than {gt:.12g}",
+    "greater_than_equal": "expected a number of at least {ge:.12g}",
+    "int_from_float": _INTEGER,
+    "int_parsing": _INTEGER,
+    "int_parsing_size": _INTEGER,
+    "int_type": _INTEGER,
+    "less_than_equal": "expected a number of at most {le:.12g}",
+    "literal_error": "expected {expected}",
+    "missing": "{name} is missing",
+    "model_type": _MAPPING,
+    "string_too_short": "expected text that is not empty",
+    "string_type": "{name} must be text: write the value in quotes",
+    "tuple_type": _LIST,
+    "value_error": "{error}",
+}
+"""Our reason for each type of error that the models raise; https://docs.pydantic.dev/latest/errors/validation_errors/."""
+
+OTHER_REASON = "the value is not valid"
 
 
-class Issue(Struct, frozen=True):
-    """One error in the data: a sentence, and the keys that lead to the value."""
+class Issue(NamedTuple):
+    """One error in the data: a clause, the path to the value, and the error that the parser of the value raised."""
 
-    message: str
-    path: tuple[str | int, ...]
+    reason: str
+    path: Path
+    error: DeployError | None = None
+
+    @property
+    def message(self) -> str:
+        """The reason after the name of the value, unless it contains the name."""
+        name = _name(self.path)
+        return self.reason if not self.path or name in self.reason else f"{name}: {self.reason}"
 
 
 class ValidationError(Exception):
-    """The data is not valid; `issues` are all errors, in the order of the data."""
+    """The data is not valid; `issues` are all errors, in the order of the fields of the model."""
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         super().__init__("; ".join(issue.message for issue in issues))
         self.issues = tuple(issues)
 
 
-class FieldType(NamedTuple):
-    """An annotation in its parts: the type without `| None`, the metadata, and whether None is allowed."""
+class Parsed(NamedTuple):
+    """Metadata of a field that is written as text. `parse` converts the text; it raises ValueError or DeployError."""
 
-    core: Any
-    notes: tuple[Meta, ...]
-    optional: bool
+    parse: Callable[[str], Any]
 
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema that pydantic uses in place of the type of the field."""
+        from pydantic_core.core_schema import no_info_after_validator_function, str_schema
 
-def field_type(annotation: Any) -> FieldType:
-    """Split the annotation of a field, such as `Annotated[X | None, Meta(…)]`, into its parts."""
-    notes: tuple[Meta, ...] = ()
-    optional = False
-    while True:
-        if get_origin(annotation) is Annotated:
-            notes = (*annotation.__metadata__, *notes)
-            annotation = annotation.__origin__
-        elif get_origin(annotation) in (Union, UnionType):
-            members = [member for member in get_args(annotation) if member is not NoneType]
-            optional = optional or NoneType in get_args(annotation)
-            if len(members) > 1:
-                return FieldType(Union[tuple(members)], notes, optional)  # noqa: UP007 (of a list of types)
-            [annotation] = members
-        else:
-            return FieldType(annotation, notes, optional)
+        return no_info_after_validator_function(self._parse, str_schema())
+
+    def _parse(self, text: str) -> Any:
+        try:
+            return self.parse(text)
+        except DeployError as error:
+            raise ValueError(error.message) from error  # the errors that pydantic collects
 
 
-def validate(value: Any, wanted: type[T], read: Read | None = None) -> T:
-    """Convert plain data to a value of the type. Raises ValidationError with every error.
+def validate(value: Any, model: type[T]) -> T:
+    """Convert plain data to an instance of a model. Raises ValidationError with every error.
 
-    `read` converts to types that msgspec does not know.
+    No message repeats a value, unless that of a parser does.
     """
+    from pydantic import TypeAdapter
+    from pydantic import ValidationError as PydanticError
+
     try:
-        return convert(value, wanted, dec_hook=read)
-    except msgspec.ValidationError:  # it names the first error only
-        raise ValidationError(list(_issues(value, wanted, (), read))) from None
+        return TypeAdapter(model).validate_python(value)
+    except PydanticError as error:
+        errors: dict[Path, list[ErrorDetails]] = {}
+        for details in error.errors(include_url=False, include_input=False):
+            errors.setdefault(_path(details, value), []).append(details)
+        raise ValidationError([_issue(path, errors[path], model) for path in errors]) from None
 
 
-def _issues(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
-    core, _, optional = field_type(wanted)
-    if value is None and optional:
-        return
-    is_struct = isinstance(core, type) and issubclass(core, Struct)
-    if is_struct or get_origin(core) is dict:
-        if not isinstance(value, dict):
-            yield Issue(_about(path, "expected a mapping"), path)
-        elif is_struct:
-            yield from _issues_of_struct(value, core, path, read)
-        else:
-            yield from _issues_of_members(value.items(), get_args(core)[1], path, read)
-    elif get_origin(core) is tuple:
-        if not isinstance(value, list):
-            yield Issue(_about(path, "expected a list"), path)
-        else:
-            yield from _issues_of_members(enumerate(value), get_args(core)[0], path, read)
-    else:
-        yield from _issues_of_value(value, wanted, path, read)
+def _path(details: ErrorDetails, value: Any) -> Path:
+    """Return the path to the value of an error, without the types of a union, which pydantic writes into it."""
+    path = []
+    for step in details["loc"]:
+        if step in value if isinstance(value, dict) else isinstance(value, list) and isinstance(step, int):
+            path.append(step)
+            value = value[step]
+    return (*path, details["loc"][-1]) if details["type"] == "missing" else tuple(path)
 
 
-def _issues_of_members(
-    members: Iterable[tuple[str | int, Any]], wanted: Any, path: tuple[str | int, ...], read: Read | None
-) -> Iterator[Issue]:
-    for key, value in members:
-        yield from _issues(value, wanted, (*path, key), read)
+def _issue(path: Path, errors: Sequence[ErrorDetails], model: Any) -> Issue:
+    """Return one issue for the errors of one value: for a union, pydantic has an error for each of its types."""
+    reasons = dict.fromkeys(_reason(details, path, model) for details in errors)
+    [*_, cause] = [getattr(details.get("ctx", {}).get("error"), "__cause__", None) for details in errors]
+    return Issue(", or ".join(reasons), path, cause)
 
 
-def _issues_of_struct(
-    value: dict[str, Any], struct: type[Struct], path: tuple[str | int, ...], read: Read | None
-) -> Iterator[Issue]:
-    known = {field.encode_name: field for field in fields(struct)}
-    for key, one in value.items():
-        if key in known:
-            yield from _issues(one, known[key].type, (*path, key), read)
-        else:
-            yield Issue(f"unknown key `{_dotted((*path, key))}`; known here: {', '.join(known)}", (*path, key))
-    for key in [key for key, field in known.items() if field.required and key not in value]:
-        yield Issue(f"`{_dotted((*path, key))}` is missing", (*path, key))
+def _reason(details: ErrorDetails, path: Path, model: Any) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        context["known"] = ", ".join(_known_keys(model, path[:-1]))
+    elif kind == "literal_error":
+        context["expected"] = context["expected"].replace("'", "`")
+    return REASONS.get(kind, OTHER_REASON).format(name=_name(path), **context)
 
 
-def _issues_of_value(value: Any, wanted: Any, path: tuple[str | int, ...], read: Read | None) -> Iterator[Issue]:
-    try:
-        convert(value, wanted, dec_hook=read)
-    except msgspec.ValidationError as error:
-        if field_type(wanted).core is str and path and not isinstance(value, str):
-            yield Issue(f"`{_dotted(path)}` must be text: write the value in quotes", path)
-        elif isinstance(error.__cause__, ValueError):  # the reason from `read`
-            yield Issue(_about(path, str(error.__cause__)), path)
-        else:
-            yield Issue(_about(path, f"expected {_expectation(wanted)}"), path)
+def _name(path: Path) -> str:
+    return f"`{'.'.join(map(str, path))}`"
 
 
-def _expectation(wanted: Any) -> str:
-    """Describe the values that a type accepts: `an integer, at least 1`."""
-    core, notes, _ = field_type(wanted)
-    if get_origin(core) is Literal:
-        *most, last = (f"`{choice}`" for choice in get_args(core))
-        return f"{', '.join(most)} or {last}"
-    limits = [limit for note in notes for limit in _limits(note)]
-    return _WORDS[core] + (f", {' and '.join(limits)}" if limits else "")
+def _known_keys(model: Any, path: Path) -> list[str]:
+    """Return the keys of the model that describes the mapping at a path."""
+    for key in path:
+        model = _fields(model)[str(key)] if hasattr(model, "model_fields") else _content(model)
+        if get_origin(model) in (Union, UnionType):
+            model = _content(model)
+    return list(_fields(model))
 
 
-def _limits(note: Meta) -> Iterator[str]:
-    if note.gt is not None:
-        yield f"greater than {note.gt}"
-    if note.ge is not None:
-        yield f"at least {note.ge}"
-    if note.le is not None:
-        yield f"at most {note.le}"
-    if note.min_length is not None:
-        yield f"at least {note.min_length} character{'s' if note.min_length != 1 else ''}"
+def _fields(model: Any) -> dict[str, Any]:
+    """Return the types of the fields of a model by their keys in the data."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _about(path: tuple[str | int, ...], message: str) -> str:
-    return f"`{_dotted(path)}`: {message}" if path else message
+def _content(annotation: Any) -> Any:
+    """Return the type of the members of a mapping or a list, or the type that is not None in a union with it."""
+    return [type_ for type_ in get_args(annotation) if type_ not in (NoneType, Ellipsis)][-1]
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
-    return ".".join(map(str, path))
+def json_schema(model: Any, title: str) -> str:
+    """Return the JSON Schema of a model as text, without the titles that pydantic makes of the names of fields."""
+    from pydantic import TypeAdapter
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        def field_title_should_be_set(self, schema: Any) -> bool:
+            return False
+
+    schema = TypeAdapter(model).json_schema(schema_generator=Generator)
+    return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": title}, indent=2) + "\n"

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 # A bound is written into SQL as an integer, and the largest of those has 19 digits: https://www.sqlite.org/datatype3.html
 _MAX_DIGITS = 18
 
 
-class Bound:
-    """Range from `low` to `high`, both included; without a `high` there is no upper limit. `text` is its notation.
+class Bound(NamedTuple):
+    """Range from `low` to `high`, both included; without a `high` there is no upper limit. `text` is its notation."""
 
-    This is not a Struct, because msgspec would expect its fields in the manifest, where a bound is one value.
-    """
-
-    __slots__ = ("high", "low", "text")
-
-    def __init__(self, low: int, high: int | None, text: str) -> None:
-        self.low = low
-        self.high = high
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Bound) and (self.low, self.high, self.text) == (other.low, other.high, other.text)
-
-    def __hash__(self) -> int:
-        return hash((self.low, self.high, self.text))
-
-    def __repr__(self) -> str:
-        return f"Bound({self.low!r}, {self.high!r}, {self.text!r})"
+    low: int
+    high: int | None
+    text: str
 
     def holds(self, count: int) -> bool:
         """Return True if a count lies within the bound."""

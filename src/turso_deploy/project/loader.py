@@ -14,7 +14,8 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.yaml_reader import Key
 from turso_deploy.project.dangling_references import error_code_for, require_valid_references
 from turso_deploy.project.directives import read_directives
-from turso_deploy.project.manifest import Manifest, load_manifest, place_in_manifest
+from turso_deploy.project.manifest import Manifest
+from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import Project
 from turso_deploy.project.script_loader import load_scripts
 from turso_deploy.project.sql_files import Source, read_sources

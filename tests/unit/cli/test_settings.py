@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import msgspec
 import pytest
 
 from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
@@ -112,11 +113,30 @@ def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:
     assert "`schema-path`" in error_for(schema_path="").message
 
 
+def test_all_settings_that_are_wrong_are_reported_at_once_each_with_its_names() -> None:
+    error = error_for(
+        timeout="soon-xyz", database_url="xyz:", allow_hazards="drop-tabel", token_max_age="90", quiet="x"
+    )
+    first, *lines = error.message.split("\n")
+    assert first == "5 settings are not valid:"
+    assert [line.partition(". ")[0] for line in lines] == [
+        "  The database URL has no scheme",
+        "  The setting `timeout` is not valid: expected a number",
+        "  There is no hazard `drop-tabel`",
+        "  The setting `token-max-age` is not valid: a duration is a number with its unit, as in 90d, 12h or 15m",
+        "  The setting `quiet` is not valid: expected `true` or `false`",
+    ]
+    assert "Set it with --timeout, with the Action's input `timeout` or with TURSO_TIMEOUT." in lines[1]
+    assert "Did you mean `drop-table`?" in lines[2]
+    assert "xyz" not in error.message
+    assert [f"  {cause.message}" for cause in error.causes] == lines
+
+
 def test_a_secret_is_in_no_text_of_the_settings() -> None:
     inputs = read_settings({"auth_token": SECRET}, {})
-    assert SECRET not in repr(inputs) + str(inputs) + f"{inputs.auth_token}" + repr(msgspec.structs.asdict(inputs))
+    assert SECRET not in repr(inputs) + str(inputs) + f"{inputs.auth_token}" + repr(asdict(inputs))
     with pytest.raises(TypeError):
-        msgspec.json.encode(inputs)
+        json.dumps(asdict(inputs))
 
 
 def test_every_value_of_a_secret_setting_is_known_for_masking() -> None:

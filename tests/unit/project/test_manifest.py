@@ -13,7 +13,8 @@ import yaml
 from tests.support.schema_folders import SHIPPED
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.project.manifest import Manifest, load_manifest, manifest_json_schema, place_in_manifest
+from turso_deploy.project.manifest import Manifest, manifest_json_schema
+from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 
 PUBLISHED = SHIPPED / "manifest.schema.json"
 
@@ -82,7 +83,7 @@ def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None
         ("json_columns:\n  a: [x]\n  b: x\n", 3, "`json_columns.b`"),
         ("json_columns:\n  a:\n    - x\n    - 1\n", 4, "`json_columns.a.1` must be text: write the value in quotes"),
         ("\nschema_version: 2.2\n", 2, "`schema_version` must be text: write the value in quotes"),
-        ("schema_version: ''\n", 1, "at least 1 character"),
+        ("schema_version: ''\n", 1, "`schema_version`: expected text that is not empty"),
         ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` must be text"),
         ("- a\n", 1, "expected a mapping"),
     ],

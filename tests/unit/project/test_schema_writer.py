@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.scratch import ScratchError
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.project.manifest import load_manifest
+from turso_deploy.project.manifest_file import load_manifest
 from turso_deploy.project.schema_writer import file_names, records_of_other_tools, schema_files
 from turso_deploy.sql.splitter import split, terminated
 
