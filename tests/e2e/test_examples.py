@@ -81,4 +81,4 @@ def test_the_nightly_check_verifies(sqld: Sqld, tmp_path: Path) -> None:
 
 def test_every_example_is_tried() -> None:
     tried = {name for name, *_ in CASES} | {"matrix", "nightly-drift"}
-    assert {path.stem for path in FOLDER.iterdir()} == tried
+    assert {path.stem for path in FOLDER.glob("*.yml")} == tried  # fleet.py is tried with the Python API
