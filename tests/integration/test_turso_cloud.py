@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests import PreparedRequest
+from responses import RequestsMock
 
-from tests.platform.server import Answer as HttpAnswer
-from tests.platform.server import Faults, Request, serving
 from tests.support.databases import DatabaseUnderTest, InterceptedDatabase, quick_retries
 from tests.support.schema_folders import write_project
 from tests.support.sqld import Sqld, exchange
@@ -20,6 +20,7 @@ from turso_deploy.http.backoff import MAX_ATTEMPTS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
+URL = "https://quiz-acme.turso.io"
 BLOCKED = {
     "message": "Operation was blocked: SQL write operations are forbidden "
     "(writes are blocked, do you need to upgrade your plan?)",
@@ -33,25 +34,26 @@ class Cloud:
 
     def __init__(self, sqld: Sqld) -> None:
         self._sqld = sqld
-        self.url = ""
         self.bodies: list[Any] = []
         self.change: Callable[[int, Callable[[], Answer]], Answer] = lambda number, forward: forward()
 
-    def answer(self, request: Request) -> HttpAnswer:
-        self.bodies.append(request.body)
-        status, headers, text = self.change(len(self.bodies), lambda: self._forward(request))
-        return HttpAnswer(status, text.encode(), headers)
+    def answer(self, request: PreparedRequest) -> Answer:
+        assert request.headers["Authorization"] == "Bearer token"
+        self.bodies.append(json.loads(request.body or ""))
+        return self.change(len(self.bodies), self._forward)
 
-    def _forward(self, request: Request) -> Answer:
+    def _forward(self) -> Answer:
         headers = {"Authorization": f"Bearer {self._sqld.token()}"}
-        status, content = exchange("POST", f"{self._sqld.url}/v3/pipeline", request.body, headers)
+        status, content = exchange("POST", f"{self._sqld.url}/v3/pipeline", self.bodies[-1], headers)
         return status, {}, content.decode()
 
 
 @pytest.fixture
 def cloud(sqld: Sqld) -> Iterator[Cloud]:
     found = Cloud(sqld)
-    with serving(found.answer, [], Faults()) as found.url:
+    with RequestsMock() as replies:
+        replies.add_callback("POST", f"{URL}/v3/pipeline", found.answer)
+        replies.add_passthru("http://127.0.0.1:")  # what a test does on the engine itself
         yield found
 
 
@@ -61,10 +63,10 @@ def project(tmp_path: Path) -> Project:
 
 
 def deploy_to(
-    cloud: Cloud, project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30
+    project: Project, after_query: Callable[[int], None] = lambda number: None, timeout: float = 30
 ) -> Report:
     database = InterceptedDatabase(
-        HranaDatabase(cloud.url, "token", timeout, retry_budget=quick_retries(timeout)), after_query
+        HranaDatabase(URL, "token", timeout, retry_budget=quick_retries(timeout)), after_query
     )
     report = deploy(project, database)
     database.close()
@@ -95,11 +97,11 @@ def test_where_the_schema_version_is_not_served_the_catalog_guards(
     if deployed_before:
         on_sqld.deploy(project)
         on_sqld.run("DROP VIEW v_books")
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
     assert "pragma_schema_version" not in guard_of(cloud.bodies[1])
     assert "sqlite_master" in guard_of(cloud.bodies[1])
-    assert deploy_to(cloud, project).status is Status.UNCHANGED
+    assert deploy_to(project).status is Status.UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_the_catalog_guards_against_every_change_of_schema(
         if number == 1:
             on_sqld.run(meddling)
 
-    report = deploy_to(cloud, project, meddle)
+    report = deploy_to(project, meddle)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 4)
 
 
@@ -160,7 +162,7 @@ def test_a_read_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body)
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert report.error is not None
     assert (report.error.code, report.committed) == (code, False)
     assert report.requests == (MAX_ATTEMPTS if passes(status, body) else 1)
@@ -174,7 +176,7 @@ def test_a_write_that_is_refused_changed_nothing(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str, code: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number >= 2 else forward()
-    report = deploy_to(cloud, project, timeout=1)
+    report = deploy_to(project, timeout=1)
     assert report.error is not None
     if status == 408:
         assert (report.error.code, report.committed) == (
@@ -194,7 +196,7 @@ def test_a_write_that_may_have_run_is_sent_again_when_the_history_does_not_know_
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str
 ) -> None:
     cloud.change = lambda number, forward: (status, {}, body) if number == 2 else forward()
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 5)
     assert any("the deployment history shows no commit" in notice for notice in report.notices)
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
@@ -204,7 +206,7 @@ def test_a_write_that_surely_did_not_run_is_sent_again_without_asking(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "0"}, "") if number == 2 else forward()
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
     assert any("too many requests" in notice for notice in report.notices)
 
@@ -213,7 +215,7 @@ def test_a_server_that_asks_for_more_time_than_there_is_is_given_up_at_once(
     cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project
 ) -> None:
     cloud.change = lambda number, forward: (429, {"Retry-After": "100"}, "")
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert report.error is not None
     assert (report.error.code, report.requests, report.notices) == ("rate-limited", 1, ())
 
@@ -229,7 +231,7 @@ def test_a_write_that_ran_although_the_answer_is_an_error_is_found_in_the_histor
         return (status, {}, body) if number == 2 else answer
 
     cloud.change = change
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert (report.error, report.status, report.committed, report.requests) == (None, Status.DEPLOYED, True, 3)
     assert on_sqld.rows("SELECT id FROM schema_deployments") == [(report.deployment_id,)]
 
@@ -251,7 +253,7 @@ def test_a_write_that_is_blocked_step_by_step_changed_nothing(
         return 200, {}, json.dumps({"baton": None, "base_url": None, "results": [batch, closed]})
 
     cloud.change = change
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 2)
     assert on_sqld.names() == set()
@@ -262,7 +264,7 @@ def test_a_batch_that_is_blocked_as_a_whole_changed_nothing(
 ) -> None:
     blocked = {"results": [{"type": "error", "error": BLOCKED}, {"type": "ok", "response": {"type": "close"}}]}
     cloud.change = lambda number, forward: (200, {}, json.dumps(blocked)) if number == 2 else forward()
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 2)
     assert on_sqld.names() == set()
@@ -272,7 +274,7 @@ def test_a_database_whose_reads_are_blocked_is_told(cloud: Cloud, project: Proje
     blocked = {**BLOCKED, "message": BLOCKED["message"].replace("write", "read")}
     answer = {"results": [{"type": "error", "error": blocked}, {"type": "ok", "response": {"type": "close"}}]}
     cloud.change = lambda number, forward: (200, {}, json.dumps(answer))
-    report = deploy_to(cloud, project)
+    report = deploy_to(project)
     assert report.error is not None
     assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 1)
 
@@ -290,5 +292,5 @@ def test_where_shadow_tables_cannot_be_told_the_rest_is_read_all_the_same(
         return status, headers, json.dumps(document)
 
     cloud.change = change
-    assert deploy_to(cloud, project).status is Status.DEPLOYED
+    assert deploy_to(project).status is Status.DEPLOYED
     assert {"authors", "books"} <= on_sqld.names()

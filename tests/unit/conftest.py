@@ -1,8 +1,10 @@
-"""Reports as a run of the 2.2.0 schema gives them."""
+"""Reports as a run of the 2.2.0 schema gives them, and replies of HTTP servers."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from responses import RequestsMock
 
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.plan.steps import StepKind
@@ -94,3 +96,10 @@ def failed(deployed: Report) -> Report:
             column=11,
         ),
     )
+
+
+@pytest.fixture
+def replies() -> Iterator[RequestsMock]:
+    """Replies to requests, with what was sent. Each must be requested, and any other request gets no reply."""
+    with RequestsMock() as registered:
+        yield registered

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from responses import RequestsMock
 
-from tests.support.canned_server import CannedServer, canned_server
 from tests.support.databases import quick_retries
 from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.hrana import HranaDatabase
 
-PIPELINE = "/v3/pipeline"
+URL = "https://quiz-acme.turso.io"
 WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
 CLOSED = {"type": "ok", "response": {"type": "close"}}
 
 
 @pytest.fixture
-def cloud() -> Iterator[CannedServer]:
-    with canned_server() as replies:
-        yield replies
-
-
-@pytest.fixture
-def database(cloud: CannedServer) -> Iterator[HranaDatabase]:
-    opened = HranaDatabase(cloud.url, "hunter2", timeout=5, retry_budget=quick_retries(5))
+def database() -> Iterator[HranaDatabase]:
+    opened = HranaDatabase(URL, "hunter2", timeout=5, retry_budget=quick_retries(5))
     yield opened
     opened.close()
+
+
+def answer(replies: RequestsMock, content: Any = "", status: int = 200, **more: Any) -> None:
+    """Register a reply of the database: text as it is, anything else as JSON."""
+    body = content if isinstance(content, str) else json.dumps(content)
+    replies.post(f"{URL}/v3/pipeline", body, status=status, **more)
 
 
 def jwt_error(text: str) -> dict[str, str]:
@@ -60,14 +61,15 @@ def jwt_error(text: str) -> dict[str, str]:
     ],
 )
 def test_a_refused_write_surely_did_not_run(
-    cloud: CannedServer, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    replies: RequestsMock, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
-    cloud.to("POST", PIPELINE, body, status)
+    answer(replies, body, status)
     with pytest.raises(DatabaseError) as caught:
         database.apply(WRITE)
     assert not isinstance(caught.value, LostReplyError)
     assert (caught.value.code, caught.value.committed) == (code, False)
     assert caught.value.hint
+    assert replies.calls[0].request.headers["Authorization"] == "Bearer hunter2"
 
 
 @pytest.mark.parametrize(
@@ -98,9 +100,9 @@ def test_a_refused_write_surely_did_not_run(
     ],
 )
 def test_a_write_whose_answer_cannot_be_read_may_have_run(
-    cloud: CannedServer, database: HranaDatabase, status: int, body: Any, code: ErrorCode
+    replies: RequestsMock, database: HranaDatabase, status: int, body: Any, code: ErrorCode
 ) -> None:
-    cloud.to("POST", PIPELINE, body, status)
+    answer(replies, body, status)
     with pytest.raises(LostReplyError) as caught:
         database.apply(WRITE)
     assert (caught.value.code, caught.value.committed) == (code, None)
@@ -108,8 +110,8 @@ def test_a_write_whose_answer_cannot_be_read_may_have_run(
 
 
 @pytest.mark.parametrize("status", [200, 408, 500])
-def test_a_read_never_leaves_the_outcome_open(cloud: CannedServer, database: HranaDatabase, status: int) -> None:
-    cloud.to("POST", PIPELINE, status=status)
+def test_a_read_never_leaves_the_outcome_open(replies: RequestsMock, database: HranaDatabase, status: int) -> None:
+    answer(replies, status=status)
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
     assert not isinstance(caught.value, LostReplyError)
@@ -126,15 +128,15 @@ def test_a_host_that_no_name_server_knows_is_told() -> None:
     assert not isinstance(caught.value, LostReplyError)
 
 
-def test_a_redirect_is_not_followed(cloud: CannedServer, database: HranaDatabase) -> None:
-    cloud.to("POST", PIPELINE, status=307, headers={"Location": f"{cloud.url}/elsewhere"})
+def test_a_redirect_is_not_followed(replies: RequestsMock, database: HranaDatabase) -> None:
+    answer(replies, status=307, headers={"Location": f"{URL}/elsewhere"})
     with pytest.raises(DatabaseError, match="redirect"):
         database.query([Query("SELECT 1")])
-    assert len(cloud.asked) == 1
+    assert len(replies.calls) == 1
 
 
-def test_the_wait_that_a_server_asks_for_is_passed_on(cloud: CannedServer, database: HranaDatabase) -> None:
-    cloud.to("POST", PIPELINE, status=429, headers={"Retry-After": "17"})
+def test_the_wait_that_a_server_asks_for_is_passed_on(replies: RequestsMock, database: HranaDatabase) -> None:
+    answer(replies, status=429, headers={"Retry-After": "17"})
     with pytest.raises(DatabaseError) as caught:
         database.query([Query("SELECT 1")])
     assert caught.value.hint is not None
@@ -146,9 +148,9 @@ def in_band(message: str, code: str) -> dict[str, Any]:
     return {"baton": None, "base_url": None, "results": [{"type": "error", "error": error}, CLOSED]}
 
 
-def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: CannedServer, database: HranaDatabase) -> None:
+def test_a_batch_that_is_blocked_as_a_whole_did_not_run(replies: RequestsMock, database: HranaDatabase) -> None:
     failure = Failure("SQL write operations are forbidden", "BLOCKED")
-    cloud.to("POST", PIPELINE, in_band(failure.message, failure.code))
+    answer(replies, in_band(failure.message, failure.code))
     outcome = database.apply(WRITE)
     assert not outcome.committed
     assert outcome.failed is not None
@@ -156,18 +158,18 @@ def test_a_batch_that_is_blocked_as_a_whole_did_not_run(cloud: CannedServer, dat
 
 
 def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(
-    cloud: CannedServer, database: HranaDatabase
+    replies: RequestsMock, database: HranaDatabase
 ) -> None:
-    cloud.to("POST", PIPELINE, in_band("Response is too large", "RESPONSE_TOO_LARGE"))
+    answer(replies, in_band("Response is too large", "RESPONSE_TOO_LARGE"))
     with pytest.raises(LostReplyError):
         database.apply(WRITE)
 
 
 def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(
-    cloud: CannedServer, database: HranaDatabase
+    replies: RequestsMock, database: HranaDatabase
 ) -> None:
-    cloud.to("POST", PIPELINE, in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
-    cloud.to("POST", PIPELINE, status=503)
+    answer(replies, in_band("SQL not allowed statement: VACUUM", "SQL_PARSE_ERROR"))
+    answer(replies, status=503)
     outcome = database.apply(WRITE)
     assert outcome.failed is not None
     assert (outcome.failed.index, outcome.failed.failure.code) == (None, "SQL_PARSE_ERROR")

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from nacl.public import PrivateKey, SealedBox
+from responses import RequestsMock
 
-from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
+from turso_deploy.github.context import API_URL
 from turso_deploy.github.secrets import (
     GithubSecrets,
     SecretPlace,
@@ -17,20 +19,14 @@ from turso_deploy.github.secrets import (
     usable_secret_name,
 )
 
-SECRETS = "/repos/acme/quiz/actions/secrets"
+SECRETS = f"{API_URL}/repos/acme/quiz/actions/secrets"
 KEY = PrivateKey.generate()
 PUBLIC_KEY = base64.b64encode(bytes(KEY.public_key)).decode()
 
 
 @pytest.fixture
-def api() -> Iterator[CannedServer]:
-    with canned_server() as replies:
-        yield replies
-
-
-@pytest.fixture
-def secrets(api: CannedServer) -> Iterator[GithubSecrets]:
-    client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5, url=api.url)
+def secrets() -> Iterator[GithubSecrets]:
+    client = GithubSecrets(SecretPlace("repository", "acme/quiz"), "github_pat", timeout=5)
     yield client
     client.close()
 
@@ -99,33 +95,37 @@ def test_a_name_that_no_secret_has_is_refused(name: str) -> None:
 )
 def test_each_refusal_of_a_write_says_what_to_do(
     secrets: GithubSecrets,
-    api: CannedServer,
+    replies: RequestsMock,
     status: int,
     document: Any,
     headers: dict[str, str],
     code: ErrorCode,
     hint: str,
 ) -> None:
-    api.to("GET", f"{SECRETS}/public-key", {"key_id": "1", "key": PUBLIC_KEY})
-    api.to("GET", f"{SECRETS}/TOKEN", status=404)
-    api.to("PUT", f"{SECRETS}/TOKEN", document, status=status, headers=headers)
+    replies.get(f"{SECRETS}/public-key", json={"key_id": "1", "key": PUBLIC_KEY})
+    replies.get(f"{SECRETS}/TOKEN", status=404)
+    replies.put(f"{SECRETS}/TOKEN", json=document, status=status, headers=headers)
     with pytest.raises(PlatformError, match=f"Storing the secret TOKEN failed: .*HTTP {status}") as caught:
         secrets.store("TOKEN", "value")
     assert caught.value.code is code
     assert hint in (caught.value.hint or "")
+    assert [call.request.headers["Authorization"] for call in replies.calls] == ["Bearer github_pat"] * 3
+    sent = json.loads(replies.calls[-1].request.body or "")
+    assert sent["key_id"] == "1"
+    assert SealedBox(KEY).decrypt(base64.b64decode(sent["encrypted_value"])) == b"value"
 
 
 @pytest.mark.parametrize("document", [{}, {"key_id": 1, "key": PUBLIC_KEY}, [], None])
-def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, api: CannedServer, document: Any) -> None:
-    api.to("GET", f"{SECRETS}/public-key", document)
+def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, replies: RequestsMock, document: Any) -> None:
+    replies.get(f"{SECRETS}/public-key", json=document)
     with pytest.raises(PlatformError, match="public key"):
         secrets.check("TOKEN")
 
 
-def test_a_message_keeps_the_case_of_a_repository(api: CannedServer) -> None:
+def test_a_message_keeps_the_case_of_a_repository(replies: RequestsMock) -> None:
     place = parse_place("repository", "Acme/QuizApp")
-    api.to("GET", "/repos/Acme/QuizApp/actions/secrets/public-key", {})
-    client = GithubSecrets(place, "github_pat", timeout=5, url=api.url)
+    replies.get(f"{API_URL}/repos/Acme/QuizApp/actions/secrets/public-key", json={})
+    client = GithubSecrets(place, "github_pat", timeout=5)
     with pytest.raises(PlatformError, match="Reading the public key of the repository Acme/QuizApp failed"):
         client.check("TOKEN")
     client.close()

@@ -5,27 +5,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from responses import RequestsMock
+from responses.matchers import json_params_matcher, query_param_matcher
 
 from tests.support import broken_servers
 from tests.support.broken_servers import Server
-from tests.support.canned_server import CannedServer, canned_server
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.turso.platform import Platform, PlatformDatabase
+from turso_deploy.turso.platform import API_URL, Platform, PlatformDatabase
 
-DATABASES = "/v1/organizations/acme/databases"
+DATABASES = f"{API_URL}/v1/organizations/acme/databases"
 SECRET = "an-api-token-that-nobody-may-see"
 QUIZ = PlatformDatabase("quiz", "0a1b", "quiz-acme.aws-us-east-1.turso.io", "default")
 
 
 @pytest.fixture
-def api() -> Iterator[CannedServer]:
-    with canned_server() as replies:
-        yield replies
-
-
-@pytest.fixture
-def platform(api: CannedServer) -> Iterator[Platform]:
-    client = Platform(SECRET, "acme", timeout=5, url=api.url)
+def platform() -> Iterator[Platform]:
+    client = Platform(SECRET, "acme", timeout=5)
     yield client
     client.close()
 
@@ -34,36 +29,36 @@ def entry(**fields: Any) -> dict[str, Any]:
     return {"Name": "quiz", "DbId": "0a1b", "Hostname": QUIZ.hostname, "group": "default", **fields}
 
 
-def test_a_database_is_read_out_of_mixed_cases(platform: Platform, api: CannedServer) -> None:
+def test_a_database_is_read_out_of_mixed_cases(platform: Platform, replies: RequestsMock) -> None:
     shown = entry(block_writes=True, sleeping=True, parent={"id": "99", "name": "origin"})
-    api.to("GET", f"{DATABASES}/quiz", {"database": shown})
+    replies.get(f"{DATABASES}/quiz", json={"database": shown})
     found = platform.database("quiz")
     assert found == PlatformDatabase("quiz", "0a1b", QUIZ.hostname, "default", "99", block_writes=True, asleep=True)
     assert found.address.url == f"https://{QUIZ.hostname}"
-    assert api.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
-    assert api.asked[0].headers["User-Agent"].startswith("turso-deploy/")
+    headers = replies.calls[0].request.headers
+    assert headers["Authorization"] == f"Bearer {SECRET}"
+    assert headers["User-Agent"].startswith("turso-deploy/")
 
 
-def test_every_page_of_branches_is_read(platform: Platform, api: CannedServer) -> None:
+def test_every_page_of_branches_is_read(platform: Platform, replies: RequestsMock) -> None:
     first = {"databases": [entry(Name="a")], "pagination": {"next": "c1"}}
     second = {"databases": [entry(Name="b", name="b")], "pagination": {"next": None}}
-    api.to("GET", DATABASES, first, query={"parent": "0a1b"})
-    api.to("GET", DATABASES, second, query={"parent": "0a1b", "cursor": "c1"})
+    replies.get(DATABASES, json=first, match=[query_param_matcher({"parent": "0a1b"})])
+    replies.get(DATABASES, json=second, match=[query_param_matcher({"parent": "0a1b", "cursor": "c1"})])
     assert [found.name for found in platform.branches("0a1b")] == ["a", "b"]
 
 
-def test_a_token_is_minted_without_a_body(platform: Platform, api: CannedServer) -> None:
-    api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"jwt": "h.p.s"})
+def test_a_token_is_minted_without_a_body(platform: Platform, replies: RequestsMock) -> None:
+    replies.post(f"{DATABASES}/quiz/auth/tokens", json={"jwt": "h.p.s"})
     assert platform.mint("quiz", timedelta(minutes=15), read_only=True) == "h.p.s"
-    [request] = api.asked
+    [(request, _)] = replies.calls
     assert request.body is None
-    assert request.path.endswith("/auth/tokens")
-    assert request.query == {"expiration": "15m", "authorization": "read-only"}
+    assert request.url == f"{DATABASES}/quiz/auth/tokens?expiration=15m&authorization=read-only"
 
 
 @pytest.mark.parametrize("document", [{}, {"jwt": None}, {"jwt": ""}, {"jwt": 7}, [], None])
-def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: CannedServer, document: Any) -> None:
-    api.to("POST", f"{DATABASES}/quiz/auth/tokens", document)
+def test_a_mint_reply_without_a_token_is_told(platform: Platform, replies: RequestsMock, document: Any) -> None:
+    replies.post(f"{DATABASES}/quiz/auth/tokens", json=document)
     with pytest.raises(PlatformError, match=r"Minting a token for quiz failed: the answer .* cannot be read") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=True)
     assert caught.value.code is ErrorCode.UNEXPECTED_REPLY
@@ -88,9 +83,9 @@ def test_a_mint_reply_without_a_token_is_told(platform: Platform, api: CannedSer
     ],
 )
 def test_each_refusal_says_what_to_do(
-    platform: Platform, api: CannedServer, status: int, text: str, code: ErrorCode, hint: str
+    platform: Platform, replies: RequestsMock, status: int, text: str, code: ErrorCode, hint: str
 ) -> None:
-    api.to("POST", f"{DATABASES}/quiz/auth/tokens", {"error": text}, status, headers={"Retry-After": "7"})
+    replies.post(f"{DATABASES}/quiz/auth/tokens", json={"error": text}, status=status, headers={"Retry-After": "7"})
     with pytest.raises(PlatformError, match=f"HTTP {status}") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=False)
     assert (caught.value.code, caught.value.committed) == (code, False)
@@ -98,16 +93,16 @@ def test_each_refusal_says_what_to_do(
     assert text in caught.value.message
 
 
-def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, api: CannedServer) -> None:
-    api.to("DELETE", f"{DATABASES}/quiz", {"error": "database has delete protection enabled"}, status=400)
+def test_a_protected_database_is_not_deleted_and_it_is_told(platform: Platform, replies: RequestsMock) -> None:
+    replies.delete(f"{DATABASES}/quiz", json={"error": "database has delete protection enabled"}, status=400)
     with pytest.raises(PlatformError) as caught:
         platform.delete("quiz")
     assert caught.value.code is ErrorCode.DELETE_PROTECTED
 
 
-def test_no_secret_in_a_reply_is_repeated(platform: Platform, api: CannedServer) -> None:
+def test_no_secret_in_a_reply_is_repeated(platform: Platform, replies: RequestsMock) -> None:
     leaked = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
-    api.to("GET", f"{DATABASES}/quiz", {"error": f"bad token {leaked}\x1b[31m {'x' * 500}"}, status=401)
+    replies.get(f"{DATABASES}/quiz", json={"error": f"bad token {leaked}\x1b[31m {'x' * 500}"}, status=401)
     with pytest.raises(PlatformError) as caught:
         platform.database("quiz")
     assert leaked not in caught.value.message
@@ -135,32 +130,33 @@ def test_an_api_that_does_not_answer_is_told(server: Server, code: ErrorCode) ->
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"database": null}', '{"database": {"Name": "quiz"}}'])
-def test_a_reply_that_is_no_database_is_told(platform: Platform, api: CannedServer, body: str) -> None:
-    api.to("GET", f"{DATABASES}/quiz", body)
+def test_a_reply_that_is_no_database_is_told(platform: Platform, replies: RequestsMock, body: str) -> None:
+    replies.get(f"{DATABASES}/quiz", body=body)
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.database("quiz")
 
 
-def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platform, api: CannedServer) -> None:
+def test_a_branch_is_asked_for_by_both_names_that_are_documented(platform: Platform, replies: RequestsMock) -> None:
     def seeded(key: str) -> Any:
         return {"name": "quiz-b", "group": "default", "seed": {"type": "database", key: "quiz"}}
 
-    api.to("POST", DATABASES, {"error": "seed.value is missing"}, status=400, body=seeded("name"))
+    missing = {"error": "seed.value is missing"}
+    replies.post(DATABASES, json=missing, status=400, match=[json_params_matcher(seeded("name"))])
     made = {"DbId": "77", "Hostname": "quiz-b-acme.turso.io", "Name": "quiz-b"}
-    api.to("POST", DATABASES, {"database": made}, body=seeded("value"))
+    replies.post(DATABASES, json={"database": made}, match=[json_params_matcher(seeded("value"))])
     assert platform.create_branch("quiz-b", QUIZ).id == "77"
 
 
 @pytest.mark.parametrize(("exp", "expected"), [(-1, None), (1777593600, datetime(2026, 5, 1, tzinfo=UTC))])
 def test_the_end_of_the_api_token_is_read(
-    platform: Platform, api: CannedServer, exp: int, expected: datetime | None
+    platform: Platform, replies: RequestsMock, exp: int, expected: datetime | None
 ) -> None:
-    api.to("GET", "/v1/auth/validate", {"exp": exp})
+    replies.get(f"{API_URL}/v1/auth/validate", json={"exp": exp})
     assert platform.token_expires_at() == expected
 
 
-def test_an_end_of_another_form_is_told(platform: Platform, api: CannedServer) -> None:
-    api.to("GET", "/v1/auth/validate", {"exp": "soon"})
+def test_an_end_of_another_form_is_told(platform: Platform, replies: RequestsMock) -> None:
+    replies.get(f"{API_URL}/v1/auth/validate", json={"exp": "soon"})
     with pytest.raises(PlatformError, match="cannot be read"):
         platform.token_expires_at()
 
