@@ -111,6 +111,7 @@ def test_the_image_tells_the_runner_what_it_did(image: str, sqld: Sqld, tmp_path
         image,
         {
             "GITHUB_ACTIONS": "true",
+            "RUNNER_DEBUG": "1",
             "GITHUB_OUTPUT": "/github/file_commands/output",
             "GITHUB_STEP_SUMMARY": "/github/file_commands/summary",
             "INPUT_COMMAND": "deploy",
@@ -122,8 +123,10 @@ def test_the_image_tells_the_runner_what_it_did(image: str, sqld: Sqld, tmp_path
     assert run.returncode == 0, run.stdout + run.stderr
     outputs = (tmp_path / "output").read_text().splitlines()
     assert {"deployed", "12", "33", "3", "2"} <= set(outputs)
-    assert run.stdout.splitlines()[0] == f"::add-mask::{token}"
-    assert token not in (tmp_path / "summary").read_text() + (tmp_path / "output").read_text()
+    mask, *shown = run.stdout.splitlines()
+    assert mask == f"::add-mask::{token}"
+    assert any(line.startswith("::debug::") and line.endswith("reading the database") for line in shown)
+    assert token not in "\n".join(shown) + (tmp_path / "summary").read_text() + (tmp_path / "output").read_text()
 
 
 LOCKED_DOWN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
