@@ -39,22 +39,18 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "Database": "database.interface",
-    "DeployError": "core.errors",
-    "ErrorCode": "core.errors",
-    "InputError": "core.errors",
-    "Project": "project.project",
-    "ProjectError": "core.errors",
-    "Provenance": "transaction.history",
-    "Report": "report.document",
-    "Status": "report.document",
-    "deploy": "deploy.deploy",
-    "load_project": "project.loader",
-    "open_database": "database.open",
-    "plan": "deploy.preview",
-    "verify": "deploy.preview",
+_NAMES = {
+    "core.errors": ("DeployError", "ErrorCode", "InputError", "ProjectError"),
+    "database.interface": ("Database",),
+    "database.open": ("open_database",),
+    "deploy.deploy": ("deploy",),
+    "deploy.preview": ("plan", "verify"),
+    "project.loader": ("load_project",),
+    "project.project": ("Project",),
+    "report.document": ("Report", "Status"),
+    "transaction.history": ("Provenance",),
 }
+_MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
 
 class _LazyPackage(ModuleType):
@@ -68,7 +64,7 @@ class _LazyPackage(ModuleType):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=self)
         from importlib import import_module
 
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return getattr(import_module(_MODULES[name]), name)
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _MODULES and isinstance(value, ModuleType)):  # Python sets each subpackage that it imports

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from turso_deploy.cli.credentials import Credentials, open_credentials
@@ -46,11 +46,9 @@ class Invocation(NamedTuple):
 
         return Provenance(self.context.commit_sha, self.context.ref, self.context.run_url, self.context.actor)
 
-    @contextmanager
-    def open_credentials(self) -> Iterator[Credentials]:
+    def open_credentials(self) -> AbstractContextManager[Credentials]:
         """Open the credentials of this run, and close the client of the Turso Platform at the end."""
-        with open_credentials(self.credentials, self.settings, self.runner.mask) as credentials:
-            yield credentials
+        return open_credentials(self.credentials, self.settings, self.runner.mask)
 
     @contextmanager
     def open_database(self) -> Iterator[Database]:

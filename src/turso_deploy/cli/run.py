@@ -58,10 +58,9 @@ def run(
             terminal = None if environment.get("TERM") == "dumb" else errors
             with _progress(settings, log, terminal, context, timing):
                 report = _report(Invocation(settings, context, runner, output, credentials, timing))
-        except DeployError as error:
-            report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), error)
-        except Exception as error:  # any other exception is a bug, and the report has to say so
-            report = _error_report(settings.command if settings else str(flags.get("command", "deploy")), _bug(error))
+        except Exception as error:
+            command = settings.command if settings else str(flags.get("command", "deploy"))
+            report = _error_report(command, error if isinstance(error, DeployError) else _bug(error))
         report = replace(report, tokens=credentials.lines)
         if settings and settings.comment:
             from turso_deploy.github.pull_request import comment_on

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -56,18 +55,13 @@ def rotate(invocation: Invocation) -> Report:
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-@contextmanager
-def _secret_store(invocation: Invocation) -> Iterator[GithubSecrets]:
-    """Open the secrets of the place in the settings. Sends nothing. Raises InputError with all that is missing."""
+def _secret_store(invocation: Invocation) -> AbstractContextManager[GithubSecrets]:
+    """Return the secrets of the place in the settings. Sends nothing. Raises InputError with all that is missing."""
     settings, context = invocation.settings, invocation.context
     if not settings.uses_platform or settings.github_token is None:
         raise _missing(invocation)
     place = parse_place(settings.secret_scope, context.repository)
-    secrets = GithubSecrets(place, settings.github_token.reveal(), settings.timeout, context.api_url)
-    try:
-        yield secrets
-    finally:
-        secrets.close()
+    return closing(GithubSecrets(place, settings.github_token.reveal(), settings.timeout, context.api_url))
 
 
 def _missing(invocation: Invocation) -> InputError:
