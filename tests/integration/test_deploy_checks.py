@@ -86,8 +86,8 @@ def applied(target: DatabaseUnderTest, checks: list[Check]) -> bool:
     database.close()
     if not outcome.committed:
         assert outcome.failed is not None
-        assert outcome.failed.index is not None
-        assert outcome.failed.index > len(checks)
+        assert outcome.failed.position is not None
+        assert outcome.failed.position > len(checks)
         assert None not in outcome.results[: 1 + len(checks)]
     return outcome.committed
 

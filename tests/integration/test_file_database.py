@@ -98,7 +98,7 @@ def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(local:
     outcome = local.apply(Transaction(steps))
     assert not outcome.committed
     assert outcome.failed is not None
-    assert outcome.failed.index == 2
+    assert outcome.failed.position == 2
     assert outcome.results[1] == Rows(("rows",), ((0,),), 0)
     assert outcome.results[2:] == (None, None)
     assert objects(local) == []
@@ -140,7 +140,7 @@ def test_a_deferred_foreign_key_fails_the_commit_and_no_step(local: FileDatabase
     )
     outcome = local.apply(Transaction(steps))
     assert outcome.failed is not None
-    assert outcome.failed.index is None
+    assert outcome.failed.position is None
     assert objects(local) == []
 
 
@@ -152,7 +152,7 @@ def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(local: FileDat
     )
     outcome = local.apply(Transaction(steps))
     assert outcome.failed is not None
-    assert outcome.failed.index == 1
+    assert outcome.failed.position == 1
     assert objects(local) == []
 
 
@@ -226,7 +226,7 @@ def test_without_patience_another_writer_makes_it_busy(local: FileDatabase, file
         other.execute("BEGIN IMMEDIATE")
         outcome = local.apply(Transaction((change(TABLE),)))
     assert outcome.failed is not None
-    assert outcome.failed.index is None
+    assert outcome.failed.position is None
     assert explain(outcome.failed.failure).code is ErrorCode.DATABASE_BUSY
 
 

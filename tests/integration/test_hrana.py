@@ -113,7 +113,7 @@ def test_a_failed_step_leaves_nothing_and_the_figures_before_it_come_back(remote
     )
     assert not outcome.committed
     assert outcome.failed is not None
-    assert outcome.failed.index == 3
+    assert outcome.failed.position == 3
     assert outcome.results[2] == Rows(("rows",), ((1,),), 0)
     assert outcome.results[3:] == (None, None)
     assert objects(remote) == []
@@ -130,7 +130,7 @@ def test_a_dry_run_holds_and_leaves_nothing(remote: HranaDatabase) -> None:
 def test_a_dry_run_that_fails_says_where(remote: HranaDatabase) -> None:
     outcome = remote.apply(Transaction((change(TABLE), change("INSERT INTO nowhere VALUES (1)")), commit=False))
     assert outcome.failed is not None
-    assert outcome.failed.index == 1
+    assert outcome.failed.position == 1
 
 
 @pytest.mark.parametrize(("foreign_keys", "children"), [(True, 0), (False, 1)])
@@ -167,7 +167,7 @@ def test_a_deferred_foreign_key_fails_the_commit_and_no_step(remote: HranaDataba
     )
     assert not outcome.committed
     assert outcome.failed is not None
-    assert outcome.failed.index is None
+    assert outcome.failed.position is None
     assert explain(outcome.failed.failure).message.endswith("FOREIGN KEY constraint failed (SQLITE_CONSTRAINT)")
     assert objects(remote) == []
 
@@ -181,7 +181,7 @@ def test_a_statement_that_the_server_does_not_parse_is_found(sqld: Sqld, proxy: 
         outcome = database.apply(Transaction(steps))
         assert not outcome.committed
         assert outcome.failed is not None
-        assert outcome.failed.index == 2
+        assert outcome.failed.position == 2
         assert proxy.requests == database.requests == 2
         assert objects(database) == []
 
@@ -203,7 +203,7 @@ def test_an_error_that_rolls_back_by_itself_runs_nothing_after_it(remote: HranaD
     outcome = remote.apply(Transaction(steps))
     assert not outcome.committed
     assert outcome.failed is not None
-    assert outcome.failed.index == 1
+    assert outcome.failed.position == 1
     assert objects(remote) == ["parents"]
 
 
@@ -258,7 +258,7 @@ def test_a_blocked_database_is_told(sqld: Sqld, remote: HranaDatabase) -> None:
     sqld.configure(block_writes=True, block_reason="secret")
     outcome = remote.apply(Transaction((change(TABLE),)))
     assert outcome.failed is not None
-    assert outcome.failed.index is None
+    assert outcome.failed.position is None
     explanation = explain(outcome.failed.failure)
     assert explanation.code is ErrorCode.ACCESS_BLOCKED
     assert "secret" not in explanation.message

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-
-from msgspec.structs import replace
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_project
@@ -21,7 +20,7 @@ def _that_lies(project: Project) -> Project:
     table = project.wanted.tables["t"]
     promised = parse("CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT CHECK (kept <> ''))")
     assert isinstance(promised, TableDefinition)
-    lying = replace(table, sql="CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT)  ", definition=promised)
+    lying = table._replace(sql="CREATE TABLE t (id INTEGER PRIMARY KEY, kept TEXT)  ", definition=promised)
     return project._replace(wanted=replace(project.wanted, all_tables=MappingProxyType({"t": lying})))
 
 

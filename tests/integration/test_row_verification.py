@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from msgspec.structs import replace
 
 from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.schema_folders import write_project
@@ -51,9 +50,9 @@ class Tampered(InterceptedDatabase):
         self._tampering = tampering
 
     def apply(self, transaction: Transaction) -> Outcome:
-        steps = [replace(step, query=self._tampered(step.query)) for step in transaction.steps]
+        steps = [step._replace(query=self._tampered(step.query)) for step in transaction.steps]
         assert steps != list(transaction.steps)
-        return super().apply(replace(transaction, steps=tuple(steps)))
+        return super().apply(transaction._replace(steps=tuple(steps)))
 
     def _tampered(self, query: Query) -> Query:
         sql = self._tampering(query.sql)

@@ -198,9 +198,9 @@ def test_a_reference_to_nothing_changes_nothing_and_is_named_by_its_line(
     plan, outcome = orphaned(database, tmp_path)
     assert not outcome.committed
     assert outcome.failed is not None
-    assert outcome.failed.index is not None
+    assert outcome.failed.position is not None
     (check,) = plan.orphan_checks
-    assert plan.steps[outcome.failed.index] == check.check
+    assert plan.steps[outcome.failed.position] == check.check
     figures = outcome.results[plan.steps.index(check.figures)]
     assert figures is not None
     error = error_for_orphans(check, figures)

@@ -8,12 +8,11 @@ give equal schemas. The stored SQL is the only source; no other pragma of either
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
-
-from msgspec import Struct
 
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import ErrorCode, InternalError, Place
@@ -35,7 +34,8 @@ HISTORY_TABLE = "schema_deployments"
 INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
 
 
-class Catalog(Struct, frozen=True, dict=True):
+@dataclass(frozen=True)
+class Catalog:
     """The rows of a catalog, its schema, and the names of the objects outside the schema.
 
     `uncounted` holds kind and exact name of every internal, shadow, history and ignored object.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from msgspec import Struct
-from msgspec.structs import replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from turso_deploy.catalog.column_order import have_same_column_order, tables_with_significant_order
 from turso_deploy.sql.lexer import fold_case
@@ -15,7 +14,7 @@ Managed = frozenset[str]
 """The managed objects of the deployment history, by kind and name: `table users`, `index idx_users_name`, …"""
 
 
-class Change(Struct, frozen=True):
+class Change(NamedTuple):
     """One object that differs: missing, extra, or with another meaning."""
 
     wanted: SchemaObject | None
@@ -29,7 +28,7 @@ class Change(Struct, frozen=True):
         return found
 
 
-class Difference(Struct, frozen=True):
+class Difference(NamedTuple):
     """The changes between two schemas, each list in the order tables, indexes, views, triggers."""
 
     missing: tuple[Change, ...] = ()
@@ -86,8 +85,8 @@ def with_explicit_references(item: SchemaObject, schema: Schema) -> SchemaObject
     """Return the object with the columns of the parent written out in every foreign key."""
     if not isinstance(item, Table) or all(key.parent_columns for key in item.definition.foreign_keys):
         return item
-    keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in item.definition.foreign_keys)
-    return replace(item, definition=replace(item.definition, foreign_keys=tuple(keys)))
+    keys = (key._replace(parent_columns=schema.parent_columns(key)) for key in item.definition.foreign_keys)
+    return item._replace(definition=replace(item.definition, foreign_keys=tuple(keys)))
 
 
 def _column_case_differences(wanted: SchemaObject, live: SchemaObject) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.transaction import Query, Rows
 from turso_deploy.sql.lexer import fold_case
@@ -12,7 +12,7 @@ CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER
 SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")
 
 
-class CatalogRow(Struct, frozen=True):
+class CatalogRow(NamedTuple):
     """One row of `sqlite_schema`. `sql` is None for the automatic indexes of PRIMARY KEY and UNIQUE."""
 
     kind: str

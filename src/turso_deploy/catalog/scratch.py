@@ -12,8 +12,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
@@ -40,7 +39,7 @@ class ScratchError(Exception):
         self.offset = offset
 
 
-class _Cut(Struct, frozen=True):
+class _Cut(NamedTuple):
     """Text removed from a table's SQL, its offset, and the length of the text after it, which never changes."""
 
     text: str

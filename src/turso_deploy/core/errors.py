@@ -16,9 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, TypeVar
-
-from msgspec import Struct
+from typing import ClassVar, NamedTuple, TypeVar
 
 from turso_deploy.core.text import sentence
 
@@ -81,7 +79,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-class Place(Struct, frozen=True):
+class Place(NamedTuple):
     """Place in the repository that caused an error. Lines and columns count from 1; `file` is as the user named it."""
 
     file: str
@@ -99,7 +97,7 @@ class Place(Struct, frozen=True):
         return cls(match[1], int(match[2])) if match else None
 
 
-class Cause(Struct, frozen=True):
+class Cause(NamedTuple):
     """One of several causes of an error: a sentence, and its own place in the repository."""
 
     message: str
@@ -180,7 +178,7 @@ class InternalError(DeployError):
 _Error = TypeVar("_Error", bound=DeployError)
 
 
-class ErrorExplanation(Struct, frozen=True):
+class ErrorExplanation(NamedTuple):
     """The code, the message and the hint of an error that is not raised yet."""
 
     code: ErrorCode

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import NoReturn
-
-from msgspec import Struct
+from typing import NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 
@@ -23,7 +21,7 @@ class SchemaFileError(ProjectError):
         self.reason = reason
 
 
-class SchemaFolder(Struct, frozen=True):
+class SchemaFolder(NamedTuple):
     """A folder with files. Names are relative to it, with `/` between their parts; `shown` is its name in messages."""
 
     path: Path

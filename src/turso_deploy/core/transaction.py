@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
 
@@ -19,14 +18,14 @@ def json_bytes(text: str) -> int:
     return len(json.dumps(text)) - 2
 
 
-class Query(Struct, frozen=True):
+class Query(NamedTuple):
     """One SQL statement and its positional arguments (`?1`, `?2`, …)."""
 
     sql: str
     arguments: tuple[Value, ...] = ()
 
 
-class Rows(Struct, frozen=True):
+class Rows(NamedTuple):
     """Result of one query. `affected` is the number of rows that the statement inserted, updated or deleted."""
 
     columns: tuple[str, ...] = ()
@@ -38,7 +37,7 @@ class Rows(Struct, frozen=True):
         return int(str(self.rows[0][0]))
 
 
-class Failure(Struct, frozen=True):
+class Failure(NamedTuple):
     """A query that the engine rejected. `message` may contain SQL or data and must be redacted before it is shown.
 
     `offset` counts characters into the text of the statement; None if the engine did not report it.
@@ -60,7 +59,7 @@ class Purpose(StrEnum):
     HISTORY = "history"
 
 
-class TransactionStep(Struct, frozen=True):
+class TransactionStep(NamedTuple):
     """One statement of a transaction, its purpose, and the place in the repository that caused it.
 
     A step with `leaves_copies` does not have to overwrite what it deletes: the database holds each value in another
@@ -74,7 +73,7 @@ class TransactionStep(Struct, frozen=True):
     leaves_copies: bool = False
 
 
-class Transaction(Struct, frozen=True):
+class Transaction(NamedTuple):
     """The statements of one transaction, in order; it commits only if every step succeeds.
 
     `foreign_keys` is the enforcement that the steps need: set before BEGIN and read back.
@@ -86,17 +85,17 @@ class Transaction(Struct, frozen=True):
     commit: bool = True
 
 
-class FailedStep(Struct, frozen=True):
+class FailedStep(NamedTuple):
     """The step that stopped a transaction.
 
-    `index` is its position in `Transaction.steps`; None for BEGIN and COMMIT.
+    `position` is its index in `Transaction.steps`; None for BEGIN and COMMIT.
     """
 
-    index: int | None
+    position: int | None
     failure: Failure
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(NamedTuple):
     """Outcome of a transaction. `results` follows `Transaction.steps`; None for a step that failed or did not run.
 
     Results of the steps before a failure are kept although the transaction was rolled back.

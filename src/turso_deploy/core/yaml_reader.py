@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from msgspec import Struct
 
 Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
@@ -56,14 +54,14 @@ class YamlTextError(Exception):
         self.column = column
 
 
-class Node(Struct, dict=True):
+class Node(NamedTuple):
     """A value and its place: that of its first character, or of its key in a mapping."""
 
     content: Scalar | list[Node] | dict[str, Node]
     line: int
     column: int
 
-    @cached_property
+    @property
     def value(self) -> Plain:
         """Value without its places."""
         if isinstance(self.content, dict):

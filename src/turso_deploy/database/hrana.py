@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction, json_bytes
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
@@ -97,8 +95,8 @@ class HranaDatabase(ClosedAtExit):
                 is_long = isinstance(value, str) and len(value) > _LONG_TEXT and value.startswith(("[", "{"))
                 long += json_bytes(str(value)) if is_long else 0
                 arguments.append("" if is_long else value)
-            steps.append(replace(one, query=Query(one.query.sql, tuple(arguments))))
-        return long + len(encode_pipeline(_pipeline(_conditional_steps(replace(transaction, steps=tuple(steps))))))
+            steps.append(one._replace(query=Query(one.query.sql, tuple(arguments))))
+        return long + len(encode_pipeline(_pipeline(_conditional_steps(transaction._replace(steps=tuple(steps))))))
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from turso_deploy import __version__
 from turso_deploy.core.text import count_of

@@ -24,8 +24,8 @@ def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
     failed = outcome.failed
     return (
         failed is not None
-        and failed.index is not None
-        and assembly.steps[failed.index].purpose is Purpose.GUARD
+        and failed.position is not None
+        and assembly.steps[failed.position].purpose is Purpose.GUARD
         and explain(failed.failure).code is ErrorCode.STATEMENT_FAILED
     )
 
@@ -35,9 +35,9 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
     failed = outcome.failed
     assert failed is not None
     explanation = explain(failed.failure)
-    if failed.index is None:
+    if failed.position is None:
         return explanation.error(DatabaseError, "The transaction failed: {}. It was rolled back.")
-    step = assembly.steps[failed.index]
+    step = assembly.steps[failed.position]
     for orphans in assembly.seeds.orphan_checks:
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:

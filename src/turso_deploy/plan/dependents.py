@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from types import MappingProxyType
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.diff import Difference, Managed
@@ -22,7 +21,7 @@ from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger, View, 
 _KINDS_THAT_CHECK_DEPENDENTS = frozenset({StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_COLUMN})
 
 
-class Dependencies(Struct, frozen=True):
+class Dependencies(NamedTuple):
     """The tables that refer to each table by a foreign key, in one schema or several; by folded names."""
 
     children: Mapping[str, Set[str]]
@@ -54,7 +53,7 @@ class Dependencies(Struct, frozen=True):
         return reachable_from(tables, self.children)
 
 
-class DroppedForRenames(Struct, frozen=True):
+class DroppedForRenames(NamedTuple):
     """The views and triggers that are dropped before columns are renamed.
 
     `rows` maps each to True if it is recreated unchanged. `order` numbers all views and triggers in the order of their
@@ -129,7 +128,7 @@ def _may_read(key: tuple[str, str], names: Set[str], columns: Set[tuple[str, str
         return True
 
 
-class DroppedDependents(Struct, frozen=True):
+class DroppedDependents(NamedTuple):
     """The views and triggers that are dropped while tables change.
 
     `rows` are dropped now, and `dropped_for_renames` were dropped before the renames. `changed` are recreated from the

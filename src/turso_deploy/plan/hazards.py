@@ -6,9 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import NamedTuple
 
 from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, InputError, Place
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
@@ -60,17 +58,17 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
 """The severity and the cost of each hazard. The table in docs/concepts/hazards.md is generated from it."""
 
 
-class Hazard(Struct, frozen=True):
+class Hazard(NamedTuple):
     """One hazard of a step. `object` is a table, an index, or one or more columns as `column_title` writes them.
 
-    `count` is the query that counts the affected rows; `rows` is its result, None if it is unknown. `count_error` is
+    `count_query` counts the affected rows; `rows` is its result, None if it is unknown. `count_error` is
     the message of the database if the query failed. `unmanaged` lists kind and name of the unmanaged indexes and
     triggers that are dropped with a table. `parent` is the folded name of the table that a foreign key refers to.
     """
 
     name: HazardName
     object: str
-    count: Query
+    count_query: Query
     place: Place | None = None
     rows: int | None = None
     remedy: str | None = None
@@ -101,7 +99,7 @@ class Hazard(Struct, frozen=True):
         return f"{self.name} {self.object}: {self.cost} ({rows}){dropped}"
 
 
-class Approval(Struct, frozen=True):
+class Approval(NamedTuple):
     """One entry of `allow-hazards`: the name of a hazard, for every object or for one."""
 
     name: HazardName
@@ -175,9 +173,9 @@ def with_counts(
     `showable` has replaced quoted values.
     """
     return tuple(
-        replace(hazard, rows=int(str(answer.rows[0][0] or 0)))
+        hazard._replace(rows=int(str(answer.rows[0][0] or 0)))
         if isinstance(answer, Rows)
-        else replace(hazard, count_error=showable(answer.message))
+        else hazard._replace(count_error=showable(answer.message))
         for hazard, answer in zip(hazards, answers, strict=True)
     )
 
@@ -188,7 +186,7 @@ def uncounted_before_scripts(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:
     SQLite then enforces the new constraints inside the transaction.
     """
     return tuple(
-        replace(hazard, rows=None) if hazard.severity is Severity.BLOCKED and hazard.affects_rows else hazard
+        hazard._replace(rows=None) if hazard.severity is Severity.BLOCKED and hazard.affects_rows else hazard
         for hazard in hazards
     )
 
@@ -200,7 +198,7 @@ def uncounted_before_seeds(hazards: Sequence[Hazard], seeded: Collection[str]) -
     have no violation then.
     """
     return tuple(
-        replace(hazard, rows=None) if hazard.rows and hazard.parent in seeded else hazard for hazard in hazards
+        hazard._replace(rows=None) if hazard.rows and hazard.parent in seeded else hazard for hazard in hazards
     )
 
 
@@ -293,8 +291,8 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
     return [
         TransactionStep(
             Query(
-                f"SELECT iif(({hazard.count.sql}) = 0, 'ok', json({quote_string(f'rows added: {hazard.name}')}))",
-                hazard.count.arguments,
+                f"SELECT iif(({hazard.count_query.sql}) = 0, 'ok', json({quote_string(f'rows added: {hazard.name}')}))",
+                hazard.count_query.arguments,
             ),
             Purpose.GUARD,
             f"no rows affected by {hazard.name} {hazard.object} since planning",

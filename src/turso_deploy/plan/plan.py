@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import Place
@@ -16,7 +15,7 @@ from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject
 
 
-class UnusedBackfill(Struct, frozen=True):
+class UnusedBackfill(NamedTuple):
     """A column that changes without its `@using` expression.
 
     `replaced` is True if the table is created again without its rows, so that there is nothing to backfill.
@@ -27,7 +26,7 @@ class UnusedBackfill(Struct, frozen=True):
     replaced: bool = False
 
 
-class UnmatchedRename(Struct, frozen=True):
+class UnmatchedRename(NamedTuple):
     """A table or column that is created although it has `@renamed`, because the old name does not exist."""
 
     kind: str
@@ -36,7 +35,8 @@ class UnmatchedRename(Struct, frozen=True):
     place: Place | None
 
 
-class Plan(Struct, frozen=True, dict=True):
+@dataclass(frozen=True)
+class Plan:
     """The steps in order, and the catalog that they lead to in the scratch database.
 
     `renames` run first; all other steps use the new names. `tables_with_verified_rows` are the tables whose rows must
@@ -51,7 +51,7 @@ class Plan(Struct, frozen=True, dict=True):
     unmanaged: tuple[SchemaObject, ...] = ()
     tables_with_verified_rows: tuple[str, ...] = ()
     tables_with_verified_keys: tuple[str, ...] = ()
-    places: Mapping[str, Place | None] = {}
+    places: Mapping[str, Place | None] = field(default_factory=dict)
     """The places of the tables in the schema folder, by folded name."""
     tables_with_keys: tuple[str, ...] = ()
     """All tables with foreign keys after the plan: verified in place of the others if rows are written as well."""
@@ -119,6 +119,6 @@ class Plan(Struct, frozen=True, dict=True):
         remaining = iter(counted)
 
         def recounted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-            return tuple(replace(step, hazards=tuple(next(remaining) for _ in step.hazards)) for step in steps)
+            return tuple(step._replace(hazards=tuple(next(remaining) for _ in step.hazards)) for step in steps)
 
         return replace(self, renames=recounted(self.renames), steps=recounted(self.steps))

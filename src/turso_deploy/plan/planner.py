@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from msgspec.structs import replace
-
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_with_significant_order
 from turso_deploy.catalog.diff import Difference, Managed, case_differences, diff
@@ -211,7 +209,7 @@ class _Planner:
                 continue
             *first, last = change_table(table, indexes.get(name, []), taken, in_order=name in in_order)
             hazards = hazards_of_children(table, sorted(children.get(name, set()) - going))
-            steps += [*first, replace(last, hazards=(*last.hazards, *hazards))]
+            steps += [*first, last._replace(hazards=(*last.hazards, *hazards))]
         unmanaged = _unmanaged_by_table(before, difference, removed)
         for item in removed:
             if isinstance(item, AnyTable):

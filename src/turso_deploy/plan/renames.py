@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import NamedTuple
 
 from turso_deploy.catalog.diff import Managed
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place
@@ -16,7 +14,7 @@ from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Table
 
 
-class Renames(Struct, frozen=True):
+class Renames(NamedTuple):
     """The steps of the renames, and the managed objects under their new names."""
 
     steps: tuple[Step, ...]
@@ -220,5 +218,5 @@ def counted_before_renames(step: Step, with_clause: str) -> Step:
     """Return the step with hazards that can be counted before the renames, by `old_rows_under_new_names`."""
     if not with_clause:
         return step
-    hazards = (replace(item, count=Query(with_clause + item.count.sql)) for item in step.hazards)
-    return replace(step, hazards=tuple(hazards))
+    hazards = (item._replace(count_query=Query(with_clause + item.count_query.sql)) for item in step.hazards)
+    return step._replace(hazards=tuple(hazards))

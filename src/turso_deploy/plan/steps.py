@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.plan.hazards import Hazard
@@ -82,14 +81,14 @@ KINDS_THAT_DROP_ROWS = (StepKind.DROP_TABLE, StepKind.REPLACE_TABLE)
 """The kinds of steps that drop a table with its rows."""
 
 
-class AlteredTable(Struct, frozen=True):
+class AlteredTable(NamedTuple):
     """A table after a step, with the SQL that SQLite stores for it."""
 
     table: str
     sql: str
 
 
-class Step(Struct, frozen=True):
+class Step(NamedTuple):
     """One action on one object, in one or more statements.
 
     `column` is set if the step acts on a column of the table `object`. `old_name` is the name before a rename.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-
-from msgspec import Struct
 
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form
 from turso_deploy.sql.comments import expressions_in
@@ -14,7 +13,8 @@ from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
 
 
-class TableChange(Struct, frozen=True, dict=True):
+@dataclass(frozen=True)
+class TableChange:
     """A table as it is wanted, and as it is after the renames.
 
     `schema` is the wanted schema, and `before` the live schema after the renames, including ignored objects.
@@ -25,7 +25,7 @@ class TableChange(Struct, frozen=True, dict=True):
     live: Table
     schema: Schema
     before: Schema
-    other_changes: Mapping[str, TableChange] = {}
+    other_changes: Mapping[str, TableChange] = field(default_factory=dict)
 
     @property
     def new(self) -> TableDefinition:

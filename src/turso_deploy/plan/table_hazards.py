@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec.structs import replace
-
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.table_change import TableChange, is_rowid
@@ -260,7 +258,7 @@ def _count_other_parents(parent: TableChange, child: TableChange, key: ForeignKe
 
 def _missing_parents(change: TableChange, key: ForeignKey, count: str) -> Hazard:
     hazard = _hazard_of_columns(change, HazardName.ADD_FOREIGN_KEY, key.columns, count)
-    return replace(hazard, parent=key.parent)
+    return hazard._replace(parent=key.parent)
 
 
 def _enforces_the_same(change: TableChange, new: ForeignKey, old: ForeignKey) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from msgspec.structs import replace
-
 from turso_deploy.catalog.diff import with_explicit_references
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
@@ -102,7 +100,7 @@ def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool)
     if change.dropped and not _keeps_applied_expressions(change, reached, definition):
         return None
     # A foreign key may name its parent's columns in one definition, and leave them out in the other.
-    altered = with_explicit_references(replace(wanted, definition=definition), change.schema)
+    altered = with_explicit_references(wanted._replace(definition=definition), change.schema)
     return steps if altered == with_explicit_references(wanted, change.schema) else None
 
 
@@ -118,7 +116,7 @@ def _run(step: Step, live: Table, scratch: Scratch) -> Step:
         scratch.run(sql)
     if step.kind is not StepKind.ADD_COLUMN:
         return step
-    return replace(step, altered=AlteredTable(live.name, scratch.sql_of(live.name)))
+    return step._replace(altered=AlteredTable(live.name, scratch.sql_of(live.name)))
 
 
 def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:

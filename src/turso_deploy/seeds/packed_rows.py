@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
-
-from msgspec import Struct
 
 from turso_deploy.core.transaction import Value, json_bytes
 from turso_deploy.seeds.upsert import as_json
@@ -26,7 +25,8 @@ class RowBlock(NamedTuple):
     request_bytes: int
 
 
-class PackedRows(Struct, frozen=True):
+@dataclass(frozen=True)
+class PackedRows:
     """Rows in order: blocks, and the position after the last row of each."""
 
     blocks: tuple[RowBlock, ...]

@@ -10,8 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, Place
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
@@ -28,7 +27,7 @@ CHUNK_BYTES = (
 _MAX_ORPHANS = 20
 
 
-class OrphanCheck(Struct, frozen=True):
+class OrphanCheck(NamedTuple):
     """Rows whose parents are not among the seeds, and the two steps that look for these in the database.
 
     The rows of `figures` are positions in `lines`: the lines in `file` that refer to missing parents.
@@ -42,14 +41,14 @@ class OrphanCheck(Struct, frozen=True):
     lines: tuple[int, ...]
 
 
-class SeedPlan(Struct, frozen=True):
+class SeedPlan(NamedTuple):
     """The steps, in order, and those of them that check parents."""
 
     steps: tuple[TransactionStep, ...] = ()
     orphan_checks: tuple[OrphanCheck, ...] = ()
 
 
-class SeedResult(Struct, frozen=True):
+class SeedResult(NamedTuple):
     """Number of rows in the seeds of one table: in the file, written, and unchanged in the database."""
 
     table: str
@@ -58,7 +57,7 @@ class SeedResult(Struct, frozen=True):
     unchanged: int
 
 
-class Reference(Struct, frozen=True):
+class Reference(NamedTuple):
     """A foreign key of a seeded table to a table of the wanted schema, with the parent columns resolved."""
 
     columns: tuple[str, ...]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import NamedTuple
 
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
@@ -20,7 +18,7 @@ from turso_deploy.sql.schema import Schema, VirtualTable
 SEEDS_FOLDER = "seeds"
 
 
-class SeedGroup(Struct, frozen=True):
+class SeedGroup(NamedTuple):
     """Rows with the same columns, in the order of the table, and the same key. `lines` has the line of each row."""
 
     columns: tuple[str, ...]
@@ -29,7 +27,7 @@ class SeedGroup(Struct, frozen=True):
     lines: tuple[int, ...]
 
 
-class SeedTable(Struct, frozen=True):
+class SeedTable(NamedTuple):
     """The seeds of one table, or a slice of them that begins after `before` rows.
 
     `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format.
@@ -49,7 +47,7 @@ class SeedTable(Struct, frozen=True):
     def fingerprint_under(self, table: str, columns: Mapping[str, str]) -> str:
         """Return the fingerprint under earlier names: `table`, and `columns` with old names by new ones."""
         named = (
-            replace(group, columns=tuple(columns.get(name, name) for name in group.columns)) for group in self.groups
+            group._replace(columns=tuple(columns.get(name, name) for name in group.columns)) for group in self.groups
         )
         return _fingerprint(table, named)
 
@@ -62,10 +60,10 @@ class SeedTable(Struct, frozen=True):
             own_start, own_stop = max(0, start - first), count if stop is None else min(count, stop - first)
             if own_start < own_stop:
                 groups.append(
-                    replace(group, rows=group.rows.slice(own_start, own_stop), lines=group.lines[own_start:own_stop])
+                    group._replace(rows=group.rows.slice(own_start, own_stop), lines=group.lines[own_start:own_stop])
                 )
             first += count
-        return replace(self, groups=tuple(groups), before=self.before + start)
+        return self._replace(groups=tuple(groups), before=self.before + start)
 
 
 def load_seeds(folder: SchemaFolder, wanted: Schema) -> tuple[SeedTable, ...]:
@@ -115,7 +113,7 @@ def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...],
     )
 
 
-class _Layout(Struct, frozen=True):
+class _Layout(NamedTuple):
     """The order of the values and the usable keys of rows with certain column names."""
 
     columns: tuple[str, ...]

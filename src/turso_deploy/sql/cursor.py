@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, Tokens, canonical, code_tokens, fold_case, unquote
 
@@ -149,7 +148,7 @@ class Cursor:
         return closing
 
 
-class Header(Struct, frozen=True):
+class Header(NamedTuple):
     """The header of a CREATE statement. `position` is the index of the token that names the object."""
 
     kind: str

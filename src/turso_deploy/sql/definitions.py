@@ -11,17 +11,19 @@ field says otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from turso_deploy.sql.lexer import Tokens, fold_case
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
-class ComparedByMeaning(Struct, frozen=True, eq=False):
+class ComparedByMeaning:
     """A value that is compared by its `meaning`, without regard to its spelling and its position in a text."""
+
+    __slots__ = ()
 
     def meaning(self) -> tuple[object, ...]:
         """Return the values to compare. All are hashable, or the class defines a hash of its own."""
@@ -32,7 +34,7 @@ class ComparedByMeaning(Struct, frozen=True, eq=False):
         return self is other or (type(other) is type(self) and self.meaning() == other.meaning())
 
     def __ne__(self, other: object) -> bool:
-        """Return the opposite of `__eq__`: the `__ne__` of Struct does not call it."""
+        """Return the opposite of `__eq__`: the `__ne__` of tuples does not call it."""
         return not self == other
 
     def __hash__(self) -> int:
@@ -40,22 +42,14 @@ class ComparedByMeaning(Struct, frozen=True, eq=False):
         return hash(self.meaning())
 
 
-class Generated(Struct, frozen=True):
+class Generated(NamedTuple):
     """The expression of a generated column (https://www.sqlite.org/gencol.html)."""
 
     expression: Tokens
     stored: bool
 
 
-class ColumnDefinition(ComparedByMeaning, frozen=True):
-    """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
-
-    `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
-    is None without a default and with NULL. `not_null` is True where the table implies it (a key of a WITHOUT ROWID
-    or STRICT table) and False for a rowid alias. `text` is the column as written, from its name to the end of its
-    last constraint, and `start` and `end` are its place in the statement, in characters.
-    """
-
+class _Column(NamedTuple):
     name: str
     type: str
     not_null: bool
@@ -66,6 +60,18 @@ class ColumnDefinition(ComparedByMeaning, frozen=True):
     text: str
     start: int
     end: int
+
+
+class ColumnDefinition(ComparedByMeaning, _Column):
+    """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
+
+    `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
+    is None without a default and with NULL. `not_null` is True where the table implies it (a key of a WITHOUT ROWID
+    or STRICT table) and False for a rowid alias. `text` is the column as written, from its name to the end of its
+    last constraint, and `start` and `end` are its place in the statement, in characters.
+    """
+
+    __slots__ = ()
 
     def meaning(self) -> tuple[object, ...]:
         """Return all but the name and the position."""
@@ -79,7 +85,7 @@ class ColumnDefinition(ComparedByMeaning, frozen=True):
         )
 
 
-class KeyPart(Struct, frozen=True):
+class KeyPart(NamedTuple):
     """One part of a key or an index: a column, or else an expression."""
 
     column: str | None
@@ -88,7 +94,7 @@ class KeyPart(Struct, frozen=True):
     descending: bool = False
 
 
-class PrimaryKey(Struct, frozen=True):
+class PrimaryKey(NamedTuple):
     """The primary key; of a `rowid_alias` the column is the rowid (https://www.sqlite.org/lang_createtable.html#rowid)."""
 
     parts: tuple[KeyPart, ...]
@@ -97,34 +103,32 @@ class PrimaryKey(Struct, frozen=True):
     rowid_alias: bool
 
 
-class Unique(Struct, frozen=True):
+class Unique(NamedTuple):
     """A UNIQUE constraint."""
 
     parts: tuple[KeyPart, ...]
     on_conflict: str | None
 
 
-class Check(ComparedByMeaning, frozen=True):
+class _Check(NamedTuple):
+    expression: Tokens
+    at_column: str | None
+
+
+class Check(ComparedByMeaning, _Check):
     """A CHECK constraint.
 
     `at_column` is the column that it is written at, None at the table; DROP COLUMN takes the former along.
     """
 
-    expression: Tokens
-    at_column: str | None
+    __slots__ = ()
 
     def meaning(self) -> tuple[object, ...]:
         """Return the expression, without its position."""
         return (self.expression,)
 
 
-class ForeignKey(ComparedByMeaning, frozen=True):
-    """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
-
-    `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
-    that SQLite knows (https://www.sqlite.org/foreignkeys.html#fk_deferred). `at_column` as in Check.
-    """
-
+class _ForeignKey(NamedTuple):
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...] | None
@@ -133,6 +137,16 @@ class ForeignKey(ComparedByMeaning, frozen=True):
     match: str | None
     deferred: bool
     at_column: str | None
+
+
+class ForeignKey(ComparedByMeaning, _ForeignKey):
+    """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
+
+    `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
+    that SQLite knows (https://www.sqlite.org/foreignkeys.html#fk_deferred). `at_column` as in Check.
+    """
+
+    __slots__ = ()
 
     def meaning(self) -> tuple[object, ...]:
         """Return the constraint without its position, and with its pairs of columns in one order."""
@@ -147,7 +161,8 @@ class ForeignKey(ComparedByMeaning, frozen=True):
         )
 
 
-class TableDefinition(ComparedByMeaning, frozen=True, dict=True):
+@dataclass(frozen=True, eq=False)
+class TableDefinition(ComparedByMeaning):
     """An ordinary table. Columns and constraints are in written order, which is not compared."""
 
     name: str
@@ -194,7 +209,7 @@ class TableDefinition(ComparedByMeaning, frozen=True, dict=True):
         )
 
 
-class IndexDefinition(Struct, frozen=True):
+class IndexDefinition(NamedTuple):
     """An index; `where` is the predicate of a partial one (https://www.sqlite.org/partialindex.html)."""
 
     name: str
@@ -204,7 +219,7 @@ class IndexDefinition(Struct, frozen=True):
     where: Tokens | None
 
 
-class ViewDefinition(Struct, frozen=True):
+class ViewDefinition(NamedTuple):
     """A view; `columns` is None when it does not name them."""
 
     name: str
@@ -212,7 +227,7 @@ class ViewDefinition(Struct, frozen=True):
     select: Tokens
 
 
-class TriggerDefinition(Struct, frozen=True):
+class TriggerDefinition(NamedTuple):
     """A trigger.
 
     `timing` is BEFORE, AFTER or INSTEAD OF, `event` is INSERT, UPDATE or DELETE; `body` is its statements, each with
@@ -228,7 +243,7 @@ class TriggerDefinition(Struct, frozen=True):
     body: Tokens
 
 
-class VirtualTableDefinition(Struct, frozen=True):
+class VirtualTableDefinition(NamedTuple):
     """A virtual table. Its arguments are the module's own language: words are folded, quoted text is kept."""
 
     name: str
@@ -265,14 +280,14 @@ class VirtualTableDefinition(Struct, frozen=True):
 Definition = TableDefinition | IndexDefinition | ViewDefinition | TriggerDefinition | VirtualTableDefinition
 
 
-class Directives(Struct, frozen=True):
+class Directives(NamedTuple):
     """The directives at one table or column: an old name without quotes, and an expression as written."""
 
     renamed_from: str | None = None
     using: str | None = None
 
 
-class TableDirectives(Struct, frozen=True):
+class TableDirectives(NamedTuple):
     """The directives at one table, and those at its columns by folded name."""
 
     table: Directives

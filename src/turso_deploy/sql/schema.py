@@ -8,15 +8,12 @@ because SQLite compares names without regard to ASCII case (https://www.sqlite.o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from turso_deploy.sql.definitions import (
     NO_TABLE_DIRECTIVES,
-    ComparedByMeaning,
     ForeignKey,
     IndexDefinition,
     TableDefinition,
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from turso_deploy.core.errors import Place
 
 
-class Table(ComparedByMeaning, frozen=True):
+class Table(NamedTuple):
     """An ordinary table."""
 
     name: str
@@ -39,11 +36,7 @@ class Table(ComparedByMeaning, frozen=True):
     definition: TableDefinition
     place: Place | None = None
     directives: TableDirectives = NO_TABLE_DIRECTIVES
-    kind = "table"
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the object without its place."""
-        return (self.name, self.sql, self.definition)
+    kind: Literal["table"] = "table"
 
     def place_of(self, column: str) -> Place | None:
         """Return the place of a column in its file, or the place of the table if the column is not found.
@@ -54,10 +47,10 @@ class Table(ComparedByMeaning, frozen=True):
         if found is None or self.place is None or self.place.line is None:
             return self.place
         line, in_line = position(self.sql, found.start)
-        return replace(self.place, line=self.place.line + line - 1, column=in_line if line > 1 else None)
+        return self.place._replace(line=self.place.line + line - 1, column=in_line if line > 1 else None)
 
 
-class VirtualTable(ComparedByMeaning, frozen=True):
+class VirtualTable(NamedTuple):
     """A virtual table, such as a full-text index: https://www.sqlite.org/vtab.html."""
 
     name: str
@@ -65,17 +58,13 @@ class VirtualTable(ComparedByMeaning, frozen=True):
     definition: VirtualTableDefinition
     place: Place | None = None
     directives: TableDirectives = NO_TABLE_DIRECTIVES
-    kind = "table"
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the object without its place."""
-        return (self.name, self.sql, self.definition)
+    kind: Literal["table"] = "table"
 
 
 AnyTable = Table | VirtualTable
 
 
-class Index(ComparedByMeaning, frozen=True):
+class Index(NamedTuple):
     """An index of a CREATE INDEX; the automatic ones of PRIMARY KEY and UNIQUE belong to their table."""
 
     name: str
@@ -83,28 +72,20 @@ class Index(ComparedByMeaning, frozen=True):
     sql: str
     definition: IndexDefinition
     place: Place | None = None
-    kind = "index"
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the object without its place."""
-        return (self.name, self.table, self.sql, self.definition)
+    kind: Literal["index"] = "index"
 
 
-class View(ComparedByMeaning, frozen=True):
+class View(NamedTuple):
     """A view."""
 
     name: str
     sql: str
     definition: ViewDefinition
     place: Place | None = None
-    kind = "view"
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the object without its place."""
-        return (self.name, self.sql, self.definition)
+    kind: Literal["view"] = "view"
 
 
-class Trigger(ComparedByMeaning, frozen=True):
+class Trigger(NamedTuple):
     """A trigger, on a table or (INSTEAD OF) on a view."""
 
     name: str
@@ -112,11 +93,7 @@ class Trigger(ComparedByMeaning, frozen=True):
     sql: str
     definition: TriggerDefinition
     place: Place | None = None
-    kind = "trigger"
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the object without its place."""
-        return (self.name, self.table, self.sql, self.definition)
+    kind: Literal["trigger"] = "trigger"
 
 
 SchemaObject = Table | VirtualTable | Index | View | Trigger
@@ -132,7 +109,8 @@ def title(item: SchemaObject) -> str:
     return f"{item.kind} {item.name}"
 
 
-class Schema(Struct, frozen=True, dict=True):
+@dataclass(frozen=True)
+class Schema:
     """The objects of one database that a deployment compares, by folded name, in creation order.
 
     `all_tables` holds ordinary and virtual tables, `tables` and `virtual_tables` one kind each.
@@ -156,7 +134,7 @@ class Schema(Struct, frozen=True, dict=True):
     def with_directives(self, directives: Mapping[str, TableDirectives]) -> Schema:
         """Return the schema with the directives of its tables, which are given by folded name."""
         tables = {
-            name: replace(table, directives=directives.get(name, table.directives))
+            name: table._replace(directives=directives.get(name, table.directives))
             for name, table in self.all_tables.items()
         }
         return replace(self, all_tables=tables)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from msgspec import Struct
-
-from turso_deploy.sql.definitions import ComparedByMeaning
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, capitals, scan, up_to_semicolon
 
 
-class Comment(Struct, frozen=True):
+class Comment(NamedTuple):
     """One comment without its marks and the spaces around; `start` is its offset in the text it was found in."""
 
     text: str
     start: int
 
 
-class Statement(ComparedByMeaning, frozen=True):
+class Statement(NamedTuple):
     """One statement of a script: from its first token to its last, without the semicolon; comments inside are kept.
 
     `offset` counts characters from the start of the script, `line` and `column` count from 1. `comments` are the ones
@@ -34,10 +32,6 @@ class Statement(ComparedByMeaning, frozen=True):
     line: int
     column: int
     comments: tuple[Comment, ...] = ()
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the statement and its position, without its comments."""
-        return (self.text, self.offset, self.line, self.column)
 
 
 def split(script: str) -> list[Statement]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from turso_deploy.sql.cursor import Cursor, at_header, read_header
-from turso_deploy.sql.definitions import ComparedByMeaning
 from turso_deploy.sql.lexer import canonical_tokens, fold_case, tokenize
 
 
@@ -35,7 +35,7 @@ class StatementKind(StrEnum):
     OTHER = "other"
 
 
-class Description(ComparedByMeaning, frozen=True):
+class Description(NamedTuple):
     """The kind and the object of a statement. Names are as written, without quotes.
 
     For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
@@ -50,10 +50,6 @@ class Description(ComparedByMeaning, frozen=True):
     if_not_exists: bool = False
     writes: bool = False
     named_at: int = 0
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the description without the offset of the name."""
-        return (self.kind, self.name, self.schema, self.table, self.if_not_exists, self.writes)
 
 
 _BY_FIRST_WORD = {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from turso_deploy.sql.cursor import Cursor, Span
 from turso_deploy.sql.definitions import (
     Check,
@@ -26,11 +23,9 @@ _AFTER_TYPE = frozenset(
 _OPERAND_WORDS = VALUE_WORDS | {"ISNULL", "NOTNULL"}
 
 
-class _Column(Struct):
+class _Column:
     """A column that is being read."""
 
-    name: str
-    start: int
     type: str = ""
     not_null: bool = False
     not_null_conflict: str | None = None
@@ -40,17 +35,23 @@ class _Column(Struct):
     text: str = ""
     end: int = 0
 
+    def __init__(self, name: str, start: int) -> None:
+        self.name = name
+        self.start = start
 
-class _Table(Struct):
+
+class _Table:
     """A table that is being read. A key written at its column with DESC (`key_descends`) is not the rowid."""
 
-    columns: list[_Column] = []
     primary_key: PrimaryKey | None = None
     key_descends: bool = False
-    uniques: list[Unique] = []
-    checks: list[Check] = []
-    foreign_keys: list[ForeignKey] = []
-    options: set[str] = set()
+
+    def __init__(self) -> None:
+        self.columns: list[_Column] = []
+        self.uniques: list[Unique] = []
+        self.checks: list[Check] = []
+        self.foreign_keys: list[ForeignKey] = []
+        self.options: set[str] = set()
 
 
 def read_table(cursor: Cursor, name: str, sql: str) -> TableDefinition:
@@ -116,7 +117,7 @@ def _read_column_constraint(cursor: Cursor, table: _Table, column: _Column) -> N
             cursor.expect("KEY")
             table.key_descends = cursor.take("DESC")
             cursor.take("ASC")
-            key = replace(parts[0], descending=table.key_descends)
+            key = parts[0]._replace(descending=table.key_descends)
             table.primary_key = PrimaryKey(
                 (key,), _read_conflict(cursor), cursor.take("AUTOINCREMENT"), rowid_alias=False
             )
@@ -230,7 +231,7 @@ def _read_deferral(cursor: Cursor, table: _Table, *, deferrable: bool) -> None:
     """Read `[NOT] DEFERRABLE [INITIALLY …]`, which SQLite applies to the last foreign key."""
     deferred = cursor.take("INITIALLY") and cursor.words[cursor.advance()] == "DEFERRED"
     if table.foreign_keys:
-        table.foreign_keys[-1] = replace(table.foreign_keys[-1], deferred=deferrable and deferred)
+        table.foreign_keys[-1] = table.foreign_keys[-1]._replace(deferred=deferrable and deferred)
 
 
 def _other_than(usual: str, written: str) -> str | None:
@@ -286,7 +287,7 @@ def _settle_primary_key(table: _Table, *, without_rowid: bool, strict: bool) -> 
     if taken_for_rowid:
         descending = without_rowid and key.parts[0].descending
         parts = (KeyPart(key.parts[0].column, descending=descending),)
-        table.primary_key = replace(key, parts=parts, rowid_alias=not without_rowid)
+        table.primary_key = key._replace(parts=parts, rowid_alias=not without_rowid)
     if taken_for_rowid and not without_rowid:
         columns[0].not_null, columns[0].not_null_conflict = False, None
     elif without_rowid or strict:

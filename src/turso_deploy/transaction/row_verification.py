@@ -7,9 +7,8 @@ within the transaction (libSQL servers reject temporary tables).
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from types import MappingProxyType
-
-from msgspec.structs import replace
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode

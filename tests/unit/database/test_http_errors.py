@@ -154,7 +154,7 @@ def test_a_batch_that_is_blocked_as_a_whole_did_not_run(replies: RequestsMock, d
     outcome = database.apply(WRITE)
     assert not outcome.committed
     assert outcome.failed is not None
-    assert (outcome.failed.index, outcome.failed.failure) == (None, failure)
+    assert (outcome.failed.position, outcome.failed.failure) == (None, failure)
 
 
 def test_a_batch_that_is_refused_for_an_unknown_reason_may_have_run(
@@ -172,4 +172,4 @@ def test_a_parse_refusal_stays_known_when_its_step_cannot_be_found(
     answer(replies, status=503)
     outcome = database.apply(WRITE)
     assert outcome.failed is not None
-    assert (outcome.failed.index, outcome.failed.failure.code) == (None, "SQL_PARSE_ERROR")
+    assert (outcome.failed.position, outcome.failed.failure.code) == (None, "SQL_PARSE_ERROR")

@@ -38,7 +38,7 @@ from turso_deploy.sql.statement_kinds import Description, StatementKind, describ
     ],
 )
 def test_created_objects_and_pragmas_are_described(sql: str, description: Description) -> None:
-    assert describe(sql) == description
+    assert describe(sql)._replace(named_at=0) == description
 
 
 @pytest.mark.parametrize(
