@@ -64,7 +64,7 @@ def test_an_old_token_is_not_called_refused_when_the_database_is_not_there(
     turso: Turso, quiz: Hosted, platform: Platform
 ) -> None:
     old = turso.token(quiz)
-    quiz.faults.add(".*", refused(404, "not found"))
+    quiz.faults.add(".*", refused(404, "not found"), times=2)
     checks = examined(platform, previous=old)
     assert (checks[Role.PREVIOUS].state, checks[Role.PREVIOUS].level) == ("unknown", Level.WARNING)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
-
-from msgspec import Struct
 
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.http.proxies import is_loopback
@@ -25,7 +24,7 @@ _ROTATE = (
 )
 
 
-class RemoteAddress(Struct, frozen=True):
+class RemoteAddress(NamedTuple):
     """A server that speaks SQL over HTTP. `url` starts with http: or https: and ends without a slash."""
 
     url: str
@@ -36,7 +35,7 @@ class RemoteAddress(Struct, frozen=True):
         return self.url
 
 
-class FileAddress(Struct, frozen=True):
+class FileAddress(NamedTuple):
     """A database file. `path` is decoded: the name in the file system."""
 
     path: str

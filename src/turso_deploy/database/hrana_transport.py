@@ -7,9 +7,7 @@ DatabaseError. A request that failed for a passing reason is sent again, unless 
 from __future__ import annotations
 
 import json
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, NamedTuple
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, ErrorExplanation, InputError, LostReplyError
 from turso_deploy.database.http_errors import UNREADABLE, explain_response, explain_unreadable
@@ -57,7 +55,7 @@ _UNREACHABLE = {
 }
 
 
-class _FailedAttempt(Struct, frozen=True):
+class _FailedAttempt(NamedTuple):
     """An attempt without an answer: the reason, whether the request may have run, and whether a retry may succeed.
 
     `retry_after` is the pause that the server asks for, in seconds.
@@ -91,14 +89,17 @@ class Transport:
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
         """Return the results of a pipeline, one for each request in it.
 
-        A pipeline that only reads, or that cannot have run, is sent again while the retry budget lasts. Raises
+        A pipeline that only reads, or that cannot have run, is sent again while the retry budget lasts; once if there
+        is no database at the address, which a server also answers while it puts an idle database away. Raises
         LostReplyError if it `writes` and may have run, and no answer can be read; DatabaseError otherwise.
         """
         backoff = Backoff(self.retry_budget)
         body = encode_pipeline(pipeline)
         while isinstance(answer := self._attempt(body, len(pipeline)), _FailedAttempt):
             lost = writes and answer.may_have_run
-            if lost or not answer.retryable or not backoff.wait(answer.explanation.message, answer.retry_after):
+            not_found = answer.explanation.code is ErrorCode.DATABASE_NOT_FOUND
+            retryable = backoff.attempts == 1 if not_found else answer.retryable
+            if lost or not retryable or not backoff.wait(answer.explanation.message, answer.retry_after):
                 raise transport_error(answer.explanation, lost=lost)
         return answer
 

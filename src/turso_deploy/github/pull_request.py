@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret
-from turso_deploy.github.api import error_for_reply, open_api
+from turso_deploy.github.api import open_api
 from turso_deploy.github.context import RunContext
-from turso_deploy.http.json_api import JsonApi, Reply
+from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
@@ -106,7 +106,7 @@ def _accept(reply: Reply, action: str) -> Reply:
     if reply.ok:
         return reply
     explanation = _FORBIDDEN if reply.status in (401, 403, 404) else _UNKNOWN
-    raise error_for_reply(reply, action, explanation)
+    raise error_for_reply(reply, action, explanation, "GitHub")
 
 
 def _marker(owner: str, content: str) -> str:

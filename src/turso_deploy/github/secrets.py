@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
 from turso_deploy.core.text import capitalized, retry_hint
-from turso_deploy.github.api import error_for_reply, open_api
+from turso_deploy.github.api import open_api
 from turso_deploy.github.context import API_URL
 from turso_deploy.http.backoff import poll
-from turso_deploy.http.json_api import Reply, segment
+from turso_deploy.http.json_api import Reply, error_for_reply, segment
 
 _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
@@ -205,7 +205,7 @@ class GithubSecrets:
 
     def _accept(self, reply: Reply, action: str) -> Reply:
         if not reply.ok:
-            raise error_for_reply(reply, action, explain(reply))
+            raise error_for_reply(reply, action, explain(reply), "GitHub")
         return reply
 
 

@@ -62,13 +62,14 @@ class RetryBudget:
 class Backoff:
     """The attempts of one operation: at most `max_attempts`, paid from the budget of the run.
 
-    The pauses vary at random, so that clients which a server rejected together do not return together.
+    The pauses vary at random, so that clients which a server rejected together do not return together. `attempts` is
+    the number of attempts so far, the current one included.
     """
 
     def __init__(self, budget: RetryBudget, max_attempts: int = MAX_ATTEMPTS) -> None:
         self._budget = budget
         self._max_attempts = max_attempts
-        self._attempts = 1
+        self.attempts = 1
         self.begin()
 
     def begin(self) -> None:
@@ -80,11 +81,11 @@ class Backoff:
 
         `reason` says why the last attempt failed. `at_least` is the number of seconds that the server asked for.
         """
-        pause = min(FIRST_PAUSE * 2 ** (self._attempts - 1), self._budget.max_pause)
+        pause = min(FIRST_PAUSE * 2 ** (self.attempts - 1), self._budget.max_pause)
         pause = max(pause * random.uniform(0.5, 1), at_least)  # noqa: S311
-        if self._attempts >= self._max_attempts or not self._budget.charge(self._begun, pause):
+        if self.attempts >= self._max_attempts or not self._budget.charge(self._begun, pause):
             return False
-        self._attempts += 1
+        self.attempts += 1
         message = sentence(f"{reason.removesuffix('.')}; tried again after {pause:.2g} s")
         self._budget.log.append(message)
         with report_wait(message):

@@ -6,7 +6,9 @@ A request is never retried here. No redirect is followed: it would carry the tok
 
 from __future__ import annotations
 
+import logging
 import ssl
+import time
 import zlib
 from collections.abc import Mapping
 from gzip import GzipFile
@@ -23,6 +25,8 @@ from turso_deploy.http.deadline import deadline, is_over
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import proxy_for
 from turso_deploy.http.trust import tls_context
+
+_log = logging.getLogger("turso_deploy.http")
 
 _HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip"}
 _SAFE_IN_PATH = "!$%&'()*+,/:;=?@[]"  # what else a path may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
@@ -62,23 +66,36 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
-        with deadline(self._timeout):
-            session = self._session or self._open_session()
-            request = requests.PreparedRequest()
-            request.method, request.url, request.body = method, self._url + quote(path, safe=_SAFE_IN_PATH), body
-            request.headers = CaseInsensitiveDict(self._headers)
-            if body is not None:
-                request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
+        begun = time.monotonic()
+        result = "interrupted"
+        try:
+            with deadline(self._timeout):
+                response = self._send(method, path, body)
+            result = f"HTTP {response.status}, {len(response.body)} bytes"
+        except TransportError as error:
+            result = error.kind.name.lower().replace("_", " ")
+            raise
+        finally:  # a query may hold what is secret
+            _log.debug("%s %s: %s, %.0f ms", method, path.partition("?")[0], result, 1000 * (time.monotonic() - begun))
+        return response
+
+    def _send(self, method: str, path: str, body: bytes | None) -> Response:
+        session = self._session or self._open_session()
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, self._url + quote(path, safe=_SAFE_IN_PATH), body
+        request.headers = CaseInsensitiveDict(self._headers)
+        if body is not None:
+            request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
+        try:
+            answer = session.send(request, stream=True, allow_redirects=False, proxies=self._proxies)
             try:
-                answer = session.send(request, stream=True, allow_redirects=False, proxies=self._proxies)
-                try:
-                    return Response(answer.status_code, answer.headers, _read_body(answer))
-                except BaseException:  # an interrupt, too: the rest of an answer must not precede another one
-                    answer.close()
-                    raise
-            except (HTTPError, OSError, EOFError, ValueError, zlib.error):  # RequestException is an OSError
-                kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if is_over() else TransportErrorKind.BROKEN
-                raise TransportError(kind, request_sent=True, retryable=True) from None
+                return Response(answer.status_code, answer.headers, _read_body(answer))
+            except BaseException:  # an interrupt, too: the rest of an answer must not precede another one
+                answer.close()
+                raise
+        except (HTTPError, OSError, EOFError, ValueError, zlib.error):  # RequestException is an OSError
+            kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if is_over() else TransportErrorKind.BROKEN
+            raise TransportError(kind, request_sent=True, retryable=True) from None
 
     def _open_session(self) -> _Session:
         """Find the route to the server and make the session; nothing is sent."""

@@ -61,6 +61,8 @@ class _Connection(HTTPConnection):
         """Connect to the first address that accepts. Each one gets an equal part of the time that is left."""
         failure: OSError = ConnectionRefusedError()
         found = socket.getaddrinfo(*self._next_hop(), type=socket.SOCK_STREAM)
+        if self._stays_on_this_machine and not all(is_loopback_address(str(address[0])) for *_, address in found):
+            raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
         for index, (family, kind, protocol, _, address) in enumerate(found):
             line = self._make_socket(family, kind, protocol)
             try:
@@ -75,6 +77,11 @@ class _Connection(HTTPConnection):
                 failure = error
         raise failure
 
+    @property
+    def _stays_on_this_machine(self) -> bool:
+        """True for plain http to a name of this machine; no proxy is used for it."""
+        return self.default_port != HTTPSConnection.default_port and not self.proxy and is_local_name(self.host)
+
     def _next_hop(self) -> tuple[str, int]:
         return self._dns_host, self.port
 
@@ -83,9 +90,6 @@ class _Connection(HTTPConnection):
 
     def _reach(self, line: Any, address: tuple[Any, ...]) -> None:
         line.connect(address)
-        is_clear_text = self.default_port != HTTPSConnection.default_port and not self.proxy
-        if is_clear_text and is_local_name(self.host) and not is_loopback_address(line.getpeername()[0]):
-            raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
 
     def _explain(self, error: Exception) -> tuple[Kind, bool]:
         """Return the kind of a failure to connect, and True if it may pass."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from msgspec import Struct
-
-from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
+from turso_deploy.core.text import capitalized
 from turso_deploy.http.client import HttpClient
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import is_loopback
@@ -23,7 +22,7 @@ _MAX_REASON = 200
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A-Za-z0-9_+/=-]{40,}")
 
 
-class Reply(Struct, frozen=True):
+class Reply(NamedTuple):
     """The reply of an API. `document` is its JSON, or None. `retry_after` is in seconds."""
 
     status: int
@@ -115,6 +114,15 @@ class JsonApi:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def error_for_reply(reply: Reply, action: str, explanation: ErrorExplanation, speaker: str) -> PlatformError:
+    """Return the error for a reply that is not a success: the action, the explanation, the status and its reason.
+
+    `action` names the request, as in `minting a token for quiz`; `speaker` is who gives the reason.
+    """
+    reason = f" {speaker} reports: {reply.reason}" if reply.reason else ""
+    return explanation.error(PlatformError, f"{capitalized(action)} failed: {{}} (HTTP {reply.status}).{reason}")
 
 
 def segment(text: str) -> str:

@@ -17,9 +17,9 @@ from msgspec import Struct
 from turso_deploy.core.durations import format_duration
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.database.address import RemoteAddress, parse_address
-from turso_deploy.http.json_api import JsonApi, Reply, segment
+from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply, segment
 from turso_deploy.http.proxies import is_loopback
-from turso_deploy.turso.platform_errors import error_for_reply, unreadable_reply
+from turso_deploy.turso.platform_errors import explain, unreadable_reply
 
 API_URL = "https://api.turso.tech"
 MAX_NAME_LENGTH = 64
@@ -155,7 +155,7 @@ def usable_name(what: str, name: str) -> str:
 
 def _accept(reply: Reply, action: str, permission: str) -> None:
     if not reply.ok:
-        raise error_for_reply(reply, action, permission)
+        raise error_for_reply(reply, action, explain(reply, permission), "The API")
 
 
 def _document(reply: Reply, action: str, permission: str) -> dict[str, Any]:

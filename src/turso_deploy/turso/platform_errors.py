@@ -77,19 +77,11 @@ _FAILED = ErrorExplanation(
 _UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "the API gave an unknown answer", "Check `api-url`.")
 
 
-def error_for_reply(reply: Reply, action: str, permission: str) -> PlatformError:
-    """Return the error for a reply that is not a success.
-
-    `action` names the request, as in `minting a token for quiz`; `permission` is the scope that it takes.
-    """
-    found = _explain(reply)
+def explain(reply: Reply, permission: str) -> ErrorExplanation:
+    """Explain a reply that is not a success. `permission` is the scope that the request takes."""
+    found = _found(reply)
     hint = retry_hint(reply.retry_after) if reply.status == 429 else found.hint
-    reason = f" The API reports: {reply.reason}" if reply.reason else ""
-    return PlatformError(
-        found.code,
-        f"{capitalized(action)} failed: {found.message} (HTTP {reply.status}).{reason}",
-        hint=hint.replace("{permission}", permission),
-    )
+    return ErrorExplanation(found.code, found.message, hint.replace("{permission}", permission))
 
 
 def unreadable_reply(action: str) -> PlatformError:
@@ -101,7 +93,7 @@ def unreadable_reply(action: str) -> PlatformError:
     )
 
 
-def _explain(reply: Reply) -> ErrorExplanation:
+def _found(reply: Reply) -> ErrorExplanation:
     reason = reply.reason.lower()
     if any(words in reason for words in ("delete protection", "delete_protection", "delete-protect")):
         return _DELETE_PROTECTED
