@@ -155,14 +155,17 @@ def _content(annotation: Any) -> Any:
     return [type_ for type_ in get_args(annotation) if type_ not in (NoneType, Ellipsis)][-1]
 
 
-def json_schema(model: Any, title: str) -> str:
-    """Return the JSON Schema of a model as text, without the titles that pydantic makes of the names of fields."""
+def json_schema(model: Any, title: str, *, all_required: bool = False) -> str:
+    """Return the JSON Schema of a model as text. With `all_required`, keys with a default are required, too."""
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
-        def field_title_should_be_set(self, schema: Any) -> bool:
+        def field_is_required(self, field: Any, total: bool) -> bool:
+            return all_required or super().field_is_required(field, total)
+
+        def field_title_should_be_set(self, schema: Any) -> bool:  # it would repeat the name
             return False
 
     schema = TypeAdapter(model).json_schema(schema_generator=Generator)
-    return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": title}, indent=2) + "\n"
+    return json.dumps({"$schema": Generator.schema_dialect, **schema, "title": title}, indent=2) + "\n"

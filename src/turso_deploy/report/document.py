@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from turso_deploy.core.errors import ErrorCode
+from turso_deploy.core.validation import json_schema
 from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
 
@@ -329,16 +330,4 @@ class Report:
 
 def report_json_schema() -> str:
     """Return the JSON Schema of the document, as published in `docs/reference/report.schema.json`."""
-    from pydantic import TypeAdapter
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Generator(GenerateJsonSchema):
-        def field_is_required(self, field: object, total: bool) -> bool:  # also those with a default are printed
-            return True
-
-        def field_title_should_be_set(self, schema: object) -> bool:  # it would repeat the name
-            return False
-
-    report = TypeAdapter(Report).json_schema(schema_generator=Generator)
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **report, "title": "turso-deploy report"}
-    return json.dumps(schema, indent=2) + "\n"
+    return json_schema(Report, "turso-deploy report", all_required=True)

@@ -20,7 +20,7 @@ from turso_deploy.cli.settings import SETTINGS, flag_of
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
 
-HEAVY = ["requests", "yaml", "sqlite3", "jwt"]
+HEAVY = ["pydantic", "pydantic_core", "requests", "yaml", "sqlite3"]
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +80,8 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert said(capsys, "--version")[0] == f"turso-deploy {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
-def test_what_needs_no_settings_loads_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["deploy", "--help"]])
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom turso_deploy.cli.main import main\n"
         f"try: main({arguments!r})\n"
@@ -101,6 +101,22 @@ def test_a_deployment_to_a_file_loads_no_client_for_servers(tmp_path: Path) -> N
         "sys.exit(status)"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("disabled", [None, "another"])
+def test_a_plugin_of_pydantic_is_loaded_only_by_those_who_ask_for_it(tmp_path: Path, disabled: str | None) -> None:
+    folder = write_folder(tmp_path / "schema", SMALL)
+    (tmp_path / "spy.py").write_text("print('loaded')\nplugin = None\n")
+    (tmp_path / "spy-1.dist-info").mkdir()
+    (tmp_path / "spy-1.dist-info" / "METADATA").write_text("Name: spy\nVersion: 1\n")
+    (tmp_path / "spy-1.dist-info" / "entry_points.txt").write_text("[pydantic]\nspy = spy\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    environment.pop("PYDANTIC_DISABLE_PLUGINS", None)
+    if disabled:
+        environment["PYDANTIC_DISABLE_PLUGINS"] = disabled
+    command = [sys.executable, "-m", "turso_deploy", "plan", "--schema-path", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=disabled is None)
+    assert ("loaded" in done.stdout) is (disabled is not None)
 
 
 def test_the_json_schema_of_the_manifest_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.support.schema_folders import SHIPPED
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.project.manifest import Manifest, manifest_json_schema
+from turso_deploy.core.validation import ValidationError
+from turso_deploy.project.manifest import Expect, Manifest, manifest_json_schema, parse_manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 
 PUBLISHED = SHIPPED / "manifest.schema.json"
@@ -171,15 +173,12 @@ def test_the_shipped_manifest_leads_editors_to_the_json_schema() -> None:
     assert first == f"# yaml-language-server: $schema={PUBLISHED.name}"
 
 
-def validator() -> Any:
-    """The real validator of JSON Schema, which check-jsonschema brings along."""
-    jsonschema = pytest.importorskip("jsonschema")
-    return jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
+VALIDATOR = Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
 
 
 def test_the_json_schema_takes_the_shipped_manifest() -> None:
     shipped = yaml.load((SHIPPED / "manifest.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
-    assert [error.message for error in validator().iter_errors(shipped)] == []
+    assert [error.message for error in VALIDATOR.iter_errors(shipped)] == []
 
 
 @pytest.mark.parametrize(
@@ -198,12 +197,32 @@ def test_the_json_schema_takes_the_shipped_manifest() -> None:
     ],
 )
 def test_the_json_schema_and_the_program_agree(tmp_path: Path, manifest: dict[str, Any], valid: bool) -> None:
-    assert validator().is_valid(manifest) is valid
+    assert VALIDATOR.is_valid(manifest) is valid
     text = json.dumps(manifest)
     if valid:
         load(tmp_path, text)
     else:
         refusal(tmp_path, text)
+
+
+KEYS = [*Manifest.model_fields, *Expect.model_fields, "x"]
+SCALARS = [None, True, -1, 0, 7, 1.5, "", "a", "7", ">= 3", "1..3"]
+LISTS = [[], *([scalar] for scalar in SCALARS)]
+MAPPINGS = [{}, *({key: value} for key in KEYS for value in SCALARS + LISTS)]
+
+
+def is_accepted(manifest: dict[str, Any]) -> bool:
+    try:
+        parse_manifest(manifest)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_json_schema_accepts_what_the_model_accepts(key: str) -> None:
+    manifests = [{key: value} for value in SCALARS + LISTS + MAPPINGS]
+    assert [m for m in manifests if is_accepted(m)] == [m for m in manifests if VALIDATOR.is_valid(m)]
 
 
 def test_many_places_are_found_soon(tmp_path: Path) -> None:

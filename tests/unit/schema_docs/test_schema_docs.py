@@ -120,6 +120,22 @@ def test_notes_about_what_there_is_not_are_refused(tmp_path: Path, notes: str, l
     assert caught.value.place.line == line
 
 
+@pytest.mark.parametrize(
+    ("notes", "lines"),
+    [
+        (
+            "title: 1\ntables:\n  books: {row: 1, rows: -1}\nrelations:\n  - {from: books.title, to: 1}\n",
+            [1, 3, 3, 5, 5],
+        ),
+        ("tables:\n  nowhere: {}\n  authors: {}\n  anywhere: {}\n", [2, 4]),
+    ],
+)
+def test_all_errors_of_the_notes_are_reported_at_once(tmp_path: Path, notes: str, lines: list[int]) -> None:
+    with pytest.raises(ProjectError, match=r"The notes in reference\.yml cannot be used:\n") as caught:
+        pages(tmp_path, reference=notes)
+    assert [cause.place and cause.place.line for cause in caught.value.causes] == lines
+
+
 def test_names_with_a_full_stop_have_notes_and_relations(tmp_path: Path) -> None:
     tables = COMMENTED["tables.sql"] + 'CREATE TABLE "old.books" (id INTEGER PRIMARY KEY, "sold.at" TEXT);'
     notes = """\
