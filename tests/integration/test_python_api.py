@@ -43,7 +43,7 @@ assert [report.exit_code for report in reports] == [0, 0, 0], reports
 
 
 def run_python(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    source = os.environ.get("PYTHONPATH") or str(ROOT / "src")
+    source = str(Path(turso_deploy.__file__).parents[1])
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": source, **variables}
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
