@@ -21,7 +21,6 @@ from tests.support.sqld import running_sqld
 
 TABLES = 100
 LATENCY = 0.025
-TIMES_FASTER = 3
 TRIES = 3
 
 
@@ -39,21 +38,21 @@ _START = "import turso_deploy.cli.run, turso_deploy.database.hrana"
 
 def measure() -> Iterator[Row]:
     """Two hundred changed objects, harmless ones and then lossy ones; then the schema that this repository ships."""
-    yield from _measure_change(_ADDED, "100 columns and 100 indexes more")
-    yield from _measure_change(_DROPPED, "100 columns less, 100 indexes more")
+    yield from _measure_change(_ADDED, "100 columns and 100 indexes more", times_faster=2.5)
+    yield from _measure_change(_DROPPED, "100 columns less, 100 indexes more", times_faster=3)
     our_start = best_of(TRIES, lambda: subprocess.run([sys.executable, "-c", _START], check=True))
     their_start = best_of(TRIES, lambda: subprocess.run([DRIZZLE_KIT, "--version"], check=True, capture_output=True))
     yield Row("starting the program", "whole process", our_start, "s", "drizzle-kit --version", their_start)
     yield from _measure_shipped()
 
 
-def _measure_change(column: Column, what: str) -> Iterator[Row]:
+def _measure_change(column: Column, what: str, times_faster: float) -> Iterator[Row]:
     ours, our_requests = _our_change(column)
     theirs, their_requests = _drizzle_change(column)
     case = f"{2 * TABLES} changed objects, {LATENCY * 1000:.0f} ms a request: {what}"
     against = "drizzle-kit push"
     yield Row(case, "requests", our_requests, "requests", against, their_requests)
-    yield Row(case, "whole process", ours, "s", against, theirs, limit=TIMES_FASTER, at_least=True)
+    yield Row(case, "whole process", ours, "s", against, theirs, limit=times_faster, at_least=True)
 
 
 def _our_change(column: Column) -> tuple[float, int]:
