@@ -452,7 +452,7 @@ def test_there_has_to_be_a_token_to_check(program: Program) -> None:
         ("token_expiry_warning", "0d", "greater than zero"),
         ("token_lifetime", "15", "a duration is a number with its unit"),
         ("token_policy", "strict", "expected `warn`, `enforce` or `off`"),
-        ("keep_restore_points", "0", "expected an integer, at least 1 and at most 100"),
+        ("keep_restore_points", "0", "expected a number of at least 1"),
     ],
 )
 def test_a_malformed_setting_of_the_policy_is_told(program: Program, setting: str, value: str, says: str) -> None:
