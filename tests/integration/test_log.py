@@ -71,6 +71,14 @@ def test_verbose_run_logs_its_phases_to_stderr(job: Job) -> None:
     assert "turso_deploy" not in job.output.getvalue()
 
 
+def test_each_request_is_logged_with_its_status_size_and_time(tmp_path: Path, on_sqld: DatabaseUnderTest) -> None:
+    job = Job(tmp_path, on_sqld)
+    requests = [line for line in job.run(verbose=True) if line.startswith("POST")]
+    form = re.compile(r"POST /v\d/pipeline: HTTP 200, \d+ bytes, \d+ ms")
+    assert len(requests) == on_sqld.proxy.requests
+    assert all(map(form.fullmatch, requests)), requests
+
+
 def test_failed_run_logs_the_code_of_its_error(local_job: Job) -> None:
     local_job.database.run("CREATE TABLE books (unlike)")
     lines = local_job.run("verify", verbose=True)
