@@ -70,6 +70,12 @@ class ValidationError(Exception):
         super().__init__("; ".join(issue.message for issue in issues))
         self.issues = tuple(issues)
 
+    @property
+    def names(self) -> str:
+        """The names of the values that are not valid, in parentheses after a blank; empty for the document itself."""
+        names = ", ".join(_name(issue.path) for issue in self.issues if issue.path)
+        return f" ({names})" if names else ""
+
 
 class Parsed(NamedTuple):
     """Metadata of a field that is written as text. `parse` converts the text; it raises ValueError or DeployError."""

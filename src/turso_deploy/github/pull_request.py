@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret
-from turso_deploy.github.api import open_api
+from turso_deploy.github.api import open_api, read
 from turso_deploy.github.context import RunContext
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply
 from turso_deploy.report.document import Report
@@ -31,8 +32,13 @@ _FORBIDDEN = ErrorExplanation(
 _UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the request")
 
 
-class _Comment(NamedTuple):
-    """A comment of an earlier run: its id, and the fingerprint of its text."""
+class _Comment(BaseModel, frozen=True, strict=True):
+    id: int
+    body: str | None = None
+
+
+class _EarlierComment(NamedTuple):
+    """The comment of an earlier run: its id, and the fingerprint of its text."""
 
     id: int
     content: str
@@ -80,26 +86,19 @@ def _write_comment(report: Report, context: RunContext, token: Secret | None, sc
         api.close()
 
 
-def _find(api: JsonApi, path: str, owner: str) -> _Comment | None:
+def _find(api: JsonApi, path: str, owner: str) -> _EarlierComment | None:
     """Return the comment of an earlier run, if there is one."""
     for page in range(1, _MAX_PAGES + 1):
         query = {"per_page": str(_PAGE_SIZE), "page": str(page)}
-        reply = _accept(api.call("GET", path, query=query), "reading the comments")
-        comments = reply.document if isinstance(reply.document, list) else []
-        for found in _marked(comments, owner):
-            return found
+        action = "reading the comments"
+        comments = read(_accept(api.call("GET", path, query=query), action), list[_Comment], action)
+        for comment in comments:
+            match = _MARKER.match(comment.body or "")
+            if match and match[1] == owner:
+                return _EarlierComment(comment.id, match[2])
         if len(comments) < _PAGE_SIZE:
             break
     return None
-
-
-def _marked(comments: list[object], owner: str) -> Iterator[_Comment]:
-    """Yield the comments that begin with the marker of this owner."""
-    for comment in comments:
-        if isinstance(comment, dict) and isinstance(comment.get("id"), int):
-            match = _MARKER.match(str(comment.get("body")))
-            if match and match[1] == owner:
-                yield _Comment(comment["id"], match[2])
 
 
 def _accept(reply: Reply, action: str) -> Reply:

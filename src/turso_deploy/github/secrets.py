@@ -10,9 +10,11 @@ import binascii
 import re
 from typing import Any, Literal, NamedTuple
 
+from pydantic import BaseModel
+
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
-from turso_deploy.core.text import capitalized, retry_hint
-from turso_deploy.github.api import open_api
+from turso_deploy.core.text import retry_hint
+from turso_deploy.github.api import open_api, read
 from turso_deploy.github.context import API_URL
 from turso_deploy.http.backoff import poll
 from turso_deploy.http.json_api import Reply, error_for_reply, segment
@@ -106,6 +108,31 @@ def usable_secret_name(name: str) -> str:
     )
 
 
+class _PublicKey(BaseModel, frozen=True, strict=True):
+    """The key that encrypts the secrets of a place, in base64."""
+
+    key_id: str
+    key: str
+
+
+class _StoredSecret(BaseModel, frozen=True, strict=True):
+    """GitHub's data about a secret, which never include its value."""
+
+    updated_at: str | None = None
+    visibility: str = "private"
+
+
+class _Repository(BaseModel, frozen=True, strict=True):
+    id: int
+
+
+class _Repositories(BaseModel, frozen=True, strict=True):
+    """The repositories with access to a secret of an organization; `total_count` counts also those not listed."""
+
+    total_count: int
+    repositories: list[_Repository]
+
+
 class GithubSecrets:
     """Secrets of one place. `token` needs the permission to write them, which a workflow's GITHUB_TOKEN never has.
 
@@ -141,20 +168,24 @@ class GithubSecrets:
 
         `interval` is in seconds. Raises PlatformError, whose message says whether the secret was stored.
         """
-        key_id, key = self._public_key()
+        public = self._public_key()
         before = self._read(name)
-        body = {"encrypted_value": seal(value, key), "key_id": key_id, **self._visibility(name, before)}
+        body = {
+            "encrypted_value": seal(value, public.key),
+            "key_id": public.key_id,
+            **self._visibility(name, before),
+        }
         self._accept(
             self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body), f"storing the secret {name}"
         )
-        stored_at = (before or {}).get("updated_at")
+        stored_at = before.updated_at if before else None
         after = poll(
-            lambda: self._read(name) or {"updated_at": stored_at},
-            lambda secret: secret.get("updated_at") != stored_at,
+            lambda: self._read(name),
+            lambda secret: secret is not None and secret.updated_at != stored_at,
             interval=interval,
             attempts=_MAX_READS,
         )
-        if after.get("updated_at") != stored_at:
+        if after and after.updated_at != stored_at:
             return
         raise PlatformError(
             ErrorCode.UNEXPECTED_REPLY,
@@ -166,42 +197,36 @@ class GithubSecrets:
         """Close the connection."""
         self._api.close()
 
-    def _public_key(self) -> tuple[str, str]:
-        """Return the id and the base64 text of the key that encrypts these secrets."""
+    def _public_key(self) -> _PublicKey:
         action = f"reading the public key of the {self.place}"
-        reply = self._accept(self._api.call("GET", f"{self.place.path}/public-key"), action)
-        document = reply.document if isinstance(reply.document, dict) else {}
-        key_id, key = document.get("key_id"), document.get("key")
-        if not isinstance(key_id, str) or not isinstance(key, str):
-            message = f"{capitalized(action)} failed: GitHub's answer contains no key."
-            raise PlatformError(ErrorCode.UNEXPECTED_REPLY, message)
-        return key_id, key
+        return read(self._accept(self._api.call("GET", f"{self.place.path}/public-key"), action), _PublicKey, action)
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _read(self, name: str) -> _StoredSecret | None:
         """Return GitHub's data about a secret, which never include its value; None if it does not exist."""
         reply = self._api.call("GET", f"{self.place.path}/{segment(name)}")
         if reply.status == 404:
             return None
-        self._accept(reply, f"looking up the secret {name}")
-        return reply.document if isinstance(reply.document, dict) else {}
+        action = f"looking up the secret {name}"
+        return read(self._accept(reply, action), _StoredSecret, action)
 
-    def _visibility(self, name: str, before: dict[str, Any] | None) -> dict[str, Any]:
+    def _visibility(self, name: str, before: _StoredSecret | None) -> dict[str, Any]:
         """Return the visibility of an organization's secret, which each write must repeat; empty for others."""
         if self.place.scope != "organization":
             return {}
-        visibility = (before or {}).get("visibility", "private")
+        visibility = before.visibility if before else "private"
         if visibility != "selected":
             return {"visibility": visibility}
         reply = self._api.call("GET", f"{self.place.path}/{segment(name)}/repositories", query={"per_page": "100"})
-        document = self._accept(reply, f"reading the repositories with access to the secret {name}").document or {}
-        repositories = document.get("repositories", [])
-        if document.get("total_count", 0) > len(repositories):
+        action = f"reading the repositories with access to the secret {name}"
+        found = read(self._accept(reply, action), _Repositories, action)
+        if found.total_count > len(found.repositories):
             raise PlatformError(
                 ErrorCode.UNEXPECTED_REPLY,
-                f"The secret {name} was not changed: more than {len(repositories)} repositories have access to it.",
+                f"The secret {name} was not changed: more than {len(found.repositories)} repositories have access to "
+                "it.",
                 hint="Give the secret the visibility `private` or `all`.",
             )
-        return {"visibility": "selected", "selected_repository_ids": [entry["id"] for entry in repositories]}
+        return {"visibility": "selected", "selected_repository_ids": [one.id for one in found.repositories]}
 
     def _accept(self, reply: Reply, action: str) -> Reply:
         if not reply.ok:

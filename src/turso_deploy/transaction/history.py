@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
-from types import MappingProxyType
-from typing import NamedTuple
-
-from msgspec.json import decode
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.sql.schema import Schema, title
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _CREATE = f"""CREATE TABLE {HISTORY_TABLE} (
   number INTEGER PRIMARY KEY,
@@ -110,15 +111,16 @@ def parse_last_deployment(rows: Rows) -> LastDeployment | None:
     """Parse the answer to `LAST_DEPLOYMENT_QUERY`; None for an empty history. Raises ValueError for damaged values."""
     if not rows.rows:
         return None
-    identity, version, fingerprint, seeds, managed, scripts = rows.rows[0]
-    return LastDeployment(
-        str(identity),
-        None if version is None else str(version),
-        str(fingerprint),
-        MappingProxyType(decode(str(seeds), type=dict[str, str])),
-        decode(str(managed), type=frozenset[str]),
-        MappingProxyType(decode(str(scripts), type=dict[str, str])),
-    )
+    return LastDeployment(*_row_type().validate_python(rows.rows[0]))
+
+
+@cache
+def _row_type() -> TypeAdapter[tuple[Any, ...]]:
+    """Return the type of the answer's row, in which three columns are JSON."""
+    from pydantic import Json, TypeAdapter
+
+    checksums = Json[dict[str, str]]
+    return TypeAdapter(tuple[str, str | None, str, checksums, Json[frozenset[str]], checksums])
 
 
 def managed_names(schema: Schema) -> frozenset[str]:

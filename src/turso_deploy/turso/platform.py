@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from turso_deploy.core.durations import format_duration
 from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply, segment
 from turso_deploy.http.proxies import is_loopback
@@ -27,18 +28,43 @@ MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _MAX_PAGES = 1000
 
+T = TypeVar("T", bound=BaseModel)
 
-class PlatformDatabase(Struct, frozen=True):
-    """A database of the platform. Its tokens carry `id`; `parent_id` is the id of the origin of a branch."""
 
-    name: str
+class _Reply(BaseModel):
+    """A part of a reply: the values that are used here; there are others."""
+
+    model_config = ConfigDict(frozen=True, strict=True, validate_by_name=True)
+
+
+class Origin(_Reply):
+    """The database that a branch was made of."""
+
     id: str
-    hostname: str
+
+
+class PlatformDatabase(_Reply):
+    """A database of the platform. Its tokens carry `id`."""
+
+    name: str = Field(validation_alias=AliasChoices("Name", "name"))
+    id: str = Field(validation_alias=AliasChoices("DbId", "dbId", "db_id"))
+    hostname: str = Field(validation_alias=AliasChoices("Hostname", "hostname"))
     group: str | None = None
-    parent_id: str | None = None
-    block_reads: bool = False
-    block_writes: bool = False
-    asleep: bool = False
+    parent: Origin | None = None
+    block_reads: bool | None = None
+    block_writes: bool | None = None
+    sleeping: bool | None = None
+    archived: bool | None = None
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the origin of a branch."""
+        return self.parent.id if self.parent else None
+
+    @property
+    def asleep(self) -> bool:
+        """True if it has to be woken before its first use."""
+        return bool(self.sleeping or self.archived)
 
     @property
     def address(self) -> RemoteAddress:
@@ -47,6 +73,31 @@ class PlatformDatabase(Struct, frozen=True):
         address = parse_address(f"{'http' if is_loopback(host) else 'libsql'}://{self.hostname}")
         assert isinstance(address, RemoteAddress)
         return address
+
+
+class _Found(_Reply):
+    database: PlatformDatabase
+
+
+class _Created(_Reply):
+    database: dict[str, Any]
+
+
+class _Pagination(_Reply):
+    next: str | None = None
+
+
+class _Page(_Reply):
+    databases: list[PlatformDatabase]
+    pagination: _Pagination | None = None
+
+
+class _Minted(_Reply):
+    jwt: str = Field(min_length=1)
+
+
+class _Validity(_Reply):
+    exp: float
 
 
 class Platform:
@@ -68,19 +119,18 @@ class Platform:
     def database(self, name: str) -> PlatformDatabase:
         """Return the database of this name. Raises InputError for an invalid name."""
         action = f"looking up the database {usable_name('database', name)}"
-        return _database(_field(self._get(f"{self._databases}/{segment(name)}", action), "database", action), action)
+        return self._get(f"{self._databases}/{segment(name)}", _Found, action).database
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
         """Return the branches of the database with this id."""
         action, found = "listing the branches", list[PlatformDatabase]()
         query = {"parent": parent_id}
         for _ in range(_MAX_PAGES):
-            document = self._get(self._databases, action, query)
-            found += [_database(entry, action) for entry in _field(document, "databases", action)]
-            cursor = (document.get("pagination") or {}).get("next")
-            if not cursor:
+            page = self._get(self._databases, _Page, action, query)
+            found += page.databases
+            if not page.pagination or not page.pagination.next:
                 return found
-            query["cursor"] = str(cursor)
+            query["cursor"] = page.pagination.next
         raise unreadable_reply(action)
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
@@ -91,8 +141,9 @@ class Platform:
         if reply.status == 400:  # Turso's own command line sends `value` where the manual says `name`
             seed = {"type": "database", "value": origin.name}
             reply = self._api.call("POST", self._databases, body=body | {"seed": seed})
-        entry = _field(_document(reply, action, "db:create"), "database", action)
-        return _database({"Name": name, "group": origin.group, **entry}, action)
+        _accept(reply, action, "db:create")
+        created = _read(reply.document, _Created, action).database
+        return _read({"Name": name, "group": origin.group, **created}, PlatformDatabase, action)
 
     def delete(self, name: str) -> None:
         """Delete a database for good."""
@@ -115,10 +166,8 @@ class Platform:
                 "authorization": "read-only" if read_only else "full-access",
             },
         )
-        token = _field(_document(reply, action, "db:mint-token"), "jwt", action)
-        if not isinstance(token, str) or not token:
-            raise unreadable_reply(action)
-        return token
+        _accept(reply, action, "db:mint-token")
+        return _read(reply.document, _Minted, action).jwt
 
     def rotate(self, name: str) -> None:
         """Replace the signing keys, which invalidates every token of the database, and perhaps of its group."""
@@ -128,18 +177,20 @@ class Platform:
     def token_expires_at(self) -> datetime | None:
         """Return the moment at which the API token expires, or None. Raises PlatformError if it is not accepted."""
         action = "checking the API token"
-        seconds = _field(self._get("/v1/auth/validate", action), "exp", action)
+        seconds = self._get("/v1/auth/validate", _Validity, action).exp
         try:
             return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
-        except (TypeError, ValueError, OverflowError, OSError):
+        except (ValueError, OverflowError, OSError):
             raise unreadable_reply(action) from None
 
     def close(self) -> None:
         """Close the connection."""
         self._api.close()
 
-    def _get(self, path: str, action: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        return _document(self._api.call("GET", path, query=query), action, "read")
+    def _get(self, path: str, model: type[T], action: str, query: Mapping[str, str] | None = None) -> T:
+        reply = self._api.call("GET", path, query=query)
+        _accept(reply, action, "read")
+        return _read(reply.document, model, action)
 
 
 def usable_name(what: str, name: str) -> str:
@@ -158,34 +209,9 @@ def _accept(reply: Reply, action: str, permission: str) -> None:
         raise error_for_reply(reply, action, explain(reply, permission), "The API")
 
 
-def _document(reply: Reply, action: str, permission: str) -> dict[str, Any]:
-    _accept(reply, action, permission)
-    if not isinstance(reply.document, dict):
-        raise unreadable_reply(action)
-    return reply.document
-
-
-def _field(document: dict[str, Any], name: str, action: str) -> Any:
-    if document.get(name) is None:
-        raise unreadable_reply(action)
-    return document[name]
-
-
-def _database(entry: Any, action: str) -> PlatformDatabase:
-    """Return a database from its JSON, in which some names are like `DbId` and others like `block_reads`."""
-    if not isinstance(entry, dict):
-        raise unreadable_reply(action)
-    fields = {str(key).replace("_", "").lower(): value for key, value in entry.items()}
-    if not all(isinstance(fields.get(name), str) for name in ("name", "dbid", "hostname")):
-        raise unreadable_reply(action)
-    parent = fields.get("parent")
-    return PlatformDatabase(
-        name=fields["name"],
-        id=fields["dbid"],
-        hostname=fields["hostname"],
-        group=fields.get("group"),
-        parent_id=parent.get("id") if isinstance(parent, dict) else None,
-        block_reads=bool(fields.get("blockreads")),
-        block_writes=bool(fields.get("blockwrites")),
-        asleep=bool(fields.get("sleeping") or fields.get("archived")),
-    )
+def _read(document: Any, model: type[T], action: str) -> T:
+    """Return the document of a reply as a model. Raises PlatformError, which names the values that are wrong."""
+    try:
+        return validate(document, model)
+    except ValidationError as error:
+        raise unreadable_reply(action, error.names) from None

@@ -84,11 +84,11 @@ def explain(reply: Reply, permission: str) -> ErrorExplanation:
     return ErrorExplanation(found.code, found.message, hint.replace("{permission}", permission))
 
 
-def unreadable_reply(action: str) -> PlatformError:
-    """Return the error for a success whose body is not what was asked for."""
+def unreadable_reply(action: str, names: str = "") -> PlatformError:
+    """Return the error for a success whose body is not what was asked for. `names` are those of the wrong values."""
     return PlatformError(
         ErrorCode.UNEXPECTED_REPLY,
-        f"{capitalized(action)} failed: the answer of the Turso Platform API cannot be read.",
+        f"{capitalized(action)} failed: the answer of the Turso Platform API cannot be read{names}.",
         hint="Check `api-url` and the proxies in between. If they are right, the API has changed: please report it.",
     )
 

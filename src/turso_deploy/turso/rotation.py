@@ -15,8 +15,9 @@ from turso_deploy.http.backoff import poll
 from turso_deploy.turso.branches import await_answer
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 from turso_deploy.turso.token_checks import TokenReply, ask
+from turso_deploy.turso.token_claims import Claims
 from turso_deploy.turso.token_policy import whole_days
-from turso_deploy.turso.tokens import Claims, fingerprint, read_claims
+from turso_deploy.turso.tokens import fingerprint, read_claims
 
 _MAX_ATTEMPTS = 20
 _NOT_STORED = "The secret was not changed: the old token still works."

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.address import RemoteAddress
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.open import open_database
-from turso_deploy.turso.platform import Platform, PlatformDatabase
 from turso_deploy.turso.token_policy import (
     Finding,
     Level,
@@ -23,7 +22,9 @@ from turso_deploy.turso.token_policy import (
     check_claims,
     compare_roles,
 )
-from turso_deploy.turso.tokens import Claims
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.platform import Platform, PlatformDatabase
 
 _REJECTED = (ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED)
 _NO_ACCESS = (*_REJECTED, ErrorCode.DATABASE_NOT_FOUND)
@@ -128,6 +129,8 @@ def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
 
 
 def _with_expiry(check: TokenCheck, platform: Platform, policy: Policy, now: datetime) -> TokenCheck:
+    from turso_deploy.turso.token_claims import Claims
+
     expires_at = platform.token_expires_at()
     issued_at = check.claims.issued_at if check.claims else None
     known = Claims(expires_at=expires_at, issued_at=issued_at)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from turso_deploy.core.errors import BlockedError, DatabaseError, DeployError, ErrorCode, InputError
-from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, fingerprint, read_claims, read_platform_claims
+from turso_deploy.turso.tokens import check_access, fingerprint, read_claims, read_platform_claims
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.token_claims import Claims
 
 Mode = Literal["warn", "enforce", "off"]
 _ClaimsState = Literal["malformed", "valid", "expired", "unusable", "wrong token", "wrong database"]
@@ -196,6 +199,8 @@ def whole_days(span: timedelta) -> str:
 
 def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> list[Finding]:
     """Return the findings that make a token useless under any policy, and the sign of a wrong clock."""
+    from turso_deploy.turso.token_claims import LEEWAY  # it is loaded, because there are claims
+
     try:
         check_access(claims, needs_write=needs_write, now=now)
     except InputError as error:

@@ -6,13 +6,14 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from msgspec import Struct
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.core.validation import ValidationError, validate
+
+if TYPE_CHECKING:
+    from turso_deploy.turso.token_claims import Claims
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
 _MINT_API_TOKEN = (
@@ -21,47 +22,7 @@ _MINT_API_TOKEN = (
 )
 _COPY = "Store the secret again: exactly the token, with nothing around it."
 
-LEEWAY = timedelta(minutes=5)
-"""The tolerated difference between the clocks of this machine and of the server."""
-
-READING = frozenset({"data_read"})
-"""The fine-grained actions that only read (Turso's manual: fine-grained permissions)."""
-
 _PLATFORM_CLAIMS = frozenset({"scopes", "organization", "org_id", "azp"})
-
-
-class Claims(Struct, frozen=True):
-    """The claims of a database token. An absent claim is None (or empty).
-
-    `access` is `rw`, `ro` or `roa` (read, and attach); `restrictions` are the fine-grained rules (claim `perm`).
-    `scopes` are the permissions by namespace of newer sqld (claim `p`), which replace `access` and `database_id`.
-    `key_id` names the key that signed the token; it changes when the keys are rotated.
-    """
-
-    access: str | None = None
-    expires_at: datetime | None = None
-    issued_at: datetime | None = None
-    not_before: datetime | None = None
-    key_id: str | None = None
-    database_id: str | None = None
-    restrictions: tuple[dict[str, Any], ...] = ()
-    scopes: dict[str, Any] | None = None
-
-    @property
-    def read_only(self) -> bool:
-        """True if the token surely cannot write. A token without any claim has every right (sqld's rule)."""
-        if self.scopes is not None:
-            return bool(self.scopes) and self.scopes.keys() <= {"ro", "roa"}
-        return self.access in ("ro", "roa") or bool(self.restrictions and _actions(self.restrictions) <= READING)
-
-    @property
-    def unrestricted_actions(self) -> frozenset[str]:
-        """The fine-grained actions that the token allows on every table (a rule without tables is for all)."""
-        return _actions([rule for rule in self.restrictions if not rule.get("t")])
-
-    def expired(self, now: datetime) -> bool:
-        """Return True if it has expired by more than `LEEWAY`."""
-        return self.expires_at is not None and self.expires_at + LEEWAY <= now
 
 
 def read_claims(token: str) -> Claims:
@@ -69,6 +30,8 @@ def read_claims(token: str) -> Claims:
 
     Raises InputError (TOKEN_MALFORMED) for every other text; the message repeats no part of it.
     """
+    from turso_deploy.turso.token_claims import Claims
+
     if fault := _copying_fault(token):
         raise _malformed(f"the database token contains {fault}", _COPY)
     segments = token.split(".")
@@ -78,7 +41,10 @@ def read_claims(token: str) -> Claims:
     _decoded(segments[2], "third")
     if header.get("alg") != "EdDSA" or not payload.keys().isdisjoint(_PLATFORM_CLAIMS):
         raise _malformed("this is not a database token; it looks like a token of the Turso Platform API", _MINT)
-    return _claims(payload)
+    try:
+        return validate(payload, Claims)
+    except ValidationError as error:
+        raise _malformed(f"a claim of the database token has an invalid form{error.names}", _MINT) from None
 
 
 def read_platform_claims(token: str) -> Claims:
@@ -86,6 +52,8 @@ def read_platform_claims(token: str) -> Claims:
 
     Raises InputError (TOKEN_MALFORMED) for a database token, or one that was stored wrongly.
     """
+    from turso_deploy.turso.token_claims import Claims
+
     if fault := _copying_fault(token):
         raise _malformed(f"the API token contains {fault}", _COPY)
     segments = token.split(".")
@@ -96,8 +64,8 @@ def read_platform_claims(token: str) -> Claims:
     if header.get("alg") == "EdDSA" and not payload.keys().isdisjoint({"a", "p", "rid"}):
         raise _malformed("this is a database token, not a token of the Turso Platform API", _MINT_API_TOKEN)
     try:
-        return Claims(issued_at=_moment(payload.get("iat")), expires_at=_moment(payload.get("exp")))
-    except (TypeError, ValueError, OverflowError, OSError):
+        return validate({name: payload[name] for name in ("iat", "exp") if name in payload}, Claims)
+    except ValidationError:
         return Claims()
 
 
@@ -121,10 +89,6 @@ def check_access(claims: Claims, *, needs_write: bool, now: datetime) -> None:
             hint="Use a token with full access for `deploy`, and for `plan` with `dry-run`. A read-only one is enough "
             "for `plan` alone and for `verify`.",
         )
-
-
-def _actions(rules: Sequence[dict[str, Any]]) -> frozenset[str]:
-    return frozenset(action for rule in rules for action in rule.get("a") or ())
 
 
 def _copying_fault(token: str) -> str | None:
@@ -170,26 +134,6 @@ def _decoded(segment: str, which: str) -> bytes:
         raise _malformed(
             f"the {which} part of the database token is not base64url: it was cut or changed", _COPY
         ) from None
-
-
-def _claims(payload: dict[str, Any]) -> Claims:
-    try:
-        return Claims(
-            access=payload.get("a"),
-            expires_at=_moment(payload.get("exp")),
-            issued_at=_moment(payload.get("iat")),
-            not_before=_moment(payload.get("nbf")),
-            key_id=str(payload["kid"]) if "kid" in payload else None,
-            database_id=payload.get("id"),
-            restrictions=tuple(dict(rule) for rule in payload.get("perm") or ()),
-            scopes=dict(payload["p"]) if "p" in payload else None,
-        )
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise _malformed("a claim of the database token has an invalid form", _MINT) from None
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _malformed(message: str, hint: str) -> InputError:

@@ -107,6 +107,18 @@ def test_without_a_token_there_is_a_notice(replies: RequestsMock) -> None:
     assert "needs a GitHub token" in commented(PLAN, token=None).notices[0]
 
 
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [({}, ""), ([{"body": "x"}], " (`0.id`)"), ([{"id": 1}, {"id": "2", "body": 3}], " (`1.id`, `1.body`)")],
+)
+def test_comments_of_another_form_are_a_notice_that_names_the_values(
+    replies: RequestsMock, document: object, names: str
+) -> None:
+    replies.get(COMMENTS, json=document)
+    [notice] = commented(PLAN).notices
+    assert notice.endswith(f"Reading the comments failed: GitHub's answer cannot be read{names}.")
+
+
 def test_a_server_that_does_not_answer_is_a_notice() -> None:
     with broken_servers.closed_port() as url:
         told = commented(PLAN, read_context({**PLACE, "GITHUB_API_URL": url}))

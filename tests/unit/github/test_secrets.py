@@ -115,11 +115,18 @@ def test_each_refusal_of_a_write_says_what_to_do(
     assert SealedBox(KEY).decrypt(base64.b64decode(sent["encrypted_value"])) == b"value"
 
 
-@pytest.mark.parametrize("document", [{}, {"key_id": 1, "key": PUBLIC_KEY}, [], None])
-def test_a_place_without_a_public_key_is_told(secrets: GithubSecrets, replies: RequestsMock, document: Any) -> None:
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [({}, " (`key_id`, `key`)"), ({"key_id": 1, "key": PUBLIC_KEY}, " (`key_id`)"), ([], ""), (None, "")],
+)
+def test_a_reply_without_a_public_key_names_what_is_wrong(
+    secrets: GithubSecrets, replies: RequestsMock, document: Any, names: str
+) -> None:
     replies.get(f"{SECRETS}/public-key", json=document)
-    with pytest.raises(PlatformError, match="public key"):
+    with pytest.raises(PlatformError) as caught:
         secrets.check("TOKEN")
+    action = "Reading the public key of the repository acme/quiz"
+    assert caught.value.message == f"{action} failed: GitHub's answer cannot be read{names}."
 
 
 def test_a_message_keeps_the_case_of_a_repository(replies: RequestsMock) -> None:

@@ -50,6 +50,17 @@ def test_the_last_deployment_is_read_as_it_was_written(scratch: Scratch) -> None
     assert (last.seeds, last.managed) == (ENTRY.seeds, ENTRY.managed)
 
 
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("seeds", "{"), ("seeds", "[]"), ("seeds", '{"t": 1}'), ("managed_objects", "{}"), ("scripts", '["a"]')],
+)
+def test_a_damaged_history_is_not_read(scratch: Scratch, column: str, text: str) -> None:
+    write(scratch, ENTRY)
+    scratch.query(Query(f"UPDATE schema_deployments SET {column} = ?1", (text,)))
+    with pytest.raises(ValueError, match="validation error"):
+        parse_last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY))
+
+
 def test_an_empty_history_knows_no_deployment(scratch: Scratch) -> None:
     assert parse_last_deployment(scratch.query(history.LAST_DEPLOYMENT_QUERY)) is None
 

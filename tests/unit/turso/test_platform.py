@@ -11,11 +11,11 @@ from responses.matchers import json_params_matcher, query_param_matcher
 from tests.support import broken_servers
 from tests.support.broken_servers import Server
 from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
-from turso_deploy.turso.platform import API_URL, Platform, PlatformDatabase
+from turso_deploy.turso.platform import API_URL, Origin, Platform, PlatformDatabase
 
 DATABASES = f"{API_URL}/v1/organizations/acme/databases"
 SECRET = "an-api-token-that-nobody-may-see"
-QUIZ = PlatformDatabase("quiz", "0a1b", "quiz-acme.aws-us-east-1.turso.io", "default")
+QUIZ = PlatformDatabase(name="quiz", id="0a1b", hostname="quiz-acme.aws-us-east-1.turso.io", group="default")
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def test_a_database_is_read_out_of_mixed_cases(platform: Platform, replies: Requ
     shown = entry(block_writes=True, sleeping=True, parent={"id": "99", "name": "origin"})
     replies.get(f"{DATABASES}/quiz", json={"database": shown})
     found = platform.database("quiz")
-    assert found == PlatformDatabase("quiz", "0a1b", QUIZ.hostname, "default", "99", block_writes=True, asleep=True)
+    assert found == QUIZ.model_copy(update={"block_writes": True, "sleeping": True, "parent": Origin(id="99")})
+    assert (found.asleep, found.parent_id) == (True, "99")
     assert found.address.url == f"https://{QUIZ.hostname}"
     headers = replies.calls[0].request.headers
     assert headers["Authorization"] == f"Bearer {SECRET}"
@@ -56,12 +57,13 @@ def test_a_token_is_minted_without_a_body(platform: Platform, replies: RequestsM
     assert request.url == f"{DATABASES}/quiz/auth/tokens?expiration=15m&authorization=read-only"
 
 
-@pytest.mark.parametrize("document", [{}, {"jwt": None}, {"jwt": ""}, {"jwt": 7}, [], None])
+@pytest.mark.parametrize("document", [{}, {"jwt": None}, {"jwt": ""}, {"jwt": 7}, {"jwt": [SECRET]}, [], None])
 def test_a_mint_reply_without_a_token_is_told(platform: Platform, replies: RequestsMock, document: Any) -> None:
     replies.post(f"{DATABASES}/quiz/auth/tokens", json=document)
     with pytest.raises(PlatformError, match=r"Minting a token for quiz failed: the answer .* cannot be read") as caught:
         platform.mint("quiz", timedelta(minutes=15), read_only=True)
     assert caught.value.code is ErrorCode.UNEXPECTED_REPLY
+    assert caught.value.message.endswith("cannot be read (`jwt`)." if isinstance(document, dict) else "cannot be read.")
 
 
 @pytest.mark.parametrize(
@@ -180,4 +182,4 @@ def test_the_token_never_travels_in_clear_text() -> None:
     with pytest.raises(InputError, match="https"):
         Platform(SECRET, "acme", timeout=5, url="http://api.example.com")
     with pytest.raises(InputError):
-        PlatformDatabase("quiz", "0a1b", "user:secret@evil.example").address  # noqa: B018
+        PlatformDatabase(name="quiz", id="0a1b", hostname="user:secret@evil.example").address  # noqa: B018

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.sqld import sign
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.turso.tokens import LEEWAY, Claims, check_access, read_claims
+from turso_deploy.turso.token_claims import LEEWAY, Claims, Rule
+from turso_deploy.turso.tokens import check_access, read_claims
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 TOKEN = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
@@ -30,7 +31,7 @@ def test_the_claims_of_a_database_token_are_read() -> None:
         expires_at=NOW,
         issued_at=NOW - timedelta(days=1),
         database_id="4b1d",
-        restrictions=({"t": ["users"], "a": ["data_read"]},),
+        restrictions=[Rule(tables=["users"], actions=["data_read"])],
     )
 
 
@@ -66,10 +67,21 @@ def test_a_token_that_was_stored_wrongly_is_told_and_not_repeated(token: str, sa
     assert not any(part in told for part in (HEADER, PAYLOAD, SIGNATURE))
 
 
-@pytest.mark.parametrize("claims", [{"a": "rw", "exp": "soon"}, {"exp": 10**20}, {"perm": 7}, {"p": 7}])
-def test_a_claim_of_another_form_is_told(claims: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("claims", "names"),
+    [
+        ({"a": "rw", "exp": "soon"}, "`exp`"),
+        ({"exp": 10**20}, "`exp`"),
+        ({"exp": True, "iat": "1780000000"}, "`exp`, `iat`"),
+        ({"a": 1}, "`a`"),
+        ({"perm": 7}, "`perm`"),
+        ({"perm": [{"a": ["data_read", 7]}]}, "`perm.0.a.1`"),
+        ({"p": 7}, "`p`"),
+    ],
+)
+def test_a_claim_of_another_form_is_named(claims: dict[str, Any], names: str) -> None:
     key = Ed25519PrivateKey.generate()
-    with pytest.raises(InputError, match="claim"):
+    with pytest.raises(InputError, match=rf"has an invalid form \({names}\)$"):
         read_claims(jwt.api_jws.encode(json.dumps(claims).encode(), key, algorithm="EdDSA"))
 
 
