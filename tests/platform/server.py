@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -63,8 +64,10 @@ class Faults:
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Answer], asked: list[Request], faults: Faults) -> Iterator[str]:
-    """The URL of a server that answers so."""
+def serving(
+    answer: Callable[[Request], Answer], asked: list[Request], faults: Faults, tls: SSLContext | None = None
+) -> Iterator[str]:
+    """The URL of a server that answers so, by https with `tls`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -103,5 +106,5 @@ def serving(answer: Callable[[Request], Answer], asked: list[Request], faults: F
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with listening(Handler) as url:
+    with listening(Handler, tls) as url:
         yield url

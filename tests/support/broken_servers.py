@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from tests.support.certificates import server_context
 from tests.support.sqld import free_port
 
 Server = Callable[[], AbstractContextManager[str]]
@@ -98,8 +99,7 @@ def aborted_handshake() -> Iterator[str]:
 @contextmanager
 def aborted_tls_connection(certificate: Path) -> Iterator[str]:
     """A TLS server that reads the request and closes the connection without a reply."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context = server_context(certificate)
 
     def serve(connection: socket.socket) -> None:
         with suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as secured:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 
 from tests.platform.server import Answer, Faults, Request, serving
@@ -76,9 +77,9 @@ class CannedServer:
 
 
 @contextmanager
-def canned_server() -> Iterator[CannedServer]:
-    """Run a server for one test, which must request every reply that it registers."""
+def canned_server(tls: SSLContext | None = None) -> Iterator[CannedServer]:
+    """Run a server for one test, by https with `tls`. The test must request every reply that it registers."""
     server = CannedServer()
-    with serving(server.answer, server.asked, Faults()) as server.url:
+    with serving(server.answer, server.asked, Faults(), tls) as server.url:
         yield server
     assert server.unused_replies == []

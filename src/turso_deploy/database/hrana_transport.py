@@ -39,7 +39,10 @@ _UNREACHABLE = {
         "the host of the database URL is a name of this machine, and leads to another one",
         "Plain http would send the token over the network in clear text: use libsql:// or https://.",
     ),
-    Kind.PROXY: ("the proxy could not be reached", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."),
+    Kind.PROXY: (
+        "the proxy could not be reached",
+        "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the certificate of a proxy by https.",
+    ),
     Kind.PROXY_REFUSED: (
         "the proxy did not open a connection to the server",
         "Check its user and password in HTTPS_PROXY, and that it may connect to the host of the database.",

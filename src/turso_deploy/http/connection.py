@@ -163,7 +163,10 @@ def socks_pools() -> dict[str, type[HTTPConnectionPool]]:
             line.connect((self._dns_host, self.port))
 
         def _explain(self, error: Exception) -> tuple[Kind, bool]:
-            return (Kind.PROXY_REFUSED, True) if isinstance(error, socks.SOCKS5Error) else super()._explain(error)
+            answer = getattr(error, "socket_err", None)
+            if isinstance(answer, socks.ProxyError):
+                return Kind.PROXY_REFUSED, isinstance(answer, socks.SOCKS5Error)
+            return super()._explain(error)
 
     class SocksTlsConnection(SocksConnection, HTTPSConnection):
         pass

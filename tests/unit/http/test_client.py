@@ -1,16 +1,14 @@
-"""The way to a server, and what breaks on it: what is told, and whether a write may have run."""
+"""Requests and their answers: what is sent, what is read, and what is told when an answer is not whole."""
 
 from __future__ import annotations
 
 import gzip
-import json
+import re
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,66 +16,10 @@ import pytest
 from tests.support import broken_servers
 from tests.support.broken_servers import Server
 from tests.support.canned_server import CannedServer, canned_server
-from tests.support.certificates import make_certificate
-from tests.support.databases import quick_retries
-from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
-from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
-from turso_deploy.database.hrana import HranaDatabase
+from tests.support.http_clients import TOKEN, ask, failure, write
+from turso_deploy.core.errors import ErrorCode, LostReplyError
 from turso_deploy.http.client import HttpClient
 from turso_deploy.http.errors import TransportError, TransportErrorKind
-from turso_deploy.http.proxies import proxy_for
-
-WRITE = Transaction((TransactionStep(Query("CREATE TABLE t (a)"), Purpose.CHANGE, "t"),))
-TOKEN = "hunter2"
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[CannedServer]:
-    with canned_server() as replies:
-        yield replies
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    return make_certificate(tmp_path)
-
-
-def write(url: str, timeout: float = 5) -> DatabaseError:
-    """The error that a write to the server ends with."""
-    database = HranaDatabase(url, TOKEN, timeout, retry_budget=quick_retries(timeout))
-    with pytest.raises(DatabaseError) as caught:
-        database.apply(WRITE)
-    database.close()
-    assert TOKEN not in f"{caught.value.message} {caught.value.hint}"
-    return caught.value
-
-
-def ask(url: str, path: str = "/", body: bytes | None = None) -> bytes:
-    connection = HttpClient(url, TOKEN, timeout=5)
-    try:
-        return connection.request("POST" if body else "GET", path, body).body
-    finally:
-        connection.close()
-
-
-def failure(
-    url: str, path: str = "/", body: bytes | None = b"{}", headers: dict[str, str] | None = None
-) -> TransportError:
-    """Why there is no answer."""
-    connection = HttpClient(url, TOKEN, timeout=5, headers=headers)
-    with pytest.raises(TransportError) as caught:
-        connection.request("POST" if body else "GET", path, body)
-    connection.close()
-    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -101,220 +43,6 @@ def test_a_broken_connection_is_told_by_when_it_broke(server: Server, code: Erro
     assert told in error.message
 
 
-def test_a_certificate_that_nobody_signed_is_told_and_nothing_was_sent(certificate: Path) -> None:
-    with broken_servers.aborted_tls_connection(certificate) as url:
-        error = write(url)
-    assert not isinstance(error, LostReplyError)
-    assert error.message == "No secure connection to the server could be made."
-
-
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_a_secure_connection_that_ends_after_the_request_leaves_the_outcome_open(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    monkeypatch.setenv(variable, str(certificate))
-    with broken_servers.aborted_tls_connection(certificate) as url:
-        error = write(url)
-    assert isinstance(error, LostReplyError)
-    assert "connection broke" in error.message
-
-
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"])
-def test_a_folder_of_certificates_is_believed(
-    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    hashed = tmp_path / "authorities"
-    hashed.mkdir()
-    # https://docs.openssl.org/master/man1/openssl-rehash/: the name is a hash of the subject, here of CN=127.0.0.1
-    (hashed / "88d0bdcb.0").write_bytes(certificate.read_bytes())
-    monkeypatch.setenv(variable, str(hashed))
-    with broken_servers.aborted_tls_connection(certificate) as url:
-        assert isinstance(write(url), LostReplyError)
-
-
-def test_a_machine_without_authorities_is_told(
-    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    with broken_servers.aborted_tls_connection(certificate) as url:
-        error = write(url)
-    assert not isinstance(error, LostReplyError)
-    assert "this machine has no trusted certificate authority" in error.message
-    assert "ca-certificates" in str(error.hint)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_a_bundle_that_cannot_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
-) -> None:
-    bundle = tmp_path / "bundle.pem"
-    if content is not None:
-        bundle.write_bytes(content)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    with broken_servers.closed_port() as url:
-        error = write(url.replace("http:", "https:"))
-    assert not isinstance(error, LostReplyError)
-    assert "REQUESTS_CA_BUNDLE" in error.message
-
-
-def test_a_proxy_that_cannot_be_reached_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.closed_port() as proxy:
-        monkeypatch.setenv("ALL_PROXY", proxy.replace("http://", f"http://user:{TOKEN}@"))
-        for url in ("http://db.example", "https://db.example"):
-            error = write(url, timeout=0.3)
-            assert not isinstance(error, LostReplyError)
-            assert error.message == "The proxy could not be reached."
-            assert "HTTPS_PROXY" in str(error.hint)
-
-
-def test_a_proxy_that_refuses_a_tunnel_is_told_and_nothing_was_sent(
-    server: CannedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", server.url)
-    error = write("https://db.example")
-    assert not isinstance(error, LostReplyError)
-    assert error.message == "The proxy did not open a connection to the server."
-    assert {(request.method, request.bearer) for request in server.asked} == {("CONNECT", "")}
-
-
-def test_a_reply_that_is_lost_behind_a_tunnel_leaves_the_outcome_open_and_the_proxy_sees_no_token(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with broken_servers.aborted_tls_connection(certificate) as url, tunnelling() as (proxy, seen):
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        error = write(url)
-    assert isinstance(error, LostReplyError)
-    assert "connection broke" in error.message
-    assert seen[0].startswith(b"CONNECT 127.0.0.1:")
-    assert TOKEN.encode() not in b"".join(seen)
-
-
-@contextmanager
-def tunnelling() -> Iterator[tuple[str, list[bytes]]]:
-    """A proxy that makes one tunnel, and all that it gets to see of the client."""
-    seen: list[bytes] = []
-
-    def pass_on(source: socket.socket, target: socket.socket, keep: list[bytes]) -> None:
-        with suppress(OSError):
-            while piece := source.recv(65536):
-                keep.append(piece)
-                target.sendall(piece)
-            target.shutdown(socket.SHUT_WR)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-
-        def tunnel() -> None:
-            with listening.accept()[0] as client:
-                seen.append(client.recv(65536))
-                host, _, port = seen[0].split()[1].decode().partition(":")
-                with socket.create_connection((host, int(port))) as server, ThreadPoolExecutor(1) as back:
-                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                    back.submit(pass_on, server, client, [])
-                    pass_on(client, server, seen)
-
-        background.submit(tunnel)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", seen
-
-
-def test_a_reply_that_a_proxy_loses_leaves_the_outcome_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.truncated_reply() as half, broken_servers.reset_connection() as resetting:
-        for proxy in (half, resetting):
-            monkeypatch.setenv("HTTP_PROXY", proxy)
-            error = write("http://db.example")
-            assert isinstance(error, LostReplyError)
-            assert "connection broke" in error.message
-
-
-@pytest.mark.parametrize(
-    "proxy",
-    [
-        f"http://user:{TOKEN}@",
-        f"ftp://user:{TOKEN}@127.0.0.1:1",
-        "http://[::1",
-        "http://a b",
-        "http://a:70000",
-    ],
-)
-def test_a_proxy_whose_address_cannot_be_used_is_told_and_nothing_was_sent(
-    monkeypatch: pytest.MonkeyPatch, proxy: str
-) -> None:
-    monkeypatch.setenv("http_proxy", proxy)
-    error = write("http://db.example")
-    assert not isinstance(error, LostReplyError)
-    assert error.code is ErrorCode.UNREACHABLE
-    assert error.message == "The proxy that this machine is set to use is not supported."
-    assert "http://HOST:PORT" in str(error.hint)
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [("https://db.example", "db.example:443"), ("https://[::1]:8443", "[::1]:8443"), ("https://[::1]", "[::1]:443")],
-)
-def test_a_tunnel_is_asked_for_by_host_and_port(monkeypatch: pytest.MonkeyPatch, url: str, place: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as background:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{listening.getsockname()[1]}")
-        caught = background.submit(failure, url)
-        with listening.accept()[0] as proxy:
-            asked = proxy.recv(65536).decode()
-    assert asked.startswith(f"CONNECT {place} HTTP/1.")
-    assert " HTTP/1.0\r\n" in asked or f"\r\nHost: {place}\r\n" in asked
-    assert "\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in asked
-    assert TOKEN not in asked
-    assert (caught.result().kind, caught.result().request_sent) == (TransportErrorKind.PROXY, False)
-
-
-def test_credentials_of_the_proxy_are_for_the_proxy_alone(
-    server: CannedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.to("GET", "/", {})
-    monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://user:p%40ss%E2%82%AC@"))
-    ask("http://db.example")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    ask(server.url)
-    through, direct = server.asked
-    assert through.headers["Proxy-Authorization"] == "Basic dXNlcjpwQHNz4oKs"
-    assert through.bearer == direct.bearer == TOKEN
-    assert "Proxy-Authorization" not in direct.headers
-
-
-@pytest.mark.parametrize(
-    ("named", "passed_by"),
-    [
-        ("*", True),
-        ("203.0.113.7", True),
-        ("10.0.0.0/8, 203.0.113.0/24", True),
-        ("db.example,.7", True),
-        ("203.0.113.8", False),
-        ("203.0.113.7:1", False),
-        ("10.0.0.0/8", False),
-        ("/,a/b", False),
-        ("", False),
-    ],
-)
-@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
-def test_what_no_proxy_names_is_asked_directly(
-    monkeypatch: pytest.MonkeyPatch, variable: str, named: str, passed_by: bool
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "127.0.0.1:3128")
-    monkeypatch.setenv(variable, named)
-    proxy = proxy_for("http://203.0.113.7:8080")
-    assert proxy == (None if passed_by else "http://127.0.0.1:3128")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_plain_http_to_this_machine_never_leaves_it(
-    server: CannedServer, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
-    server.to("GET", "/", {"directly": True})
-    with canned_server() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("ALL_PROXY", proxy.url)
-        assert json.loads(ask(server.url.replace("127.0.0.1", host))) == {"directly": True}
-        assert proxy.asked == []
-
-
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -336,28 +64,6 @@ def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(begin: bytes, a
     assert isinstance(error, LostReplyError)
     assert error.code is ErrorCode.TIMEOUT
     assert "did not answer within 0.5 s" in error.message
-
-
-def test_a_proxy_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with broken_servers.endless_reply(b"HTTP/1.1 200 OK\r\nA: ", b"a") as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        error = write("https://db.example", timeout=0.5)
-    assert not isinstance(error, LostReplyError)
-
-
-def test_a_server_that_goes_away_within_a_handshake_may_come_back() -> None:
-    with broken_servers.aborted_handshake() as url:
-        error = failure(url)
-    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.BROKEN, False, True)
-
-
-def test_a_name_server_that_does_not_answer_for_now_is_no_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(*arguments: object, **keywords: object) -> list[object]:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-    monkeypatch.setattr(socket, "getaddrinfo", busy)
-    error = failure("http://db.example")
-    assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.NO_NAME_SERVER, False, True)
 
 
 def test_a_compressed_answer_is_read(server: CannedServer) -> None:
@@ -400,6 +106,13 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED[:-1], id="gzip cut short"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED[:-8] + bytes(8), id="gzip of another sum"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}", id="two lengths"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 4\r\n\r\n{}", id="two lengths in one header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}", id="no length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            id="a length and chunks",
         ),
         pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="an interim answer alone"),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", id="a switch of protocols"),
@@ -482,14 +195,6 @@ def test_a_request_to_do_something_says_that_no_body_follows(server: CannedServe
     connection.close()
     assert server.asked[0].headers["Content-Length"] == "0"
     assert "Content-Type" not in server.asked[0].headers
-
-
-def test_what_did_not_reach_the_server_was_not_sent_with_or_without_a_body() -> None:
-    with broken_servers.closed_port() as url:
-        assert not failure(url, body=b"{}").request_sent
-        assert not failure(url, body=None).request_sent
-    with broken_servers.reset_connection() as url:
-        assert failure(url, body=None).request_sent
 
 
 def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again() -> None:
@@ -577,11 +282,51 @@ def test_a_host_that_could_be_two_or_none_gets_nothing(host: str) -> None:
     assert error.kind in (TransportErrorKind.UNUSABLE_ADDRESS, TransportErrorKind.UNKNOWN_HOST)
 
 
-def test_certificates_are_not_read_for_http(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(*arguments: object, **keywords: object) -> ssl.SSLContext:
-        raise AssertionError
-
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_client_sends_no_credentials_of_a_netrc_file(
+    server: CannedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
     server.to("GET", "/", {})
-    monkeypatch.setattr(ssl, "create_default_context", none)
-    ask(server.url)
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    client = HttpClient(server.url, token, timeout=5)
+    client.request("GET", "/")
+    client.close()
+    assert server.asked[0].headers.get("Authorization") == (f"Bearer {token}" if token else None)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_client_follows_no_redirect(server: CannedServer, status: int) -> None:
+    with canned_server() as other:
+        server.to("POST", "/", status=status, headers={"Location": other.url})
+        client = HttpClient(server.url, TOKEN, timeout=5)
+        assert client.request("POST", "/", b"{}").status == status
+        client.close()
+        assert other.asked == []
     assert len(server.asked) == 1
+
+
+def test_client_sends_no_cookie_back(server: CannedServer) -> None:
+    server.to("GET", "/", {}, headers={"Set-Cookie": "session=1; Path=/"})
+    client = HttpClient(server.url, TOKEN, timeout=5)
+    client.request("GET", "/")
+    client.request("GET", "/")
+    client.close()
+    assert [request.headers.get("Cookie") for request in server.asked] == [None, None]
+
+
+def test_client_logs_each_request_without_what_may_be_secret(
+    server: CannedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.to("POST", "/v1/tokens", {"jwt": "secret"}, status=201)
+    caplog.set_level("DEBUG", "turso_deploy")
+    client = HttpClient(server.url, TOKEN, timeout=5)
+    client.request("POST", "/v1/tokens?key=secret", b'{"password": "secret"}')
+    client.close()
+    with broken_servers.closed_port() as url:
+        failure(url)
+    logged = [record.getMessage() for record in caplog.records if record.name == "turso_deploy.http"]
+    assert re.fullmatch(r"POST /v1/tokens: HTTP 201, 17 bytes, \d+ ms", logged[0])
+    assert re.fullmatch(r"POST /: refused, \d+ ms", logged[1])
+    assert len(logged) == 2
