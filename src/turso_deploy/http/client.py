@@ -1,13 +1,12 @@
 """An HTTP client for one server, on requests: a total deadline, bounded answers, and what of a request was sent.
 
-A request is never retried here. No redirect is followed: it would carry the token to another host. Credentials of
-`~/.netrc` and cookies are never sent.
+Requests go to an adapter of requests without its Session, which would follow redirects with the token, send credentials
+of `~/.netrc` and keep cookies. A request is never retried here.
 """
 
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 import zlib
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from turso_deploy import __version__
@@ -61,8 +59,7 @@ class HttpClient:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._timeout = timeout
-        self._proxies: dict[str, str] = {}
-        self._session: _Session | None = None
+        self._prepared: _Prepared | None = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
@@ -80,14 +77,14 @@ class HttpClient:
         return response
 
     def _send(self, method: str, path: str, body: bytes | None) -> Response:
-        session = self._session or self._open_session()
-        request = requests.PreparedRequest()
-        request.method, request.url, request.body = method, self._url + quote(path, safe=_SAFE_IN_PATH), body
-        request.headers = CaseInsensitiveDict(self._headers)
+        prepared = self._prepared = self._prepared or _prepare(self._url, self._headers)
+        request = prepared.request.copy()
+        request.method, request.body = method, body
+        request.url = f"{prepared.request.url}{quote(path, safe=_SAFE_IN_PATH)}"
         if body is not None:
             request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
         try:
-            answer = session.send(request, stream=True, allow_redirects=False, proxies=self._proxies)
+            answer = prepared.adapter.send(request, stream=True, proxies=prepared.proxies)
             try:
                 return Response(answer.status_code, answer.headers, _read_body(answer))
             except BaseException:  # an interrupt, too: the rest of an answer must not precede another one
@@ -97,49 +94,35 @@ class HttpClient:
             kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if is_over() else TransportErrorKind.BROKEN
             raise TransportError(kind, request_sent=True, retryable=True) from None
 
-    def _open_session(self) -> _Session:
-        """Find the route to the server and make the session; nothing is sent."""
-        self._url = _ascii_url(self._url)
-        scheme = urlsplit(self._url).scheme
-        if scheme not in ("http", "https") or not all(map(_is_header, self._headers.values())):
-            raise TransportError(TransportErrorKind.UNUSABLE_ADDRESS, request_sent=False, retryable=False)
-        proxy = proxy_for(self._url)
-        self._proxies = {scheme: proxy} if proxy else {}
-        has_tls = scheme == "https" or (proxy or "").startswith("https:")
-        self._session = _Session(tls_context() if has_tls else None)
-        return self._session
-
     def close(self) -> None:
         """Close the connection."""
-        if self._session:
-            self._session.close()
+        if self._prepared:
+            self._prepared.adapter.close()
 
 
-class _Session(requests.Session):
-    """A session with one adapter, which follows no redirect."""
+class _Prepared(NamedTuple):
+    """What all requests to a server have in common: its URL without a path, their headers, and how they are sent."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        super().__init__()
-        self.adapters.clear()
-        self.mount("http", Adapter(context))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: requests would read the answer to find the next request."""
+    request: requests.PreparedRequest
+    proxies: dict[str, str]
+    adapter: Adapter
 
 
-def _ascii_url(url: str) -> str:
-    """Return a URL whose host is in ASCII, without a slash at the end. Raises TransportError if none can be made."""
+def _prepare(url: str, headers: Mapping[str, str]) -> _Prepared:
+    """Find the route to the server at a URL; nothing is sent."""
     request = requests.PreparedRequest()
     try:
         request.prepare_url(url, None)
-    except ValueError:  # every error of requests about a URL is one
+        request.prepare_headers(headers)
+        scheme = urlsplit(url).scheme
+        if scheme not in ("http", "https"):
+            raise ValueError
+    except ValueError:  # of which every error of requests about a URL or a header is one
         raise TransportError(TransportErrorKind.UNUSABLE_ADDRESS, request_sent=False, retryable=False) from None
-    return str(request.url).rstrip("/")
-
-
-def _is_header(value: str) -> bool:
-    """Return True if a value can be sent as one header."""
-    return value.isascii() and value.isprintable()
+    request.url = str(request.url).rstrip("/")
+    proxy = proxy_for(request.url)
+    has_tls = scheme == "https" or (proxy or "").startswith("https:")
+    return _Prepared(request, {scheme: proxy} if proxy else {}, Adapter(tls_context() if has_tls else None))
 
 
 def _read_body(answer: requests.Response) -> bytes:

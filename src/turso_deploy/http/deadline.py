@@ -41,32 +41,24 @@ def time_left() -> float:
     return _end.get() - time.monotonic()
 
 
+def _timed(operation: str) -> Any:
+    """Return the operation of a socket, with the time that is left as its timeout."""
+
+    def call(self: TimedSocket, *arguments: Any) -> Any:
+        self.settimeout(time_left())
+        return getattr(super(TimedSocket, self), operation)(*arguments)
+
+    return call
+
+
 class TimedSocket(socket.socket):
     """A socket that raises TimeoutError after the deadline; timeouts that others set have no effect."""
 
+    recv, recv_into, send, sendall = map(_timed, ("recv", "recv_into", "send", "sendall"))
+
     def gettimeout(self) -> float:
-        """Return the time that a TLS handshake on this socket gets: `ssl` asks for it."""
+        """Return the timeout of a TLS handshake on this socket, for which `ssl` asks."""
         return max(_end.get() - time.monotonic(), _SHORTEST)
-
-    def recv(self, *arguments: Any) -> bytes:
-        """Receive like a socket, until the deadline."""
-        self.settimeout(time_left())
-        return super().recv(*arguments)
-
-    def recv_into(self, *arguments: Any) -> int:
-        """Receive like a socket, until the deadline."""
-        self.settimeout(time_left())
-        return super().recv_into(*arguments)
-
-    def send(self, *arguments: Any) -> int:
-        """Send like a socket, until the deadline."""
-        self.settimeout(time_left())
-        return super().send(*arguments)
-
-    def sendall(self, *arguments: Any) -> None:
-        """Send like a socket, until the deadline."""
-        self.settimeout(time_left())
-        super().sendall(*arguments)
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
@@ -75,6 +67,6 @@ class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
     def send(self, *arguments: Any) -> int:
         """Send until the deadline; a connection that the server closed is a broken pipe, as without TLS."""
         try:
-            return super().send(*arguments)
+            return int(super().send(*arguments))
         except ssl.SSLEOFError as error:
             raise BrokenPipeError from error
