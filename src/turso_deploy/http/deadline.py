@@ -48,6 +48,7 @@ def _timed(operation: str) -> Any:
         self.settimeout(time_left())
         return getattr(super(TimedSocket, self), operation)(*arguments)
 
+    call.__doc__ = f"Do what `{operation}` of a socket does, until the deadline."
     return call
 
 
