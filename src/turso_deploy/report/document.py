@@ -64,7 +64,7 @@ class ObjectChange:
     """Change of an object of the schema."""
 
     effect: Effect
-    kind: str
+    kind: Literal["table", "index", "view", "trigger"]
     name: str
     old_name: str | None = None
     """Its name before a renaming."""

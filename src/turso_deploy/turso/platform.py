@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from turso_deploy.core.durations import format_duration
 from turso_deploy.core.errors import ErrorCode, InputError
@@ -21,6 +21,7 @@ from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply, segment
 from turso_deploy.http.proxies import is_loopback
 from turso_deploy.turso.platform_errors import explain, unreadable_reply
+from turso_deploy.turso.token_claims import Moment
 
 API_URL = "https://api.turso.tech"
 MAX_NAME_LENGTH = 64
@@ -37,29 +38,18 @@ class _Reply(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, validate_by_name=True)
 
 
-class Origin(_Reply):
-    """The database that a branch was made of."""
-
-    id: str
-
-
 class PlatformDatabase(_Reply):
-    """A database of the platform. Its tokens carry `id`."""
+    """A database of the platform. Its tokens carry `id`; `parent_id` is the id of the origin of a branch."""
 
     name: str = Field(validation_alias=AliasChoices("Name", "name"))
     id: str = Field(validation_alias=AliasChoices("DbId", "dbId", "db_id"))
     hostname: str = Field(validation_alias=AliasChoices("Hostname", "hostname"))
     group: str | None = None
-    parent: Origin | None = None
+    parent_id: str | None = Field(default=None, validation_alias=AliasPath("parent", "id"))
     block_reads: bool | None = None
     block_writes: bool | None = None
     sleeping: bool | None = None
     archived: bool | None = None
-
-    @property
-    def parent_id(self) -> str | None:
-        """The id of the origin of a branch."""
-        return self.parent.id if self.parent else None
 
     @property
     def asleep(self) -> bool:
@@ -83,13 +73,9 @@ class _Created(_Reply):
     database: dict[str, Any]
 
 
-class _Pagination(_Reply):
-    next: str | None = None
-
-
 class _Page(_Reply):
     databases: list[PlatformDatabase]
-    pagination: _Pagination | None = None
+    cursor: str | None = Field(default=None, validation_alias=AliasPath("pagination", "next"))
 
 
 class _Minted(_Reply):
@@ -97,7 +83,7 @@ class _Minted(_Reply):
 
 
 class _Validity(_Reply):
-    exp: float
+    exp: Moment
 
 
 class Platform:
@@ -128,9 +114,9 @@ class Platform:
         for _ in range(_MAX_PAGES):
             page = self._get(self._databases, _Page, action, query)
             found += page.databases
-            if not page.pagination or not page.pagination.next:
+            if not page.cursor:
                 return found
-            query["cursor"] = page.pagination.next
+            query["cursor"] = page.cursor
         raise unreadable_reply(action)
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
@@ -176,12 +162,8 @@ class Platform:
 
     def token_expires_at(self) -> datetime | None:
         """Return the moment at which the API token expires, or None. Raises PlatformError if it is not accepted."""
-        action = "checking the API token"
-        seconds = self._get("/v1/auth/validate", _Validity, action).exp
-        try:
-            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
-        except (ValueError, OverflowError, OSError):
-            raise unreadable_reply(action) from None
+        expires_at = self._get("/v1/auth/validate", _Validity, "checking the API token").exp
+        return expires_at if expires_at.timestamp() > 0 else None
 
     def close(self) -> None:
         """Close the connection."""

@@ -15,7 +15,6 @@ READING = frozenset({"data_read"})
 
 
 def _moment(seconds: Any) -> Any:
-    """Return the moment that a claim holds as seconds since 1970."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return seconds
     try:
@@ -24,7 +23,8 @@ def _moment(seconds: Any) -> Any:
         raise ValueError from error
 
 
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A moment, written as seconds since 1970."""
 
 
 class Rule(BaseModel, frozen=True, strict=True, validate_by_name=True):
@@ -43,9 +43,9 @@ class Claims(BaseModel, frozen=True, strict=True, validate_by_name=True):
     """
 
     access: str | None = Field(default=None, validation_alias="a")
-    expires_at: Moment = Field(default=None, validation_alias="exp")
-    issued_at: Moment = Field(default=None, validation_alias="iat")
-    not_before: Moment = Field(default=None, validation_alias="nbf")
+    expires_at: Moment | None = Field(default=None, validation_alias="exp")
+    issued_at: Moment | None = Field(default=None, validation_alias="iat")
+    not_before: Moment | None = Field(default=None, validation_alias="nbf")
     key_id: str | None = Field(default=None, validation_alias="kid", coerce_numbers_to_str=True)
     database_id: str | None = Field(default=None, validation_alias="id")
     restrictions: list[Rule] | None = Field(default=None, validation_alias="perm")
