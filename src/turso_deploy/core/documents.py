@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
-from turso_deploy.core.validation import Path, ValidationError, validate
+from turso_deploy.core.validation import Key, ValidationError, validate
 from turso_deploy.core.yaml_reader import Node, YamlTextError, read_yaml
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Document(NamedTuple):
             lines = sorted((root.line_of(issue.path), issue.message) for issue in error.issues)
             raise self.error([Cause(message, folder.place(self.name, line)) for line, message in lines]) from None
 
-    def place(self, folder: SchemaFolder, path: Path) -> Place:
+    def place(self, folder: SchemaFolder, path: Key) -> Place:
         """Return the place of the value at a path; reads the file again."""
         return folder.place(self.name, self._read(folder).line_of(path))
 

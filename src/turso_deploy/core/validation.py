@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # pydantic takes long to load: the help of a command needs th
     from pydantic_core import CoreSchema, ErrorDetails
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
-"""Keys of mappings and positions in lists that lead to a value."""
+Key = tuple[str | int, ...]
+"""Path to a value: keys of mappings and positions in lists."""
 
 _INTEGER = "expected an integer"
 _NUMBER = "expected a number"
@@ -53,7 +53,7 @@ class Issue(NamedTuple):
     """One error in the data: a clause, the path to the value, and the error that the parser of the value raised."""
 
     reason: str
-    path: Path
+    path: Key
     error: DeployError | None = None
 
     @property
@@ -106,13 +106,13 @@ def validate(value: Any, model: type[T]) -> T:
     try:
         return TypeAdapter(model).validate_python(value)
     except PydanticError as error:
-        errors: dict[Path, list[ErrorDetails]] = {}
+        errors: dict[Key, list[ErrorDetails]] = {}
         for details in error.errors(include_url=False, include_input=False):
             errors.setdefault(_path(details, value), []).append(details)
         raise ValidationError([_issue(path, errors[path], model) for path in errors]) from None
 
 
-def _path(details: ErrorDetails, value: Any) -> Path:
+def _path(details: ErrorDetails, value: Any) -> Key:
     """Return the path to the value of an error, without the types of a union, which pydantic writes into it."""
     path = []
     for step in details["loc"]:
@@ -122,14 +122,14 @@ def _path(details: ErrorDetails, value: Any) -> Path:
     return (*path, details["loc"][-1]) if details["type"] == "missing" else tuple(path)
 
 
-def _issue(path: Path, errors: Sequence[ErrorDetails], model: Any) -> Issue:
+def _issue(path: Key, errors: Sequence[ErrorDetails], model: Any) -> Issue:
     """Return one issue for the errors of one value: for a union, pydantic has an error for each of its types."""
     reasons = dict.fromkeys(_reason(details, path, model) for details in errors)
     [*_, cause] = [getattr(details.get("ctx", {}).get("error"), "__cause__", None) for details in errors]
     return Issue(", or ".join(reasons), path, cause)
 
 
-def _reason(details: ErrorDetails, path: Path, model: Any) -> str:
+def _reason(details: ErrorDetails, path: Key, model: Any) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         context["known"] = ", ".join(_known_keys(model, path[:-1]))
@@ -138,11 +138,11 @@ def _reason(details: ErrorDetails, path: Path, model: Any) -> str:
     return REASONS.get(kind, OTHER_REASON).format(name=_name(path), **context)
 
 
-def _name(path: Path) -> str:
+def _name(path: Key) -> str:
     return f"`{'.'.join(map(str, path))}`"
 
 
-def _known_keys(model: Any, path: Path) -> list[str]:
+def _known_keys(model: Any, path: Key) -> list[str]:
     """Return the keys of the model that describes the mapping at a path."""
     for key in path:
         model = _fields(model)[str(key)] if hasattr(model, "model_fields") else _content(model)
@@ -157,8 +157,9 @@ def _fields(model: Any) -> dict[str, Any]:
 
 
 def _content(annotation: Any) -> Any:
-    """Return the type of the members of a mapping or a list, or the type that is not None in a union with it."""
-    return [type_ for type_ in get_args(annotation) if type_ not in (NoneType, Ellipsis)][-1]
+    """Return the type of the members of a mapping or a list, or the model in a union."""
+    types = [type_ for type_ in get_args(annotation) if type_ not in (NoneType, Ellipsis)]
+    return next((type_ for type_ in types if hasattr(type_, "model_fields")), types[-1])
 
 
 def json_schema(model: Any, title: str, *, all_required: bool = False) -> str:

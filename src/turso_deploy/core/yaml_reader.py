@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from turso_deploy.core.validation import Key
+
 Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
-
-Key = tuple[str | int, ...]
-"""Path to a value: keys of mappings and positions in lists."""
 
 _MAX_DEPTH = 100
 _FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

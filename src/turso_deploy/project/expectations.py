@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
 from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
-from turso_deploy.core.yaml_reader import Key
+from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import fold_case

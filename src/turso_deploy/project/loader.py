@@ -11,7 +11,7 @@ from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch,
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.core.yaml_reader import Key
+from turso_deploy.core.validation import Key
 from turso_deploy.project.dangling_references import error_code_for, require_valid_references
 from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from turso_deploy.core.documents import Document
 from turso_deploy.core.errors import Cause, Place
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.core.validation import Path
+from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 
 _DOCUMENT = Document(
@@ -27,7 +27,7 @@ def load_manifest(folder: SchemaFolder) -> Manifest:
     return Manifest()
 
 
-def place_in_manifest(folder: SchemaFolder, path: Path) -> Place:
+def place_in_manifest(folder: SchemaFolder, path: Key) -> Place:
     """Return the place of the value at a path of keys; reads the file again."""
     return _DOCUMENT.place(folder, path)
 

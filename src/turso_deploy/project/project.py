@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Place
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.core.yaml_reader import Key
+from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 from turso_deploy.project.manifest_file import place_in_manifest
 from turso_deploy.project.scripts import Script

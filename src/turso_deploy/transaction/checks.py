@@ -14,7 +14,7 @@ from typing import NamedTuple
 from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_PREFIXES, Catalog
 from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Query, Rows, Value
-from turso_deploy.core.yaml_reader import Key
+from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest

@@ -19,8 +19,8 @@ from turso_deploy.core.validation import (
     OTHER_REASON,
     REASONS,
     Issue,
+    Key,
     Parsed,
-    Path,
     ValidationError,
     json_schema,
     validate,
@@ -55,12 +55,12 @@ class Whole(BaseModel, frozen=True, extra="forbid", strict=True):
     share: float = Field(default=1.0, gt=0, le=1)
     switch: bool = False
     title: str | None = Field(default=None, min_length=1)
-    either: bool | int | Part = False
+    either: bool | Part | int = False
     deep: dict[str, dict[str, Part | None]] = {}
     anything: dict[str, Any] = {}
 
 
-def issues_of(value: Any, model: type = Whole) -> dict[Path, str]:
+def issues_of(value: Any, model: type = Whole) -> dict[Key, str]:
     with pytest.raises(ValidationError) as caught:
         validate(value, model)
     issues = caught.value.issues
@@ -120,9 +120,13 @@ def test_a_wrong_value_is_reported_with_what_is_expected(key: str, value: Any, m
 
 
 def test_a_value_of_no_type_of_a_union_has_one_error() -> None:
-    expected = "`either`: expected `true` or `false`, or expected an integer, or expected a mapping"
+    expected = "`either`: expected `true` or `false`, or expected a mapping, or expected an integer"
     assert issues_of({"either": "x"}) == {("either",): expected}
     assert issues_of({"either": {"from": 1}})[("either", "from")].startswith("`either.from` must be text")
+    assert (
+        issues_of({"either": {"from": "x", "y": 1}})[("either", "y")]
+        == "unknown key `either.y`; known here: from, count"
+    )
     assert issues_of({"either": {}})[("either", "from")] == "`either.from` is missing"
 
 
