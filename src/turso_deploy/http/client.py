@@ -10,7 +10,6 @@ import logging
 import time
 import zlib
 from collections.abc import Mapping
-from gzip import GzipFile
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -129,7 +128,9 @@ def _read_body(answer: requests.Response) -> bytes:
     """Return the whole body, decompressed. Raises TransportError if it is too long."""
     source = answer.raw
     if answer.headers.get("Content-Encoding", "").strip().lower() == "gzip":
-        source = GzipFile(fileobj=source, mode="rb")  # that of urllib3 takes a part for the whole
+        from gzip import GzipFile  # few answers are long enough for a server to compress them
+
+        source = GzipFile(fileobj=source, mode="rb")  # urllib3 takes a part of a compressed answer for the whole
     body = bytearray()
     while piece := source.read(_READ_SIZE):
         body += piece

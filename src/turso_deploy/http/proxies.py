@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
-import socket
 from urllib.parse import urlsplit
 
 from turso_deploy.http.errors import TransportError, TransportErrorKind
@@ -17,6 +15,8 @@ def proxy_for(url: str) -> str | None:
 
     Plain http to this machine uses no proxy: it is allowed only because it never leaves the machine.
     """
+    from importlib.util import find_spec
+
     from requests.utils import get_environ_proxies, select_proxy
     from urllib3.util import parse_url
 
@@ -32,7 +32,7 @@ def proxy_for(url: str) -> str | None:
         found = None
     if not found or not found.host or found.scheme not in ("http", "https", *_SOCKS):
         raise TransportError(TransportErrorKind.UNUSABLE_PROXY, request_sent=False, retryable=False)
-    if found.scheme in _SOCKS and not importlib.util.find_spec("socks"):
+    if found.scheme in _SOCKS and not find_spec("socks"):
         raise TransportError(TransportErrorKind.NO_SOCKS, request_sent=False, retryable=False)
     return found.url
 
@@ -58,8 +58,10 @@ def is_loopback(host: str) -> bool:
 
     A name that does not resolve at all is no other machine. The connection checks the address again.
     """
-    if not is_local_name(host):
-        return False
+    if is_loopback_address(host) or not is_local_name(host):
+        return is_loopback_address(host)
+    import socket  # slow to load
+
     try:
         found = socket.getaddrinfo(host, None)
     except OSError:
