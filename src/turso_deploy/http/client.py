@@ -89,6 +89,11 @@ class HttpClient:
             except BaseException:  # an interrupt, too: the rest of an answer must not precede another one
                 answer.close()
                 raise
+        except requests.exceptions.SSLError as error:
+            # With TLS 1.3 the server ends the handshake, before it reads the request that has been sent behind it.
+            demanded = "ALERT_CERTIFICATE_REQUIRED" in str(error)
+            kind = TransportErrorKind.NO_CERTIFICATE if demanded else TransportErrorKind.BROKEN
+            raise TransportError(kind, request_sent=not demanded, retryable=not demanded) from None
         except (HTTPError, OSError, EOFError, ValueError, zlib.error):  # RequestException is an OSError
             kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if is_over() else TransportErrorKind.BROKEN
             raise TransportError(kind, request_sent=True, retryable=True) from None

@@ -22,6 +22,7 @@ class TransportErrorKind(Enum):
     NO_AUTHORITIES = auto()
     UNUSABLE_BUNDLE = auto()
     UNUSABLE_CERTIFICATE = auto()
+    NO_CERTIFICATE = auto()
     UNUSABLE_ADDRESS = auto()
     TOO_LONG = auto()
     BROKEN = auto()
@@ -54,6 +55,10 @@ _SETUP_FAULTS = {
         "the client certificate that SSL_CLIENT_CERT names cannot be read",
         "Name a file in PEM with the certificate and its key without a passphrase, or the key's own file in "
         "SSL_CLIENT_KEY.",
+    ),
+    TransportErrorKind.NO_CERTIFICATE: (
+        "the server demands a certificate of its clients",
+        "Name the file of the client certificate in SSL_CLIENT_CERT.",
     ),
 }
 

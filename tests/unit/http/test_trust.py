@@ -167,8 +167,11 @@ def test_client_takes_the_key_of_its_certificate_from_a_file_of_its_own(
     assert json.loads(ask(demanding.url, body=b"{}")) == {"read": True}
 
 
-def test_client_without_certificate_reaches_no_server_that_demands_one(demanding: CannedServer) -> None:
-    failure(demanding.url)
+def test_client_without_certificate_sends_nothing_to_a_server_that_demands_one(demanding: CannedServer) -> None:
+    error = write(demanding.url)
+    assert not isinstance(error, LostReplyError)
+    assert error.message.endswith("the server demands a certificate of its clients.")
+    assert "SSL_CLIENT_CERT" in str(error.hint)
     assert demanding.asked == []
 
 
