@@ -65,6 +65,6 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
 def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:
     """Yield one annotation for each cause of the error, the first with the hint; otherwise the error itself."""
     hint = f"\n{error.hint}" if error.hint else ""
-    several = [(cause.message, cause.place) for cause in error.causes] if len(error.causes) > 1 else []
-    for number, (message, place) in enumerate(several or [(error.message, error)]):
-        yield Annotation(level, f"{message}{'' if number else hint}", title, wording.place_of(place) if place else None)
+    causes = [(cause.message, Place(**vars(cause.place)) if cause.place else None) for cause in error.causes]
+    for number, (message, place) in enumerate(causes if causes[1:] else [(error.message, wording.place_of(error))]):
+        yield Annotation(level, f"{message}{'' if number else hint}", title, place)

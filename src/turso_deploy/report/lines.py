@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from turso_deploy.core.errors import BlockedError, DeployError, Place
+from turso_deploy.core.errors import BlockedError, DeployError
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
@@ -41,17 +41,6 @@ def status_of(error: DeployError) -> Status:
 
 def error_line(error: DeployError) -> ErrorLine:
     """Return the line of an error."""
-    place = error.place or Place("")
-    return ErrorLine(
-        code=error.code,
-        message=error.message,
-        hint=error.hint,
-        file=place.file or None,
-        line=place.line,
-        column=place.column,
-        causes=tuple(CauseLine(cause.message, _place_line(cause.place)) for cause in error.causes),
-    )
-
-
-def _place_line(place: Place | None) -> PlaceLine | None:
-    return PlaceLine(place.file, place.line, place.column) if place else None
+    file, line, column = error.place or (None, None, None)
+    causes = (CauseLine(cause.message, PlaceLine(*cause.place) if cause.place else None) for cause in error.causes)
+    return ErrorLine(error.code, error.message, error.hint, file, line, column, tuple(causes))

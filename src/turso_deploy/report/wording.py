@@ -8,16 +8,7 @@ from typing import NamedTuple
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.plan.steps import StepKind, Verb
-from turso_deploy.report.document import (
-    CheckLine,
-    ErrorLine,
-    HazardLine,
-    PlaceLine,
-    Report,
-    Status,
-    StepLine,
-    TokenLine,
-)
+from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
 _PLANNED_EFFECTS = {"created": "to create", "changed": "to change", "dropped": "to drop"}
@@ -134,8 +125,8 @@ def outcome(report: Report) -> str:
     return _OUTCOMES[report.committed]
 
 
-def place_of(error: ErrorLine | PlaceLine) -> Place | None:
-    """Return the place in the repository that an error or a cause names, if there is one."""
+def place_of(error: ErrorLine) -> Place | None:
+    """Return the place in the repository that caused the error, if there is one."""
     return Place(error.file, error.line, error.column) if error.file else None
 
 

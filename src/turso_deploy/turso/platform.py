@@ -104,15 +104,15 @@ class Platform:
 
     def database(self, name: str) -> PlatformDatabase:
         """Return the database of this name. Raises InputError for an invalid name."""
-        action = f"looking up the database {usable_name('database', name)}"
-        return self._get(f"{self._databases}/{segment(name)}", _Found, action).database
+        action = f"looking up the database {name}"
+        return _read(self._call("GET", self._path(name), action, "read").document, _Found, action).database
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
         """Return the branches of the database with this id."""
         action, found = "listing the branches", list[PlatformDatabase]()
         query = {"parent": parent_id}
         for _ in range(_MAX_PAGES):
-            page = self._get(self._databases, _Page, action, query)
+            page = _read(self._call("GET", self._databases, action, "read", query=query).document, _Page, action)
             found += page.databases
             if not page.cursor:
                 return found
@@ -123,56 +123,51 @@ class Platform:
         """Create a database with the current data of `origin`, in the same group."""
         action = f"creating the branch {usable_name('branch', name)} of {origin.name}"
         body: dict[str, Any] = {"name": name, "group": origin.group or "default"}
-        reply = self._api.call("POST", self._databases, body=body | {"seed": {"type": "database", "name": origin.name}})
-        if reply.status == 400:  # Turso's own command line sends `value` where the manual says `name`
-            seed = {"type": "database", "value": origin.name}
-            reply = self._api.call("POST", self._databases, body=body | {"seed": seed})
-        _accept(reply, action, "db:create")
-        created = _read(reply.document, _Created, action).database
+        for key in ("name", "value"):  # Turso's own command line sends `value` where the manual says `name`
+            body["seed"] = {"type": "database", key: origin.name}
+            reply = self._api.call("POST", self._databases, body=body)
+            if reply.status != 400:
+                break
+        created = _read(_accepted(reply, action, "db:create").document, _Created, action).database
         return _read({"Name": name, "group": origin.group, **created}, PlatformDatabase, action)
 
     def delete(self, name: str) -> None:
         """Delete a database for good."""
-        reply = self._api.call("DELETE", f"{self._databases}/{segment(usable_name('database', name))}")
-        _accept(reply, f"deleting the database {name}", "db:delete")
+        self._call("DELETE", self._path(name), f"deleting the database {name}", "db:delete")
 
     def wake(self, name: str) -> None:
         """Wake a database that sleeps, or was archived because it was not used."""
-        reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/wakeup")
-        _accept(reply, f"waking the database {name}", "db:configure")
+        self._call("POST", f"{self._path(name)}/wakeup", f"waking the database {name}", "db:configure")
 
     def mint(self, name: str, lifetime: timedelta, *, read_only: bool) -> str:
         """Mint a token for the database that expires after `lifetime`. Mask it before anything else."""
-        action = f"minting a token for {usable_name('database', name)}"
-        reply = self._api.call(
-            "POST",
-            f"{self._databases}/{segment(name)}/auth/tokens",
-            query={
-                "expiration": format_duration(lifetime),
-                "authorization": "read-only" if read_only else "full-access",
-            },
-        )
-        _accept(reply, action, "db:mint-token")
+        path, action = f"{self._path(name)}/auth/tokens", f"minting a token for {name}"
+        access = "read-only" if read_only else "full-access"
+        query = {"expiration": format_duration(lifetime), "authorization": access}
+        reply = self._call("POST", path, action, "db:mint-token", query=query)
         return _read(reply.document, _Minted, action).jwt
 
     def rotate(self, name: str) -> None:
         """Replace the signing keys, which invalidates every token of the database, and perhaps of its group."""
-        reply = self._api.call("POST", f"{self._databases}/{segment(usable_name('database', name))}/auth/rotate")
-        _accept(reply, f"rotating the keys of {name}", "db:rotate-creds")
+        self._call("POST", f"{self._path(name)}/auth/rotate", f"rotating the keys of {name}", "db:rotate-creds")
 
     def token_expires_at(self) -> datetime | None:
         """Return the moment at which the API token expires, or None. Raises PlatformError if it is not accepted."""
-        expires_at = self._get("/v1/auth/validate", _Validity, "checking the API token").exp
+        action = "checking the API token"
+        expires_at = _read(self._call("GET", "/v1/auth/validate", action, "read").document, _Validity, action).exp
         return expires_at if expires_at.timestamp() > 0 else None
 
     def close(self) -> None:
         """Close the connection."""
         self._api.close()
 
-    def _get(self, path: str, model: type[T], action: str, query: Mapping[str, str] | None = None) -> T:
-        reply = self._api.call("GET", path, query=query)
-        _accept(reply, action, "read")
-        return _read(reply.document, model, action)
+    def _path(self, name: str) -> str:
+        return f"{self._databases}/{segment(usable_name('database', name))}"
+
+    def _call(
+        self, method: str, path: str, action: str, permission: str, *, query: Mapping[str, str] | None = None
+    ) -> Reply:
+        return _accepted(self._api.call(method, path, query=query), action, permission)
 
 
 def usable_name(what: str, name: str) -> str:
@@ -186,9 +181,10 @@ def usable_name(what: str, name: str) -> str:
     )
 
 
-def _accept(reply: Reply, action: str, permission: str) -> None:
+def _accepted(reply: Reply, action: str, permission: str) -> Reply:
     if not reply.ok:
         raise error_for_reply(reply, action, explain(reply, permission), "The API")
+    return reply
 
 
 def _read(document: Any, model: type[T], action: str) -> T:
