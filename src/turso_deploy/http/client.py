@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from turso_deploy import __version__
 from turso_deploy.http.adapter import Adapter
-from turso_deploy.http.deadline import deadline, is_over
+from turso_deploy.http.deadline import CurrentRequest, sending
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import proxy_for
 from turso_deploy.http.trust import tls_context
@@ -65,8 +65,8 @@ class HttpClient:
         begun = time.monotonic()
         result = "interrupted"
         try:
-            with deadline(self._timeout):
-                response = self._send(method, path, body)
+            with sending(self._timeout) as current:
+                response = self._send(current, method, path, body)
             result = f"HTTP {response.status}, {len(response.body)} bytes"
         except TransportError as error:
             result = error.kind.name.lower().replace("_", " ")
@@ -75,7 +75,7 @@ class HttpClient:
             _log.debug("%s %s: %s, %.0f ms", method, path.partition("?")[0], result, 1000 * (time.monotonic() - begun))
         return response
 
-    def _send(self, method: str, path: str, body: bytes | None) -> Response:
+    def _send(self, current: CurrentRequest, method: str, path: str, body: bytes | None) -> Response:
         prepared = self._prepared = self._prepared or _prepare(self._url, self._headers)
         request = prepared.request.copy()
         request.method, request.body = method, body
@@ -95,8 +95,9 @@ class HttpClient:
             kind = TransportErrorKind.NO_CERTIFICATE if demanded else TransportErrorKind.BROKEN
             raise TransportError(kind, request_sent=not demanded, retryable=not demanded) from None
         except (HTTPError, OSError, EOFError, ValueError, zlib.error):  # RequestException is an OSError
-            kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if is_over() else TransportErrorKind.BROKEN
-            raise TransportError(kind, request_sent=True, retryable=True) from None
+            kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if current.is_late else TransportErrorKind.BROKEN
+            kind = kind if current.is_sent else TransportErrorKind.UNUSABLE_ADDRESS
+            raise TransportError(kind, request_sent=current.is_sent, retryable=current.is_sent) from None
 
     def close(self) -> None:
         """Close the connection."""

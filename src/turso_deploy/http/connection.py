@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection, HTTPException, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from turso_deploy.http import trust
-from turso_deploy.http.deadline import TimedSocket, time_left
+from turso_deploy.http.deadline import TimedSocket, mark_sent, time_left
 from turso_deploy.http.errors import TransportError
 from turso_deploy.http.errors import TransportErrorKind as Kind
 from turso_deploy.http.proxies import is_local_name, is_loopback_address
@@ -56,6 +56,11 @@ class _Connection(HTTPConnection):
         except (OSError, HTTPException, ValueError) as error:
             kind, retryable = self._explain(error)
             raise TransportError(kind, request_sent=False, retryable=retryable) from None
+
+    def endheaders(self, *arguments: Any, **options: Any) -> None:
+        """Send the head of a request; what fails before is a value that no request can hold."""
+        mark_sent()
+        super().endheaders(*arguments, **options)
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that accepts. Each one gets an equal part of the time that is left."""

@@ -1,4 +1,4 @@
-"""A total deadline for a request.
+"""A total deadline for a request, and whether it may have been sent.
 
 The timeout of a socket applies to each wait: a server that sends a byte now and then would never exceed it. The sockets
 here give each operation the time that is left of the request that the current thread sends.
@@ -16,29 +16,44 @@ from typing import Any
 
 _SHORTEST = 0.001  # seconds; 0 would mean that a socket does not wait at all
 
-_end: ContextVar[float] = ContextVar("end")
+
+class CurrentRequest:
+    """A request that may take `seconds` from now. `is_sent` is True once a byte of it may have been sent."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self.is_sent = False
+
+    @property
+    def is_late(self) -> bool:
+        """True if the deadline has passed."""
+        return time.monotonic() + _SHORTEST >= self.end
+
+
+_current: ContextVar[CurrentRequest] = ContextVar("current")
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Set the deadline of the request that the block sends, counted from now."""
-    token = _end.set(time.monotonic() + seconds)
+def sending(seconds: float) -> Iterator[CurrentRequest]:
+    """Make a request the current one of this thread for the block that sends it."""
+    request = CurrentRequest(seconds)
+    token = _current.set(request)
     try:
-        yield
+        yield request
     finally:
-        _end.reset(token)
+        _current.reset(token)
 
 
-def is_over() -> bool:
-    """Return True if the deadline has passed."""
-    return time.monotonic() + _SHORTEST >= _end.get()
+def mark_sent() -> None:
+    """Note that the current request is being sent from now on."""
+    _current.get().is_sent = True
 
 
 def time_left() -> float:
-    """Return the seconds until the deadline. Raises TimeoutError if it has passed."""
-    if is_over():
+    """Return the seconds until the deadline of the current request. Raises TimeoutError if it has passed."""
+    if _current.get().is_late:
         raise TimeoutError
-    return _end.get() - time.monotonic()
+    return _current.get().end - time.monotonic()
 
 
 def _timed(operation: str) -> Any:
@@ -59,7 +74,7 @@ class TimedSocket(socket.socket):
 
     def gettimeout(self) -> float:
         """Return the timeout of a TLS handshake on this socket, for which `ssl` asks."""
-        return max(_end.get() - time.monotonic(), _SHORTEST)
+        return max(_current.get().end - time.monotonic(), _SHORTEST)
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):

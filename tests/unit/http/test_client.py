@@ -167,7 +167,7 @@ def test_an_answer_that_comes_before_the_request_is_read_is_heard(
         assert asked.result().status == 413
 
 
-@pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb"])
+@pytest.mark.parametrize("header", ["a\r\nX-Other: 1", "a\nb", "\N{SNOWMAN}"])
 def test_a_header_that_would_be_two_is_not_sent(server: CannedServer, header: str) -> None:
     error = failure(server.url, headers={"X-One": header})
     assert (error.kind, error.request_sent, error.retryable) == (TransportErrorKind.UNUSABLE_ADDRESS, False, False)
