@@ -13,7 +13,7 @@ from tests.support.recording_proxy import RecordingProxy
 from turso_deploy.cli.invocation import Timing
 from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
-from turso_deploy.database.interface import REQUEST_SIZE, ClosedAtExit, Database
+from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
@@ -116,7 +116,7 @@ class DatabaseUnderTest:
         )
 
 
-class InterceptedDatabase(ClosedAtExit):
+class InterceptedDatabase(Database):
     """A database with hooks: after each read, before each transaction is sent, and when its outcome arrives.
 
     The first two receive the number of the call, counted from 1; the last one may replace the outcome.
@@ -132,6 +132,7 @@ class InterceptedDatabase(ClosedAtExit):
         self.address = database.address
         self.timeout = database.timeout
         self.request_size = database.request_size
+        self.retry_budget = database.retry_budget
         self._database = database
         self._after_query, self._queries = after_query, 0
         self._before_apply, self._transactions = before_apply, 0
@@ -157,14 +158,6 @@ class InterceptedDatabase(ClosedAtExit):
     @property
     def requests(self) -> int:
         return self._database.requests
-
-    @property
-    def retry_budget(self) -> RetryBudget:
-        return self._database.retry_budget
-
-    @property
-    def retries(self) -> list[str]:
-        return self._database.retries
 
 
 @dataclass(frozen=True)

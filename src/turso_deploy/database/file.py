@@ -11,7 +11,7 @@ from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
-from turso_deploy.database.interface import ClosedAtExit
+from turso_deploy.database.interface import Database
 from turso_deploy.http.backoff import Backoff, RetryBudget
 
 # In kibibytes. With SQLite's default of 2 MB, rebuilding a table of a million rows takes a third longer.
@@ -21,7 +21,7 @@ _SECURE_DELETE_ON = 1
 _LOCKED = "another connection has locked the database file"
 
 
-class FileDatabase(ClosedAtExit):
+class FileDatabase(Database):
     """A database file, created by the first transaction. `path` is its name in the file system.
 
     `retry_budget` is the time to wait in all while another connection holds the lock; by default none. Raises
@@ -33,14 +33,14 @@ class FileDatabase(ClosedAtExit):
         _require_usable_path(self._file)
         self.retry_budget = retry_budget or RetryBudget(0)
         self.address = f"file:{path}"
-        self.requests = 0
+        self._connections = 0
         self.timeout = 0.0
         self.request_size: int | None = None
 
     @property
-    def retries(self) -> list[str]:
-        """The retries so far, a sentence each."""
-        return self.retry_budget.log
+    def requests(self) -> int:
+        """The number of connections so far."""
+        return self._connections
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """Run queries in one read transaction, so that all see the same state. A missing file reads as empty."""
@@ -112,7 +112,7 @@ class FileDatabase(ClosedAtExit):
         A missing file reads as an empty database in memory, unless the connection `creates` it. The connection does not
         wait for a lock by itself, because SQLite's waiting cannot be interrupted.
         """
-        self.requests += 1
+        self._connections += 1
         try:
             path = self._file if creates or self._file.exists() else ":memory:"
             connection = sqlite3.connect(path, isolation_level=None, timeout=0)

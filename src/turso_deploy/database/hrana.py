@@ -21,7 +21,7 @@ from turso_deploy.database.hrana_wire import (
     succeeded,
 )
 from turso_deploy.database.http_errors import UNREADABLE
-from turso_deploy.database.interface import REQUEST_SIZE, ClosedAtExit
+from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.http.backoff import RetryBudget
 
 _NOT_PARSED = ("SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS")
@@ -31,7 +31,7 @@ _FIRST_STEP = 3  # foreign keys, their read-back, BEGIN
 _IN_TRANSACTION = negated(AUTOCOMMIT)
 
 
-class HranaDatabase(ClosedAtExit):
+class HranaDatabase(Database):
     """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for each request.
 
     An empty token is not sent (a server without authentication). `request_size` is in bytes.
@@ -51,22 +51,13 @@ class HranaDatabase(ClosedAtExit):
         self.address = url
         self.timeout = timeout
         self.request_size: int | None = request_size
-        self._transport = Transport(url, token, timeout, retry_budget or RetryBudget(timeout))
+        self.retry_budget = retry_budget or RetryBudget(timeout)
+        self._transport = Transport(url, token, timeout, self.retry_budget)
 
     @property
     def requests(self) -> int:
         """The number of requests sent so far."""
         return self._transport.requests
-
-    @property
-    def retry_budget(self) -> RetryBudget:
-        """The time for all retries together: `timeout`."""
-        return self._transport.retry_budget
-
-    @property
-    def retries(self) -> list[str]:
-        """The retries so far, a sentence each."""
-        return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """Run queries as one batch without conditions, so that a failed query does not stop the rest."""

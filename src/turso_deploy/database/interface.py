@@ -24,10 +24,8 @@ class Database(Protocol):
     timeout: float
     """The time to wait for an answer in seconds; 0 where no answer can be lost on the way."""
 
-    @property
-    def retry_budget(self) -> RetryBudget:
-        """The time that this run may spend on retries."""
-        ...
+    retry_budget: RetryBudget
+    """The time that this run may spend on retries."""
 
     request_size: int | None
     """The maximum size of a request with seeds in bytes; None where no requests are made."""
@@ -40,7 +38,7 @@ class Database(Protocol):
     @property
     def retries(self) -> list[str]:
         """The retries so far, a sentence each."""
-        ...
+        return self.retry_budget.log
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """Run each query by itself, in order; a failed one does not stop the rest. Changes nothing.
@@ -63,17 +61,6 @@ class Database(Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class ClosedAtExit:
-    """A context manager that closes itself at the end of its block."""
-
-    def close(self) -> None:
-        """Close the connections."""
 
     def __enter__(self) -> Self:
         return self

@@ -92,7 +92,7 @@ class _Run:
         deployment = self._deployment
         with cancellable():
             pending = find_pending(deployment.project, deployment.database)
-        if self.report.chunks and (found := self._submission.match_history(pending.state)):
+        if self.report.found.chunks and (found := self._submission.match_history(pending.state)):
             self._add_committed(found)
         self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
         check_manifest(deployment.project, pending)
@@ -108,10 +108,10 @@ class _Run:
     def _submit_all(self, pending: PendingChanges) -> _Attempt:
         """Submit batch after batch, for as long as each is committed."""
         attempt = _Attempt.COMMITTED
-        last_id = self.report.deployment_id
+        last_id = self.report.found.deployment_id
         for batch in split_into_batches(self._deployment, pending, self._submission.deadline, last_id):
             self.report.add_batch(batch, self._deployment.database.request_size)
-            report_step(f"deploying: {describe_batch(batch, pending, self.report.chunks)}")
+            report_step(f"deploying: {describe_batch(batch, pending, self.report.found.chunks)}")
             attempt = self._submit(batch)
             if attempt is not _Attempt.COMMITTED:
                 break
@@ -143,7 +143,7 @@ class _Run:
         Raises LostReplyError if a lost batch is not committed and no time is left to submit it again, StaleError after
         `MAX_STALE_PLANS`.
         """
-        if attempt is _Attempt.LOST or (attempt is _Attempt.STALE and self.report.chunks):
+        if attempt is _Attempt.LOST or (attempt is _Attempt.STALE and self.report.found.chunks):
             if found := self._submission.find_commit():
                 return self._add_found(found)
             if attempt is _Attempt.LOST and not self._submission.try_again(
@@ -186,7 +186,7 @@ class _Run:
     def _add_last_found(self, batch: BatchId) -> None:
         self._add_committed(batch)
         self.report.add_notice("The server's reply was lost; the deployment history shows that it was committed.")
-        if self.report.has_pending_seeds:
+        if any(line.to_seed for line in self.report.found.seeds):
             self.report.add_notice(
                 "The numbers of written seed rows were in that reply: they are missing in the figures."
             )

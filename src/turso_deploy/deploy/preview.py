@@ -58,7 +58,9 @@ def plan(
         report.add_batch(batch, database.request_size)
         if dry_run:
             raise_if_blocked(pending.plan.hazards, deployment.approvals)
-            report_step(f"running on the database, to be rolled back: {describe_batch(batch, pending, report.chunks)}")
+            report_step(
+                f"running on the database, to be rolled back: {describe_batch(batch, pending, report.found.chunks)}"
+            )
             _dry_run(deployment, batch, report)
         return report.build(Status.PLANNED, committed=False)
     except DeployError as error:
@@ -107,7 +109,7 @@ def verify(project: Project, database: Database) -> Report:
         report.add_schema(state, difference, unmanaged_notices(difference.unmanaged(state.managed)))
         report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
         if not report.all_passed:
-            raise explain_failed_checks(report.checks, report.counts, project, report.differences)
+            raise explain_failed_checks(report.found.checks, report.found.counts, project, report.differences)
         return report.build(Status.VERIFIED, committed=False)
     except DeployError as error:
         return report.build_failed(error)

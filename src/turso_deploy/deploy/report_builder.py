@@ -24,10 +24,7 @@ from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import (
     CheckLine,
     ChunksLine,
-    CountLine,
-    Diagram,
     ErrorLine,
-    ObjectChange,
     Report,
     SeedLine,
     Status,
@@ -76,67 +73,31 @@ class FolderSubject(NamedTuple):
 
 
 class ReportBuilder:
-    """A report in progress. The `add_…` methods add to it, `build` and `build_failed` return it."""
+    """A report in progress. The `add_…` methods add to it, `build` and `build_failed` return it.
+
+    `found` holds what the run has found so far, without the verdict. `differences` are the objects of a verified
+    database that differ from the schema folder.
+    """
 
     def __init__(self, command: str, project: Project, subject: Subject) -> None:
-        self._command = command
         self._project = project
         self._subject = subject
         self._started = time.monotonic()
-        self._deployment_id: str | None = None
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
-        self._steps: tuple[StepLine, ...] = ()
-        self._changes: tuple[ObjectChange, ...] = ()
-        self._diagram: Diagram | None = None
-        self._counts: dict[str, CountLine] = {}
-        self._checks: tuple[CheckLine, ...] = ()
-        self._differences: tuple[Cause, ...] = ()
-        self._seeds: tuple[SeedLine, ...] = ()
-        self._chunks: ChunksLine | None = None
-        self._notices: tuple[str, ...] = ()
-        self._rows_to_write: int | None = None
-        self._blocked_by: ErrorLine | None = None
-
-    @property
-    def deployment_id(self) -> str | None:
-        """The id of the batch that was committed last; None if none was."""
-        return self._deployment_id
+        self.differences: tuple[Cause, ...] = ()
+        version = project.manifest.schema_version
+        self.found = Report(command, Status.FAILED, False, subject.address, schema_version=version)
 
     @property
     def has_committed(self) -> bool:
         """True if at least one batch was committed."""
-        return self._deployment_id is not None
-
-    @property
-    def has_pending_seeds(self) -> bool:
-        """True if the deployment has seed rows to write."""
-        return any(line.to_seed for line in self._seeds)
-
-    @property
-    def chunks(self) -> ChunksLine | None:
-        """The number of committed chunks of seeds and of all chunks; None for a deployment in one transaction."""
-        return self._chunks
-
-    @property
-    def checks(self) -> tuple[CheckLine, ...]:
-        """The checks added so far."""
-        return self._checks
-
-    @property
-    def counts(self) -> Mapping[str, CountLine]:
-        """The number of objects of each kind."""
-        return self._counts
-
-    @property
-    def differences(self) -> tuple[Cause, ...]:
-        """The objects of a verified database that differ from the schema folder."""
-        return self._differences
+        return self.found.deployment_id is not None
 
     @property
     def all_passed(self) -> bool:
         """True if every check and every count is as expected."""
-        return all(check.ok for check in self._checks) and all(count.ok for count in self._counts.values())
+        return all(check.ok for check in self.found.checks) and all(count.ok for count in self.found.counts.values())
 
     def add_pending(
         self, pending: PendingChanges, approvals: Sequence[Approval], notices: tuple[str, ...] = ()
@@ -145,16 +106,16 @@ class ReportBuilder:
         self._add_steps(pending, approvals)
         if pending.plan.all_steps:
             self._add_changes(pending.plan, pending.state)
-        self._counts = count_lines(self._project.manifest, pending.plan.predicted.schema)
+        counts = count_lines(self._project.manifest, pending.plan.predicted.schema)
+        self.found = replace(self.found, counts=counts)
         if self.has_committed:
             return  # the other lines are about the deployment as a whole, as planned before its first batch
         left = {seed.table: seed.before for seed in pending.seeds}
-        self._seeds = tuple(
+        seeds = tuple(
             SeedLine(seed.table, seed.row_count, 0, 0, deployed_before=left.get(seed.table, seed.row_count))
             for seed in self._project.seeds
         )
-        self._rows_to_write = pending.rows_to_write
-        self._notices = notices
+        self.found = replace(self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices)
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
         steps = [
@@ -171,17 +132,17 @@ class ReportBuilder:
         last = [script_line(script) for script in pending.scripts if not script.runs_before]
         committed = self._schema_steps if self.has_committed else ()
         self._schema_steps = (*committed, *first, *steps)
-        self._steps = (*self._schema_steps, *last)
+        self.found = replace(self.found, steps=(*self._schema_steps, *last))
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
-        self._changes = object_changes(plan, state.catalog.schema)
         before = plan.renamed or state.catalog.schema
         renamed = [(step.object, step.column) for step in plan.renames if step.kind.verb is Verb.RENAME]
-        self._diagram = diagram_of_changes(before, plan.predicted.schema, renamed)
+        diagram = diagram_of_changes(before, plan.predicted.schema, renamed)
+        self.found = replace(self.found, changes=object_changes(plan, state.catalog.schema), diagram=diagram)
 
     def add_blocking_error(self, error: BlockedError | None) -> None:
         """Add the error with which a deployment would be blocked."""
-        self._blocked_by = error_line(error) if error else None
+        self.found = replace(self.found, blocked_by=error_line(error) if error else None)
 
     def add_schema(self, state: DatabaseState, difference: Difference, notices: tuple[str, ...] = ()) -> None:
         """Add the difference between a database and the schema folder, the counts of the database, and notices."""
@@ -192,7 +153,7 @@ class ReportBuilder:
         }
         absent = missing_names(self._project.manifest, state.catalog.schema)
         self.add_checks(_schema_lines(objects, [name for _, name in absent]))
-        self._differences = (
+        self.differences = (
             *(
                 Cause(f"{title(item)} is {word} in the database", item.place)
                 for word, items in objects.items()
@@ -203,8 +164,8 @@ class ReportBuilder:
                 for key, name in absent
             ),
         )
-        self._counts = count_lines(self._project.manifest, state.catalog.schema)
-        self._notices = notices
+        counts = count_lines(self._project.manifest, state.catalog.schema)
+        self.found = replace(self.found, counts=counts, notices=notices)
 
     def check_lines(
         self,
@@ -228,7 +189,8 @@ class ReportBuilder:
     def add_checks(self, lines: Sequence[CheckLine]) -> None:
         """Add the lines of checks, in place of earlier ones with the same name."""
         replaced = {line.name for line in lines}
-        self._checks = (*(line for line in self._checks if line.name not in replaced), *lines)
+        kept = (line for line in self.found.checks if line.name not in replaced)
+        self.found = replace(self.found, checks=(*kept, *lines))
 
     def _check_line(self, result: CheckResult, details: tuple[str, ...], place: Place | None) -> CheckLine:
         """Return the line of a check. If it failed, its place is its cause or the key of the manifest."""
@@ -246,9 +208,9 @@ class ReportBuilder:
 
     def add_batch(self, batch: Batch, request_size: int | None) -> None:
         """Add the number of chunks that are left before a batch, and a notice if its request exceeds the limit."""
-        sent = self._chunks.sent if self._chunks else 0
+        sent = self.found.chunks.sent if self.found.chunks else 0
         total = sent + batch.id.chunks_left
-        self._chunks = ChunksLine(sent, total) if total else None
+        self.found = replace(self.found, chunks=ChunksLine(sent, total) if total else None)
         if request_size and batch.size > request_size:
             reason = (
                 "all changes of the schema are one transaction"
@@ -259,24 +221,25 @@ class ReportBuilder:
 
     def add_committed(self, batch: BatchId, written: Sequence[SeedResult] = ()) -> None:
         """Add a committed batch, and the numbers of rows that it wrote of each seed if they are known."""
-        self._deployment_id = batch.deployment_id
         log(f"committed the deployment {batch.deployment_id}")
+        chunks = self.found.chunks
         if batch.kind is BatchKind.SCHEMA:
             self._schema_is_committed = True
-        elif self._chunks and batch.chunks_left:
-            self._chunks = ChunksLine(self._chunks.sent + 1, self._chunks.total)
+        elif chunks and batch.chunks_left:
+            chunks = replace(chunks, sent=chunks.sent + 1)
         results = {result.table: result for result in written}
-        self._seeds = tuple(
+        seeds = tuple(
             replace(line, written=line.written + result.written, unchanged=line.unchanged + result.unchanged)
             if (result := results.get(line.table))
             else line
-            for line in self._seeds
+            for line in self.found.seeds
         )
+        self.found = replace(self.found, deployment_id=batch.deployment_id, chunks=chunks, seeds=seeds)
 
     def add_notice(self, text: str) -> None:
         """Add a sentence for the user, once."""
-        if text not in self._notices:
-            self._notices = (*self._notices, text)
+        if text not in self.found.notices:
+            self.found = replace(self.found, notices=(*self.found.notices, text))
 
     def build(self, status: Status, *, committed: bool) -> Report:
         """Return the report of a run that succeeded."""
@@ -290,26 +253,16 @@ class ReportBuilder:
 
     def _report(self, status: Status, committed: bool | None, error: DeployError | None) -> Report:
         duration, requests = round((time.monotonic() - self._started) * 1000), self._subject.requests
-        log(f"{self._command}: {error.code if error else status}; {count_of(requests, 'request')} in {duration:,} ms")
-        return Report(
-            command=self._command,
+        found = self.found
+        log(f"{found.command}: {error.code if error else status}; {count_of(requests, 'request')} in {duration:,} ms")
+        return replace(
+            found,
             status=status,
             committed=committed,
-            database=self._subject.address,
-            deployment_id=self._deployment_id,
-            schema_version=self._project.manifest.schema_version,
-            changes=self._changes,
-            steps=self._steps,
-            diagram=self._diagram,
-            counts=self._counts,
-            checks=self._checks,
-            seeds=self._seeds,
-            chunks=self._chunks,
-            notices=(*self._notices, *_chunks_notices(self._chunks), *self._subject.retries),
-            rows_to_write=self._rows_to_write,
+            notices=(*found.notices, *_chunks_notices(found.chunks), *self._subject.retries),
             requests=requests,
             duration_ms=duration,
-            blocked_by=None if error else self._blocked_by,
+            blocked_by=None if error else found.blocked_by,
             error=self._error_line(error) if error else None,
             exit_code=error.exit_code if error else 0,
         )
@@ -317,11 +270,12 @@ class ReportBuilder:
     def _error_line(self, error: DeployError) -> ErrorLine:
         """Return the line of an error, which names what earlier batches have committed."""
         line = error_line(error)
-        if not self.has_committed or self._chunks is None:
+        chunks = self.found.chunks
+        if not self.has_committed or chunks is None:
             return line
         schema = "the schema and " if self._schema_is_committed else ""
-        chunks = f"{self._chunks.sent:,} of {count_of(self._chunks.total, 'chunk')} of the seeds"
-        committed = f"Committed before that: {schema}{chunks}. The next run resumes from there."
+        seeds = f"{chunks.sent:,} of {count_of(chunks.total, 'chunk')} of the seeds"
+        committed = f"Committed before that: {schema}{seeds}. The next run resumes from there."
         return replace(line, message=f"{line.message} {committed}")
 
 
