@@ -10,7 +10,7 @@ from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.transaction import Purpose, Transaction, TransactionStep
 from turso_deploy.project.bound import parse_bound
-from turso_deploy.project.manifest import parse_manifest
+from turso_deploy.project.manifest import Manifest
 from turso_deploy.report.document import CheckLine, Status
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.checks import Check, Expectation, catalog_check, count_check
@@ -98,10 +98,10 @@ def test_a_count_of_objects_that_is_not_met_rolls_back(target: DatabaseUnderTest
     uncounted = {("table", "schema_deployments"), ("table", "other_b")}
     right = {"tables": 1, "indexes": 1, "views": 0, "triggers": 0, "foreign_keys": 1}
     for kind, number in right.items():
-        wrong = parse_manifest({"expect": {**right, kind: number + 1}})
+        wrong = Manifest.model_validate({"expect": {**right, kind: number + 1}})
         assert not applied(target, count_check(wrong, uncounted))
         assert target.dump() == before
-    assert applied(target, count_check(parse_manifest({"expect": right}), uncounted))
+    assert applied(target, count_check(Manifest.model_validate({"expect": right}), uncounted))
 
 
 def catalog(kind: str, name: str, sql: str) -> list[Check]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,12 +76,9 @@ def open_credentials(
     Raises DeployError if a token cannot be used, or if it breaks the policy and the policy is enforced.
     """
     platform = _platform(settings)
-    try:
+    with closing(platform) if platform else nullcontext():
         _open(credentials, settings, platform, mask)
         yield credentials
-    finally:
-        if platform:
-            platform.close()
 
 
 def _open(credentials: Credentials, settings: Settings, platform: Platform | None, mask: Callable[[str], None]) -> None:
@@ -96,7 +93,11 @@ def _open(credentials: Credentials, settings: Settings, platform: Platform | Non
         if settings.command != "check-tokens" and (error := token_error(credentials.checks, policy)):
             raise error
     if platform:
-        credentials.hosted = HostedDatabase(platform, _find_awake(platform, settings.database or ""))
+        name = settings.database or ""
+        database = platform.database(name)
+        if database.asleep:
+            platform.wake(name)
+        credentials.hosted = HostedDatabase(platform, database)
     hosted = credentials.hosted
     credentials.address = settings.database_url or (hosted.database.address if hosted else FileAddress(DEFAULT_FILE))
     if is_file or isinstance(credentials.address, FileAddress):
@@ -149,14 +150,6 @@ def _platform(settings: Settings) -> Platform | None:
     token = settings.api_token.reveal()
     read_platform_claims(token)  # raises for a database token, which must not be sent to another server
     return Platform(token, settings.organization or "", settings.timeout, settings.api_url or API_URL)
-
-
-def _find_awake(platform: Platform, name: str) -> PlatformDatabase:
-    """Return the database of this name, and wake it up if it sleeps."""
-    database = platform.database(name)
-    if database.asleep:
-        platform.wake(name)
-    return database
 
 
 def _given_tokens(settings: Settings) -> Mapping[Role, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from turso_deploy.catalog.catalog import read_catalog
@@ -16,7 +16,7 @@ from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
-from turso_deploy.report.lines import error_line, status_of
+from turso_deploy.report.lines import failed
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
 
@@ -29,14 +29,23 @@ def pull(folder: Path, database: Database) -> Report:
     """
     started = time.monotonic()
     shown = PurePath(folder).as_posix()
+    report = Report("pull", Status.PULLED, committed=False, database=database.address)
     try:
         require_target(folder)
         schema, version, ignore = _read(database)
         files = schema_files(schema, version, ignore)
         _write(files, folder, shown)
+        report = replace(
+            report,
+            schema_version=version,
+            steps=tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in files),
+            counts={kind: CountLine(str(number), number) for kind, number in actual_counts(schema).items()},
+            notices=(f"The schema was written to the folder {shown}.",),
+        )
+        _require_deployable(folder)
     except DeployError as error:
-        return _report(database, started, error=error)
-    return _report(database, started, schema, version, files, shown, _load_error(folder))
+        report = failed(report, error)
+    return replace(report, requests=database.requests, duration_ms=round((time.monotonic() - started) * 1000))
 
 
 def _read(database: Database) -> tuple[Schema, str, list[str]]:
@@ -86,46 +95,15 @@ def _not_writable(shown: str, reason: str) -> InputError:
     )
 
 
-def _load_error(folder: Path) -> ProjectError | None:
-    """Return the error of loading the written folder; None if it can be deployed."""
+def _require_deployable(folder: Path) -> None:
+    """Load the written folder. Raises ProjectError if it cannot be deployed."""
     try:
         load_project(folder).close()
     except ProjectError as error:
-        return _not_deployable(error)
-    return None
-
-
-def _not_deployable(error: ProjectError) -> ProjectError:
-    return ProjectError(
-        error.code,
-        f"The schema folder was written, but it cannot be deployed as it is. {error.message}",
-        hint=f"{error.hint or ''}\nThe database contains this definition. Correct the file, then run "
-        "`turso-deploy plan` to see what that changes.".strip(),
-        place=error.place,
-    )
-
-
-def _report(
-    database: Database,
-    started: float,
-    schema: Schema | None = None,
-    version: str | None = None,
-    written: Iterable[str] = (),
-    folder: str = "",
-    error: DeployError | None = None,
-) -> Report:
-    counts = actual_counts(schema) if schema else {}
-    return Report(
-        command="pull",
-        status=status_of(error) if error else Status.PULLED,
-        committed=False,
-        database=database.address,
-        schema_version=version,
-        steps=tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in written),
-        counts={kind: CountLine(str(number), number) for kind, number in counts.items()},
-        notices=(f"The schema was written to the folder {folder}.",) if folder else (),
-        requests=database.requests,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        error=error_line(error) if error else None,
-        exit_code=error.exit_code if error else 0,
-    )
+        raise ProjectError(
+            error.code,
+            f"The schema folder was written, but it cannot be deployed as it is. {error.message}",
+            hint=f"{error.hint or ''}\nThe database contains this definition. Correct the file, then run "
+            "`turso-deploy plan` to see what that changes.".strip(),
+            place=error.place,
+        ) from None

@@ -20,7 +20,7 @@ from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
 from turso_deploy.report.document import Report, Status
-from turso_deploy.report.lines import error_line, status_of
+from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
 
 DEFAULT_TIMING = Timing()
@@ -60,7 +60,8 @@ def run(
                 report = _report(Invocation(settings, context, runner, output, credentials, timing))
         except Exception as error:
             command = settings.command if settings else str(flags.get("command", "deploy"))
-            report = _error_report(command, error if isinstance(error, DeployError) else _bug(error))
+            report = Report(command, Status.FAILED, committed=False, database="")
+            report = failed(report, error if isinstance(error, DeployError) else _bug(error))
         report = replace(report, tokens=credentials.lines)
         if settings and settings.comment:
             from turso_deploy.github.pull_request import comment_on
@@ -100,27 +101,20 @@ def _report(invocation: Invocation) -> Report:
             require_target(Path(settings.schema_path))
             with invocation.open_database() as database:
                 return pull(Path(settings.schema_path), database)
-        case _:
-            report = _schema_report(invocation)
-    uses_default = settings.database_url is None and not settings.uses_platform
-    return replace(report, notices=(_DEFAULT_DATABASE, *report.notices)) if uses_default else report
-
-
-def _schema_report(invocation: Invocation) -> Report:
-    """Run a command that needs both the schema folder and the database."""
-    match invocation.settings.command:
         case "plan":
             from turso_deploy.cli.preview_commands import plan
 
-            return plan(invocation)
+            report = plan(invocation)
         case "verify":
             from turso_deploy.cli.preview_commands import verify
 
-            return verify(invocation)
+            report = verify(invocation)
         case _:
             from turso_deploy.cli.deploy_command import deploy
 
-            return deploy(invocation)
+            report = deploy(invocation)
+    uses_default = settings.database_url is None and not settings.uses_platform
+    return replace(report, notices=(_DEFAULT_DATABASE, *report.notices)) if uses_default else report
 
 
 def _log(settings: Settings, runner: Runner, stream: TextIO, context: RunContext) -> AbstractContextManager[None]:
@@ -148,18 +142,6 @@ def _progress(
         on_runner=context.on_runner,
         update_interval=timing.update_interval,
         slow_step=timing.slow_step,
-    )
-
-
-def _error_report(command: str, error: DeployError) -> Report:
-    """Return the report of an error that the command itself did not report."""
-    return Report(
-        command=command,
-        status=status_of(error),
-        committed=error.committed,
-        database="",
-        error=error_line(error),
-        exit_code=error.exit_code,
     )
 
 

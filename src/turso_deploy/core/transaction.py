@@ -73,6 +73,11 @@ class TransactionStep(NamedTuple):
     leaves_copies: bool = False
 
 
+def change_step(sql: str, label: str, place: Place | None = None) -> TransactionStep:
+    """Return a step without arguments that changes the database."""
+    return TransactionStep(Query(sql), Purpose.CHANGE, label, place)
+
+
 class Transaction(NamedTuple):
     """The statements of one transaction, in order; it commits only if every step succeeds.
 

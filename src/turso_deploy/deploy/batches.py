@@ -33,10 +33,6 @@ from turso_deploy.transaction.database_state import DatabaseState
 Deadline = Callable[[DatabaseState], int | None]
 
 
-def _no_deadline(_: DatabaseState) -> None:
-    """Return the deadline of a batch that is not submitted."""
-
-
 def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | None) -> str:
     """Return a phrase for the long-running work of a batch, such as `chunk 2 of 5, 1,200 seed rows`."""
     match batch.id.kind:
@@ -52,12 +48,12 @@ def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | N
 
 def single_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
     """Return all changes as one transaction of any size."""
-    return _BatchMaker(deployment, _no_deadline, commit=True).single(pending)
+    return _BatchMaker(deployment, commit=True).single(pending)
 
 
 def first_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
     """Return the batch that would be submitted first; it ends with ROLLBACK."""
-    return next(_split(_BatchMaker(deployment, _no_deadline, commit=False), pending, None))
+    return next(_split(_BatchMaker(deployment, commit=False), pending, None))
 
 
 def split_into_batches(
@@ -68,15 +64,18 @@ def split_into_batches(
     The caller asks for a batch after the one before it is committed. A SCHEMA batch is the only one, because the
     database has to be read again after it. `last_id` identifies the batch that this deployment committed last.
     """
-    yield from _split(_BatchMaker(deployment, deadline, commit=True), pending, last_id)
+    yield from _split(_BatchMaker(deployment, commit=True, deadline=deadline), pending, last_id)
 
 
 class _BatchMaker(NamedTuple):
-    """Makes the batches of one deployment; each ends with COMMIT if `commit` is true, else with ROLLBACK."""
+    """Makes the batches of one deployment; each ends with COMMIT if `commit` is true, else with ROLLBACK.
+
+    A batch that is not submitted needs no `deadline`.
+    """
 
     deployment: Deployment
-    deadline: Deadline
     commit: bool
+    deadline: Deadline = lambda _: None
 
     @property
     def project(self) -> Project:
@@ -163,7 +162,8 @@ def _chunk_batches(
     while queue:
         chunk = queue.pop(0)
         is_last = not queue
-        reached = _seed_marks(maker.project, ()) if is_last else marks | _marks_after(chunk)
+        after = {seed.table: history.partial_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
+        reached = _seed_marks(maker.project, ()) if is_last else marks | after
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
         piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
@@ -203,10 +203,6 @@ def _seed_marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str
     for seed in pending:
         marks[seed.table] = history.partial_mark(seed.fingerprint, seed.before)
     return marks
-
-
-def _marks_after(chunk: Chunk) -> dict[str, str]:
-    return {seed.table: history.partial_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
 
 
 def _checks(pending: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:

@@ -70,7 +70,7 @@ class _Run:
     """The attempts of one deployment, its report, and the transactions whose outcome is not known yet."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.report = ReportBuilder("deploy", deployment.project, deployment.database)
+        self.report = ReportBuilder("deploy", deployment.project, deployment.database.address, deployment.database)
         self._deployment = deployment
         self._submission = Submission(deployment.database)
         self._stale_plans = 0

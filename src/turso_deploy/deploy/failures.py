@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from turso_deploy.catalog.error_location import place_in
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
@@ -11,7 +12,6 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_orphans
-from turso_deploy.sql.lexer import position
 from turso_deploy.transaction.assemble import Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK
 
@@ -113,8 +113,5 @@ def _details(check: CheckLine) -> list[str]:
 
 def _place(step: TransactionStep, failure: Failure) -> Place | None:
     """Return the line that the engine names as the cause: the SQL of a step keeps the lines of its file."""
-    place = step.place
-    if place is None or place.line is None or failure.offset is None or not step.label.startswith("create "):
-        return place
-    line, column = position(step.query.sql, failure.offset)
-    return Place(place.file, place.line + line - 1, column if line > 1 else None)
+    offset = failure.offset if step.label.startswith("create ") else None
+    return place_in(step.query.sql, offset, step.place)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.transaction import Failure, Rows
+from turso_deploy.core.transaction import Rows
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.deploy.write_estimate import RewrittenTable, rewritten_tables
+from turso_deploy.deploy.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import uncounted_before_scripts, uncounted_before_seeds, with_counts
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
@@ -48,12 +48,11 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
     counted = uncounted_before_seeds(counted, seeded)
     if any(script.runs_before for script in pending.scripts):
         counted = uncounted_before_scripts(counted)
-    rewritten = tuple(_with_rows(table, results[query]) for table, query in zip(pending.rewritten, sizes, strict=True))
+    rewritten = tuple(
+        table._replace(rows=answer.number()) if isinstance(answer := results[query], Rows) else table
+        for table, query in zip(pending.rewritten, sizes, strict=True)
+    )
     return pending._replace(plan=pending.plan.with_hazards(counted), rewritten=rewritten)
-
-
-def _with_rows(table: RewrittenTable, answer: Rows | Failure) -> RewrittenTable:
-    return table._replace(rows=answer.number()) if isinstance(answer, Rows) else table
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

@@ -15,7 +15,7 @@ from turso_deploy.deploy.failures import explain_failed_checks, explain_failure,
 from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
 from turso_deploy.deploy.notices import notices_of, plan_notices, unmanaged_notices
 from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.deploy.report_builder import FolderSubject, ReportBuilder
+from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -48,7 +48,7 @@ def plan(
     the first. Raises InputError (`input-invalid`) for an unknown hazard, before any request.
     """
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance)
-    report = ReportBuilder("plan", project, database)
+    report = ReportBuilder("plan", project, database.address, database)
     try:
         pending = _planned(deployment, report)
         if pending.changes_nothing:
@@ -72,7 +72,7 @@ def script(deployment: Deployment) -> tuple[Report, str]:
 
     The script needs the same approvals as the deployment.
     """
-    report = ReportBuilder("plan", deployment.project, deployment.database)
+    report = ReportBuilder("plan", deployment.project, deployment.database.address, deployment.database)
     try:
         pending = _planned(deployment, report)
         if pending.changes_nothing:
@@ -86,7 +86,7 @@ def script(deployment: Deployment) -> tuple[Report, str]:
 
 def compare(project: Project, base: Project, approvals: Sequence[Approval] = ()) -> Report:
     """Report what `project` would change in a database that `base` was deployed to. No database is read."""
-    report = ReportBuilder("plan", project, FolderSubject(base.folder.shown))
+    report = ReportBuilder("plan", project, f"folder {base.folder.shown}")
     try:
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
@@ -99,7 +99,7 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
 
 def verify(project: Project, database: Database) -> Report:
     """Compare the database with the schema folder and the manifest, in one request that a read-only token may make."""
-    report = ReportBuilder("verify", project, database)
+    report = ReportBuilder("verify", project, database.address, database)
     try:
         checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
         report_step("checking the database")

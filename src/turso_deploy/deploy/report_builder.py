@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
 
 from turso_deploy.catalog.diff import Difference
 from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
 from turso_deploy.core.progress import log
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Rows
+from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval
@@ -31,7 +31,7 @@ from turso_deploy.report.document import (
     StepLine,
 )
 from turso_deploy.report.er_diagram import diagram_of_changes
-from turso_deploy.report.lines import count_lines, error_line, hazard_line, script_line, status_of
+from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
 from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.transaction.checks import Check, CheckResult
@@ -40,54 +40,23 @@ from turso_deploy.transaction.database_state import DatabaseState
 _NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
-class Subject(Protocol):
-    """The database or folder that a report is about."""
-
-    @property
-    def address(self) -> str:
-        """Its address without secrets."""
-        ...
-
-    @property
-    def requests(self) -> int:
-        """The number of requests so far."""
-        ...
-
-    @property
-    def retries(self) -> Sequence[str]:
-        """A sentence for each retry so far."""
-        ...
-
-
-class FolderSubject(NamedTuple):
-    """A schema folder in place of a database; it takes no requests."""
-
-    folder: str
-    requests: int = 0
-    retries: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str:
-        """The folder as the user named it."""
-        return f"folder {self.folder}"
-
-
 class ReportBuilder:
     """A report in progress. The `add_…` methods add to it, `build` and `build_failed` return it.
 
-    `found` holds what the run has found so far, without the verdict. `differences` are the objects of a verified
-    database that differ from the schema folder.
+    `address` names the database without secrets, or the folder in place of one; then `database` is None. `found` holds
+    what the run has found so far, without the verdict. `differences` are the objects of a verified database that differ
+    from the schema folder.
     """
 
-    def __init__(self, command: str, project: Project, subject: Subject) -> None:
+    def __init__(self, command: str, project: Project, address: str, database: Database | None = None) -> None:
         self._project = project
-        self._subject = subject
+        self._database = database
         self._started = time.monotonic()
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
         self.differences: tuple[Cause, ...] = ()
         version = project.manifest.schema_version
-        self.found = Report(command, Status.FAILED, False, subject.address, schema_version=version)
+        self.found = Report(command, Status.FAILED, False, address, schema_version=version)
 
     @property
     def has_committed(self) -> bool:
@@ -243,28 +212,24 @@ class ReportBuilder:
 
     def build(self, status: Status, *, committed: bool) -> Report:
         """Return the report of a run that succeeded."""
-        return self._report(status, committed, None)
+        return replace(self._report(status), status=status, committed=committed)
 
     def build_failed(self, error: DeployError) -> Report:
         """Return the report of a run that failed. Batches that were committed before stay committed."""
+        report = replace(failed(self._report(error.code), error), error=self._error_line(error), blocked_by=None)
         if self.has_committed and error.committed is False:
-            return self._report(Status.FAILED, True, error)
-        return self._report(status_of(error), error.committed, error)
+            return replace(report, status=Status.FAILED, committed=True)
+        return report
 
-    def _report(self, status: Status, committed: bool | None, error: DeployError | None) -> Report:
-        duration, requests = round((time.monotonic() - self._started) * 1000), self._subject.requests
-        found = self.found
-        log(f"{found.command}: {error.code if error else status}; {count_of(requests, 'request')} in {duration:,} ms")
+    def _report(self, verdict: str) -> Report:
+        found, duration = self.found, round((time.monotonic() - self._started) * 1000)
+        requests, retries = (self._database.requests, self._database.retries) if self._database else (0, [])
+        log(f"{found.command}: {verdict}; {count_of(requests, 'request')} in {duration:,} ms")
         return replace(
             found,
-            status=status,
-            committed=committed,
-            notices=(*found.notices, *_chunks_notices(found.chunks), *self._subject.retries),
+            notices=(*found.notices, *_chunks_notices(found.chunks), *retries),
             requests=requests,
             duration_ms=duration,
-            blocked_by=None if error else found.blocked_by,
-            error=self._error_line(error) if error else None,
-            exit_code=error.exit_code if error else 0,
         )
 
     def _error_line(self, error: DeployError) -> ErrorLine:

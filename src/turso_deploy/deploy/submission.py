@@ -89,7 +89,9 @@ class Submission:
         except LostReplyError as lost:
             self._error = lost
         except StoppedError:  # the second signal: do not wait for the reply
-            self._error = _second_signal()
+            self._error = DatabaseError(
+                ErrorCode.STOPPED, "A second signal ended the wait for the server's reply", committed=None
+            )
         self._in_flight.append(_InFlight(batch.id, batch.deadline or 0))
         return None
 
@@ -195,7 +197,3 @@ class Submission:
             hint=f"Look for the deployment {ids} in {HISTORY_TABLE}, or run again: nothing is done twice.",
             committed=None,
         )
-
-
-def _second_signal() -> DatabaseError:
-    return DatabaseError(ErrorCode.STOPPED, "A second signal ended the wait for the server's reply", committed=None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from turso_deploy.catalog.error_location import locate
+from turso_deploy.catalog.error_location import locate, place_in
 from turso_deploy.catalog.integrity import find_fault, find_reference_fault
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import position, quote_identifier
+from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, title
 
 
@@ -76,8 +76,4 @@ def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
 
 def _place(item: SchemaObject, message: str, scratch: Scratch) -> Place | None:
     """Return the place of the missing name in the SQL of the object, or else the beginning of the object."""
-    offset = locate(item.sql, message, scratch.connection)
-    if item.place is None or item.place.line is None or offset is None:
-        return item.place
-    line, column = position(item.sql, offset)
-    return Place(item.place.file, item.place.line + line - 1, column if line > 1 else None)
+    return place_in(item.sql, locate(item.sql, message, scratch.connection), item.place)

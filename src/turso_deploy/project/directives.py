@@ -21,7 +21,8 @@ def read_directives(sources: Iterable[Source]) -> dict[str, TableDirectives]:
     """
     found = {}
     for source in sources:
-        if "@" not in _text_and_comments(source):
+        statement = source.statement
+        if not any("@" in text for text in (statement.text, *(comment.text for comment in statement.comments))):
             continue
         try:
             directives_of_table = _table_directives_in(source)
@@ -55,10 +56,6 @@ def _require_no_directive(comments: Iterable[Comment], reason: str) -> None:
     for comment in comments:
         if directives([comment]) != NO_DIRECTIVES:
             raise SqlTextError(reason, comment.start)
-
-
-def _text_and_comments(source: Source) -> str:
-    return source.statement.text + "".join(comment.text for comment in source.statement.comments)
 
 
 def _column_directives(sql: str) -> dict[str, Directives]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from turso_deploy.catalog.catalog import read_catalog
@@ -63,16 +64,13 @@ def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
     try:
         scratch.run(sql)
     except ScratchError as error:
+        is_syntax = error.message.startswith(("near ", "incomplete input", "unrecognized token"))
         raise ProjectError(
-            ErrorCode.SQL_SYNTAX if _is_syntax(error.message) else error_code_for(error.message),
+            ErrorCode.SQL_SYNTAX if is_syntax else error_code_for(error.message),
             f"SQLite does not accept this definition: {error.message}.",
             hint="Correct the statement here.",
             place=source.place if error.offset is None else source.place_at(error.offset),
         ) from None
-
-
-def _is_syntax(message: str) -> bool:
-    return message.startswith(("near ", "incomplete input", "unrecognized token"))
 
 
 def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) -> None:
@@ -81,16 +79,13 @@ def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) ->
     https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted. The definitions run again with
     back-quotes, which never make text and keep all offsets. A virtual table parses its arguments itself.
     """
-    scratch = Scratch()
-    try:
-        definitions = (
-            (source, sql if source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE else with_names_only(sql))
-            for source in sources
-            for sql in [source.statement.text]
-        )
+    definitions = (
+        (source, sql if source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE else with_names_only(sql))
+        for source in sources
+        for sql in [source.statement.text]
+    )
+    with closing(Scratch()) as scratch:
         require_valid_references(_define(definitions, manifest, scratch), scratch)
-    finally:
-        scratch.close()
 
 
 def _require_managed_definitions(sources: list[Source], wanted: Schema) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
 
-from turso_deploy.core.validation import json_schema, validate
+from turso_deploy.core.validation import json_schema
 from turso_deploy.project.bound import Bound, parse_bound
 
 MANIFEST_NAME = "manifest.yml"
@@ -68,11 +68,6 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
         default=(),
         description="Glob patterns of objects that this schema does not manage: never counted, compared or changed.",
     )
-
-
-def parse_manifest(value: Any) -> Manifest:
-    """Parse plain data into a manifest. Raises ValidationError with every error."""
-    return validate(value, Manifest)
 
 
 def manifest_json_schema() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
-from turso_deploy.core.transaction import Purpose, Query, TransactionStep
+from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.sql.splitter import Statement
 
 
@@ -33,10 +33,7 @@ class Script(NamedTuple):
 
     def steps(self) -> list[TransactionStep]:
         """Return the steps that the script adds to a transaction."""
-        return [
-            TransactionStep(Query(item.text), Purpose.CHANGE, f"script {self.name}", Place(self.file, item.line))
-            for item in self.statements
-        ]
+        return [change_step(item.text, f"script {self.name}", Place(self.file, item.line)) for item in self.statements]
 
 
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:

@@ -13,7 +13,6 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.report.document import Effect, ObjectChange, PartChange
 from turso_deploy.sql.definitions import (
-    Check,
     ColumnDefinition,
     ForeignKey,
     KeyPart,
@@ -123,8 +122,8 @@ def _columns(before: TableDefinition, after: TableDefinition) -> Iterator[PartCh
 
 def _rules(before: TableDefinition, after: TableDefinition) -> Iterator[PartChange]:
     """Yield constraints and options; a changed one is removed and added, because constraints have no stable name."""
-    for part, find in (("constraint", _constraints), ("option", _options)):
-        old, new = find(before), find(after)
+    constraints = ("constraint", _constraints(before), _constraints(after))
+    for part, old, new in (constraints, ("option", before.options, after.options)):
         yield from (PartChange(part, text, None) for text in old if text not in new)
         yield from (PartChange(part, None, text) for text in new if text not in old)
 
@@ -144,8 +143,9 @@ def _default(default: Tokens) -> str:
     return default[0] if len(default) == 1 else f"({_sql(default)})"
 
 
-def _constraints(table: TableDefinition) -> list[str]:
-    return [*map(_key, table.keys), *map(_check, table.checks), *map(_foreign_key, table.foreign_keys)]
+def _constraints(table: TableDefinition) -> tuple[str, ...]:
+    checks = (f"CHECK ({_sql(check.expression)})" for check in table.checks)
+    return (*map(_key, table.keys), *checks, *map(_foreign_key, table.foreign_keys))
 
 
 def _key(key: PrimaryKey | Unique) -> str:
@@ -161,10 +161,6 @@ def _key_part(part: KeyPart) -> str:
     return f"{text} DESC" if part.descending else text
 
 
-def _check(check: Check) -> str:
-    return f"CHECK ({_sql(check.expression)})"
-
-
 def _foreign_key(key: ForeignKey) -> str:
     text = f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.parent}"
     text += f" ({', '.join(key.parent_columns)})" if key.parent_columns else ""
@@ -172,11 +168,6 @@ def _foreign_key(key: ForeignKey) -> str:
     text += f" ON UPDATE {key.on_update}" if key.on_update else ""
     text += f" MATCH {key.match}" if key.match else ""
     return text + (" DEFERRABLE INITIALLY DEFERRED" if key.deferred else "")
-
-
-def _options(table: TableDefinition) -> list[str]:
-    given = (("STRICT", table.strict), ("WITHOUT ROWID", table.without_rowid), ("RANDOM ROWID", table.random_rowid))
-    return [name for name, is_given in given if is_given]
 
 
 def _on_conflict(resolution: str | None) -> str:

@@ -53,10 +53,8 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     `before` has the new names already; `renamed` lists the tables, and the columns with their tables, that got them.
     """
     new_names = {(fold_case(table), column and fold_case(column)) for table, column in renamed}
-    effects = {
-        name: _effect(before.all_tables.get(name), after.all_tables.get(name)) or _rename_effect(name, new_names)
-        for name in (*before.all_tables, *after.all_tables)
-    }
+    old, new = ({name: table.definition for name, table in each.all_tables.items()} for each in (before, after))
+    effects = {name: _effect(old.get(name), new.get(name)) or _rename_effect(name, new_names) for name in old | new}
     relations = tuple(_marked_relations(before, after))
     shown = set(effects)
     if len(shown) > MAX_TABLES_SHOWN:
@@ -74,10 +72,10 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     return Diagram(entities, near, len(effects) - len(shown))
 
 
-def _effect(before: AnyTable | None, after: AnyTable | None) -> Mark:
+def _effect(before: object | None, after: object | None) -> Mark:
     if before is None or after is None:
         return "added" if before is None else "removed"
-    return "" if before.definition == after.definition else "changed"
+    return "" if before == after else "changed"
 
 
 def _rename_effect(table: str, new_names: Set[tuple[str, str | None]]) -> Mark:
@@ -113,10 +111,7 @@ def _entity_of(
 def _column_effect(name: str, definition: TableDefinition, before: AnyTable | None) -> Mark:
     if not isinstance(before, Table):
         return ""
-    old = before.definition.by_name.get(name)
-    if old is None:
-        return "added"
-    return "" if old == definition.by_name[name] else "changed"
+    return _effect(before.definition.by_name.get(name), definition.by_name[name])
 
 
 def _keys(column: str, definition: TableDefinition) -> Iterator[Key]:
@@ -134,13 +129,9 @@ def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relat
         parent = schema.all_tables.get(key.parent)
         columns = [definition.by_name[name] for name in key.columns]
         optional = not all(column.not_null for column in columns)
-        single = _is_unique(key.columns, definition)
+        single = any({part.column for part in each.parts} == set(key.columns) for each in definition.keys)
         names = ", ".join(column.name for column in columns)
         yield key, Relation(table.name, parent.name if parent else key.parent, names, optional, single)
-
-
-def _is_unique(columns: tuple[str, ...], definition: TableDefinition) -> bool:
-    return any({part.column for part in key.parts} == set(columns) for key in definition.keys)
 
 
 def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:

@@ -15,6 +15,7 @@ from turso_deploy.report.er_diagram import mermaid
 from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
 
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
+_MARKS = {True: "✅", False: "❌", None: ""}
 _MAX_OPEN_LINES = 20
 _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 
@@ -41,7 +42,7 @@ _DETAILS = (
 def summary(report: Report, budget: float = math.inf) -> str:
     """Return the report as Markdown of at most `budget` bytes of UTF-8, with a note of what was omitted."""
     heading = f"## {_heading(report)}\n"
-    texts = (f"{heading}\n{body}\n" for body in (_body(report, detail) for detail in _DETAILS))
+    texts = (f"{heading}\n{joined(*_parts(report, detail))}\n" for detail in _DETAILS)
     for text in chain(texts, [heading]):
         if len(text.encode()) <= budget:
             return text
@@ -59,10 +60,6 @@ def _heading(report: Report) -> str:
         case _:
             sign = "⚠️" if report.blocked_by else "✅"
     return f"{sign} {summary_text(wording.verdict(report))}"
-
-
-def _body(report: Report, detail: _Detail) -> str:
-    return joined(*_parts(report, detail))
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
@@ -108,9 +105,8 @@ def _prose(text: str) -> str:
 
 
 def _manifest(report: Report) -> str:
-    marks = {True: "✅", False: "❌", None: ""}
     rows = [
-        (summary_text(line.name), summary_text(line.expected), summary_text(line.actual), marks[line.ok])
+        (summary_text(line.name), summary_text(line.expected), summary_text(line.actual), _MARKS[line.ok])
         for line in wording.manifest_lines(report)
     ]
     found = wording.counts_heading(report).capitalize()
@@ -184,7 +180,7 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
     failed = sum(not check.ok for check in checks)
     rows = [
         (
-            _mark(check.ok),
+            _MARKS[check.ok],
             summary_text(check.name),
             summary_code(check.expected),
             "<br>".join([summary_code(check.actual), *map(summary_text, check.details)]),
@@ -237,10 +233,6 @@ def _footer(report: Report) -> str:
         wording.duration(report.duration_ms),
     ]
     return " · ".join(fact for fact in facts if fact)
-
-
-def _mark(ok: bool) -> str:
-    return "✅" if ok else "❌"
 
 
 def _limited_table(alignments: str, header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> str:

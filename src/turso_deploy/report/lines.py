@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from turso_deploy.core.errors import BlockedError, DeployError
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
@@ -10,7 +11,16 @@ from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts, expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.scripts import Script
-from turso_deploy.report.document import CauseLine, CountLine, ErrorLine, HazardLine, PlaceLine, Status, StepLine
+from turso_deploy.report.document import (
+    CauseLine,
+    CountLine,
+    ErrorLine,
+    HazardLine,
+    PlaceLine,
+    Report,
+    Status,
+    StepLine,
+)
 from turso_deploy.sql.schema import Schema
 
 
@@ -34,9 +44,15 @@ def script_line(script: Script) -> StepLine:
     return StepLine(StepKind.RUN_SCRIPT, script.name, script.sql, (), script.file)
 
 
-def status_of(error: DeployError) -> Status:
-    """Return the status of a run that ended with this error."""
-    return Status.BLOCKED if isinstance(error, BlockedError) else Status.FAILED
+def failed(report: Report, error: DeployError) -> Report:
+    """Return the report of a run that ended with an error."""
+    return replace(
+        report,
+        status=Status.BLOCKED if isinstance(error, BlockedError) else Status.FAILED,
+        committed=error.committed,
+        error=error_line(error),
+        exit_code=error.exit_code,
+    )
 
 
 def error_line(error: DeployError) -> ErrorLine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
@@ -11,7 +11,14 @@ from turso_deploy.plan.steps import StepKind, Verb
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
-_PLANNED_EFFECTS = {"created": "to create", "changed": "to change", "dropped": "to drop"}
+_PLANNED = {
+    "created": "to create",
+    "changed": "to change",
+    "dropped": "to drop",
+    "run": "to run",
+    "seeded": "to seed",
+}
+_PAST = {word: word for word in _PLANNED}
 _DEPENDENTS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
@@ -67,7 +74,10 @@ def manifest_lines(report: Report) -> list[ManifestLine]:
         if checks:
             passed = len(checks) - len(failed)
             lines.append(ManifestLine(name, count_of(len(checks), noun), count_of(passed, noun), not failed))
-            lines += [_failed_line(check) for check in failed[:_MAX_FAILED]]
+            lines += [
+                ManifestLine(printable(check.name), printable(check.expected), printable(check.actual), False)
+                for check in failed[:_MAX_FAILED]
+            ]
     return lines
 
 
@@ -104,10 +114,6 @@ def not_executed(report: Report) -> str:
 def is_in_manifest(check: CheckLine) -> bool:
     """Return whether `manifest_lines` covers the check."""
     return check.section in _SECTIONS
-
-
-def _failed_line(check: CheckLine) -> ManifestLine:
-    return ManifestLine(printable(check.name), printable(check.expected), printable(check.actual), False)
 
 
 def hazard_text(line: HazardLine) -> str:
@@ -202,13 +208,15 @@ def verdict(report: Report) -> str:
     """Return the result of the run in one line."""
     match report.status:
         case Status.DEPLOYED:
-            return f"{_titled('Deployed', report, _work_done(report))}, in {count_of(report.requests, 'request')}"
+            work = _work(report, _PAST, rows_seeded(report))
+            return f"{_titled('Deployed', report, work)}, in {count_of(report.requests, 'request')}"
         case Status.UNCHANGED:
             if not report.requests:  # no database was read
                 return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
             return f"Unchanged: the database is already at {_target(report)}, in {count_of(report.requests, 'request')}"
         case Status.PLANNED:
-            title = _titled("Planned", report, _work_to_do(report) or ["nothing to do"])
+            work = _work(report, _PLANNED, sum(seed.to_seed for seed in report.seeds))
+            title = _titled("Planned", report, work or ["nothing to do"])
             return f"{title}; {outlook(report)}" if report.blocked_by else title
         case Status.VERIFIED:
             return _titled("Verified", report, _findings(report))
@@ -245,20 +253,12 @@ def _target(report: Report) -> str:
     return printable(report.schema_version) if report.schema_version else "the wanted schema"
 
 
-def _work_done(report: Report) -> list[str]:
-    work = [f"{count_of(number, 'object')} {effect}" for effect, number in _effects(report).items()]
-    if scripts := _scripts(report):
-        work.append(f"{count_of(scripts, 'script')} run")
-    rows = rows_seeded(report)
-    return [*work, f"{count_of(rows, 'row')} seeded"] if rows else work
-
-
-def _work_to_do(report: Report) -> list[str]:
-    work = [f"{count_of(number, 'object')} {_PLANNED_EFFECTS[effect]}" for effect, number in _effects(report).items()]
-    if scripts := _scripts(report):
-        work.append(f"{count_of(scripts, 'script')} to run")
-    rows = sum(seed.to_seed for seed in report.seeds)
-    return [*work, f"{count_of(rows, 'row')} to seed"] if rows else work
+def _work(report: Report, words: Mapping[str, str], rows: int) -> list[str]:
+    """Return the numbers of objects by effect, of scripts and of seed `rows`, without those that are 0."""
+    scripts = sum(step.kind is StepKind.RUN_SCRIPT for step in report.steps)
+    work = [f"{count_of(number, 'object')} {words[effect]}" for effect, number in _effects(report).items()]
+    work += [f"{count_of(scripts, 'script')} {words['run']}"] if scripts else []
+    return [*work, f"{count_of(rows, 'row')} {words['seeded']}"] if rows else work
 
 
 def _effects(report: Report) -> dict[str, int]:
@@ -267,7 +267,7 @@ def _effects(report: Report) -> dict[str, int]:
     An object with several steps counts once, and so does a table with its columns. An object that is dropped and then
     created counts as changed.
     """
-    objects: dict[str, set[tuple[str, str]]] = {name: set() for name in _PLANNED_EFFECTS}
+    objects: dict[str, set[tuple[str, str]]] = {"created": set(), "changed": set(), "dropped": set()}
     for step in visible_steps(report.steps):
         if (done := effect(step.kind)) in objects:
             noun = step.kind.noun
@@ -279,10 +279,6 @@ def _effects(report: Report) -> dict[str, int]:
         "dropped": objects["dropped"] - again,
     }
     return {name: len(found) for name, found in objects.items() if found}
-
-
-def _scripts(report: Report) -> int:
-    return sum(step.kind is StepKind.RUN_SCRIPT for step in report.steps)
 
 
 def _judgement(report: Report) -> str:

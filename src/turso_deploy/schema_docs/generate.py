@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from functools import partial
 from pathlib import Path, PurePath
 
 from turso_deploy.core.errors import ErrorCode, InputError
@@ -32,7 +33,8 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
     started = time.monotonic()
     with load_project(folder) as project:
         pages = render_pages(project)
-    compared = _without_plans if check else str
+    # Query plans may differ with another version of SQLite.
+    compared = partial(_QUERY_PLANS.sub, "") if check else str
     stale = {}
     for name, text in pages.items():
         current = _current(output / name)
@@ -95,11 +97,6 @@ def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
             elif fold_case(column) in noted:
                 found[fold_case(name), fold_case(column)] = as_json(noted[fold_case(column)])
     return found
-
-
-def _without_plans(text: str) -> str:
-    """Return a page without its query plans, which may differ with another version of SQLite."""
-    return _QUERY_PLANS.sub("", text)
 
 
 def _current(path: Path) -> str | None:

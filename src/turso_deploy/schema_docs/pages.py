@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from turso_deploy.report.document import Diagram, Entity, Relation
 from turso_deploy.report.er_diagram import diagram_of, mermaid
@@ -27,17 +28,13 @@ def render(
     queries: Sequence[tuple[str, list[QueryResult]]],
 ) -> dict[str, str]:
     """Return every page by its file name."""
-    shown = [category for category in data.descriptions.categories if _has_page(category)]
+    # Indexes and triggers are shown with their tables, so a file with nothing else has no page.
+    shown = [each for each in data.descriptions.categories if {"table", "view"} & {kind for kind, _ in each.objects}]
     pages = {INDEX: _index(data, shown, bool(queries))}
     pages |= {category.page: _category(data, category, view_columns) for category in shown}
     if queries:
         pages[QUERIES] = _queries(data, queries)
     return {name: f"{text}\n" for name, text in pages.items()}
-
-
-def _has_page(category: Category) -> bool:
-    """Return True if a file defines tables or views. Indexes and triggers are shown with their tables."""
-    return any(kind in ("table", "view") for kind, _ in category.objects)
 
 
 def _tables(data: PageData, category: Category) -> list[AnyTable]:
@@ -48,13 +45,14 @@ def _index(data: PageData, categories: Sequence[Category], has_queries: bool) ->
     rows = [
         (
             data.link(item.definition.name),
-            page_code(data.notes.of(item.definition.name).application_name or ""),
+            page_code(notes.application_name or ""),
             f"[{page_text(category.title)}]({category.page})",
-            _rows(data, item),
+            "" if notes.rows is None else f"{notes.rows:,}",
             page_text(data.descriptions.of(item).partition(". ")[0].rstrip(".")),
         )
         for category in categories
         for item in _tables(data, category)
+        for notes in [data.notes.of(item.definition.name)]
     ]
     views = [
         (
@@ -76,7 +74,7 @@ def _index(data: PageData, categories: Sequence[Category], has_queries: bool) ->
         _figures(data, categories),
         "## Diagram",
         "Solid lines are foreign keys. Dotted lines are relations that only the application maintains.",
-        _drawn(_with_logical(data, diagram_of(data.schema))),
+        _drawn(data, diagram_of(data.schema)),
         "## Relations without a foreign key" if data.notes.relations else "",
         table(
             ("From", "To", "Meaning"),
@@ -85,43 +83,35 @@ def _index(data: PageData, categories: Sequence[Category], has_queries: bool) ->
     )
 
 
-def _rows(data: PageData, item: AnyTable) -> str:
-    rows = data.notes.of(item.definition.name).rows
-    return "" if rows is None else f"{rows:,}"
-
-
 def _figures(data: PageData, categories: Sequence[Category]) -> str:
     header = ["Category", "Tables", "Columns", "JSON columns", "Indexes", "Primary keys", "NOT NULL", "UNIQUE"]
     header += ["CHECK", "Foreign keys"]
-    found = [(category.title, _tables(data, category)) for category in categories]
-    figures = [(title, _counted(data, tables)) for title, tables in found if tables]
-    rows = [[page_text(title), *map(str, numbers)] for title, numbers in figures]
-    total = [str(sum(column)) for column in zip(*(numbers for _, numbers in figures), strict=True)]
-    return table(header, [*rows, ["**all**", *total]])
+    found = [(page_text(category.title), _tables(data, category)) for category in categories]
+    figures = [(title, _sums(_counted(data, item) for item in tables)) for title, tables in found if tables]
+    lines = [*figures, ("**all**", _sums(numbers for _, numbers in figures))]
+    return table(header, [[title, *map(str, numbers)] for title, numbers in lines])
 
 
-def _counted(data: PageData, tables: Iterable[AnyTable]) -> tuple[int, ...]:
-    totals = [0] * 9
-    for item in tables:
-        if isinstance(item, VirtualTable):
-            totals[0] += 1
-            continue
-        definition = item.definition
-        indexes = [index for index in data.schema.indexes.values() if index.definition.table == definition.name]
-        unique = sum(index.definition.unique for index in indexes)
-        here = (
-            1,
-            len(definition.columns),
-            len(json_columns(data, item)),
-            len(indexes),
-            int(definition.primary_key is not None),
-            sum(column.not_null for column in definition.columns),
-            len(definition.uniques) + unique,
-            len(definition.checks),
-            len(definition.foreign_keys),
-        )
-        totals = [total + number for total, number in zip(totals, here, strict=True)]
-    return tuple(totals)
+def _sums(rows: Iterable[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def _counted(data: PageData, item: AnyTable) -> tuple[int, ...]:
+    if isinstance(item, VirtualTable):
+        return (1, *[0] * 8)
+    definition = item.definition
+    indexes = [index for index in data.schema.indexes.values() if index.definition.table == definition.name]
+    return (
+        1,
+        len(definition.columns),
+        len(json_columns(data, item)),
+        len(indexes),
+        int(definition.primary_key is not None),
+        sum(column.not_null for column in definition.columns),
+        len(definition.uniques) + sum(index.definition.unique for index in indexes),
+        len(definition.checks),
+        len(definition.foreign_keys),
+    )
 
 
 def _category(data: PageData, category: Category, view_columns: Mapping[str, Sequence[tuple[str, str]]]) -> str:
@@ -133,7 +123,7 @@ def _category(data: PageData, category: Category, view_columns: Mapping[str, Seq
         f"# {page_text(category.title)}",
         f"{page_text(category.description)}",
         f"From {page_code(category.file)}. All tables: [{INDEX}]({INDEX}).",
-        _drawn(_with_logical(data, diagram_of(data.schema, _with_parents(data, names)))) if tables else "",
+        _drawn(data, diagram_of(data.schema, _with_parents(data, names))) if tables else "",
         *(table_section(data, item) for item in tables),
         *(_view(data, view, view_columns[fold_case(view.name)]) for view in views),
     )
@@ -146,23 +136,20 @@ def _with_parents(data: PageData, names: Sequence[str]) -> set[str]:
     return {*names, *(key.parent for key in keys)}
 
 
-def _with_logical(data: PageData, diagram: Diagram) -> Diagram:
+def _drawn(data: PageData, diagram: Diagram) -> str:
+    """Return the diagram with the relations that no foreign key states."""
     shown = {fold_case(entity.name): entity for entity in diagram.entities}
     relations = [
         Relation(child.name, parent.name, read_column_title(relation.child)[1], logical=True)
         for relation in data.notes.relations
         if (child := _end(shown, relation.child)) and (parent := _end(shown, relation.parent))
     ]
-    return Diagram(diagram.entities, (*diagram.relations, *relations), diagram.left_out)
+    drawn = mermaid(replace(diagram, relations=(*diagram.relations, *relations)))
+    return fenced(drawn, "mermaid") if drawn else ""
 
 
 def _end(shown: dict[str, Entity], column: str) -> Entity | None:
     return shown.get(fold_case(read_column_title(column)[0]))
-
-
-def _drawn(diagram: Diagram) -> str:
-    drawn = mermaid(diagram)
-    return fenced(drawn, "mermaid") if drawn else ""
 
 
 def _view(data: PageData, view: View, columns: Sequence[tuple[str, str]]) -> str:

@@ -9,11 +9,11 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.transaction import Query
+from turso_deploy.project.script_loader import statements_of_kind
 from turso_deploy.schema_docs.page_data import QueryResult
 from turso_deploy.sql.comments import documentation
-from turso_deploy.sql.lexer import SqlTextError, position
-from turso_deploy.sql.splitter import Statement, split
-from turso_deploy.sql.statement_kinds import StatementKind, describe
+from turso_deploy.sql.splitter import Statement
+from turso_deploy.sql.statement_kinds import StatementKind
 
 QUERIES_FOLDER = "queries"
 
@@ -30,27 +30,23 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
     for name in folder.entries(f"{QUERIES_FOLDER}/*.sql"):
         try:
             text = folder.read_text(name)
-            statements = split(text)
         except SchemaFileError as error:
             raise _invalid(error.reason, error.place, error.hint) from None
-        except SqlTextError as error:
-            raise _invalid(error.message, folder.place(name, *position(text, error.offset))) from None
-        file = folder.place(name).file
-        results.append((PurePosixPath(name).stem, [_run(statement, file, scratch) for statement in statements]))
+        statements = statements_of_kind(
+            StatementKind.SELECT, "a query file may hold SELECT statements only", folder, name, text, _invalid
+        )
+        results.append(
+            (PurePosixPath(name).stem, [_run(each, folder.place(name).file, scratch) for each in statements])
+        )
     return results
 
 
 def _run(statement: Statement, file: str, scratch: Scratch) -> QueryResult:
-    place = Place(file, statement.line, statement.column)
-    try:
-        kind = describe(statement.text).kind
-    except SqlTextError as error:
-        raise _invalid(error.message, place) from None
-    if kind is not StatementKind.SELECT:
-        raise _invalid("a query file may hold SELECT statements only", place)
     try:
         plan = _plan(statement.text, scratch)
-        scratch.connection.set_authorizer(lambda action, *_: _permission(action))
+        scratch.connection.set_authorizer(
+            lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+        )
         found = scratch.query(Query(statement.text))
     except ScratchError as error:
         line = statement.text.count("\n", 0, error.offset or 0)
@@ -76,10 +72,6 @@ def _plan(sql: str, scratch: Scratch) -> tuple[str, ...]:
         depths[step] = depths.get(parent, -1) + 1
         lines.append("  " * depths[step] + str(text))
     return tuple(lines)
-
-
-def _permission(action: int) -> int:
-    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
 _HINT = "Correct it here. Queries are run with the schema and the seeds of this folder."

@@ -39,7 +39,7 @@ def table_section(data: PageData, item: AnyTable) -> str:
         _bullets("Constraints of the table", _constraints(definition)),
         _json(data, item),
         _indexes(data, item),
-        _bullets("Refers to", [*_parents(data, item, definition), *_logical_parents(data, definition.name)]),
+        _bullets("Refers to", [*_parents(data, definition), *_logical_parents(data, definition.name)]),
         _bullets("Referred to by", [*_children(data, definition), *_logical_children(data, definition.name)]),
         _bullets("Triggers", _triggers(data, definition.name)),
     )
@@ -76,12 +76,7 @@ def _constraints(definition: TableDefinition) -> Iterator[str]:
         yield f"primary key ({_parts(definition.primary_key.parts)})"
     yield from (f"UNIQUE ({_parts(unique.parts)})" for unique in definition.uniques if len(unique.parts) > 1)
     yield from (f"CHECK ({page_code(' '.join(check.expression))})" for check in definition.checks)
-    options = {
-        "STRICT": definition.strict,
-        "WITHOUT ROWID": definition.without_rowid,
-        "RANDOM ROWID": definition.random_rowid,
-    }
-    yield from (name for name, is_set in options.items() if is_set)
+    yield from definition.options
 
 
 def _parts(parts: Sequence[KeyPart]) -> str:
@@ -106,18 +101,16 @@ def _json(data: PageData, item: Table) -> str:
 
 
 def _indexes(data: PageData, item: Table) -> str:
-    rows = []
-    for index in data.schema.indexes.values():
-        definition = index.definition
-        if definition.table == item.definition.name:
-            rows.append(
-                (
-                    page_code(index.name),
-                    _parts(definition.parts),
-                    _kind(definition),
-                    page_text(data.descriptions.of(index)),
-                )
-            )
+    rows = [
+        (
+            page_code(index.name),
+            _parts(index.definition.parts),
+            _kind(index.definition),
+            page_text(data.descriptions.of(index)),
+        )
+        for index in data.schema.indexes.values()
+        if index.definition.table == item.definition.name
+    ]
     shown = table(("Index", "Columns", "Kind", "Serves"), rows)
     return f"**Indexes**\n\n{shown}" if shown else ""
 
@@ -128,9 +121,10 @@ def _kind(index: IndexDefinition) -> str:
     return ", ".join(part for part in (unique, where) if part)
 
 
-def _parents(data: PageData, item: Table, definition: TableDefinition) -> Iterator[str]:
+def _parents(data: PageData, definition: TableDefinition) -> Iterator[str]:
     for key in definition.foreign_keys:
-        yield f"{_columns(key.columns)} → {data.link(key.parent)} {_referred(data, key)}, {_actions(key)}"
+        target = f"{data.link(key.parent)} {_columns(data.schema.parent_columns(key))}"
+        yield f"{_columns(key.columns)} → {target}, {_actions(key)}"
 
 
 def _children(data: PageData, definition: TableDefinition) -> Iterator[str]:
@@ -142,10 +136,6 @@ def _children(data: PageData, definition: TableDefinition) -> Iterator[str]:
 
 def _columns(names: Sequence[str]) -> str:
     return ", ".join(map(page_code, names))
-
-
-def _referred(data: PageData, key: ForeignKey) -> str:
-    return _columns(data.schema.parent_columns(key))
 
 
 def _actions(key: ForeignKey) -> str:

@@ -186,6 +186,12 @@ class TableDefinition(ComparedByMeaning):
         return (*([self.primary_key] if self.primary_key else []), *self.uniques)
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """The options after the closing parenthesis, such as `STRICT`."""
+        given = {"STRICT": self.strict, "WITHOUT ROWID": self.without_rowid, "RANDOM ROWID": self.random_rowid}
+        return tuple(name for name, is_given in given.items() if is_given)
+
+    @property
     def rowid_names(self) -> tuple[str, ...]:
         """The names of the rowid that no column has taken: https://www.sqlite.org/lang_createtable.html#rowid."""
         return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)

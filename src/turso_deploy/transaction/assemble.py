@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from turso_deploy.core.transaction import Outcome, Purpose, Query, Rows, Transaction, TransactionStep
+from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, change_step
 from turso_deploy.plan.hazards import loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
@@ -120,13 +120,7 @@ class _Steps:
 
 def _change_steps(steps: Sequence[Step], *, leave_copies: bool = False) -> list[TransactionStep]:
     return [
-        TransactionStep(
-            Query(sql),
-            Purpose.CHANGE,
-            step.label,
-            step.place,
-            leaves_copies=leave_copies and step.keeps_values,
-        )
+        change_step(sql, step.label, step.place)._replace(leaves_copies=leave_copies and step.keeps_values)
         for step in steps
         for sql in step.statements
     ]

@@ -48,6 +48,11 @@ class Expectation(NamedTuple):
     capped: bool = False
     key: Key = ()
 
+    def result(self, figure: int) -> CheckResult:
+        """Compare a figure with the bound."""
+        shown = f"{figure} or more" if self.capped and figure >= self.bound.enough else str(figure)
+        return CheckResult(self.name, self.bound.holds(figure), str(self.bound), shown, self.key)
+
 
 class CheckResult(NamedTuple):
     """The result of one expectation, or of all expectations of a check with a summary."""
@@ -93,14 +98,7 @@ class Check(NamedTuple):
     def results(self, rows: Rows) -> tuple[CheckResult, ...]:
         """Compare the figures with the expectations."""
         results = tuple(
-            CheckResult(
-                expected.name,
-                expected.bound.holds(int(str(figure))),
-                str(expected.bound),
-                _shown(int(str(figure)), expected),
-                expected.key,
-            )
-            for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
+            expected.result(int(str(figure))) for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
         )
         return (_summary(self.summary, results),) if self.summary else results
 
@@ -116,12 +114,6 @@ def _summary(name: str, results: Iterable[CheckResult]) -> CheckResult:
     """Return one result for several, which names each figure that is out of its bound."""
     wrong = [f"{result.name}: {result.actual} instead of {result.expected}" for result in results if not result.ok]
     return CheckResult(name, not wrong, "as planned", "; ".join(wrong) or "as planned")
-
-
-def _shown(figure: int, expected: Expectation) -> str:
-    if expected.capped and figure >= expected.bound.enough:
-        return f"{figure} or more"
-    return str(figure)
 
 
 def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> list[Check]:

@@ -106,7 +106,7 @@ def guard_step(state: DatabaseState, deadline: int | None = None) -> Transaction
     if state.schema_version is not None:
         unchanged, arguments = "(SELECT schema_version FROM pragma_schema_version) = ?1", (state.schema_version,)
     else:
-        unchanged, arguments = _SAME_CATALOG, (_catalog_text(state.catalog),)
+        unchanged, arguments = _SAME_CATALOG, (json.dumps(state.catalog.rows, ensure_ascii=False),)
     if state.catalog.has_history:
         unchanged += f" AND (SELECT id FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1) IS ?2"
         arguments += (state.last_deployment.id if state.last_deployment else None,)
@@ -122,7 +122,3 @@ _SAME_CATALOG = (
     "SELECT type, name, tbl_name, sql FROM sqlite_master EXCEPT "
     "SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1))"
 )
-
-
-def _catalog_text(catalog: Catalog) -> str:
-    return json.dumps([[row.kind, row.name, row.table, row.sql] for row in catalog.rows], ensure_ascii=False)

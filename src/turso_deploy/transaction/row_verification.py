@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode
-from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Failure, Query, Rows, TransactionStep, change_step
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.table_hazards import has_no_parent
 from turso_deploy.project.bound import NONE
@@ -70,7 +70,7 @@ def count_references_before(plan: Plan, live: Schema | None = None) -> list[Tran
     if not _is_needed(plan):
         return []
     return [
-        _step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "create the table of figures"),
+        change_step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "create the table of figures"),
         *(
             _count(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
             for name in plan.tables_with_verified_keys
@@ -97,7 +97,8 @@ def row_count_checks(plan: Plan) -> list[Check]:
     return [
         Check(
             f"rows of {name} kept",
-            f"SELECT ({_counted(_ROWS + name)}) - ({_count_rows(name)}) AS c0",
+            f"SELECT (SELECT figure FROM {_TABLE} WHERE name = {quote_string(_ROWS + name)}) - "
+            f"(SELECT count(*) FROM {quote_identifier(name)}) AS c0",
             (),
             (Expectation(f"rows lost from {name}", NONE),),
         )
@@ -123,19 +124,15 @@ def foreign_key_checks(plan: Plan) -> list[Check]:
 
 def drop_figures(plan: Plan) -> list[TransactionStep]:
     """Return the step that drops the table of figures."""
-    return [_step(f"DROP TABLE {_TABLE}", "drop the table of figures")] if _is_needed(plan) else []
+    return [change_step(f"DROP TABLE {_TABLE}", "drop the table of figures")] if _is_needed(plan) else []
 
 
 def _is_needed(plan: Plan) -> bool:
     return bool(plan.tables_with_verified_rows or plan.tables_with_verified_keys)
 
 
-def _step(sql: str, label: str) -> TransactionStep:
-    return TransactionStep(Query(sql), Purpose.CHANGE, label)
-
-
 def _count(name: str, figures: str) -> TransactionStep:
-    return _step(f"INSERT INTO {_TABLE} SELECT {quote_string(name)}, * FROM ({figures})", f"count {name}")
+    return change_step(f"INSERT INTO {_TABLE} SELECT {quote_string(name)}, * FROM ({figures})", f"count {name}")
 
 
 def _counted_table(name: str, rebuilt: Set[str]) -> str:
@@ -144,10 +141,6 @@ def _counted_table(name: str, rebuilt: Set[str]) -> str:
     By itself SQLite would count in the smallest index: https://www.sqlite.org/lang_indexedby.html
     """
     return f"{quote_identifier(name)} NOT INDEXED" if fold_case(name) in rebuilt else quote_identifier(name)
-
-
-def _count_rows(name: str) -> str:
-    return f"SELECT count(*) FROM {quote_identifier(name)}"
 
 
 def _violations(
@@ -225,7 +218,3 @@ def _violating_rows(name: str, schema: Schema) -> str:
 def _violation_message(name: str, row: str, columns: str, parent: str) -> str:
     """Return the SQL expression for the text that names a row without a parent. All but `name` are expressions."""
     return f"{quote_string(f'{name}, ')} || {row} || ': ' || {columns} || ' references no row in ' || {parent}"
-
-
-def _counted(name: str) -> str:
-    return f"SELECT figure FROM {_TABLE} WHERE name = {quote_string(name)}"

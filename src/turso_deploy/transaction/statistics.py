@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.transaction import Purpose, Query, TransactionStep
+from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.lexer import fold_case, quote_string
 from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
@@ -46,7 +46,7 @@ def statistics_to_keep(plan: Plan, live: Catalog) -> list[Statistics]:
 def keep_statistics(kept: list[Statistics], live: Catalog) -> list[TransactionStep]:
     """Return the steps that copy statistics to a name that no table has, before the tables change."""
     return [
-        _step(
+        change_step(
             f"INSERT INTO {table} (tbl, idx, {columns}) SELECT {quote_string(_KEPT + item.old)}, idx, {columns} "
             f"FROM {table} WHERE tbl = {quote_string(item.old)} AND (idx IS NULL{_or_indexes(item)})",
             f"keep statistics of {item.old}",
@@ -61,13 +61,13 @@ def restore_statistics(kept: list[Statistics], live: Catalog) -> list[Transactio
     stale = ", ".join(sorted({quote_string(name) for item in kept for name in (item.old, item.new)}))
     steps = []
     for table in _tables_of(live) if kept else ():
-        steps.append(_step(f"DELETE FROM {table} WHERE tbl IN ({stale})", "delete outdated statistics"))
+        steps.append(change_step(f"DELETE FROM {table} WHERE tbl IN ({stale})", "delete outdated statistics"))
         for item in kept:
             renamed = [f"WHEN {quote_string(old)} THEN {quote_string(new)}" for old, new in item.indexes if old != new]
             index = f", idx = CASE idx {' '.join(renamed)} ELSE idx END" if renamed else ""
             kept_name = quote_string(_KEPT + item.old)
             sql = f"UPDATE {table} SET tbl = {quote_string(item.new)}{index} WHERE tbl = {kept_name}"
-            steps.append(_step(sql, f"restore statistics of {item.new}"))
+            steps.append(change_step(sql, f"restore statistics of {item.new}"))
     return steps
 
 
@@ -103,7 +103,3 @@ def _keys(table: AnyTable) -> object:
 def _or_indexes(item: Statistics) -> str:
     names = ", ".join(quote_string(old) for old, _ in item.indexes)
     return f" OR idx IN ({names})" if names else ""
-
-
-def _step(sql: str, label: str) -> TransactionStep:
-    return TransactionStep(Query(sql), Purpose.CHANGE, label)

@@ -11,7 +11,7 @@ from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import BlockedError, ErrorCode, Place
 from turso_deploy.project.expectations import actual_counts, missing_names, require_expectations
-from turso_deploy.project.manifest import parse_manifest
+from turso_deploy.project.manifest import Manifest
 
 PLACE = Place("schema/manifest.yml")
 DATABASE = (
@@ -29,7 +29,7 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
     scratch = Scratch()
     for sql in (*DATABASE, *extra):
         scratch.run(sql)
-    model = parse_manifest(manifest)
+    model = Manifest.model_validate(manifest)
     catalog = read_catalog(scratch.rows(), scratch.shadows(), model.ignore)
     others = [item for item in catalog.schema.objects() if item.name in unmanaged]
     require_expectations(model, catalog.schema, others, lambda _: PLACE)
@@ -99,7 +99,7 @@ def test_objects_of_others_are_not_blamed_for_what_is_missing() -> None:
 def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     scratch = Scratch()
     scratch.run("CREATE TABLE t (a)")
-    manifest = parse_manifest({"ignore": ["t"], "objects": {"tables": ["t"]}})
+    manifest = Manifest.model_validate({"ignore": ["t"], "objects": {"tables": ["t"]}})
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
     assert missing_names(manifest, catalog.schema) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0

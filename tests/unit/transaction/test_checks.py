@@ -9,7 +9,7 @@ import pytest
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.project.expectations import actual_counts
-from turso_deploy.project.manifest import Manifest, parse_manifest
+from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import column_title
 from turso_deploy.transaction.checks import Check, CheckResult, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.history import create_step
@@ -81,7 +81,7 @@ def test_the_counts_of_the_engine_are_the_counts_of_the_program() -> None:
         "triggers": 1,
         "foreign_keys": 3 + len(ODD),
     }
-    [check] = count_check(parse_manifest({"expect": actual}), catalog.uncounted)
+    [check] = count_check(Manifest.model_validate({"expect": actual}), catalog.uncounted)
     assert [(result.name, result.ok, result.actual) for result in results(check, scratch)] == [
         ("count of tables", True, "13"),
         ("count of indexes", True, "2"),
@@ -98,7 +98,7 @@ def test_one_count_that_does_not_hold_raises(kind: str, difference: int) -> None
     catalog = catalog_of(scratch, ["kept_out"])
     actual = dict(actual_counts(catalog.schema))
     expected = actual | {kind: actual[kind] + difference}
-    [check] = count_check(parse_manifest({"expect": expected}), catalog.uncounted)
+    [check] = count_check(Manifest.model_validate({"expect": expected}), catalog.uncounted)
     wrong = [result for result in results(check, scratch) if not result.ok]
     assert [(result.expected, result.actual) for result in wrong] == [(str(expected[kind]), str(actual[kind]))]
 
@@ -106,7 +106,7 @@ def test_one_count_that_does_not_hold_raises(kind: str, difference: int) -> None
 def test_only_the_kinds_that_the_manifest_states_are_counted() -> None:
     scratch = scratch_with("CREATE TABLE t (a)")
     assert count_check(Manifest(), []) == []
-    [check] = count_check(parse_manifest({"expect": {"views": "<=3"}}), [])
+    [check] = count_check(Manifest.model_validate({"expect": {"views": "<=3"}}), [])
     assert [result.name for result in results(check, scratch)] == ["count of views"]
 
 
@@ -185,14 +185,14 @@ def test_a_text_that_a_reply_could_not_hold_is_not_measured() -> None:
 )
 def test_rows_are_counted_as_far_as_the_bound_needs(bound: object, rows: int, ok: bool, actual: str) -> None:
     scratch = scratch_with("CREATE TABLE Users (a)", *["INSERT INTO users VALUES (1)"] * rows)
-    manifest = parse_manifest({"rows": {"users": bound}})
+    manifest = Manifest.model_validate({"rows": {"users": bound}})
     [check] = row_checks(manifest, catalog_of(scratch).schema)
     assert results(check, scratch) == (CheckResult("rows of users", ok, str(bound), actual, ("rows", "users")),)
 
 
 def test_a_bound_that_always_holds_reads_nothing() -> None:
     scratch = scratch_with("CREATE TABLE t (a)", "CREATE TABLE u (a)")
-    manifest = parse_manifest({"rows": {"t": ">=0", "u": ">=1"}})
+    manifest = Manifest.model_validate({"rows": {"t": ">=0", "u": ">=1"}})
     assert [check.label for check in row_checks(manifest, catalog_of(scratch).schema)] == ["rows of u"]
 
 
@@ -201,7 +201,7 @@ def test_rows_and_json_of_oddly_named_tables_are_checked(name: str) -> None:
     table, column = quoted(name), quoted(name + " c")
     scratch = scratch_with(f"CREATE TABLE {table} ({column})", f"INSERT INTO {table} VALUES ('{{'), ('{{}}')")
     schema = catalog_of(scratch).schema
-    manifest = parse_manifest({"rows": {name: 2}, "json_columns": {name: [name + " c"]}})
+    manifest = Manifest.model_validate({"rows": {name: 2}, "json_columns": {name: [name + " c"]}})
     [rows], [json] = row_checks(manifest, schema), json_checks(manifest, schema)
     assert [result.actual for result in results(rows, scratch)] == ["2"]
     assert [(result.name, result.ok, result.actual) for result in results(json, scratch)] == [
@@ -215,7 +215,7 @@ def test_every_value_that_is_not_json_is_counted_column_by_column() -> None:
         """INSERT INTO t VALUES ('[]', '{"a": 1}', NULL), (NULL, '1', ''), ('null', 'true', '{'), ('"x"', 7, 'x')""",
         "CREATE TABLE other (a)",
     )
-    manifest = parse_manifest({"json_columns": {"t": ["a", "b", "c"], "other": []}})
+    manifest = Manifest.model_validate({"json_columns": {"t": ["a", "b", "c"], "other": []}})
     [check] = json_checks(manifest, catalog_of(scratch).schema)
     assert check.label == "JSON of t"
     assert results(check, scratch) == (
@@ -227,12 +227,12 @@ def test_every_value_that_is_not_json_is_counted_column_by_column() -> None:
 
 def test_an_empty_table_has_nothing_that_is_not_json() -> None:
     scratch = scratch_with("CREATE TABLE t (a)")
-    [check] = json_checks(parse_manifest({"json_columns": {"t": ["a"]}}), catalog_of(scratch).schema)
+    [check] = json_checks(Manifest.model_validate({"json_columns": {"t": ["a"]}}), catalog_of(scratch).schema)
     assert [result.ok for result in results(check, scratch)] == [True]
 
 
 def test_a_label_with_quotes_is_no_sql() -> None:
     name = "it's');SELECT 1;--"
     scratch = scratch_with(f"CREATE TABLE {quoted(name)} (a)")
-    [check] = row_checks(parse_manifest({"rows": {name: 1}}), catalog_of(scratch).schema)
+    [check] = row_checks(Manifest.model_validate({"rows": {name: 1}}), catalog_of(scratch).schema)
     assert not holds(check, scratch)
