@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TextIO
 
 from turso_deploy.core.errors import BlockedError, ErrorCode
@@ -18,21 +17,15 @@ from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
 
-class Verbosity(StrEnum):
-    """Amount and form of the output."""
-
-    QUIET = "quiet"
-    NORMAL = "normal"
-    VERBOSE = "verbose"
-    JSON = "json"
-
-
 def publish(
     report: Report,
     runner: Runner,
     output: TextIO,
     environment: Mapping[str, str],
-    verbosity: Verbosity = Verbosity.NORMAL,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Print the report, and give the runner its annotations, outputs and job summary.
 
@@ -40,10 +33,9 @@ def publish(
     Raises OSError if the output cannot be written, after everything else is done.
     """
     try:
-        if verbosity is Verbosity.JSON:
+        if as_json:
             output.write(_json(report))
         else:
-            quiet, verbose = verbosity is Verbosity.QUIET, verbosity is Verbosity.VERBOSE
             with runner.group(f"turso-deploy {report.command}"):
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)

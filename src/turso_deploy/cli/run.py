@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from turso_deploy.cli.credentials import DEFAULT_FILE, Credentials, require_database
 from turso_deploy.cli.invocation import Invocation, Timing
-from turso_deploy.cli.output import Verbosity, publish
+from turso_deploy.cli.output import publish
 from turso_deploy.cli.settings import Settings
 from turso_deploy.cli.settings_reader import read_settings, secret_values, wants_json, wants_sql
 from turso_deploy.core.errors import DeployError, ErrorCode, InternalError
@@ -68,7 +68,15 @@ def run(
 
             report = comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
     with ignore_signals(), _reporting_print_errors(errors):
-        publish(report, runner, output if as_json else log, environment, _verbosity(settings, as_json))
+        publish(
+            report,
+            runner,
+            output if as_json else log,
+            environment,
+            as_json=as_json,
+            quiet=settings is not None and settings.quiet,
+            verbose=settings is not None and settings.verbose,
+        )
     if settings and settings.check and report.status in (Status.PLANNED, Status.STALE):
         return CHANGES_PENDING
     return report.exit_code
@@ -168,11 +176,3 @@ def _reporting_print_errors(errors: TextIO) -> Iterator[None]:
         reason = f"{error.strerror}." if isinstance(error, OSError) else f"{_bug(error).message} Please report it."
         with suppress(OSError):
             errors.write(f"The report could not be printed: {reason} The exit status shows how the run ended.\n")
-
-
-def _verbosity(settings: Settings | None, as_json: bool) -> Verbosity:
-    if as_json:
-        return Verbosity.JSON
-    if settings and settings.quiet:
-        return Verbosity.QUIET
-    return Verbosity.VERBOSE if settings and settings.verbose else Verbosity.NORMAL

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation
 from turso_deploy.core.transaction import Failure
 from turso_deploy.database.engine_messages import showable
@@ -26,62 +24,47 @@ READ_ONLY_TOKEN = ErrorExplanation(
 )
 
 
-class _Rule(NamedTuple):
-    """An explanation of all failures whose code starts with one of `codes`.
-
-    `message` may hold `{reason}` and `{code}`: the part of the engine's message that is safe to show, and its code.
-    """
-
-    codes: tuple[str, ...]
-    error_code: ErrorCode
-    message: str
-    hint: str
-
-
 # Codes of sqld: libsql-server/src/hrana/stmt.rs; of SQLite: https://www.sqlite.org/rescode.html.
-RULES = (
-    _Rule(
-        ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY"),
+_EXPLANATIONS = {
+    ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY"): ErrorExplanation(
         ErrorCode.DATABASE_BUSY,
         "another connection held the write lock of the database for too long",
         "Run it again when the other writer has finished; a `concurrency:` group keeps two deployments apart.",
     ),
     # Sent only when another writer waits, by default after 5 s: libsql-server/src/connection/connection_manager.rs.
-    _Rule(
-        ("TRANSACTION_TIMEOUT",),
+    ("TRANSACTION_TIMEOUT",): ErrorExplanation(
         ErrorCode.DATABASE_BUSY,
         "the server took the write lock away, because the transaction lasted too long while another writer waited",
         "Nothing is wrong with the deployment: run it again when others write less, or deploy less at once. A libSQL "
         "server grants a transaction 5 seconds while another connection waits to write.",
     ),
-    _Rule(
-        ("SQLITE_FULL",),
+    ("SQLITE_FULL",): ErrorExplanation(
         ErrorCode.DATABASE_FULL,
         "the database, or the disk that holds it, is full",
         "Give it more space (the disk, the size limit of the database, the plan's quota) and run it again.",
     ),
-    _Rule(("BLOCKED",), BLOCKED.code, BLOCKED.message, BLOCKED.hint),
-    _Rule(
-        ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"),
+    ("BLOCKED",): BLOCKED,
+    ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"): ErrorExplanation(
         ErrorCode.ACCESS_BLOCKED,
         "the database file cannot be opened or written: {reason} ({code})",
         "Give the user who deploys the right to read and write the file, and to write to its folder, where SQLite "
         "keeps its journal.",
     ),
-    _Rule(
-        ("SQLITE_NOTADB",),
+    ("SQLITE_NOTADB",): ErrorExplanation(
         ErrorCode.DATABASE_URL_INVALID,
         "the file is not an SQLite database",
         "Name another file in `database-url`; a file that does not exist is created.",
     ),
-    _Rule(
-        ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOMEM", "SQLITE_INTERNAL"),
+    ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOMEM", "SQLITE_INTERNAL"): ErrorExplanation(
         ErrorCode.SERVER_ERROR,
         "the database engine failed: {reason} ({code})",
         "Check the database itself: the file, the disk that holds it (is it full?) and the memory that it may use.",
     ),
-)
-"""The failures that are not about the statement itself."""
+}
+"""The failures that are not about the statement itself, by the beginnings of their codes.
+
+`{reason}` is the part of the engine's message that is safe to show, `{code}` its code.
+"""
 
 _STATEMENT_HINTS = (
     (
@@ -110,10 +93,9 @@ def explain(failure: Failure) -> ErrorExplanation:
         code = "SQLITE_BUSY"
     elif "operations are forbidden" in failure.message:
         code = "BLOCKED"
-    for rule in RULES:
-        if code.startswith(rule.codes):
-            message = rule.message.format(reason=reason, code=failure.code)
-            return ErrorExplanation(rule.error_code, message, rule.hint)
+    for codes, explanation in _EXPLANATIONS.items():
+        if code.startswith(codes):
+            return explanation._replace(message=explanation.message.format(reason=reason, code=failure.code))
     hint = next(
         (hint for start, hint in _STATEMENT_HINTS if reason.startswith(start)),
         "Run the statement on a copy of the database to see the full message.",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.cli.output import Verbosity, publish
+from turso_deploy.cli.output import publish
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner
@@ -42,8 +42,7 @@ class Terminal(io.StringIO):
 def published(report: Report, environment: dict[str, str], output: io.StringIO, *, as_json: bool = False) -> str:
     """What is published to the log of commands."""
     log = io.StringIO() if as_json else output
-    loudness = Verbosity.JSON if as_json else Verbosity.NORMAL
-    publish(report, Runner(log, read_context(environment)), output, environment, loudness)
+    publish(report, Runner(log, read_context(environment)), output, environment, as_json=as_json)
     return log.getvalue()
 
 
@@ -132,7 +131,7 @@ def test_of_each_level_ten_annotations_are_sent() -> None:
 
 def test_a_quiet_run_says_its_verdict_and_why_it_failed() -> None:
     output = io.StringIO()
-    publish(FAILED, Runner(output, RunContext()), output, {}, Verbosity.QUIET)
+    publish(FAILED, Runner(output, RunContext()), output, {}, quiet=True)
     lines = [line for line in output.getvalue().splitlines() if line]
     assert lines[0] == "✗ Failed: nothing was changed"
     assert "file:x.db" not in output.getvalue()
@@ -143,12 +142,12 @@ def test_a_verbose_deployment_shows_its_sql() -> None:
     step = StepLine(StepKind.CREATE_TABLE, "t", "CREATE TABLE t (id)")
     report = replace(REPORT, status=Status.DEPLOYED, steps=(step,))
     texts = {}
-    for loudness in (Verbosity.NORMAL, Verbosity.VERBOSE):
+    for verbose in (False, True):
         output = io.StringIO()
-        publish(report, Runner(output, RunContext()), output, {}, loudness)
-        texts[loudness] = output.getvalue()
-    assert "CREATE TABLE" not in texts[Verbosity.NORMAL]
-    assert "CREATE TABLE t (id)" in texts[Verbosity.VERBOSE]
+        publish(report, Runner(output, RunContext()), output, {}, verbose=verbose)
+        texts[verbose] = output.getvalue()
+    assert "CREATE TABLE" not in texts[False]
+    assert "CREATE TABLE t (id)" in texts[True]
 
 
 def test_a_token_that_is_the_error_is_annotated_once() -> None:

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from tests.support.schema_folders import SHIPPED
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.core.validation import ValidationError
-from turso_deploy.project.manifest import Expect, Manifest, manifest_json_schema, parse_manifest
+from turso_deploy.core.validation import ValidationError, validate
+from turso_deploy.project.manifest import Expect, Manifest, manifest_json_schema
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 
 PUBLISHED = SHIPPED / "manifest.schema.json"
@@ -213,7 +213,7 @@ MAPPINGS = [{}, *({key: value} for key in KEYS for value in SCALARS + LISTS)]
 
 def is_accepted(manifest: dict[str, Any]) -> bool:
     try:
-        parse_manifest(manifest)
+        validate(manifest, Manifest)
     except ValidationError:
         return False
     return True
