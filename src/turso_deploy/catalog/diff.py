@@ -50,13 +50,7 @@ def diff(wanted: Schema, live: Schema) -> Difference:
     """Compare two schemas in one pass."""
     missing, changed, extra = [], [], []
     ordered = tables_with_significant_order(wanted)
-    pairs = (
-        (wanted.all_tables, live.all_tables),
-        (wanted.indexes, live.indexes),
-        (wanted.views, live.views),
-        (wanted.triggers, live.triggers),
-    )
-    for wanted_objects, live_objects in pairs:
+    for wanted_objects, live_objects in zip(wanted.by_kind.values(), live.by_kind.values(), strict=True):
         for name, wanted_object in wanted_objects.items():
             live_object = live_objects.get(name)
             if live_object is None:

@@ -7,9 +7,8 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from turso_deploy.core.errors import Place
 from turso_deploy.sql.cursor import Cursor, read_header
-from turso_deploy.sql.lexer import Token, TokenKind, fold_case, position, tokenize, unquote
+from turso_deploy.sql.lexer import Token, TokenKind, fold_case, tokenize, unquote
 
 # The messages of https://sqlite.org/src/file/src/parse.y, build.c and resolve.c that name their cause.
 _SYNTAX_ERROR = re.compile(r'near "(.*)": syntax error', re.DOTALL)
@@ -49,14 +48,6 @@ def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None
     found = _occurrences(next(filter(None, named.groups())).split("."), behind)
     wanted = 1 if message.startswith("duplicate column") else 0
     return found[wanted].start if len(found) > wanted else None
-
-
-def place_in(sql: str, offset: int | None, place: Place | None) -> Place | None:
-    """Return the place of an offset in a text that begins at `place`, whose column is not exact."""
-    if place is None or place.line is None or offset is None:
-        return place
-    line, column = position(sql, offset)
-    return Place(place.file, place.line + line - 1, column if line > 1 else None)
 
 
 def _never_closed(tokens: Sequence[Token], sql: str) -> int:

@@ -54,16 +54,17 @@ class Invocation(NamedTuple):
     def open_database(self) -> Iterator[Database]:
         """Open the credentials and the database, and close both at the end. Sends requests."""
         settings = self.settings
-        with self.open_credentials() as credentials:
-            budget = RetryBudget(settings.timeout, max_pause=self.timing.max_pause)
-            with open_database(
+        with (
+            self.open_credentials() as credentials,
+            open_database(
                 credentials.address,
                 auth_token=credentials.token,
                 timeout=settings.timeout,
                 request_size=settings.request_size,
-                retry_budget=budget,
-            ) as database:
-                yield database
+                retry_budget=RetryBudget(settings.timeout, max_pause=self.timing.max_pause),
+            ) as database,
+        ):
+            yield database
 
     def load_project(self) -> Project:
         """Load the schema folder and compare its version with the tag if that is set. Sends nothing."""

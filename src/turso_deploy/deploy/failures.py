@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from turso_deploy.catalog.error_location import place_in
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
@@ -12,6 +11,7 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_orphans
+from turso_deploy.sql.schema import place_in
 from turso_deploy.transaction.assemble import Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK
 

@@ -58,12 +58,7 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     """Return the changes from a state to a project, without the numbers of rows that the hazards concern."""
     last = state.last_deployment
-    plan = make_plan(
-        project.wanted,
-        state.catalog,
-        managed=state.managed,
-        ignore=project.manifest.ignore,
-    )
+    plan = make_plan(project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore)
     is_new = not (last or state.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())
     scripts = pending_scripts(project.scripts, last.scripts if last else {})
     skipped = tuple(script for script in scripts if is_new and script.runs_before)
@@ -116,9 +111,5 @@ def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseSt
 
 
 def _history_is_outdated(project: Project, state: DatabaseState) -> bool:
-    last = state.last_deployment
-    return (
-        last is None
-        or last.schema_version != project.manifest.schema_version
-        or last.managed != history.managed_names(project.wanted)
-    )
+    last, wanted = state.last_deployment, (project.manifest.schema_version, history.managed_names(project.wanted))
+    return last is None or (last.schema_version, last.managed) != wanted

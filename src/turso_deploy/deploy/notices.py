@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of
@@ -50,30 +50,28 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     )
 
 
-def unmanaged_notices(objects: Sequence[SchemaObject]) -> tuple[str, ...]:
-    """Return a notice of the objects that are not in the schema folder and were never deployed."""
-    if not objects:
-        return ()
-    return (f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}.",)
+def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
+    """Yield a notice of the objects that are not in the schema folder and were never deployed."""
+    if objects:
+        yield f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}."
 
 
-def _managed_notices(pending: PendingChanges, wanted: Schema) -> tuple[str, ...]:
-    """Return a notice of the existing objects that are managed from now on."""
+def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
+    """Yield a notice of the existing objects that are managed from now on."""
     if not pending.history_is_outdated:
-        return ()
+        return
     managed = set(map(fold_case, pending.state.managed))
     existing = {fold_case(title(item)) for item in pending.state.catalog.schema.objects()}
     names = sorted(
         name for name in history.managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
     )
-    if not names:
-        return ()
     more = len(names) - MAX_MANAGED_NAMES
     and_more = f" and {count_of(more, 'more object')}" if more > 0 else ""
-    return (
-        "Already in the database, and managed from this deployment on, so that it is dropped when it is removed from "
-        f"the schema folder: {', '.join(names[:MAX_MANAGED_NAMES])}{and_more}.",
-    )
+    if names:
+        yield (
+            "Already in the database, and managed from this deployment on, so that it is dropped when it is removed "
+            f"from the schema folder: {', '.join(names[:MAX_MANAGED_NAMES])}{and_more}."
+        )
 
 
 def _unused_approval_notice(approval: Approval) -> str:
@@ -119,11 +117,9 @@ def _is_skipped(directive: str, item: str, place: Place | None) -> str:
     return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is skipped"
 
 
-def _resumed_notices(pending: PendingChanges) -> tuple[str, ...]:
-    tables = [seed.table for seed in pending.seeds if seed.before]
-    if not tables:
-        return ()
-    return (
-        f"A deployment stopped while it wrote these seeds: {', '.join(tables)}. It is resumed: the rows that are "
-        "already written are not written again, and the checks of rows follow.",
-    )
+def _resumed_notices(pending: PendingChanges) -> Iterator[str]:
+    if tables := [seed.table for seed in pending.seeds if seed.before]:
+        yield (
+            f"A deployment stopped while it wrote these seeds: {', '.join(tables)}. It is resumed: the rows that are "
+            "already written are not written again, and the checks of rows follow."
+        )

@@ -106,7 +106,7 @@ def verify(project: Project, database: Database) -> Report:
         answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
         difference = diff(project.wanted, state.catalog.schema)
-        report.add_schema(state, difference, unmanaged_notices(difference.unmanaged(state.managed)))
+        report.add_schema(state, difference, tuple(unmanaged_notices(difference.unmanaged(state.managed))))
         report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
         if not report.all_passed:
             raise explain_failed_checks(report.found.checks, report.found.counts, project, report.differences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -253,11 +253,10 @@ def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequenc
     return lines
 
 
-def _chunks_notices(chunks: ChunksLine | None) -> tuple[str, ...]:
-    """Return a notice if the seeds are deployed in several transactions."""
-    if chunks is None:
-        return ()
-    return (
-        f"The seeds exceed the size of one request. They are deployed in {count_of(chunks.total, 'chunk')} after the "
-        "schema, each in its own transaction. A run that stops half way is resumed by the next one.",
-    )
+def _chunks_notices(chunks: ChunksLine | None) -> Iterator[str]:
+    """Yield a notice if the seeds are deployed in several transactions."""
+    if chunks:
+        yield (
+            f"The seeds exceed the size of one request. They are deployed in {count_of(chunks.total, 'chunk')} after "
+            "the schema, each in its own transaction. A run that stops half way is resumed by the next one."
+        )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from turso_deploy.catalog.error_location import locate, place_in
+from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import find_fault, find_reference_fault
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import quote_identifier
-from turso_deploy.sql.schema import Schema, SchemaObject, title
+from turso_deploy.sql.schema import Schema, SchemaObject, place_in, title
 
 
 def require_valid_references(wanted: Schema, scratch: Scratch) -> None:

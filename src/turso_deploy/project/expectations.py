@@ -25,27 +25,17 @@ def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
 
 def actual_counts(schema: Schema) -> Mapping[str, int]:
     """Return the number of objects of each kind in a schema."""
-    return {
-        "tables": len(schema.all_tables),
-        "indexes": len(schema.indexes),
-        "views": len(schema.views),
-        "triggers": len(schema.triggers),
-        "foreign_keys": sum(len(table.definition.foreign_keys) for table in schema.tables.values()),
-    }
+    foreign_keys = sum(len(table.definition.foreign_keys) for table in schema.tables.values())
+    return {**{kind: len(objects) for kind, objects in schema.by_kind.items()}, "foreign_keys": foreign_keys}
 
 
 def missing_names(manifest: Manifest, schema: Schema) -> list[tuple[Key, str]]:
     """Return the names in the manifest that the schema lacks: key, and kind with name (`index idx_users_name`)."""
-    listed = (
-        ("table", "tables", manifest.objects.tables, schema.all_tables),
-        ("index", "indexes", manifest.objects.indexes, schema.indexes),
-        ("view", "views", manifest.objects.views, schema.views),
-        ("trigger", "triggers", manifest.objects.triggers, schema.triggers),
-    )
+    kinds = ("table", "index", "view", "trigger")
     return [
         (("objects", key, position), f"{kind} {name}")
-        for kind, key, names, objects in listed
-        for position, name in enumerate(names)
+        for kind, (key, objects) in zip(kinds, schema.by_kind.items(), strict=True)
+        for position, name in enumerate(getattr(manifest.objects, key))
         if fold_case(name) not in objects
     ]
 

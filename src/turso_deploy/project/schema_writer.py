@@ -147,12 +147,6 @@ def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
 
 
 def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str:
-    objects: Mapping[str, list[str]] = {
-        "tables": [item.name for item in schema.all_tables.values()],
-        "indexes": [item.name for item in schema.indexes.values()],
-        "views": [item.name for item in schema.views.values()],
-        "triggers": [item.name for item in schema.triggers.values()],
-    }
     lines = [
         f"# yaml-language-server: $schema={_MANIFEST_SCHEMA_NAME}",
         "#",
@@ -167,8 +161,8 @@ def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str
         "# The objects that must exist, by name.",
         "objects:",
     ]
-    for kind, names in objects.items():
-        lines += [f"  {kind}:", *(f"    - {_yaml(name)}" for name in names)] if names else []
+    for kind, objects in schema.by_kind.items():
+        lines += [f"  {kind}:", *(f"    - {_yaml(item.name)}" for item in objects.values())] if objects else []
     if ignore:
         lines += ["", "# Tables of other tools in the same database: neither counted nor changed.", "ignore:"]
         lines += [f"  - {_yaml(pattern)}" for pattern in ignore]

@@ -50,15 +50,9 @@ def summary(report: Report, budget: float = math.inf) -> str:
 
 
 def _heading(report: Report) -> str:
-    match report.status:
-        case Status.BLOCKED:
-            sign = "⛔"
-        case Status.FAILED:
-            sign = "⚠️" if report.committed is None else "❌"
-        case Status.STALE:
-            sign = "⚠️"
-        case _:
-            sign = "⚠️" if report.blocked_by else "✅"
+    failed = "⚠️" if report.committed is None else "❌"
+    signs = {Status.BLOCKED: "⛔", Status.FAILED: failed, Status.STALE: "⚠️"}
+    sign = signs.get(report.status, "⚠️" if report.blocked_by else "✅")
     return f"{sign} {summary_text(wording.verdict(report))}"
 
 

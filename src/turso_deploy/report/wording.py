@@ -19,6 +19,7 @@ _PLANNED = {
     "seeded": "to seed",
 }
 _PAST = {word: word for word in _PLANNED}
+_EFFECTS = {Verb.CREATE: "created", Verb.DROP: "dropped", Verb.RUN: "run", Verb.WRITE: "written"}
 _DEPENDENTS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
@@ -147,17 +148,7 @@ def effect(kind: StepKind) -> str:
 
     Dropping a column changes its table.
     """
-    match kind.verb:
-        case Verb.CREATE:
-            return "created"
-        case Verb.RUN:
-            return "run"
-        case Verb.WRITE:
-            return "written"
-        case Verb.DROP if kind is not StepKind.DROP_COLUMN:
-            return "dropped"
-        case _:
-            return "changed"
+    return "changed" if kind is StepKind.DROP_COLUMN else _EFFECTS.get(kind.verb, "changed")
 
 
 def visible_steps(steps: Sequence[StepLine]) -> list[StepLine]:

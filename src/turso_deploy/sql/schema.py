@@ -44,10 +44,7 @@ class Table(NamedTuple):
         The stored SQL keeps the line breaks of the file.
         """
         found = self.definition.by_name.get(fold_case(column))
-        if found is None or self.place is None or self.place.line is None:
-            return self.place
-        line, in_line = position(self.sql, found.start)
-        return self.place._replace(line=self.place.line + line - 1, column=in_line if line > 1 else None)
+        return place_in(self.sql, found.start if found else None, self.place)
 
 
 class VirtualTable(NamedTuple):
@@ -97,6 +94,14 @@ class Trigger(NamedTuple):
 
 
 SchemaObject = Table | VirtualTable | Index | View | Trigger
+
+
+def place_in(sql: str, offset: int | None, place: Place | None) -> Place | None:
+    """Return the place of an offset in a text that begins in the line of `place`; that place itself for None."""
+    if place is None or place.line is None or offset is None:
+        return place
+    line, column = position(sql, offset)
+    return place._replace(line=place.line + line - 1, column=column if line > 1 else None)
 
 
 def key_of(item: SchemaObject) -> tuple[str, str]:
@@ -151,9 +156,12 @@ class Schema:
             return ()
         return tuple(part.column or "" for part in parent.definition.primary_key.parts)
 
+    @property
+    def by_kind(self) -> Mapping[str, Mapping[str, SchemaObject]]:
+        """The objects by the plural of their kind, in the order in which they can be created."""
+        return {"tables": self.all_tables, "indexes": self.indexes, "views": self.views, "triggers": self.triggers}
+
     def objects(self) -> Iterator[SchemaObject]:
         """Yield every object: tables, then indexes, views and triggers, each in creation order."""
-        yield from self.all_tables.values()
-        yield from self.indexes.values()
-        yield from self.views.values()
-        yield from self.triggers.values()
+        for found in self.by_kind.values():
+            yield from found.values()
