@@ -37,7 +37,7 @@ def rotate(invocation: Invocation) -> Report:
     name = usable_secret_name(settings.secret_name)
     with _secret_store(invocation) as secrets, invocation.open_credentials() as credentials:
         assert credentials.hosted is not None, "the settings of the Turso Platform are required"
-        done = rotate_token(
+        steps = rotate_token(
             credentials.hosted.platform,
             credentials.hosted.database,
             secrets,
@@ -51,7 +51,7 @@ def rotate(invocation: Invocation) -> Report:
             timeout=settings.timeout,
         )
         database = credentials.address.display
-    report = Report("rotate-token", Status.ROTATED, committed=False, database=database, notices=done.steps)
+    report = Report("rotate-token", Status.ROTATED, committed=False, database=database, notices=steps)
     return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -75,15 +76,12 @@ def _write_comment(report: Report, context: RunContext, token: Secret | None, sc
     text = summary(stable, MAX_COMMENT_SIZE - len(_marker(owner, owner)) - 1)
     content = _fingerprint(text)
     body = {"body": f"{_marker(owner, content)}\n{text}"}
-    api = open_api(token.reveal(), timeout, context.api_url)
-    try:
+    with closing(open_api(token.reveal(), timeout, context.api_url)) as api:
         earlier = _find(api, f"{issues}/{context.pull_request}/comments", owner)
         if earlier is None:
             _accept(api.call("POST", f"{issues}/{context.pull_request}/comments", body=body), "writing the comment")
         elif earlier.content != content:
             _accept(api.call("PATCH", f"{issues}/comments/{earlier.id}", body=body), "updating the comment")
-    finally:
-        api.close()
 
 
 def _find(api: JsonApi, path: str, owner: str) -> _EarlierComment | None:

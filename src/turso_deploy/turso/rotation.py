@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, PlatformError
 from turso_deploy.http.backoff import poll
@@ -32,14 +32,6 @@ _LOCKED_OUT = (
     "Run `rotate-token` once more, without `--revoke-others`, or mint a token by hand and store it."
 )
 _REVOKED = "The secret holds a token that works with the new keys."
-
-
-class Rotation(NamedTuple):
-    """A finished rotation. `steps` are sentences in order; `fingerprint` and `expires_at` describe the stored token."""
-
-    steps: tuple[str, ...]
-    fingerprint: str
-    expires_at: datetime | None
 
 
 class SecretStore(Protocol):
@@ -80,7 +72,9 @@ class _Work:
         token = self.platform.mint(self.database.name, self.lifetime, read_only=self.read_only)
         self.mask(token)
         claims = _claims_of_new(token, self.read_only)
-        self._verify(token)
+        # The server has to accept it, and then the database has to answer.
+        self._poll(token, until_rejected=False)
+        await_answer(self.database, token, self.timeout, self.interval)
         self.steps.append(
             f"Minted the token {fingerprint(token)} for {self.database.name}, "
             f"{'read-only' if self.read_only else 'full access'}, until {_moment(claims)}; the server accepts it."
@@ -102,11 +96,6 @@ class _Work:
                 hint="Check it again later with `turso-deploy check-tokens`, as `previous-auth-token`.",
             )
         self.steps.append(f"The server rejects the old token {fingerprint(token)}.")
-
-    def _verify(self, token: str) -> None:
-        """Query with the new token until the server accepts it, and then until the database answers."""
-        self._poll(token, until_rejected=False)
-        await_answer(self.database, token, self.timeout, self.interval)
 
     def _poll(self, token: str, *, until_rejected: bool) -> TokenReply:
         return poll(
@@ -131,8 +120,10 @@ def rotate_token(
     revoke_others: bool = False,
     timeout: float = 60.0,
     interval: float = 1.0,
-) -> Rotation:
-    """Store a new token, which expires after `lifetime`, as the secret, and report when `old_token` expires.
+) -> tuple[str, ...]:
+    """Store a new token, which expires after `lifetime`, as the secret; return the finished steps, a sentence each.
+
+    The last one tells when `old_token` expires.
 
     With `revoke_others` the signing keys are replaced afterwards, and a token is minted and stored once more, because
     new keys invalidate every older token of the database, and perhaps of its group. `interval` is the time in seconds
@@ -147,16 +138,17 @@ def rotate_token(
         work.store(token)
         work.standing = _STORED
         if revoke_others:
-            token = _revoke_others(work, token, old_token)
+            _revoke_others(work, token, old_token)
         elif old_token is not None:
             work.steps.append(_expiry_of_old(old_token, now))
-    except DeployError as error:
-        raise _with_standing(error, work) from None
-    return Rotation(tuple(work.steps), fingerprint(token), read_claims(token).expires_at)
+    except DeployError as error:  # the message of which ends with the token that works now
+        done = f" Done before the error: {' '.join(work.steps)}" if work.steps else ""
+        raise type(error)(error.code, f"{error.message} {work.standing}{done}", hint=error.hint) from None
+    return tuple(work.steps)
 
 
-def _revoke_others(work: _Work, token: str, old_token: str | None) -> str:
-    """Replace the keys; return the token that is stored afterwards."""
+def _revoke_others(work: _Work, token: str, old_token: str | None) -> None:
+    """Replace the keys, and store another token afterwards."""
     address = work.database.address
     witness = old_token if old_token and ask(address, old_token, work.timeout).works else token
     work.standing = _PERHAPS_ROTATED
@@ -168,11 +160,9 @@ def _revoke_others(work: _Work, token: str, old_token: str | None) -> str:
         raise
     work.standing = _LOCKED_OUT
     work.steps.append(f"Rotated the keys of {work.database.name}: every older token is invalid.")
-    fresh = work.mint()
-    work.store(fresh)
+    work.store(work.mint())
     work.standing = _REVOKED
     work.await_rejection(witness)
-    return fresh
 
 
 def _claims_of_new(token: str, read_only: bool) -> Claims:
@@ -207,9 +197,3 @@ def _expiry_of_old(old_token: str, now: datetime) -> str:
 def _moment(claims: Claims) -> str:
     assert claims.expires_at is not None
     return f"{claims.expires_at:%Y-%m-%d %H:%M} UTC"
-
-
-def _with_standing(error: DeployError, work: _Work) -> DeployError:
-    """Return the same error with the token that works now."""
-    done = f" Done before the error: {' '.join(work.steps)}" if work.steps else ""
-    return type(error)(error.code, f"{error.message} {work.standing}{done}", hint=error.hint)

@@ -16,11 +16,13 @@ from turso_deploy.turso.token_policy import (
     Level,
     Policy,
     Role,
+    State,
     TokenCheck,
     aging,
     belongs,
     check_claims,
     compare_roles,
+    finding_of,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +80,9 @@ def check_on_server(
 ) -> dict[Role, TokenCheck]:
     """Add the server's reply to the check of each database token of these roles, unless it cannot work anyway."""
     return {
-        role: _answered(check, ask(address, tokens[role], timeout)) if role in roles and _can_be_asked(check) else check
+        role: _answered(check, ask(address, tokens[role], timeout))
+        if role in roles and check.claims is not None and (role is Role.PREVIOUS or check.state == "valid")
+        else check
         for role, check in checks.items()
     }
 
@@ -98,23 +102,15 @@ def check_on_platform(
     return result
 
 
-def _can_be_asked(check: TokenCheck) -> bool:
-    if check.claims is None:
-        return False
-    return check.role is Role.PREVIOUS or check.state == "valid"
-
-
 def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     if check.role is Role.PREVIOUS:
         return _answered_previous(check, answer)
     if answer.error is None:
         return check.found(state="works")
-    stops = check.role is Role.DEPLOY
+    state: State = "rejected" if answer.error.code in _NO_ACCESS else "unknown"
     if answer.error.code is ErrorCode.ACCESS_BLOCKED:
-        return check.found(_from(answer.error, stops=stops), state="blocked")
-    if answer.error.code in _NO_ACCESS:
-        return check.found(_from(answer.error, stops=stops), state="rejected")
-    return check.found(_from(answer.error, stops=stops), state="unknown")
+        state = "blocked"
+    return check.found(finding_of(answer.error, stops=check.role is Role.DEPLOY, remedy=_MINT), state=state)
 
 
 def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
@@ -125,7 +121,8 @@ def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
         finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", _REVOKE)
         return check.found(finding, state="still works")
     assert answer.error is not None
-    return check.found(_from(answer.error, stops=False, level=Level.WARNING), state="unknown")
+    finding = finding_of(answer.error, stops=False, remedy=_MINT)._replace(level=Level.WARNING)
+    return check.found(finding, state="unknown")
 
 
 def _with_expiry(check: TokenCheck, platform: Platform, policy: Policy, now: datetime) -> TokenCheck:
@@ -149,7 +146,3 @@ def _blocked(database: PlatformDatabase) -> Finding:
         "Remove the block (`turso db config`, or PATCH …/configuration), or check the quota of the plan.",
         stops=True,
     )
-
-
-def _from(error: DeployError, *, stops: bool, level: Level = Level.ERROR) -> Finding:
-    return Finding(level, error.code, error.message.removesuffix("."), error.hint or _MINT, stops)

@@ -105,7 +105,7 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
     try:
         claims = read_platform_claims(token) if role is Role.PLATFORM else read_claims(token)
     except InputError as error:
-        finding = _from_error(error, stops=role in (Role.DEPLOY, Role.PLATFORM))
+        finding = finding_of(error, stops=_is_needed_by_run(role))
         return TokenCheck(role, fingerprint(token), "malformed", None, (finding,))
     state: State = "expired" if claims.expired(now) else "valid"
     check = TokenCheck(role, fingerprint(token), state, claims)
@@ -140,20 +140,18 @@ def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck])
     """Add the findings that need a comparison of tokens: swapped roles, and one token in two roles."""
     result = dict(checks)
     deploy, serving, previous = (tokens.get(role) for role in (Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS))
+
+    def add(role: Role, text: str, remedy: str) -> None:
+        result[role] = result[role].found(_mismatch(text, remedy), state="wrong token")
+
     if serving is not None and serving == deploy:
-        result[Role.APPLICATION] = result[Role.APPLICATION].found(
-            _mismatch("it is the same as the deploy token", _MINT_READ_ONLY), state="wrong token"
-        )
+        add(Role.APPLICATION, "it is the same as the deploy token", _MINT_READ_ONLY)
     elif _swapped(checks):
-        swap = _mismatch(
-            "it can write, and the token in `auth-token` cannot: the two are swapped", "Swap the two secrets."
-        )
-        result[Role.APPLICATION] = result[Role.APPLICATION].found(swap, state="wrong token")
+        swapped = "it can write, and the token in `auth-token` cannot: the two are swapped"
+        add(Role.APPLICATION, swapped, "Swap the two secrets.")
     if previous is not None and previous == deploy:
         remedy = "Store the new token in the secret for `auth-token`, and the previous one in this secret."
-        result[Role.PREVIOUS] = result[Role.PREVIOUS].found(
-            _mismatch("it is the same as the deploy token: there was no rotation", remedy), state="wrong token"
-        )
+        add(Role.PREVIOUS, "it is the same as the deploy token: there was no rotation", remedy)
     return result
 
 
@@ -204,7 +202,7 @@ def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> 
     try:
         check_access(claims, needs_write=needs_write, now=now)
     except InputError as error:
-        return [_from_error(error, stops=_is_needed_by_run(role))]
+        return [finding_of(error, stops=_is_needed_by_run(role))]
     if claims.not_before is not None and claims.not_before - LEEWAY > now:
         text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
         remedy = "Wait until then, or mint another one."
@@ -248,5 +246,6 @@ def _mismatch(text: str, remedy: str, *, stops: bool = False) -> Finding:
     return Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, remedy, stops)
 
 
-def _from_error(error: InputError, *, stops: bool) -> Finding:
-    return Finding(Level.ERROR, error.code, error.message.removesuffix("."), error.hint or "", stops)
+def finding_of(error: DeployError, *, stops: bool, remedy: str = "") -> Finding:
+    """Return the finding that an error states; `remedy` is for an error without a hint."""
+    return Finding(Level.ERROR, error.code, error.message.removesuffix("."), error.hint or remedy, stops)
