@@ -199,10 +199,8 @@ def _own_entry(pending: PendingChanges, last_id: str | None) -> str | None:
 
 def _seed_marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str]:
     """Return what the history records of each seed while the rows of `pending` are not deployed yet."""
-    marks = {seed.table: seed.fingerprint for seed in project.seeds}
-    for seed in pending:
-        marks[seed.table] = history.partial_mark(seed.fingerprint, seed.before)
-    return marks
+    marks = {seed.table: history.partial_mark(seed.fingerprint, seed.before) for seed in pending}
+    return {seed.table: seed.fingerprint for seed in project.seeds} | marks
 
 
 def _checks(pending: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:

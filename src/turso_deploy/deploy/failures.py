@@ -62,18 +62,16 @@ def explain_failed_checks(
     """
     failed = [check for check in checks if not check.ok]
     causes = [
-        *(
-            Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
-            for check in failed
-        ),
-        *(
-            Cause(
-                f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
-                project.place_in_manifest(("expect", kind)),
-            )
-            for kind, count in counts.items()
-            if not count.ok
-        ),
+        Cause(f"{check.name}: expected {check.expected}, found {check.actual}", Place.read(check.place))
+        for check in failed
+    ]
+    causes += [
+        Cause(
+            f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
+            project.place_in_manifest(("expect", kind)),
+        )
+        for kind, count in counts.items()
+        if not count.ok
     ]
     details = [f"\n  {text}" for check in failed for text in _details(check)]
     placed = [*differences, *(cause for cause in causes if cause.place)]

@@ -54,7 +54,7 @@ class ReportBuilder:
         self._started = time.monotonic()
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
-        self.differences: tuple[Cause, ...] = ()
+        self.differences: list[Cause] = []
         version = project.manifest.schema_version
         self.found = Report(command, Status.FAILED, False, address, schema_version=version)
 
@@ -122,17 +122,14 @@ class ReportBuilder:
         }
         absent = missing_names(self._project.manifest, state.catalog.schema)
         self.add_checks(_schema_lines(objects, [name for _, name in absent]))
-        self.differences = (
-            *(
-                Cause(f"{title(item)} is {word} in the database", item.place)
-                for word, items in objects.items()
-                for item in items
-            ),
-            *(
-                Cause(f"{name} is missing in the database", self._project.place_in_manifest(key))
-                for key, name in absent
-            ),
-        )
+        self.differences = [
+            Cause(f"{title(item)} is {word} in the database", item.place)
+            for word, items in objects.items()
+            for item in items
+        ]
+        self.differences += [
+            Cause(f"{name} is missing in the database", self._project.place_in_manifest(key)) for key, name in absent
+        ]
         counts = count_lines(self._project.manifest, state.catalog.schema)
         self.found = replace(self.found, counts=counts, notices=notices)
 

@@ -49,14 +49,10 @@ def require_expectations(
     cause, with the `ignore:` lines that exclude them. `place_of` returns the place of a key in the manifest.
     """
     actual = actual_counts(schema)
-    broken = [
-        (kind, bound)
-        for kind, bound in expected_counts(manifest).items()
-        if bound is not None and not bound.holds(actual[kind])
-    ]
     wrong = [
         Cause(f"{kind.replace('_', ' ')}: expected {bound}, would be {actual[kind]}", place_of(("expect", kind)))
-        for kind, bound in broken
+        for kind, bound in expected_counts(manifest).items()
+        if bound is not None and not bound.holds(actual[kind])
     ]
     wrong += [
         Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, schema)

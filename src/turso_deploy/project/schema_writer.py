@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain, count
 
 import yaml
 
@@ -16,7 +17,7 @@ from turso_deploy.project.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.identifiers import names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger
+from turso_deploy.sql.schema import Index, Schema, SchemaObject
 from turso_deploy.sql.splitter import terminated
 
 FIRST_VERSION = "0.1.0"
@@ -80,37 +81,19 @@ def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> 
 
     Each table has a file with its indexes and triggers; all views share one file with their triggers.
     """
+    attached: dict[str, list[SchemaObject]] = defaultdict(list)
+    for item in (*schema.indexes.values(), *schema.triggers.values()):
+        attached[fold_case(item.table)].append(item)
+    names = file_names([table.name for table in schema.all_tables.values()], taken=[_VIEWS])
+    tables = [[table, *attached[key]] for key, table in schema.all_tables.items()]
+    files = {name: _text(items) for name, items in zip(names, tables, strict=True)}
+    if schema.views:
+        files[f"{_VIEWS}.sql"] = _text([item for key, view in schema.views.items() for item in (view, *attached[key])])
     return {
-        **_table_files(schema),
-        **_view_file(schema),
+        **files,
         MANIFEST_NAME: _manifest(schema, schema_version, ignore),
         _MANIFEST_SCHEMA_NAME: manifest_json_schema(),
     }
-
-
-def _table_files(schema: Schema) -> dict[str, str]:
-    names = file_names([table.name for table in schema.all_tables.values()], taken=[_VIEWS])
-    indexes, triggers = _by_table(schema.indexes.values()), _by_table(schema.triggers.values())
-    return {
-        file: _text([table, *indexes[key], *triggers[key]])
-        for (key, table), file in zip(schema.all_tables.items(), names, strict=True)
-    }
-
-
-def _view_file(schema: Schema) -> dict[str, str]:
-    items: list[SchemaObject] = []
-    triggers = _by_table(schema.triggers.values())
-    for key, view in schema.views.items():
-        items += [view, *triggers[key]]
-    return {f"{_VIEWS}.sql": _text(items)} if items else {}
-
-
-def _by_table(items: Iterable[Index | Trigger]) -> Mapping[str, Sequence[SchemaObject]]:
-    """Return indexes or triggers by the folded name of their table or view."""
-    found: dict[str, list[SchemaObject]] = defaultdict(list)
-    for item in items:
-        found[fold_case(item.table)].append(item)
-    return found
 
 
 def _text(items: Sequence[SchemaObject]) -> str:
@@ -137,10 +120,8 @@ def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
         stem = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in stem)[:_MAX_FILE_NAME]
         if not stem.strip("_-") or _DEVICES.fullmatch(stem.casefold()):
             stem = f"table_{stem.strip('_-')}".rstrip("_")
-        candidate, number = stem, 1
-        while candidate.casefold() in used:
-            number += 1
-            candidate = f"{stem}-{number}"
+        candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        candidate = next(each for each in candidates if each.casefold() not in used)
         used.add(candidate.casefold())
         found.append(f"{candidate}.sql")
     return found
