@@ -46,12 +46,11 @@ class Credentials:
     hosted: HostedDatabase | None = None
     checks: dict[Role, TokenCheck] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    minted: bool = False
 
     @property
     def lines(self) -> tuple[TokenLine, ...]:
         """The checked tokens as lines of the report."""
-        return tuple(_line(check, self) for check in self.checks.values())
+        return tuple(_line(check, self.now) for check in self.checks.values())
 
 
 def require_database(settings: Settings, context: RunContext) -> None:
@@ -125,7 +124,6 @@ def _mint(credentials: Credentials, hosted: HostedDatabase, settings: Settings, 
     off = Policy(mode="off")  # a short lifetime is intended
     check = check_claims(Role.DEPLOY, credentials.token, off, credentials.now, needs_write=needs_write)
     credentials.checks = {Role.DEPLOY: check.found(state="minted"), **credentials.checks}
-    credentials.minted = True
     if error := token_error(credentials.checks, off):
         raise error
 
@@ -163,7 +161,7 @@ def _given_tokens(settings: Settings) -> Mapping[Role, str]:
     return {role: secret.reveal() for role, secret in secrets.items() if secret}
 
 
-def _line(check: TokenCheck, credentials: Credentials) -> TokenLine:
+def _line(check: TokenCheck, now: datetime) -> TokenLine:
     claims = check.claims
     expires_at = claims.expires_at if claims else None
     issued_at = claims.issued_at if claims else None
@@ -173,10 +171,10 @@ def _line(check: TokenCheck, credentials: Credentials) -> TokenLine:
         state=check.state,
         access=check.access,
         expires_at=expires_at.isoformat().replace("+00:00", "Z") if expires_at else None,
-        days_left=(expires_at - credentials.now).days if expires_at else None,
-        age_days=max(0, (credentials.now - issued_at).days) if issued_at else None,
+        days_left=(expires_at - now).days if expires_at else None,
+        age_days=max(0, (now - issued_at).days) if issued_at else None,
         key=fingerprint(claims.key_id) if claims and claims.key_id else None,
         due=is_due(check),
-        minted=credentials.minted and check.role is Role.DEPLOY,
+        minted=check.state == "minted",
         findings=tuple(FindingLine(one.level.value, one.text, one.remedy) for one in check.findings),
     )

@@ -44,7 +44,8 @@ def publish(
         output.flush()
     finally:
         with _warning_on_error(runner, "The outputs"):
-            runner.set_outputs(outputs(report))
+            for name, value in outputs(report).items():
+                runner.set_output(name, value)
         with _warning_on_error(runner, "The job summary"):
             runner.append_summary(lambda budget: summary(report, budget))
 

@@ -21,15 +21,7 @@ from turso_deploy.plan.steps import Verb
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.report.changes import object_changes
-from turso_deploy.report.document import (
-    CheckLine,
-    ChunksLine,
-    ErrorLine,
-    Report,
-    SeedLine,
-    Status,
-    StepLine,
-)
+from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
 from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
 from turso_deploy.seeds.steps import SeedResult

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import islice
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
@@ -35,11 +34,8 @@ class Annotation(NamedTuple):
 def annotations_of(report: Report) -> list[Annotation]:
     """Return the annotations of a report, the most severe first, at most MAX_PER_LEVEL of each level."""
     found = list(_unsorted(report))
-    return [
-        annotation
-        for level in Level
-        for annotation in islice((one for one in found if one.level is level), MAX_PER_LEVEL)
-    ]
+    by_level = ([one for one in found if one.level is level] for level in Level)
+    return [annotation for ones in by_level for annotation in ones[:MAX_PER_LEVEL]]
 
 
 def _unsorted(report: Report) -> Iterator[Annotation]:

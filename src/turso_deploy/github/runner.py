@@ -106,11 +106,6 @@ class Runner:
         finally:
             self._command(token)
 
-    def set_outputs(self, values: Mapping[str, str]) -> None:
-        """Set outputs of this step."""
-        for name, value in values.items():
-            self.set_output(name, value)
-
     def set_output(self, name: str, value: str) -> None:
         """Set an output of this step; its value may have several lines.
 

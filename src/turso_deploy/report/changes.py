@@ -12,14 +12,7 @@ from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.report.document import Effect, ObjectChange, PartChange
-from turso_deploy.sql.definitions import (
-    ColumnDefinition,
-    ForeignKey,
-    KeyPart,
-    PrimaryKey,
-    TableDefinition,
-    Unique,
-)
+from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, KeyPart, PrimaryKey, TableDefinition, Unique
 from turso_deploy.sql.lexer import Tokens, fold_case
 from turso_deploy.sql.schema import Schema, Table, key_of, title
 

@@ -8,15 +8,7 @@ from itertools import islice
 from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
-from turso_deploy.report.document import (
-    CheckLine,
-    ErrorLine,
-    ObjectChange,
-    Report,
-    Status,
-    StepLine,
-    TokenLine,
-)
+from turso_deploy.report.document import CheckLine, ErrorLine, ObjectChange, Report, Status, StepLine, TokenLine
 
 _WIDTH = 100
 _MAX_NAMES = 60

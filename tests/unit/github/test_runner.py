@@ -149,7 +149,8 @@ def test_outputs_are_read_back_exactly(values: dict[str, str]) -> None:
         file = Path(folder) / "output"
         file.touch()
         runner, _ = on_runner(GITHUB_OUTPUT=str(file))
-        runner.set_outputs(values)
+        for name, value in values.items():
+            runner.set_output(name, value)
         assert read_outputs(file.read_bytes().decode()) == values
 
 
@@ -157,7 +158,8 @@ def test_outputs_are_appended_as_utf_8_with_plain_line_feeds(tmp_path: Path) -> 
     file = tmp_path / "output"
     file.write_text("before=1\n")
     runner, _ = on_runner(GITHUB_OUTPUT=str(file))
-    runner.set_outputs({"status": "a\r\nb", "tables": "é"})
+    runner.set_output("status", "a\r\nb")
+    runner.set_output("tables", "é")
     content = file.read_bytes().decode()
     assert content.startswith("before=1\nstatus<<ghadelimiter_")
     assert read_outputs(content.removeprefix("before=1\n")) == {"status": "a\r\nb", "tables": "é"}
