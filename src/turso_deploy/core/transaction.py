@@ -73,9 +73,9 @@ class TransactionStep(NamedTuple):
     leaves_copies: bool = False
 
 
-def change_step(sql: str, label: str, place: Place | None = None) -> TransactionStep:
+def change_step(sql: str, label: str, place: Place | None = None, *, leaves_copies: bool = False) -> TransactionStep:
     """Return a step without arguments that changes the database."""
-    return TransactionStep(Query(sql), Purpose.CHANGE, label, place)
+    return TransactionStep(Query(sql), Purpose.CHANGE, label, place, leaves_copies)
 
 
 class Transaction(NamedTuple):

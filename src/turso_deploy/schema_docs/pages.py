@@ -137,7 +137,7 @@ def _with_parents(data: PageData, names: Sequence[str]) -> set[str]:
 
 
 def _drawn(data: PageData, diagram: Diagram) -> str:
-    """Return the diagram with the relations that no foreign key states."""
+    """Draw a diagram, with the relations of the notes, which no foreign key states."""
     shown = {fold_case(entity.name): entity for entity in diagram.entities}
     relations = [
         Relation(child.name, parent.name, read_column_title(relation.child)[1], logical=True)

@@ -120,7 +120,7 @@ class _Steps:
 
 def _change_steps(steps: Sequence[Step], *, leave_copies: bool = False) -> list[TransactionStep]:
     return [
-        change_step(sql, step.label, step.place)._replace(leaves_copies=leave_copies and step.keeps_values)
+        change_step(sql, step.label, step.place, leaves_copies=leave_copies and step.keeps_values)
         for step in steps
         for sql in step.statements
     ]
