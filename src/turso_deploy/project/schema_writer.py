@@ -17,7 +17,7 @@ from turso_deploy.project.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.identifiers import names_and_strings_in
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import Index, Schema, SchemaObject
+from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger
 from turso_deploy.sql.splitter import terminated
 
 FIRST_VERSION = "0.1.0"
@@ -82,7 +82,8 @@ def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> 
     Each table has a file with its indexes and triggers; all views share one file with their triggers.
     """
     attached: dict[str, list[SchemaObject]] = defaultdict(list)
-    for item in (*schema.indexes.values(), *schema.triggers.values()):
+    dependents: tuple[Index | Trigger, ...] = (*schema.indexes.values(), *schema.triggers.values())
+    for item in dependents:
         attached[fold_case(item.table)].append(item)
     names = file_names([table.name for table in schema.all_tables.values()], taken=[_VIEWS])
     tables = [[table, *attached[key]] for key, table in schema.all_tables.items()]
