@@ -11,13 +11,7 @@ from turso_deploy.plan.steps import StepKind, Verb
 from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
 from turso_deploy.sql.lexer import read_column_title
 
-_PLANNED = {
-    "created": "to create",
-    "changed": "to change",
-    "dropped": "to drop",
-    "run": "to run",
-    "seeded": "to seed",
-}
+_PLANNED = {"created": "to create", "changed": "to change", "dropped": "to drop", "run": "to run", "seeded": "to seed"}
 _PAST = {word: word for word in _PLANNED}
 _EFFECTS = {Verb.CREATE: "created", Verb.DROP: "dropped", Verb.RUN: "run", Verb.WRITE: "written"}
 _DEPENDENTS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
