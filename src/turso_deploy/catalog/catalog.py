@@ -70,10 +70,12 @@ def read_catalog(
     uncounted = set(vector_shadows)
     ignored: set[str] = set()
     counted: list[CatalogRow] = []
+    patterns = [fold_case(pattern) for pattern in ignore]
     for row in rows:
-        if row.sql is None or _is_internal(row, shadow_names):
+        names = fold_case(row.name), fold_case(row.table)
+        if row.sql is None or any(_is_internal(name) or name in shadow_names for name in names):
             uncounted.add((row.kind, row.name))
-        elif _is_ignored(row, ignore):
+        elif any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
             uncounted.add((row.kind, row.name))
             ignored.add(row.name)
         else:
@@ -103,14 +105,8 @@ def _names_vector_index(row: CatalogRow) -> bool:
     return "libsql_vector_idx" in identifiers_in(row.sql or "")
 
 
-def _is_internal(row: CatalogRow, shadows: set[str]) -> bool:
-    names = fold_case(row.name), fold_case(row.table)
-    return any(name.startswith(INTERNAL_PREFIXES) or name in shadows or name == HISTORY_TABLE for name in names)
-
-
-def _is_ignored(row: CatalogRow, patterns: Sequence[str]) -> bool:
-    names = fold_case(row.name), fold_case(row.table)
-    return any(fnmatchcase(name, fold_case(pattern)) for pattern in patterns for name in names)
+def _is_internal(name: str) -> bool:
+    return name.startswith(INTERNAL_PREFIXES) or name == HISTORY_TABLE
 
 
 _Definition = TypeVar("_Definition")

@@ -39,7 +39,7 @@ class Cursor:
 
     def advance(self) -> int:
         """Skip the next token and return its index. Raises SqlTextError at the end."""
-        if not self.word:
+        if not self.words[self.at]:
             raise self.error("more")
         self.at += 1
         return self.at - 1
@@ -64,9 +64,11 @@ class Cursor:
 
     def name(self) -> str:
         """Skip a name and return it as written, without its quotes. SQLite accepts a string as a name here."""
-        if not self.word or self.tokens[self.at].kind > TokenKind.STRING:
+        at = self.at
+        if not self.words[at] or self.tokens[at].kind > TokenKind.STRING:
             raise self.error("a name")
-        return unquote(self.tokens[self.advance()])
+        self.at = at + 1
+        return unquote(self.tokens[at])
 
     def folded_name(self) -> str:
         """Skip a name and return it folded."""

@@ -109,7 +109,6 @@ def _read_type(cursor: Cursor) -> str:
 def _read_column_constraint(cursor: Cursor, table: _Table, column: _Column) -> None:
     """Read one constraint of a column; SQLite accepts them in any order, and the last of a kind counts."""
     name = fold_case(column.name)
-    parts = (KeyPart(name),)
     match cursor.words[cursor.advance()]:
         case "CONSTRAINT":
             cursor.name()
@@ -117,12 +116,12 @@ def _read_column_constraint(cursor: Cursor, table: _Table, column: _Column) -> N
             cursor.expect("KEY")
             table.key_descends = cursor.take("DESC")
             cursor.take("ASC")
-            key = parts[0]._replace(descending=table.key_descends)
+            key = KeyPart(name, descending=table.key_descends)
             table.primary_key = PrimaryKey(
                 (key,), _read_conflict(cursor), cursor.take("AUTOINCREMENT"), rowid_alias=False
             )
         case "UNIQUE":
-            table.uniques.append(Unique(parts, _read_conflict(cursor)))
+            table.uniques.append(Unique((KeyPart(name),), _read_conflict(cursor)))
         case "NOT" if cursor.take("NULL"):
             column.not_null = True
             column.not_null_conflict = _read_conflict(cursor)
