@@ -25,6 +25,7 @@ class RowBlock(NamedTuple):
     request_bytes: int
 
 
+# Not a NamedTuple, because iterating over it gives its rows.
 @dataclass(frozen=True)
 class PackedRows:
     """Rows in order: blocks, and the position after the last row of each."""

@@ -11,7 +11,7 @@ field says otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,7 +49,8 @@ class Generated(NamedTuple):
     stored: bool
 
 
-class _Column(NamedTuple):
+# A large schema has tens of thousands of columns, and a frozen dataclass takes four times as long to create.
+class _ColumnFields(NamedTuple):
     name: str
     type: str
     not_null: bool
@@ -62,7 +63,7 @@ class _Column(NamedTuple):
     end: int
 
 
-class ColumnDefinition(ComparedByMeaning, _Column):
+class ColumnDefinition(ComparedByMeaning, _ColumnFields):
     """A column apart from its name, which is not compared: equal columns under two names are a column and its renaming.
 
     `name` is as written, without quotes. `type` is in upper case with single spaces, "" when there is none. `default`
@@ -110,25 +111,25 @@ class Unique(NamedTuple):
     on_conflict: str | None
 
 
-class _Check(NamedTuple):
-    expression: Tokens
-    at_column: str | None
-
-
-class Check(ComparedByMeaning, _Check):
+@dataclass(frozen=True)
+class Check:
     """A CHECK constraint.
 
     `at_column` is the column that it is written at, None at the table; DROP COLUMN takes the former along.
     """
 
-    __slots__ = ()
-
-    def meaning(self) -> tuple[object, ...]:
-        """Return the expression, without its position."""
-        return (self.expression,)
+    expression: Tokens
+    at_column: str | None = field(compare=False)
 
 
-class _ForeignKey(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ForeignKey(ComparedByMeaning):
+    """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
+
+    `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
+    that SQLite knows (https://www.sqlite.org/foreignkeys.html#fk_deferred). `at_column` as in Check.
+    """
+
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...] | None
@@ -137,16 +138,6 @@ class _ForeignKey(NamedTuple):
     match: str | None
     deferred: bool
     at_column: str | None
-
-
-class ForeignKey(ComparedByMeaning, _ForeignKey):
-    """A foreign key. `parent_columns` is None when the parent's primary key is meant without being named.
-
-    `on_delete` and `on_update` are None for NO ACTION; `deferred` is DEFERRABLE INITIALLY DEFERRED, the only deferral
-    that SQLite knows (https://www.sqlite.org/foreignkeys.html#fk_deferred). `at_column` as in Check.
-    """
-
-    __slots__ = ()
 
     def meaning(self) -> tuple[object, ...]:
         """Return the constraint without its position, and with its pairs of columns in one order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from turso_deploy.sql.cursor import Cursor, Span
 from turso_deploy.sql.definitions import (
     Check,
@@ -230,7 +232,7 @@ def _read_deferral(cursor: Cursor, table: _Table, *, deferrable: bool) -> None:
     """Read `[NOT] DEFERRABLE [INITIALLY …]`, which SQLite applies to the last foreign key."""
     deferred = cursor.take("INITIALLY") and cursor.words[cursor.advance()] == "DEFERRED"
     if table.foreign_keys:
-        table.foreign_keys[-1] = table.foreign_keys[-1]._replace(deferred=deferrable and deferred)
+        table.foreign_keys[-1] = replace(table.foreign_keys[-1], deferred=deferrable and deferred)
 
 
 def _other_than(usual: str, written: str) -> str | None:
