@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from turso_deploy import __version__
+from turso_deploy.core.text import capitalized
 
 if TYPE_CHECKING:
     from turso_deploy.cli.settings import Setting
@@ -150,7 +151,7 @@ def _parser(arguments: Sequence[str]) -> _Parser:
         command = commands.add_parser(
             name,
             help=description,
-            description=description[:1].upper() + description[1:] + ".",
+            description=f"{capitalized(description)}.",
             usage=f"turso-deploy {name} [--FLAG …]" if has_settings else None,
             epilog=(_VARIABLES if has_settings else "") + "\n  ".join(["examples:", *_EXAMPLES[name]]),
             formatter_class=_Help,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Failure, Outcome, Purpose, TransactionStep
+from turso_deploy.core.transaction import Outcome, Purpose
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
@@ -45,11 +45,14 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
     is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
+    # The SQL of a step that creates an object keeps the lines of its file.
+    offset = failed.failure.offset if step.label.startswith("create ") else None
+    place = place_in(step.query.sql, offset, step.place)
     return DatabaseError(
         explanation.code,
         f"{step.label}: {explanation.message}. The transaction was rolled back.",
         hint=explanation.hint,
-        place=_place(step, failed.failure) if is_statement else None,
+        place=place if is_statement else None,
     )
 
 
@@ -107,9 +110,3 @@ def _details(check: CheckLine) -> list[str]:
     """Return the details of a check, and the number of those that are left out."""
     more = int(check.actual) - len(check.details) if check.details else 0
     return [*check.details, f"and {more:,} more"] if more > 0 else list(check.details)
-
-
-def _place(step: TransactionStep, failure: Failure) -> Place | None:
-    """Return the line that the engine names as the cause: the SQL of a step keeps the lines of its file."""
-    offset = failure.offset if step.label.startswith("create ") else None
-    return place_in(step.query.sql, offset, step.place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from turso_deploy.core.errors import Place
-from turso_deploy.core.text import count_of
+from turso_deploy.core.text import capitalized, count_of
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.write_estimate import RewrittenTable
@@ -35,10 +35,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     return (
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(pending, project.wanted),
-        *(
-            f"{text[0].upper()}{text[1:]}; only the case differs, which is left as it is."
-            for text in plan.case_differences
-        ),
+        *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
         *map(_unmatched_rename_notice, plan.unmatched_renames),
         *map(_unused_backfill_notice, plan.unused_backfills),
         *map(_unused_approval_notice, unused_approvals(plan.hazards, approvals)),

@@ -7,7 +7,7 @@ import re
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import find_fault, find_reference_fault
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError
+from turso_deploy.core.errors import Cause, ErrorCode, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, place_in, title
@@ -62,7 +62,9 @@ _MISSING_OBJECT = re.compile(r"no such |has no column named|unknown column|forei
 
 
 def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
-    causes = [Cause(f"{title(item)}: {message}", _place(item, message, scratch)) for item, message in broken]
+    # The place of the missing name in the SQL of the object, or else the beginning of the object.
+    places = (place_in(item.sql, locate(item.sql, text, scratch.connection), item.place) for item, text in broken)
+    causes = [Cause(f"{title(item)}: {text}", place) for (item, text), place in zip(broken, places, strict=True)]
     code = error_code_for(broken[0][1])
     is_missing = code is ErrorCode.MISSING_REFERENCE
     return ProjectError(
@@ -72,8 +74,3 @@ def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
         place=causes[0].place,
         causes=causes,
     )
-
-
-def _place(item: SchemaObject, message: str, scratch: Scratch) -> Place | None:
-    """Return the place of the missing name in the SQL of the object, or else the beginning of the object."""
-    return place_in(item.sql, locate(item.sql, message, scratch.connection), item.place)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from turso_deploy.core.progress import listening
-from turso_deploy.core.text import inert, printable
+from turso_deploy.core.text import capitalized, inert, printable
 
 UPDATE_INTERVAL = 0.25
 """Seconds between two updates of the display. A step that ends before the first update is never shown."""
@@ -109,7 +109,7 @@ class _LogLines(_Display):
     def _show(self, what: str, since: float) -> None:
         if since != self._reported and time.monotonic() - since >= self._slow_step:
             self._reported = since
-            self._print(f"{what[:1].upper()}{what[1:]} takes longer than {self._slow_step:.0f} s.")
+            self._print(f"{capitalized(what)} takes longer than {self._slow_step:.0f} s.")
 
     def _print(self, text: str) -> None:
         """Write one line in a single call: the run may print at the same moment, for example a mask."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.text import capitalized
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.schema_docs.page_data import Category, Descriptions
 from turso_deploy.sql.comments import column_comments, documentation
@@ -35,7 +36,7 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
                 found = column_comments(source.statement.text, parse_table(source.statement.text))
                 columns[name] = {column: _one_line(documentation(comments)) for column, comments in found.items()}
         stem = path.with_suffix("").as_posix().replace("/", "-")
-        title = " ".join(word[:1].upper() + word[1:] for word in stem.replace("_", "-").split("-"))
+        title = " ".join(map(capitalized, stem.replace("_", "-").split("-")))
         keys = tuple(source.key for source in sources)
         shown = f"{folder.path.resolve().name}/{path}"
         categories.append(Category(title, f"{stem.lower()}.md", shown, _file_comment(text, sources), keys))

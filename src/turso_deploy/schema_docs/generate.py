@@ -71,13 +71,12 @@ def render_pages(project: Project) -> dict[str, str]:
         pages={key: category.page for category in descriptions.categories for key in category.objects},
     )
     queries = run_queries(project.folder, project.scratch)
-    views = {name: _columns(view.name, project) for name, view in schema.views.items()}
+    columns = {
+        name: project.scratch.query(Query("SELECT name, type FROM pragma_table_info(?)", (view.name,))).rows
+        for name, view in schema.views.items()
+    }
+    views = {view: [(str(name), str(kind)) for name, kind in rows] for view, rows in columns.items()}
     return render(data, views, queries)
-
-
-def _columns(view: str, project: Project) -> list[tuple[str, str]]:
-    rows = project.scratch.query(Query("SELECT name, type FROM pragma_table_info(?)", (view,))).rows
-    return [(str(name), str(kind)) for name, kind in rows]
 
 
 def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -117,23 +117,17 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
     return check.found(*usable, *_rights(role, claims, needs_write), *aging(claims, policy, now))
 
 
-def aging(claims: Claims, policy: Policy, now: datetime) -> list[Finding]:
-    """Return the findings about age and expiry. An expired token is not a matter of the policy."""
+def aging(claims: Claims, policy: Policy, now: datetime) -> Iterator[Finding]:
+    """Yield the findings about age and expiry. An expired token is not a matter of the policy."""
     if policy.mode == "off" or claims.expired(now):
-        return []
-    findings = []
+        return
     if claims.issued_at is not None and now - claims.issued_at > policy.max_age:
-        findings.append(
-            _policy_finding(
-                Level.ERROR,
-                f"it is {whole_days(now - claims.issued_at)} old, over `token-max-age` ({whole_days(policy.max_age)})",
-            )
-        )
+        age, limit = whole_days(now - claims.issued_at), whole_days(policy.max_age)
+        yield _policy_finding(Level.ERROR, f"it is {age} old, over `token-max-age` ({limit})")
     if claims.expires_at is not None and claims.expires_at - now <= policy.expiry_warning:
-        findings.append(_policy_finding(Level.WARNING, f"it expires in {whole_days(claims.expires_at - now)}"))
+        yield _policy_finding(Level.WARNING, f"it expires in {whole_days(claims.expires_at - now)}")
     if claims.expires_at is None and policy.require_expiry:
-        findings.append(_policy_finding(Level.ERROR, "it never expires, and `token-require-expiry` is on"))
-    return findings
+        yield _policy_finding(Level.ERROR, "it never expires, and `token-require-expiry` is on")
 
 
 def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck]) -> dict[Role, TokenCheck]:
