@@ -84,6 +84,7 @@ class HttpClient:
             request.headers.update({"Content-Type": "application/json", "Content-Length": str(len(body))})
         try:
             answer = prepared.adapter.send(request, stream=True, proxies=prepared.proxies)
+            current.is_sent = True
             try:
                 return Response(answer.status_code, answer.headers, _read_body(answer))
             except BaseException:  # an interrupt, too: the rest of an answer must not precede another one
