@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,13 @@ class _Connection(HTTPConnection):
         except (OSError, HTTPException, ValueError) as error:
             kind, retryable = self._explain(error)
             raise TransportError(kind, request_sent=False, retryable=retryable) from None
+
+    def set_tunnel(
+        self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None, scheme: str = "http"
+    ) -> None:
+        """Ask a proxy for a tunnel. Python leaves the Host header out, or an IPv6 address in it without brackets."""
+        bracketed = f"[{host.strip('[]')}]" if ":" in host else host
+        super().set_tunnel(host, port, {"Host": f"{bracketed}:{port}", **(headers or {})}, scheme)
 
     def endheaders(self, *arguments: Any, **options: Any) -> None:
         """Send the head of a request; what fails before is a value that no request can hold."""
