@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from turso_deploy import __version__
 from turso_deploy.http.adapter import Adapter
-from turso_deploy.http.deadline import CurrentRequest, sending
+from turso_deploy.http.deadline import Request, current_request
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import proxy_for
 from turso_deploy.http.trust import tls_context
@@ -63,19 +63,22 @@ class HttpClient:
     def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
         begun = time.monotonic()
+        current = Request(self._timeout)
+        outer = current_request.set(current)
         result = "interrupted"
         try:
-            with sending(self._timeout) as current:
-                response = self._send(current, method, path, body)
+            response = self._send(current, method, path, body)
             result = f"HTTP {response.status}, {len(response.body)} bytes"
         except TransportError as error:
             result = error.kind.name.lower().replace("_", " ")
             raise
-        finally:  # a query may hold what is secret
+        finally:
+            current_request.reset(outer)
+            # A query may hold what is secret.
             _log.debug("%s %s: %s, %.0f ms", method, path.partition("?")[0], result, 1000 * (time.monotonic() - begun))
         return response
 
-    def _send(self, current: CurrentRequest, method: str, path: str, body: bytes | None) -> Response:
+    def _send(self, current: Request, method: str, path: str, body: bytes | None) -> Response:
         prepared = self._prepared = self._prepared or _prepare(self._url, self._headers)
         request = prepared.request.copy()
         request.method, request.body = method, body

@@ -15,11 +15,11 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPException, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from turso_deploy.http import trust
-from turso_deploy.http.deadline import TimedSocket, mark_sent, time_left
+from turso_deploy.http.deadline import TimedSocket, current_request
 from turso_deploy.http.errors import TransportError
 from turso_deploy.http.errors import TransportErrorKind as Kind
 from turso_deploy.http.proxies import is_local_name, is_loopback_address
+from turso_deploy.http.trust import tls_context
 
 # The message for a proxy's answer; the answer itself is not passed on.
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
@@ -67,19 +67,21 @@ class _Connection(HTTPConnection):
 
     def endheaders(self, *arguments: Any, **options: Any) -> None:
         """Send the head of a request; what fails before is a value that no request can hold."""
-        mark_sent()
+        current_request.get().is_sent = True
         super().endheaders(*arguments, **options)
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that accepts. Each one gets an equal part of the time that is left."""
         failure: OSError = ConnectionRefusedError()
         found = socket.getaddrinfo(*self._next_hop(), type=socket.SOCK_STREAM)
-        if self._stays_on_this_machine and not all(is_loopback_address(str(address[0])) for *_, address in found):
+        is_clear_text = self.default_port != HTTPSConnection.default_port and not self.proxy
+        leaves = not all(is_loopback_address(str(address[0])) for *_, address in found)
+        if is_clear_text and is_local_name(self.host) and leaves:
             raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
         for index, (family, kind, protocol, _, address) in enumerate(found):
             line = self._make_socket(family, kind, protocol)
             try:
-                line.settimeout(time_left() / (len(found) - index))
+                line.settimeout(current_request.get().time_left / (len(found) - index))
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._reach(line, address)
                 return line
@@ -89,11 +91,6 @@ class _Connection(HTTPConnection):
                     raise
                 failure = error
         raise failure
-
-    @property
-    def _stays_on_this_machine(self) -> bool:
-        """True for plain http to a name of this machine; no proxy is used for it."""
-        return self.default_port != HTTPSConnection.default_port and not self.proxy and is_local_name(self.host)
 
     def _next_hop(self) -> tuple[str, int]:
         return self._dns_host, self.port
@@ -117,7 +114,8 @@ class _Connection(HTTPConnection):
                 return Kind.BROKEN, True
             case ssl.SSLError() if not self.proxy or self.has_connected_to_proxy:
                 is_unverified = isinstance(error, ssl.SSLCertVerificationError)
-                no_authorities = is_unverified and trust.has_no_authorities()
+                # Those of a folder are read on demand, so they are there after the handshake.
+                no_authorities = is_unverified and not tls_context().cert_store_stats()["x509"]
                 return (Kind.NO_AUTHORITIES if no_authorities else Kind.NOT_SECURE), False
             case _ if by_proxy:
                 return Kind.PROXY, not is_lasting

@@ -30,11 +30,6 @@ def tls_context() -> ssl.SSLContext:
         return _context(bundle, _variable("SSL_CLIENT_CERT"), _variable("SSL_CLIENT_KEY"), defaults)
 
 
-def has_no_authorities() -> bool:
-    """Return True if no authority was found. Those of a folder are read on demand: call it after a failed handshake."""
-    return not tls_context().cert_store_stats()["x509"]
-
-
 def _variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
