@@ -66,6 +66,17 @@ def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(begin: bytes, a
     assert "did not answer within 0.5 s" in error.message
 
 
+def test_server_that_never_reads_the_request_is_given_up_in_time() -> None:
+    with broken_servers.silent() as url:
+        client = HttpClient(url, TOKEN, timeout=0.5)
+        begun = time.monotonic()
+        with pytest.raises(TransportError) as caught:
+            client.request("POST", "/", bytes(1 << 25))
+        assert time.monotonic() - begun < 5
+        client.close()
+    assert (caught.value.kind, caught.value.request_sent) == (TransportErrorKind.NOT_ANSWERED_IN_TIME, True)
+
+
 def test_a_compressed_answer_is_read(server: CannedServer) -> None:
     server.to("GET", "/", gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"})
     assert ask(server.url) == b'{"a": 1}'
