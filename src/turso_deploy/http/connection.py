@@ -75,8 +75,8 @@ class _Connection(HTTPConnection):
         failure: OSError = ConnectionRefusedError()
         found = socket.getaddrinfo(*self._next_hop(), type=socket.SOCK_STREAM)
         is_clear_text = self.default_port != HTTPSConnection.default_port and not self.proxy
-        leaves = not all(is_loopback_address(str(address[0])) for *_, address in found)
-        if is_clear_text and is_local_name(self.host) and leaves:
+        stays_here = is_clear_text and is_local_name(self.host)
+        if stays_here and not all(is_loopback_address(str(address[0])) for *_, address in found):
             raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
         for index, (family, kind, protocol, _, address) in enumerate(found):
             line = self._make_socket(family, kind, protocol)
