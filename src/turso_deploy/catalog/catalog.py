@@ -7,12 +7,12 @@ give equal schemas. The stored SQL is the only source; no other pragma of either
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any
 
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import ErrorCode, InternalError, Place
@@ -26,7 +26,7 @@ from turso_deploy.sql.definitions import (
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import SqlTextError, fold_case
 from turso_deploy.sql.parser import parse
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, VirtualTable
+from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger, View, VirtualTable
 
 HISTORY_TABLE = "schema_deployments"
 
@@ -96,77 +96,43 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for row in rows:
         # The text is searched first, because reading the names of thousands of indexes takes long.
-        if row.kind == "index" and "libsql_vector_idx" in fold_case(row.sql or "") and _names_vector_index(row):
+        sql = fold_case(row.sql or "") if row.kind == "index" else ""
+        if "libsql_vector_idx" in sql and "libsql_vector_idx" in identifiers_in(sql):
             found |= {("table", f"{row.name}_shadow"), ("index", f"{row.name}_shadow_idx")}
     return found | {("table", "libsql_vector_meta_shadow")} if found else found
-
-
-def _names_vector_index(row: CatalogRow) -> bool:
-    return "libsql_vector_idx" in identifiers_in(row.sql or "")
 
 
 def _is_internal(name: str) -> bool:
     return name.startswith(INTERNAL_PREFIXES) or name == HISTORY_TABLE
 
 
-_Definition = TypeVar("_Definition")
-_Object = TypeVar("_Object", bound=SchemaObject)
+def _schema(rows: Iterable[CatalogRow], places: Mapping[tuple[str, str], Place]) -> Schema:
+    found: dict[str, dict[str, Any]] = {"table": {}, "index": {}, "view": {}, "trigger": {}}
+    for row in rows:
+        kind, name = key = row.key
+        place = places.get(key)
+        try:
+            found[kind][name] = _object(row, row.sql or "", place)
+        except SqlTextError as error:
+            raise InternalError(
+                ErrorCode.INTERNAL,
+                f"The definition of the {row.kind} {row.name}, which SQLite accepts, could not be read: "
+                f"{error.message}.",
+                hint="This is a bug of turso-deploy: please report it, with the definition.",
+                place=place,
+            ) from None
+    return Schema(*map(MappingProxyType, found.values()))
 
 
-def _schema(rows: Sequence[CatalogRow], places: Mapping[tuple[str, str], Place]) -> Schema:
-    def of_kind(kind: str, build: Callable[[CatalogRow, Place | None], _Object]) -> Mapping[str, _Object]:
-        found = {}
-        for row in rows:
-            if row.kind == kind:
-                try:
-                    found[fold_case(row.name)] = build(row, places.get(row.key))
-                except SqlTextError as error:
-                    raise _unreadable(row, error, places.get(row.key)) from None
-        return MappingProxyType(found)
-
-    return Schema(
-        all_tables=of_kind("table", _table),
-        indexes=of_kind("index", _index),
-        views=of_kind("view", _view),
-        triggers=of_kind("trigger", _trigger),
-    )
-
-
-def _unreadable(row: CatalogRow, error: SqlTextError, place: Place | None) -> InternalError:
-    return InternalError(
-        ErrorCode.INTERNAL,
-        f"The definition of the {row.kind} {row.name}, which SQLite accepts, could not be read: {error.message}.",
-        hint="This is a bug of turso-deploy: please report it, with the definition.",
-        place=place,
-    )
-
-
-def _table(row: CatalogRow, place: Place | None) -> AnyTable:
-    definition = parse(_sql(row))
-    if isinstance(definition, VirtualTableDefinition):
-        return VirtualTable(row.name, _sql(row), definition, place)
-    assert isinstance(definition, TableDefinition)
-    return Table(row.name, _sql(row), definition, place)
-
-
-def _index(row: CatalogRow, place: Place | None) -> Index:
-    definition = parse(_sql(row))
-    assert isinstance(definition, IndexDefinition)
-    return Index(row.name, row.table, _sql(row), definition, place)
-
-
-def _view(row: CatalogRow, place: Place | None) -> View:
-    definition = parse(_sql(row))
-    assert isinstance(definition, ViewDefinition)
-    return View(row.name, _sql(row), definition, place)
-
-
-def _trigger(row: CatalogRow, place: Place | None) -> Trigger:
-    definition = parse(_sql(row))
-    assert isinstance(definition, TriggerDefinition)
-    return Trigger(row.name, row.table, _sql(row), definition, place)
-
-
-def _sql(row: CatalogRow) -> str:
-    assert row.sql is not None
-    return row.sql
+def _object(row: CatalogRow, sql: str, place: Place | None) -> SchemaObject:
+    match parse(sql):
+        case TableDefinition() as definition:
+            return Table(row.name, sql, definition, place)
+        case VirtualTableDefinition() as definition:
+            return VirtualTable(row.name, sql, definition, place)
+        case IndexDefinition() as definition:
+            return Index(row.name, row.table, sql, definition, place)
+        case ViewDefinition() as definition:
+            return View(row.name, sql, definition, place)
+        case TriggerDefinition() as definition:
+            return Trigger(row.name, row.table, sql, definition, place)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
-from turso_deploy.core.transaction import Query, Rows
+from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.sql.identifiers import in_back_quotes
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
 
@@ -81,10 +81,10 @@ class Scratch:
         before = self._table_names() if cut or self._cuts else set()
         if _MAKES_ONE.match(sql) and not (cut or self._cuts):
             self._catalog.write_noted()
-            self._execute(self._connection, Query(cut_sql), cut)
+            self._execute(self._connection, cut_sql, cut=cut)
             self._catalog.count_created()
             return
-        self._execute(self.connection, Query(cut_sql), cut)
+        self._execute(self.connection, cut_sql, cut=cut)
         if cut or self._cuts:
             self._follow(cut, before)
 
@@ -102,20 +102,22 @@ class Scratch:
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""
-        cursor = self._execute(self.connection, query)
+        cursor = self._execute(self.connection, query.sql, query.arguments)
         try:
             rows = tuple(cursor.fetchall())
         except sqlite3.Error as error:
             raise ScratchError(str(error)) from None
         return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
 
-    def _execute(self, connection: sqlite3.Connection, query: Query, cut: _Cut | None = None) -> sqlite3.Cursor:
+    def _execute(
+        self, connection: sqlite3.Connection, sql: str, arguments: Sequence[Value] = (), cut: _Cut | None = None
+    ) -> sqlite3.Cursor:
         while True:
             try:
-                return connection.execute(query.sql, query.arguments)
+                return connection.execute(sql, arguments)
             except sqlite3.Error as error:
                 if not self._stand_in_for(str(error)):
-                    raise _scratch_error(str(error), query.sql, self.connection, cut) from None
+                    raise _scratch_error(str(error), sql, self.connection, cut) from None
 
     def columns_read_by(self, view: str) -> frozenset[tuple[str, str]]:
         """Return the columns that a view reads directly: the folded names of a table or view and of its column.

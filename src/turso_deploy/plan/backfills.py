@@ -97,12 +97,11 @@ def unused_backfills(wanted: Schema, live: Schema, renamed: Collection[str]) -> 
     """
     for name, new in wanted.tables.items():
         old = live.all_tables.get(name)
-        if old is None:
+        columns = [column for column, at_column in new.directives.columns.items() if at_column.using is not None]
+        if old is None or not columns:
             continue
         change = TableChange(new, old, wanted, live) if isinstance(old, Table) else None
-        for column, at_column in new.directives.columns.items():
-            if at_column.using is None:
-                continue
+        for column in columns:
             title = column_title(new.name, new.definition.by_name[column].name)
             if change is None:
                 yield UnusedBackfill(title, new.place_of(column), replaced=True)

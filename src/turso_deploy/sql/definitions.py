@@ -250,18 +250,13 @@ class VirtualTableDefinition(NamedTuple):
     @property
     def content(self) -> str | None:
         """The holder of the content of an FTS5 table: the name of a table or view, "" for none, None for itself."""
-        for argument in self.arguments:
-            if argument[:2] == ("content", "="):
-                return "".join(argument[2:]).strip("\"'")
-        return None
+        return self._option("content", "\"'")
 
     @property
     def content_rowid(self) -> str:
         """The folded name of the column of the content table by which a full-text index finds its rows."""
-        for argument in self.arguments:
-            if argument[:2] == ("content_rowid", "="):
-                return fold_case("".join(argument[2:]).strip("\"'`[]"))
-        return "rowid"
+        name = self._option("content_rowid", "\"'`[]")
+        return "rowid" if name is None else fold_case(name)
 
     @property
     def has_external_content(self) -> bool:
@@ -272,6 +267,10 @@ class VirtualTableDefinition(NamedTuple):
     def is_contentless(self) -> bool:
         """True if no row can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
         return self.content == ""
+
+    def _option(self, name: str, quotes: str) -> str | None:
+        values = ("".join(argument[2:]) for argument in self.arguments if argument[:2] == (name, "="))
+        return next((value.strip(quotes) for value in values), None)
 
 
 Definition = TableDefinition | IndexDefinition | ViewDefinition | TriggerDefinition | VirtualTableDefinition
