@@ -7,7 +7,16 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, Tokens, canonical, code_tokens, fold_case, unquote
+from turso_deploy.sql.lexer import (
+    SqlTextError,
+    Token,
+    TokenKind,
+    Tokens,
+    canonical_tokens,
+    code_tokens,
+    fold_case,
+    unquote,
+)
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first token, and the index after the last."""
@@ -20,7 +29,7 @@ class Cursor:
         """Start at the first token. `length` is the length of the text, the offset of errors at its end."""
         self.tokens = tokens
         self.length = length
-        self.words = [canonical(token) for token in tokens]
+        self.words = list(canonical_tokens(tokens))
         if self.words[-1:] == [";"]:
             self.words.pop()
         self.words.append("")

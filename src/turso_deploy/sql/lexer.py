@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from functools import cache, lru_cache, partial
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class Token(NamedTuple):
 
 
 Tokens = tuple[str, ...]
-"""A piece of SQL as tokens in canonical form (see `canonical`)."""
+"""A piece of SQL as tokens in canonical form (see `canonical_tokens`)."""
 
 
 # The rules are those of https://www.sqlite.org/lang_keywords.html,
@@ -180,12 +180,11 @@ def quote_string(text: str) -> str:
 
 def unquote(token: Token) -> str:
     """Return the name in a token. SQLite also accepts a string where the grammar allows only a name."""
-    text = token.text
-    if token.kind is TokenKind.WORD:
-        return text
-    if text[0] == "[":
-        return text[1:-1]
-    return text[1:-1].replace(text[0] * 2, text[0])
+    return token.text if token.kind is TokenKind.WORD else _without_marks(token.text)
+
+
+def _without_marks(text: str) -> str:
+    return text[1:-1] if text[0] == "[" else text[1:-1].replace(text[0] * 2, text[0])
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -227,28 +226,6 @@ _PLAIN_NAME = re.compile(r"[^\x00-^`{-\x7f][^\x00-#%-/:-^`{-\x7f]*")
 _SYNONYMS = {"==": "=", "!=": "<>"}
 
 
-def canonical(token: Token) -> str:
-    """Return the form that all spellings of a token share: two tokens with the same meaning have the same form.
-
-    Keywords are upper case; names are folded, and quoted only where they must be. A canonical text is still SQL.
-    """
-    kind = token.kind
-    if kind is TokenKind.WORD:
-        return _word(token.text)
-    if kind is TokenKind.OPERATOR:
-        return _SYNONYMS.get(token.text, token.text)
-    if kind is TokenKind.QUOTED:
-        return _name(fold_case(unquote(token)))
-    if kind is TokenKind.NUMBER or kind is TokenKind.BLOB:
-        return token.text.lower()
-    return token.text
-
-
-def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
-    """Return the tokens of a text in canonical form. Raises SqlTextError if the text cannot be tokenized."""
-    return tuple(map(canonical, tokenize(sql) if isinstance(sql, str) else sql))
-
-
 @lru_cache(maxsize=8192)
 def _word(text: str) -> str:
     upper = capitals(text)
@@ -261,3 +238,24 @@ def _name(folded: str) -> str:
     if upper in _FALLBACK:
         return upper
     return folded if _PLAIN_NAME.fullmatch(folded) and upper not in RESERVED else quote_identifier(folded)
+
+
+_CANONICAL: Mapping[TokenKind, Callable[[str], str]] = {
+    TokenKind.WORD: _word,
+    TokenKind.QUOTED: lambda text: _name(fold_case(_without_marks(text))),
+    TokenKind.STRING: str,
+    TokenKind.BLOB: str.lower,
+    TokenKind.NUMBER: str.lower,
+    TokenKind.VARIABLE: str,
+    TokenKind.OPERATOR: lambda text: _SYNONYMS.get(text, text),
+    TokenKind.COMMENT: str,
+}
+
+
+def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
+    """Return the tokens of a text in the form that all their spellings share. Raises SqlTextError as `scan` does.
+
+    Keywords are upper case; names are folded, and quoted only where they must be. A canonical text is still SQL.
+    """
+    tokens = tokenize(sql) if isinstance(sql, str) else sql
+    return tuple([_CANONICAL[kind](text) for kind, text, _ in tokens])
