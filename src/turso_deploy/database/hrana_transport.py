@@ -113,13 +113,12 @@ class Transport:
         except TransportError as error:
             return _FailedAttempt(_explain_unanswered(error.kind, self._timeout), error.request_sent, error.retryable)
         if response.status != 200:
-            retry_after = response.headers.get("Retry-After", "")
-            explanation = explain_response(response.status, response.text, retry_after)
+            explanation = explain_response(response.status, response.text, response.retry_after)
             return _FailedAttempt(
                 explanation,
                 may_have_run=response.status not in _NOT_RUN and explanation.code not in _NEVER_RUN,
                 retryable=response.status in _RETRYABLE_STATUSES,
-                retry_after=float(retry_after) if retry_after.isdecimal() else 0,
+                retry_after=response.retry_after or 0,
             )
         try:
             results = json.loads(response.body)["results"]

@@ -50,8 +50,8 @@ EXPLANATIONS = {
 _SENT_BY_GATEWAYS = frozenset({401, 407, 408, 413, 429})
 
 
-def explain_response(status: int, body: str, retry_after: str | None = None) -> ErrorExplanation:
-    """Explain an HTTP status other than 200. `retry_after` is the header of that name."""
+def explain_response(status: int, body: str, retry_after: int | None = None) -> ErrorExplanation:
+    """Explain an HTTP status other than 200. `retry_after` is in seconds."""
     text = _error_text(body)
     if _is_web_page(body) and status not in _SENT_BY_GATEWAYS and status < 500:
         return _web_page(status)
@@ -62,9 +62,8 @@ def explain_response(status: int, body: str, retry_after: str | None = None) -> 
             return READ_ONLY_TOKEN
         return _rejected_token(text) if "permission" in text else BLOCKED
     if status == 429:
-        seconds = int(retry_after) if retry_after and retry_after.isdecimal() else None
         found = EXPLANATIONS[status]
-        return ErrorExplanation(found.code, found.message, retry_hint(seconds))
+        return ErrorExplanation(found.code, found.message, retry_hint(retry_after))
     if status in EXPLANATIONS and not (status == 404 and "stream" in text):
         return EXPLANATIONS[status]
     return _by_class(status)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from requests.utils import get_auth_from_url
+from requests.structures import CaseInsensitiveDict
 
 from turso_deploy.http.connection import POOLS, socks_pools
 
@@ -33,9 +35,17 @@ class Adapter(HTTPAdapter):
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """Return the header with the credentials for a proxy; requests encodes only those of Latin-1."""
-        user, password = get_auth_from_url(proxy)
-        return {"Proxy-Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
+        """Return the header with the credentials for a proxy; requests knows only those of Latin-1."""
+        url = urlsplit(proxy)
+        credentials = unquote_to_bytes(f"{url.username}:{url.password or ''}")
+        return {"Proxy-Authorization": f"Basic {b64encode(credentials).decode()}"} if url.username else {}
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """Return the response to a request. That of requests also parses cookies, of which none is kept."""
+        response = Response()
+        response.status_code, response.headers, response.raw = resp.status, CaseInsensitiveDict(resp.headers), resp
+        response.request = req
+        return response
 
     def cert_verify(self, *arguments: Any) -> None:
         """Leave the trust to the context: requests adds the authorities of certifi to it."""

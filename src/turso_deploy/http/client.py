@@ -7,6 +7,7 @@ of `~/.netrc` and keep cookies. A request is never retried here.
 from __future__ import annotations
 
 import logging
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -27,7 +28,11 @@ _log = logging.getLogger("turso_deploy.http")
 
 _HEADERS = {"User-Agent": f"turso-deploy/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip"}
 _SAFE_IN_PATH = "!$%&'()*+,/:;=?@[]"  # what else a path may hold: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
+# The alerts of a server about the certificate of a client, as OpenSSL names them:
+# https://www.rfc-editor.org/rfc/rfc8446#section-6.2
+_UNACCEPTED_CERTIFICATE = re.compile("ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)")
 _READ_SIZE = 65_536  # bytes
+_MAX_DIGITS = 9
 # Far more than a libSQL server answers, and less than a machine can hold: a few compressed bytes can grow to any size.
 _MAX_RESPONSE = 64 * 1024 * 1024  # bytes
 
@@ -38,6 +43,12 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def retry_after(self) -> int | None:
+        """The pause that the server asks for, in whole seconds; None if it asks for none, or for a date."""
+        seconds = self.headers.get("Retry-After", "")
+        return int(seconds) if seconds.isdecimal() and len(seconds) <= _MAX_DIGITS else None
 
     @property
     def text(self) -> str:
@@ -94,10 +105,10 @@ class HttpClient:
                 answer.close()
                 raise
         except requests.exceptions.SSLError as error:
-            # With TLS 1.3 the server ends the handshake, before it reads the request that has been sent behind it.
-            demanded = "ALERT_CERTIFICATE_REQUIRED" in str(error)
-            kind = TransportErrorKind.NO_CERTIFICATE if demanded else TransportErrorKind.BROKEN
-            raise TransportError(kind, request_sent=not demanded, retryable=not demanded) from None
+            # With TLS 1.3 the request is sent before the server judges the certificate of the client.
+            unaccepted = _UNACCEPTED_CERTIFICATE.search(str(error)) is not None
+            kind = TransportErrorKind.NO_CERTIFICATE if unaccepted else TransportErrorKind.BROKEN
+            raise TransportError(kind, request_sent=True, retryable=not unaccepted) from None
         except (HTTPError, OSError, EOFError, ValueError, zlib.error):  # RequestException is an OSError
             kind = TransportErrorKind.NOT_ANSWERED_IN_TIME if current.is_late else TransportErrorKind.BROKEN
             kind = kind if current.is_sent else TransportErrorKind.UNUSABLE_ADDRESS
@@ -123,8 +134,9 @@ def _prepare(url: str, headers: Mapping[str, str]) -> _Prepared:
     try:
         request.prepare_url(url, None)
         request.prepare_headers(headers)
-        scheme = urlsplit(url).scheme
-        if scheme not in ("http", "https"):
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+        # The address was judged by what one parser takes for its host: another parser must find the same one in it.
+        if scheme not in ("http", "https") or (host.isascii() and host != urlsplit(str(request.url)).hostname):
             raise ValueError
     except ValueError:  # of which every error of requests about a URL or a header is one
         raise TransportError(TransportErrorKind.UNUSABLE_ADDRESS, request_sent=False, retryable=False) from None

@@ -10,6 +10,8 @@ import socket
 import ssl
 from collections.abc import Mapping
 from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPException, HTTPSConnection
@@ -24,6 +26,7 @@ from turso_deploy.http.trust import tls_context
 # The message for a proxy's answer; the answer itself is not passed on.
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
 _SOCKS_PORT = 1080
+_LENGTH = re.compile(r"[0-9]{1,18}")  # Python would read a text of thousands of digits as no length at all
 
 
 class _FinalResponse(HTTPConnection.response_class):  # type: ignore[misc,valid-type]
@@ -39,9 +42,29 @@ class _FinalResponse(HTTPConnection.response_class):  # type: ignore[misc,valid-
         while 100 <= self.status < 200:
             self.headers = None  # the sign that the head has to be read
             super().begin()
-        lengths = {*self.headers.get_all("Content-Length", ())}
-        if lengths and (len(lengths) > 1 or not lengths.pop().isdecimal() or "Transfer-Encoding" in self.headers):
+        lengths = {length.strip(" \t") for length in self.headers.get_all("Content-Length", ())}
+        if lengths and (len(lengths) > 1 or not _LENGTH.fullmatch(*lengths) or "Transfer-Encoding" in self.headers):
             raise HTTPException
+
+
+def _look_up(host: str, port: int) -> list[Any]:
+    """Return the addresses of a host. The system sets no limit to a look-up, so another thread waits for it."""
+    answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=look_up, daemon=True).start()
+    try:
+        answer = answers.get(timeout=current_request.get().time_left)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _Connection(HTTPConnection):
@@ -73,20 +96,22 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that accepts. Each one gets an equal part of the time that is left."""
         failure: OSError = ConnectionRefusedError()
-        found = socket.getaddrinfo(*self._next_hop(), type=socket.SOCK_STREAM)
+        found = _look_up(*self._next_hop())
         is_clear_text = self.default_port != HTTPSConnection.default_port and not self.proxy
         stays_here = is_clear_text and is_local_name(self.host)
         if stays_here and not all(is_loopback_address(str(address[0])) for *_, address in found):
             raise TransportError(Kind.NOT_LOOPBACK, request_sent=False, retryable=False)
         for index, (family, kind, protocol, _, address) in enumerate(found):
-            line = self._make_socket(family, kind, protocol)
+            line = None
             try:
+                line = self._make_socket(family, kind, protocol)
                 line.settimeout(current_request.get().time_left / (len(found) - index))
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._reach(line, address)
                 return line
             except BaseException as error:
-                line.close()
+                if line:
+                    line.close()
                 if not isinstance(error, OSError):
                     raise
                 failure = error
@@ -135,12 +160,21 @@ class _TlsConnection(_Connection, HTTPSConnection):
     """A connection by TLS."""
 
 
+class _Queue(SimpleQueue[Any]):
+    """The queue of a pool. An interrupt cannot leave it locked, as it can the one that urllib3 uses."""
+
+    def __new__(cls, maxsize: int) -> _Queue:
+        return super().__new__(cls)
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+    QueueCls = _Queue  # type: ignore[assignment]
 
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+    QueueCls = _Queue  # type: ignore[assignment]
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}
@@ -176,16 +210,16 @@ def socks_pools() -> dict[str, type[HTTPConnectionPool]]:
         def _explain(self, error: Exception) -> tuple[Kind, bool]:
             answer = getattr(error, "socket_err", None)
             if isinstance(answer, socks.ProxyError):
-                return Kind.PROXY_REFUSED, isinstance(answer, socks.SOCKS5Error)
+                return Kind.PROXY_REFUSED, not isinstance(answer, socks.SOCKS5AuthError)
             return super()._explain(error)
 
     class SocksTlsConnection(SocksConnection, HTTPSConnection):
         pass
 
-    class SocksPool(HTTPConnectionPool):
-        ConnectionCls = SocksConnection
+    class SocksPool(_Pool):
+        ConnectionCls = SocksConnection  # type: ignore[assignment]
 
-    class SocksTlsPool(HTTPSConnectionPool):
-        ConnectionCls = SocksTlsConnection
+    class SocksTlsPool(_TlsPool):
+        ConnectionCls = SocksTlsConnection  # type: ignore[assignment]
 
     return {"http": SocksPool, "https": SocksTlsPool}

@@ -86,7 +86,7 @@ class JsonApi:
             )
         except TransportError as error:
             raise self._unanswered(error.kind) from None
-        return Reply(answer.status, self._document(answer.body), _seconds(answer.headers.get("Retry-After")))
+        return Reply(answer.status, self._document(answer.body), answer.retry_after)
 
     def _unanswered(self, kind: TransportErrorKind) -> PlatformError:
         if kind in (TransportErrorKind.NOT_REACHED_IN_TIME, TransportErrorKind.NOT_ANSWERED_IN_TIME):
@@ -139,7 +139,3 @@ def _require_https(name: str, url: str) -> None:
         f"The address of {name} does not start with https://. The token would be sent in clear text.",
         hint="Plain http is allowed only for servers on this machine.",
     )
-
-
-def _seconds(header: str | None) -> int | None:
-    return int(header) if header and header.isdecimal() else None

@@ -37,8 +37,8 @@ def _variable(name: str) -> str | None:
 @cache
 def _context(bundle: str | None, certificate: str | None, key: str | None, _defaults: object) -> ssl.SSLContext:
     """Return the context for these variables; `_defaults` are those that OpenSSL reads itself."""
-    is_folder = bundle is not None and Path(bundle).is_dir()
     try:
+        is_folder = bundle is not None and Path(bundle).is_dir()
         context = ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
     except OSError:  # ssl.SSLError is one: a file without certificates
         raise TransportError(TransportErrorKind.UNUSABLE_BUNDLE, request_sent=False, retryable=False) from None

@@ -7,9 +7,14 @@ import re
 import signal
 import socket
 import ssl
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,8 +23,11 @@ from tests.support.broken_servers import Server
 from tests.support.canned_server import CannedServer, canned_server
 from tests.support.http_clients import TOKEN, ask, failure, write
 from turso_deploy.core.errors import ErrorCode, LostReplyError
-from turso_deploy.http.client import HttpClient
+from turso_deploy.http.client import HttpClient, Response
 from turso_deploy.http.errors import TransportError, TransportErrorKind
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 
 @pytest.mark.parametrize(
@@ -121,6 +129,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n{}", id="two lengths"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2, 4\r\n\r\n{}", id="two lengths in one header"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}", id="no length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n{}", id="a length too long"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
             id="a length and chunks",
@@ -138,6 +147,7 @@ def test_what_is_no_whole_answer_leaves_the_outcome_open(answer: bytes) -> None:
 def test_answers_in_every_framing_are_read() -> None:
     for framed in (
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2 \t\r\nContent-Length:2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\nTrailer: t\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",
         b"HTTP/1.0 200 OK\r\n\r\n{}",
@@ -189,6 +199,12 @@ def test_a_path_stays_a_path(server: CannedServer) -> None:
     server.to("GET", "/base/a%20b%0D%0AX-Other:%201%23c%2Fd", {})
     ask(f"{server.url}/base", "/a b\r\nX-Other: 1#c%2Fd")
     assert "X-Other" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize("host", ["db.example\\.localhost", "db.example\\@127.0.0.1"])
+def test_address_in_which_two_parsers_find_two_hosts_is_unusable_and_nothing_is_sent(host: str) -> None:
+    error = failure(f"http://{host}")
+    assert (error.kind, error.request_sent) == (TransportErrorKind.UNUSABLE_ADDRESS, False)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +265,29 @@ def test_an_interrupted_request_leaves_no_connection_for_the_next_one() -> None:
             second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nread")
             assert asked.result().body == b"read"
         connection.close()
+
+
+@pytest.mark.parametrize("operation", ["get", "put"])
+def test_interrupt_within_the_queue_of_connections_does_not_lock_it(server: CannedServer, operation: str) -> None:
+    server.to("POST", "/", {})
+    client = HttpClient(server.url, TOKEN, timeout=5)
+    client.request("POST", "/", b"{}")
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        if event == "return":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        locks = frame.f_code is threading.Condition.__enter__.__code__
+        return interrupt if locks and frame.f_back and frame.f_back.f_code.co_name == operation else None
+
+    sys.settrace(interrupt)
+    try:
+        with suppress(KeyboardInterrupt):
+            client.request("POST", "/", b"{}")
+    finally:
+        sys.settrace(None)
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(client.close).result(timeout=5)
 
 
 def read_to(line: socket.socket, end: bytes) -> None:
@@ -318,6 +357,17 @@ def test_client_follows_no_redirect(server: CannedServer, status: int) -> None:
         client.close()
         assert other.asked == []
     assert len(server.asked) == 1
+
+
+def test_cookie_that_python_cannot_parse_does_no_harm(server: CannedServer, capsys: pytest.CaptureFixture[str]) -> None:
+    server.to("GET", "/", {}, headers={"Set-Cookie": f"a=b; expires=Mon, 01 Jan {'9' * 5_000} 00:00:00 GMT"})
+    ask(server.url)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("", None), ("soon", None), ("9" * 5_000, None)])
+def test_pause_that_a_server_asks_for_is_a_number_of_seconds(header: str, seconds: int | None) -> None:
+    assert Response(429, {"Retry-After": header}, b"").retry_after == seconds
 
 
 def test_client_sends_no_cookie_back(server: CannedServer) -> None:

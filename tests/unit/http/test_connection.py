@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,26 @@ def test_client_reaches_the_next_address_when_the_first_one_refuses(server: Cann
     server.to("POST", "/", {"read": True})
     resolve(("127.0.0.2", "127.0.0.1"))
     assert json.loads(ask(f"http://db.example:{urlsplit(server.url).port}", body=b"{}")) == {"read": True}
+
+
+def test_client_reaches_the_next_address_when_the_machine_has_no_sockets_for_the_first_one(
+    server: CannedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.to("POST", "/", {"read": True})
+    port = urlsplit(server.url).port or 0
+    unknown_family = 9_999
+    found = [(family, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for family in (unknown_family, socket.AF_INET)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert json.loads(ask(f"http://db.example:{port}", body=b"{}")) == {"read": True}
+
+
+def test_look_up_that_never_comes_to_an_end_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(30))
+    error = write("http://db.example", timeout=0.3)
+    end.set()
+    assert not isinstance(error, LostReplyError)
+    assert error.message == "The server could not be reached within 0.3 s."
 
 
 LOCAL = ["localhost", "db.localhost"]

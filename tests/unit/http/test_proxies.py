@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,6 +116,13 @@ def test_credentials_of_the_proxy_are_for_the_proxy_alone(
     assert through.headers["Proxy-Authorization"] == "Basic dXNlcjpwQHNz4oKs"
     assert through.bearer == direct.bearer == TOKEN
     assert "Proxy-Authorization" not in direct.headers
+
+
+def test_credentials_of_the_proxy_may_be_of_any_encoding(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.to("GET", "/", {})
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://", "http://us%C3%A9r:p%E9@"))
+    ask("http://db.example")
+    assert b64decode(server.asked[0].headers["Proxy-Authorization"].split()[1]) == b"us\xc3\xa9r:p\xe9"
 
 
 @pytest.mark.parametrize(
