@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from turso_deploy.core.text import sentence
 
@@ -137,6 +137,10 @@ class DeployError(Exception):
         self.place = place
         self.committed = committed
         self.causes = tuple(causes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what `pickle` and `copy` need: they would otherwise call `__init__` with the message alone."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class InputError(DeployError):
