@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import turso_deploy
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from turso_deploy import (
+    Database,
     InputError,
+    Project,
     ProjectError,
     Provenance,
+    Report,
     Status,
     deploy,
     load_project,
@@ -129,6 +133,20 @@ def test_unreachable_server_is_reported_and_mistakes_are_raised(tmp_path: Path) 
         load_project(broken)
     assert caught.value.place is not None
     assert caught.value.place.line == 2
+
+
+@pytest.mark.parametrize("use", [deploy, plan])
+def test_project_that_is_closed_is_an_input_error(
+    target: DatabaseUnderTest, use: Callable[[Project, Database], Report], tmp_path: Path
+) -> None:
+    with load_project(write_folder(tmp_path / "schema", SMALL)) as project:
+        pass
+    with (
+        open_database(target.url, auth_token=target.token) as database,
+        pytest.raises(InputError, match=r"The project of .* is closed"),
+    ):
+        use(project, database)
+    assert database.requests == 0
 
 
 @pytest.mark.parametrize("url", ["", "http://10.9.9.9:8080", "libsql://x:hunter2@db.example", "sqlite:x.db"])

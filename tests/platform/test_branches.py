@@ -13,7 +13,7 @@ from tests.platform.turso import Hosted, Turso, refused
 from turso_deploy.core.errors import DatabaseError, ErrorCode, PlatformError
 from turso_deploy.core.signals import StoppedError
 from turso_deploy.core.transaction import Query, Rows
-from turso_deploy.database.open import open_database
+from turso_deploy.database.open import open_address
 from turso_deploy.turso.branches import Branch, branch_name, temporary_branch
 from turso_deploy.turso.platform import Platform, PlatformDatabase
 from turso_deploy.turso.token_checks import ask
@@ -30,7 +30,7 @@ class Masks(list[str]):
 
 
 def execute(database: PlatformDatabase, token: str, sql: str) -> Rows:
-    connection = open_database(database.address, auth_token=token, timeout=30)
+    connection = open_address(database.address, token, 30)
     try:
         (answer,) = connection.query([Query(sql)])
     finally:

@@ -13,8 +13,9 @@ from tests.support.recording_proxy import RecordingProxy
 from turso_deploy.cli.invocation import Timing
 from turso_deploy.cli.run import run
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep, Value
+from turso_deploy.database.address import parse_address
 from turso_deploy.database.interface import REQUEST_SIZE, Database
-from turso_deploy.database.open import open_database
+from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.http.backoff import RetryBudget
@@ -111,8 +112,8 @@ class DatabaseUnderTest:
             return use(database)
 
     def _open(self, url: str, timeout: float, retry_budget: RetryBudget) -> Database:
-        return open_database(
-            url, auth_token=self.token, timeout=timeout, request_size=self.request_size, retry_budget=retry_budget
+        return open_address(
+            parse_address(url), self.token, timeout, request_size=self.request_size, retry_budget=retry_budget
         )
 
 

@@ -51,6 +51,7 @@ class Scratch:
     """One in-memory database, in autocommit mode with foreign keys on."""
 
     def __init__(self) -> None:
+        self.is_open = True
         # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
         # Parallel deployments use the scratch database of one project from many threads, which SQLite serializes:
         # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
@@ -178,6 +179,7 @@ class Scratch:
 
     def close(self) -> None:
         """Close and discard the database."""
+        self.is_open = False
         self._connection.close()
 
     def _stand_in_for(self, message: str) -> bool:

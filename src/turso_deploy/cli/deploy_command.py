@@ -11,7 +11,7 @@ from turso_deploy.cli.credentials import RUN_LIFETIME, HostedDatabase
 from turso_deploy.cli.invocation import Invocation
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.progress import report_step
-from turso_deploy.database.open import open_database
+from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy as deploy_project
 from turso_deploy.report.document import Report, Status
@@ -76,11 +76,8 @@ def _deploy_to_trial_branch(
             keep=settings.keep_trial_branch,
         ) as branch:
             name = branch.database.name
-            with open_database(
-                branch.database.address,
-                auth_token=branch.token,
-                timeout=settings.timeout,
-                request_size=settings.request_size,
+            with open_address(
+                branch.database.address, branch.token, settings.timeout, request_size=settings.request_size
             ) as database:
                 report = deploy_project(
                     project, database, allow_hazards=settings.allow_hazards, provenance=invocation.provenance

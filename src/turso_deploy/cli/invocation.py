@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from turso_deploy.cli.credentials import Credentials, open_credentials
 from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
-from turso_deploy.database.open import open_database
+from turso_deploy.database.open import open_address
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.runner import Runner
 from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
@@ -56,10 +56,10 @@ class Invocation(NamedTuple):
         settings = self.settings
         with (
             self.open_credentials() as credentials,
-            open_database(
+            open_address(
                 credentials.address,
-                auth_token=credentials.token,
-                timeout=settings.timeout,
+                credentials.token,
+                settings.timeout,
                 request_size=settings.request_size,
                 retry_budget=RetryBudget(settings.timeout, max_pause=self.timing.max_pause),
             ) as database,

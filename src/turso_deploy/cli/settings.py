@@ -14,7 +14,7 @@ from turso_deploy.core.durations import format_duration, parse_duration
 from turso_deploy.core.secret import Secret
 from turso_deploy.core.validation import Parsed
 from turso_deploy.database.address import Address, parse_address
-from turso_deploy.database.interface import REQUEST_SIZE
+from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
 from turso_deploy.plan.hazards import Approval, parse_approvals
 
 T = TypeVar("T")
@@ -107,15 +107,15 @@ class Settings:
         Group.DATABASE,
         DATABASE_COMMANDS,
         gt=0,
-        le=3_600,
+        le=MAX_TIMEOUT,
     )
     request_size: int = _setting(
         REQUEST_SIZE,
         "Maximum size of one request with seeds, in bytes. Larger seeds are sent in chunks, after the schema.",
         Group.DATABASE,
         ("deploy", "plan"),
-        ge=100_000,
-        le=100_000_000,
+        ge=REQUEST_SIZES[0],
+        le=REQUEST_SIZES[-1],
     )
     allow_hazards: Approvals = _setting(
         (),

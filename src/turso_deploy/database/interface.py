@@ -10,6 +10,10 @@ from turso_deploy.http.backoff import RetryBudget
 
 REQUEST_SIZE = 1_000_000
 """The default of `request-size`: the maximum size of a request with seeds in bytes."""
+REQUEST_SIZES = range(100_000, 100_000_001)
+"""The valid values of `request-size`."""
+MAX_TIMEOUT = 3_600
+"""The maximum of `timeout` in seconds."""
 
 
 class Database(Protocol):

@@ -40,8 +40,10 @@ def deploy(
 
     Seeds that exceed the request size are deployed in chunks after the schema, each chunk in its own transaction.
     `allow_hazards` are the hazards that may be executed, written as in the setting: `drop-table:old`. `provenance` is
-    recorded in the deployment history. Raises InputError (`input-invalid`) for an unknown hazard, before any request.
+    recorded in the deployment history. Raises InputError (`input-invalid`) for an unknown hazard and for a project that
+    is closed, before any request.
     """
+    project.require_open()
     run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance))
     try:
         return run.complete()

@@ -45,8 +45,10 @@ def plan(
     """Report what `deploy` with the same arguments would do, without changing anything.
 
     With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
-    the first. Raises InputError (`input-invalid`) for an unknown hazard, before any request.
+    the first. Raises InputError (`input-invalid`) for an unknown hazard and for a project that is closed, before any
+    request.
     """
+    project.require_open()
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance)
     report = ReportBuilder("plan", project, database.address, database)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import Place
+from turso_deploy.core.errors import ErrorCode, InputError, Place
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
@@ -37,6 +37,15 @@ class Project(NamedTuple):
     def place_in_manifest(self, key: Key) -> Place:
         """Return the place of a key of the manifest, such as `("expect", "tables")`."""
         return place_in_manifest(self.folder, key)
+
+    def require_open(self) -> None:
+        """Raise InputError if the project is closed."""
+        if not self.scratch.is_open:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"The project of {self.folder.shown} is closed, so nothing can be planned with it.",
+                hint="Plan and deploy inside the `with` block of `load_project`.",
+            )
 
     def close(self) -> None:
         """Close the scratch database."""

@@ -10,7 +10,7 @@ from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.transaction import Failure, Query
 from turso_deploy.database.address import RemoteAddress
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.open import open_database
+from turso_deploy.database.open import open_address
 from turso_deploy.turso.token_policy import (
     Finding,
     Level,
@@ -54,7 +54,7 @@ class TokenReply(NamedTuple):
 def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
     """Send one read-only request with the token. A failure is part of the reply and never raised."""
     try:
-        with open_database(address, auth_token=token, timeout=timeout) as database:
+        with open_address(address, token, timeout) as database:
             (reply,) = database.query([Query("SELECT 1")])
     except DeployError as error:
         return TokenReply(error)
