@@ -63,6 +63,8 @@ def run(
             report = Report(command, Status.FAILED, committed=False, database="")
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
         report = replace(report, tokens=credentials.lines)
+        if settings and settings.check and report.status in (Status.PLANNED, Status.STALE):
+            report = replace(report, exit_code=CHANGES_PENDING)
         if settings and settings.comment:
             from turso_deploy.github.pull_request import comment_on
 
@@ -77,8 +79,6 @@ def run(
             quiet=settings is not None and settings.quiet,
             verbose=settings is not None and settings.verbose,
         )
-    if settings and settings.check and report.status in (Status.PLANNED, Status.STALE):
-        return CHANGES_PENDING
     return report.exit_code
 
 

@@ -180,9 +180,11 @@ def test_changes_pending_exit_with_3_when_asked(capsys: pytest.CaptureFixture[st
     write_folder(tmp_path / "schema", SMALL)
     assert main(["plan", "--check"]) == 3
     assert main(["plan"]) == 0
+    assert "turso-deploy.db" in capsys.readouterr().out
+    assert main(["plan", "--check", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 3
     assert main(["deploy"]) == 0
     assert main(["plan", "--check"]) == 0
-    assert "turso-deploy.db" in capsys.readouterr().out
 
 
 def test_a_terminal_that_lacks_a_sign_still_gets_the_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -208,5 +210,7 @@ def test_stale_pages_exit_with_3_when_asked(capsys: pytest.CaptureFixture[str], 
     arguments = ["docs", "--schema-path", str(folder), "--output", str(tmp_path / "pages")]
     assert main([*arguments, "--check"]) == 3
     assert "Stale 1.0.0: 3 pages to write" in capsys.readouterr().out
+    assert main([*arguments, "--check", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 3
     assert main(arguments) == 0
     assert main([*arguments, "--check"]) == 0
