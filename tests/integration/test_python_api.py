@@ -222,6 +222,23 @@ def test_fleet_example_deploys_to_every_database_and_reports_the_one_that_fails(
     ]
 
 
+def test_fleet_example_reports_an_invalid_url_by_its_line_and_deploys_to_the_others(tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    (tmp_path / "databases.txt").write_text("file:a.db\n\nlibsql://user:hunter2@db.example\nfile:b.db\n")
+    done = run_python(str(FLEET), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    first, second, third = done.stdout.splitlines()
+    assert (first, third) == ("file:a.db deployed ", "file:b.db deployed ")
+    assert second.startswith("databases.txt:3 failed The database URL contains a user name or password.")
+
+
+def test_fleet_example_without_a_database_does_nothing(tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    (tmp_path / "databases.txt").touch()
+    done = run_python(str(FLEET), folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_fleet_example_names_the_place_of_a_mistake_in_the_schema_folder(tmp_path: Path) -> None:
     write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (a,\n);"})
     (tmp_path / "databases.txt").write_text("file:a.db")
