@@ -79,7 +79,7 @@ e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a rea
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Update every locked package to its newest allowed version
 	$(COMPILE) --group build --output-file requirements/build.txt
-	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra socks --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group development --constraint requirements/build.txt --constraint requirements/runtime.txt \
 		--extra socks --excludes requirements/excludes.txt --output-file requirements/development.txt
 	cd tests && npm install --package-lock-only

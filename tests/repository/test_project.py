@@ -149,6 +149,12 @@ def test_the_lock_holds_a_version_that_the_project_asks_for_of_each_package() ->
         assert version in requirement.specifier
 
 
+def test_image_has_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {canonicalize_name(Requirement(text).name) for texts in extras.values() for text in texts}
+    assert wanted <= locked("runtime").keys()
+
+
 def test_the_locks_are_complete_but_for_the_theme_that_is_left_out() -> None:
     check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
     complaints = [line for line in check.stdout.splitlines() if "sphinx-press-theme" not in line]
