@@ -1,4 +1,4 @@
-"""Bring a Turso (libSQL) database to the schema, seeds and manifest of a repository, and prove it before committing.
+"""Bring a Turso (libSQL) database to the schema, seeds and manifest of a repository, and verify it before committing.
 
 The names in `__all__` are the public API; docs/reference/python-api.md describes it. A module is imported when one of
 its names is first used.
