@@ -242,7 +242,7 @@ def test_a_server_that_is_slow_is_given_up_after_the_time_that_was_set(
 ) -> None:
     on_sqld.proxy.latency = 1
     folder = write_folder(tmp_path / "schema", SMALL)
-    finished = run_program("deploy", folder, on_sqld.url, on_sqld.token, timeout=0.2)
+    finished = run_program("deploy", folder, on_sqld.url, on_sqld.token, timeout="0.2")
     assert_refused(finished, "timeout", status=1)
     assert "0.2 s" in finished.error["message"]
     assert (finished.document["requests"], on_sqld.names()) == (1, set())

@@ -4,6 +4,7 @@ The flags, the inputs of the Action, the environment variables and the reference
 """
 
 # ruff: noqa: RUF009 — `_setting` returns the field of a dataclass
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from turso_deploy.core.durations import format_duration, parse_duration
 from turso_deploy.core.secret import Secret
-from turso_deploy.core.validation import Parsed
+from turso_deploy.core.validation import INTEGER, NUMBER, Parsed
 from turso_deploy.database.address import Address, parse_address
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
 from turso_deploy.plan.hazards import Approval, parse_approvals
@@ -56,6 +57,22 @@ def _address(text: str) -> Address:
     return parse_address(text, allow_insecure_http=True)
 
 
+def _integer(text: str) -> int:
+    """Parse an integer. Python and pydantic also accept `1_000`, which a reader could take for something else."""
+    if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text):
+        return int(text)
+    raise ValueError(INTEGER)
+
+
+def _number(text: str) -> float:
+    if re.fullmatch(r"\s*[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)(e[-+]?[0-9]+)?\s*", text, re.IGNORECASE):
+        return float(text)
+    raise ValueError(NUMBER)
+
+
+Text = Annotated[str, Parsed(str)]
+Integer = Annotated[int, Parsed(_integer, INTEGER)]
+Number = Annotated[float, Parsed(_number, NUMBER)]
 DatabaseUrl = Annotated[Address, Parsed(_address)]
 SecretText = Annotated[Secret, Parsed(Secret)]
 Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
@@ -101,7 +118,7 @@ class Settings:
         Group.DATABASE,
         DATABASE_COMMANDS,
     )
-    timeout: float = _setting(
+    timeout: Number = _setting(
         60.0,
         "Timeout of one request in seconds; also the total time spent on retries.",
         Group.DATABASE,
@@ -109,7 +126,7 @@ class Settings:
         gt=0,
         le=MAX_TIMEOUT,
     )
-    request_size: int = _setting(
+    request_size: Integer = _setting(
         REQUEST_SIZE,
         "Maximum size of one request with seeds, in bytes. Larger seeds are sent in chunks, after the schema.",
         Group.DATABASE,
@@ -129,7 +146,7 @@ class Settings:
         Group.OPTIONS,
         ("plan",),
     )
-    compare_to: str | None = _setting(
+    compare_to: Text | None = _setting(
         None, "With `plan`: schema folder to compare with, instead of a database.", Group.OPTIONS, ("plan",)
     )
     sql: bool = _setting(False, "With `plan`: print the plan as a script for `sqlite3`.", Group.OPTIONS, ("plan",))
@@ -154,13 +171,13 @@ class Settings:
         Group.PLATFORM,
         DATABASE_COMMANDS,
     )
-    organization: str | None = _setting(
+    organization: Text | None = _setting(
         None, "Turso organization; for a personal account, the user name.", Group.PLATFORM, DATABASE_COMMANDS
     )
-    database: str | None = _setting(
+    database: Text | None = _setting(
         None, "Name of the database in the Turso organization.", Group.PLATFORM, DATABASE_COMMANDS
     )
-    api_url: str | None = _setting(
+    api_url: Text | None = _setting(
         None, "Base URL of the Turso Platform API, if it is not Turso's own.", Group.PLATFORM, DATABASE_COMMANDS
     )
     read_only_auth_token: SecretText | None = _setting(
@@ -214,7 +231,7 @@ class Settings:
         Group.OPTIONS,
         ("deploy",),
     )
-    keep_restore_points: int = _setting(
+    keep_restore_points: Integer = _setting(
         3, "Number of branches of `restore-point: branch` to keep.", Group.OPTIONS, ("deploy",), ge=1, le=100
     )
     comment: bool = _setting(
@@ -230,13 +247,13 @@ class Settings:
         Group.GITHUB,
         ("deploy", "plan", "verify", "rotate-token"),
     )
-    secret_name: str = _setting(
+    secret_name: Text = _setting(
         "TURSO_AUTH_TOKEN",
         "With `rotate-token`: name of the secret to store the new token in.",
         Group.GITHUB,
         ("rotate-token",),
     )
-    secret_scope: str = _setting(
+    secret_scope: Text = _setting(
         "repository",
         "With `rotate-token`: owner of the secret: `repository`, `environment:NAME` or `organization:NAME`.",
         Group.GITHUB,

@@ -17,30 +17,29 @@ T = TypeVar("T")
 Key = tuple[str | int, ...]
 """Path to a value: keys of mappings and positions in lists."""
 
-_INTEGER = "expected an integer"
-_NUMBER = "expected a number"
+INTEGER = "expected an integer"
+NUMBER = "expected a number"
 _SWITCH = "expected `true` or `false`"
 _MAPPING = "expected a mapping"
 _LIST = "expected a list"
+_TEXT = "expected text"
+_UNICODE = "expected text in UTF-8"
 REASONS: Mapping[str, str] = {
     "bool_parsing": _SWITCH,
     "bool_type": _SWITCH,
     "dict_type": _MAPPING,
     "extra_forbidden": "unknown key {name}; known here: {known}",
-    "float_parsing": _NUMBER,
-    "float_type": _NUMBER,
+    "float_type": NUMBER,
     "greater_than": "expected a number greater than {gt:.12g}",
     "greater_than_equal": "expected a number of at least {ge:.12g}",
-    "int_from_float": _INTEGER,
-    "int_parsing": _INTEGER,
-    "int_parsing_size": _INTEGER,
-    "int_type": _INTEGER,
+    "int_type": INTEGER,
     "less_than_equal": "expected a number of at most {le:.12g}",
     "literal_error": "expected {expected}",
     "missing": "{name} is missing",
     "model_type": _MAPPING,
     "string_too_short": "expected text that is not empty",
     "string_type": "{name} must be text: write the value in quotes",
+    "string_unicode": _UNICODE,
     "tuple_type": _LIST,
     "value_error": "{error}",
 }
@@ -78,25 +77,33 @@ class ValidationError(Exception):
 
 
 class Parsed(NamedTuple):
-    """Metadata of a field that is written as text. `parse` converts the text; it raises ValueError or DeployError."""
+    """Metadata of a field that is written as text. `parse` converts the text; it raises ValueError or DeployError.
+
+    `expected` is the reason for a text with bytes that are not UTF-8, which neither pydantic nor an output can encode.
+    """
 
     parse: Callable[[str], Any]
+    expected: str = _UNICODE
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the schema that pydantic uses in place of the type of the field."""
-        from pydantic_core.core_schema import no_info_after_validator_function, str_schema
+        """Return the schema that pydantic uses in place of the type of the field; a number keeps its limits."""
+        from pydantic_core.core_schema import chain_schema, no_info_after_validator_function, str_schema
 
-        return no_info_after_validator_function(self._parse, str_schema())
+        parsed = no_info_after_validator_function(self._parse, str_schema())
+        return chain_schema([parsed, handler(source)]) if source in (int, float) else parsed
 
     def _parse(self, text: str) -> Any:
         try:
+            text.encode()
             return self.parse(text)
+        except UnicodeEncodeError:
+            raise ValueError(self.expected) from None
         except DeployError as error:
             raise ValueError(error.message) from error  # the errors that pydantic collects
 
 
 def validate(value: Any, model: type[T]) -> T:
-    """Convert plain data to an instance of a model. Raises ValidationError with every error.
+    """Convert plain data to an instance of a model, by the names in the data. Raises ValidationError with every error.
 
     No message repeats a value, unless that of a parser does.
     """
@@ -104,10 +111,10 @@ def validate(value: Any, model: type[T]) -> T:
     from pydantic import ValidationError as PydanticError
 
     try:
-        return TypeAdapter(model).validate_python(value)
+        return TypeAdapter(model).validate_python(value, by_alias=True, by_name=False)
     except PydanticError as error:
         errors: dict[Key, list[ErrorDetails]] = {}
-        for details in error.errors(include_url=False, include_input=False):
+        for details in error.errors(include_url=False):
             errors.setdefault(_path(details, value), []).append(details)
         raise ValidationError([_issue(path, errors[path], model) for path in errors]) from None
 
@@ -135,6 +142,8 @@ def _reason(details: ErrorDetails, path: Key, model: Any) -> str:
         context["known"] = ", ".join(_known_keys(model, path[:-1]))
     elif kind == "literal_error":
         context["expected"] = context["expected"].replace("'", "`")
+    elif kind == "string_type" and isinstance(details["input"], NoneType | list | dict):
+        return _TEXT
     return REASONS.get(kind, OTHER_REASON).format(name=_name(path), **context)
 
 

@@ -88,8 +88,12 @@ def test_switches_are_read_as_workflows_write_them(written: str, meant: bool) ->
         ("timeout", "0.00"),
         ("timeout", "-3.25"),
         ("timeout", "nan"),
+        ("timeout", "1_0"),
+        ("timeout", "0__991"),
         ("timeout", "99999.5"),
         ("request-size", "99_998"),
+        ("request-size", "1_000_000"),
+        ("keep-restore-points", "1_0"),
         ("request-size", "1.5MB"),
         ("check", "perhaps-xyz"),
         ("json_output", "perhaps-xyz"),
@@ -106,6 +110,27 @@ def test_a_bad_value_is_told_by_its_names_and_never_by_itself(name: str, value: 
     assert variable_of(name) in error.hint
     assert (flag_of(name) in error.hint) is (name != "command")
     assert value not in error.message + error.hint
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("text", ["\udcff", "drop-table:\udce9", "libsql://\udcff.example"])
+def test_setting_with_bytes_that_are_not_utf_8_is_an_error_of_this_setting(name: str, text: str) -> None:
+    kind = {"timeout": "a number", "request_size": "an integer", "keep_restore_points": "an integer"}
+    reason = f"The setting `{input_of(name)}` is not valid: expected {kind.get(name, 'text in UTF-8')}."
+    flags: dict[str, Any] = {name: text}
+    assert error_for(**flags).message == reason
+    if name != "command":
+        assert error_for({variable_of(name): text}).message == reason
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("10", 10), (" 1. ", 1), (".5", 0.5), ("+1e3", 1000), ("0.25", 0.25)])
+def test_timeout_is_a_decimal_number(written: str, seconds: float) -> None:
+    assert read_settings({"timeout": written}, {}).timeout == seconds
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", ".", "1.2.3", "1_0", "\u0661", ""])
+def test_timeout_that_is_no_decimal_number_is_reported_as_such(written: str) -> None:
+    assert error_for(timeout=written).message == "The setting `timeout` is not valid: expected a number."
 
 
 def test_a_bad_flag_is_judged_as_a_bad_variable_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
@@ -113,6 +114,11 @@ def test_every_error_is_reported_with_its_path() -> None:
         ("switch", 1, "`switch`: expected `true` or `false`"),
         ("title", "", "`title`: expected text that is not empty"),
         ("title", 12, "`title` must be text: write the value in quotes"),
+        ("title", True, "`title` must be text: write the value in quotes"),
+        ("title", date(2026, 5, 1), "`title` must be text: write the value in quotes"),
+        ("title", [], "`title`: expected text"),
+        ("title", {"a": "b"}, "`title`: expected text"),
+        ("named", {"a": [None]}, "`named.a.0`: expected text"),
     ],
 )
 def test_a_wrong_value_is_reported_with_what_is_expected(key: str, value: Any, message: str) -> None:
@@ -135,6 +141,14 @@ def test_an_unknown_key_is_reported_with_the_keys_of_its_own_mapping() -> None:
     assert issues_of({"part": {"from": "x", "y": 1}}) == {("part", "y"): f"unknown key `part.y`; {known}"}
     deep = {"deep": {"parts": {"from": {"from": "x", "y": 1}}}}
     assert issues_of(deep) == {("deep", "parts", "from", "y"): f"unknown key `deep.parts.from.y`; {known}"}
+
+
+def test_value_is_read_only_by_its_name_in_the_data() -> None:
+    class ByBoth(BaseModel, validate_by_name=True):
+        start: int = Field(default=0, validation_alias="from")
+
+    assert validate({"start": 7}, ByBoth) == ByBoth()
+    assert validate({"from": 7, "start": 8}, ByBoth) == ByBoth(start=7)
 
 
 def test_data_that_is_no_mapping_has_no_key_to_name() -> None:
@@ -174,6 +188,8 @@ def test_the_json_schema_of_a_model_has_no_titles_of_fields() -> None:
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 10) | st.integers() | st.floats()
+UNICODE = st.characters(exclude_categories=())
+"""All characters, also lone surrogates, which stand for bytes that are not UTF-8."""
 WORDS = st.sampled_from(["", "a", "text", "1", "1.5", "9" * 5_000, "nan", "true", "90d", ">3", "5..3", "file:", "x:y"])
 
 
@@ -221,7 +237,7 @@ def test_every_error_of_a_document_has_a_reason_in_our_words(model: type[BaseMod
     holds()
 
 
-@given(st.dictionaries(st.sampled_from(list(Settings.__dataclass_fields__)), WORDS | st.text() | st.booleans()))
+@given(st.dictionaries(st.sampled_from(list(Settings.__dataclass_fields__)), WORDS | st.text(UNICODE) | st.booleans()))
 def test_every_error_of_a_setting_has_a_reason_in_our_words(flags: dict[str, Any]) -> None:
     require_reasons(flags, Settings)
 
