@@ -46,7 +46,7 @@ class Claims(BaseModel, frozen=True, strict=True, validate_by_name=True):
     expires_at: Moment | None = Field(default=None, validation_alias="exp")
     issued_at: Moment | None = Field(default=None, validation_alias="iat")
     not_before: Moment | None = Field(default=None, validation_alias="nbf")
-    key_id: str | None = Field(default=None, validation_alias="kid", coerce_numbers_to_str=True)
+    key_id: Annotated[str, BeforeValidator(str)] | None = Field(default=None, validation_alias="kid")
     database_id: str | None = Field(default=None, validation_alias="id")
     restrictions: list[Rule] | None = Field(default=None, validation_alias="perm")
     scopes: dict[str, Any] | None = Field(default=None, validation_alias="p")

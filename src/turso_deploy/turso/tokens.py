@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +116,10 @@ def _copying_fault(token: str) -> str | None:
 
 
 def _json_object(segment: str, which: str) -> dict[str, Any]:
+    from pydantic_core import from_json  # unlike `json`, it raises ValueError for deep nesting and lone surrogates
+
     try:
-        value = json.loads(_decoded(segment, which))
+        value = from_json(_decoded(segment, which))
     except ValueError:
         raise _malformed(f"the {which} part of the database token is not JSON", _MINT) from None
     if not isinstance(value, dict):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.sqld import sign
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.turso.token_claims import LEEWAY, Claims, Rule
-from turso_deploy.turso.tokens import check_access, read_claims
+from turso_deploy.turso.tokens import check_access, read_claims, read_platform_claims
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 TOKEN = sign(Ed25519PrivateKey.generate(), {"a": "rw"})
@@ -33,6 +33,35 @@ def test_the_claims_of_a_database_token_are_read() -> None:
         database_id="4b1d",
         restrictions=[Rule(tables=["users"], actions=["data_read"])],
     )
+
+
+def signed(payload: str) -> str:
+    return jwt.api_jws.encode(payload.encode(), Ed25519PrivateKey.generate(), algorithm="EdDSA")
+
+
+def test_a_foreign_claim_with_the_name_of_a_field_is_not_read() -> None:
+    rule = {"tables": ["users"], "actions": ["data_read"]}
+    foreign = {"access": "ro", "expires_at": 1, "key_id": "x", "restrictions": [], "not_before": 1, "perm": [rule]}
+    assert read_claims(signed(json.dumps(foreign))) == Claims(restrictions=[Rule()])
+    assert read_claims(signed(json.dumps({**foreign, "a": "rw", "perm": None}))) == Claims(access="rw")
+
+
+@pytest.mark.parametrize(
+    ("written", "key"), [('"k"', "k"), ("7", "7"), ("1.5", "1.5"), ("true", "True"), ("null", None)]
+)
+def test_a_key_id_may_be_a_number(written: str, key: str | None) -> None:
+    assert read_claims(signed(f'{{"kid": {written}}}')).key_id == key
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['{"a": ' + "[" * 100_000, '{"a": ' + "[" * 1_000 + "]" * 1_000 + "}", r'{"kid": "\ud800"}', "{", "1" * 5_000],
+)
+def test_a_token_without_valid_json_is_malformed(payload: str) -> None:
+    with pytest.raises(InputError, match="second part of the database token is not JSON") as caught:
+        read_claims(signed(payload))
+    assert caught.value.code is ErrorCode.TOKEN_MALFORMED
+    assert read_platform_claims(signed(payload)) == Claims()
 
 
 @pytest.mark.parametrize(
