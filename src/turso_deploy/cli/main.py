@@ -36,8 +36,7 @@ def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -
     flags = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     _escape_what_cannot_be_encoded(sys.stdout, sys.stderr)
     if flags.get("command") in WITHOUT_SETTINGS:
-        sys.stdout.write(_json_schema(flags["command"]))
-        return 0
+        return _print_json_schema(flags["command"])
     try:
         with cancel_on_signals():
             from turso_deploy.cli.run import DEFAULT_TIMING, run
@@ -60,14 +59,20 @@ def _open_streams() -> None:
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
-def _json_schema(command: str) -> str:
+def _print_json_schema(command: str) -> int:
     if command == "manifest-schema":
-        from turso_deploy.project.manifest import manifest_json_schema
-
-        return manifest_json_schema()
-    from turso_deploy.report.document import report_json_schema
-
-    return report_json_schema()
+        from turso_deploy.project.manifest import manifest_json_schema as json_schema
+    else:
+        from turso_deploy.report.document import report_json_schema as json_schema
+    try:
+        sys.stdout.write(json_schema())
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"The JSON Schema could not be printed: {error.strerror}.\n")
+        return 1
+    finally:
+        _keep_exit_status(sys.stdout)
+    return 0
 
 
 def _keep_exit_status(stream: TextIO) -> None:
