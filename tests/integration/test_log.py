@@ -110,6 +110,16 @@ def test_debug_run_on_a_runner_logs_debug_commands(local_job: Job) -> None:
     assert "::debug::" not in local_job.output.getvalue() + local_job.errors.getvalue()
 
 
+def test_retry_is_shown_once_in_a_debug_run(tmp_path: Path) -> None:
+    with serving(lambda request: Answer(503, {}), [], Faults()) as url:
+        job = Job(tmp_path, DatabaseUnderTest(url, url, TOKEN))
+        job.run(timeout="1", environment={"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
+    lines = [line for line in job.output.getvalue().splitlines() if "tried again after" in line]
+    retries = [line for line in lines if not line.startswith("  ! ")]  # the report lists them, too
+    assert retries
+    assert all(line.startswith("::debug::") for line in retries)
+
+
 def test_verbose_run_on_a_runner_logs_plain_lines_to_its_log(local_job: Job) -> None:
     local_job.run(verbose=True, environment={"GITHUB_ACTIONS": "true"})
     assert any(map(LINE.fullmatch, local_job.output.getvalue().splitlines()))
@@ -175,7 +185,7 @@ def test_server_that_repeats_the_token_gets_it_into_no_stream(tmp_path: Path, st
         database = DatabaseUnderTest(url, url, TOKEN)
         for environment in ({}, {"GITHUB_ACTIONS": "true"}, {"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}):
             job = Job(tmp_path, database)
-            job.run(verbose=True, timeout=1, environment=environment)
+            job.run(verbose=True, timeout="1", environment=environment)
             assert job.status == 1
             shown = job.output.getvalue() + job.errors.getvalue()
             assert "reading the database" in shown

@@ -141,8 +141,8 @@ def _log(settings: Settings, runner: Runner, stream: TextIO, context: RunContext
 def _progress(
     settings: Settings, log: TextIO, terminal: TextIO | None, context: RunContext, timing: Timing
 ) -> AbstractContextManager[None]:
-    """Show progress in the log of a runner, or on a terminal that waits for a report. With `verbose` the log has it."""
-    if settings.quiet or settings.verbose:
+    """Show progress on a runner, or on a terminal that waits for a report, unless the log of the run has it."""
+    if settings.quiet or settings.verbose or context.debug:
         return nullcontext()
     return display_progress(
         log,
