@@ -127,10 +127,9 @@ class _Parser(argparse.ArgumentParser):
         """Exit with 2 because of unknown arguments. Their values are not shown, because one may be a token."""
         from difflib import get_close_matches
 
-        from turso_deploy.cli.settings import SETTINGS, flag_of
-
+        flags = self._option_string_actions
         named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-        alike = [flag for name in named for flag in get_close_matches(name, map(flag_of, SETTINGS), n=1, cutoff=0.75)]
+        alike = [flag for name in named for flag in get_close_matches(name, flags, n=1, cutoff=0.75) if flag != name]
         suggestion = f" (did you mean {' '.join(alike)}?)" if alike else ""
         self.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}{suggestion}")
 

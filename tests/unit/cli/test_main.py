@@ -132,6 +132,17 @@ def test_the_json_schema_of_the_report_is_printed(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == report_json_schema()
 
 
+@pytest.mark.parametrize("command", WITHOUT_SETTINGS)
+def test_json_schema_that_cannot_be_printed_is_an_ordinary_error(command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    for output, reason in ((writing, "Broken pipe"), (os.open("/dev/full", os.O_WRONLY), "No space left on device")):
+        arguments = [sys.executable, "-m", "turso_deploy", command]
+        done = subprocess.run(arguments, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(output)
+        assert (done.returncode, done.stderr) == (1, f"The JSON Schema could not be printed: {reason}.\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -156,6 +167,15 @@ def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that
         "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (did you mean --database-url?)",
         "Nothing was changed. For help: turso-deploy plan --help",
     ]
+
+
+@pytest.mark.parametrize("arguments", [["manifest-schema", "--json"], ["report-schema", "--jsn"], ["--quiet", "plan"]])
+def test_flag_that_would_be_rejected_again_is_not_suggested(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    error = said(capsys, *arguments, status=2)[1]
+    assert "unrecognized arguments: --" in error
+    assert "did you mean" not in error
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
