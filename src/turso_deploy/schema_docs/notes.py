@@ -71,12 +71,14 @@ def _unknown_names(notes: Notes, schema: Schema) -> list[tuple[tuple[str | int, 
     names: list[tuple[tuple[str | int, ...], str, str]] = []
     for table, table_notes in notes.tables.items():
         names.append((("tables", table), table, ""))
-        names += [(("tables", table, "examples", column), table, column) for column in table_notes.examples]
+        if _is_known(table, "", schema):
+            names += [(("tables", table, "examples", column), table, column) for column in table_notes.examples]
     for number, relation in enumerate(notes.relations):
         for end, column in (("from", relation.child), ("to", relation.parent)):
             names.append((("relations", number, end), *read_column_title(column)))
     unknown = [(key, table, column) for key, table, column in names if not _is_known(table, column, schema)]
-    return [(key, column_title(table, column) if column else table) for key, table, column in unknown]
+    nameless = "a table without a name"
+    return [(key, column_title(table, column) if column else table or nameless) for key, table, column in unknown]
 
 
 def _is_known(table_name: str, column: str, schema: Schema) -> bool:

@@ -102,6 +102,8 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
     ("notes", "line", "reason"),
     [
         ("title: x\ntables:\n  nowhere: {rows: 1}\n", 3, "does not define nowhere"),
+        ("tables:\n  '': {rows: 1}\n", 2, r"does not define a table without a name\."),
+        ("relations:\n  - {from: books.id, to: '', meaning: x}\n", 2, r"does not define a table without a name\."),
         ("tables:\n  authors: {examples: {a.b: 1}}\n", 2, 'does not define authors."a.b"'),
         ("relations:\n  - {from: '\"books\"?title', to: authors.id, meaning: x}\n", 2, "does not define"),
         ("relations:\n  - {from: books.no, to: authors.id, meaning: x}\n", 2, "does not define books.no"),
@@ -128,6 +130,7 @@ def test_notes_about_what_there_is_not_are_refused(tmp_path: Path, notes: str, l
             [1, 3, 3, 5, 5],
         ),
         ("tables:\n  nowhere: {}\n  authors: {}\n  anywhere: {}\n", [2, 4]),
+        ("tables:\n  nowhere: {examples: {a: 1}}\n  authors: {examples: {a: 1, b: 2}}\n", [2, 3, 3]),
     ],
 )
 def test_all_errors_of_the_notes_are_reported_at_once(tmp_path: Path, notes: str, lines: list[int]) -> None:
