@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret
-from turso_deploy.github.api import open_api, read
+from turso_deploy.github.api import open_api
 from turso_deploy.github.context import RunContext
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply
 from turso_deploy.report.document import Report
@@ -89,7 +89,8 @@ def _find(api: JsonApi, path: str, owner: str) -> _EarlierComment | None:
     for page in range(1, _MAX_PAGES + 1):
         query = {"per_page": str(_PAGE_SIZE), "page": str(page)}
         action = "reading the comments"
-        comments = read(_accept(api.call("GET", path, query=query), action), list[_Comment], action)
+        reply = _accept(api.call("GET", path, query=query), action)
+        comments = api.read(reply.document, list[_Comment], action)
         for comment in comments:
             match = _MARKER.match(comment.body or "")
             if match and match[1] == owner:

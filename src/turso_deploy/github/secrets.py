@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
 from turso_deploy.core.text import retry_hint
-from turso_deploy.github.api import open_api, read
+from turso_deploy.github.api import open_api
 from turso_deploy.github.context import API_URL
 from turso_deploy.http.backoff import poll
 from turso_deploy.http.json_api import Reply, error_for_reply, segment
@@ -199,7 +199,8 @@ class GithubSecrets:
 
     def _public_key(self) -> _PublicKey:
         action = f"reading the public key of the {self.place}"
-        return read(self._accept(self._api.call("GET", f"{self.place.path}/public-key"), action), _PublicKey, action)
+        reply = self._accept(self._api.call("GET", f"{self.place.path}/public-key"), action)
+        return self._api.read(reply.document, _PublicKey, action)
 
     def _read(self, name: str) -> _StoredSecret | None:
         """Return GitHub's data about a secret, which never include its value; None if it does not exist."""
@@ -207,7 +208,7 @@ class GithubSecrets:
         if reply.status == 404:
             return None
         action = f"looking up the secret {name}"
-        return read(self._accept(reply, action), _StoredSecret, action)
+        return self._api.read(self._accept(reply, action).document, _StoredSecret, action)
 
     def _visibility(self, name: str, before: _StoredSecret | None) -> dict[str, Any]:
         """Return the visibility of an organization's secret, which each write must repeat; empty for others."""
@@ -218,7 +219,7 @@ class GithubSecrets:
             return {"visibility": visibility}
         reply = self._api.call("GET", f"{self.place.path}/{segment(name)}/repositories", query={"per_page": "100"})
         action = f"reading the repositories with access to the secret {name}"
-        found = read(self._accept(reply, action), _Repositories, action)
+        found = self._api.read(self._accept(reply, action).document, _Repositories, action)
         if found.total_count > len(found.repositories):
             raise PlatformError(
                 ErrorCode.UNEXPECTED_REPLY,

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation, InputError, PlatformError
 from turso_deploy.core.text import capitalized
+from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.http.client import HttpClient
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import is_loopback
+
+T = TypeVar("T")
 
 _MAX_REASON = 200
 # Text that could be a token: three base64url parts, or any other long run without a space.
@@ -87,6 +90,21 @@ class JsonApi:
         except TransportError as error:
             raise self._unanswered(error.kind) from None
         return Reply(answer.status, self._document(answer.body), answer.retry_after)
+
+    def read(self, document: Any, model: type[T], action: str) -> T:
+        """Return the document of a reply as a model. Raises PlatformError, which names the values that are wrong."""
+        try:
+            return validate(document, model)
+        except ValidationError as error:
+            raise self.unreadable(action, error.names) from None
+
+    def unreadable(self, action: str, names: str = "") -> PlatformError:
+        """Return the error for a success whose body is not what was asked for; `names` are those of wrong values."""
+        return PlatformError(
+            ErrorCode.UNEXPECTED_REPLY,
+            f"{capitalized(action)} failed: the answer of {self.name} cannot be read{names}.",
+            hint="Check its address, and the proxies in between. If they are right, it has changed: please report it.",
+        )
 
     def _unanswered(self, kind: TransportErrorKind) -> PlatformError:
         if kind in (TransportErrorKind.NOT_REACHED_IN_TIME, TransportErrorKind.NOT_ANSWERED_IN_TIME):

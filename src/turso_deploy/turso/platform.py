@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from turso_deploy.core.durations import format_duration
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply, segment
 from turso_deploy.http.proxies import is_loopback
-from turso_deploy.turso.platform_errors import explain, unreadable_reply
+from turso_deploy.turso.platform_errors import explain
 from turso_deploy.turso.token_claims import Moment
 
 API_URL = "https://api.turso.tech"
@@ -28,8 +27,6 @@ MAX_NAME_LENGTH = 64
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _MAX_PAGES = 1000
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class _Reply(BaseModel):
@@ -105,19 +102,19 @@ class Platform:
     def database(self, name: str) -> PlatformDatabase:
         """Return the database of this name. Raises InputError for an invalid name."""
         action = f"looking up the database {name}"
-        return _read(self._call("GET", self._path(name), action, "read").document, _Found, action).database
+        return self._api.read(self._call("GET", self._path(name), action, "read"), _Found, action).database
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
         """Return the branches of the database with this id."""
         action, found = "listing the branches", list[PlatformDatabase]()
         query = {"parent": parent_id}
         for _ in range(_MAX_PAGES):
-            page = _read(self._call("GET", self._databases, action, "read", query=query).document, _Page, action)
+            page = self._api.read(self._call("GET", self._databases, action, "read", query=query), _Page, action)
             found += page.databases
             if not page.cursor:
                 return found
             query["cursor"] = page.cursor
-        raise unreadable_reply(action)
+        raise self._api.unreadable(action)
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
         """Create a database with the current data of `origin`, in the same group."""
@@ -128,8 +125,8 @@ class Platform:
             reply = self._api.call("POST", self._databases, body=body)
             if reply.status != 400:
                 break
-        created = _read(_accepted(reply, action, "db:create").document, _Created, action).database
-        return _read({"Name": name, "group": origin.group, **created}, PlatformDatabase, action)
+        created = self._api.read(_accepted(reply, action, "db:create").document, _Created, action).database
+        return self._api.read({"Name": name, "group": origin.group, **created}, PlatformDatabase, action)
 
     def delete(self, name: str) -> None:
         """Delete a database for good."""
@@ -144,8 +141,7 @@ class Platform:
         path, action = f"{self._path(name)}/auth/tokens", f"minting a token for {name}"
         access = "read-only" if read_only else "full-access"
         query = {"expiration": format_duration(lifetime), "authorization": access}
-        reply = self._call("POST", path, action, "db:mint-token", query=query)
-        return _read(reply.document, _Minted, action).jwt
+        return self._api.read(self._call("POST", path, action, "db:mint-token", query=query), _Minted, action).jwt
 
     def rotate(self, name: str) -> None:
         """Replace the signing keys, which invalidates every token of the database, and perhaps of its group."""
@@ -154,7 +150,7 @@ class Platform:
     def token_expires_at(self) -> datetime | None:
         """Return the moment at which the API token expires, or None. Raises PlatformError if it is not accepted."""
         action = "checking the API token"
-        expires_at = _read(self._call("GET", "/v1/auth/validate", action, "read").document, _Validity, action).exp
+        expires_at = self._api.read(self._call("GET", "/v1/auth/validate", action, "read"), _Validity, action).exp
         return expires_at if expires_at.timestamp() > 0 else None
 
     def close(self) -> None:
@@ -166,8 +162,8 @@ class Platform:
 
     def _call(
         self, method: str, path: str, action: str, permission: str, *, query: Mapping[str, str] | None = None
-    ) -> Reply:
-        return _accepted(self._api.call(method, path, query=query), action, permission)
+    ) -> Any:
+        return _accepted(self._api.call(method, path, query=query), action, permission).document
 
 
 def usable_name(what: str, name: str) -> str:
@@ -185,11 +181,3 @@ def _accepted(reply: Reply, action: str, permission: str) -> Reply:
     if not reply.ok:
         raise error_for_reply(reply, action, explain(reply, permission), "The API")
     return reply
-
-
-def _read(document: Any, model: type[T], action: str) -> T:
-    """Return the document of a reply as a model. Raises PlatformError, which names the values that are wrong."""
-    try:
-        return validate(document, model)
-    except ValidationError as error:
-        raise unreadable_reply(action, error.names) from None

@@ -6,8 +6,8 @@ promised.
 
 from __future__ import annotations
 
-from turso_deploy.core.errors import ErrorCode, ErrorExplanation, PlatformError
-from turso_deploy.core.text import capitalized, retry_hint
+from turso_deploy.core.errors import ErrorCode, ErrorExplanation
+from turso_deploy.core.text import retry_hint
 from turso_deploy.http.json_api import Reply
 
 _DELETE_PROTECTED = ErrorExplanation(
@@ -82,15 +82,6 @@ def explain(reply: Reply, permission: str) -> ErrorExplanation:
     found = _found(reply)
     hint = retry_hint(reply.retry_after) if reply.status == 429 else found.hint
     return ErrorExplanation(found.code, found.message, hint.replace("{permission}", permission))
-
-
-def unreadable_reply(action: str, names: str = "") -> PlatformError:
-    """Return the error for a success whose body is not what was asked for. `names` are those of the wrong values."""
-    return PlatformError(
-        ErrorCode.UNEXPECTED_REPLY,
-        f"{capitalized(action)} failed: the answer of the Turso Platform API cannot be read{names}.",
-        hint="Check `api-url` and the proxies in between. If they are right, the API has changed: please report it.",
-    )
 
 
 def _found(reply: Reply) -> ErrorExplanation:

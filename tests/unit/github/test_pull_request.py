@@ -116,7 +116,7 @@ def test_comments_of_another_form_are_a_notice_that_names_the_values(
 ) -> None:
     replies.get(COMMENTS, json=document)
     [notice] = commented(PLAN).notices
-    assert notice.endswith(f"Reading the comments failed: GitHub's answer cannot be read{names}.")
+    assert f"Reading the comments failed: the answer of GitHub's API cannot be read{names}. Check" in notice
 
 
 def test_a_server_that_does_not_answer_is_a_notice() -> None:

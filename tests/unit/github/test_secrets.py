@@ -126,7 +126,7 @@ def test_a_reply_without_a_public_key_names_what_is_wrong(
     with pytest.raises(PlatformError) as caught:
         secrets.check("TOKEN")
     action = "Reading the public key of the repository acme/quiz"
-    assert caught.value.message == f"{action} failed: GitHub's answer cannot be read{names}."
+    assert caught.value.message == f"{action} failed: the answer of GitHub's API cannot be read{names}."
 
 
 def test_a_message_keeps_the_case_of_a_repository(replies: RequestsMock) -> None:
