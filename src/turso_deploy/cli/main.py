@@ -68,10 +68,9 @@ def _print_json_schema(command: str) -> int:
         sys.stdout.write(json_schema())
         sys.stdout.flush()
     except OSError as error:
+        _keep_exit_status(sys.stdout)
         sys.stderr.write(f"The JSON Schema could not be printed: {error.strerror}.\n")
         return 1
-    finally:
-        _keep_exit_status(sys.stdout)
     return 0
 
 

@@ -22,7 +22,6 @@ NUMBER = "expected a number"
 _SWITCH = "expected `true` or `false`"
 _MAPPING = "expected a mapping"
 _LIST = "expected a list"
-_TEXT = "expected text"
 _UNICODE = "expected text in UTF-8"
 REASONS: Mapping[str, str] = {
     "bool_parsing": _SWITCH,
@@ -143,7 +142,7 @@ def _reason(details: ErrorDetails, path: Key, model: Any) -> str:
     elif kind == "literal_error":
         context["expected"] = context["expected"].replace("'", "`")
     elif kind == "string_type" and isinstance(details["input"], NoneType | list | dict):
-        return _TEXT
+        return "expected text"
     return REASONS.get(kind, OTHER_REASON).format(name=_name(path), **context)
 
 

@@ -54,12 +54,7 @@ class JsonApi:
     """
 
     def __init__(
-        self,
-        name: str,
-        url: str,
-        token: str,
-        timeout: float,
-        headers: Mapping[str, str] | None = None,
+        self, name: str, url: str, token: str, timeout: float, headers: Mapping[str, str] | None = None
     ) -> None:
         _require_https(name, url)
         if not token or not all("!" <= character <= "~" for character in token):
