@@ -86,7 +86,7 @@ def test_a_manifest_may_expect_nothing(tmp_path: Path, text: str | None) -> None
         ("json_columns:\n  a:\n    - x\n    - 1\n", 4, "`json_columns.a.1` must be text: write the value in quotes"),
         ("\nschema_version: 2.2\n", 2, "`schema_version` must be text: write the value in quotes"),
         ("schema_version: ''\n", 1, "`schema_version`: expected text that is not empty"),
-        ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1` must be text"),
+        ("ignore:\n  - a\n  - {b: c}\n", 3, "`ignore.1`: expected text"),
         ("- a\n", 1, "expected a mapping"),
     ],
 )
