@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-_UNITS = {
-    "w": timedelta(weeks=1),
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-}
+_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _DURATION = re.compile(r"(?:[0-9]{1,6}[wdhm])+")
 _PART = re.compile(r"([0-9]+)([wdhm])")
 _MAX_DURATION = timedelta(weeks=52 * 100)

@@ -8,14 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.http.proxies import is_loopback
 
-_HTTP_SCHEMES = {
-    "libsql": "https",
-    "turso": "https",
-    "wss": "https",
-    "https": "https",
-    "ws": "http",
-    "http": "http",
-}
+_HTTP_SCHEMES = {"libsql": "https", "turso": "https", "wss": "https", "https": "https", "ws": "http", "http": "http"}
 _TLS_PARAMETERS: tuple[list[tuple[str, str]], ...] = ([], [("tls", "0")], [("tls", "1")])
 _EXAMPLES = "Use libsql://<database>-<organization>.turso.io (see `turso db show --url <database>`), or file:<path>."
 _ROTATE = (

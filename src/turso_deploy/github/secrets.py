@@ -170,11 +170,7 @@ class GithubSecrets:
         """
         public = self._public_key()
         before = self._read(name)
-        body = {
-            "encrypted_value": seal(value, public.key),
-            "key_id": public.key_id,
-            **self._visibility(name, before),
-        }
+        body = {"encrypted_value": seal(value, public.key), "key_id": public.key_id, **self._visibility(name, before)}
         self._accept(
             self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body), f"storing the secret {name}"
         )

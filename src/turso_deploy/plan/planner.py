@@ -55,12 +55,7 @@ from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, key_of, title
 
 _VERBS_THAT_MAY_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
-_KINDS_OF_WHOLE_TABLES = (
-    StepKind.CREATE_TABLE,
-    StepKind.REBUILD_TABLE,
-    StepKind.REPLACE_TABLE,
-    StepKind.DROP_TABLE,
-)
+_KINDS_OF_WHOLE_TABLES = (StepKind.CREATE_TABLE, StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_TABLE)
 
 
 def make_plan(wanted: Schema, live: Catalog, *, managed: Managed = frozenset(), ignore: Sequence[str] = ()) -> Plan:

@@ -12,12 +12,7 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.rebuild import rebuild
 from turso_deploy.plan.steps import AlteredTable, Step, StepKind
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.plan.table_hazards import (
-    hazards_of_check,
-    hazards_of_dropped_column,
-    hazards_of_rebuild,
-    rename_hint,
-)
+from turso_deploy.plan.table_hazards import hazards_of_check, hazards_of_dropped_column, hazards_of_rebuild, rename_hint
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition

@@ -84,9 +84,7 @@ def _before(plan: Plan, live: Schema) -> Schema:
     if plan.renamed is None:
         return live
     return replace(
-        plan.renamed,
-        views={**live.views, **plan.renamed.views},
-        triggers={**live.triggers, **plan.renamed.triggers},
+        plan.renamed, views={**live.views, **plan.renamed.views}, triggers={**live.triggers, **plan.renamed.triggers}
     )
 
 

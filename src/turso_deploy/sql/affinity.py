@@ -58,13 +58,7 @@ def stored_form(expression: str, affinity: Affinity) -> str:
             )
 
 
-_STORED_TYPES = {
-    "INT": "integer",
-    "INTEGER": "integer",
-    "REAL": "real",
-    "TEXT": "text",
-    "BLOB": "blob",
-}
+_STORED_TYPES = {"INT": "integer", "INTEGER": "integer", "REAL": "real", "TEXT": "text", "BLOB": "blob"}
 
 
 def strict_type(type_name: str) -> str | None:

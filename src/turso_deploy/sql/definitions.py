@@ -76,14 +76,7 @@ class ColumnDefinition(ComparedByMeaning, _ColumnFields):
 
     def meaning(self) -> tuple[object, ...]:
         """Return all but the name and the position."""
-        return (
-            self.type,
-            self.not_null,
-            self.not_null_conflict,
-            self.default,
-            self.collation,
-            self.generated,
-        )
+        return (self.type, self.not_null, self.not_null_conflict, self.default, self.collation, self.generated)
 
 
 class KeyPart(NamedTuple):
