@@ -121,7 +121,7 @@ class HttpClient:
 
 
 class _Prepared(NamedTuple):
-    """What all requests to a server have in common: its URL without a path, their headers, and how they are sent."""
+    """The common part of all requests to a server: its URL without a path, their headers, and how they are sent."""
 
     request: requests.PreparedRequest
     proxies: dict[str, str]
