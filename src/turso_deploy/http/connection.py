@@ -9,13 +9,14 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPException, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import is_ipaddress
 
 from turso_deploy.http.deadline import TimedSocket, current_request
 from turso_deploy.http.errors import TransportError
@@ -48,12 +49,15 @@ class _FinalResponse(HTTPConnection.response_class):  # type: ignore[misc,valid-
 
 
 def _look_up(host: str, port: int) -> list[Any]:
-    """Return the addresses of a host. The system sets no limit to a look-up, so another thread waits for it."""
+    """Return the addresses of a host. The system sets no limit to the look-up of a name: another thread waits."""
+    find = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    if is_ipaddress(host):
+        return find()
     answers: SimpleQueue[list[Any] | Exception] = SimpleQueue()
 
     def look_up() -> None:
         try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            answers.put(find())
         except Exception as error:
             answers.put(error)
 
