@@ -61,7 +61,7 @@ def secret_values(flags: Mapping[str, Any], environment: Mapping[str, str]) -> l
 
 def _is_on(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
     try:
-        return validate(_raw(name, flags, environment), bool)
+        return validate(_raw(name, flags, environment) or False, bool)
     except ValidationError:
         return False
 
