@@ -87,7 +87,7 @@ def test_seeds_that_do_not_fit_go_in_chunks_under_the_limit_and_once(
     assert report.requests == chunked.proxy.requests == report.chunks.total + 3  # read, schema, read
     assert max(body_sizes(chunked)) <= LIMIT
     assert min(body_sizes(chunked)[3:-1]) > LIMIT * 0.7
-    assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, AUTHORS, 0))
+    assert report.seeds == (SeedLine("books", BOOKS, BOOKS), SeedLine("writers", AUTHORS, AUTHORS))
     assert chunked.rows(ROWS) == ALL
     assert [(identity, version) for identity, version, _ in chunked.rows(HISTORY)] == [(report.deployment_id, "1.0.0")]
 
@@ -221,7 +221,7 @@ def test_a_schema_that_changes_comes_first_and_whole(
         report = deploy(write_project(tmp_path / "changed", changed), database, allow_hazards=permissions)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert [step.kind for step in report.steps if step.object == "books"] == ["rebuild table"]
-    assert report.seeds == (SeedLine("books", BOOKS, BOOKS, 0), SeedLine("writers", AUTHORS, 0, 0, AUTHORS))
+    assert report.seeds == (SeedLine("books", BOOKS, BOOKS), SeedLine("writers", AUTHORS, deployed_before=AUTHORS))
     assert chunked.value("SELECT count(*) FROM books WHERE title LIKE '%short%'") == BOOKS
     assert not any("not needed" in notice for notice in report.notices)
 

@@ -21,7 +21,7 @@ def test_changed_seeds_are_two_requests_and_write_only_the_rows_that_changed(
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
     assert target.proxy.requests == came_before + (0 if target.is_file else 2)
     assert report.steps == ()
-    assert report.seeds == (SeedLine("authors", 3, 2, 1), SeedLine("books", 2, 0, 0, deployed_before=2))
+    assert report.seeds == (SeedLine("authors", 3, 2, unchanged=1), SeedLine("books", 2, deployed_before=2))
     assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada"), (2, "Grace Hopper"), (3, "Barbara")]
     assert target.deploy(write_project(tmp_path / "schema", authors=changed)).status is Status.UNCHANGED
 
@@ -45,7 +45,7 @@ def test_a_table_that_was_removed_gets_its_seeds_again(target: DatabaseUnderTest
     target.run("DROP VIEW v_books", "DROP TABLE books")
     report = target.deploy(write_project(tmp_path / "schema"))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
-    assert report.seeds == (SeedLine("authors", 2, 0, 0, deployed_before=2), SeedLine("books", 2, 2, 0))
+    assert report.seeds == (SeedLine("authors", 2, deployed_before=2), SeedLine("books", 2, 2))
     assert target.rows("SELECT id FROM books") == [("b1",), ("b2",)]
     assert target.rows("SELECT id FROM authors") == [(1,), (2,)]
 
@@ -82,7 +82,7 @@ def test_what_the_database_computes_at_the_seeds_is_computed_there(target: Datab
     report = target.deploy(write_project(tmp_path / "schema", files))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
     assert target.rows("SELECT id FROM log") == [(4,), (5,)]
-    assert report.seeds == (SeedLine("a", 2, 2, 0),)
+    assert report.seeds == (SeedLine("a", 2, 2),)
 
 
 def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_change(

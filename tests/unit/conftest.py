@@ -68,7 +68,7 @@ def deployed() -> Report:
             CheckLine("rows of certifications", True, ">=12", "12", section="rows"),
             CheckLine("invalid JSON in questions.tags", True, "0", "0", section="json_columns"),
         ),
-        seeds=(SeedLine("certifications", 12, 12, 0), SeedLine("questions", 45, 45, 0)),
+        seeds=(SeedLine("certifications", 12, 12), SeedLine("questions", 45, 45)),
         requests=2,
         duration_ms=420,
     )

@@ -17,19 +17,30 @@ from turso_deploy.deploy.deploy import deploy as deploy_project
 from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
+    from turso_deploy.cli.settings import Settings
     from turso_deploy.database.interface import Database
     from turso_deploy.project.project import Project
+    from turso_deploy.transaction.history import Provenance
     from turso_deploy.turso.restore_points import RestorePoint
 
 
 def deploy(invocation: Invocation) -> Report:
     """Deploy the schema folder to the database."""
     with invocation.load_project() as project, invocation.open_database() as database:
-        approvals, provenance = invocation.settings.allow_hazards, invocation.provenance
         hosted = invocation.credentials.hosted
         if hosted is None:
-            return deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
+            return _deploy(project, database, invocation.settings, invocation.provenance)
         return _deploy_hosted(project, database, hosted, invocation)
+
+
+def _deploy(project: Project, database: Database, settings: Settings, provenance: Provenance) -> Report:
+    return deploy_project(
+        project,
+        database,
+        allow_hazards=settings.allow_hazards,
+        provenance=provenance,
+        show_keys=settings.show_keys,
+    )
 
 
 def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase, invocation: Invocation) -> Report:
@@ -37,12 +48,12 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
 
     Creates no branch if there is nothing to deploy.
     """
-    settings, approvals, provenance = invocation.settings, invocation.settings.allow_hazards, invocation.provenance
+    settings, provenance = invocation.settings, invocation.provenance
     notices = list[str]()
     if settings.trial_branch or settings.restore_point == "branch":
-        planned = preview.plan(project, database, allow_hazards=approvals, provenance=provenance)
+        planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
         if planned.status is not Status.PLANNED:  # the deployment reports the same error, or that nothing has changed
-            return deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
+            return _deploy(project, database, settings, provenance)
         if settings.trial_branch:
             failed = _deploy_to_trial_branch(project, hosted, invocation, notices)
             if failed:
@@ -50,7 +61,7 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
     provenance = provenance._replace(restore_point=reference)
-    report = deploy_project(project, database, allow_hazards=approvals, provenance=provenance)
+    report = _deploy(project, database, settings, provenance)
     return _with_restore_point(report, restore_point, notices)
 
 
@@ -79,9 +90,7 @@ def _deploy_to_trial_branch(
             with open_address(
                 branch.database.address, branch.token, settings.timeout, request_size=settings.request_size
             ) as database:
-                report = deploy_project(
-                    project, database, allow_hazards=settings.allow_hazards, provenance=invocation.provenance
-                )
+                report = _deploy(project, database, settings, invocation.provenance)
     except DeployError as error:
         hint = " ".join([error.hint or "", *notices]).strip()
         raise type(error)(error.code, f"The trial branch failed: {error.message}", hint=hint) from None

@@ -17,12 +17,17 @@ def plan(invocation: Invocation) -> Report:
     """Plan a deployment; with `sql` print it as a script, with `dry-run` run it and roll it back."""
     settings = invocation.settings
     with invocation.load_project() as project, invocation.open_database() as database:
-        approvals, provenance = settings.allow_hazards, invocation.provenance
+        approvals, provenance, show_keys = settings.allow_hazards, invocation.provenance, settings.show_keys
         if not settings.sql:
             return preview.plan(
-                project, database, allow_hazards=approvals, provenance=provenance, dry_run=settings.dry_run
+                project,
+                database,
+                allow_hazards=approvals,
+                provenance=provenance,
+                show_keys=show_keys,
+                dry_run=settings.dry_run,
             )
-        report, script = preview.script(Deployment(project, database, approvals, provenance))
+        report, script = preview.script(Deployment(project, database, approvals, provenance, show_keys))
         print_script(script, invocation.runner, invocation.output)
         return report
 

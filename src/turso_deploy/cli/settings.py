@@ -140,6 +140,12 @@ class Settings:
         Group.OPTIONS,
         ("deploy", "plan"),
     )
+    show_keys: bool = _setting(
+        False,
+        "Name live rows by their text keys in the report, too. Without it only integer keys are shown.",
+        Group.OPTIONS,
+        ("deploy", "plan", "verify"),
+    )
     dry_run: bool = _setting(
         False,
         "With `plan`: run the whole transaction on the database and roll it back. Needs a token that can write.",

@@ -35,16 +35,17 @@ def deploy(
     *,
     allow_hazards: str | Iterable[str | Approval] = (),
     provenance: Provenance = NO_PROVENANCE,
+    show_keys: bool = False,
 ) -> Report:
     """Bring a database to the project's schema and seeds in one transaction, and return the report, also of a failure.
 
     Seeds that exceed the request size are deployed in chunks after the schema, each chunk in its own transaction.
     `allow_hazards` are the hazards that may be executed, written as in the setting: `drop-table:old`. `provenance` is
-    recorded in the deployment history. Raises InputError (`input-invalid`) for an unknown hazard and for a project that
-    is closed, before any request.
+    recorded in the deployment history. With `show_keys` the report names live rows by text keys, too. Raises InputError
+    (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
     """
     project.require_open()
-    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance))
+    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys))
     try:
         return run.complete()
     except StoppedError:
@@ -98,7 +99,7 @@ class _Run:
             self._add_committed(found)
         self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
         check_manifest(deployment.project, pending)
-        raise_if_blocked(pending.plan.hazards, deployment.approvals)
+        raise_if_blocked(pending.hazards, deployment.approvals)
         if pending.nothing_to_do:
             if found := self._submission.find_commit():
                 self._add_last_found(found)

@@ -17,10 +17,12 @@ NO_PROVENANCE = Provenance()
 class Deployment(NamedTuple):
     """One project, one database, and the terms of deploying the one to the other.
 
-    `approvals` are the hazards that may be executed, `provenance` is recorded in the deployment history.
+    `approvals` are the hazards that may be executed, `provenance` is recorded in the deployment history. With
+    `show_keys` the report names live rows by text keys, too.
     """
 
     project: Project
     database: Database
     approvals: Sequence[Approval] = ()
     provenance: Provenance = NO_PROVENANCE
+    show_keys: bool = False

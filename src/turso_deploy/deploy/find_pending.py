@@ -38,7 +38,8 @@ def find_pending(project: Project, database: Database, *, estimates: bool = Fals
     if not (hazards or (estimates and pending.rewritten)):
         return pending
     report_step("counting the rows that the plan concerns")
-    counts = [*(hazard.count_query for hazard in hazards), *(table.count_query for table in pending.rewritten)]
+    counts = [hazard.count_query for hazard in hazards if hazard.count_query]
+    counts += [table.count_query for table in pending.rewritten]
     queries = list(dict.fromkeys([*counts, FOREIGN_KEY_CHECK_PROBE]))  # each count reads a whole table: ask it once
     results = dict(zip(queries, database.query(queries), strict=True))
     check_verifiable(pending.plan, results[FOREIGN_KEY_CHECK_PROBE])

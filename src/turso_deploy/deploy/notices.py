@@ -38,7 +38,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
         *map(_unmatched_rename_notice, plan.unmatched_renames),
         *map(_unused_backfill_notice, plan.unused_backfills),
-        *map(_unused_approval_notice, unused_approvals(plan.hazards, approvals)),
+        *map(_unused_approval_notice, unused_approvals(pending.hazards, approvals)),
         *(
             f"The script {script.name} is for existing databases only; in this new one it is recorded as run."
             for script in pending.skipped

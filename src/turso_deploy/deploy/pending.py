@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from turso_deploy.core.text import count_of
 from turso_deploy.deploy.write_estimate import RewrittenTable
-from turso_deploy.plan.hazards import HazardName
+from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
@@ -17,7 +17,8 @@ class PendingChanges(NamedTuple):
     """The difference between a project and a database: schema plan, seeds, scripts, and an outdated history.
 
     If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that only
-    an existing database needs, for a new one. `rewritten` are the tables of which every row is written.
+    an existing database needs, for a new one. `rewritten` are the tables of which every row is written, and
+    `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan.
     """
 
     state: DatabaseState
@@ -27,6 +28,12 @@ class PendingChanges(NamedTuple):
     skipped: tuple[Script, ...]
     history_is_outdated: bool
     rewritten: tuple[RewrittenTable, ...] = ()
+    other_hazards: tuple[Hazard, ...] = ()
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The hazards of the plan, and those of seeds, scripts and versions."""
+        return self.plan.hazards + self.other_hazards
 
     @property
     def changes_nothing(self) -> bool:

@@ -40,6 +40,7 @@ def plan(
     *,
     allow_hazards: str | Iterable[str | Approval] = (),
     provenance: Provenance = NO_PROVENANCE,
+    show_keys: bool = False,
     dry_run: bool = False,
 ) -> Report:
     """Report what `deploy` with the same arguments would do, without changing anything.
@@ -49,17 +50,17 @@ def plan(
     request.
     """
     project.require_open()
-    deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance)
+    deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
     report = ReportBuilder("plan", project, database.address, database)
     try:
         pending = _planned(deployment, report)
         if pending.changes_nothing:
             return report.build(Status.UNCHANGED, committed=False)
-        report.add_blocking_error(blocking_error(pending.plan.hazards, deployment.approvals))
+        report.add_blocking_error(blocking_error(pending.hazards, deployment.approvals))
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
         if dry_run:
-            raise_if_blocked(pending.plan.hazards, deployment.approvals)
+            raise_if_blocked(pending.hazards, deployment.approvals)
             report_step(
                 f"running on the database, to be rolled back: {describe_batch(batch, pending, report.found.chunks)}"
             )
@@ -79,7 +80,7 @@ def script(deployment: Deployment) -> tuple[Report, str]:
         pending = _planned(deployment, report)
         if pending.changes_nothing:
             return report.build(Status.UNCHANGED, committed=False), ""
-        raise_if_blocked(pending.plan.hazards, deployment.approvals)
+        raise_if_blocked(pending.hazards, deployment.approvals)
         text = as_script(single_batch(deployment, pending).assembly.transaction)
         return report.build(Status.PLANNED, committed=False), text
     except DeployError as error:
@@ -93,7 +94,7 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)
-        report.add_blocking_error(blocking_error(pending.plan.hazards, approvals, counted=False))
+        report.add_blocking_error(blocking_error(pending.hazards, approvals, counted=False))
         return report.build(Status.UNCHANGED if pending.changes_nothing else Status.PLANNED, committed=False)
     except DeployError as error:
         return report.build_failed(error)

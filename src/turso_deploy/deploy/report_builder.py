@@ -71,9 +71,11 @@ class ReportBuilder:
         self.found = replace(self.found, counts=counts)
         if self.has_committed:
             return  # the other lines are about the deployment as a whole, as planned before its first batch
-        left = {seed.table: seed.before for seed in pending.seeds}
+        to_write, is_plan = {seed.table: seed for seed in pending.seeds}, self.found.command == "plan"
         seeds = tuple(
-            SeedLine(seed.table, seed.row_count, 0, 0, deployed_before=left.get(seed.table, seed.row_count))
+            SeedLine(seed.table, seed.row_count, left.row_count if is_plan else 0, deployed_before=left.before)
+            if (left := to_write.get(seed.table))
+            else SeedLine(seed.table, seed.row_count, deployed_before=seed.row_count)
             for seed in self._project.seeds
         )
         self.found = replace(self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices)
@@ -93,7 +95,8 @@ class ReportBuilder:
         last = [script_line(script) for script in pending.scripts if not script.runs_before]
         committed = self._schema_steps if self.has_committed else ()
         self._schema_steps = (*committed, *first, *steps)
-        self.found = replace(self.found, steps=(*self._schema_steps, *last))
+        hazards = tuple(hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows)
+        self.found = replace(self.found, steps=(*self._schema_steps, *last), hazards=hazards)
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
         before = plan.renamed or state.catalog.schema
@@ -187,7 +190,7 @@ class ReportBuilder:
             chunks = replace(chunks, sent=chunks.sent + 1)
         results = {result.table: result for result in written}
         seeds = tuple(
-            replace(line, written=line.written + result.written, unchanged=line.unchanged + result.unchanged)
+            replace(line, inserted=line.inserted + result.written, unchanged=line.unchanged + result.unchanged)
             if (result := results.get(line.table))
             else line
             for line in self.found.seeds

@@ -56,6 +56,9 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
             if hazard.text not in reported:
                 message = wording.hazard_text(hazard)
                 yield Annotation(Level.WARNING, message, f"{step.kind} {step.object}", Place.read(step.place))
+    for hazard in report.hazards:
+        if hazard.text not in reported:
+            yield Annotation(Level.WARNING, wording.hazard_text(hazard), f"{hazard.name} {hazard.object}")
 
 
 def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:

@@ -39,6 +39,9 @@ class HazardName(StrEnum):
     ADD_CHECK = "add-check"
     ADD_FOREIGN_KEY = "add-foreign-key"
     ADD_STRICT = "add-strict"
+    OVERWRITE_ROWS = "overwrite-rows"
+    DELETE_ROWS = "delete-rows"
+    DOWNGRADE = "downgrade"
 
 
 HAZARDS: dict[HazardName, tuple[Severity, str]] = {
@@ -54,21 +57,25 @@ HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.ADD_CHECK: (Severity.BLOCKED, "rows break the CHECK"),
     HazardName.ADD_FOREIGN_KEY: (Severity.BLOCKED, "rows refer to rows that do not exist"),
     HazardName.ADD_STRICT: (Severity.BLOCKED, "rows hold values that the type of the column does not take"),
+    HazardName.OVERWRITE_ROWS: (Severity.NEEDS_APPROVAL, "values that the application wrote are replaced by seeds"),
+    HazardName.DELETE_ROWS: (Severity.NEEDS_APPROVAL, "seeds or scripts make triggers or foreign keys delete rows"),
+    HazardName.DOWNGRADE: (Severity.NEEDS_APPROVAL, "the database goes back to an earlier version of the schema"),
 }
 """The severity and the cost of each hazard. The table in docs/concepts/hazards.md is generated from it."""
 
 
 class Hazard(NamedTuple):
-    """One hazard of a step. `object` is a table, an index, or one or more columns as `column_title` writes them.
+    """One hazard of a step, or of seeds, scripts and versions.
 
-    `count_query` counts the affected rows; `rows` is its result, None if it is unknown. `count_error` is
+    `object` is a table, an index, one or more columns as `column_title` writes them, or a version. `count_query` counts
+    the affected rows; `rows` is its result, None if it is unknown or there is nothing to count. `count_error` is
     the message of the database if the query failed. `unmanaged` lists kind and name of the unmanaged indexes and
     triggers that are dropped with a table. `parent` is the folded name of the table that a foreign key refers to.
     """
 
     name: HazardName
     object: str
-    count_query: Query
+    count_query: Query | None
     place: Place | None = None
     rows: int | None = None
     remedy: str | None = None
@@ -93,6 +100,8 @@ class Hazard(NamedTuple):
 
     def __str__(self) -> str:
         """Return one line: `drop-column users.email: the values of the column are lost (120 rows)`."""
+        if self.name is HazardName.DOWNGRADE:
+            return f"{self.name} {self.object}: {self.cost}"
         unknown = f"rows not counted: {self.count_error}" if self.count_error else "rows not counted"
         rows = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         dropped = f"; also drops {', '.join(self.unmanaged)}, not managed by turso-deploy" if self.unmanaged else ""
@@ -205,13 +214,17 @@ def uncounted_before_seeds(hazards: Sequence[Hazard], seeded: Collection[str]) -
 def is_approved(hazard: Hazard, approvals: Sequence[Approval]) -> bool | None:
     """Return True if a deployment continues with a hazard that affects rows, and False if it is blocked.
 
-    Return None if the rows that violate a constraint were not counted: SQLite enforces it inside the transaction.
+    Return None if the database decides inside the transaction: it enforces a constraint whose violations were not
+    counted, or counts the rows that triggers delete.
     """
     match hazard.severity:
         case Severity.WARNING:
             return True
         case Severity.NEEDS_APPROVAL:
-            return any(entry.covers(hazard) for entry in approvals)
+            if any(entry.covers(hazard) for entry in approvals):
+                return True
+            # Only the transaction can count what triggers delete: its check stops the deployment if they delete rows.
+            return None if hazard.name is HazardName.DELETE_ROWS and hazard.rows is None else False
         case Severity.BLOCKED:
             return None if hazard.rows is None else False
 
@@ -299,7 +312,7 @@ def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:
             hazard.place,
         )
         for hazard in hazards
-        if hazard.severity is Severity.NEEDS_APPROVAL and hazard.rows == 0
+        if hazard.severity is Severity.NEEDS_APPROVAL and hazard.rows == 0 and hazard.count_query
     ]
 
 

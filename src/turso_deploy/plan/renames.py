@@ -218,5 +218,8 @@ def counted_before_renames(step: Step, with_clause: str) -> Step:
     """Return the step with hazards that can be counted before the renames, by `old_rows_under_new_names`."""
     if not with_clause:
         return step
-    hazards = (item._replace(count_query=Query(with_clause + item.count_query.sql)) for item in step.hazards)
+    hazards = (
+        item._replace(count_query=Query(with_clause + item.count_query.sql)) if item.count_query else item
+        for item in step.hazards
+    )
     return step._replace(hazards=tuple(hazards))

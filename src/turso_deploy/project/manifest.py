@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
 
@@ -52,6 +52,15 @@ class Objects(BaseModel, frozen=True, extra="forbid", strict=True):
     triggers: Names = Field(default=(), description="Triggers that must exist.")
 
 
+class SeedPolicy(BaseModel, frozen=True, extra="forbid", strict=True):
+    """What seeds do to rows of one table that exist already."""
+
+    existing: Literal["update", "keep"] = Field(
+        description="`update`: the folder owns the rows, and a row with other values gets those of the file. "
+        "`keep`: rows that are missing are inserted, and existing rows are not touched."
+    )
+
+
 class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
     """Conditions that are checked in the transaction of a deployment before it commits."""
 
@@ -63,6 +72,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
     rows: dict[str, BoundValue] = Field(default={}, description="Required number of rows, by table.")
     json_columns: dict[str, Names] = Field(
         default={}, description="Columns in which every value other than NULL must be valid JSON, by table."
+    )
+    seeds: dict[str, SeedPolicy] = Field(
+        default={},
+        description="What seeds do to existing rows, by table. Without an entry, a row that the application wrote or "
+        "changed is the hazard `overwrite-rows`.",
     )
     ignore: Names = Field(
         default=(),

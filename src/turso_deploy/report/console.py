@@ -8,7 +8,16 @@ from itertools import islice
 from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.report import wording
 from turso_deploy.report.changes import diff_lines
-from turso_deploy.report.document import CheckLine, ErrorLine, ObjectChange, Report, Status, StepLine, TokenLine
+from turso_deploy.report.document import (
+    CheckLine,
+    ErrorLine,
+    HazardLine,
+    ObjectChange,
+    Report,
+    Status,
+    StepLine,
+    TokenLine,
+)
 
 _WIDTH = 100
 _MAX_NAMES = 60
@@ -63,6 +72,8 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
     yield _titled(count_of(len(wording.visible_steps(report.steps)), "step"), report, steps)
     yield _seeds(report, paint)
+    yield _hazards(report.hazards, paint)
+    yield _undecided(report, paint)
     yield _checks(report.checks, paint)
     yield _notices(report.notices, paint)
     yield _tokens(report.tokens, paint)
@@ -117,7 +128,7 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         yield f"  {paint.sign(_SIGNS[wording.effect(kind)])} {start}  {first}"
         yield from rest
     yield from _dependents(steps, paint)
-    yield from _hazards(steps, paint)
+    yield from _hazards([hazard for step in steps for hazard in step.hazards], paint)
 
 
 def _changes(changes: Sequence[ObjectChange], paint: _Paint) -> Iterator[str]:
@@ -134,7 +145,7 @@ def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         place = f"  {paint(printable(step.place), _DIM)}" if step.place else ""
         title = paint(f"{printable(step.kind)} {printable(step.object)}", _BOLD)
         yield f"  {paint.sign(_SIGNS[wording.effect(step.kind)])} {title}{place}"
-        yield from _hazards([step], paint)
+        yield from _hazards(step.hazards, paint)
         yield from _sql(step.sql, paint)
     if line := list(_dependents(steps, paint)):
         yield from ["", *line]
@@ -156,11 +167,15 @@ def _dependents(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         yield f"  {paint.sign('~')} {line}"
 
 
-def _hazards(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """Yield the hazards of the steps; the sign tells whether the deployment continues."""
-    for step in steps:
-        for hazard in step.hazards:
-            yield f"  {paint.sign(_HAZARDS[hazard.approved])} {printable(wording.hazard_text(hazard))}"
+def _hazards(hazards: Sequence[HazardLine], paint: _Paint) -> Iterator[str]:
+    """Yield hazards; the sign tells whether the deployment continues."""
+    for hazard in hazards:
+        yield f"  {paint.sign(_HAZARDS[hazard.approved])} {printable(wording.hazard_text(hazard))}"
+
+
+def _undecided(report: Report, paint: _Paint) -> Iterator[str]:
+    """Yield what only the deployment can decide."""
+    yield from (f"  {paint.sign('?')} undecided: {printable(text)}" for text in report.undecided)
 
 
 def _names(steps: Sequence[StepLine]) -> list[str]:
@@ -174,7 +189,7 @@ def _seeds(report: Report, paint: _Paint) -> Iterator[str]:
         return
     header, numbers = wording.seed_numbers(report)
     rows = [(printable(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
-    signs = ["+" if seed.to_seed > seed.unchanged else "·" for seed in report.seeds]
+    signs = ["+" if seed.written else "·" for seed in report.seeds]
     yield from _table(("seeds", *header), rows, signs, paint)
 
 

@@ -132,11 +132,25 @@ class SeedLine:
     table: str
     rows: int
     """Number of rows in the file."""
-    written: int
-    unchanged: int
-    """Number of rows that the database held already."""
+    inserted: int = 0
+    """Number of rows that the database did not hold. In a plan this number and the following ones are predictions."""
+    updated: int = 0
+    """Number of rows that got the values of the file."""
+    unchanged: int = 0
+    """Number of rows that the database held already, with the values of the file."""
+    kept: int = 0
+    """Number of rows that the database holds with other values, and that are not overwritten."""
     deployed_before: int = 0
     """Number of rows of an earlier deployment; they are not compared again."""
+    left: int = 0
+    """Number of rows that were seeded, are in the file no longer, and stay in the database."""
+    left_keys: tuple[str, ...] = ()
+    """The keys of up to ten of those: integers, and other keys only with `show-keys`."""
+
+    @property
+    def written(self) -> int:
+        """Number of rows that were inserted or updated."""
+        return self.inserted + self.updated
 
     @property
     def to_seed(self) -> int:
@@ -278,11 +292,19 @@ class Report:
     deployment_id: str | None = None
     """Id of the deployment in the deployment history."""
     schema_version: str | None = None
+    """Version of the schema in the database after the run, from the deployment history; `null` if it has none."""
+    previous_version: str | None = None
+    """Version of the schema in the database before the run, from the deployment history."""
+    manifest_version: str | None = None
     """Version stated in the manifest."""
     changes: tuple[ObjectChange, ...] = ()
     """Objects that are added, changed, renamed or removed, each with its changed parts."""
     steps: tuple[StepLine, ...] = ()
     """Steps of the plan with their SQL, hazards and place (file and line)."""
+    hazards: tuple[HazardLine, ...] = ()
+    """Hazards that belong to no step: of seeds, scripts and versions."""
+    undecided: tuple[str, ...] = ()
+    """With `plan`: what only the deployment can decide, one sentence each; `dry-run` decides it."""
     diagram: Diagram | None = None
     """Tables and relations for the diagram."""
     counts: dict[str, CountLine] = field(default_factory=dict)
@@ -290,7 +312,7 @@ class Report:
     checks: tuple[CheckLine, ...] = ()
     """Each check with its result, the expected and the actual value, and details."""
     seeds: tuple[SeedLine, ...] = ()
-    """For each seeded table: rows in the file, rows written, rows unchanged."""
+    """For each seeded table: rows in the file, inserted, updated, unchanged and kept, and those that left the file."""
     chunks: ChunksLine | None = None
     """Chunks of seeds, sent and in total; `null` if everything is one transaction."""
     notices: tuple[str, ...] = ()

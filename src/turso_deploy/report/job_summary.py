@@ -66,6 +66,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _checks(report.checks, detail)
     yield _changes(report, detail)
     yield _hazards(report, detail)
+    yield _list([f"Undecided: {summary_text(text)}" for text in report.undecided], detail)
     yield _steps(report, detail)
     yield _diagram(report.diagram, detail)
     yield _sql(report, detail)
@@ -108,9 +109,10 @@ def _manifest(report: Report) -> str:
 
 
 def _hazards(report: Report, detail: _Detail) -> str:
-    """Return the hazards of the steps, without those in the error message."""
+    """Return the hazards, without those in the error message."""
     reported = report.error.message if report.error else ""
-    hazards = [hazard for step in report.steps for hazard in step.hazards if hazard.text not in reported]
+    of_steps = [hazard for step in report.steps for hazard in step.hazards]
+    hazards = [hazard for hazard in (*of_steps, *report.hazards) if hazard.text not in reported]
     return _list([f"{_HAZARDS[one.approved]}{summary_text(wording.hazard_text(one))}" for one in hazards], detail)
 
 

@@ -89,13 +89,15 @@ def _is_predicted(report: Report) -> bool:
 def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
     """Return the headings and the numbers of the seeds, one tuple for each table."""
     columns = {"rows": [seed.rows for seed in report.seeds]}
-    if _is_predicted(report):
-        columns["to seed"] = [seed.to_seed for seed in report.seeds]
-    else:
-        columns["written"] = [seed.written for seed in report.seeds]
-        columns["unchanged"] = [seed.unchanged for seed in report.seeds]
+    columns["to insert" if _is_predicted(report) else "inserted"] = [seed.inserted for seed in report.seeds]
+    columns["to update" if _is_predicted(report) else "updated"] = [seed.updated for seed in report.seeds]
+    columns["unchanged"] = [seed.unchanged for seed in report.seeds]
+    if any(seed.kept for seed in report.seeds):
+        columns["kept"] = [seed.kept for seed in report.seeds]
     if any(seed.deployed_before for seed in report.seeds):
         columns["already deployed"] = [seed.deployed_before for seed in report.seeds]
+    if any(seed.left for seed in report.seeds):
+        columns["left the file"] = [seed.left for seed in report.seeds]
     return list(columns), [tuple(f"{number:,}" for number in line) for line in zip(*columns.values(), strict=True)]
 
 
@@ -200,7 +202,7 @@ def verdict(report: Report) -> str:
                 return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
             return f"Unchanged: the database is already at {_target(report)}, in {count_of(report.requests, 'request')}"
         case Status.PLANNED:
-            work = _work(report, _PLANNED, sum(seed.to_seed for seed in report.seeds))
+            work = _work(report, _PLANNED, sum(seed.written for seed in report.seeds))
             title = _titled("Planned", report, work or ["nothing to do"])
             return f"{title}; {outlook(report)}" if report.blocked_by else title
         case Status.VERIFIED:

@@ -44,39 +44,42 @@ def test_columns_are_aligned(deployed: Report) -> None:
     text = render(deployed, colour=False)
     assert "    manifest          expected    actual\n  ✔ tables                  12        12\n" in text
     assert "  ✔ rows as expected   1 table   1 table\n  ✔ valid JSON        1 column  1 column\n" in text
-    assert "    seeds           rows  written  unchanged\n  + certifications    12       12          0\n" in text
+    assert (
+        "    seeds           rows  inserted  updated  unchanged\n  + certifications    12        12        0          0\n"
+        in text
+    )
 
 
 SEEDS = (
-    SeedLine("authors", 3, 0, 0),
-    SeedLine("books", 2_000, 0, 0, deployed_before=2_000),
-    SeedLine("lent", 9, 0, 0, deployed_before=4),
+    SeedLine("authors", 3, 1, 1, 1),
+    SeedLine("books", 2_000, deployed_before=2_000),
+    SeedLine("lent", 9, 5, deployed_before=4),
 )
 
 
 def test_the_seeds_of_a_plan_are_to_be_brought_in_or_were_before(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, seeds=SEEDS)
     assert (
-        "    seeds     rows  to seed  already deployed\n"
-        "  + authors      3        3                 0\n"
-        "  · books    2,000        0             2,000\n"
-        "  + lent         9        5                 4\n" in render(planned, colour=False)
+        "    seeds     rows  to insert  to update  unchanged  already deployed\n"
+        "  + authors      3          1          1          1                 0\n"
+        "  · books    2,000          0          0          0             2,000\n"
+        "  + lent         9          5          0          0                 4\n" in render(planned, colour=False)
     )
-    assert "| <code>lent</code> | 9 | 5 | 4 |" in summary(planned)
-    assert "8 rows to seed" in summary(planned).split("\n")[0]
+    assert "| <code>lent</code> | 9 | 5 | 0 | 0 | 4 |" in summary(planned)
+    assert "7 rows to seed" in summary(planned).split("\n")[0]
     for undone in (Status.BLOCKED, Status.FAILED):
-        assert "rows  to seed" in render(replace(planned, status=undone), colour=False)
+        assert "rows  to insert" in render(replace(planned, status=undone), colour=False)
 
 
 def test_seeds_that_nobody_looked_at_are_not_called_unchanged(deployed: Report) -> None:
-    done = replace(deployed, seeds=(SeedLine("authors", 3, 1, 2), SEEDS[1], SeedLine("same", 2, 0, 2)))
+    done = replace(deployed, seeds=(SeedLine("authors", 3, 1, 1, 1), SEEDS[1], SeedLine("same", 2, 0, 0, 2)))
     assert (
-        "    seeds     rows  written  unchanged  already deployed\n"
-        "  + authors      3        1          2                 0\n"
-        "  · books    2,000        0          0             2,000\n"
-        "  · same         2        0          2                 0\n" in render(done, colour=False)
+        "    seeds     rows  inserted  updated  unchanged  already deployed\n"
+        "  + authors      3         1        1          1                 0\n"
+        "  · books    2,000         0        0          0             2,000\n"
+        "  · same         2         0        0          2                 0\n" in render(done, colour=False)
     )
-    assert "| Table | Rows | Written | Unchanged | Already deployed |" in summary(done)
+    assert "| Table | Rows | Inserted | Updated | Unchanged | Already deployed |" in summary(done)
 
 
 def test_where_no_manifest_expects_anything_there_is_no_table_of_it(deployed: Report) -> None:
@@ -290,7 +293,7 @@ def test_nothing_in_a_report_can_steer_the_terminal(text: str) -> None:
         ),
         counts={text: CountLine(text, 1)},
         checks=(CheckLine(text, False, text, text),),
-        seeds=(SeedLine(text, 1, 1, 0),),
+        seeds=(SeedLine(text, 1, 1),),
         notices=(text,),
         error=ErrorLine(ErrorCode.INTERNAL, text, text, text, 1),
     )

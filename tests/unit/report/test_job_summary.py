@@ -188,14 +188,14 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
         ),
         counts={name: CountLine(name, 1)},
         checks=(CheckLine(name, False, name, name), CheckLine(name, False, name, name, section="rows", place=name)),
-        seeds=(SeedLine(name, 1, 1, 0),),
+        seeds=(SeedLine(name, 1, 1),),
         notices=(name,),
         error=ErrorLine(ErrorCode.INTERNAL, "x", file=name or None),
     )
     text = summary(report)
     text, fences = re.subn(r"^(`{3,})(diff|sql)\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert fences == 2, "in a fence, nothing has to be escaped"
-    assert {row.count("|") for row in rows_of(text)} == {4, 5}
+    assert {row.count("|") for row in rows_of(text)} == {4, 5, 6}
     assert len(rows_of(text)) == 15
     tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
     assert "<" not in tags
