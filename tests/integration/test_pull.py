@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import DatabaseUnderTest, run_program
+from tests.support.records_of_tools import RECORDS_OF_TOOLS
 from tests.support.schema_folders import SHIPPED, write_project
 from turso_deploy.cli.pull_command import pull
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
 from turso_deploy.sql.splitter import split
+from turso_deploy.sql.statement_kinds import describe
 
 DRIZZLE = Path(__file__).parents[1] / "cases/drizzle-2.2.0.sql"
 
@@ -75,6 +77,53 @@ def test_a_plan_after_an_adoption_says_what_a_deployment_takes_over(in_file: Dat
     [notice] = run_program("plan", tmp_path / "schema", in_file.url).document["notices"]
     assert notice.startswith("Already in the database, and managed from this deployment on")
     assert notice.endswith(": " + ", ".join(f"table t{number:02}" for number in range(10)) + " and 2 more objects.")
+
+
+def test_records_of_other_tools_are_neither_pulled_nor_planned(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    statements: dict[str, str] = {"a": "CREATE TABLE a (x)"}
+    for record in RECORDS_OF_TOOLS.values():
+        for sql in record:
+            statements.setdefault(str(describe(sql).name).lower(), sql)
+    target.run(*statements.values())
+    assert run_program("pull", tmp_path / "schema", target.url, target.read_only_token).status == 0
+    assert [path.name for path in (tmp_path / "schema").glob("*.sql")] == ["a.sql"]
+    planned = run_program("plan", tmp_path / "schema", target.url, target.read_only_token)
+    assert (planned.error, planned.document["status"]) == (None, "unchanged")
+
+
+def test_database_with_nothing_but_records_of_other_tools_has_nothing_to_pull(
+    in_file: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    in_file.run("CREATE TABLE schema_migrations (version TEXT PRIMARY KEY)")
+    result = run_program("pull", tmp_path / "schema", in_file.url)
+    assert result.status == 2
+    assert (
+        "no tables, views or triggers other than the records of other tools: schema_migrations."
+        in (result.error["message"])
+    )
+
+
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_pulled_manifest_needs_no_edit_for_a_table_that_comes_or_goes(
+    target: DatabaseUnderTest, tmp_path: Path, change: str
+) -> None:
+    target.run(
+        "CREATE TABLE a (x INTEGER PRIMARY KEY)",
+        "CREATE TABLE b (y)",
+        "CREATE INDEX b_y ON b (y)",
+        "CREATE VIEW v AS SELECT 1",
+    )
+    schema = tmp_path / "schema"
+    assert run_program("pull", schema, target.url, target.token).status == 0
+    if change == "add":
+        (schema / "c.sql").write_text(
+            "CREATE TABLE c (z REFERENCES a);\nCREATE INDEX c_z ON c (z);\n", encoding="utf-8"
+        )
+    else:
+        (schema / "b.sql").unlink()
+    assert run_program("deploy", schema, target.url, target.token).error is None
+    assert run_program("verify", schema, target.url, target.token).error is None
+    assert ("c" in target.names(), "b" in target.names()) == (change == "add", True)
 
 
 def test_directives_that_a_database_keeps_are_not_adopted(target: DatabaseUnderTest, tmp_path: Path) -> None:

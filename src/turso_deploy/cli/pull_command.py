@@ -54,9 +54,10 @@ def _read(database: Database) -> tuple[Schema, str, list[str]]:
     ignore = records_of_other_tools(state.catalog)
     schema = read_catalog(state.catalog.rows, state.catalog.shadows, ignore).schema
     if not any(schema.objects()):
+        other = f" other than the records of other tools: {', '.join(ignore)}" if ignore else ""
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            "There is nothing to pull: the database has no tables, views or triggers.",
+            f"There is nothing to pull: the database has no tables, views or triggers{other}.",
             hint="Check the database URL. A file that does not exist reads as an empty database.",
         )
     return schema, (state.last_deployment.schema_version if state.last_deployment else None) or FIRST_VERSION, ignore

@@ -24,30 +24,79 @@ FIRST_VERSION = "0.1.0"
 _MANIFEST_SCHEMA_NAME = "manifest.schema.json"
 _VIEWS = "views"
 
-# Tables in which other tools keep records. A pattern is written into the manifest only if it matches a table or view.
+# Tables in which other tools keep their records, by names that hardly any application uses itself. A pattern is written
+# into the manifest only if it matches a table or view.
 _RECORDS_OF_OTHER_TOOLS = (
     "__drizzle_*",
     "_prisma_migrations",
-    "schema_migrations",  # dbmate, geni, golang-migrate, Rails
-    "ar_internal_metadata",
+    "schema_migrations",  # dbmate, Ecto, geni, golang-migrate, Rails, Sequel
+    "ar_internal_metadata",  # Rails
     "_sqlx_migrations",
     "d1_migrations",
-    "_cf_*",
+    "_cf_*",  # Cloudflare
+    "_hub_migrations",  # NuxtHub
     "knex_migrations*",
     "kysely_migration*",
     "SequelizeMeta",
+    "SequelizeData",
     "typeorm_metadata",
     "mikro_orm_migrations",
+    "adonis_schema*",
+    "payload_migrations",
+    "directus_migrations",
+    "strapi_migrations*",
+    "strapi_database_schema",
     "__diesel_schema_migrations",
     "seaql_migrations",
     "refinery_schema_history",
     "flyway_schema_history",
-    "databasechangelog*",
+    "databasechangelog*",  # Liquibase
+    "play_evolutions*",
+    "jobrunr_migrations",
     "atlas_schema_revisions",
     "goose_db_version*",
+    "bun_migration*",
+    "gorp_migrations",  # sql-migrate
     "alembic_version",
     "django_migrations",
+    "south_migrationhistory",
+    "aerich",  # Tortoise
+    "migratehistory",  # peewee-migrate
+    "migrate_version",  # sqlalchemy-migrate
+    "_yoyo_*",
+    "yoyo_lock",
+    "_sqlite_migrations",  # sqlite-migrate
     "_migrations",
+    "phinxlog",
+    "doctrine_migration_versions",
+    "__EFMigrations*",  # Entity Framework Core
+    "__MigrationHistory",  # Entity Framework 6
+    "room_master_table",
+    "android_metadata",
+    "grdb_migrations",
+    "Z_METADATA",  # this and the next two: Core Data
+    "Z_PRIMARYKEY",
+    "Z_MODELCACHE",
+)
+# Tables with a name that an application may use itself: they are records of a tool if they have exactly its columns.
+_RECORDS_BY_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("migrations", "id timestamp name"),  # TypeORM
+    ("migrations", "id migration batch"),  # Laravel
+    ("migrations", "id version class group namespace time batch"),  # CodeIgniter
+    ("migrations", "id name run_on"),  # db-migrate
+    ("migrations", "id name up down"),  # the package sqlite of npm
+    ("migrations", "id"),  # gormigrate
+    ("migration", "version apply_time"),  # Yii
+    ("migration", "id name app_name ran_on"),  # Piccolo
+    ("migration_versions", "version executed_at"),  # Doctrine
+    ("schema_info", "version"),  # Sequel
+    ("schemaversion", "version name md5 run_at"),  # Postgrator
+    ("VersionInfo", "Version AppliedOn Description"),  # FluentMigrator
+    ("SchemaVersions", "SchemaVersionID ScriptName Applied"),  # DbUp
+    (
+        "schema_version",  # Flyway before version 5
+        "installed_rank version description type script checksum installed_by installed_on execution_time success",
+    ),
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+\.[0-9]+\.[0-9]+")
 # Not text in some version of YAML: https://yaml.org/type/bool.html
@@ -63,17 +112,24 @@ def records_of_other_tools(catalog: Catalog) -> list[str]:
     A table that a managed object refers to is managed too, because the schema folder could not be deployed without it.
     """
     names = {*catalog.schema.all_tables, *catalog.schema.views}
-    found = _matching(names)
+    by_columns = [
+        name for name, columns in _RECORDS_BY_COLUMNS if _has_columns(catalog.schema, fold_case(name), columns)
+    ]
+    found = [*_matching(_RECORDS_OF_OTHER_TOOLS, names), *by_columns]
     managed = read_catalog(catalog.rows, catalog.shadows, found).schema
     hidden = names - managed.all_tables.keys() - managed.views.keys()
-    needed = _matching({name for item in managed.objects() for name in names_and_strings_in(item.sql) & hidden})
-    return [pattern for pattern in found if pattern not in needed]
+    needed = {name for item in managed.objects() for name in names_and_strings_in(item.sql) & hidden}
+    return [pattern for pattern in found if not _matching([pattern], needed)]
 
 
-def _matching(names: Collection[str]) -> list[str]:
-    return [
-        pattern for pattern in _RECORDS_OF_OTHER_TOOLS if any(fnmatchcase(name, fold_case(pattern)) for name in names)
-    ]
+def _has_columns(schema: Schema, name: str, columns: str) -> bool:
+    """Return True if a table has exactly these columns, in any order."""
+    table = schema.tables.get(name)
+    return table is not None and table.definition.by_name.keys() == set(fold_case(columns).split())
+
+
+def _matching(patterns: Sequence[str], names: Collection[str]) -> list[str]:
+    return [pattern for pattern in patterns if any(fnmatchcase(name, fold_case(pattern)) for name in names)]
 
 
 def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> dict[str, str]:
@@ -129,22 +185,33 @@ def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
 
 
 def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str:
+    """Return a manifest that a change of the schema does not contradict.
+
+    Exact counts and lists of names would have to be edited with each new table. What they would verify, the comparison
+    of the folder with the database does, so they are comments with the figures of this database.
+    """
+    counts = ", ".join(f"{kind}: {count}" for kind, count in actual_counts(schema).items())
     lines = [
         f"# yaml-language-server: $schema={_MANIFEST_SCHEMA_NAME}",
         "#",
         "# Conditions that the database must meet after a deployment.",
         "# docs/reference/manifest.md of turso-deploy describes every key.",
+        "#",
+        "# The objects of this folder are not listed here: deploy and verify compare every definition with the",
+        "# database, so a new table needs no edit of this file.",
         f"schema_version: {_yaml(schema_version)}",
         "",
-        '# The number of objects. A bound is an integer or text: 12, ">=20", "<=5", "20..40".',
-        "expect:",
-        *(f"  {kind}: {count}" for kind, count in actual_counts(schema).items()),
-        "",
-        "# The objects that must exist, by name.",
-        "objects:",
+        "# Numbers of objects; they also count what was created by hand. An exact number changes with each new object.",
+        '# A bound is an integer or text: 12, ">=20", "<=5", "20..40". This database has:',
+        f"# expect: {{ {counts} }}",
     ]
-    for kind, objects in schema.by_kind.items():
-        lines += [f"  {kind}:", *(f"    - {_yaml(item.name)}" for item in objects.values())] if objects else []
+    if schema.tables:
+        table = next(iter(schema.tables.values()))
+        lines += [
+            "",
+            "# Numbers of rows, for tables that must not be empty or must not grow:",
+            f'# rows: {{ {_yaml(table.name)}: ">=1" }}',
+        ]
     if ignore:
         lines += ["", "# Tables of other tools in the same database: neither counted nor changed.", "ignore:"]
         lines += [f"  - {_yaml(pattern)}" for pattern in ignore]

@@ -9,8 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.catalogs import catalog_of
+from tests.support.records_of_tools import RECORDS_OF_TOOLS
+from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import ScratchError
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest
 from turso_deploy.project.schema_writer import file_names, records_of_other_tools, schema_files
 from turso_deploy.sql.splitter import split, terminated
@@ -20,7 +23,8 @@ writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 
 def files_of(*statements: str) -> dict[str, str]:
     catalog = catalog_of(*statements)
-    return schema_files(catalog.schema, "0.1.0", records_of_other_tools(catalog))
+    ignore = records_of_other_tools(catalog)
+    return schema_files(read_catalog(catalog.rows, catalog.shadows, ignore).schema, "0.1.0", ignore)
 
 
 @pytest.mark.parametrize(
@@ -62,17 +66,32 @@ def test_a_table_has_a_file_with_its_indexes_and_triggers_and_views_have_one_wit
     )
 
 
-def test_what_other_tools_keep_is_ignored_and_a_database_without_it_has_nothing_to_ignore() -> None:
-    files = files_of(
-        "CREATE TABLE a (x)",
-        "CREATE TABLE __drizzle_migrations (id)",
-        "CREATE TABLE _prisma_migrations (id)",
-        "CREATE TABLE schema_migrations (version)",
-        "CREATE TABLE _sqlx_migrations (version)",
-        "CREATE TABLE D1_Migrations (id)",
-    )
-    assert 'ignore:\n  - "__drizzle_*"\n  - _prisma_migrations\n' in files["manifest.yml"]
+@pytest.mark.parametrize("tool", RECORDS_OF_TOOLS)
+def test_record_of_another_tool_is_ignored(tool: str) -> None:
+    statements = RECORDS_OF_TOOLS[tool]
+    files = files_of("CREATE TABLE a (x)", *statements)
+    assert list(files) == ["a.sql", "manifest.yml", "manifest.schema.json"]
+    assert "\nignore:\n" in files["manifest.yml"]
+
+
+def test_database_without_records_of_other_tools_has_nothing_to_ignore() -> None:
     assert "ignore:" not in files_of("CREATE TABLE a (x)")["manifest.yml"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, bird TEXT, season TEXT)",
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, timestamp, name, comment)",
+        "CREATE TABLE migration (version TEXT)",
+        "CREATE TABLE VersionInfo (id INTEGER PRIMARY KEY, text TEXT)",
+        "CREATE VIEW migrations AS SELECT 1 AS id",
+    ],
+)
+def test_table_of_the_application_with_the_name_of_a_record_is_written(sql: str) -> None:
+    files = files_of("CREATE TABLE a (x)", sql)
+    assert sql in "".join(files.values())
+    assert "ignore:" not in files["manifest.yml"]
 
 
 @pytest.mark.parametrize(
@@ -127,15 +146,34 @@ def test_the_manifest_reads_back_every_name(tmp_path_factory: pytest.TempPathFac
         return
     assume(catalog.schema.all_tables)  # a name may be internal, as those of Litestream are, and nothing is no schema
     folder = tmp_path_factory.mktemp("schema")
-    text = schema_files(catalog.schema, "1.0", [])["manifest.yml"]
-    (folder / "manifest.yml").write_text(text, encoding="utf-8", newline="")
+    text = schema_files(catalog.schema, "1.0", names)["manifest.yml"]
+    (folder / "manifest.yml").write_text(with_conditions(text), encoding="utf-8", newline="")
     manifest = load_manifest(SchemaFolder(folder, "schema"))
-    assert list(manifest.objects.tables) == [item.name for item in catalog.schema.all_tables.values()]
+    assert list(manifest.ignore) == names
+    assert list(manifest.rows) == [item.name for item in catalog.schema.all_tables.values()][:1]
     assert manifest.schema_version == "1.0"
+
+
+def with_conditions(manifest: str) -> str:
+    """Return the text of a manifest with the conditions that it holds as comments."""
+    return manifest.replace("\n# expect:", "\nexpect:").replace("\n# rows:", "\nrows:")
+
+
+def test_manifest_holds_no_condition_that_a_new_table_contradicts(tmp_path: Path) -> None:
+    text = files_of("CREATE TABLE a (x)", "CREATE INDEX i ON a (x)", "CREATE VIEW v AS SELECT 1")["manifest.yml"]
+    (tmp_path / "manifest.yml").write_text(text, encoding="utf-8")
+    assert load_manifest(SchemaFolder(tmp_path, "schema")) == Manifest(schema_version="0.1.0")
+
+
+def test_manifest_holds_the_counts_of_the_database_as_a_comment(tmp_path: Path) -> None:
+    text = files_of("CREATE TABLE a (x)", "CREATE INDEX i ON a (x)", "CREATE VIEW v AS SELECT 1")["manifest.yml"]
+    (tmp_path / "manifest.yml").write_text(with_conditions(text), encoding="utf-8")
+    expect = load_manifest(SchemaFolder(tmp_path, "schema")).expect
+    assert [str(bound) for bound in (expect.tables, expect.indexes, expect.views, expect.triggers)] == list("1110")
 
 
 @pytest.mark.parametrize("name", ["no", "null", "1", "1e5", "0x1", "true", "~", "a: b", "- a", "#", "'", "é", "*"])
 def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path, name: str) -> None:
     text = files_of(f'CREATE TABLE "{name}" (x)')["manifest.yml"]
-    (tmp_path / "manifest.yml").write_text(text, encoding="utf-8")
-    assert load_manifest(SchemaFolder(tmp_path, "schema")).objects.tables == (name,)
+    (tmp_path / "manifest.yml").write_text(with_conditions(text), encoding="utf-8")
+    assert list(load_manifest(SchemaFolder(tmp_path, "schema")).rows) == [name]
