@@ -167,3 +167,19 @@ def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(
     assert target.dump() == before
     manifest = SMALL["manifest.yml"].replace("[other_*]", '["other_*", "theirs"]')
     assert target.deploy(write_project(folder, manifest=manifest)).status is Status.DEPLOYED
+
+
+@pytest.mark.parametrize("command", ["plan", "deploy", "verify"])
+def test_wrong_number_of_objects_is_an_error_with_lines_to_paste(
+    target: DatabaseUnderTest, folder: Path, command: str
+) -> None:
+    tables = {"a.sql": "CREATE TABLE a (x);", "b.sql": "CREATE TABLE b (y);"}
+    assert target.deploy(write_project(folder, tables)).error is None
+    wrong = "schema_version: 1.0.0\nexpect: { tables: 1, views: '<=3' }\n"
+    write_project(folder, {**tables, "manifest.yml": wrong})
+    failed = run_program(command, folder, target.url, target.token)
+    assert failed.status != 0
+    sentence, *lines = failed.error["hint"].splitlines()
+    assert sentence.endswith("replace `expect:` at " + f"{failed.error['file']}:2 with:")
+    write_project(folder, {**tables, "manifest.yml": "\n".join(lines) + "\n"})
+    assert run_program(command, folder, target.url, target.token).error is None

@@ -8,12 +8,13 @@ from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCod
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose
 from turso_deploy.database.engine_errors import explain
+from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_orphans
 from turso_deploy.sql.schema import place_in
 from turso_deploy.transaction.assemble import Assembly
-from turso_deploy.transaction.checks import CATALOG_CHECK
+from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
 
 
 def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
@@ -70,7 +71,7 @@ def explain_failed_checks(
     ]
     causes += [
         Cause(
-            f"count of {kind.replace('_', ' ')}: expected {count.expected}, found {count.actual}",
+            f"{count_name(kind)}: expected {count.expected}, found {count.actual}",
             project.place_in_manifest(("expect", kind)),
         )
         for kind, count in counts.items()
@@ -82,13 +83,27 @@ def explain_failed_checks(
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
         f"{count_of(len(causes), 'check')} failed: {messages}.{''.join(details)}",
-        hint=_hint(failed, has_details=bool(details), has_differences=bool(differences)),
+        hint=_hint(failed, has_details=bool(details), has_differences=bool(differences))
+        or _hint_for_bounds(project, _counts_found(failed, counts)),
         place=placed[0].place if placed else None,
         causes=placed,
     )
 
 
-def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bool) -> str:
+def _counts_found(failed: Sequence[CheckLine], counts: Mapping[str, CountLine]) -> Mapping[str, int]:
+    """Return the numbers of objects by kind that were found: all of them, or those of the failed checks."""
+    found = {check.name: int(check.actual) for check in failed if check.section == "expect" and check.actual.isdigit()}
+    by_kind = {kind: found[name] for kind in COUNTED_KINDS if (name := count_name(kind)) in found}
+    return by_kind | {kind: count.actual for kind, count in counts.items() if count.actual is not None}
+
+
+def _hint_for_bounds(project: Project, found: Mapping[str, int]) -> str:
+    corrected = corrections(project.manifest, found, project.place_in_manifest)
+    return f"Correct the schema, the seeds or the bounds in the manifest{f': {corrected}' if corrected else '.'}"
+
+
+def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bool) -> str | None:
+    """Return the hint for failures that the bounds in the manifest are not the cause of; None for others."""
     if has_details:
         return (
             "Correct these rows with a script in the schema folder, or add the rows that they refer to, for example "
@@ -103,7 +118,7 @@ def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bo
         return (
             "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
         )
-    return "Correct the schema, the seeds or the bounds in the manifest."
+    return None
 
 
 def _details(check: CheckLine) -> list[str]:

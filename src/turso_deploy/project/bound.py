@@ -19,6 +19,17 @@ class Bound(NamedTuple):
         """Return True if a count lies within the bound."""
         return self.low <= count and (self.high is None or count <= self.high)
 
+    def widened_to(self, count: int) -> Bound:
+        """Return the bound that a count outside of it would meet, in the same notation: 12 for 13 is 13."""
+        if self.high is None:
+            return Bound(count, None, f">={count}")
+        if self.low == self.high and ".." not in self.text:
+            return Bound(count, count, str(count))
+        if self.text.startswith("<="):
+            return Bound(0, count, f"<={count}")
+        low, high = min(self.low, count), max(self.high, count)
+        return Bound(low, high, f"{low}..{high}")
+
     @property
     def enough(self) -> int:
         """Number of rows to read at most: rows read are billed, and more would not change the decision."""

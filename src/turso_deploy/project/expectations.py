@@ -60,12 +60,36 @@ def require_expectations(
     if not wrong:
         return
     message = "The database would not match the manifest: " + "; ".join(cause.message for cause in wrong) + "."
-    hint = "Correct the schema files, or the numbers in the manifest."
+    corrected = corrections(manifest, actual, place_of)
+    hint = f"Correct the schema files, or {corrected or 'the manifest.'}"
     if unmanaged and _too_many(manifest, actual):
         names = ", ".join(map(title, unmanaged))
         message += f" The database holds objects that the schema folder does not define: {names}."
-        hint = f"To exclude objects of other applications, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
+        hint = (
+            f"To count these objects, {corrected}\n"
+            f"To exclude objects of other applications, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
+        )
     raise BlockedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
+
+
+def corrections(manifest: Manifest, actual: Mapping[str, int], place_of: PlaceInManifest) -> str:
+    """Return what to write for the numbers of objects that are out of their bounds, as a clause; "" if none is.
+
+    A kind that the manifest does not count, or that is missing in `actual`, is left as it is.
+    """
+    bounds = {kind: bound for kind, bound in expected_counts(manifest).items() if bound is not None}
+    wrong = [kind for kind, bound in bounds.items() if kind in actual and not bound.holds(actual[kind])]
+    if not wrong:
+        return ""
+    lines = [
+        f"  {kind}: {_notation(bound.widened_to(actual[kind]) if kind in wrong else bound)}"
+        for kind, bound in bounds.items()
+    ]
+    return "\n".join([f"replace `expect:` at {place_of(('expect',))} with:", "expect:", *lines])
+
+
+def _notation(bound: Bound) -> str:
+    return bound.text if bound.text.isdigit() else json.dumps(bound.text)
 
 
 def _too_many(manifest: Manifest, actual: Mapping[str, int]) -> bool:

@@ -125,10 +125,13 @@ def count_check(manifest: Manifest, uncounted: Iterable[tuple[str, str]]) -> lis
     columns = ", ".join(
         f"({_COUNT_OF[kind].format(counted=counted)}) AS c{position}" for position, (kind, _) in enumerate(expected)
     )
-    expectations = tuple(
-        Expectation(f"count of {kind.replace('_', ' ')}", bound, key=("expect", kind)) for kind, bound in expected
-    )
+    expectations = tuple(Expectation(count_name(kind), bound, key=("expect", kind)) for kind, bound in expected)
     return [Check("object counts", f"SELECT {columns}", (_names(uncounted),), expectations)]
+
+
+def count_name(kind: str) -> str:
+    """Return the name of the check that counts the objects of a kind: `count of foreign keys`."""
+    return f"count of {kind.replace('_', ' ')}"
 
 
 def _names(objects: Iterable[tuple[str, str]]) -> str:

@@ -63,11 +63,26 @@ def test_every_count_that_does_not_hold_is_told() -> None:
         "The database would not match the manifest: tables: expected 13, would be 2; "
         "indexes: expected >=20, would be 2; foreign keys: expected 5..9, would be 2."
     )
-    assert error.hint == "Correct the schema files, or the numbers in the manifest."
+    assert error.hint is not None
+    sentence, *lines = error.hint.splitlines()
+    assert sentence == "Correct the schema files, or replace `expect:` at schema/manifest.yml with:"
+    corrected = yaml.safe_load("\n".join(lines))
+    assert corrected == {"expect": {"tables": 2, "indexes": ">=2", "views": 1, "foreign_keys": "2..9"}}
+    check(corrected)
+
+
+@pytest.mark.parametrize(
+    ("bound", "corrected"),
+    [(3, 2), ("<=1", "<=2"), (">= 5", ">=2"), ("3..9", "2..9"), ("0..1", "0..2"), ("3..3", "2..3")],
+)
+def test_bound_that_does_not_hold_keeps_its_notation_in_the_corrected_line(bound: object, corrected: object) -> None:
+    hint = str(refusal({"expect": {"tables": bound}}).hint)
+    assert yaml.safe_load(hint.partition("\n")[2]) == {"expect": {"tables": corrected}}
 
 
 def test_every_name_that_is_missing_is_told() -> None:
     error = refusal({"objects": {"tables": ["users", "nope"], "triggers": ["v"], "views": ["v"]}})
+    assert error.hint == "Correct the schema files, or the manifest."
     assert error.message.endswith("table nope: expected, would be missing; trigger v: expected, would be missing.")
 
 
@@ -76,6 +91,9 @@ def test_objects_of_others_are_listed_with_the_lines_that_settle_it() -> None:
     assert "does not define: table strangers, index strangers_a, index users_up, trigger r." in error.message
     assert error.hint is not None
     lines = error.hint[error.hint.index("ignore:") :]
+    assert (
+        "To count these objects, replace `expect:` at schema/manifest.yml with:\nexpect:\n  tables: 2\n" in error.hint
+    )
     assert yaml.safe_load(lines) == {"ignore": ["strangers", "users_up"]}
     check({"expect": {"tables": 1}} | yaml.safe_load(lines), unmanaged=["strangers"])
 
