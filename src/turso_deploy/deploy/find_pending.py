@@ -9,7 +9,7 @@ from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Rows
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.pending import PendingChanges
+from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
 from turso_deploy.deploy.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import uncounted_before_scripts, uncounted_before_seeds, with_counts
 from turso_deploy.plan.plan import Plan
@@ -25,35 +25,63 @@ from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState
 from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
 
 
-def find_pending(project: Project, database: Database, *, estimates: bool = False) -> PendingChanges:
-    """Read the database in one request, and plan; count the rows that the hazards concern in a second one, if any.
+def find_pending(project: Project, database: Database, *, preview: bool = False) -> PendingChanges:
+    """Read the database in one request, and plan; ask about the rows that the plan concerns in a second one, if any.
 
-    With `estimates` the rows of all rewritten tables are counted, too.
+    With `preview` the rows of all rewritten tables are counted, too.
     """
     report_step("reading the database")
     answers = database.query(STATE_QUERIES)
     report_step("planning")
     pending = pending_for(project, parse_state(answers, project.manifest.ignore))
-    hazards = pending.plan.hazards
-    if not (hazards or (estimates and pending.rewritten)):
+    inquiries = [_hazard_rows(pending)]
+    if preview:
+        inquiries.append(_table_sizes(pending))
+    return _ask(database, pending, inquiries)
+
+
+def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquiry]) -> PendingChanges:
+    """Return the pending changes with the answers to all inquiries, asked in one request; none if there are none."""
+    # Each query may read a whole table, so a query of several inquiries is asked once.
+    queries = list(dict.fromkeys(query for inquiry in inquiries for query in inquiry.queries))
+    if not queries:
         return pending
     report_step("counting the rows that the plan concerns")
-    counts = [hazard.count_query for hazard in hazards if hazard.count_query]
-    counts += [table.count_query for table in pending.rewritten]
-    queries = list(dict.fromkeys([*counts, FOREIGN_KEY_CHECK_PROBE]))  # each count reads a whole table: ask it once
     results = dict(zip(queries, database.query(queries), strict=True))
-    check_verifiable(pending.plan, results[FOREIGN_KEY_CHECK_PROBE])
-    hazard_counts, sizes = counts[: len(hazards)], counts[len(hazards) :]
-    seeded = {fold_case(seed.table) for seed in pending.seeds}
-    counted = with_counts(hazards, [results[query] for query in hazard_counts], showable)
-    counted = uncounted_before_seeds(counted, seeded)
-    if any(script.runs_before for script in pending.scripts):
-        counted = uncounted_before_scripts(counted)
-    rewritten = tuple(
-        table._replace(rows=answer.number()) if isinstance(answer := results[query], Rows) else table
-        for table, query in zip(pending.rewritten, sizes, strict=True)
-    )
-    return pending._replace(plan=pending.plan.with_hazards(counted), rewritten=rewritten)
+    for inquiry in inquiries:
+        pending = inquiry.add(pending, [results[query] for query in inquiry.queries])
+    return pending
+
+
+def _hazard_rows(pending: PendingChanges) -> Inquiry:
+    """Return the inquiry for the rows that the hazards of the plan affect."""
+    hazards = pending.plan.hazards
+    if not hazards:
+        return NO_INQUIRY
+    counts = [hazard.count_query for hazard in hazards if hazard.count_query]
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        check_verifiable(pending.plan, answers[-1])
+        counted = with_counts(hazards, answers[:-1], showable)
+        counted = uncounted_before_seeds(counted, {fold_case(seed.table) for seed in pending.seeds})
+        if any(script.runs_before for script in pending.scripts):
+            counted = uncounted_before_scripts(counted)
+        return pending._replace(plan=pending.plan.with_hazards(counted))
+
+    return Inquiry((*counts, FOREIGN_KEY_CHECK_PROBE), add)
+
+
+def _table_sizes(pending: PendingChanges) -> Inquiry:
+    """Return the inquiry for the rows of the tables that are rewritten."""
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        rewritten = tuple(
+            table._replace(rows=answer.number()) if isinstance(answer, Rows) else table
+            for table, answer in zip(pending.rewritten, answers, strict=True)
+        )
+        return pending._replace(rewritten=rewritten)
+
+    return Inquiry(tuple(table.count_query for table in pending.rewritten), add)
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.text import count_of
+from turso_deploy.core.transaction import Failure, Query, Rows
 from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
@@ -76,3 +78,18 @@ class PendingChanges(NamedTuple):
     def nothing_to_do(self) -> bool:
         """True if the database is as the project wants it, and its deployment history records that."""
         return self.changes_nothing and not self.history_is_outdated
+
+
+Answers = Sequence[Rows | Failure]
+"""The answers to the queries of an inquiry, in their order."""
+
+
+class Inquiry(NamedTuple):
+    """Queries about the rows of a database, and the function that adds their answers to the pending changes."""
+
+    queries: tuple[Query, ...]
+    add: Callable[[PendingChanges, Answers], PendingChanges]
+
+
+NO_INQUIRY = Inquiry((), lambda pending, _: pending)
+"""The inquiry that asks nothing."""

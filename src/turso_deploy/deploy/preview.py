@@ -120,7 +120,7 @@ def verify(project: Project, database: Database) -> Report:
 
 def _planned(deployment: Deployment, report: ReportBuilder) -> PendingChanges:
     """Return the pending changes, added to the report and compared with the manifest."""
-    pending = find_pending(deployment.project, deployment.database, estimates=True)
+    pending = find_pending(deployment.project, deployment.database, preview=True)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
     check_manifest(deployment.project, pending)
     return pending
