@@ -19,7 +19,7 @@ def deploy_to(number: int, url: str, project: Project) -> tuple[int, str]:
 
 
 def main() -> int:
-    """Return the highest exit code of all deployments; 0 if each succeeded."""
+    """Return the most severe exit code of all deployments: failed, invalid, blocked, or 0 if each succeeded."""
     lines = enumerate(Path("databases.txt").read_text(encoding="utf-8").splitlines(), start=1)
     urls = {number: url for number, url in lines if url}
     exit_codes = [0]
@@ -32,7 +32,7 @@ def main() -> int:
     except ProjectError as error:
         print(error.place or "", error.message, error.hint or "")
         return error.exit_code
-    return max(exit_codes)
+    return min(exit_codes, key=(1, 2, 5, 0).index)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ NOTHING_CHANGED = "❌ Failed: nothing was changed"
 BLOCKED = "⛔ Blocked: nothing was changed"
 LOST_COLUMN = "drop-column notes.draft"
 TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
-    ("branch", "deployments", "first", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
+    ("branch", "deployments", "first", "✅ Deployed 2.2.0 &#40;first deployment&#41;", []),
     ("branch", "deployments", "again", "✅ Unchanged: the database is already at 2.2.0", []),
     ("branch", "deployments", "additive", "✅ Deployed 2.2.0: 2 objects created", []),
     ("branch", "deployments", "blocked", BLOCKED, [("error", LOST_COLUMN)]),
@@ -46,10 +46,10 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("branch", "deployments", "expired", NOTHING_CHANGED, [("error", "token expired")]),
     ("branch", "deployments", "read-only", NOTHING_CHANGED, [("error", "token is read-only")]),
     ("branch", "deployments", "deep", "✅ Deployed 2.2.0: 1 object created", []),
-    ("tag", "tag", "another", BLOCKED, [("error", "The tag names the version 2.2.0, and the manifest has")]),
-    ("tag", "tag", "same", "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded", []),
+    ("tag", "tag", "another", NOTHING_CHANGED, [("error", "The tag names the version 2.2.0, and the manifest has")]),
+    ("tag", "tag", "same", "✅ Deployed 2.2.0 &#40;first deployment&#41;", []),
     ("pull-request", "pull-request", "plan", "✅ Planned 2.2.0", []),
-    ("pull-request", "pull-request", "check", "✅ Planned 2.2.0", []),
+    ("pull-request", "pull-request", "check", "⚠️ Pending 2.2.0", []),
     ("pull-request", "pull-request", "fork", NOTHING_CHANGED, [("error", "a pull request from a fork")]),
     ("pull-request", "pull-request", "compare", "✅ Planned 2.2.0: 1 object to create", []),
     ("schedule", "schedule", "verify", "✅ Verified", []),

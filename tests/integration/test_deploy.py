@@ -90,7 +90,7 @@ def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(
     manifest = folder / "manifest.yml"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace("tables: 12", "tables: 13"), encoding="utf-8")
     report = target.deploy(load_project(folder))
-    assert (report.status, report.committed, report.exit_code) == (Status.BLOCKED, False, 1)
+    assert (report.status, report.committed, report.exit_code) == (Status.FAILED, False, 1)
     assert report.counts["tables"] == CountLine("13", 12, ok=False)
     assert report.error is not None
     assert report.error.code == "manifest-mismatch"

@@ -235,7 +235,7 @@ def test_a_quoted_name_that_goes_is_no_text_from_then_on(
     target.run(theirs)
     without = write_project(tmp_path / "after", {"t.sql": tables.replace(" nick TEXT{}", " b TEXT")})
     report = target.deploy(without)
-    assert (report.status, report.committed) == (Status.BLOCKED, False)
+    assert (report.status, report.committed) == (Status.FAILED, False)
     assert report.error is not None
     assert report.error.code == "plan-impossible"
 

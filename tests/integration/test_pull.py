@@ -12,7 +12,6 @@ from tests.support.records_of_tools import RECORDS_OF_TOOLS
 from tests.support.schema_folders import SHIPPED, write_project
 from turso_deploy.cli.pull_command import pull
 from turso_deploy.project.loader import load_project
-from turso_deploy.report.document import Status
 from turso_deploy.sql.splitter import split
 from turso_deploy.sql.statement_kinds import describe
 
@@ -65,8 +64,8 @@ def test_the_plan_after_an_adoption_is_empty(target: DatabaseUnderTest, tmp_path
     assert adopted.document["requests"] == 1
     planned = run_program("plan", tmp_path / "schema", target.url, target.read_only_token)
     assert planned.status == 0, planned.error
-    assert planned.document["status"] == "unchanged"
-    assert planned.document["steps"] == []
+    assert planned.document["status"] == "planned"
+    assert (planned.document["steps"], planned.document["changes"]) == ([], [])
     assert run_program("verify", tmp_path / "schema", target.url, target.read_only_token).status == 0
     assert target.dump() == before
 
@@ -88,7 +87,7 @@ def test_records_of_other_tools_are_neither_pulled_nor_planned(target: DatabaseU
     assert run_program("pull", tmp_path / "schema", target.url, target.read_only_token).status == 0
     assert [path.name for path in (tmp_path / "schema").glob("*.sql")] == ["a.sql"]
     planned = run_program("plan", tmp_path / "schema", target.url, target.read_only_token)
-    assert (planned.error, planned.document["status"]) == (None, "unchanged")
+    assert (planned.error, planned.document["steps"]) == (None, [])
 
 
 def test_database_with_nothing_but_records_of_other_tools_has_nothing_to_pull(
@@ -133,7 +132,7 @@ def test_directives_that_a_database_keeps_are_not_adopted(target: DatabaseUnderT
     with closing(target.open()) as database:
         assert pull(tmp_path / "adopted", database).error is None
     report = target.plan(load_project(tmp_path / "adopted"))
-    assert (report.error, report.status) == (None, Status.UNCHANGED)
+    assert (report.error, report.steps) == (None, ())
 
 
 def test_an_adopted_folder_makes_the_same_database_again(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
@@ -166,8 +165,10 @@ def test_a_database_that_was_deployed_by_us_or_by_drizzle_is_adopted_whole(
     counts = {name: line["actual"] for name, line in adopted.document["counts"].items()}
     assert counts["tables"] == 12
     assert counts["indexes"] == (33 if kind == "ours" else 1)
-    assert adopted.document["schema_version"] == ("2.2.0" if kind == "ours" else "0.1.0")
-    assert run_program("plan", tmp_path / "schema", target.url, target.token).document["status"] == "unchanged"
+    assert adopted.document["schema_version"] == ("2.2.0" if kind == "ours" else None)
+    assert adopted.document["manifest_version"] == ("2.2.0" if kind == "ours" else "0.1.0")
+    planned = run_program("plan", tmp_path / "schema", target.url, target.token).document
+    assert (planned["status"], planned["steps"]) == ("unchanged" if kind == "ours" else "planned", [])
 
 
 @pytest.mark.parametrize("name", ["users.sql", "deep/er/USERS.SQL", "manifest.yml"])

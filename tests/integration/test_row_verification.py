@@ -196,6 +196,6 @@ def test_a_table_that_has_the_name_of_the_verification_stops_the_deployment_befo
     was = filled.dump()
     report = filled.deploy(write_project(tmp_path / "after", AFTER), approvals=parse_approvals("drop-table"))
     assert report.error is not None
-    assert (report.status, report.error.code) == (Status.BLOCKED, ErrorCode.PLAN_IMPOSSIBLE)
+    assert (report.status, report.error.code) == (Status.FAILED, ErrorCode.PLAN_IMPOSSIBLE)
     assert "The database has an object turso_deploy_verification" in report.error.message
     assert filled.dump() == was

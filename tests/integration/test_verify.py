@@ -135,12 +135,12 @@ def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: D
         finished = run_program("plan", folder, target.url, target.token, check=True)
         return finished.status, finished.document["status"]
 
-    assert plan_check() == (3, "planned")
+    assert plan_check() == (3, "pending")
     assert run_program("deploy", folder, target.url, target.token).status == 0
     assert plan_check() == (0, "unchanged")
     seeds = folder / "seeds" / "authors.csv"
     seeds.write_text(seeds.read_text(encoding="utf-8") + "3,Barbara,\n", encoding="utf-8")
-    assert plan_check() == (3, "planned")
+    assert plan_check() == (3, "pending")
     seeds.write_text("id,title\n1,Dr\n", encoding="utf-8")
     assert plan_check() == (2, "failed")
 
@@ -148,7 +148,8 @@ def test_plan_check_exits_3_while_something_would_run_and_0_afterwards(target: D
 def test_a_plan_that_could_not_be_deployed_fails(target: DatabaseUnderTest, folder: Path) -> None:
     project = write_project(folder, manifest=SMALL["manifest.yml"].replace("tables: 2", "tables: 3"))
     report = target.plan(project)
-    assert (report.status, report.exit_code) == (Status.BLOCKED, 1)
+    assert (report.status, report.exit_code) == (Status.FAILED, 1)
+    assert report.steps
     assert report.error is not None
     assert report.error.code == "manifest-mismatch"
 
@@ -159,7 +160,7 @@ def test_objects_that_nobody_knows_are_listed_with_the_lines_that_settle_it(
     target.run("CREATE TABLE theirs (x)", "CREATE INDEX idx_theirs ON theirs (x)", "CREATE TABLE other_thing (x)")
     before = target.dump()
     report = target.deploy(write_project(folder))
-    assert (report.status, report.requests) == (Status.BLOCKED, 1)
+    assert (report.status, report.requests) == (Status.FAILED, 1)
     assert report.error is not None
     assert "table theirs, index idx_theirs" in report.error.message
     assert str(report.error.hint).endswith('ignore:\n  - "theirs"')

@@ -104,6 +104,13 @@ def on_a_branch_first(stage: Stage) -> Json:
 def blocked_plan(stage: Stage) -> Json:
     stage.deploy()
     report = stage.run("plan", files=WITHOUT_A_COLUMN)
+    assert report["error"]["causes"]
+    return report
+
+
+def comparison_that_may_be_blocked(stage: Stage) -> Json:
+    write_folder(stage.folder / "other", WITH_A_TABLE)
+    report = stage.run("plan", "--compare-to", "other", files=WITHOUT_A_COLUMN)
     assert report["blocked_by"]["causes"]
     return report
 
@@ -167,8 +174,9 @@ RUNS: list[tuple[Status, Callable[[Stage], Json]]] = [
     (Status.UNCHANGED, unchanged),
     (Status.PLANNED, lambda stage: stage.run("plan")),
     (Status.PLANNED, lambda stage: stage.run("plan", "--dry-run", *stage.hosted())),
-    (Status.PLANNED, blocked_plan),
     (Status.PLANNED, comparison),
+    (Status.PLANNED, comparison_that_may_be_blocked),
+    (Status.PENDING, lambda stage: stage.run("plan", "--check")),
     (Status.VERIFIED, verified),
     (Status.PULLED, pulled),
     (Status.CHECKED, checked),
@@ -176,6 +184,7 @@ RUNS: list[tuple[Status, Callable[[Stage], Json]]] = [
     (Status.DOCUMENTED, lambda stage: stage.run("docs", "--output", "pages")),
     (Status.STALE, stale),
     (Status.BLOCKED, blocked),
+    (Status.BLOCKED, blocked_plan),
     (Status.FAILED, broken),
     (Status.FAILED, different),
     (Status.FAILED, lambda stage: stage.run("deploy", "--database-url", "ftp://quiz", "--timeout", "soon")),

@@ -56,6 +56,7 @@ def deployed() -> Report:
         database="https://quiz-acme.turso.io",
         deployment_id="0199f3a2-7c1e",
         schema_version="2.2.0",
+        manifest_version="2.2.0",
         steps=(*tables, *indexes, *views, *triggers),
         counts={
             "tables": CountLine("12", 12),

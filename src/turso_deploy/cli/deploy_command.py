@@ -52,7 +52,9 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
     notices = list[str]()
     if settings.trial_branch or settings.restore_point == "branch":
         planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
-        if planned.status is not Status.PLANNED:  # the deployment reports the same error, or that nothing has changed
+        if not planned.succeeded:  # the deployment would report the same error
+            return replace(planned, command="deploy")
+        if planned.status is Status.UNCHANGED:
             return _deploy(project, database, settings, provenance)
         if settings.trial_branch:
             failed = _deploy_to_trial_branch(project, hosted, invocation, notices)

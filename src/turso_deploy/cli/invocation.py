@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from turso_deploy.cli.credentials import Credentials, open_credentials
 from turso_deploy.cli.settings import Settings
-from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
+from turso_deploy.core.errors import ErrorCode, InputError, ProjectError
 from turso_deploy.database.open import open_address
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.runner import Runner
@@ -87,7 +87,7 @@ def _require_version_of_tag(project: Project, context: RunContext) -> None:
         )
     if tag != manifest:
         manifest_version = f"schema_version: {manifest}" if manifest else "no schema_version"
-        raise BlockedError(
+        raise ProjectError(
             ErrorCode.MANIFEST_MISMATCH,
             f"The tag names the version {tag}, and the manifest has {manifest_version}.",
             hint="Set `schema_version` in the manifest to the version of the release, and tag that commit.",

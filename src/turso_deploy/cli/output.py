@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.text import inert
 from turso_deploy.github.annotations import Level, annotations_of
 from turso_deploy.github.outputs import outputs
@@ -62,10 +62,10 @@ def _warning_on_error(runner: Runner, what: str) -> Iterator[None]:
 def print_script(script: str, runner: Runner, output: TextIO) -> None:
     """Print the script of a plan, and nothing else.
 
-    Raises BlockedError if a runner would take a part of it for a workflow command: a script cannot be escaped.
+    Raises PlanError if a runner would take a part of it for a workflow command: a script cannot be escaped.
     """
     if runner.present and inert(script) != script:
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             "The script of the plan cannot be printed here: the runner would take a part of it for a workflow command.",
             hint="Run `turso-deploy plan --sql` outside of a workflow.",

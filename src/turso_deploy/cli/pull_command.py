@@ -19,6 +19,7 @@ from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.lines import failed
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
+from turso_deploy.transaction.history import LastDeployment
 
 
 def pull(folder: Path, database: Database) -> Report:
@@ -32,12 +33,17 @@ def pull(folder: Path, database: Database) -> Report:
     report = Report("pull", Status.PULLED, committed=False, database=database.address)
     try:
         require_target(folder)
-        schema, version, ignore = _read(database)
+        schema, last, ignore = _read(database)
+        at = last.schema_version if last else None
+        version = at or FIRST_VERSION
         files = schema_files(schema, version, ignore)
         _write(files, folder, shown)
         report = replace(
             report,
-            schema_version=version,
+            schema_version=at,
+            previous_version=at,
+            manifest_version=version,
+            first_deployment=last is None,
             steps=tuple(StepLine(StepKind.WRITE_FILE, name, "") for name in files),
             counts={kind: CountLine(str(number), number) for kind, number in actual_counts(schema).items()},
             notices=(f"The schema was written to the folder {shown}.",),
@@ -48,8 +54,8 @@ def pull(folder: Path, database: Database) -> Report:
     return replace(report, requests=database.requests, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _read(database: Database) -> tuple[Schema, str, list[str]]:
-    """Return the schema of the database, the version last deployed, and patterns for the records of other tools."""
+def _read(database: Database) -> tuple[Schema, LastDeployment | None, list[str]]:
+    """Return the schema of the database, its last deployment, and patterns for the records of other tools."""
     state = parse_state(database.query(STATE_QUERIES), ())
     ignore = records_of_other_tools(state.catalog)
     schema = read_catalog(state.catalog.rows, state.catalog.shadows, ignore).schema
@@ -60,7 +66,7 @@ def _read(database: Database) -> tuple[Schema, str, list[str]]:
             f"There is nothing to pull: the database has no tables, views or triggers{other}.",
             hint="Check the database URL. A file that does not exist reads as an empty database.",
         )
-    return schema, (state.last_deployment.schema_version if state.last_deployment else None) or FIRST_VERSION, ignore
+    return schema, state.last_deployment, ignore
 
 
 def require_target(folder: Path) -> None:

@@ -24,7 +24,7 @@ from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
 
 DEFAULT_TIMING = Timing()
-CHANGES_PENDING = 3
+PENDING_OR_STALE = 3
 """Exit status with `--check`, if there are changes to deploy or stale pages."""
 
 _DEFAULT_DATABASE = f"No database URL was given: using the local SQLite file {DEFAULT_FILE} in the working directory."
@@ -63,8 +63,8 @@ def run(
             report = Report(command, Status.FAILED, committed=False, database="")
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
         report = replace(report, tokens=credentials.lines)
-        if settings and settings.check and report.status in (Status.PLANNED, Status.STALE):
-            report = replace(report, exit_code=CHANGES_PENDING)
+        if settings and settings.check:
+            report = _checked(report)
         if settings and settings.comment:
             from turso_deploy.github.pull_request import comment_on
 
@@ -80,6 +80,14 @@ def run(
             verbose=settings is not None and settings.verbose,
         )
     return report.exit_code
+
+
+def _checked(report: Report) -> Report:
+    """Return the report of a run with `--check`: changes that are not deployed, and stale pages, have an exit code."""
+    status = Status.PENDING if report.status is Status.PLANNED else report.status
+    if status in (Status.PENDING, Status.STALE):
+        return replace(report, status=status, exit_code=PENDING_OR_STALE)
+    return report
 
 
 def _report(invocation: Invocation) -> Report:

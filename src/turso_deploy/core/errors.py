@@ -3,12 +3,15 @@
 DeployError
 ├── InputError          a setting is missing or malformed                               exit 2
 ├── ProjectError        the schema folder is not valid                                  exit 2
-├── BlockedError        a hazard, the manifest or a policy blocks the run               exit 1
+├── PlanError           the plan cannot be carried out, or contradicts the manifest     exit 1
+├── BlockedError        a hazard or a policy blocks the run                             exit 5
 ├── DatabaseError       the server rejected a request, failed or could not be reached   exit 1
 │   ├── LostReplyError  a write was sent and no reply arrived
 │   └── StaleError      the database changed between the read and the write
 ├── PlatformError       an API of Turso or GitHub rejected a request or failed          exit 1
 └── InternalError       a bug of turso-deploy                                           exit 1
+
+Exit code 3 is that of pending changes and stale pages, which are no errors; 4 is reserved for a database that drifted.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from turso_deploy.core.text import sentence
+
+EXIT_CODE_ORDER = (1, 2, 5, 4, 3, 0)
+"""The exit codes by precedence: where several hold, the first of them is the one of the run."""
 
 
 class ErrorCode(StrEnum):
@@ -155,8 +161,14 @@ class ProjectError(DeployError):
     exit_code = 2
 
 
+class PlanError(DeployError):
+    """The plan cannot be carried out, or its result would contradict the manifest; no write was sent."""
+
+
 class BlockedError(DeployError):
-    """A hazard without approval, the manifest or a token policy blocks the run; no write was sent."""
+    """A hazard without approval or a policy blocks the run; no write was sent."""
+
+    exit_code = 5
 
 
 class DatabaseError(DeployError):

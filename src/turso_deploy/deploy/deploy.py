@@ -95,7 +95,10 @@ class _Run:
         deployment = self._deployment
         with cancellable():
             pending = find_pending(deployment.project, deployment.database)
-        if self.report.found.chunks and (found := self._submission.match_history(pending.state)):
+        found = self._submission.match_history(pending.state)
+        if found is None:
+            self.report.add_state(pending.state)
+        elif self.report.found.chunks:
             self._add_committed(found)
         self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
         check_manifest(deployment.project, pending)

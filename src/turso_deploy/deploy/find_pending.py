@@ -105,7 +105,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
 
 
 def check_manifest(project: Project, pending: PendingChanges) -> None:
-    """Raise BlockedError if the schema after the changes would contradict the manifest."""
+    """Raise PlanError if the schema after the changes would contradict the manifest."""
     plan = pending.plan
     require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
 

@@ -45,6 +45,9 @@ def plan(
 ) -> Report:
     """Report what `deploy` with the same arguments would do, without changing anything.
 
+    The report of a plan that `deploy` would not carry out, because a hazard is not approved or the manifest does not
+    hold, has the same error, and the whole plan.
+
     With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
     the first. Raises InputError (`input-invalid`) for an unknown hazard and for a project that is closed, before any
     request.
@@ -54,13 +57,12 @@ def plan(
     report = ReportBuilder("plan", project, database.address, database)
     try:
         pending = _planned(deployment, report)
-        if pending.changes_nothing:
+        if pending.nothing_to_do:
             return report.build(Status.UNCHANGED, committed=False)
-        report.add_blocking_error(blocking_error(pending.hazards, deployment.approvals))
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
+        raise_if_blocked(pending.hazards, deployment.approvals)
         if dry_run:
-            raise_if_blocked(pending.hazards, deployment.approvals)
             report_step(
                 f"running on the database, to be rolled back: {describe_batch(batch, pending, report.found.chunks)}"
             )
@@ -78,7 +80,7 @@ def script(deployment: Deployment) -> tuple[Report, str]:
     report = ReportBuilder("plan", deployment.project, deployment.database.address, deployment.database)
     try:
         pending = _planned(deployment, report)
-        if pending.changes_nothing:
+        if pending.nothing_to_do:
             return report.build(Status.UNCHANGED, committed=False), ""
         raise_if_blocked(pending.hazards, deployment.approvals)
         text = as_script(single_batch(deployment, pending).assembly.transaction)
@@ -92,10 +94,11 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
     report = ReportBuilder("plan", project, f"folder {base.folder.shown}")
     try:
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
+        report.add_state(pending.state)
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)
         report.add_blocking_error(blocking_error(pending.hazards, approvals, counted=False))
-        return report.build(Status.UNCHANGED if pending.changes_nothing else Status.PLANNED, committed=False)
+        return report.build(Status.UNCHANGED if pending.nothing_to_do else Status.PLANNED, committed=False)
     except DeployError as error:
         return report.build_failed(error)
 
@@ -121,6 +124,7 @@ def verify(project: Project, database: Database) -> Report:
 def _planned(deployment: Deployment, report: ReportBuilder) -> PendingChanges:
     """Return the pending changes, added to the report and compared with the manifest."""
     pending = find_pending(deployment.project, deployment.database, preview=True)
+    report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
     check_manifest(deployment.project, pending)
     return pending

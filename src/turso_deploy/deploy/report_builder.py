@@ -48,7 +48,7 @@ class ReportBuilder:
         self._schema_steps: tuple[StepLine, ...] = ()
         self.differences: list[Cause] = []
         version = project.manifest.schema_version
-        self.found = Report(command, Status.FAILED, False, address, schema_version=version)
+        self.found = Report(command, Status.FAILED, False, address, manifest_version=version)
 
     @property
     def has_committed(self) -> bool:
@@ -59,6 +59,14 @@ class ReportBuilder:
     def all_passed(self) -> bool:
         """True if every check and every count is as expected."""
         return all(check.ok for check in self.found.checks) and all(count.ok for count in self.found.counts.values())
+
+    def add_state(self, state: DatabaseState) -> None:
+        """Add the version of the database before the run, unless a batch of the run is committed already."""
+        if not self.has_committed:
+            last = state.last_deployment
+            version = last.schema_version if last else None
+            at = version if self._database else None  # there is no database if folders are compared
+            self.found = replace(self.found, schema_version=at, previous_version=version, first_deployment=last is None)
 
     def add_pending(
         self, pending: PendingChanges, approvals: Sequence[Approval], notices: tuple[str, ...] = ()
@@ -109,7 +117,8 @@ class ReportBuilder:
         self.found = replace(self.found, blocked_by=error_line(error) if error else None)
 
     def add_schema(self, state: DatabaseState, difference: Difference, notices: tuple[str, ...] = ()) -> None:
-        """Add the difference between a database and the schema folder, the counts of the database, and notices."""
+        """Add the difference between a database and the schema folder, its version and counts, and notices."""
+        self.add_state(state)
         objects = {
             "missing": [change.object for change in difference.missing],
             "different": [change.object for change in difference.changed],
@@ -195,7 +204,10 @@ class ReportBuilder:
             else line
             for line in self.found.seeds
         )
-        self.found = replace(self.found, deployment_id=batch.deployment_id, chunks=chunks, seeds=seeds)
+        version = self.found.manifest_version if batch.completes else self.found.schema_version
+        self.found = replace(
+            self.found, deployment_id=batch.deployment_id, schema_version=version, chunks=chunks, seeds=seeds
+        )
 
     def add_notice(self, text: str) -> None:
         """Add a sentence for the user, once."""

@@ -8,11 +8,13 @@ from turso_deploy.report.document import Report
 from turso_deploy.report.wording import rows_seeded
 
 OUTPUTS: Mapping[str, str] = {
-    "status": "Result of the run: deployed, unchanged, planned, verified, documented, stale, pulled, checked, rotated, "
-    "blocked (by a hazard or a policy; no write was sent) or failed.",
+    "status": "Result of the run: deployed, unchanged, planned, pending (with `check`), verified, documented, stale, "
+    "pulled, checked, rotated, blocked (by a hazard or a policy; no write was sent) or failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "Id of the deployment in the deployment history; empty if nothing was deployed.",
-    "schema-version": "Schema version in the manifest.",
+    "schema-version": "Version of the schema in the database after the run; empty if it has none or was not read.",
+    "previous-version": "Version of the schema in the database before the run; empty if it has none or was not read.",
+    "manifest-version": "Version of the schema in the manifest.",
     "tables": "Number of tables in the database, or after the planned changes.",
     "indexes": "Number of indexes in the database, or after the planned changes.",
     "views": "Number of views in the database, or after the planned changes.",
@@ -38,6 +40,8 @@ def outputs(report: Report) -> dict[str, str]:
         "changed": "true" if report.changed else "false",
         "deployment-id": report.deployment_id,
         "schema-version": report.schema_version,
+        "previous-version": report.previous_version,
+        "manifest-version": report.manifest_version,
         **{name: found.get(name) for name in ("tables", "indexes", "views", "triggers")},
         "rows-seeded": rows_seeded(report),
         **_token_outputs(report),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.plan.plan import UnusedBackfill
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.definitions import TableDefinition
@@ -20,7 +20,7 @@ def check_backfills(change: TableChange, scratch: Scratch) -> None:
 
     An expression cannot read a view, because views are dropped while a table is rebuilt.
 
-    Raises BlockedError (`directive-invalid`) with the line of the column.
+    Raises PlanError (`directive-invalid`) with the line of the column.
     """
     for name, column in change.new.by_name.items():
         if (using := change.backfill(name)) is None:
@@ -29,7 +29,7 @@ def check_backfills(change: TableChange, scratch: Scratch) -> None:
         reason = f"it reads the view {views[0]}" if views else _error_in(using, change.live, scratch)
         if reason is not None:
             title = column_title(change.wanted.name, column.name)
-            raise BlockedError(
+            raise PlanError(
                 ErrorCode.DIRECTIVE_INVALID,
                 f"`@using {using}` at the column {title} cannot be used: {reason}.",
                 hint="It must be an expression over the columns of one row of the table, as the database has it after "
@@ -43,7 +43,7 @@ def order_of_backfills(changes: Mapping[str, TableChange]) -> dict[str, int]:
 
     So each expression reads the rows as they were before the plan.
 
-    Raises BlockedError (`directive-invalid`) if tables read each other, directly or through others.
+    Raises PlanError (`directive-invalid`) if tables read each other, directly or through others.
     """
     order = TopologicalSorter[str](dict.fromkeys(changes, ()))
     for name, change in changes.items():
@@ -53,7 +53,7 @@ def order_of_backfills(changes: Mapping[str, TableChange]) -> dict[str, int]:
         return {name: place for place, name in enumerate(order.static_order())}
     except CycleError as error:
         one, other = (changes[name].wanted for name in error.args[1][:2])
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.DIRECTIVE_INVALID,
             f"An `@using` in {one.name} and one in {other.name} read rows of each other's table, so neither can be "
             "changed first.",

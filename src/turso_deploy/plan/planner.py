@@ -62,7 +62,7 @@ def make_plan(wanted: Schema, live: Catalog, *, managed: Managed = frozenset(), 
     """Plan the steps from the live schema to the wanted one, and run them in the scratch database.
 
     `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest.
-    Raises BlockedError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
+    Raises PlanError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
     """
     check_renames(wanted)
     difference = diff(wanted, live.schema)
@@ -146,7 +146,7 @@ class _Planner:
         return self._difference
 
     def _run(self, step: Step) -> None:
-        """Run a step in the scratch database. Raises BlockedError (`plan-impossible`)."""
+        """Run a step in the scratch database. Raises PlanError (`plan-impossible`)."""
         self._catalog = self._difference = None
         if step.altered and self.scratch.rewrite(step.altered.table, step.altered.sql):
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.catalog.diff import Managed
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
+from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import UnmatchedRename
 from turso_deploy.plan.steps import Step, StepKind
@@ -40,7 +40,7 @@ def plan_renames(
     `live` returns the schema after the steps so far, `run` runs a step in the scratch database, and `drop_dependents`
     returns the steps that must come before the renames of columns. A rename that is done already, or whose table never
     existed in this database, is skipped.
-    Raises BlockedError (`rename-invalid`) if a rename cannot be carried out.
+    Raises PlanError (`rename-invalid`) if a rename cannot be carried out.
     """
     steps: list[Step] = []
     old_names: dict[str, str] = {}
@@ -61,7 +61,7 @@ def check_renames(wanted: Schema) -> None:
     """Check that each old name is renamed once, and that the schema folder does not define it any more.
 
     Otherwise it could not be known if the rename was done.
-    Raises BlockedError (`rename-invalid`).
+    Raises PlanError (`rename-invalid`).
     """
     renamed: set[str] = set()
     for table in wanted.all_tables.values():
@@ -159,8 +159,8 @@ def _column_rename(table: Table, existing: Table, column: str, old: str) -> Iter
 _HINT = "Correct the comment `-- @renamed from=…`, or remove it if every database has the new name."
 
 
-def _invalid(message: str, place: Place | None, hint: str = _HINT) -> BlockedError:
-    return BlockedError(
+def _invalid(message: str, place: Place | None, hint: str = _HINT) -> PlanError:
+    return PlanError(
         ErrorCode.RENAME_INVALID,
         f"A rename cannot be carried out: {message}.",
         hint=hint,

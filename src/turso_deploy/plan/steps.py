@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
+from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.sql.lexer import column_title, fold_case
 
@@ -130,9 +130,9 @@ def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
     return frozenset(fold_case(step.object) for step in steps if step.kind in kinds)
 
 
-def impossible(step: str, reason: str, place: Place | None) -> BlockedError:
+def impossible(step: str, reason: str, place: Place | None) -> PlanError:
     """Return the error for a step that fails in the scratch database, mostly because of an unmanaged object."""
-    return BlockedError(
+    return PlanError(
         ErrorCode.PLAN_IMPOSSIBLE,
         f"The plan cannot be carried out: {step}: {reason}.",
         hint="The cause is often an index, a view or a trigger that the schema folder does not define and that depends "

@@ -18,7 +18,7 @@ from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Trigg
 def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
     """Try all objects in the scratch database after the plan.
 
-    `broken_before` are the faults before the plan. Raises BlockedError (`plan-impossible`).
+    `broken_before` are the faults before the plan. Raises PlanError (`plan-impossible`).
     """
     found = broken_objects(schema, scratch)
     broken = {name: reason for name, reason in found.items() if name not in broken_before}
@@ -38,7 +38,7 @@ def check_nothing_is_lost(
 ) -> None:
     """Find indexes, views and triggers that are missing after the plan, but neither `removed` nor listed by a hazard.
 
-    Raises BlockedError (`plan-impossible`).
+    Raises PlanError (`plan-impossible`).
     """
     known = {fold_case(title(item)) for item in (*after.objects(), *removed)}
     known |= {fold_case(name) for step in steps for hazard in step.hazards for name in hazard.unmanaged}
@@ -55,7 +55,7 @@ def check_meaning_stays(
     SQLite does not report a name that becomes a string, a NATURAL JOIN by other columns, a column used by position,
     and a rowid that belongs to another row. `schema` is the schema after the plan, and `changes` are the changes of
     tables, by folded name.
-    Raises BlockedError (`plan-impossible`).
+    Raises PlanError (`plan-impossible`).
     """
     unmanaged: tuple[View | Trigger, ...] = (
         *(view for name, view in schema.views.items() if name not in wanted.views),

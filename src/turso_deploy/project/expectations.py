@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from glob import escape
 
-from turso_deploy.core.errors import BlockedError, Cause, ErrorCode, Place
+from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError
 from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.manifest import Manifest
@@ -43,7 +43,7 @@ def missing_names(manifest: Manifest, schema: Schema) -> list[tuple[Key, str]]:
 def require_expectations(
     manifest: Manifest, schema: Schema, unmanaged: Sequence[SchemaObject], place_of: PlaceInManifest
 ) -> None:
-    """Raise BlockedError (`manifest-mismatch`) if the schema after a deployment would not match the manifest.
+    """Raise PlanError (`manifest-mismatch`) if the schema after a deployment would not match the manifest.
 
     `unmanaged` are the counted objects that the schema folder does not define. The error lists them if they may be the
     cause, with the `ignore:` lines that exclude them. `place_of` returns the place of a key in the manifest.
@@ -69,7 +69,7 @@ def require_expectations(
             f"To count these objects, {corrected}\n"
             f"To exclude objects of other applications, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
         )
-    raise BlockedError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
+    raise PlanError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
 
 
 def corrections(manifest: Manifest, actual: Mapping[str, int], place_of: PlaceInManifest) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place, ProjectError
+from turso_deploy.core.errors import ErrorCode, Place, PlanError, ProjectError
 from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.sql.splitter import Statement
 
@@ -39,12 +39,12 @@ class Script(NamedTuple):
 def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[Script, ...]:
     """Return the scripts that have not run in a database. `ran` maps names to checksums from the deployment history.
 
-    Raises BlockedError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
+    Raises PlanError (`script-changed`) for one that was edited after it ran, ProjectError (`script-invalid`) for one
     that cannot run.
     """
     for script in scripts:
         if ran.get(script.name, script.checksum) != script.checksum:
-            raise BlockedError(
+            raise PlanError(
                 ErrorCode.SCRIPT_CHANGED,
                 f"The script {script.name} has run in this database, and was edited afterwards.",
                 hint="Restore its text, and put the new statements into a script of another name.",

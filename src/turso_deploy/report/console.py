@@ -60,13 +60,13 @@ def render(report: Report, colour: bool, *, quiet: bool = False, verbose: bool =
 def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
     yield islice(_heading(report, paint), 1)
     if report.error:
-        yield _error(report.error, wording.outcome(report), paint)
+        yield _error(report.error, wording.outcome(report), paint, _label(report))
 
 
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
     yield _manifest(report, paint)
-    in_full = verbose or report.status is Status.PLANNED
+    in_full = verbose or report.is_plan
     if in_full:
         yield _titled(count_of(len(report.changes), "change"), report, _changes(report.changes, paint))
     steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
@@ -79,18 +79,19 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
     yield _tokens(report.tokens, paint)
     yield _restore_point(report.restore_point, paint)
     if report.blocked_by:
-        yield _error(report.blocked_by, "", paint)
+        yield _error(report.blocked_by, "", paint, "blocked")
     if report.error:
-        yield _error(report.error, wording.outcome(report), paint)
+        yield _error(report.error, wording.outcome(report), paint, _label(report))
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
-    done = "!" if report.status is Status.STALE or report.blocked_by else "✔"
+    done = "!" if report.status in (Status.STALE, Status.PENDING) or report.blocked_by else "✔"
     sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
         "database": printable(report.database),
         "deployment": printable(report.deployment_id or ""),
+        "versions": "" if report.succeeded else wording.versions(report),
         "writes": wording.rows_to_write(report),
         "seeds": wording.chunks(report),
         "took": f"{wording.duration(report.duration_ms)}, {count_of(report.requests, 'request')}",
@@ -234,11 +235,15 @@ def _restore_point(commands: Sequence[str], paint: _Paint) -> Iterator[str]:
         yield from (f"      {printable(command)}" for command in commands)
 
 
-def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
+def _label(report: Report) -> str:
+    return "blocked" if report.status is Status.BLOCKED else "error"
+
+
+def _error(error: ErrorLine, outcome: str, paint: _Paint, label: str) -> Iterator[str]:
     """Yield what happened, where, whether the database was changed, and what to do."""
     place = wording.place_of(error)
     facts = {
-        "error" if outcome else "blocked": error.message,
+        label: error.message,
         "where": str(place) if place else "",
         "outcome": outcome,
         "to do": error.hint or "",
@@ -247,7 +252,7 @@ def _error(error: ErrorLine, outcome: str, paint: _Paint) -> Iterator[str]:
     for name, value in facts.items():
         if value:
             first, *rest = printable_lines(value)
-            yield f"  {paint(name.ljust(10), _RED if name in ('error', 'blocked') else _DIM)}  {first}"
+            yield f"  {paint(name.ljust(10), _RED if name == label else _DIM)}  {first}"
             yield from (f"{' ' * 14}{line}".rstrip() for line in rest)
 
 

@@ -35,6 +35,8 @@ class Status(StrEnum):
     DEPLOYED = "deployed"
     UNCHANGED = "unchanged"
     PLANNED = "planned"
+    PENDING = "pending"
+    """The folder has changes that are not deployed, with `plan --check`."""
     VERIFIED = "verified"
     PULLED = "pulled"
     CHECKED = "checked"
@@ -42,9 +44,9 @@ class Status(StrEnum):
     DOCUMENTED = "documented"
     STALE = "stale"
     BLOCKED = "blocked"
-    """A hazard or a policy forbids the run; no write was sent."""
+    """A hazard or a policy blocks the run, or would block the deployment of a plan; no write was sent."""
     FAILED = "failed"
-    """An error in the input, the schema folder, the network or the database, or a failed check."""
+    """An error in the input, the schema folder, the plan, the network or the database, or a failed check."""
 
 
 @dataclass(frozen=True)
@@ -294,9 +296,11 @@ class Report:
     schema_version: str | None = None
     """Version of the schema in the database after the run, from the deployment history; `null` if it has none."""
     previous_version: str | None = None
-    """Version of the schema in the database before the run, from the deployment history."""
+    """Version of the schema in the database before the run, or in the folder of `compare-to`; `null` if it has none."""
     manifest_version: str | None = None
-    """Version stated in the manifest."""
+    """Version stated in the manifest: the one that a plan leads to."""
+    first_deployment: bool | None = None
+    """Whether nothing was deployed to the database before the run; `null` if its deployment history was not read."""
     changes: tuple[ObjectChange, ...] = ()
     """Objects that are added, changed, renamed or removed, each with its changed parts."""
     steps: tuple[StepLine, ...] = ()
@@ -328,11 +332,16 @@ class Report:
     duration_ms: int = 0
     """Time of the run in milliseconds."""
     blocked_by: ErrorLine | None = None
-    """With `plan`: the error that would block the deployment, or may block it if no database was read."""
+    """With `compare-to`: the error that may block a deployment, depending on the rows of the database."""
     error: ErrorLine | None = None
     """The error of a failed or blocked run."""
     exit_code: int = 0
     """The exit code of the process."""
+
+    @property
+    def is_plan(self) -> bool:
+        """True if the run showed what a deployment would do; then everything in it is a prediction."""
+        return self.command == "plan" or self.status in (Status.PLANNED, Status.PENDING)
 
     @property
     def succeeded(self) -> bool:

@@ -51,16 +51,16 @@ def summary(report: Report, budget: float = math.inf) -> str:
 
 def _heading(report: Report) -> str:
     failed = "⚠️" if report.committed is None else "❌"
-    signs = {Status.BLOCKED: "⛔", Status.FAILED: failed, Status.STALE: "⚠️"}
+    signs = {Status.BLOCKED: "⛔", Status.FAILED: failed, Status.STALE: "⚠️", Status.PENDING: "⚠️"}
     sign = signs.get(report.status, "⚠️" if report.blocked_by else "✅")
     return f"{sign} {summary_text(wording.verdict(report))}"
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     if report.blocked_by:
-        yield from _error(report.blocked_by, wording.outlook(report).capitalize())
+        yield from _error(report.blocked_by, wording.OUTLOOK.capitalize())
     if report.error:
-        yield from _error(report.error, "Error")
+        yield from _error(report.error, "Blocked" if report.status is Status.BLOCKED else "Error")
     yield _manifest(report)
     yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _checks(report.checks, detail)
@@ -122,7 +122,7 @@ def _changes(report: Report, detail: _Detail) -> str:
     if not lines or detail.rows == 0:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
-    is_open = report.status is Status.PLANNED or len(lines) <= _MAX_OPEN_LINES
+    is_open = report.is_plan or len(lines) <= _MAX_OPEN_LINES
     title = f"{count_of(len(report.changes), 'change')}{wording.not_executed(report)}"
     return collapsible(title, body, is_open=is_open)
 
@@ -139,7 +139,7 @@ def _steps(report: Report, detail: _Detail) -> str:
     ]
     shown = _limited_table("lll", ("Step", "Object", "From"), rows, detail.rows)
     body = joined(shown, summary_text(wording.recreated_dependents(report.steps)))
-    is_open = report.status is Status.PLANNED and not report.changes
+    is_open = report.is_plan and not report.changes
     title = f"{count_of(len(visible), 'step')}{wording.not_executed(report)}: {kinds}"
     return collapsible(title, body, is_open=is_open)
 
@@ -223,6 +223,9 @@ def _footer(report: Report) -> str:
     facts = [
         f"database {summary_code(report.database)}",
         f"deployment {summary_code(report.deployment_id)}" if report.deployment_id else "",
+        f"versions {summary_text(wording.versions(report))}"
+        if not report.succeeded and wording.versions(report)
+        else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
         count_of(report.requests, "request"),

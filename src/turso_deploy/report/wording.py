@@ -18,7 +18,7 @@ _DEPENDENTS = frozenset({Verb.DROP_TEMPORARILY, Verb.RECREATE})
 
 _SECTIONS = {"rows": ("rows as expected", "table"), "json_columns": ("valid JSON", "column")}
 _MAX_FAILED = 10
-_WRITE = ("deploy", "plan")
+_NO_VERSION = "no version"
 
 _OUTCOMES = {
     False: "nothing was changed",
@@ -82,8 +82,7 @@ def counts_heading(report: Report) -> str:
 
 
 def _is_predicted(report: Report) -> bool:
-    not_done = not report.succeeded and not report.committed and report.command in _WRITE
-    return report.status is Status.PLANNED or not_done
+    return report.is_plan or (report.command == "deploy" and not report.succeeded and not report.committed)
 
 
 def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -102,8 +101,8 @@ def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
 
 
 def not_executed(report: Report) -> str:
-    """Return a note that the steps were not executed, if that is certain; otherwise an empty text."""
-    if report.succeeded or report.committed is not False or report.command == "pull":  # which writes files
+    """Return a note that the steps were not executed, if that is certain and not obvious; otherwise an empty text."""
+    if report.succeeded or report.committed is not False or report.command in ("plan", "pull"):  # which writes files
         return ""
     return " (not executed)"
 
@@ -179,7 +178,7 @@ def rows_seeded(report: Report) -> int:
 
 def rows_to_write(report: Report) -> str:
     """Return the estimate of the rows that a plan would write, in words; empty if there is none."""
-    estimated = report.rows_to_write if report.status is Status.PLANNED else None
+    estimated = report.rows_to_write if report.is_plan else None
     return f"about {count_of(estimated, 'row')}" if estimated else ""
 
 
@@ -188,7 +187,7 @@ def chunks(report: Report) -> str:
     if report.chunks is None:
         return ""
     number = count_of(report.chunks.total, "chunk")
-    return f"in {number}" if report.status is Status.PLANNED else f"{report.chunks.sent:,} of {number} committed"
+    return f"in {number}" if report.is_plan else f"{report.chunks.sent:,} of {number} committed"
 
 
 def verdict(report: Report) -> str:
@@ -196,48 +195,88 @@ def verdict(report: Report) -> str:
     match report.status:
         case Status.DEPLOYED:
             work = _work(report, _PAST, rows_seeded(report))
-            return f"{_titled('Deployed', report, work)}, in {count_of(report.requests, 'request')}"
+            return f"{_titled('Deployed', versions(report), work)}, in {count_of(report.requests, 'request')}"
         case Status.UNCHANGED:
+            version = _version(report.manifest_version) or "the wanted schema"
             if not report.requests:  # no database was read
-                return f"Unchanged: {_target(report)} does not differ from the {printable(report.database)}"
-            return f"Unchanged: the database is already at {_target(report)}, in {count_of(report.requests, 'request')}"
-        case Status.PLANNED:
-            work = _work(report, _PLANNED, sum(seed.written for seed in report.seeds))
-            title = _titled("Planned", report, work or ["nothing to do"])
-            return f"{title}; {outlook(report)}" if report.blocked_by else title
+                return f"Unchanged: {version} does not differ from the {printable(report.database)}"
+            return f"Unchanged: the database is already at {version}, in {count_of(report.requests, 'request')}"
+        case Status.PLANNED | Status.PENDING:
+            title = _titled(report.status.capitalize(), versions(report), _planned(report))
+            return f"{title}; {OUTLOOK}" if report.blocked_by else title
         case Status.VERIFIED:
-            return _titled("Verified", report, _findings(report))
+            return _verified(report)
         case Status.PULLED:
-            return _titled("Pulled", report, [*_findings(report), f"{count_of(len(report.steps), 'file')} written"])
+            return _titled(
+                "Pulled",
+                _version(report.manifest_version),
+                [*_findings(report), f"{count_of(len(report.steps), 'file')} written"],
+            )
         case Status.DOCUMENTED:
             work = [f"{count_of(len(report.steps), 'page')} written"] if report.steps else ["every page is up to date"]
-            return _titled("Documented", report, [*_findings(report), *work])
+            return _titled("Documented", _version(report.manifest_version), [*_findings(report), *work])
         case Status.STALE:
-            return _titled("Stale", report, [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"])
+            return _titled(
+                "Stale",
+                _version(report.manifest_version),
+                [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"],
+            )
         case Status.CHECKED:
             return f"Checked {count_of(len(report.tokens), 'token')}: {_judgement(report)}"
         case Status.ROTATED:
             return "Rotated: the secret holds a new, working token"
+        case Status.BLOCKED if report.is_plan and report.first_deployment is not None:  # the plan is known
+            return f"{_titled('Blocked', versions(report), _planned(report))}; a deployment would be blocked"
         case Status.BLOCKED:
             return f"Blocked: {outcome(report)}"
         case Status.FAILED:
             return f"Failed: {outcome(report)}"
 
 
-def outlook(report: Report) -> str:
-    """Return the outlook of a deployment of a plan that has `blocked_by`."""
-    if not report.requests:  # no database was read
-        return "a deployment may be blocked, depending on the rows"
-    return "a deployment would be blocked"
+OUTLOOK = "a deployment may be blocked, depending on the rows"
+"""The outlook of a plan that has `blocked_by`: no database was read."""
 
 
-def _titled(word: str, report: Report, parts: Sequence[str]) -> str:
-    title = f"{word} {printable(report.schema_version)}" if report.schema_version else word
+def versions(report: Report) -> str:
+    """Return the versions before and after a deployment or a plan: `2.2.0 -> 2.3.0`, `2.3.0 (first deployment)`.
+
+    Return one version if they are equal, and an empty text if neither the database nor the folder has one.
+    """
+    before, after = report.previous_version, report.schema_version if report.committed else report.manifest_version
+    if report.first_deployment:
+        return " ".join([*filter(None, [_version(after)]), "(first deployment)"])
+    if before == after or report.first_deployment is None:
+        return _version(after)
+    return f"{_version(before) or _NO_VERSION} -> {_version(after) or _NO_VERSION}"
+
+
+def _version(version: str | None) -> str:
+    return printable(version or "")
+
+
+def _titled(word: str, version: str, parts: Sequence[str]) -> str:
+    title = f"{word} {version}" if version else word
     return f"{title}: {', '.join(parts)}" if parts else title
 
 
-def _target(report: Report) -> str:
-    return printable(report.schema_version) if report.schema_version else "the wanted schema"
+def _verified(report: Report) -> str:
+    """Return the verdict on a database that is as the folder describes it, and at which version that is recorded."""
+    at, manifest = report.schema_version, report.manifest_version
+    found = _findings(report)
+    if not report.first_deployment and at == manifest:
+        return _titled("Verified", _version(at), found)
+    if report.first_deployment:
+        standing = "nothing was deployed to the database yet"
+    else:
+        says = f"the manifest says {_version(manifest)}" if manifest else "the manifest has no version"
+        standing = f"the database is at {_version(at)}, {says}" if at else f"the database has no version, {says}"
+    return f"{_titled('Verified', '', found)}; {standing}" if found else f"Verified: {standing}"
+
+
+def _planned(report: Report) -> list[str]:
+    """Return the numbers of what a plan would change."""
+    work = _work(report, _PLANNED, sum(seed.written for seed in report.seeds))
+    return work or ["only the deployment history to write"]
 
 
 def _work(report: Report, words: Mapping[str, str], rows: int) -> list[str]:

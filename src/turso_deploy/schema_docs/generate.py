@@ -48,7 +48,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
         status=Status.STALE if check and stale else Status.DOCUMENTED,
         committed=False,
         database="",
-        schema_version=project.manifest.schema_version,
+        manifest_version=project.manifest.schema_version,
         steps=tuple(StepLine(StepKind.WRITE_PAGE, f"{shown}/{name}", "") for name in stale),
         counts=count_lines(project.manifest, project.wanted),
         duration_ms=round((time.monotonic() - started) * 1000),

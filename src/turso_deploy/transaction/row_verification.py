@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Failure, Query, Rows, TransactionStep, change_step
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.table_hazards import has_no_parent
@@ -31,12 +31,12 @@ FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0"
 
 
 def check_verifiable(plan: Plan, probe: Rows | Failure) -> None:
-    """Raise BlockedError (`plan-impossible`) if the server lacks the foreign-key check that the plan needs.
+    """Raise PlanError (`plan-impossible`) if the server lacks the foreign-key check that the plan needs.
 
     `probe` is the answer to `FOREIGN_KEY_CHECK_PROBE`.
     """
     if plan.tables_with_verified_keys and isinstance(probe, Failure):
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             "This server cannot check foreign keys (it has no foreign_key_check), so it cannot be verified that table "
             f"rebuilds keep those of {', '.join(plan.tables_with_verified_keys)}.",
@@ -45,9 +45,9 @@ def check_verifiable(plan: Plan, probe: Rows | Failure) -> None:
 
 
 def check_name_is_free(plan: Plan, live: Catalog) -> None:
-    """Raise BlockedError (`plan-impossible`) if the name of the table of figures is taken."""
+    """Raise PlanError (`plan-impossible`) if the name of the table of figures is taken."""
     if _is_needed(plan) and any(fold_case(row.name) == _TABLE for row in live.rows):
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The database has an object {_TABLE}, and the transaction needs that name for its row verification.",
             hint="No deployment leaves a table of that name. Look at what it holds, and drop or rename it by hand.",

@@ -11,7 +11,7 @@ import math
 import sqlite3
 
 from turso_deploy import __version__
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.sql.lexer import TokenKind, quote_string, scan
 from turso_deploy.sql.splitter import terminated
@@ -33,7 +33,7 @@ _TERMINATORS = ("/", "go")
 def as_script(transaction: Transaction) -> str:
     """Return the script that has the effect of `Database.apply`.
 
-    Raises BlockedError for a statement that the shell would alter or split.
+    Raises PlanError for a statement that the shell would alter or split.
     """
     foreign_keys = int(transaction.foreign_keys)
     lines = [
@@ -61,7 +61,7 @@ def _statement(step: TransactionStep) -> str:
     text = terminated(with_arguments(step.query))
     # The shell reads single lines and ends each with a line feed, also one that ended with CR LF.
     if "\r\n" in text or "\0" in text:
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The plan cannot be written as a script: {step.label} has a CR LF line break, which sqlite3 alters.",
             hint="Save the SQL files with LF line breaks (in .gitattributes: *.sql text eol=lf), or run "
@@ -69,7 +69,7 @@ def _statement(step: TransactionStep) -> str:
             place=step.place,
         )
     if _ends_early(text):
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The plan cannot be written as a script: {step.label} has a line that holds only `/` or `go`, which ends "
             "a statement in sqlite3.",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from turso_deploy.core.errors import BlockedError, DatabaseError, DeployError, ErrorCode, InputError
+from turso_deploy.core.errors import EXIT_CODE_ORDER, BlockedError, DatabaseError, DeployError, ErrorCode, InputError
 from turso_deploy.turso.tokens import check_access, fingerprint, read_claims, read_platform_claims
 
 if TYPE_CHECKING:
@@ -163,9 +163,13 @@ def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
 
 
 def token_error(checks: Mapping[Role, TokenCheck], policy: Policy) -> DeployError | None:
-    """Return the error of the checks: a finding that stops the run or, if the policy is enforced, any error."""
+    """Return the error of the checks: a finding that stops the run or, if the policy is enforced, any error.
+
+    Of several it is the one whose exit code precedes.
+    """
     found = [(check.role, finding) for check in checks.values() for finding in check.findings]
-    for role, finding in sorted(found, key=lambda pair: not pair[1].stops):
+    found.sort(key=lambda pair: (not pair[1].stops, EXIT_CODE_ORDER.index(_kind(pair[1]).exit_code)))
+    for role, finding in found:
         if finding.stops or (finding.level is Level.ERROR and policy.mode == "enforce"):
             return _kind(finding)(finding.code, f"The token in `{role}`: {finding.text}.", hint=finding.remedy)
     return None

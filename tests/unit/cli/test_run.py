@@ -163,6 +163,8 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
         "changed": "true",
         "deployment-id": job.outputs["deployment-id"],
         "schema-version": "1.0.0",
+        "previous-version": "",
+        "manifest-version": "1.0.0",
         "tables": "2",
         "indexes": "1",
         "views": "1",
@@ -174,7 +176,7 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
         "token-rotation-due": "false",
     }
     assert len(job.outputs["deployment-id"]) == 36
-    assert "Deployed 1.0.0" in job.summary_file.read_text(encoding="utf-8")
+    assert "Deployed 1.0.0 &#40;first deployment&#41;" in job.summary_file.read_text(encoding="utf-8")
 
 
 def test_a_failure_on_a_runner_is_annotated_at_its_line(job: Job, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_tag_of_the_manifests_version_is_let_through(tag: str, schema: Path) -
 @pytest.mark.parametrize("tag", ["v2.2.1", "v2.2", "v2.2.0-rc.1", "database/v3.0.0"])
 def test_a_tag_of_another_version_is_refused(tag: str, schema: Path) -> None:
     status, report = plan_on(f"refs/tags/{tag}", schema, version_from_tag=True)
-    assert (status, report["status"], report["committed"]) == (1, "blocked", False)
+    assert (status, report["status"], report["committed"]) == (2, "failed", False)
     assert report["error"]["code"] == "manifest-mismatch"
     assert report["error"]["file"].endswith("schema/manifest.yml")
 
@@ -54,7 +54,7 @@ def test_a_run_for_no_version_tag_is_wrong_input(ref: str | None, schema: Path) 
 def test_a_manifest_without_a_version_matches_no_tag(schema: Path) -> None:
     (schema / "manifest.yml").write_text("{}\n")
     status, report = plan_on("refs/tags/v2.2.0", schema, version_from_tag=True)
-    assert (status, report["error"]["code"]) == (1, "manifest-mismatch")
+    assert (status, report["error"]["code"]) == (2, "manifest-mismatch")
 
 
 def test_without_the_setting_any_tag_will_do(schema: Path) -> None:

@@ -14,6 +14,8 @@ def test_the_outputs_of_a_deployment(deployed: Report) -> None:
         "changed": "true",
         "deployment-id": "0199f3a2-7c1e",
         "schema-version": "2.2.0",
+        "previous-version": "",
+        "manifest-version": "2.2.0",
         "tables": "12",
         "indexes": "33",
         "views": "3",

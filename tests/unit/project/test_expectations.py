@@ -9,7 +9,7 @@ import yaml
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
+from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.project.expectations import actual_counts, missing_names, require_expectations
 from turso_deploy.project.manifest import Manifest
 
@@ -35,8 +35,8 @@ def check(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] 
     require_expectations(model, catalog.schema, others, lambda _: PLACE)
 
 
-def refusal(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] = ()) -> BlockedError:
-    with pytest.raises(BlockedError) as caught:
+def refusal(manifest: object, unmanaged: Sequence[str] = (), extra: Sequence[str] = ()) -> PlanError:
+    with pytest.raises(PlanError) as caught:
         check(manifest, unmanaged, extra)
     assert (caught.value.code, caught.value.exit_code) == (ErrorCode.MANIFEST_MISMATCH, 1)
     assert (caught.value.place, caught.value.committed) == (PLACE, False)

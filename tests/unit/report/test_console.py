@@ -44,10 +44,8 @@ def test_columns_are_aligned(deployed: Report) -> None:
     text = render(deployed, colour=False)
     assert "    manifest          expected    actual\n  ✔ tables                  12        12\n" in text
     assert "  ✔ rows as expected   1 table   1 table\n  ✔ valid JSON        1 column  1 column\n" in text
-    assert (
-        "    seeds           rows  inserted  updated  unchanged\n  + certifications    12        12        0          0\n"
-        in text
-    )
+    assert "    seeds           rows  inserted  updated  unchanged\n" in text
+    assert "  + certifications    12        12        0          0\n" in text
 
 
 SEEDS = (
@@ -148,11 +146,17 @@ def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_g
     refusal = ErrorLine(
         ErrorCode.HAZARD_BLOCKED, "It costs:\n  drop-table old", "--allow-hazards drop-table:old", "a.sql", 2
     )
-    text = render(replace(deployed, status=Status.PLANNED, committed=False, blocked_by=refusal), colour=False)
+    plan = replace(deployed, command="plan", committed=False, first_deployment=False, previous_version="2.2.0")
+    text = render(replace(plan, status=Status.PLANNED, blocked_by=refusal), colour=False)
     assert text.startswith("! Planned 2.2.0: ")
+    assert text.split("\n")[0].endswith("; a deployment may be blocked, depending on the rows")
+    text = render(replace(plan, status=Status.BLOCKED, error=refusal), colour=False)
+    assert text.startswith("✗ Blocked 2.2.0: ")
     assert text.split("\n")[0].endswith("; a deployment would be blocked")
+    assert "CREATE INDEX" in text
     assert text.endswith(
         "  blocked     It costs:\n                drop-table old\n  where       a.sql:2\n"
+        "  outcome     nothing was changed\n"
         "  to do       --allow-hazards drop-table:old\n  code        hazard-blocked\n"
     )
 

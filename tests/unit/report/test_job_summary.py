@@ -64,6 +64,7 @@ def test_steps_that_were_not_done_are_not_told_as_if_they_were(deployed: Report)
 
 def test_what_is_left_to_do_has_no_tick(deployed: Report) -> None:
     assert summary(replace(deployed, status=Status.STALE, committed=False)).startswith("## ⚠️ Stale 2.2.0: 50 pages")
+    assert summary(replace(deployed, status=Status.PENDING, committed=False)).startswith("## ⚠️ Pending 2.2.0: 50 obj")
 
 
 def test_counts_are_held_against_the_manifest(failed: Report) -> None:
@@ -135,13 +136,21 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
         ErrorCode.HAZARD_BLOCKED, f"It costs:\n  {GONE.text}", "--allow-hazards drop-column:users.email", "a.sql"
     )
     steps = (StepLine(StepKind.DROP_COLUMN, "users.email", "", (GONE,), "a.sql:1"),)
-    text = summary(replace(deployed, status=Status.PLANNED, committed=False, steps=steps, blocked_by=refusal))
+    plan = replace(
+        deployed, command="plan", committed=False, previous_version="2.1.0", first_deployment=False, steps=steps
+    )
+    text = summary(replace(plan, status=Status.PLANNED, blocked_by=refusal))
     first, _, second = text.split("\n")[:3]
-    assert first.startswith("## ⚠️ Planned 2.2.0: 1 object to change")
+    assert first.startswith("## ⚠️ Planned 2.1.0 &#45;&#62; 2.2.0: 1 object to change")
+    assert first.endswith("; a deployment may be blocked, depending on the rows")
+    assert second.startswith("**A deployment may be blocked, depending on the rows** <code>hazard-blocked</code>")
+    text = summary(replace(plan, status=Status.BLOCKED, error=refusal))
+    first, _, second = text.split("\n")[:3]
+    assert first.startswith("## ⛔ Blocked 2.1.0 &#45;&#62; 2.2.0: 1 object to change")
     assert first.endswith("; a deployment would be blocked")
-    assert second == "**A deployment would be blocked** <code>hazard-blocked</code> at <code>a.sql</code>"
+    assert second == "**Blocked** <code>hazard-blocked</code> at <code>a.sql</code>"
     assert "**What to do:** &#45;&#45;allow-hazards drop-column:users.email\n" in text
-    assert "- ⛔ needs approval: drop-column users.email" in text
+    assert "<summary>1 step: drop column 1</summary>" in text
 
 
 def test_several_things_to_do_are_a_list(failed: Report) -> None:

@@ -10,7 +10,9 @@ from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.text import printable
 from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
+from turso_deploy.report.console import render
 from turso_deploy.report.document import CountLine, ErrorLine, HazardLine, Report, Status, StepLine
+from turso_deploy.report.job_summary import summary
 from turso_deploy.report.wording import (
     effect,
     hazard_text,
@@ -48,16 +50,67 @@ def test_the_verdict_of_a_plan_speaks_of_what_is_to_do(deployed: Report) -> None
     )
 
 
-def test_the_verdict_of_an_empty_plan_says_that_nothing_is_to_do(deployed: Report) -> None:
+def test_plan_without_changes_says_that_only_the_history_is_written(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=())
-    assert verdict(planned) == "Planned 2.2.0: nothing to do"
+    assert verdict(planned) == "Planned 2.2.0: only the deployment history to write"
+    assert verdict(replace(planned, status=Status.PENDING)) == "Pending 2.2.0: only the deployment history to write"
 
 
-def test_the_verdict_of_a_plan_says_that_a_deployment_would_be_refused(deployed: Report) -> None:
+def test_verdict_of_a_plan_says_that_a_deployment_is_blocked(deployed: Report) -> None:
     refusal = ErrorLine(ErrorCode.HAZARD_BLOCKED, "")
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=(), seeds=(), blocked_by=refusal)
-    assert verdict(planned) == "Planned 2.2.0: nothing to do; a deployment would be blocked"
-    assert verdict(replace(planned, requests=0)).endswith("; a deployment may be blocked, depending on the rows")
+    assert verdict(planned).endswith("; a deployment may be blocked, depending on the rows")
+    blocked = replace(planned, command="plan", status=Status.BLOCKED, error=refusal, blocked_by=None)
+    assert verdict(blocked) == "Blocked: nothing was changed"
+    blocked = replace(blocked, first_deployment=True)
+    assert verdict(blocked) == (
+        "Blocked 2.2.0 (first deployment): only the deployment history to write; a deployment would be blocked"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "before", "after", "expected"),
+    [
+        (False, "2.2.0", "2.3.0", "2.2.0 -> 2.3.0"),
+        (False, "2.3.0", "2.3.0", "2.3.0"),
+        (False, None, "2.3.0", "no version -> 2.3.0"),
+        (False, "2.2.0", None, "2.2.0 -> no version"),
+        (False, None, None, ""),
+        (True, None, "2.3.0", "2.3.0 (first deployment)"),
+        (True, None, None, "(first deployment)"),
+        (None, None, "2.3.0", "2.3.0"),
+    ],
+)
+def test_deployment_and_plan_say_from_which_version_to_which(
+    deployed: Report, first: bool | None, before: str | None, after: str | None, expected: str
+) -> None:
+    done = replace(deployed, first_deployment=first, previous_version=before, schema_version=after, seeds=(), steps=())
+    assert verdict(replace(done, manifest_version=after)) == f"Deployed {expected}".rstrip() + ", in 2 requests"
+    planned = replace(done, command="plan", status=Status.PLANNED, committed=False, schema_version=before)
+    assert verdict(replace(planned, manifest_version=after)).startswith(f"Planned {expected}".rstrip() + ": only")
+    stopped = replace(planned, command="deploy", status=Status.BLOCKED, manifest_version=after)
+    text = render(stopped, colour=False)
+    assert ("  versions    " + expected in text) is bool(expected)
+    assert ("versions " in summary(stopped)) is bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "at", "manifest", "expected"),
+    [
+        (False, "2.2.0", "2.2.0", "Verified 2.2.0: 1 table"),
+        (False, "2.2.0", "9.9.9", "Verified: 1 table; the database is at 2.2.0, the manifest says 9.9.9"),
+        (False, "2.2.0", None, "Verified: 1 table; the database is at 2.2.0, the manifest has no version"),
+        (False, None, "9.9.9", "Verified: 1 table; the database has no version, the manifest says 9.9.9"),
+        (False, None, None, "Verified: 1 table"),
+        (True, None, "9.9.9", "Verified: 1 table; nothing was deployed to the database yet"),
+    ],
+)
+def test_verification_says_at_which_version_the_database_is(
+    deployed: Report, first: bool | None, at: str | None, manifest: str | None, expected: str
+) -> None:
+    verified = replace(deployed, command="verify", status=Status.VERIFIED, committed=False, checks=(), steps=())
+    verified = replace(verified, counts={"tables": CountLine(None, 1)}, first_deployment=first)
+    assert verdict(replace(verified, schema_version=at, manifest_version=manifest)) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.plan.plan import Plan
 from turso_deploy.sql.schema import Schema
@@ -17,7 +17,7 @@ LACKING = Failure("SQLite error: no such table: pragma_foreign_key_check", "SQLI
 
 
 def test_a_server_that_cannot_check_foreign_keys_is_refused_before_the_start() -> None:
-    with pytest.raises(BlockedError, match="cannot check foreign keys") as caught:
+    with pytest.raises(PlanError, match="cannot check foreign keys") as caught:
         check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), LACKING)
     assert caught.value.code is ErrorCode.PLAN_IMPOSSIBLE
     assert "child" in caught.value.message
@@ -26,7 +26,7 @@ def test_a_server_that_cannot_check_foreign_keys_is_refused_before_the_start() -
 def test_a_plan_without_foreign_keys_needs_no_such_check() -> None:
     check_verifiable(Plan((), (), CATALOG), LACKING)
     check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), Rows())
-    with pytest.raises(BlockedError):
+    with pytest.raises(PlanError):
         check_verifiable(Plan((), (), CATALOG, tables_with_verified_keys=("child",)), LACKING)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turso_deploy.core.errors import BlockedError, ErrorCode, Place
+from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.transaction.sql_script import as_script, with_arguments
 
@@ -83,7 +83,7 @@ def test_figures_are_left_out_because_their_check_is_there() -> None:
 
 @pytest.mark.parametrize("sql", ["CREATE TABLE a (\r\n  x\r\n)", "SELECT 'a\r\nb'", "SELECT 'a\0b'"])
 def test_what_the_shell_would_not_keep_is_refused_with_its_place(sql: str) -> None:
-    with pytest.raises(BlockedError) as caught:
+    with pytest.raises(PlanError) as caught:
         script_of(change(sql))
     assert caught.value.code is ErrorCode.PLAN_IMPOSSIBLE
     assert caught.value.place == Place("schema/a.sql", 3)
