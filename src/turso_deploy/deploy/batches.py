@@ -29,6 +29,7 @@ from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import DatabaseState
+from turso_deploy.transaction.deletion_checks import deletion_checks
 
 Deadline = Callable[[DatabaseState], int | None]
 
@@ -87,6 +88,8 @@ class _BatchMaker(NamedTuple):
     ) -> Batch:
         """Return one transaction for all pending changes. `marks` are the seeds that the history records after it."""
         deadline = self.deadline(pending.state)
+        files = {*(seed.file for seed in pending.seeds), *(script.file for script in pending.scripts)}
+        deletions = [deletion for deletion in pending.deletions if deletion.writer.place.file in files]
         assembly = assemble(
             pending.state,
             pending.plan,
@@ -94,6 +97,8 @@ class _BatchMaker(NamedTuple):
             seed_steps(pending.seeds, self.project.wanted, self.project.scratch.connection),
             _checks(pending, self.project, batch_id.kind),
             self._history_entry(pending, batch_id, marks, continues),
+            deletions=deletions,
+            deletion_checks=deletion_checks(deletions, pending.other_hazards, self.deployment.approvals),
             commit=self.commit,
             deadline=deadline,
         )

@@ -8,6 +8,7 @@ from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCod
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose
 from turso_deploy.database.engine_errors import explain
+from turso_deploy.plan.hazards import blocking_error
 from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
@@ -43,6 +44,8 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:
             return error_for_orphans(orphans, figures)
+    if step.purpose is Purpose.CHECK and (error := _error_for_deletions(assembly, outcome)):
+        return error
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
     is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
@@ -55,6 +58,17 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
         hint=explanation.hint,
         place=place if is_statement else None,
     )
+
+
+def _error_for_deletions(assembly: Assembly, outcome: Outcome) -> DeployError | None:
+    """Return the error for deleted rows that no approval covers, with their numbers; None if there are none."""
+    results = dict(assembly.figures(outcome))
+    lost = [
+        counted.hazard._replace(rows=figures.number())
+        for counted in assembly.deletion_checks
+        if (figures := results[counted.check]) and not counted.check.results(figures)[0].ok
+    ]
+    return blocking_error(lost, ())
 
 
 def explain_failed_checks(

@@ -17,11 +17,17 @@ from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
 from turso_deploy.project.script_loader import require_runnable_before
-from turso_deploy.project.scripts import pending_scripts
+from turso_deploy.project.scripts import Script, pending_scripts
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
 from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_state
+from turso_deploy.transaction.deletions import PossibleDeletion
+from turso_deploy.transaction.possible_deletions import (
+    deletion_hazards,
+    deletions_by_scripts,
+    deletions_by_seeds,
+)
 from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
 
 
@@ -93,15 +99,29 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     skipped = tuple(script for script in scripts if is_new and script.runs_before)
     to_run = tuple(script for script in scripts if script not in skipped)
     require_runnable_before(to_run, state.catalog)
+    seeds = tuple(_pending_seeds(project, plan, state))
+    deletions = tuple(_deletions(project, state, plan, seeds, to_run))
     return PendingChanges(
         state,
         plan,
-        tuple(_pending_seeds(project, plan, state)),
+        seeds,
         to_run,
         skipped,
         _history_is_outdated(project, state),
         rewritten_tables(plan, state.catalog.schema),
+        deletion_hazards(deletions),
+        deletions,
     )
+
+
+def _deletions(
+    project: Project, state: DatabaseState, plan: Plan, seeds: Sequence[SeedTable], scripts: Sequence[Script]
+) -> Iterator[PossibleDeletion]:
+    """Yield the deletions that seeds and scripts may cause, each compiled in the schema that it finds."""
+    first, last = ([script for script in scripts if script.runs_before is before] for before in (True, False))
+    yield from deletions_by_scripts(first, state.catalog, project.wanted)
+    yield from deletions_by_seeds(seeds, plan, project.wanted)
+    yield from deletions_by_scripts(last, plan.predicted, project.wanted, plan)
 
 
 def check_manifest(project: Project, pending: PendingChanges) -> None:

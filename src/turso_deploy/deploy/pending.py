@@ -13,6 +13,7 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.transaction.database_state import DatabaseState
+from turso_deploy.transaction.deletions import PossibleDeletion
 
 
 class PendingChanges(NamedTuple):
@@ -20,7 +21,8 @@ class PendingChanges(NamedTuple):
 
     If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that only
     an existing database needs, for a new one. `rewritten` are the tables of which every row is written, and
-    `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan.
+    `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan. `deletions` are the rows
+    that seeds and scripts may make triggers and foreign keys delete.
     """
 
     state: DatabaseState
@@ -31,6 +33,7 @@ class PendingChanges(NamedTuple):
     history_is_outdated: bool
     rewritten: tuple[RewrittenTable, ...] = ()
     other_hazards: tuple[Hazard, ...] = ()
+    deletions: tuple[PossibleDeletion, ...] = ()
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:

@@ -15,7 +15,7 @@ from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.plan.hazards import Approval
+from turso_deploy.plan.hazards import Approval, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Verb
 from turso_deploy.project.expectations import missing_names
@@ -28,6 +28,7 @@ from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.transaction.checks import Check, CheckResult
 from turso_deploy.transaction.database_state import DatabaseState
+from turso_deploy.transaction.deletions import first_of_each
 
 _NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -104,7 +105,13 @@ class ReportBuilder:
         committed = self._schema_steps if self.has_committed else ()
         self._schema_steps = (*committed, *first, *steps)
         hazards = tuple(hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows)
-        self.found = replace(self.found, steps=(*self._schema_steps, *last), hazards=hazards)
+        unapproved = {hazard.object for hazard in pending.other_hazards if is_approved(hazard, approvals) is None}
+        undecided = tuple(
+            f"{deletion}; the transaction counts them, and a dry run shows the result"
+            for deletion in first_of_each(pending.deletions)
+            if deletion.table.name in unapproved
+        )
+        self.found = replace(self.found, steps=(*self._schema_steps, *last), hazards=hazards, undecided=undecided)
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
         before = plan.renamed or state.catalog.schema

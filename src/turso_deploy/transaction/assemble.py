@@ -14,6 +14,15 @@ from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState, guard_step
+from turso_deploy.transaction.deletion_checks import (
+    DeletionCheck,
+    begin_counting,
+    check_names_are_free,
+    end_counting,
+    with_deletions_by_scripts,
+    with_deletions_by_seeds,
+)
+from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.row_verification import (
     check_name_is_free,
     count_references_before,
@@ -33,6 +42,7 @@ class Assembly(NamedTuple):
     transaction: Transaction
     checks: tuple[tuple[int, Check], ...]
     seeds: SeedPlan
+    deletion_checks: tuple[DeletionCheck, ...] = ()
 
     @property
     def steps(self) -> tuple[TransactionStep, ...]:
@@ -60,6 +70,8 @@ def assemble(
     checks: Sequence[Check],
     entry: history.HistoryEntry,
     *,
+    deletions: Sequence[PossibleDeletion] = (),
+    deletion_checks: Sequence[DeletionCheck] = (),
     commit: bool = True,
     deadline: int | None = None,
 ) -> Assembly:
@@ -73,9 +85,11 @@ def assemble(
     if scripts or seeds.steps:
         plan = with_written_rows(plan)
     check_name_is_free(plan, state.catalog)
+    check_names_are_free(deletions, state.catalog)
+    steps.add(*begin_counting(deletions))
     statistics = statistics_to_keep(plan, state.catalog)
     steps.add(*keep_statistics(statistics, state.catalog))
-    first = [step for script in scripts if script.runs_before for step in script.steps()]
+    first = list(with_deletions_by_scripts((script for script in scripts if script.runs_before), deletions))
     if first:  # a violation that such a script causes is a new one, so those before are counted first
         steps.add(*count_references_before(plan, state.catalog.schema), *first)
     steps.add(*_change_steps(plan.renames))
@@ -86,8 +100,10 @@ def assemble(
     steps.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
     steps.add(*restore_statistics(statistics, state.catalog))
     steps.add_checks(row_count_checks(plan))
-    steps.add(*seeds.steps)
-    steps.add(*(step for script in scripts if not script.runs_before for step in script.steps()))
+    steps.add(*with_deletions_by_seeds(seeds.steps, deletions))
+    steps.add(*with_deletions_by_scripts((script for script in scripts if not script.runs_before), deletions))
+    steps.add_checks([counted.check for counted in deletion_checks])
+    steps.add(*end_counting(deletions))
     steps.add(*count_violations_after(plan))
     steps.add_checks(foreign_key_checks(plan))
     steps.add(*drop_figures(plan))
@@ -96,7 +112,7 @@ def assemble(
         steps.add(history.create_step())
     steps.add(history.entry_step(entry))
     transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
-    return Assembly(transaction, tuple(steps.checks), seeds)
+    return Assembly(transaction, tuple(steps.checks), seeds, tuple(deletion_checks))
 
 
 class _Steps:
