@@ -1,6 +1,7 @@
-"""Find the views and triggers that use columns by position, and not by name.
+"""Find the views and triggers that use columns by position, and the tables with another order than in the folder.
 
-For all other tables the order of columns has no effect, so that ADD COLUMN, which appends, is enough.
+For all other tables the order of columns has no effect on the schema, so that ADD COLUMN, which appends, is enough. It
+has one on statements of applications that name no columns.
 """
 
 from __future__ import annotations
@@ -30,6 +31,18 @@ def tables_with_significant_order(schema: Schema) -> frozenset[str]:
 def have_same_column_order(wanted: Table, live: Table) -> bool:
     """Return True if two tables with the same columns have them in the same order."""
     return list(wanted.definition.by_name) == list(live.definition.by_name)
+
+
+def tables_in_another_order(wanted: Schema, live: Schema) -> list[tuple[Table, Table]]:
+    """Return the wanted and the live form of each table that has the same columns in another order."""
+    pairs = ((table, live.tables.get(name)) for name, table in wanted.tables.items())
+    return [
+        (table, other)
+        for table, other in pairs
+        if other is not None
+        and not have_same_column_order(table, other)
+        and table.definition.by_name.keys() == other.definition.by_name.keys()
+    ]
 
 
 def _used_by_order(item: View | Trigger) -> frozenset[str]:

@@ -147,7 +147,11 @@ def _pending_seeds(project: Project, plan: Plan, state: DatabaseState) -> Iterat
 
 def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseState:
     """Return the state of a database that only this project was deployed to. `ignore` holds patterns of names."""
-    catalog = read_catalog(project.scratch.rows(), project.scratch.shadows(), ignore)
+    rows, shadows = project.scratch.rows(), project.scratch.shadows()
+    catalog = read_catalog(rows, shadows, ignore)
+    if project.ignored:  # its scratch database holds objects that a deployment would not create
+        not_deployed = read_catalog(rows, shadows, project.manifest.ignore).ignored - catalog.ignored
+        catalog = read_catalog([row for row in rows if row.name not in not_deployed], shadows, ignore)
     last = history.LastDeployment(
         id="",
         schema_version=project.manifest.schema_version,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
+from turso_deploy.catalog.column_order import tables_in_another_order
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import capitalized, count_of
 from turso_deploy.deploy.deployment import Deployment
@@ -11,13 +12,14 @@ from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
+from turso_deploy.plan.steps import StepKind, objects_of
 from turso_deploy.project.project import Project
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import Schema, SchemaObject, title
+from turso_deploy.sql.schema import Schema, SchemaObject, Table, title
 from turso_deploy.transaction import history
 
-MAX_MANAGED_NAMES = 10
-"""The number of newly managed objects that are named; after `pull` it may be every object of a large database."""
+MAX_NAMES = 10
+"""The number of objects that a notice names; those that are newly managed may be all of a large database."""
 
 
 def notices_of(deployment: Deployment, pending: PendingChanges) -> tuple[str, ...]:
@@ -33,8 +35,10 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     """Return the notices of pending changes that do not depend on the database."""
     plan = pending.plan
     return (
+        *ignored_notices(project),
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(pending, project.wanted),
+        *column_order_notices(project.wanted, plan.predicted.schema, objects_of(plan.steps, StepKind.ADD_COLUMN)),
         *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
         *map(_unmatched_rename_notice, plan.unmatched_renames),
         *map(_unused_backfill_notice, plan.unused_backfills),
@@ -47,10 +51,52 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     )
 
 
+def ignored_notices(project: Project) -> Iterator[str]:
+    """Yield a notice of the definitions and seeds in the schema folder that the manifest ignores."""
+    names = [f"{ignored.title} ({ignored.place})" for ignored in project.ignored]
+    if names:
+        yield (
+            f"In the schema folder, and neither compared nor changed, because a pattern under `ignore:` covers it: "
+            f"{_enumerated(names)}."
+        )
+
+
 def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
     """Yield a notice of the objects that are not in the schema folder and were never deployed."""
     if objects:
         yield f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}."
+
+
+def column_order_notices(wanted: Schema, live: Schema, appended_to: Set[str] = frozenset()) -> Iterator[str]:
+    """Yield a notice of the tables with another order of columns than in the schema folder.
+
+    `live` is the schema of the database, or that after a plan; `appended_to` are the folded names of the tables to
+    which the plan appends columns.
+    """
+    for is_new, what in (
+        (False, "Columns are in another order in the database than in the schema folder"),
+        (True, "Columns are appended, and will be in another order in the database than in the schema folder"),
+    ):
+        found = [
+            f"table {table.name} ({_columns_in_order(other, table)} instead of {_columns_in_order(table, other)})"
+            for table, other in tables_in_another_order(wanted, live)
+            if (fold_case(table.name) in appended_to) is is_new
+        ]
+        if found:
+            yield (
+                f"{what}: {_enumerated(found, 'table')}. Statements that name no columns, such as "
+                "`INSERT INTO t VALUES (…)`, depend on the order: name the columns in them."
+            )
+
+
+def _columns_in_order(table: Table, other: Table) -> str:
+    """Return the names of the columns from the first to the last that has another position in the other table."""
+    names = [column.name for column in table.definition.columns]
+    keys, others = list(table.definition.by_name), list(other.definition.by_name)
+    moved = [position for position, (key, other_key) in enumerate(zip(keys, others, strict=True)) if key != other_key]
+    first, last = moved[0], min(moved[-1], moved[0] + MAX_NAMES - 1)
+    before, after = "…, " if first > 0 else "", ", …" if last < len(names) - 1 else ""
+    return f"{before}{', '.join(names[first : last + 1])}{after}"
 
 
 def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
@@ -62,13 +108,17 @@ def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
     names = sorted(
         name for name in history.managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
     )
-    more = len(names) - MAX_MANAGED_NAMES
-    and_more = f" and {count_of(more, 'more object')}" if more > 0 else ""
     if names:
         yield (
             "Already in the database, and managed from this deployment on, so that it is dropped when it is removed "
-            f"from the schema folder: {', '.join(names[:MAX_MANAGED_NAMES])}{and_more}."
+            f"from the schema folder: {_enumerated(names)}."
         )
+
+
+def _enumerated(names: Sequence[str], noun: str = "object") -> str:
+    """Return the first names, and the number of the others."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {count_of(more, f'more {noun}')}" if more > 0 else "")
 
 
 def _unused_approval_notice(approval: Approval) -> str:

@@ -13,7 +13,13 @@ from turso_deploy.deploy.batches import describe_batch, first_batch, single_batc
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
 from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
-from turso_deploy.deploy.notices import notices_of, plan_notices, unmanaged_notices
+from turso_deploy.deploy.notices import (
+    column_order_notices,
+    ignored_notices,
+    notices_of,
+    plan_notices,
+    unmanaged_notices,
+)
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
@@ -112,7 +118,12 @@ def verify(project: Project, database: Database) -> Report:
         answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
         difference = diff(project.wanted, state.catalog.schema)
-        report.add_schema(state, difference, tuple(unmanaged_notices(difference.unmanaged(state.managed))))
+        notices = (
+            *ignored_notices(project),
+            *unmanaged_notices(difference.unmanaged(state.managed)),
+            *column_order_notices(project.wanted, state.catalog.schema),
+        )
+        report.add_schema(state, difference, notices)
         report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
         if not report.all_passed:
             raise explain_failed_checks(report.found.checks, report.found.counts, project, report.differences)

@@ -41,7 +41,12 @@ from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
 from turso_deploy.plan.table_steps import change_table, drop_table
-from turso_deploy.plan.unmanaged import check_meaning_stays, check_nothing_breaks, check_nothing_is_lost
+from turso_deploy.plan.unmanaged import (
+    check_meaning_stays,
+    check_nothing_breaks,
+    check_nothing_is_lost,
+    check_parents_exist,
+)
 from turso_deploy.plan.virtual_tables import (
     change_virtual_table,
     content_table,
@@ -123,6 +128,7 @@ class _Planner:
         self._change_tables(table_steps, before, difference, indexes, dependents)
         predicted = self._now()
         self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
+        check_parents_exist(predicted.with_ignored, [change.object for change in difference.missing])
         check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)
         return self._finished(renames, table_steps, before, predicted, broken_before)
 

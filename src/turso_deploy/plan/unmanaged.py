@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.error_location import locate
@@ -12,7 +12,7 @@ from turso_deploy.plan.steps import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Trigger, View, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, title
 
 
 def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
@@ -31,6 +31,19 @@ def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mappin
         )
         name = next(at_fault, next(iter(broken)))
         raise impossible(f"{name} would no longer work", broken[name], None)
+
+
+def check_parents_exist(schema: Schema, created: Iterable[SchemaObject]) -> None:
+    """Find foreign keys of created tables that refer to a missing table: an ignored one that the folder defines.
+
+    `schema` is the schema after the plan, with the ignored objects. Raises BlockedError (`plan-impossible`).
+    """
+    for table in created:
+        if isinstance(table, Table):
+            for key in table.definition.foreign_keys:
+                if key.parent not in schema.all_tables:
+                    reason = f"no such table: {key.parent}, which a pattern under `ignore:` covers"
+                    raise impossible(f"{title(table)} would not work", reason, table.place)
 
 
 def check_nothing_is_lost(

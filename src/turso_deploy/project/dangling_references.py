@@ -13,13 +13,14 @@ from turso_deploy.sql.lexer import quote_identifier
 from turso_deploy.sql.schema import Schema, SchemaObject, place_in, title
 
 
-def require_valid_references(wanted: Schema, scratch: Scratch) -> None:
-    """Use every foreign key, view and trigger of the wanted schema, which the scratch database holds.
+def require_valid_references(wanted: Schema, all_objects: Schema, scratch: Scratch) -> None:
+    """Use every foreign key, view and trigger of the wanted schema.
 
+    `all_objects` are those that the scratch database holds: the wanted ones, and those that they may refer to.
     Raises ProjectError (`missing-reference`) with the file and line of the object that names a missing one.
     """
     for find_broken in (_broken_tables, _broken_views, _broken_triggers):
-        if broken := find_broken(wanted, scratch):
+        if broken := find_broken(wanted, all_objects, scratch):
             raise _error(broken, scratch)
 
 
@@ -27,27 +28,27 @@ _Broken = list[tuple[SchemaObject, str]]
 """Objects, each with SQLite's error message."""
 
 
-def _broken_tables(wanted: Schema, scratch: Scratch) -> _Broken:
-    tried = ((table, find_reference_fault(table, wanted, scratch)) for table in wanted.all_tables.values())
+def _broken_tables(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
+    tried = ((table, find_reference_fault(table, all_objects, scratch)) for table in wanted.all_tables.values())
     return [(table, message) for table, message in tried if message]
 
 
-def _broken_views(wanted: Schema, scratch: Scratch) -> _Broken:
+def _broken_views(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
     """Read every view, and return the broken ones that read no other broken view: those are the causes."""
-    tried = {name: find_fault(view, wanted, scratch) for name, view in wanted.views.items()}
+    tried = {name: find_fault(view, all_objects, scratch) for name, view in wanted.views.items()}
     broken = {name: message for name, message in tried.items() if message}
     causes = [name for name in broken if not identifiers_in(wanted.views[name].sql) & (broken.keys() - {name})]
     return [(wanted.views[name], broken[name]) for name in causes or broken]
 
 
-def _broken_triggers(wanted: Schema, scratch: Scratch) -> _Broken:
+def _broken_triggers(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
     """Fire every trigger. Each is created after those before it have passed, so that a failure is its own."""
     broken: _Broken = []
     for trigger in wanted.triggers.values():
         scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     for trigger in wanted.triggers.values():
         scratch.run(trigger.sql)
-        if message := find_fault(trigger, wanted, scratch):
+        if message := find_fault(trigger, all_objects, scratch):
             broken.append((trigger, message))
             scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     return broken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from glob import escape
 
 from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError
@@ -55,7 +56,8 @@ def require_expectations(
         if bound is not None and not bound.holds(actual[kind])
     ]
     wrong += [
-        Cause(f"{name}: expected, would be missing", place_of(key)) for key, name in missing_names(manifest, schema)
+        Cause(f"{name}: expected, {_reason(name, manifest)}", place_of(key))
+        for key, name in missing_names(manifest, schema)
     ]
     if not wrong:
         return
@@ -70,6 +72,13 @@ def require_expectations(
             f"To exclude objects of other applications, add to the manifest:\nignore:\n{_ignore_lines(unmanaged)}"
         )
     raise PlanError(ErrorCode.MANIFEST_MISMATCH, message, hint=hint, place=wrong[0].place, causes=wrong)
+
+
+def _reason(name: str, manifest: Manifest) -> str:
+    """Return why an object of the manifest, with its kind before its name, would not count as present."""
+    folded = fold_case(name.partition(" ")[2])
+    is_ignored = any(fnmatchcase(folded, fold_case(pattern)) for pattern in manifest.ignore)
+    return "but a pattern under `ignore:` covers it" if is_ignored else "would be missing"
 
 
 def corrections(manifest: Manifest, actual: Mapping[str, int], place_of: PlaceInManifest) -> str:

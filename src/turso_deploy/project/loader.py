@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
@@ -17,11 +17,11 @@ from turso_deploy.project.dangling_references import error_code_for, require_val
 from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
-from turso_deploy.project.project import Project
+from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_loader import load_scripts
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.tables import load_seeds
+from turso_deploy.seeds.tables import SEEDS_FOLDER, load_seeds
 from turso_deploy.sql.lexer import column_title, fold_case
 from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
@@ -35,29 +35,30 @@ def load_project(path: str | os.PathLike[str]) -> Project:
     manifest = load_manifest(folder)
     scratch = Scratch()
     try:
-        wanted = _define(((source, source.statement.text) for source in sources), manifest, scratch)
-        _require_managed_definitions(sources, wanted)
-        require_valid_references(wanted, scratch)
+        catalog = _define(((source, source.statement.text) for source in sources), manifest, scratch)
+        wanted, managed = catalog.schema, _managed_definitions(sources, catalog)
+        ignored = [source for source in sources if source not in managed]
+        require_valid_references(wanted, catalog.with_ignored, scratch)
         if not REJECTS_DOUBLE_QUOTED_STRINGS and any('"' in source.statement.text for source in sources):
             _require_no_double_quoted_text(sources, manifest)
-        _require_known_names(manifest, wanted, folder)
-        wanted = wanted.with_directives(read_directives(sources))
+        _require_known_names(manifest, catalog, folder)
+        wanted = wanted.with_directives(read_directives(managed))
         scripts = load_scripts(folder, scratch)
-        seeds = load_seeds(folder, wanted)
+        seeds = load_seeds(folder, wanted, _tables_of(ignored))
         simulate_seeds(seeds, wanted, scratch.connection)
     except BaseException:
         scratch.close()
         raise
-    return Project(folder, manifest, wanted, scripts, seeds, scratch)
+    return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)))
 
 
-def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Schema:
-    """Run the definitions, each with its given SQL, in an empty scratch database, and return the resulting schema."""
+def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Catalog:
+    """Run the definitions, each with its given SQL, in an empty scratch database, and return the resulting catalog."""
     places = {}
     for source, sql in definitions:
         _define_one(source, sql, scratch)
         places[source.key] = source.stored_place
-    return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places).schema
+    return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places)
 
 
 def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
@@ -85,34 +86,66 @@ def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) ->
         for sql in [source.statement.text]
     )
     with closing(Scratch()) as scratch:
-        require_valid_references(_define(definitions, manifest, scratch), scratch)
+        catalog = _define(definitions, manifest, scratch)
+        require_valid_references(catalog.schema, catalog.with_ignored, scratch)
 
 
-def _require_managed_definitions(sources: list[Source], wanted: Schema) -> None:
-    """Raise ProjectError if a definition would never be compared, because it is internal or `ignore:` covers it."""
-    known = {key_of(item) for item in wanted.objects()}
+def _managed_definitions(sources: list[Source], catalog: Catalog) -> list[Source]:
+    """Return the definitions that are compared and deployed: all but those that `ignore:` covers.
+
+    Raises ProjectError if one has a reserved name, or if `ignore:` covers all of them.
+    """
+    known, ignored = {key_of(item) for item in catalog.schema.objects()}, set(map(fold_case, catalog.ignored))
     for source in sources:
-        if source.key not in known:
+        if source.key not in known and source.key[1] not in ignored:
             raise ProjectError(
                 ErrorCode.SQL_INVALID,
-                f"{source.key[0]} {source.description.name} would never be deployed: its name is reserved, or a "
-                "pattern under `ignore:` in the manifest matches it.",
-                hint="Rename the object, or narrow the pattern.",
+                f"{source.key[0]} {source.description.name} would never be deployed: its name is reserved for objects "
+                "of SQLite, libSQL, Turso or turso-deploy.",
+                hint="Rename the object.",
                 place=source.place,
             )
+    if not known:
+        raise ProjectError(
+            ErrorCode.SCHEMA_EMPTY,
+            "Every definition of the schema folder matches a pattern under `ignore:` in the manifest.",
+            hint="Narrow the patterns: a folder that manages nothing would mean an empty database.",
+            place=sources[0].place,
+        )
+    return [source for source in sources if source.key in known]
 
 
-def _require_known_names(manifest: Manifest, wanted: Schema, folder: SchemaFolder) -> None:
+def _tables_of(sources: Sequence[Source]) -> frozenset[str]:
+    """Return the folded names of the tables among definitions."""
+    return frozenset(name for kind, name in (source.key for source in sources) if kind == "table")
+
+
+def _ignored(sources: Sequence[Source], folder: SchemaFolder) -> Iterator[IgnoredDefinition]:
+    """Yield the ignored definitions, and the seed files of ignored tables."""
+    for source in sources:
+        yield IgnoredDefinition(f"{source.key[0]} {source.description.name}", source.place)
+    tables = _tables_of(sources)
+    for name in folder.entries(f"{SEEDS_FOLDER}/*"):
+        if fold_case(PurePosixPath(name).stem) in tables:
+            yield IgnoredDefinition(f"seeds of {PurePosixPath(name).stem}", folder.place(name))
+
+
+def _require_known_names(manifest: Manifest, catalog: Catalog, folder: SchemaFolder) -> None:
     """Raise ProjectError if row counts or JSON columns of the manifest name tables or columns that are not defined."""
+    ignored = set(map(fold_case, catalog.ignored))
     unknown = [
-        Cause(f"`{key[0]}` names {name}, which no file defines", place_in_manifest(folder, key))
-        for key, name in _unknown_names(manifest, wanted)
+        Cause(
+            f"`{key[0]}` names {name}, which "
+            + ("`ignore:` covers" if fold_case(str(key[1])) in ignored else "no file defines"),
+            place_in_manifest(folder, key),
+        )
+        for key, name in _unknown_names(manifest, catalog.schema)
     ]
     if unknown:
         raise ProjectError(
             ErrorCode.MANIFEST_INVALID,
             f"The manifest cannot be used:{listed(unknown)}",
-            hint="Correct the name, or define the object.",
+            hint="Remove it, correct the name, or define the object.",
             place=unknown[0].place,
             causes=unknown,
         )

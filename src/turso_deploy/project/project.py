@@ -15,11 +15,18 @@ from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import Schema
 
 
+class IgnoredDefinition(NamedTuple):
+    """A definition or a seed file of the schema folder that a pattern under `ignore:` covers. `title` names it."""
+
+    title: str
+    place: Place
+
+
 class Project(NamedTuple):
     """The state that a repository wants a database to have. It is loaded once; many databases may be deployed from it.
 
     `scratch` is a database in memory with the wanted schema and the seeds. It is open until the project is closed; use
-    the project as a context manager.
+    the project as a context manager. It holds the `ignored` definitions too, because others may refer to them.
     """
 
     folder: SchemaFolder
@@ -28,6 +35,7 @@ class Project(NamedTuple):
     scripts: tuple[Script, ...]
     seeds: tuple[SeedTable, ...]
     scratch: Scratch
+    ignored: tuple[IgnoredDefinition, ...] = ()
 
     @property
     def manifest_place(self) -> Place:

@@ -213,8 +213,10 @@ def _manifest(schema: Schema, schema_version: str, ignore: Sequence[str]) -> str
             f'# rows: {{ {_yaml(table.name)}: ">=1" }}',
         ]
     if ignore:
-        lines += ["", "# Tables of other tools in the same database: neither counted nor changed.", "ignore:"]
+        lines += ["", "# Tables of other tools in the same database: neither counted, compared nor changed.", "ignore:"]
         lines += [f"  - {_yaml(pattern)}" for pattern in ignore]
+    else:
+        lines += ["", "# Names of objects that are neither counted, compared nor changed:", "# ignore: [name]"]
     return "\n".join(lines) + "\n"
 
 

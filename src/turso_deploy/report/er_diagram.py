@@ -31,7 +31,7 @@ _KEY_WORDS = frozenset({"pk", "fk", "uk"})
 
 def diagram_of(schema: Schema, tables: Iterable[str] | None = None) -> Diagram:
     """Return the diagram of a schema with all columns, or of the tables whose case-folded names are given."""
-    shown = set(schema.all_tables if tables is None else tables)
+    shown = schema.all_tables.keys() & (schema.all_tables if tables is None else tables)
     found = [table for name, table in schema.all_tables.items() if name in shown]
     entities = tuple(_entity_of(table, None, "") for table in found)
     relations = tuple(
@@ -60,7 +60,7 @@ def diagram_of_changes(before: Schema, after: Schema, renamed: Iterable[tuple[st
     if len(shown) > MAX_TABLES_SHOWN:
         changed = {name for name, effect in effects.items() if effect}
         ends = [{fold_case(relation.child), fold_case(relation.parent)} for relation in relations]
-        shown = changed.union(*(pair for pair in ends if pair & changed))
+        shown = changed.union(*(pair for pair in ends if pair & changed)) & effects.keys()  # without ignored parents
     entities = tuple(
         _entity_of(
             after.all_tables.get(name) or before.all_tables[name], before.all_tables.get(name), effect, new_names

@@ -12,12 +12,13 @@ from turso_deploy.schema_docs.page_data import Category, Descriptions
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
 from turso_deploy.sql.parser import parse_table
-from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.splitter import comment_text, comments_directly_above
 
 
 def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
-    """Read the comments of a schema folder that was loaded before."""
+    """Read the comments of a schema folder that was loaded before, except those of ignored definitions."""
+    known = {key_of(item) for item in schema.objects()}
     by_file: dict[str, list[Source]] = {}
     for source in read_sources(folder):
         by_file.setdefault(source.place.file, []).append(source)
@@ -37,7 +38,9 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
                 columns[name] = {column: _one_line(documentation(comments)) for column, comments in found.items()}
         stem = path.with_suffix("").as_posix().replace("/", "-")
         title = " ".join(map(capitalized, stem.replace("_", "-").split("-")))
-        keys = tuple(source.key for source in sources)
+        keys = tuple(source.key for source in sources if source.key in known)
+        if not keys:
+            continue
         shown = f"{folder.path.resolve().name}/{path}"
         categories.append(Category(title, f"{stem.lower()}.md", shown, _file_comment(text, sources), keys))
     return Descriptions(tuple(categories), objects, columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -66,9 +66,10 @@ class SeedTable(NamedTuple):
         return self._replace(groups=tuple(groups), before=self.before + start)
 
 
-def load_seeds(folder: SchemaFolder, wanted: Schema) -> tuple[SeedTable, ...]:
+def load_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozenset()) -> tuple[SeedTable, ...]:
     """Read every seed file of a schema folder, in the order of their names; a folder without `seeds/` has none.
 
+    Files of `ignored` tables, which are given by folded name, are left out.
     Raises ProjectError (`seed-invalid`) with file and line if a row does not fit the columns and keys of its table. The
     values are checked by the simulation.
     """
@@ -79,7 +80,7 @@ def load_seeds(folder: SchemaFolder, wanted: Schema) -> tuple[SeedTable, ...]:
     seeds: dict[str, SeedTable] = {}
     for name in folder.entries(f"{SEEDS_FOLDER}/*"):
         path = PurePosixPath(name)
-        if path.name.startswith("."):
+        if path.name.startswith(".") or fold_case(path.stem) in ignored:
             continue
         file = folder.place(name).file
         rows = read_seed_file(folder, name)

@@ -121,3 +121,5 @@ def test_an_ignored_object_is_no_object_that_must_be_there() -> None:
     catalog = read_catalog(scratch.rows(), ignore=manifest.ignore)
     assert missing_names(manifest, catalog.schema) == [(("objects", "tables", 0), "table t")]
     assert actual_counts(catalog.schema)["tables"] == 0
+    with pytest.raises(PlanError, match="table t: expected, but a pattern under `ignore:` covers it"):
+        require_expectations(manifest, catalog.schema, [], lambda _: PLACE)

@@ -86,11 +86,63 @@ def test_a_definition_that_sqlite_refuses_is_placed(sql: str, place: str, code: 
     assert (error.code, str(error.place)) == (code, f"schema/a.sql:{place}")
 
 
-@pytest.mark.parametrize("name", ["schema_deployments", "turso_things", "libsql_x", "_litestream_seq", "app_cache"])
-def test_a_definition_that_would_never_be_deployed_is_refused(name: str) -> None:
-    error = refusal(a_sql=f"CREATE TABLE t (a);\nCREATE TABLE {name} (a);", manifest_yml="ignore: ['app_*']")
+@pytest.mark.parametrize("name", ["schema_deployments", "turso_things", "libsql_x", "_litestream_seq"])
+@pytest.mark.parametrize("ignore", ["[]", "['*s*', '*x']"])
+def test_a_definition_that_would_never_be_deployed_is_refused(name: str, ignore: str) -> None:
+    error = refusal(a_sql=f"CREATE TABLE t (a);\nCREATE TABLE {name} (a);", manifest_yml=f"ignore: {ignore}")
     assert (error.code, str(error.place)) == (ErrorCode.SQL_INVALID, "schema/a.sql:2:1")
     assert "never be deployed" in error.message
+
+
+def test_ignored_definition_is_no_part_of_the_wanted_schema() -> None:
+    project = load(
+        a_sql="CREATE TABLE t (a);",
+        app_sql="CREATE TABLE App_cache (a);\nCREATE INDEX i ON app_cache (a);\nCREATE TRIGGER app_t AFTER INSERT ON t "
+        "BEGIN SELECT 1; END;",
+        manifest_yml="ignore: ['app_*']",
+    )
+    assert list(project.wanted.all_tables) == ["t"]
+    assert not project.wanted.indexes
+    assert not project.wanted.triggers
+    assert [(item.title, str(item.place)) for item in project.ignored] == [
+        ("table App_cache", "schema/app.sql:1:1"),
+        ("index i", "schema/app.sql:2:1"),
+        ("trigger app_t", "schema/app.sql:3:1"),
+    ]
+
+
+def test_ignored_definition_serves_the_references_of_managed_ones() -> None:
+    project = load(
+        a_sql="CREATE TABLE t (a REFERENCES other, b REFERENCES other (id)); CREATE VIEW v AS SELECT id FROM other;"
+        "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM other; END;",
+        other_sql="CREATE TABLE other (id INTEGER PRIMARY KEY);",
+        manifest_yml="ignore: [other]",
+    )
+    assert (list(project.wanted.all_tables), list(project.wanted.views)) == (["t"], ["v"])
+
+
+def test_seeds_of_an_ignored_table_are_left_out() -> None:
+    files = {"a.sql": "CREATE TABLE t (a PRIMARY KEY); CREATE TABLE other (id INTEGER PRIMARY KEY);"}
+    files |= {"seeds/Other.csv": "id\n1\n", "seeds/t.csv": "a\n1\n", "manifest.yml": "ignore: [other]"}
+    project = load_project(write_folder(Path("schema"), files))
+    assert [seed.table for seed in project.seeds] == ["t"]
+    assert [item.title for item in project.ignored] == ["table other", "seeds of Other"]
+    del files["a.sql"]
+    with pytest.raises(ProjectError, match="the schema has no table `Other`"):
+        load_project(write_folder(Path("schema"), files | {"b.sql": "CREATE TABLE t (a PRIMARY KEY);"}))
+
+
+def test_folder_with_ignored_definitions_only_is_an_error() -> None:
+    error = refusal(a_sql="CREATE TABLE t (a);", manifest_yml="ignore: ['*']")
+    assert (error.code, str(error.place)) == (ErrorCode.SCHEMA_EMPTY, "schema/a.sql:1:1")
+
+
+def test_condition_on_an_ignored_table_is_an_error_at_its_line() -> None:
+    error = refusal(
+        a_sql="CREATE TABLE t (a); CREATE TABLE other (a);", manifest_yml="ignore: [other]\nrows:\n  other: 1\n"
+    )
+    assert str(error.place) == "schema/manifest.yml:3"
+    assert "the table other, which `ignore:` covers" in error.message
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_record_of_another_tool_is_ignored(tool: str) -> None:
 
 
 def test_database_without_records_of_other_tools_has_nothing_to_ignore() -> None:
-    assert "ignore:" not in files_of("CREATE TABLE a (x)")["manifest.yml"]
+    assert "\nignore:" not in files_of("CREATE TABLE a (x)")["manifest.yml"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_database_without_records_of_other_tools_has_nothing_to_ignore() -> None
 def test_table_of_the_application_with_the_name_of_a_record_is_written(sql: str) -> None:
     files = files_of("CREATE TABLE a (x)", sql)
     assert sql in "".join(files.values())
-    assert "ignore:" not in files["manifest.yml"]
+    assert "\nignore:" not in files["manifest.yml"]
 
 
 @pytest.mark.parametrize(

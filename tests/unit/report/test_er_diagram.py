@@ -73,6 +73,18 @@ def test_of_a_large_schema_the_neighbourhood_of_a_change_is_shown(tmp_path: Path
     assert diagram.left_out == MAX_TABLES_SHOWN
 
 
+def test_relation_to_a_table_outside_of_the_schema_is_left_out(tmp_path: Path) -> None:
+    many = "".join(f"CREATE TABLE t{number} (id TEXT);\n" for number in range(MAX_TABLES_SHOWN))
+    others = "CREATE TABLE other (id INTEGER PRIMARY KEY); CREATE TABLE t (id TEXT"
+    references = ", other REFERENCES other);"
+    files = {"manifest.yml": "ignore: [other]"}
+    before = write_project(tmp_path / "before", {"t.sql": f"{many}{others});", **files}).wanted
+    after = write_project(tmp_path / "after", {"t.sql": f"{many}{others}{references}", **files}).wanted
+    for diagram in (diagram_of_changes(before, after), diagram_of(after, ["t", "other"])):
+        assert [entity.name for entity in diagram.entities] == ["t"]
+        assert '"other"' not in mermaid(diagram)
+
+
 def test_a_part_of_a_schema_has_the_relations_inside_of_it(tmp_path: Path) -> None:
     whole = schema(tmp_path, BEFORE)
     assert len(diagram_of(whole).relations) == 1
