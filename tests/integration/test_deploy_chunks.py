@@ -243,8 +243,9 @@ def test_scripts_run_once_before_the_schema_and_after_the_seeds(chunked: Databas
 def test_a_tree_is_cut_only_where_no_row_waits_for_its_parent(
     chunked: DatabaseUnderTest, tmp_path: Path, order: int
 ) -> None:
-    """Each row refers to the one before it, whether that is above it in the file or below."""
-    rows = [f"{number},{number - 1 if number else ''},{'name ' * 5}\n" for number in range(1000)][::order]
+    """Each row refers to the one before it by key, or to the one after it; the order in the file is another one."""
+    parents = {number: number - order for number in range(1000) if 0 <= number - order < 1000}
+    rows = [f"{number},{parents.get(number, '')},{'name ' * 5}\n" for number in range(1000)][::-1]
     files = {
         "tree.sql": "CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER REFERENCES tree (id), name TEXT);\n",
         "seeds/tree.csv": "id,up,name\n" + "".join(rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from turso_deploy.core.transaction import Outcome, Query, Rows, Transaction, Val
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, error_for_orphans, seed_results, seed_steps
-from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.seeds.tables import SeedTable, read_seeds
 from turso_deploy.sql.schema import Schema
 
 SCHEMA = (
@@ -44,8 +45,7 @@ def wanted_schema() -> tuple[Scratch, Schema]:
 
 def read_and_plan(folder: Path, chunk_bytes: int = CHUNK_BYTES) -> tuple[tuple[SeedTable, ...], SeedPlan]:
     scratch, wanted = wanted_schema()
-    seeds = load_seeds(SchemaFolder(folder, "schema"), wanted)
-    simulate_seeds(seeds, wanted, scratch.connection)
+    seeds = simulate_seeds(read_seeds(SchemaFolder(folder, "schema"), wanted), wanted, scratch.connection)
     return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
 
 
@@ -86,7 +86,7 @@ def test_the_second_time_no_row_is_written(sow: Sow) -> None:
         "children__jsonl": '{"id": 1, "parent_id": 3}\n{"id": 2, "note": null}\n{"id": 3, "note": "x"}\n',
         "names__yaml": "- {name: Ann, size: 5}\n- {name: bob, size: null}\n",
         "tags__json": '[{"a": "x", "b": 1}, {"a": "x", "b": 2}]',
-        "types__csv": "id,i,r,n,t,b,free\n1,5,5,5,5,5,5\n2,007,1e3, 5 ,007,007,\n3,abc,abc,abc,abc,abc,abc\n",
+        "types__csv": "id,i,r,n,t,b,free\n1,5,5,5,5,5,5\n2,7.0,1e3,5.0,007,007,\n3,,,,abc,abc,abc\n",
     }
     assert sow(**files) == [("children", 3, 0), ("names", 2, 0), ("parents", 3, 0), ("tags", 2, 0), ("types", 3, 0)]
     assert sow() == [("children", 0, 3), ("names", 0, 2), ("parents", 0, 3), ("tags", 0, 2), ("types", 0, 3)]
@@ -158,12 +158,32 @@ def test_every_type_arrives_as_it_was_written(sow: Sow, database: HranaDatabase)
 
 
 def test_csv_text_becomes_numbers_by_the_affinity_of_the_column(sow: Sow, database: HranaDatabase) -> None:
-    sow(types__csv="id,i,r,n,t,b,free\n1,007,007,007,007,007,007\n2,1e3,1e3,1.50,1e3,1e3,1e3\n3,x,x,x,x,x,x\n")
+    sow(types__csv="id,i,r,n,t,b,free\n1,7,7,7,007,007,007\n2,1e3,1e3,1.50,1e3,1e3,1e3\n3,true,FALSE,True,true,x,7\n")
     assert select(database, "SELECT i, r, n, t, b, free FROM types ORDER BY id") == [
         (7, 7.0, 7, "007", "007", "007"),
         (1000, 1000.0, 1.5, "1e3", "1e3", "1e3"),
-        ("x", "x", "x", "x", "x", "x"),
+        (1, 0.0, 1, "true", "x", 7),
     ]
+
+
+BLOBS = {
+    "csv": "id,t,b,free\n1,x'',x'48656c6c6f',X'00FF'\n2,b,x'',text\n3,c,,5\n",
+    "json": """[{"id": 3, "t": "c", "b": null, "free": 5}, {"id": 2, "t": "b", "b": "x''", "free": "text"},
+        {"id": 1, "t": "x''", "b": "X'48656C6C6F'", "free": "x'00ff'"}]""",
+    "yaml": "- {id: 1, t: x'', b: !!binary SGVsbG8=, free: x'00ff'}\n"
+    "- {id: 2, t: b, b: x'', free: text}\n- {id: 3, t: c, b: ~, free: 5}\n",
+}
+
+
+@pytest.mark.parametrize("form", list(BLOBS))
+def test_blobs_are_written_in_every_format(sow: Sow, database: HranaDatabase, form: str) -> None:
+    assert sow(**{f"types__{form}": BLOBS[form]}) == [("types", 3, 0)]
+    assert select(database, "SELECT t, quote(b), quote(free) FROM types ORDER BY id") == [
+        ("x''", "X'48656C6C6F'", "X'00FF'"),
+        ("b", "X''", "'text'"),
+        ("c", "NULL", "5"),
+    ]
+    assert sow() == [("types", 0, 3)]
 
 
 def test_many_chunks_come_to_the_same_as_one(sow: Sow, database: HranaDatabase) -> None:
@@ -222,8 +242,7 @@ def test_tables_that_refer_to_each_other_are_sown_together(remote: HranaDatabase
     (tmp_path / "seeds" / "left_side.csv").write_text("id,other\n1,2\n")
     (tmp_path / "seeds" / "right_side.csv").write_text("id,other\n2,1\n")
     wanted = read_catalog(scratch.rows()).schema
-    seeds = load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
-    simulate_seeds(seeds, wanted, scratch.connection)
+    seeds = simulate_seeds(read_seeds(SchemaFolder(tmp_path, "schema"), wanted), wanted, scratch.connection)
     outcome = remote.apply(Transaction(seed_steps(seeds, wanted, scratch.connection).steps))
     assert outcome.committed, outcome.failed
 
@@ -234,6 +253,7 @@ texts = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029\ufeff\ufffe\uffff"), max_size=12
 )
 scalars = st.none() | st.integers(-(2**63), 2**63 - 1) | texts | st.integers(-(10**9), 10**9).map(lambda n: n / 1024)
+NUMBER = re.compile("0|-?[1-9][0-9]*")
 some_rows = st.lists(st.tuples(scalars, scalars, scalars), min_size=1, max_size=8)
 
 
@@ -275,5 +295,5 @@ def test_random_text_survives_the_way_through_csv(database: HranaDatabase, rows:
         _, plan = read_and_plan(Path(folder))
         outcome = database.apply(Transaction(plan.steps))
     assert outcome.committed, outcome.failed
-    expected = [(position, t or None, free or None) for position, (t, free) in enumerate(rows)]
+    expected = [(position, t, int(free) if NUMBER.fullmatch(free) else free) for position, (t, free) in enumerate(rows)]
     assert select(database, "SELECT id, t, free FROM types ORDER BY id") == expected

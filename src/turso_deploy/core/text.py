@@ -57,3 +57,9 @@ def inert(text: str) -> str:
     """
     lines = text.replace("##[", "## [").splitlines(keepends=True)
     return "".join(_COMMAND_AT_LINE_START.sub(r"\1: ", line) for line in lines)
+
+
+class Unquoted(str):
+    """The characters of a scalar without quotes, which may mean a number or a boolean."""
+
+    __slots__ = ()

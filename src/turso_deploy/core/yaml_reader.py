@@ -1,22 +1,27 @@
 """Read YAML (manifest, notes, seed files) into plain data with the line of each value.
 
 It implements the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), so `no`, `on` and `2026-01-01`
-are text. Anchors, aliases and tags are errors: they could make a small file very large, and hide its meaning.
+are text. Anchors, aliases and tags are errors: they could make a small file very large, and hide its meaning. Only
+`!!binary` is known, and only in seed files (https://yaml.org/type/binary.html).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import yaml
 
+from turso_deploy.core.text import Unquoted
 from turso_deploy.core.validation import Key
 
-Scalar = None | bool | int | float | str
+Scalar = None | bool | int | float | str | bytes
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
+_BINARY_TAG = "tag:yaml.org,2002:binary"
 _MAX_DEPTH = 100
 _FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -80,9 +85,18 @@ class Node(NamedTuple):
         return node.line
 
 
-def read_yaml(text: str, file: str, *, loader: Any = _FASTEST_LOADER) -> Node:
+def scalar_of(text: str) -> Scalar:
+    """Return the value of a scalar without quotes by the core schema. Raises ValueError for more than 4,300 digits."""
+    for pattern, convert in _CORE_SCHEMA:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return text
+
+
+def read_yaml(text: str, file: str, *, as_written: bool = False, loader: Any = _FASTEST_LOADER) -> Node:
     """Read one YAML document; an empty text is null. `file` is its name in errors, `loader` a class of PyYAML.
 
+    With `as_written`, a scalar without quotes other than null is `Unquoted`, and `!!binary` is allowed.
     Keys are always text. Raises YamlTextError for malformed text, a duplicate key, an anchor, an alias, a tag, a second
     document, nesting beyond 100 levels or an integer of more than 4,300 digits.
     """
@@ -92,7 +106,7 @@ def read_yaml(text: str, file: str, *, loader: Any = _FASTEST_LOADER) -> Node:
         line = text.count("\n", 0, unprintable.start()) + 1
         raise YamlTextError("a control character is not allowed here", line, unprintable.start() - line_start, file)
     try:
-        return _Builder(file, yaml.parse(text, Loader=loader)).document()
+        return _Builder(file, yaml.parse(text, Loader=loader), as_written).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlTextError(error.problem or "malformed YAML", *_line_and_column(mark), file) from None
@@ -105,9 +119,10 @@ def _line_and_column(mark: Any) -> tuple[int, int]:
 class _Builder:
     """Builds nodes from parser events, so that disallowed YAML is rejected before any value is constructed."""
 
-    def __init__(self, file: str, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, file: str, events: Iterator[yaml.Event], as_written: bool) -> None:
         self.file = file
         self.events = events
+        self.as_written = as_written
 
     def document(self) -> Node:
         root = Node(None, 1, 1)
@@ -126,7 +141,8 @@ class _Builder:
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.anchor is not None:
             raise self._error("anchors (`&name`) are not allowed", event)
-        if event.tag is not None:
+        is_binary = self.as_written and isinstance(event, yaml.ScalarEvent) and event.tag == _BINARY_TAG
+        if event.tag is not None and not is_binary:
             raise self._error("tags (`!name`) are not allowed", event)
         if depth > _MAX_DEPTH:
             raise self._error(f"nested more than {_MAX_DEPTH} levels deep", event)
@@ -141,16 +157,20 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         text = str(event.value)
+        if event.tag is not None:
+            try:
+                return base64.b64decode("".join(text.split()), validate=True)
+            except binascii.Error:
+                raise self._error("`!!binary` needs a value in Base64", event) from None
         is_plain = event.implicit[0]
         if not is_plain:
             return text
-        for pattern, convert in _CORE_SCHEMA:
-            if pattern.fullmatch(text):
-                try:
-                    return convert(text)
-                except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-                    raise self._error("the integer has too many digits", event) from None
-        return text
+        if self.as_written:
+            return None if _NULL.fullmatch(text) else Unquoted(text)
+        try:
+            return scalar_of(text)
+        except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+            raise self._error("the integer has too many digits", event) from None
 
     def _sequence(self, depth: int) -> list[Node]:
         items = []

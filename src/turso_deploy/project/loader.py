@@ -21,7 +21,7 @@ from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_loader import load_scripts
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.tables import SEEDS_FOLDER, load_seeds
+from turso_deploy.seeds.tables import SEEDS_FOLDER, read_seeds
 from turso_deploy.sql.lexer import column_title, fold_case
 from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
@@ -44,8 +44,8 @@ def load_project(path: str | os.PathLike[str]) -> Project:
         _require_known_names(manifest, catalog, folder)
         wanted = wanted.with_directives(read_directives(managed))
         scripts = load_scripts(folder, scratch)
-        seeds = load_seeds(folder, wanted, _tables_of(ignored))
-        simulate_seeds(seeds, wanted, scratch.connection)
+        files = read_seeds(folder, wanted, _tables_of(ignored))
+        seeds = simulate_seeds(files, wanted, scratch.connection)
     except BaseException:
         scratch.close()
         raise

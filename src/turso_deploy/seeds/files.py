@@ -1,14 +1,13 @@
-"""Parse seed files (CSV, JSON, JSON Lines, YAML) into rows of column names and values.
+"""Parse seed files (CSV, JSON, JSON Lines, YAML) into rows of column names and values as they are written.
 
-A value becomes text, an integer of 64 bits, a finite float or NULL. True and false become 1 and 0
-(https://www.sqlite.org/datatype3.html#boolean_datatype), a list or an object becomes compact JSON text. All values of
-CSV are text, which the affinity of the column converts later; an empty field is NULL. Errors state file, line, column
-and rule, but no value.
+A value is text, NULL, true or false, a blob, or `Unquoted`: a number, or a word whose meaning the column decides. A
+list or an object becomes compact JSON text. All values of CSV are text; an empty field is NULL without quotes and an
+empty text with them, as in PostgreSQL (https://www.postgresql.org/docs/current/sql-copy.html). Errors state file, line,
+column and rule, but no value.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -18,25 +17,31 @@ from typing import Any, NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
-from turso_deploy.core.transaction import Value
-from turso_deploy.core.yaml_reader import YamlTextError, read_yaml
+from turso_deploy.core.text import Unquoted
+from turso_deploy.core.yaml_reader import YamlTextError, read_yaml, scalar_of
+from turso_deploy.seeds.values import NUMBER, Number, Written
 
 _MAX_FIELD = 5_000_000  # characters: a row in Turso Cloud holds at most 5 MB
-# The csv module has one limit for the whole process; its default of 128 KiB is too small for the text of an article.
-csv.field_size_limit(_MAX_FIELD)
-
 _MAX_FILE_BYTES = 64_000_000  # three times the size of 100,000 rows, and small enough to be read at once
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # `splitlines` would also break at U+2028 and similar characters
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")  # `splitlines` would also break at U+2028 and similar characters
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_QUOTED_FIELD = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
+_FIELD = re.compile(r"[^,\r\n]*")
+_OTHER_SEPARATORS = {";": "`;`", "\t": "a tab", "|": "`|`"}
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class RawRow(NamedTuple):
-    """One row of a file; `columns_line` is the line of its column names (in CSV, of the header)."""
+    """One row of a file; `columns_line` is the line of its column names (in CSV, of the header).
+
+    A file that is not typed (CSV) has no quotes that tell a text from a number.
+    """
 
     columns: tuple[str, ...]
-    values: tuple[Value, ...]
+    values: tuple[Written, ...]
     line: int
     columns_line: int
+    is_typed: bool
 
 
 def seed_error(message: str, file: str, line: int | None = None, hint: str | None = None) -> ProjectError:
@@ -50,10 +55,17 @@ def read_seed_file(folder: SchemaFolder, name: str) -> Iterator[RawRow]:
     """Return the rows of a seed file, in order. Raises ProjectError (`seed-invalid`)."""
     file = folder.place(name).file
     try:
+        if folder.is_folder(name):
+            hint = "Move its files one level up, into `seeds/`, or the folder out of it."
+            raise seed_error("this is a folder, and `seeds/` holds one file for each table", file, hint=hint)
         parse = _PARSERS.get(PurePosixPath(name).suffix.lower())
         if parse is None:
-            raise seed_error(f"a seed file must end in {', '.join(_PARSERS)}", file)
-        return parse(folder.read_text(name, _MAX_FILE_BYTES), file)
+            hint = "Save the rows in one of these formats, or move a file that is no seed out of `seeds/`."
+            raise seed_error(f"a seed file must end in {', '.join(_PARSERS)}", file, hint=hint)
+        text = folder.read_text(name, _MAX_FILE_BYTES)
+        if text.startswith("\ufeff"):
+            raise seed_error("the file begins with two byte order marks", file, 1, "Save it as UTF-8 without one.")
+        return parse(text, file)
     except SchemaFileError as error:
         raise seed_error(error.reason, file, error.place.line, error.hint) from None
 
@@ -62,28 +74,83 @@ def _parse_csv(text: str, file: str) -> Iterator[RawRow]:
     """Parse CSV with a header, by RFC 4180."""
     if "\0" in text:
         raise seed_error("the character U+0000 is not allowed", file, text.count("\n", 0, text.index("\0")) + 1)
+    _require_commas(text, file)
     records = _csv_records(text, file)
     header_line, header = next(records, (1, []))
-    columns = tuple(header)
+    columns = tuple([name or "" for name in header])
     if not all(columns):
-        raise seed_error("the header has a column without a name", file, header_line)
+        hint = "Name each column, and remove a comma at the end of the line."
+        raise seed_error("the header has a column without a name", file, header_line, hint)
     for line, fields in records:
         if len(fields) != len(columns):
             message = f"the row has {len(fields)} fields and the header has {len(columns)}"
             raise seed_error(message, file, line, "Quote a field that holds a comma or a line break.")
-        yield RawRow(columns, tuple([field or None for field in fields]), line, header_line)
+        yield RawRow(columns, tuple(fields), line, header_line, False)
 
 
-def _csv_records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader((line.group() for line in _LINE.finditer(text)), strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise seed_error(f"malformed CSV, {error}", file, line) from None
+def _require_commas(text: str, file: str) -> None:
+    """Raise ProjectError if the header has another separator and no comma, as some spreadsheets write it."""
+    start = next((found.start() for found in re.finditer(r"[^\r\n]", text)), 0)
+    header = _LINE.match(text, start)
+    line = header[1] if header else ""
+    if "," not in line:
+        for separator, shown in _OTHER_SEPARATORS.items():
+            if separator in line:
+                raise seed_error(
+                    f"the fields are separated by {shown}, and those of CSV by a comma",
+                    file,
+                    len(_LINE_BREAK.findall(text, 0, start)) + 1,
+                    "Save the file with commas between the fields; quote a field that holds a comma.",
+                )
+
+
+def _csv_records(text: str, file: str) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield each record that is not empty, with its first line; an empty field without quotes is None."""
+    position = line = 0
+    for found in _LINE.finditer(text):
+        line += 1
+        content = found[1]
+        if found.start() < position or not content:  # part of a record that began above, or empty
+            continue
+        if '"' in content:
+            fields, position = _quoted_record(text, found.start(), file, line)
+        else:
+            fields = [field or None for field in content.split(",")]
+            if len(content) > _MAX_FIELD and max(len(field or "") for field in fields) > _MAX_FIELD:
+                raise _field_too_long(file, line)
+        yield line, fields
+
+
+def _quoted_record(text: str, position: int, file: str, line: int) -> tuple[list[str | None], int]:
+    """Return the fields of the record at `position`, and the position of the next one."""
+    fields: list[str | None] = []
+    while True:
+        if text.startswith('"', position):
+            found = _QUOTED_FIELD.match(text, position)
+            if not found:
+                hint = 'Close the quotes; a quote inside a quoted field is written twice (`""`).'
+                raise seed_error("malformed CSV, the quotes of a field are never closed", file, line, hint)
+            field: str | None = found[1].replace('""', '"')
+        else:
+            found = _FIELD.match(text, position)
+            assert found is not None
+            field = found[0] or None
+        if field and len(field) > _MAX_FIELD:
+            raise _field_too_long(file, line)
+        fields.append(field)
+        position = found.end()
+        if not text.startswith(",", position):
+            break
+        position += 1
+    end = _LINE_BREAK.match(text, position)
+    if not end and position < len(text):
+        hint = 'A quote inside a quoted field is written twice (`""`).'
+        raise seed_error("malformed CSV, a comma is expected behind the quotes of a field", file, line, hint)
+    return fields, end.end() if end else position
+
+
+def _field_too_long(file: str, line: int) -> ProjectError:
+    return seed_error(f"a field is longer than {_MAX_FIELD:,} characters", file, line)
 
 
 def _parse_json(text: str, file: str) -> Iterator[RawRow]:
@@ -133,7 +200,7 @@ def _parse_json_lines(text: str, file: str) -> Iterator[RawRow]:
 def _parse_yaml(text: str, file: str) -> Iterator[RawRow]:
     """Parse one list of mappings."""
     try:
-        document = read_yaml(text, file)
+        document = read_yaml(text, file, as_written=True)
     except YamlTextError as error:
         raise seed_error(f"malformed YAML, {error.message}", file, error.line) from None
     if document.content is None:
@@ -165,8 +232,6 @@ def _decode(text: str, position: int, file: str, line: int, first_line: int) -> 
         raise seed_error(f"malformed JSON, {error.msg.lower()}", file, first_line + error.lineno - 1) from None
     except _UnstorableValueError as error:
         raise seed_error(str(error), file, line) from None
-    except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-        raise seed_error("an integer has too many digits", file, line) from None
     except RecursionError:
         raise seed_error("the JSON is nested too deeply", file, line) from None
 
@@ -182,8 +247,10 @@ def _reject_constant(_: str) -> NoReturn:
     raise _UnstorableValueError("NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_keys, parse_constant=_reject_constant, parse_int=Number, parse_float=Number
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def _row_of(row: object, file: str, line: int) -> RawRow:
@@ -192,35 +259,50 @@ def _row_of(row: object, file: str, line: int) -> RawRow:
     values = []
     for column, value in row.items():
         try:
-            values.append(_storable(value))
+            values.append(_written(value))
         except _UnstorableValueError as error:
             raise seed_error(f"column `{column}`: {error}", file, line) from None
-    return RawRow(tuple(row), tuple(values), line, line)
+    return RawRow(tuple(row), tuple(values), line, line, True)
 
 
-def _storable(value: object) -> Value:
+def _written(value: object) -> Written:
+    if value is None or isinstance(value, bool | bytes):
+        return value
     if isinstance(value, str):
         return _storable_text(value)
-    if value is None:
-        return None
-    if isinstance(value, int):  # and bool, which is one
-        if not -(2**63) <= value < 2**63:
-            raise _UnstorableValueError("the integer does not fit into 64 bits")
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _UnstorableValueError("the number is not finite")
-        return value
     try:
-        nested = _ENCODER.encode(value)
-    except ValueError:
-        raise _UnstorableValueError("a number inside is not finite") from None
+        return _storable_text(_compact(value))
     except RecursionError:
         raise _UnstorableValueError("the value is nested too deeply") from None
-    return _storable_text(nested)
+
+
+def _compact(value: object) -> str:
+    """Return compact JSON, in which a number keeps its characters and a scalar of YAML has the core schema's value."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_ENCODER.encode(key)}:{_compact(member)}" for key, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    if isinstance(value, Unquoted):
+        return _compact_scalar(value)
+    if isinstance(value, bytes):
+        raise _UnstorableValueError("a blob cannot be part of a list or an object")
+    return _ENCODER.encode(value)
+
+
+def _compact_scalar(text: Unquoted) -> str:
+    try:
+        value = float(text) if isinstance(text, Number) else scalar_of(text)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_finite = not isinstance(value, int | float) or math.isfinite(value)
+    except (OverflowError, ValueError):  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        raise _UnstorableValueError("a number inside has too many digits") from None
+    if not is_finite:
+        raise _UnstorableValueError("a number inside is not finite")
+    return str(text) if is_number and NUMBER.fullmatch(text) else _ENCODER.encode(value)
 
 
 def _storable_text(text: str) -> str:
+    """Return the text itself, which may be `Unquoted`."""
     if "\0" in text:
         raise _UnstorableValueError("the character U+0000 is not allowed")
     try:

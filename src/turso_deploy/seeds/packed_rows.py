@@ -1,8 +1,13 @@
-"""Rows stored as JSON text in blocks: less memory than Python values, and ready to be sent."""
+"""Rows stored as JSON text in blocks: less memory than Python values, and ready to be sent.
+
+A blob is stored as an object with its hexadecimal digits, `{"blob":"4869"}`, because JSON has no blobs. It travels in a
+parameter of its own, because SQLite before 3.41 cannot decode digits (https://www.sqlite.org/lang_corefunc.html#unhex).
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +20,8 @@ from turso_deploy.seeds.upsert import as_json
 SeedRow = tuple[Value, ...]
 
 _BLOCK_ROWS = 64  # rows in a block: a few pages of memory
+_BLOB_START = '{"blob":"'  # a quote inside a text is escaped, so no text has this
+_BLOB = re.compile(r'\{"blob":"([0-9a-f]*)"\}')
 
 
 class RowBlock(NamedTuple):
@@ -23,6 +30,17 @@ class RowBlock(NamedTuple):
     text: str
     row_count: int
     request_bytes: int
+
+
+class RowChunk(NamedTuple):
+    """A JSON array of rows, with the position of the first of them.
+
+    In place of a blob it has the array `[start,length]`: its bytes in `blobs`, counted from 1, as `substr` takes them.
+    """
+
+    first: int
+    text: str
+    blobs: bytes = b""
 
 
 # Not a NamedTuple, because iterating over it gives its rows.
@@ -40,6 +58,11 @@ class PackedRows:
         """Yield each row, unpacked."""
         return (row for block in self.blocks for row in _unpacked(block.text))
 
+    @property
+    def has_blobs(self) -> bool:
+        """True if a value is a blob."""
+        return any(_BLOB_START in block.text for block in self.blocks)
+
     def slice(self, start: int, stop: int) -> PackedRows:
         """Return the rows from `start` to before `stop`."""
         first, last = bisect_right(self.ends, start), bisect_left(self.ends, stop)
@@ -52,19 +75,19 @@ class PackedRows:
                 blocks.append(_block(rows))
         return _packed(blocks)
 
-    def chunks(self, chunk_bytes: int) -> Iterator[tuple[int, str]]:
-        """Yield JSON arrays of at most `chunk_bytes`, or of one larger row, each with the position of its first row."""
+    def chunks(self, chunk_bytes: int) -> Iterator[RowChunk]:
+        """Yield chunks with JSON arrays of at most `chunk_bytes`, or of one larger row."""
         position = first = size = 0
         texts: list[str] = []
         for block in self.blocks_for(chunk_bytes):
             added = len(block.text.encode()) + 1
             if texts and size + added + 1 > chunk_bytes:
-                yield first, f"[{','.join(texts)}]"
+                yield _chunk(first, texts)
                 first, size, texts = position, 0, []
             texts.append(block.text)
             position, size = position + block.row_count, size + added
         if texts:
-            yield first, f"[{','.join(texts)}]"
+            yield _chunk(first, texts)
 
     def blocks_for(self, chunk_bytes: int) -> Iterator[RowBlock]:
         """Yield the blocks; one that is large in relation to the chunks is split into blocks of single rows."""
@@ -107,6 +130,20 @@ def pack(rows: Iterable[SeedRow]) -> PackedRows:
     return packer.rows()
 
 
+def _chunk(first: int, texts: Sequence[str]) -> RowChunk:
+    text = f"[{','.join(texts)}]"
+    if _BLOB_START not in text:
+        return RowChunk(first, text)
+    blobs = bytearray()
+
+    def moved(found: re.Match[str]) -> str:
+        start = len(blobs) + 1
+        blobs.extend(bytes.fromhex(found[1]))
+        return f"[{start},{len(blobs) - start + 1}]"
+
+    return RowChunk(first, _BLOB.sub(moved, text), bytes(blobs))
+
+
 def _packed(blocks: Sequence[RowBlock]) -> PackedRows:
     return PackedRows(tuple(blocks), tuple(accumulate(block.row_count for block in blocks)))
 
@@ -117,4 +154,9 @@ def _block(rows: Sequence[SeedRow]) -> RowBlock:
 
 
 def _unpacked(text: str) -> list[SeedRow]:
-    return [tuple(row) for row in json.loads(f"[{text}]")]
+    object_hook = _blob_of if _BLOB_START in text else None
+    return [tuple(row) for row in json.loads(f"[{text}]", object_hook=object_hook)]
+
+
+def _blob_of(members: dict[str, str]) -> bytes:
+    return bytes.fromhex(members["blob"])

@@ -1,22 +1,25 @@
-"""Simulate seeding: insert all rows into the scratch database, before anything is sent.
+"""Simulate seeding in the scratch database before anything is sent: it gives the seeds as SQLite stores them.
 
 SQLite itself checks NOT NULL, UNIQUE, CHECK, STRICT types and the RAISE of triggers. Foreign keys are not enforced
 here, because a parent may exist in the live database only; `seed_steps` adds a check for those.
+
+Where triggers fire at the rows, the rows are stored without them first, and then inserted or updated with them, as in a
+deployment: a trigger may make the row that a later file sets, and it must not leave out a row.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, count
 
 from turso_deploy.core.errors import ProjectError
-from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import seed_error
-from turso_deploy.seeds.packed_rows import SeedRow
-from turso_deploy.seeds.tables import SeedGroup, SeedTable
-from turso_deploy.seeds.upsert import as_json
-from turso_deploy.sql.lexer import quote_identifier
+from turso_deploy.seeds.packed_rows import RowPacker
+from turso_deploy.seeds.steps import parents_first
+from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of
+from turso_deploy.seeds.values import has_no_text_form
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema
 
 # Messages of SQLite about a row that quote none of its values: https://www.sqlite.org/rescode.html#constraint
@@ -30,82 +33,245 @@ _WITHOUT_VALUES = (
     "no such ",
 )
 
+_STORED = "turso_deploy_stored"  # a temporary table, and the trigger that fills it; no name of the wanted schema
 
-def simulate_seeds(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
-    """Insert all seeds into a scratch database that has the wanted schema, and leave them there.
+
+def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: sqlite3.Connection) -> tuple[SeedTable, ...]:
+    """Insert all rows into a scratch database that has the wanted schema, leave them there, and return them as stored.
 
     `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that SQLite
-    rejects; the message quotes no value.
+    or a trigger rejects; the message quotes no value.
     """
+    seeded = {fold_case(file.table) for file in files}
+    triggers = [
+        trigger.name
+        for trigger in wanted.triggers.values()
+        if trigger.definition.event == "INSERT" and fold_case(trigger.table) in seeded
+    ]
     (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
     connection.execute("PRAGMA foreign_keys = off")
+    connection.execute("PRAGMA temp_store = memory")  # the rows of temporary tables go into no file
     connection.execute("BEGIN")
     try:
-        for seed in seeds:
-            for group in seed.groups:
-                _insert(seed, group, wanted, connection)
+        for name in triggers:
+            connection.execute(f"DROP TRIGGER {quote_identifier(name)}")
+        seeds = tuple(_store(file, wanted, connection) for file in files)
+        if triggers:
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN")
+            _insert_with_triggers(seeds, wanted, connection)
     finally:
         if connection.in_transaction:  # RAISE(ROLLBACK) ends it
             connection.execute("COMMIT")
         connection.execute(f"PRAGMA foreign_keys = {enforced}")
+    return seeds
 
 
-def _insert(seed: SeedTable, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection) -> None:
-    names = ", ".join(map(quote_identifier, group.columns))
-    parameters = ", ".join("?" * len(group.columns))
+def _store(file: SeedFile, wanted: Schema, connection: sqlite3.Connection) -> SeedTable:
+    """Insert the rows of a file without triggers, and return them as stored.
+
+    A temporary trigger copies what the table has stored, with the position of the row, because RETURNING gives nothing
+    back when many rows are inserted at once (https://docs.python.org/3/library/sqlite3.html#sqlite3.Cursor.executemany).
+    """
+    columns = tuple(dict.fromkeys(column for group in file.groups for column in group.columns))
+    if not columns:
+        return SeedTable(file.table, file.file, (), fingerprint_of(file.table, ()))
+    copies = {column: f"c{number}" for number, column in enumerate(columns)}
+    connection.execute(f"CREATE TEMP TABLE {_STORED} (position INTEGER PRIMARY KEY, {', '.join(copies.values())})")
+    connection.execute(
+        f"CREATE TEMP TRIGGER {_STORED} AFTER INSERT ON main.{quote_identifier(file.table)} BEGIN "
+        f"INSERT INTO {_STORED} ({', '.join(copies.values())}) "
+        f"VALUES ({', '.join(f'new.{quote_identifier(column)}' for column in columns)}); END"
+    )
+    try:
+        for group in file.groups:
+            _insert(file, group, wanted, connection, copies)
+        firsts = accumulate((len(group.rows) for group in file.groups), initial=1)
+        groups = tuple(
+            _stored_group(file, group, first, wanted, connection, copies)
+            for first, group in zip(firsts, file.groups, strict=False)
+        )
+    finally:
+        connection.execute(f"DROP TRIGGER IF EXISTS temp.{_STORED}")
+        connection.execute(f"DROP TABLE IF EXISTS temp.{_STORED}")
+    return SeedTable(file.table, file.file, groups, fingerprint_of(file.table, groups))
+
+
+def _insert(
+    file: SeedFile, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection, copies: dict[str, str]
+) -> None:
+    """Insert the rows of a group. OR ABORT, because a conflict clause of the table could leave out or replace a row."""
     fetched = count()
     rows = (row for row, _ in zip(group.rows, fetched, strict=False))
     try:
-        connection.executemany(f"INSERT INTO {quote_identifier(seed.table)} ({names}) VALUES ({parameters})", rows)
+        connection.executemany(_insert_sql(file.table, group), rows)
     except sqlite3.Error as error:
         # `executemany` fetches a row after inserting the previous one, so the last one fetched was rejected.
-        raise _error(str(error), seed, group, next(fetched) - 1, wanted, connection) from None
+        position = next(fetched) - 1
+        other = _line_of_equal_row(str(error), file, group, position, connection, copies)
+        raise _error(str(error), file, group.lines[position], wanted, other) from None
 
 
-def _error(
-    message: str, seed: SeedTable, group: SeedGroup, position: int, wanted: Schema, connection: sqlite3.Connection
-) -> ProjectError:
+def _insert_sql(table: str, group: SeedGroup) -> str:
+    names = ", ".join(map(quote_identifier, group.columns))
+    parameters = ", ".join("?" * len(group.columns))
+    return f"INSERT OR ABORT INTO main.{quote_identifier(table)} ({names}) VALUES ({parameters})"
+
+
+def _stored_group(
+    file: SeedFile,
+    group: SeedGroup,
+    first: int,
+    wanted: Schema,
+    connection: sqlite3.Connection,
+    copies: dict[str, str],
+) -> SeedGroup:
+    """Return the rows as stored, sorted by key as SQLite sorts values: numbers, texts by their characters, blobs."""
+    names = [copies[column] for column in group.columns]
+    key = ", ".join(copies[column] for column in group.key)
+    stored = f"FROM temp.{_STORED} WHERE position BETWEEN {first} AND {first + len(group.rows) - 1}"
+    _require_keys_of_one_text(file, group, first, wanted, connection, copies)
+    packer = RowPacker()
+    lines = []
+    for row in connection.execute(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
+        packer.add(row[:-1])
+        lines.append(group.lines[row[-1] - first])
+    rows = packer.rows()
+    blob_columns: set[str] = set()
+    if rows.has_blobs:
+        has_one = ", ".join(f"max(typeof({name}) = 'blob')" for name in names)
+        figures = connection.execute(f"SELECT {has_one} {stored}").fetchone()
+        blob_columns = {column for column, found in zip(group.columns, figures, strict=True) if found}
+    return group._replace(rows=rows, lines=tuple(lines), blob_columns=frozenset(blob_columns))
+
+
+def _require_keys_of_one_text(
+    file: SeedFile,
+    group: SeedGroup,
+    first: int,
+    wanted: Schema,
+    connection: sqlite3.Connection,
+    copies: dict[str, str],
+) -> None:
+    """Raise ProjectError if two keys differ only in that one is a number and the other a text, as `1` and `'1'`."""
+    definition = wanted.tables[fold_case(file.table)].definition
+    types = [definition.by_name[fold_case(column)].type for column in group.key]
+    if not any(has_no_text_form(type_name, strict=definition.strict) for type_name in types):
+        return
+    names = [copies[column] for column in group.key]
+    texts = ", ".join(f"CAST({name} AS TEXT)" for name in names)
+    no_blob = " AND ".join(f"typeof({name}) <> 'blob'" for name in names)
+    found = connection.execute(
+        f"SELECT min(position), max(position) FROM temp.{_STORED} "
+        f"WHERE position BETWEEN {first} AND {first + len(group.rows) - 1} AND {no_blob} "
+        f"GROUP BY {texts} HAVING count(*) > 1 ORDER BY 2 LIMIT 1"
+    ).fetchone()
+    if found:
+        one, other = (group.lines[position - first] for position in found)
+        columns = ", ".join(f"`{column}`" for column in group.key)
+        raise seed_error(
+            f"{columns} is the same as in line {one}, once a number and once a text",
+            file.file,
+            other,
+            "Write the key in one form, or declare a type for its column: without one, SQLite keeps two rows.",
+        )
+
+
+def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
+    """Insert or update all rows in the order of a deployment. Raises ProjectError if a row is not there afterwards."""
+    ordered, _, _ = parents_first(seeds, wanted)
+    for seed in ordered:
+        for group in seed.groups:
+            fetched = count()
+            rows = (row for row, _ in zip(group.rows, fetched, strict=False))
+            try:
+                connection.executemany(f"{_insert_sql(seed.table, group)} {_on_conflict(seed.table, group)}", rows)
+            except sqlite3.Error as error:
+                raise _error(str(error), seed, group.lines[next(fetched) - 1], wanted, None) from None
+    for seed in ordered:
+        for group in seed.groups:
+            for line in _lines_left_out(seed, group, connection):
+                raise seed_error(
+                    f"a trigger leaves out the row of `{seed.table}`, or deletes it",
+                    seed.file,
+                    line,
+                    "Remove the row here, or let the trigger accept it.",
+                )
+
+
+def _on_conflict(table: str, group: SeedGroup) -> str:
+    target = f"ON CONFLICT ({', '.join(map(quote_identifier, group.key))}) DO"
+    updated = [quote_identifier(column) for column in group.columns if column not in group.key]
+    if not updated:
+        return f"{target} NOTHING"
+    own = quote_identifier(table)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
+    differs = " OR ".join(f"{own}.{name} IS NOT excluded.{name} COLLATE BINARY" for name in updated)
+    return f"{target} UPDATE SET {assignments} WHERE {differs}"
+
+
+def _lines_left_out(seed: SeedTable, group: SeedGroup, connection: sqlite3.Connection) -> Iterator[int]:
+    """Yield the lines of rows whose keys are not in the table."""
+    places = [group.columns.index(column) for column in group.key]
+    names = [f"k{number}" for number in range(len(places))]
+    connection.execute(f"CREATE TEMP TABLE {_STORED} (position INTEGER PRIMARY KEY, {', '.join(names)})")
+    try:
+        connection.executemany(
+            f"INSERT INTO temp.{_STORED} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            ([row[place] for place in places] for row in group.rows),
+        )
+        same = " AND ".join(
+            f"own.{quote_identifier(column)} = {name}" for column, name in zip(group.key, names, strict=True)
+        )
+        missing = connection.execute(
+            f"SELECT position FROM temp.{_STORED} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM main.{quote_identifier(seed.table)} AS own WHERE {same}) ORDER BY 1"
+        ).fetchall()
+    finally:
+        connection.execute(f"DROP TABLE temp.{_STORED}")
+    for (position,) in missing:
+        yield group.lines[position - 1]
+
+
+def _error(message: str, seed: SeedFile | SeedTable, line: int, wanted: Schema, other_line: int | None) -> ProjectError:
     rule, _, subject = message.partition(" constraint failed: ")
     if rule == "NOT NULL":
         explanation = f"`{subject}` must have a value (NOT NULL)"
     elif rule == "UNIQUE":
-        other = _line_of_equal_row(subject, seed, group, position, connection)
-        explanation = f"`{subject}` must be unique, and {f'line {other}' if other else 'another row'} has the same"
+        other = f"line {other_line}" if other_line else "another row"
+        explanation = f"`{subject}` must be unique, and {other} has the same"
     elif message.startswith(_WITHOUT_VALUES):
         explanation = f"SQLite rejects the row, {message}"
-    elif any(message in trigger.sql for trigger in wanted.triggers.values()):
+    elif any(message.replace("'", "''") in trigger.sql for trigger in wanted.triggers.values()):
         explanation = f"a trigger rejects the row, {message}"
     else:
         explanation = f"a trigger or a constraint rejects the row of `{seed.table}`"
-    return seed_error(explanation, seed.file, group.lines[position])
+    return seed_error(explanation, seed.file, line)
 
 
 def _line_of_equal_row(
-    subject: str, seed: SeedTable, group: SeedGroup, position: int, connection: sqlite3.Connection
+    message: str,
+    file: SeedFile,
+    group: SeedGroup,
+    position: int,
+    connection: sqlite3.Connection,
+    copies: dict[str, str],
 ) -> int | None:
     """Return the line of the row that has the same key by the collations and affinities of the table."""
-    prefix = f"{seed.table}."
+    rule, _, subject = message.partition(" constraint failed: ")
+    prefix = f"{file.table}."
     columns = [part.removeprefix(prefix) for part in subject.split(", ") if part.startswith(prefix)]
-    if not columns or not set(group.columns) >= set(columns):
-        return None  # an index over expressions, a table that a trigger fills, a repeated default
-    table = quote_identifier(seed.table)
+    if rule != "UNIQUE" or not columns or not set(group.columns) >= set(columns):
+        return None  # an index over expressions, a repeated default
     same = " AND ".join(
-        f"{own} = ?{place + 2} AND {own} = given.value->>{place}"
-        for place, own in enumerate(f"{table}.{quote_identifier(column)}" for column in columns)
+        f"{own} = ?{place + 1} AND {own} = {copies[column]}"
+        for place, column in enumerate(columns)
+        for own in [f"own.{quote_identifier(column)}"]
     )
-    sql = f"SELECT given.key FROM {table}, json_each(?1) AS given WHERE {same}"
     [row] = group.rows.slice(position, position + 1)
-    rejected = _values(row, group, columns)
-    for other in seed.groups:
-        if set(other.columns) >= set(columns):
-            rows = other.rows.slice(0, position) if other is group else other.rows
-            given = as_json([_values(row, other, columns) for row in rows])
-            for (place,) in connection.execute(sql, (given, *rejected)):
-                return other.lines[int(place)]
-        if other is group:
-            break
-    return None
-
-
-def _values(row: SeedRow, group: SeedGroup, columns: Sequence[str]) -> list[Value]:
-    return [row[group.columns.index(column)] for column in columns]
+    found = connection.execute(
+        f"SELECT position FROM main.{quote_identifier(file.table)} AS own, temp.{_STORED} WHERE {same} LIMIT 1",
+        [row[group.columns.index(column)] for column in columns],
+    ).fetchone()
+    lines = [line for each in file.groups for line in each.lines]
+    return lines[found[0] - 1] if found else None

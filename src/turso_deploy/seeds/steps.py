@@ -171,10 +171,11 @@ def _upserts(seed: SeedTable, simulated: sqlite3.Connection, chunk_bytes: int) -
     loosely_compared = _columns_of_loose_keys(seed.table, simulated)
     for group in seed.groups:
         updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
-        sql = upsert_sql(seed.table, group.columns, group.key, updated)
-        for first, rows in group.rows.chunks(chunk_bytes):
-            place = Place(seed.file, group.lines[first])
-            yield TransactionStep(Query(sql, (rows,)), Purpose.SEED, _label(seed), place)
+        sql = upsert_sql(seed.table, group.columns, group.key, updated, group.blob_columns)
+        for chunk in group.rows.chunks(chunk_bytes):
+            place = Place(seed.file, group.lines[chunk.first])
+            arguments = (chunk.text, chunk.blobs) if group.blob_columns else (chunk.text,)
+            yield TransactionStep(Query(sql, arguments), Purpose.SEED, _label(seed), place)
 
 
 def _columns_of_loose_keys(table: str, simulated: sqlite3.Connection) -> set[str]:
@@ -200,11 +201,11 @@ def _orphan_checks(
     label = f"parents of {seed.table} in {reference.parent}"
     raising = f"SELECT iif(NOT EXISTS ({missing}), 'ok', json({quote_string(f'check failed: {label}')}))"
     place = Place(seed.file, lines[orphans[0]])
-    for first, encoded in pack(orphans).chunks(chunk_bytes):
-        following = orphans[first:]
+    for chunk in pack(orphans).chunks(chunk_bytes):
+        following = orphans[chunk.first :]
         yield OrphanCheck(
-            TransactionStep(Query(f"{missing} LIMIT {_MAX_ORPHANS}", (encoded,)), Purpose.FIGURES, label, place),
-            TransactionStep(Query(raising, (encoded,)), Purpose.CHECK, label, place),
+            TransactionStep(Query(f"{missing} LIMIT {_MAX_ORPHANS}", (chunk.text,)), Purpose.FIGURES, label, place),
+            TransactionStep(Query(raising, (chunk.text,)), Purpose.CHECK, label, place),
             reference.parent,
             reference.columns,
             seed.file,
@@ -216,7 +217,7 @@ def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow,
     """Return each parent key in the seeds with the first line that has it. A key with a NULL has no parent.
 
     Source: https://www.sqlite.org/foreignkeys.html#fk_composite. A column that is left out has its default; SQLite
-    checks the parent of that.
+    checks the parent of that, and of a key with a blob.
     """
     lines: dict[SeedRow, int] = {}
     for group in seed.groups:
@@ -225,7 +226,7 @@ def _line_of_each_parent(seed: SeedTable, reference: Reference) -> dict[SeedRow,
         positions = [group.columns.index(column) for column in reference.columns]
         for row, line in zip(group.rows, group.lines, strict=True):
             key = tuple([row[position] for position in positions])
-            if None not in key:
+            if None not in key and not any(isinstance(value, bytes) for value in key):
                 lines.setdefault(key, line)
     return lines
 

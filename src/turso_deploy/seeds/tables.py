@@ -1,4 +1,8 @@
-"""Load seeds: one file for each table in `seeds/`, matched with the columns and keys of the wanted schema."""
+"""Load seeds: one file for each table in `seeds/`, matched with the columns and keys of the wanted schema.
+
+The rows of a file become seeds when SQLite has stored them (`simulate_seeds`): then they have the stored values, and
+are sorted by key, so that neither the format of a file nor the order of its rows is a change.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
 from turso_deploy.seeds.upsert import as_json
+from turso_deploy.seeds.values import Convert, ValueRuleError, Written, conversion
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, VirtualTable
@@ -19,18 +25,30 @@ SEEDS_FOLDER = "seeds"
 
 
 class SeedGroup(NamedTuple):
-    """Rows with the same columns, in the order of the table, and the same key. `lines` has the line of each row."""
+    """Rows with the same columns, in the order of the table, and the same key. `lines` has the line of each row.
+
+    `blob_columns` are the columns in which at least one row has a blob.
+    """
 
     columns: tuple[str, ...]
     key: tuple[str, ...]
     rows: PackedRows
     lines: tuple[int, ...]
+    blob_columns: frozenset[str] = frozenset()
+
+
+class SeedFile(NamedTuple):
+    """The rows of one file, as far as they can be checked without SQLite, in the order of the file."""
+
+    table: str
+    file: str
+    groups: tuple[SeedGroup, ...]
 
 
 class SeedTable(NamedTuple):
-    """The seeds of one table, or a slice of them that begins after `before` rows.
+    """The seeds of one table as SQLite stores them, sorted by key, or a slice of them that begins after `before` rows.
 
-    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format.
+    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format and order.
     """
 
     table: str
@@ -49,7 +67,7 @@ class SeedTable(NamedTuple):
         named = (
             group._replace(columns=tuple(columns.get(name, name) for name in group.columns)) for group in self.groups
         )
-        return _fingerprint(table, named)
+        return fingerprint_of(table, named)
 
     def slice(self, start: int, stop: int | None = None) -> SeedTable:
         """Return the rows from `start` to before `stop`, counted through all groups."""
@@ -66,18 +84,18 @@ class SeedTable(NamedTuple):
         return self._replace(groups=tuple(groups), before=self.before + start)
 
 
-def load_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozenset()) -> tuple[SeedTable, ...]:
+def read_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozenset()) -> tuple[SeedFile, ...]:
     """Read every seed file of a schema folder, in the order of their names; a folder without `seeds/` has none.
 
     Files of `ignored` tables, which are given by folded name, are left out.
-    Raises ProjectError (`seed-invalid`) with file and line if a row does not fit the columns and keys of its table. The
-    values are checked by the simulation.
+    Raises ProjectError (`seed-invalid`) with file and line if a row does not fit the columns and keys of its table, or
+    if a column would not store a value as it is written. The constraints are checked by the simulation.
     """
     if not folder.has(SEEDS_FOLDER):
         return ()
     if not folder.is_folder(SEEDS_FOLDER):
         raise seed_error("this is not a folder", folder.place(SEEDS_FOLDER).file)
-    seeds: dict[str, SeedTable] = {}
+    seeds: dict[str, SeedFile] = {}
     for name in folder.entries(f"{SEEDS_FOLDER}/*"):
         path = PurePosixPath(name)
         if path.name.startswith(".") or fold_case(path.stem) in ignored:
@@ -87,7 +105,7 @@ def load_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozens
         table, definition = _table_named(path.stem, file, wanted)
         if table in seeds:
             raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", file)
-        seeds[table] = _seed_table(table, file, rows, definition, _keys(definition, wanted))
+        seeds[table] = _seed_file(table, file, rows, definition, _keys(definition, wanted))
     return tuple(seeds.values())
 
 
@@ -115,33 +133,45 @@ def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...],
 
 
 class _Layout(NamedTuple):
-    """The order of the values and the usable keys of rows with certain column names."""
+    """The order of the values, their conversions and the usable keys of rows with certain column names."""
 
     columns: tuple[str, ...]
     positions: tuple[int, ...]
+    conversions: tuple[tuple[int, int, Convert], ...]
     keys: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]
 
-    def reorder(self, values: SeedRow) -> SeedRow:
-        return tuple([values[position] for position in self.positions])
+    def row(self, written: Sequence[Written], file: str, line: int) -> SeedRow:
+        """Return the values in the order of the table, as the types of its columns have them."""
+        values: list[Value] = [written[position] for position in self.positions]
+        place = 0
+        try:
+            for place, position, convert in self.conversions:
+                values[place] = convert(written[position])
+        except ValueRuleError as error:
+            raise seed_error(f"column `{self.columns[place]}`: {error}", file, line, error.hint) from None
+        return tuple(values)
 
     def key(self, row: SeedRow) -> tuple[str, ...] | None:
         """Return the first key without a NULL in the row; UNIQUE allows any number of NULLs."""
         for names, positions in self.keys:
-            if all(row[position] is not None for position in positions):
+            for position in positions:
+                if row[position] is None:
+                    break
+            else:
                 return names
         return None
 
 
-def _seed_table(
+def _seed_file(
     table: str, file: str, raw_rows: Iterable[RawRow], definition: TableDefinition, keys: Sequence[tuple[str, ...]]
-) -> SeedTable:
+) -> SeedFile:
     layouts: dict[tuple[str, ...], _Layout] = {}
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[RowPacker, list[int]]] = {}
     for raw in raw_rows:
         layout = layouts.get(raw.columns)
         if layout is None:
             layout = layouts[raw.columns] = _layout(raw, table, file, definition, keys)
-        row = layout.reorder(raw.values)
+        row = layout.row(raw.values, file, raw.line)
         key = layout.key(row)
         if key is None:
             choices = " or ".join(f"({', '.join(names)})" for names in keys)
@@ -152,10 +182,14 @@ def _seed_table(
         packer, lines = groups.setdefault((layout.columns, key), (RowPacker(), []))
         packer.add(row)
         lines.append(raw.line)
+    places = {column.name: place for place, column in enumerate(definition.columns)}
     # Rows with a primary key come first: otherwise SQLite may assign the number of one of them to another row.
-    by_key = sorted(groups.items(), key=lambda group: keys.index(group[0][1]))
-    complete = tuple(SeedGroup(*shape, packer.rows(), tuple(lines)) for shape, (packer, lines) in by_key)
-    return SeedTable(table, file, complete, _fingerprint(table, complete))
+    in_order = sorted(
+        groups.items(), key=lambda group: (keys.index(group[0][1]), [places[name] for name in group[0][0]])
+    )
+    return SeedFile(
+        table, file, tuple(SeedGroup(*shape, packer.rows(), tuple(lines)) for shape, (packer, lines) in in_order)
+    )
 
 
 def _layout(
@@ -178,14 +212,18 @@ def _layout(
         usable = usable[
             :1
         ]  # SQLite assigns a new number to a NULL rowid each time, so no other key can identify the row
+    types = [definition.by_name[fold_case(name)].type for name in columns]
+    converts = [conversion(type_name, strict=definition.strict, is_typed=raw.is_typed) for type_name in types]
     return _Layout(
         columns,
         tuple(given[name] for name in columns),
+        tuple((place, given[columns[place]], convert) for place, convert in enumerate(converts) if convert),
         tuple((names, tuple(columns.index(name) for name in names)) for names in usable),
     )
 
 
-def _fingerprint(table: str, groups: Iterable[SeedGroup]) -> str:
+def fingerprint_of(table: str, groups: Iterable[SeedGroup]) -> str:
+    """Return the SHA-256 of a table's name, columns and rows."""
     digest = hashlib.sha256(fold_case(table).encode())
     for group in groups:
         digest.update(as_json([group.columns])[:-1].encode())

@@ -31,10 +31,10 @@ def test_a_part_is_what_a_slice_of_the_rows_would_be(rows: list[SeedRow], start:
 @given(ROWS, st.integers(1, 3_000))
 def test_chunks_are_arrays_of_all_rows_within_the_limit(rows: list[SeedRow], limit: int) -> None:
     chunks = list(pack(rows).chunks(limit))
-    unpacked = [json.loads(text) for _, text in chunks]
+    unpacked = [json.loads(text) for _, text, _ in chunks]
     assert [tuple(row) for chunk in unpacked for row in chunk] == rows
-    assert [first for first, _ in chunks] == [sum(map(len, unpacked[:number])) for number in range(len(chunks))]
-    assert all(len(text.encode()) <= limit or len(json.loads(text)) == 1 for _, text in chunks)
+    assert [chunk.first for chunk in chunks] == [sum(map(len, unpacked[:number])) for number in range(len(chunks))]
+    assert all(len(text.encode()) <= limit or len(json.loads(text)) == 1 for _, text, _ in chunks)
 
 
 @given(ROWS)

@@ -12,7 +12,7 @@ from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.tables import SeedTable, load_seeds
+from turso_deploy.seeds.tables import SeedTable, read_seeds
 from turso_deploy.sql.schema import Schema
 
 SCHEMA = (
@@ -60,9 +60,7 @@ def load(tmp_path: Path, wanted: Schema, scratch: Scratch) -> Load:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             (tmp_path / "seeds" / name.replace("__", ".")).write_bytes(data)
-        seeds = load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
-        simulate_seeds(seeds, wanted, scratch.connection)
-        return seeds
+        return simulate_seeds(read_seeds(SchemaFolder(tmp_path, "schema"), wanted), wanted, scratch.connection)
 
     return load
 
@@ -82,7 +80,7 @@ def refusal(load: Load, **files: str | bytes) -> str:
 
 
 def test_a_folder_without_seeds_has_none(tmp_path: Path, wanted: Schema) -> None:
-    assert load_seeds(SchemaFolder(tmp_path, "schema"), wanted) == ()
+    assert read_seeds(SchemaFolder(tmp_path, "schema"), wanted) == ()
 
 
 @pytest.mark.parametrize("name", ["teams__csv", "teams__json", "teams__jsonl", "teams__yaml", "teams__yml"])
@@ -99,7 +97,7 @@ def test_a_seed_file_finds_its_table_in_any_case_and_its_columns_too(load: Load)
     (group,) = seed.groups
     assert (seed.table, seed.file) == ("teams", "schema/seeds/TEAMS.csv")
     assert (group.columns, group.key, group.lines) == (("id", "Name"), ("id",), (2,))
-    assert list(group.rows) == [("1", "red")]
+    assert list(group.rows) == [(1, "red")]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(load: Load) -> None:
@@ -114,8 +112,8 @@ def test_hidden_files_are_no_seeds(load: Load) -> None:
 def test_the_first_key_that_a_row_gives_in_full_identifies_it(load: Load) -> None:
     (seed,) = load(teams__json='[{"code": "c"},\n {"id": 1, "code": "a"},\n {"id": 2}, {"id": 3, "code": "d"}]')
     assert [(group.columns, group.key, group.lines) for group in seed.groups] == [
-        (("id", "code"), ("id",), (2, 3)),
         (("id",), ("id",), (3,)),
+        (("id", "code"), ("id",), (2, 3)),
         (("code",), ("code",), (1,)),
     ], "rows with a primary key come first, so that none is taken by a number that SQLite makes up"
 
@@ -191,7 +189,7 @@ def test_what_does_not_fit_the_schema_is_refused(load: Load, files: dict[str, st
             "schema/seeds/users.jsonl:2: `users.name` must have a value (NOT NULL)",
         ),
         (
-            {"teams__csv": "id,Name\n1,a\n2,SECRET\n3,c\n02,SECRET\n"},
+            {"teams__csv": "id,Name\n1,a\n2,SECRET\n3,c\n2.0,SECRET\n"},
             "schema/seeds/teams.csv:5: `teams.id` must be unique, and line 3 has the same",
         ),
         (
@@ -209,12 +207,11 @@ def test_what_does_not_fit_the_schema_is_refused(load: Load, files: dict[str, st
         ),
         (
             {"teams__json": '[{"id": "SECRET"}]'},
-            "schema/seeds/teams.json:1: SQLite rejects the row, datatype mismatch",
+            "schema/seeds/teams.json:1: column `id`: the text is not a number, and the column is INTEGER",
         ),
         (
             {"counters__csv": "name,value\na,1\nb,SECRET\n"},
-            "schema/seeds/counters.csv:3: SQLite rejects the row, "
-            "cannot store TEXT value in INTEGER column counters.value",
+            "schema/seeds/counters.csv:3: column `value`: the text is not a number, and the column is INTEGER",
         ),
         (
             {"users__csv": "id,name\n1,a\n2,root\n"},
@@ -226,12 +223,14 @@ def test_a_row_that_the_engine_refuses_is_named_by_its_line(load: Load, files: d
     assert refusal(load, **files) == expected
 
 
-@pytest.mark.parametrize(
-    "rows", ['{"id": 1}\n{"id": 2}\n', '{"id": 1}\n{"id": 2, "kind": "first"}\n'], ids=["both left out", "one left out"]
-)
-def test_a_repeated_default_is_named_without_the_other_line(load: Load, rows: str) -> None:
+def test_repeated_default_is_named_without_the_other_line_if_no_row_gives_the_column(load: Load) -> None:
     expected = "schema/seeds/slots.jsonl:2: `slots.kind` must be unique, and another row has the same"
-    assert refusal(load, slots__jsonl=rows) == expected
+    assert refusal(load, slots__jsonl='{"id": 1}\n{"id": 2}\n') == expected
+
+
+def test_row_that_repeats_a_default_is_named_with_the_line_of_the_default(load: Load) -> None:
+    expected = "schema/seeds/slots.jsonl:2: `slots.kind` must be unique, and line 1 has the same"
+    assert refusal(load, slots__jsonl='{"id": 1}\n{"id": 2, "kind": "first"}\n') == expected
 
 
 def test_a_refused_row_among_many_is_found(load: Load) -> None:
@@ -269,29 +268,41 @@ def test_a_link_inside_the_schema_folder_is_followed(load: Load, tmp_path: Path)
     assert seed.row_count == 1
 
 
-def test_a_folder_in_place_of_a_file_is_refused(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "seeds" / "teams.csv").mkdir(parents=True)
-    assert refusal(load) == "schema/seeds/teams.csv: this is not a file inside the schema folder"
+@pytest.mark.parametrize("name", ["teams.csv", "teams", "old"])
+def test_a_folder_in_place_of_a_file_is_refused(load: Load, tmp_path: Path, name: str) -> None:
+    (tmp_path / "seeds" / name).mkdir(parents=True)
+    assert refusal(load) == f"schema/seeds/{name}: this is a folder, and `seeds/` holds one file for each table"
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, wanted: Schema) -> None:
     (tmp_path / "seeds").write_text("id\n")
     with pytest.raises(ProjectError, match="this is not a folder") as caught:
-        load_seeds(SchemaFolder(tmp_path, "schema"), wanted)
+        read_seeds(SchemaFolder(tmp_path, "schema"), wanted)
     assert str(caught.value.place) == "schema/seeds"
 
 
-def test_the_fingerprint_is_of_what_the_rows_say_and_not_of_the_format(tmp_path: Path, wanted: Schema) -> None:
+@pytest.fixture
+def fingerprint(tmp_path: Path, wanted: Schema) -> Callable[[str, str], str]:
+    """Load one seed file in a scratch database of its own."""
+
     def of(name: str, content: str) -> str:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         (folder / "seeds").mkdir(parents=True)
         (folder / "seeds" / name).write_text(content)
-        (seed,) = load_seeds(SchemaFolder(folder, "schema"), wanted)
+        own = Scratch()
+        for sql in SCHEMA:
+            own.run(sql)
+        (seed,) = simulate_seeds(read_seeds(SchemaFolder(folder, "schema"), wanted), wanted, own.connection)
         return seed.fingerprint
 
-    as_json = of("teams.json", '[{"id": 1, "Name": "red"}, {"id": 2, "Name": "blue"}]')
-    assert as_json == of("teams.jsonl", '{"Name":"red","id":1}\n\n{"Name":"blue","id":2}\n')
-    assert as_json == of("teams.yaml", "- name: red\n  id: 1\n- {id: 2, name: blue}\n")
-    assert as_json != of("teams.json", '[{"id": 1, "Name": "red"}, {"id": 2, "Name": "green"}]')
-    assert as_json != of("teams.json", '[{"id": 1, "Name": "red"}]')
-    assert as_json != of("teams.json", '[{"id": 1, "code": "red"}, {"id": 2, "code": "blue"}]')
+    return of
+
+
+def test_the_fingerprint_is_of_what_the_rows_say_and_not_of_the_format(fingerprint: Callable[[str, str], str]) -> None:
+    as_json = fingerprint("teams.json", '[{"id": 1, "Name": "red"}, {"id": 2, "Name": "blue"}]')
+    assert as_json == fingerprint("teams.jsonl", '{"Name":"red","id":1}\n\n{"Name":"blue","id":2}\n')
+    assert as_json == fingerprint("teams.yaml", "- name: red\n  id: 1\n- {id: 2, name: blue}\n")
+    assert as_json == fingerprint("teams.csv", "Name,id\nblue,2\nred,1.0\n")
+    assert as_json != fingerprint("teams.json", '[{"id": 1, "Name": "red"}, {"id": 2, "Name": "green"}]')
+    assert as_json != fingerprint("teams.json", '[{"id": 1, "Name": "red"}]')
+    assert as_json != fingerprint("teams.json", '[{"id": 1, "code": "red"}, {"id": 2, "code": "blue"}]')
