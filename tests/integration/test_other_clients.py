@@ -60,8 +60,10 @@ END;
     "seeds/parents.csv": f"id,name\n{MIN_INTEGER},lowest\n{MAX_INTEGER},highest\n",
     "seeds/children.csv": f"id,parent\n1,{MIN_INTEGER}\n2,{MAX_INTEGER}\n",
     "scripts/blobs.sql": "-- @run after\n"
-    + "".join(f"INSERT INTO extremes VALUES ('{name}', x'{blob.hex()}');\n" for name, blob in BLOBS.items())
-    + "INSERT INTO extremes VALUES ('text with U+0000', 'a' || char(0) || 'b');\n",
+    + "".join(
+        f"INSERT INTO extremes (name, value) VALUES ('{name}', x'{blob.hex()}');\n" for name, blob in BLOBS.items()
+    )
+    + "INSERT INTO extremes (name, value) VALUES ('text with U+0000', 'a' || char(0) || 'b');\n",
 }
 TYPES = {int: "integer", float: "real", str: "text", bytes: "blob", type(None): "null"}
 

@@ -13,6 +13,7 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.manifest_file import load_manifest
+from turso_deploy.project.scripts import Moment
 from turso_deploy.transaction.history import create_step
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -63,13 +64,14 @@ def test_the_directives_and_the_script_of_the_examples_are_understood(tmp_path: 
     table, script = examples("guides/schema-changes.md", "sql")
     (tmp_path / "scripts").mkdir()
     (tmp_path / "users.sql").write_text(table, encoding="utf-8")
-    (tmp_path / "scripts/lower.sql").write_text(script, encoding="utf-8")
+    (tmp_path / "scripts/split.sql").write_text(script, encoding="utf-8")
     project = load_project(tmp_path)
     at_table = project.wanted.tables["users"].directives
     assert at_table.table.renamed_from == "members"
     assert at_table.of("full_name").renamed_from == "name"
     assert at_table.of("email").using == "coalesce(email, 'user' || id || '@example.org')"
-    assert [script.runs_before for script in project.scripts] == [True]
+    [split] = project.scripts
+    assert (split.moment, [need.title for need in split.needs]) == (Moment.BETWEEN, ["users.address"])
 
 
 def test_the_page_of_the_deployment_history_has_every_column_of_the_table() -> None:

@@ -53,6 +53,7 @@ class ErrorCode(StrEnum):
     PLAN_IMPOSSIBLE = "plan-impossible"
     HAZARD_BLOCKED = "hazard-blocked"
     SCRIPT_CHANGED = "script-changed"
+    UPGRADE_BLOCKED = "upgrade-blocked"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"

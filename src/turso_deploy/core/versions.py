@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _PART = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_VERSION = re.compile(
-    rf"v?{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_PART}(?:\.{_PART})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII
-)
+PATTERN = rf"v?{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_PART}(?:\.{_PART})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
+"""The regular expression of a semantic version, for a JSON Schema, too."""
+_VERSION = re.compile(PATTERN)
 _MAX_LENGTH = 256  # Python converts no number of more than 4,300 digits.
 _FINAL = (2, 0, "")
 

@@ -20,6 +20,7 @@ from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.project.project import Project
+from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
 from turso_deploy.seeds.steps import seed_steps
@@ -117,7 +118,12 @@ class _BatchMaker(NamedTuple):
         """Return the row that the batch writes. It records the project's version if the batch completes."""
         last, manifest = pending.state.last_deployment, self.project.manifest
         previous_version = last.schema_version if last else None
-        scripts = {script.name: script.checksum for script in (*pending.scripts, *pending.skipped)}
+        known = last.scripts if last else {}
+        done = {script.name for script in (*pending.scripts, *(item.script for item in pending.skipped))}
+        done |= {name for name, checksum in known.items() if checksum != NEEDED}
+        marks_of_scripts = {
+            script.name: script.checksum if script.name in done else NEEDED for script in self.project.scripts
+        }
         return history.HistoryEntry(
             id=batch_id.deployment_id,
             deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -125,7 +131,7 @@ class _BatchMaker(NamedTuple):
             schema_fingerprint=history.schema_fingerprint(self.project.wanted),
             seeds=marks,
             managed=history.managed_names(self.project.wanted),
-            scripts=(dict(last.scripts) if last else {}) | scripts,
+            scripts={**known, **marks_of_scripts},
             tool_version=__version__,
             plan_summary=dict(Counter(step.kind for step in pending.plan.all_steps)),
             provenance=self.deployment.provenance,
@@ -152,7 +158,9 @@ def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> 
 
 def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:
     """Return the seeds in chunks that leave room for the other steps of their transactions."""
-    no_steps = replace(pending.plan, renames=(), steps=(), tables_with_verified_rows=(), tables_with_verified_keys=())
+    no_steps = replace(
+        pending.plan, renames=(), additions=(), steps=(), tables_with_verified_rows=(), tables_with_verified_keys=()
+    )
     rest = pending._replace(plan=no_steps, seeds=(), scripts=())
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
     return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))

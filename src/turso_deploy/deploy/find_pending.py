@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from turso_deploy.catalog.catalog import read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
+from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Rows
+from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
@@ -16,8 +18,8 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
-from turso_deploy.project.script_loader import require_runnable_before
-from turso_deploy.project.scripts import Script, pending_scripts
+from turso_deploy.project.script_loader import require_runnable, without_use
+from turso_deploy.project.scripts import Moment, Script, pending_scripts, scripts_at
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
@@ -95,10 +97,20 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     last = state.last_deployment
     plan = make_plan(project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore)
     is_new = not (last or state.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())
-    scripts = pending_scripts(project.scripts, last.scripts if last else {})
-    skipped = tuple(script for script in scripts if is_new and script.runs_before)
-    to_run = tuple(script for script in scripts if script not in skipped)
-    require_runnable_before(to_run, state.catalog)
+    ran = last.scripts if last else {}
+    scripts = pending_scripts(project.scripts, ran)
+    skipped = without_use(scripts, state.catalog, plan.renamed, ran, is_new=is_new)
+    not_needed = {item.script.name for item in skipped}
+    to_run = tuple(script for script in scripts if script.name not in not_needed)
+    if scripts_at(Moment.BETWEEN, to_run):
+        plan = make_plan(
+            project.wanted,
+            state.catalog,
+            managed=state.managed,
+            ignore=project.manifest.ignore,
+            without_scripts=plan,
+        )
+    require_runnable(to_run, _schemas(state, plan))
     seeds = tuple(_pending_seeds(project, plan, state))
     deletions = tuple(_deletions(project, state, plan, seeds, to_run))
     return PendingChanges(
@@ -107,10 +119,11 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
         seeds,
         to_run,
         skipped,
-        _history_is_outdated(project, state),
+        bool(skipped) or _history_is_outdated(project, state),
         rewritten_tables(plan, state.catalog.schema),
         deletion_hazards(deletions),
         deletions,
+        is_new=is_new,
     )
 
 
@@ -118,16 +131,59 @@ def _deletions(
     project: Project, state: DatabaseState, plan: Plan, seeds: Sequence[SeedTable], scripts: Sequence[Script]
 ) -> Iterator[PossibleDeletion]:
     """Yield the deletions that seeds and scripts may cause, each compiled in the schema that it finds."""
-    first, last = ([script for script in scripts if script.runs_before is before] for before in (True, False))
-    yield from deletions_by_scripts(first, state.catalog, project.wanted)
-    yield from deletions_by_seeds(seeds, plan, project.wanted)
-    yield from deletions_by_scripts(last, plan.predicted, project.wanted, plan)
+    for moment, catalog in _schemas(state, plan).items():
+        if moment is Moment.AFTER:
+            yield from deletions_by_seeds(seeds, plan, project.wanted)
+        before = moment is Moment.BEFORE
+        yield from deletions_by_scripts(scripts_at(moment, scripts), catalog, project.wanted, None if before else plan)
+
+
+def _schemas(state: DatabaseState, plan: Plan) -> Mapping[Moment, Catalog]:
+    """Return the schema that the scripts of each moment find, in the order of the moments."""
+    return {
+        Moment.BEFORE: state.catalog,
+        Moment.BETWEEN: plan.extended or plan.predicted,
+        Moment.AFTER: plan.predicted,
+    }
 
 
 def check_manifest(project: Project, pending: PendingChanges) -> None:
-    """Raise PlanError if the schema after the changes would contradict the manifest."""
+    """Raise an error if the version before the changes, or the schema after them, contradicts the manifest.
+
+    It is BlockedError (`upgrade-blocked`) or PlanError (`manifest-mismatch`).
+    """
     plan = pending.plan
+    _require_upgradable(project, pending)
     require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
+
+
+def _require_upgradable(project: Project, pending: PendingChanges) -> None:
+    """Raise BlockedError (`upgrade-blocked`) for a database that may be older than `upgrade_from` allows.
+
+    Scripts that it needs may be deleted from the folder. A database without a version passes if it is new, or if the
+    schema of this folder is there already: the first deployment records the version after its seeds.
+    """
+    last, lowest = pending.state.last_deployment, project.manifest.upgrade_from
+    version = last.schema_version if last else None
+    found, required = parse_version(version), parse_version(lowest)
+    if lowest is None or required is None or pending.is_new or (found is not None and found >= required):
+        return
+    if last and version is None and last.schema_fingerprint == history.schema_fingerprint(project.wanted):
+        return
+    if last is None:
+        reason = "and this one has no deployment history, so its version is not known"
+    elif version is None:
+        reason = "and the history of this one records no version"
+    else:
+        reason = f"and this one is at {version}" + ("" if found else ", which is no semantic version")
+    raise BlockedError(
+        ErrorCode.UPGRADE_BLOCKED,
+        f"This folder can be deployed to databases from version {lowest} on, {reason}.",
+        hint=f"First deploy the release {lowest}, or another one that an older database can be upgraded to. "
+        f"`upgrade_from` in the manifest states {lowest}, because scripts that older databases need are not in the "
+        "folder any more.",
+        place=project.place_in_manifest(("upgrade_from",)),
+    )
 
 
 def _pending_seeds(project: Project, plan: Plan, state: DatabaseState) -> Iterator[SeedTable]:

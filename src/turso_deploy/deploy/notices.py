@@ -14,6 +14,7 @@ from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approv
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
 from turso_deploy.plan.steps import StepKind, objects_of
 from turso_deploy.project.project import Project
+from turso_deploy.project.scripts import SkippedScript
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, title
 from turso_deploy.transaction import history
@@ -43,10 +44,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *map(_unmatched_rename_notice, plan.unmatched_renames),
         *map(_unused_backfill_notice, plan.unused_backfills),
         *map(_unused_approval_notice, unused_approvals(pending.hazards, approvals)),
-        *(
-            f"The script {script.name} is for existing databases only; in this new one it is recorded as run."
-            for script in pending.skipped
-        ),
+        *map(_skipped_notice, pending.skipped),
         *_resumed_notices(pending),
     )
 
@@ -59,6 +57,16 @@ def ignored_notices(project: Project) -> Iterator[str]:
             f"In the schema folder, and neither compared nor changed, because a pattern under `ignore:` covers it: "
             f"{_enumerated(names)}."
         )
+
+
+def _skipped_notice(skipped: SkippedScript) -> str:
+    name, missing = skipped.script.name, skipped.missing
+    if missing is None:
+        return f"The script {name} is for existing databases only; in this new one it is recorded as run."
+    return (
+        f"The script {name} is not needed, and is recorded as run: the database has no {missing.title}, which the "
+        f"script needs ({missing.place})."
+    )
 
 
 def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from turso_deploy.core.transaction import Failure, Query, Rows
 from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
-from turso_deploy.project.scripts import Script
+from turso_deploy.project.scripts import Script, SkippedScript
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.deletions import PossibleDeletion
@@ -19,8 +19,8 @@ from turso_deploy.transaction.deletions import PossibleDeletion
 class PendingChanges(NamedTuple):
     """The difference between a project and a database: schema plan, seeds, scripts, and an outdated history.
 
-    If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that only
-    an existing database needs, for a new one. `rewritten` are the tables of which every row is written, and
+    If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that
+    this database does not need. `rewritten` are the tables of which every row is written, and
     `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan. `deletions` are the rows
     that seeds and scripts may make triggers and foreign keys delete.
     """
@@ -29,11 +29,13 @@ class PendingChanges(NamedTuple):
     plan: Plan
     seeds: tuple[SeedTable, ...]
     scripts: tuple[Script, ...]
-    skipped: tuple[Script, ...]
+    skipped: tuple[SkippedScript, ...]
     history_is_outdated: bool
     rewritten: tuple[RewrittenTable, ...] = ()
     other_hazards: tuple[Hazard, ...] = ()
     deletions: tuple[PossibleDeletion, ...] = ()
+    is_new: bool = False
+    """True for a database without a deployment history and without any table of the folder."""
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:

@@ -17,9 +17,10 @@ from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.plan.hazards import Approval, is_approved
 from turso_deploy.plan.plan import Plan
-from turso_deploy.plan.steps import Verb
+from turso_deploy.plan.steps import Step, Verb
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
+from turso_deploy.project.scripts import Moment, scripts_at
 from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
@@ -90,20 +91,15 @@ class ReportBuilder:
         self.found = replace(self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices)
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
-        steps = [
-            StepLine(
-                step.kind,
-                step.title,
-                step.sql,
-                tuple(hazard_line(hazard, approvals) for hazard in step.hazards if hazard.affects_rows),
-                str(step.place) if step.place else None,
-            )
-            for step in pending.plan.all_steps
-        ]
-        first = [script_line(script) for script in pending.scripts if script.runs_before]
-        last = [script_line(script) for script in pending.scripts if not script.runs_before]
-        committed = self._schema_steps if self.has_committed else ()
-        self._schema_steps = (*committed, *first, *steps)
+        plan = pending.plan
+        scripts = {moment: [script_line(one) for one in scripts_at(moment, pending.scripts)] for moment in Moment}
+        steps = (
+            *scripts[Moment.BEFORE],
+            *_step_lines((*plan.renames, *plan.additions), approvals),
+            *scripts[Moment.BETWEEN],
+            *_step_lines(plan.steps, approvals),
+        )
+        self._schema_steps = (*(self._schema_steps if self.has_committed else ()), *steps)
         hazards = tuple(hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows)
         unapproved = {hazard.object for hazard in pending.other_hazards if is_approved(hazard, approvals) is None}
         undecided = tuple(
@@ -111,7 +107,9 @@ class ReportBuilder:
             for deletion in first_of_each(pending.deletions)
             if deletion.table.name in unapproved
         )
-        self.found = replace(self.found, steps=(*self._schema_steps, *last), hazards=hazards, undecided=undecided)
+        self.found = replace(
+            self.found, steps=(*self._schema_steps, *scripts[Moment.AFTER]), hazards=hazards, undecided=undecided
+        )
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
         before = plan.renamed or state.catalog.schema
@@ -253,6 +251,19 @@ class ReportBuilder:
         seeds = f"{chunks.sent:,} of {count_of(chunks.total, 'chunk')} of the seeds"
         committed = f"Committed before that: {schema}{seeds}. The next run resumes from there."
         return replace(line, message=f"{line.message} {committed}")
+
+
+def _step_lines(steps: Iterable[Step], approvals: Sequence[Approval]) -> list[StepLine]:
+    return [
+        StepLine(
+            step.kind,
+            step.title,
+            step.sql,
+            tuple(hazard_line(hazard, approvals) for hazard in step.hazards if hazard.affects_rows),
+            str(step.place) if step.place else None,
+        )
+        for step in steps
+    ]
 
 
 def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequence[str]) -> list[CheckLine]:

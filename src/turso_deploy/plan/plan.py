@@ -39,10 +39,12 @@ class UnmatchedRename(NamedTuple):
 class Plan:
     """The steps in order, and the catalog that they lead to in the scratch database.
 
-    `renames` run first; all other steps use the new names. `tables_with_verified_rows` are the tables whose rows must
-    be complete after the plan, `tables_with_verified_keys` those whose foreign-key violations are counted before and
-    after; both use the names after the renames, and are empty unless a table is rebuilt or dropped. `case_differences`
-    lists names that differ in case only. `unused_backfills` and `unmatched_renames` are directives without effect.
+    `renames` run first; all other steps use the new names. `additions` precede the scripts that run between: they
+    create tables and add columns, and without such scripts there are none. `tables_with_verified_rows` are the tables
+    whose rows must be complete after the plan, `tables_with_verified_keys` those whose foreign-key violations are
+    counted before and after; both use the names after the renames, and are empty unless a table is rebuilt or dropped.
+    `case_differences` lists names that differ in case only. `unused_backfills` and `unmatched_renames` are directives
+    without effect.
     """
 
     renames: tuple[Step, ...]
@@ -60,11 +62,14 @@ class Plan:
     unmatched_renames: tuple[UnmatchedRename, ...] = ()
     renamed: Schema | None = None
     """The live schema after the renames; None without renames."""
+    additions: tuple[Step, ...] = ()
+    extended: Catalog | None = None
+    """The catalog after the additions, in which the scripts between run; None if no place is made for them."""
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
         """The renames, and then the other steps."""
-        return self.renames + self.steps
+        return self.renames + self.additions + self.steps
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:
@@ -74,7 +79,7 @@ class Plan:
     @cached_property
     def created_tables(self) -> frozenset[str]:
         """The folded names of the tables that are created."""
-        return objects_of(self.steps, StepKind.CREATE_TABLE)
+        return objects_of(self.all_steps, StepKind.CREATE_TABLE)
 
     @cached_property
     def rebuilt_tables(self) -> frozenset[str]:
@@ -114,6 +119,18 @@ class Plan:
         columns = zip(before.definition.columns, after.definition.columns, strict=True)
         return {new.name: old.name for old, new in columns if new.name != old.name}
 
+    def with_hazards_of(self, other: Plan) -> Plan:
+        """Return the plan with the hazards of another plan for the same change, each at the most similar step."""
+        steps = [step._replace(hazards=()) for step in self.all_steps]
+        for step in other.all_steps:
+            if step.hazards:
+                at = max(range(len(steps)), key=lambda index: (_similarity(steps[index], step), index))
+                steps[at] = steps[at]._replace(hazards=steps[at].hazards + step.hazards)
+        first, last = len(self.renames), len(self.renames) + len(self.additions)
+        return replace(
+            self, renames=tuple(steps[:first]), additions=tuple(steps[first:last]), steps=tuple(steps[last:])
+        )
+
     def with_hazards(self, counted: Sequence[Hazard]) -> Plan:
         """Return the plan with counted hazards, which are in the order of `hazards`."""
         remaining = iter(counted)
@@ -121,4 +138,10 @@ class Plan:
         def recounted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
             return tuple(step._replace(hazards=tuple(next(remaining) for _ in step.hazards)) for step in steps)
 
-        return replace(self, renames=recounted(self.renames), steps=recounted(self.steps))
+        renames, additions = recounted(self.renames), recounted(self.additions)
+        return replace(self, renames=renames, additions=additions, steps=recounted(self.steps))
+
+
+def _similarity(one: Step, other: Step) -> tuple[bool, bool]:
+    """Return if two steps have the same object, and if they do the same to it."""
+    return fold_case(one.object) == fold_case(other.object), (one.kind, one.title) == (other.kind, other.title)

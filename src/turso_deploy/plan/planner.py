@@ -1,12 +1,13 @@
 """Build the plan in the scratch database, where each step runs on a copy of the live schema as soon as it is planned.
 
 The order of the steps: renames; drops of triggers, views and indexes that would block changes of tables; tables;
-indexes; views; triggers.
+indexes; views; triggers. If scripts run between, new tables and columns come directly after the renames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_with_significant_order
@@ -40,7 +41,7 @@ from turso_deploy.plan.renames import (
 from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
-from turso_deploy.plan.table_steps import change_table, drop_table
+from turso_deploy.plan.table_steps import add_columns, change_table, drop_table
 from turso_deploy.plan.unmanaged import (
     check_meaning_stays,
     check_nothing_breaks,
@@ -63,22 +64,31 @@ _VERBS_THAT_MAY_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAM
 _KINDS_OF_WHOLE_TABLES = (StepKind.CREATE_TABLE, StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_TABLE)
 
 
-def make_plan(wanted: Schema, live: Catalog, *, managed: Managed = frozenset(), ignore: Sequence[str] = ()) -> Plan:
+def make_plan(
+    wanted: Schema,
+    live: Catalog,
+    *,
+    managed: Managed = frozenset(),
+    ignore: Sequence[str] = (),
+    without_scripts: Plan | None = None,
+) -> Plan:
     """Plan the steps from the live schema to the wanted one, and run them in the scratch database.
 
-    `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest.
+    `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest. If scripts
+    run between, `without_scripts` is the plan without them: its hazards count the rows as they are now.
     Raises PlanError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
     """
     check_renames(wanted)
     difference = diff(wanted, live.schema)
     if not (difference.missing or difference.changed or difference.removed(managed)):
         unmanaged = tuple(change.object for change in difference.extra)
-        return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema))
+        return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema), extended=live)
     planner = _Planner(wanted, live, difference, managed, ignore)
     try:
-        return planner.plan()
+        plan = planner.plan(adds_first=without_scripts is not None)
     finally:
         planner.scratch.close()
+    return plan if without_scripts is None else plan.with_hazards_of(without_scripts)
 
 
 class _Planner:
@@ -95,6 +105,8 @@ class _Planner:
         self.managed = managed
         self.ignore = ignore
         self.steps: list[Step] = []
+        self.additions: tuple[Step, ...] = ()
+        self.prepared: dict[str, Set[str]] = {}
         self.changes: dict[str, TableChange] = {}
         self.dropped_for_renames = DroppedForRenames()
         self.dependencies = Dependencies.of(live.with_ignored)
@@ -109,14 +121,18 @@ class _Planner:
         in_scratch = set(rows).difference(self.scratch.load(rows, live.shadows))
         self.not_in_scratch = [row for row in live.rows if row not in in_scratch]
 
-    def plan(self) -> Plan:
-        """Run all stages in order."""
+    def plan(self, *, adds_first: bool) -> Plan:
+        """Run all stages in order. With `adds_first`, new tables and columns come before all other changes."""
         broken_before = broken_objects(self.live.with_ignored, self.scratch)
         renames = plan_renames(
             self.wanted, self.managed, lambda: self._now().schema, self._run, self._drop_dependents_of_renames
         )
-        before, difference = self._now(), self._difference_now()
-        if renames.steps:
+        renamed = before = self._now()
+        if adds_first:
+            self._make_additions(before, self._difference_now(), renames.managed)
+            before = self._now()
+        difference = self._difference_now()
+        if renames.steps or self.additions:
             self.dependencies = Dependencies.of(before.with_ignored)
         removed = difference.removed(renames.managed)
         self._find_table_changes(difference, before)
@@ -130,7 +146,8 @@ class _Planner:
         self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
         check_parents_exist(predicted.with_ignored, [change.object for change in difference.missing])
         check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)
-        return self._finished(renames, table_steps, before, predicted, broken_before)
+        plan = self._finished(renames, table_steps, renamed, before, predicted, broken_before)
+        return replace(plan, additions=self.additions, extended=before) if adds_first else plan
 
     def _rows_to_simulate(self, difference: Difference) -> Sequence[CatalogRow]:
         """Return the live objects to load: all if there are directives, because a rename may affect any object."""
@@ -168,6 +185,33 @@ class _Planner:
             self._run(step)
             self.steps.append(step)
 
+    def _make_additions(self, before: Catalog, difference: Difference, managed: Managed) -> None:
+        """Create the new tables with their indexes, and add the new columns: what the scripts between may use.
+
+        The index of a full-text search follows its content, and a new table an object that has its name now.
+        """
+        taken = {fold_case(row.name) for row in before.rows}
+        missing = [
+            change.wanted
+            for change in difference.missing
+            if change.wanted and fold_case(change.wanted.name) not in taken
+        ]
+        tables = [item for item in missing if isinstance(item, AnyTable) and not content_table(item)]
+        self._add(map(create_table, tables))
+        created = {fold_case(table.name) for table in tables}
+        for item in missing:
+            if isinstance(item, Index) and fold_case(item.table) in created:
+                self._add([Step(StepKind.CREATE_INDEX, item.name, (item.sql,), place=item.place)])
+        dropped = _indexes_to_drop(difference, difference.removed(managed))
+        indexes, in_order = _indexes_by_table(before, dropped), tables_with_significant_order(self.wanted)
+        for change in difference.changed:
+            if isinstance(change.wanted, Table) and isinstance(change.live, Table):
+                name = fold_case(change.wanted.name)
+                found = TableChange(change.wanted, change.live, self.wanted, before.with_ignored)
+                steps, self.prepared[name] = add_columns(found, indexes.get(name, []), in_order=name in in_order)
+                self._add(steps)
+        self.additions, self.steps = tuple(self.steps), []
+
     def _drop_dependents_of_renames(self, renames: Sequence[Step]) -> list[Step]:
         """Return the steps that drop the views and triggers which would make the renames of columns fail."""
         self.dropped_for_renames = dependents_blocking_renames(
@@ -179,7 +223,10 @@ class _Planner:
         """Find the changes of ordinary tables, and check their backfills."""
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
-                found = TableChange(change.wanted, change.live, self.wanted, before.with_ignored, self.changes)
+                prepared = self.prepared.get(fold_case(change.wanted.name), frozenset())
+                found = TableChange(
+                    change.wanted, change.live, self.wanted, before.with_ignored, self.changes, prepared
+                )
                 check_backfills(found, self.scratch)
                 self.changes[fold_case(change.wanted.name)] = found
 
@@ -317,17 +364,21 @@ class _Planner:
         self,
         renames: Renames,
         table_steps: Sequence[Step],
+        renamed: Catalog,
         before: Catalog,
         predicted: Catalog,
         broken_before: Mapping[str, str],
     ) -> Plan:
-        """Return the plan, after checking that the steps lead to the wanted schema."""
+        """Return the plan, after checking that the steps lead to the wanted schema.
+
+        `renamed` is the catalog after the renames, and `before` that after the additions, too.
+        """
         unmanaged = self._check_convergence()
         dependencies = self.dependencies | Dependencies.of(predicted.with_ignored)
         with_rows, with_keys = tables_to_verify(
             table_steps, before.with_ignored, predicted.with_ignored, dependencies, broken_before
         )
-        with_clause = old_rows_under_new_names(self.live.schema, before.schema, renames.old_names)
+        with_clause = old_rows_under_new_names(self.live.schema, renamed.schema, renames.old_names)
         return Plan(
             renames.steps,
             tuple(counted_before_renames(step, with_clause) for step in self.steps),
@@ -338,9 +389,9 @@ class _Planner:
             places={name: table.place for name, table in self.wanted.all_tables.items()},
             tables_with_keys=tables_with_foreign_keys(predicted.with_ignored, broken_before),
             case_differences=case_differences(self.wanted, predicted.schema),
-            unmatched_renames=tuple(unmatched_renames(self.wanted, before.schema)),
-            unused_backfills=tuple(unused_backfills(self.wanted, before.schema, renames.columns)),
-            renamed=before.schema if renames.steps else None,
+            unmatched_renames=tuple(unmatched_renames(self.wanted, renamed.schema)),
+            unused_backfills=tuple(unused_backfills(self.wanted, renamed.schema, renames.columns)),
+            renamed=renamed.schema if renames.steps else None,
         )
 
     def _check_convergence(self) -> tuple[SchemaObject, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +18,8 @@ class TableChange:
     """A table as it is wanted, and as it is after the renames.
 
     `schema` is the wanted schema, and `before` the live schema after the renames, including ignored objects.
-    `other_changes` are the changes of all tables, by folded name.
+    `other_changes` are the changes of all tables, by folded name. `prepared` are the folded names of new columns that
+    were added without their constraints, so that scripts could fill them: they are live, and NULL where none did.
     """
 
     wanted: Table
@@ -26,6 +27,7 @@ class TableChange:
     schema: Schema
     before: Schema
     other_changes: Mapping[str, TableChange] = field(default_factory=dict)
+    prepared: Set[str] = frozenset()
 
     @property
     def new(self) -> TableDefinition:
@@ -67,7 +69,11 @@ class TableChange:
             backfill, live, rowid = self.backfill(name), self.old.by_name.get(name), _rowid_of(self.old)
             if column.generated is not None:
                 continue
-            if backfill is not None:
+            if live is not None and name in self.prepared:
+                default = " ".join(column.default) if column.default and live.default is None else None
+                value, fallback = quote_identifier(live.name), backfill or default
+                found[column.name] = f"coalesce({value}, ({fallback}))" if fallback else value
+            elif backfill is not None:
                 found[column.name] = f"({backfill})"
             elif live is not None:
                 found[column.name] = quote_identifier(live.name)
@@ -84,7 +90,7 @@ class TableChange:
         """
         new, live = self.new.by_name[name], self.old.by_name.get(name)
         using = self.wanted.directives.of(name).using
-        if live is None or using is None:
+        if live is None or using is None or name in self.prepared:
             return using
         if self.new.strict == self.old.strict and _value_rules(new) == _value_rules(live):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 
 from turso_deploy.catalog.diff import with_explicit_references
 from turso_deploy.catalog.scratch import Scratch, ScratchError
@@ -11,7 +11,7 @@ from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.rebuild import rebuild
 from turso_deploy.plan.steps import AlteredTable, Step, StepKind
-from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_change import TableChange, is_rowid
 from turso_deploy.plan.table_hazards import hazards_of_check, hazards_of_dropped_column, hazards_of_rebuild, rename_hint
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
@@ -70,6 +70,49 @@ def change_table(
     ]
 
 
+def add_columns(change: TableChange, indexes: Iterable[str], *, in_order: bool) -> tuple[list[Step], Set[str]]:
+    """Return the steps that add the new columns before anything else changes, and the names of the prepared ones.
+
+    A column that needs a table rebuild is prepared: it is added without its constraints, and takes NULL until then. One
+    that takes its values from the rowid, or from an expression, comes with the rebuild. For the parameters see
+    `change_table`.
+    """
+    alterations = _alterations(change, indexes, in_order=in_order)
+    if alterations is not None:  # what they lead to is known for their own order only
+        return [step._replace(altered=None) for step in alterations if step.kind is StepKind.ADD_COLUMN], frozenset()
+    if change.old.strict and any(one.not_null and _has_fraction(one, strict=True) for one in change.old.columns):
+        return [], frozenset()  # see `_fails_on_servers`
+    columns = [column for column in change.added if column.generated is None and not is_rowid(column, change.new)]
+    return [_prepare_column(change, column) for column in columns], {fold_case(column.name) for column in columns}
+
+
+def _prepare_column(change: TableChange, column: ColumnDefinition) -> Step:
+    """Return the step that adds a column without constraints, and with its default only if existing rows can have it.
+
+    Its type gives the same affinity, so that a script stores the same values as in the wanted column.
+    """
+    type_name, default = column.type, column.default
+    if change.old.strict and strict_type(type_name) is None:
+        type_name = "ANY"
+    elif change.new.strict and not change.old.strict and type_name == "ANY":
+        type_name = "BLOB"
+    parts = [f"ALTER TABLE {change.live_name} ADD COLUMN {quote_identifier(column.name)}", type_name]
+    if column.collation is not None:
+        parts.append(f"COLLATE {quote_identifier(column.collation)}")
+    has_backfill = change.wanted.directives.of(column.name).using is not None
+    if default is not None and not has_backfill and _existing_rows_can_have(column, default, change.new):
+        parts.append(f"DEFAULT {' '.join(default)}")
+    sql, place = " ".join(filter(None, parts)), change.wanted.place_of(column.name)
+    return Step(StepKind.ADD_COLUMN, change.wanted.name, (sql,), place=place, column=column.name)
+
+
+def _existing_rows_can_have(column: ColumnDefinition, default: tuple[str, ...], table: TableDefinition) -> bool:
+    """Return True if ADD COLUMN gives existing rows a default as new rows store it."""
+    if not _is_constant(default) or not _default_reads_as_stored(column, strict=table.strict):
+        return False
+    return not table.strict or _default_fits(column)
+
+
 def _alterations(change: TableChange, indexes: Iterable[str], *, in_order: bool) -> list[Step] | None:
     """Return DROP COLUMN and ADD COLUMN steps that lead to the wanted table; None if they cannot."""
     if not all(_can_be_added(column, change) for column in change.added):
@@ -125,9 +168,7 @@ def _can_be_added(column: ColumnDefinition, change: TableChange) -> bool:
     refers = any(key.at_column == fold_case(column.name) for key in change.new.foreign_keys)
     if column.default is None:
         return True
-    if not _is_constant(column.default) or refers or not _default_reads_as_stored(column, strict=change.new.strict):
-        return False
-    return not change.new.strict or _default_fits(column)
+    return not refers and _existing_rows_can_have(column, column.default, change.new)
 
 
 def _fails_on_servers(column: ColumnDefinition, change: TableChange) -> bool:

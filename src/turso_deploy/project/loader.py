@@ -13,6 +13,7 @@ from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.validation import Key
+from turso_deploy.core.versions import parse_version
 from turso_deploy.project.dangling_references import error_code_for, require_valid_references
 from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import Manifest
@@ -42,6 +43,7 @@ def load_project(path: str | os.PathLike[str]) -> Project:
         if not REJECTS_DOUBLE_QUOTED_STRINGS and any('"' in source.statement.text for source in sources):
             _require_no_double_quoted_text(sources, manifest)
         _require_known_names(manifest, catalog, folder)
+        _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
         scripts = load_scripts(folder, scratch)
         files = read_seeds(folder, wanted, _tables_of(ignored))
@@ -148,6 +150,23 @@ def _require_known_names(manifest: Manifest, catalog: Catalog, folder: SchemaFol
             hint="Remove it, correct the name, or define the object.",
             place=unknown[0].place,
             causes=unknown,
+        )
+
+
+def _require_reachable_version(manifest: Manifest, folder: SchemaFolder) -> None:
+    """Raise ProjectError if a database that this folder was deployed to would be too old for it."""
+    lowest, own = parse_version(manifest.upgrade_from), parse_version(manifest.schema_version)
+    if lowest is not None and (own is None or own < lowest):
+        cause = Cause(
+            "`upgrade_from` needs a semantic version in `schema_version` that is not lower, because databases are "
+            "compared by it",
+            place_in_manifest(folder, ("upgrade_from",)),
+        )
+        raise ProjectError(
+            ErrorCode.MANIFEST_INVALID,
+            f"The manifest cannot be used:{listed([cause])}",
+            hint="Set `schema_version`, as in 2.4.0, and raise it with each release.",
+            place=cause.place,
         )
 
 

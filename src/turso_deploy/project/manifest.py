@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, PlainValidator, WithJsonSchema
 
 from turso_deploy.core.validation import json_schema
+from turso_deploy.core.versions import PATTERN, parse_version
 from turso_deploy.project.bound import Bound, parse_bound
 
 MANIFEST_NAME = "manifest.yml"
@@ -19,6 +20,14 @@ _BOUND_SCHEMA = {
     ],
 }
 
+
+def _semantic(text: str) -> str:
+    if parse_version(text) is None:
+        raise ValueError("expected a semantic version, as in 2.3.0")
+    return text
+
+
+Version = Annotated[str, AfterValidator(_semantic), WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$"})]
 BoundValue = Annotated[Bound, PlainValidator(parse_bound), WithJsonSchema(_BOUND_SCHEMA)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """Names in a list, which is no tuple in the strict sense."""
@@ -81,6 +90,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
     ignore: Names = Field(
         default=(),
         description="Glob patterns of objects that this schema does not manage: never counted, compared or changed.",
+    )
+    upgrade_from: Version | None = Field(
+        default=None,
+        validation_alias=AliasChoices("upgrade_from", "upgrade-from"),
+        description="The lowest version of a database that this folder can be deployed to. An older one is blocked.",
     )
 
 

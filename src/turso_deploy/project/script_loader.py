@@ -1,37 +1,46 @@
-"""Read the one-time scripts of a schema folder, and compile them in a scratch database."""
+"""Read the one-time scripts of a schema folder, compile them in a scratch database, and find those without use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import PurePosixPath
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.rows import CatalogRow
+from turso_deploy.catalog.scratch import Scratch, ScratchError, find_syntax_error, with_names_only
 from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
-from turso_deploy.project.scripts import Script, script_error
-from turso_deploy.sql.lexer import SqlTextError, position
-from turso_deploy.sql.splitter import Statement, split
+from turso_deploy.core.transaction import Query
+from turso_deploy.project.scripts import Moment, Need, Script, SkippedScript, hint_about, script_error, scripts_at
+from turso_deploy.sql.identifiers import find_positional_use, identifiers_in
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, position, scan, tokenize, unquote
+from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.splitter import Statement, comment_text, split
 from turso_deploy.sql.statement_kinds import StatementKind, describe
 
 SCRIPTS_FOLDER = "scripts"
-_FIRST_LINES = {"-- @run before": True, "-- @run after": False}
+_RUN = "-- @run "
+_FIRST_LINES = {f"{_RUN}{moment}": moment for moment in Moment}
+_NEEDS = "@needs"
+_MISSPELT = ("@need", "@require", "@run")
 
 
 def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
     """Read all scripts of a schema folder in the order of their names; compile the `after` ones in the wanted schema.
 
+    `wanted` holds that schema. A new database runs those that need nothing of an older one, so these must compile.
     Raises ProjectError (`script-invalid`) with file and line.
     """
-    scripts = []
-    for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"):
-        script = _read(folder, name)
-        if not script.runs_before:
-            script = script._replace(fault=_fault(script, wanted))
-        scripts.append(script)
-    return tuple(scripts)
+    scripts = tuple(_read(folder, name) for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"))
+    for script in scripts:
+        if script.moment is not Moment.AFTER:
+            _require_syntax(script)
+        elif all(_has(need, wanted) for need in script.needs):
+            _require_compiled(script, wanted)
+    return scripts
 
 
 def _read(folder: SchemaFolder, name: str) -> Script:
@@ -41,11 +50,20 @@ def _read(folder: SchemaFolder, name: str) -> Script:
         raise script_error(error.reason, error.place, error.hint) from None
     first_line = text.partition("\n")[0].strip()
     if first_line not in _FIRST_LINES:
-        raise script_error("its first line has to be `-- @run before` or `-- @run after`", folder.place(name, 1))
+        reason = f"its first line has to be {', '.join(f'`{_RUN}{moment}`' for moment in Moment)}"
+        raise script_error(" or ".join(reason.rsplit(", ", 1)), folder.place(name, 1))
     reason = "it may hold INSERT, UPDATE and DELETE only"
     statements = tuple(statements_of_kind(StatementKind.WRITE, reason, folder, name, text, script_error))
-    checksum = sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(PurePosixPath(name).stem, folder.place(name).file, _FIRST_LINES[first_line], checksum, statements)
+    return Script(
+        PurePosixPath(name).stem,
+        folder.place(name).file,
+        _FIRST_LINES[first_line],
+        _checksum(statements),
+        statements,
+        tuple(_needs(folder, name, text, statements)),
+        _text_checksums(text),
+        _positional_fault(folder, name, statements),
+    )
 
 
 def statements_of_kind(
@@ -75,28 +93,180 @@ def statements_of_kind(
         yield statement
 
 
-def _fault(script: Script, wanted: Scratch) -> tuple[str, Place] | None:
-    for statement in script.statements:
-        try:
-            wanted.run(f"EXPLAIN {with_names_only(statement.text)}")
-        except ScratchError as error:
-            return error.message, Place(script.file, statement.line)
+def _checksum(statements: Sequence[Statement]) -> str:
+    """Return the SHA-256 of the statements as tokens, without comments, spacing and the case of bare words."""
+    tokens = [[_plain(token) for token in tokenize(statement.text)] for statement in statements]
+    return sha256(json.dumps(tokens, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(token: Token) -> str:
+    return fold_case(token.text) if token.kind is TokenKind.WORD else token.text.replace("\r\n", "\n")
+
+
+def _text_checksums(text: str) -> frozenset[str]:
+    """Return the checksums that an earlier version may have recorded: of the text without later directives.
+
+    It knew two moments, and no `@needs`.
+    """
+    _, _, rest = text.replace("\r\n", "\n").partition("\n")
+    lines = rest.split("\n")
+    bodies = {rest, "\n".join(line for line in lines if not line.lstrip(" \t-").startswith(_NEEDS))}
+    return frozenset(
+        sha256(f"{_RUN}{moment}\n{body}".encode()).hexdigest()
+        for moment in (Moment.BEFORE, Moment.AFTER)
+        for body in bodies
+    )
+
+
+def _needs(folder: SchemaFolder, name: str, text: str, statements: Sequence[Statement]) -> Iterator[Need]:
+    """Yield what the comments `@needs` above the first statement name."""
+    first = statements[0].offset if statements else len(text)
+    named = {name for statement in statements for name in identifiers_in(statement.text)}
+    for token in scan(text):
+        if token.kind is not TokenKind.COMMENT:
+            continue
+        word, rest = [*comment_text(token).split(maxsplit=1), "", ""][:2]
+        line, _ = position(text, token.start)
+        place = folder.place(name, line)
+        if word != _NEEDS:
+            if fold_case(word).startswith(_MISSPELT) and line > 1:
+                raise script_error(f"there is no directive {word} here", place)
+            continue
+        if token.start > first:
+            raise script_error("@needs is for the whole script, and belongs above its first statement", place)
+        for need in _names(rest, place):
+            _require_likely(need, named)
+            yield need
+
+
+def _names(text: str, place: Place) -> list[Need]:
+    """Parse a list of tables and columns: `users, users.address`."""
+    malformed = script_error("@needs lists tables, views and columns, as in `@needs users, orders.total`", place)
+    try:
+        tokens = tokenize(text)
+    except SqlTextError:
+        raise malformed from None
+    groups: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.text == ",":
+            groups.append([])
+        else:
+            groups[-1].append(token)
+    needs = []
+    for group in groups:
+        table, *column = group[::2]
+        if len(group) not in (1, 3) or any(token.text != "." for token in group[1::2]):
+            raise malformed
+        if any(token.kind > TokenKind.QUOTED for token in (table, *column)):
+            raise malformed
+        needs.append(Need(unquote(table), unquote(column[0]) if column else None, place))
+    return needs
+
+
+def _require_likely(need: Need, named: Iterable[str]) -> None:
+    """Raise ProjectError if a name is misspelt, so that no database would ever run the script."""
+    from difflib import get_close_matches
+
+    for name in filter(None, (need.table, need.column)):
+        alike = get_close_matches(fold_case(name), named, n=1, cutoff=0.8)
+        if alike and alike[0] != fold_case(name):
+            raise script_error(
+                f"@needs names {need.title}, and no statement uses {name}: is {alike[0]} meant?", need.place
+            )
+
+
+def _positional_fault(folder: SchemaFolder, name: str, statements: Sequence[Statement]) -> tuple[str, Place] | None:
+    """Return the first part of a script that goes by the order of columns, and its place."""
+    for statement in statements:
+        if use := find_positional_use(statement.text):
+            line, _ = position(statement.text, use.offset)
+            return f"{use.reason}: name the columns", folder.place(name, statement.line + line - 1)
     return None
 
 
-def require_runnable_before(scripts: Sequence[Script], live: Catalog) -> None:
-    """Compile the `before` scripts in the live schema.
+def _require_syntax(script: Script) -> None:
+    for statement in script.statements:
+        if error := find_syntax_error(statement.text):
+            raise script_error(error.message, _place_of(error, statement, script))
 
-    Skipped if plain SQLite cannot hold the live schema: only the server can compile them then. Raises ProjectError
-    (`script-invalid`).
+
+def _require_compiled(script: Script, scratch: Scratch, unknown: frozenset[str] = frozenset()) -> None:
+    """Compile a script in a scratch database, which lacks the objects with the names `unknown`."""
+    for statement in script.statements:
+        try:
+            scratch.run(f"EXPLAIN {with_names_only(statement.text)}")
+        except ScratchError as error:
+            if unknown.isdisjoint(identifiers_in(statement.text) | _words(error.message)):
+                hint = hint_about(script.moment)
+                raise script_error(error.message, _place_of(error, statement, script), hint) from None
+
+
+def _words(message: str) -> frozenset[str]:
+    return frozenset(fold_case(message).replace(":", " ").replace(".", " ").split())
+
+
+def _place_of(error: ScratchError, statement: Statement, script: Script) -> Place:
+    offset = (error.offset or len("EXPLAIN ")) - len("EXPLAIN ")
+    return Place(script.file, statement.line + statement.text.count("\n", 0, max(offset, 0)))
+
+
+def without_use(
+    scripts: Sequence[Script], live: Catalog, renamed: Schema | None, ran: Mapping[str, str], *, is_new: bool
+) -> tuple[SkippedScript, ...]:
+    """Return the scripts that a database does not need.
+
+    These are, in a new database, all that run before its schema is there; and those of which a need is absent in the
+    database before the deployment, under the names of that time and under those after the renames. `renamed` is the
+    schema after the renames, if there are any, and `ran` what the deployment history records of scripts.
     """
-    first = [script for script in scripts if script.runs_before]
-    if not first:
-        return
+    skipped = []
+    scripts = [script for script in scripts if script.name not in ran]  # the others are marked as NEEDED
     with closing(Scratch()) as scratch:
-        left_out = scratch.load(live.rows, live.shadows)
-        if any(row.sql and not row.name.startswith("sqlite_") for row in left_out):
-            return
-        for script in first:
-            if fault := _fault(script, scratch):
-                raise script_error(*fault)
+        if any(script.needs for script in scripts):
+            scratch.load(live.rows, live.shadows)
+        for script in scripts:
+            missing = (need for need in script.needs if not _exists(need, scratch, live.with_ignored, renamed))
+            if need := next(missing, None):
+                skipped.append(SkippedScript(script, need))
+            elif is_new and script.runs_before:
+                skipped.append(SkippedScript(script))
+    return tuple(skipped)
+
+
+def _exists(need: Need, scratch: Scratch, *schemas: Schema | None) -> bool:
+    return _has(need, scratch) or any(_defines(schema, need) for schema in schemas if schema)
+
+
+def _has(need: Need, scratch: Scratch) -> bool:
+    """Return True if a scratch database has a table or view, or a column of it."""
+    columns = scratch.query(Query("SELECT name FROM pragma_table_xinfo(?1)", (need.table,))).rows
+    names = {fold_case(str(name)) for (name,) in columns}
+    return bool(names) if need.column is None else fold_case(need.column) in names
+
+
+def _defines(schema: Schema, need: Need) -> bool:
+    """Return True if a schema has a table or view, or a column of a table; plain SQLite may not hold all of it."""
+    name = fold_case(need.table)
+    if need.column is None:
+        return name in schema.all_tables or name in schema.views
+    table = schema.tables.get(name)
+    return table is not None and fold_case(need.column) in table.definition.by_name
+
+
+def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog]) -> None:
+    """Compile each script in the schema that the database has at its moment.
+
+    What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`).
+    """
+    for moment, catalog in schemas.items():
+        chosen = scripts_at(moment, scripts)
+        if not chosen:
+            continue
+        with closing(Scratch()) as scratch:
+            unknown = frozenset(_left_out(scratch.load(catalog.rows, catalog.shadows)))
+            for script in chosen:
+                _require_compiled(script, scratch, unknown)
+
+
+def _left_out(rows: Iterable[CatalogRow]) -> Iterator[str]:
+    return (fold_case(row.name) for row in rows if row.sql and not row.name.startswith("sqlite_"))

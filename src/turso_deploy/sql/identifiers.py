@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 from turso_deploy.sql.cursor import Cursor, read_header
-from turso_deploy.sql.lexer import SqlTextError, TokenKind, code_tokens, fold_case, quote_identifier, tokenize, unquote
+from turso_deploy.sql.lexer import (
+    RESERVED,
+    SqlTextError,
+    Token,
+    TokenKind,
+    capitals,
+    code_tokens,
+    fold_case,
+    quote_identifier,
+    tokenize,
+    unquote,
+)
 
 
 def identifiers_in(sql: str) -> frozenset[str]:
@@ -89,6 +101,120 @@ def takes_every_column(sql: str) -> bool:
 
 _BEFORE_A_STAR = frozenset({"select", "distinct", "all", ".", ","})
 _EXISTS = ["exists", "(", "select"]
+
+
+class PositionalUse(NamedTuple):
+    """A part of a statement that goes by the order of columns: a reason as a clause, and its offset."""
+
+    reason: str
+    offset: int
+
+
+def find_positional_use(sql: str) -> PositionalUse | None:
+    """Return the first part of an INSERT, UPDATE or DELETE whose effect depends on the order of columns in a table.
+
+    These are an INSERT without column names; and a `*` whose columns go somewhere by position: into an INSERT, a
+    compound SELECT, a row value, or a common table expression with a list of columns. A `*` in any other subquery gives
+    names. Raises SqlTextError.
+    """
+    tokens = list(code_tokens(sql))
+    words = [fold_case(token.text) if token.kind in (TokenKind.WORD, TokenKind.OPERATOR) else '"' for token in tokens]
+    uses = [*_inserts_without_names(tokens, words), *_stars_by_position(tokens, words)]
+    return min(uses, key=lambda use: use.offset, default=None)
+
+
+def _inserts_without_names(tokens: Sequence[Token], words: Sequence[str]) -> Iterator[PositionalUse]:
+    padded = [*words, *[""] * 6]
+    for index, word in enumerate(words):
+        if word != "into":
+            continue
+        at = index + 1
+        while padded[at + 1] == ".":
+            at += 2
+        follows = at + 3 if padded[at + 1] == "as" else at + 1
+        if padded[follows] != "(" and padded[follows : follows + 2] != ["default", "values"]:
+            yield PositionalUse("an INSERT without column names goes by the order of columns", tokens[index].start)
+
+
+class _Scope:
+    """The tokens between two parentheses, or the whole statement: where its `*` are, and the clause that is read."""
+
+    def __init__(self, start: int, clause: str = "") -> None:
+        self.start = start
+        self.clause = clause
+        self.stars: list[int] = []
+        self.is_compound = False
+        self.has_comma = False
+
+
+_CLAUSES = frozenset("select from where group having window order limit set on using returning values".split())
+_COMPOUND = frozenset({"union", "intersect", "except"})
+_COMPARISONS = frozenset({"=", "==", "<>", "!=", "<", "<=", ">", ">=", "is", "not", "in", "between"})
+
+
+def _stars_by_position(tokens: Sequence[Token], words: Sequence[str]) -> Iterator[PositionalUse]:
+    scopes = [_Scope(-1)]
+    row_values: set[int] = set()  # the closing parentheses of lists such as (a, b)
+    for index, word in enumerate(words):
+        scope = scopes[-1]
+        if word == "(":
+            begins_source = scope.clause == "from" and words[index - 1] in ("from", "join", ",", "(")
+            scopes.append(_Scope(index, "from" if begins_source else ""))
+        elif word == ")" and len(scopes) > 1:
+            scopes.pop()
+            if scope.has_comma and not _is_call(tokens, scope.start):
+                row_values.add(index)
+            if scope.stars and _goes_by_position(scope, index, words, row_values):
+                yield _star(tokens[scope.stars[0]])
+        elif word == "join" or (word == "," and scope.clause in ("on", "using")):
+            scope.clause = "from"
+        elif word in _CLAUSES:
+            scope.clause = word
+        elif word in _COMPOUND:
+            scope.is_compound = True
+        elif word == "*" and scope.clause == "select" and words[index - 1] in _BEFORE_A_STAR:
+            scope.stars.append(index)
+        elif word == "in" and words[index + 1 : index + 2] != ["("] and _left_operand(words, index + 1) in row_values:
+            yield PositionalUse("a table behind IN goes by the order of its columns", tokens[index].start)
+        scope.has_comma |= word == ","
+    if scopes[0].stars:
+        yield _star(tokens[scopes[0].stars[0]])
+
+
+def _star(token: Token) -> PositionalUse:
+    return PositionalUse("the columns of this `*` go by their order", token.start)
+
+
+def _goes_by_position(scope: _Scope, end: int, words: Sequence[str], row_values: Set[int]) -> bool:
+    """Return True if the columns of a subquery, which ends at a closing parenthesis, are used by their positions."""
+    before = words[scope.start - 1]
+    if before == "exists":
+        return False
+    if scope.is_compound:
+        return True
+    if before in ("as", "materialized"):
+        at = scope.start - 1
+        while words[at] in ("as", "not", "materialized"):
+            at -= 1
+        return words[at] == ")"  # of a list of columns
+    follows = words[end + 1 : end + 2]
+    return _left_operand(words, scope.start) in row_values or (bool(follows) and follows[0] in _COMPARISONS)
+
+
+def _left_operand(words: Sequence[str], index: int) -> int:
+    """Return the index of the word before the comparison that ends before `index`; -1 if there is no comparison."""
+    at = index - 1
+    while at >= 0 and words[at] in _COMPARISONS:
+        at -= 1
+    return at if at < index - 1 else -1
+
+
+def _is_call(tokens: Sequence[Token], parenthesis: int) -> bool:
+    """Return True if an opening parenthesis follows the name of a function or of a table."""
+    if parenthesis < 1 or tokens[parenthesis - 1].kind > TokenKind.QUOTED:
+        return False
+    before = tokens[parenthesis - 1]
+    return before.kind is TokenKind.QUOTED or capitals(before.text) not in RESERVED
 
 
 def with_table_name(sql: str, name: str) -> str:

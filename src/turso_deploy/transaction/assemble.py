@@ -9,7 +9,7 @@ from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, T
 from turso_deploy.plan.hazards import loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
-from turso_deploy.project.scripts import Script
+from turso_deploy.project.scripts import Moment, Script, scripts_at
 from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
@@ -89,19 +89,21 @@ def assemble(
     steps.add(*begin_counting(deletions))
     statistics = statistics_to_keep(plan, state.catalog)
     steps.add(*keep_statistics(statistics, state.catalog))
-    first = list(with_deletions_by_scripts((script for script in scripts if script.runs_before), deletions))
+    first = list(with_deletions_by_scripts(scripts_at(Moment.BEFORE, scripts), deletions))
     if first:  # a violation that such a script causes is a new one, so those before are counted first
         steps.add(*count_references_before(plan, state.catalog.schema), *first)
     steps.add(*_change_steps(plan.renames))
     if not first:
         steps.add(*count_references_before(plan))
+    steps.add(*_change_steps(plan.additions))
+    steps.add(*with_deletions_by_scripts(scripts_at(Moment.BETWEEN, scripts), deletions))
     steps.add(*count_rows_before(plan))
     # Values that a script or a trigger on a seed deletes must leave no copy in the file.
     steps.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
     steps.add(*restore_statistics(statistics, state.catalog))
     steps.add_checks(row_count_checks(plan))
     steps.add(*with_deletions_by_seeds(seeds.steps, deletions))
-    steps.add(*with_deletions_by_scripts((script for script in scripts if not script.runs_before), deletions))
+    steps.add(*with_deletions_by_scripts(scripts_at(Moment.AFTER, scripts), deletions))
     steps.add_checks([counted.check for counted in deletion_checks])
     steps.add(*end_counting(deletions))
     steps.add(*count_violations_after(plan))

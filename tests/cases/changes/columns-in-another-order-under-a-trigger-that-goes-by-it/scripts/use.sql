@@ -1,2 +1,2 @@
 -- @run after
-INSERT INTO l VALUES ('A2');
+INSERT INTO l (z) VALUES ('A2');

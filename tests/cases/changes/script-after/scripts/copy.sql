@@ -1,2 +1,2 @@
 -- @run after
-INSERT INTO copies SELECT id, upper(a) FROM t;
+INSERT INTO copies (id, a) SELECT id, upper(a) FROM t;

@@ -1,2 +1,2 @@
 -- @run after
-INSERT INTO p VALUES (2);
+INSERT INTO p (id) VALUES (2);

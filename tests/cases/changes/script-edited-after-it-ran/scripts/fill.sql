@@ -1,2 +1,2 @@
 -- @run after
-INSERT INTO t VALUES (2);
+INSERT INTO t (id) VALUES (2);

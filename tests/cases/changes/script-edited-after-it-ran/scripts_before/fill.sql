@@ -1,2 +1,2 @@
 -- @run after
-INSERT INTO t VALUES (1);
+INSERT INTO t (id) VALUES (1);

@@ -1,0 +1,4 @@
+-- @run after
+-- @needs users.address
+
+UPDATE users SET line = address;

@@ -1,0 +1,4 @@
+-- @run between
+-- @needs old_people
+INSERT INTO people (id, name) VALUES (4, 'Edsger');
+DELETE FROM people WHERE id = 3;

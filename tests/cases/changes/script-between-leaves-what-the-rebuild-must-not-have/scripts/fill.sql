@@ -1,0 +1,2 @@
+-- @run between
+UPDATE t SET b = a WHERE id = 1;

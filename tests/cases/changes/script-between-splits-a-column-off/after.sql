@@ -1,0 +1,3 @@
+CREATE TABLE users (id TEXT PRIMARY KEY NOT NULL);
+CREATE TABLE addresses (id INTEGER PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id), line TEXT NOT NULL);
+CREATE UNIQUE INDEX one_address ON addresses (user_id);

@@ -1,0 +1,3 @@
+-- @run between
+-- @needs users."address"
+UPDATE users SET mail = address;
