@@ -82,6 +82,15 @@ def test_managed_object_that_needs_an_ignored_table_is_not_created_without_it(
     assert target.rows("SELECT * FROM other") == []  # its seeds are ignored, too
 
 
+def test_column_that_refers_to_a_missing_ignored_table_is_not_added(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.run("CREATE TABLE mine (id INTEGER PRIMARY KEY)")
+    files = {name: IGNORING[name] for name in ("mine.sql", "other.sql", "manifest.yml")}
+    report = target.deploy(write_project(tmp_path / "schema", files))
+    assert report.error is not None
+    assert "no such table: other, which a pattern under `ignore:` covers" in report.error.message
+    assert target.names() == {"mine"}
+
+
 def test_ignored_definition_is_not_created_in_a_new_database(target: DatabaseUnderTest, tmp_path: Path) -> None:
     files = {"a.sql": "CREATE TABLE a (x);", "other.sql": FILES["other.sql"], "manifest.yml": "ignore: [other]"}
     report = target.deploy(write_project(tmp_path / "schema", files))
@@ -110,3 +119,28 @@ def test_documentation_of_a_folder_leaves_out_its_ignored_definitions(tmp_path: 
     text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "docs").glob("*.md"))
     assert "mine" in text
     assert "other_name" not in text
+
+
+def test_reference_to_the_key_of_an_ignored_table_is_compared_and_counted(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.run(
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE mine (id INTEGER PRIMARY KEY, other INTEGER)",
+        "INSERT INTO other VALUES (1, 'one')",
+        "INSERT INTO mine VALUES (1, 1), (2, 7)",
+    )
+    files = {name: IGNORING[name] for name in ("mine.sql", "other.sql", "manifest.yml")}
+    report = target.plan(write_project(tmp_path / "schema", files))
+    hazards = [(hazard.name, hazard.rows) for step in report.steps for hazard in step.hazards]
+    assert ("add-foreign-key", 1) in hazards
+    target.run("DELETE FROM mine WHERE id = 2")
+    assert target.deploy(write_project(tmp_path / "schema", files)).error is None
+    explicit = {**files, "mine.sql": files["mine.sql"].replace("REFERENCES other", "REFERENCES other (id)")}
+    assert target.plan(write_project(tmp_path / "schema", explicit)).steps == ()
+
+
+def test_reference_of_the_database_to_a_missing_table_can_be_removed(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.run("CREATE TABLE mine (id INTEGER PRIMARY KEY, other INTEGER REFERENCES gone)")
+    files = {"mine.sql": "CREATE TABLE mine (id INTEGER PRIMARY KEY, other INTEGER);"}
+    assert target.deploy(write_project(tmp_path / "schema", files)).error is None

@@ -8,7 +8,7 @@ give equal schemas. The stored SQL is the only source; no other pragma of either
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from types import MappingProxyType
@@ -70,6 +70,7 @@ def read_catalog(
     uncounted = set(vector_shadows)
     ignored: set[str] = set()
     counted: list[CatalogRow] = []
+    ignored_tables: dict[str, CatalogRow] = {}
     patterns = [fold_case(pattern) for pattern in ignore]
     for row in rows:
         names = fold_case(row.name), fold_case(row.table)
@@ -78,11 +79,13 @@ def read_catalog(
         elif any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
             uncounted.add((row.kind, row.name))
             ignored.add(row.name)
+            if row.kind == "table":
+                ignored_tables[fold_case(row.name)] = row
         else:
             counted.append(row)
     return Catalog(
         rows=tuple(rows),
-        schema=_schema(counted, places or {}),
+        schema=_with_ignored_parents(_schema(counted, places or {}), ignored_tables),
         uncounted=frozenset(uncounted),
         ignored=frozenset(ignored),
         shadows=frozenset(shadow_names),
@@ -104,6 +107,15 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
 
 def _is_internal(name: str) -> bool:
     return name.startswith(INTERNAL_PREFIXES) or name == HISTORY_TABLE
+
+
+def _with_ignored_parents(schema: Schema, ignored: Mapping[str, CatalogRow]) -> Schema:
+    """Return the schema with those ignored tables to which its foreign keys refer. No other one is parsed."""
+    if not ignored:
+        return schema
+    parents = {key.parent for table in schema.tables.values() for key in table.definition.foreign_keys}
+    found = _schema([row for name, row in ignored.items() if name in parents], {})
+    return replace(schema, ignored_parents=found.all_tables)
 
 
 def _schema(rows: Iterable[CatalogRow], places: Mapping[tuple[str, str], Place]) -> Schema:

@@ -79,7 +79,7 @@ def with_explicit_references(item: SchemaObject, schema: Schema) -> SchemaObject
     """Return the object with the columns of the parent written out in every foreign key."""
     if not isinstance(item, Table) or all(key.parent_columns for key in item.definition.foreign_keys):
         return item
-    keys = (replace(key, parent_columns=schema.parent_columns(key)) for key in item.definition.foreign_keys)
+    keys = (replace(key, parent_columns=schema.parent_columns(key) or None) for key in item.definition.foreign_keys)
     return item._replace(definition=replace(item.definition, foreign_keys=tuple(keys)))
 
 

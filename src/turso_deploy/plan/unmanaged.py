@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from turso_deploy.catalog.column_order import depending_on_column_order
+from turso_deploy.catalog.diff import Change
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
@@ -33,15 +34,16 @@ def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mappin
         raise impossible(f"{name} would no longer work", broken[name], None)
 
 
-def check_parents_exist(schema: Schema, created: Iterable[SchemaObject]) -> None:
-    """Find foreign keys of created tables that refer to a missing table: an ignored one that the folder defines.
+def check_parents_exist(schema: Schema, changes: Iterable[Change]) -> None:
+    """Find new foreign keys that refer to a missing table: an ignored one that the folder defines.
 
     `schema` is the schema after the plan, with the ignored objects. Raises BlockedError (`plan-impossible`).
     """
-    for table in created:
+    for table, live in changes:
         if isinstance(table, Table):
+            known = live.definition.foreign_keys if isinstance(live, Table) else ()
             for key in table.definition.foreign_keys:
-                if key.parent not in schema.all_tables:
+                if key.parent not in schema.all_tables and key.parent not in {old.parent for old in known}:
                     reason = f"no such table: {key.parent}, which a pattern under `ignore:` covers"
                     raise impossible(f"{title(table)} would not work", reason, table.place)
 

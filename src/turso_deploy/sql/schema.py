@@ -8,7 +8,7 @@ because SQLite compares names without regard to ASCII case (https://www.sqlite.o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -118,13 +118,15 @@ def title(item: SchemaObject) -> str:
 class Schema:
     """The objects of one database that a deployment compares, by folded name, in creation order.
 
-    `all_tables` holds ordinary and virtual tables, `tables` and `virtual_tables` one kind each.
+    `all_tables` holds ordinary and virtual tables, `tables` and `virtual_tables` one kind each. `ignored_parents` are
+    the ignored tables to which foreign keys refer; they are no objects of the schema.
     """
 
     all_tables: Mapping[str, AnyTable]
     indexes: Mapping[str, Index]
     views: Mapping[str, View]
     triggers: Mapping[str, Trigger]
+    ignored_parents: Mapping[str, SchemaObject] = field(default_factory=dict, compare=False)
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
@@ -151,8 +153,8 @@ class Schema:
         """
         if key.parent_columns is not None:
             return key.parent_columns
-        parent = self.tables.get(key.parent)
-        if parent is None or parent.definition.primary_key is None:
+        parent = self.tables.get(key.parent) or self.ignored_parents.get(key.parent)
+        if not isinstance(parent, Table) or parent.definition.primary_key is None:
             return ()
         return tuple(part.column or "" for part in parent.definition.primary_key.parts)
 
