@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.report.document import SeedLine, Status
@@ -111,3 +113,33 @@ def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_chan
     }
     assert target.deploy(write_project(tmp_path / "schema", changed)).status is Status.DEPLOYED
     assert target.rows("SELECT id, town FROM members ORDER BY id") == [(1, "Bern"), (2, "Basel"), (3, "Biel")]
+
+
+STORED = [
+    (1, "integer", "1", "integer", "1000", "text", "'02134'", "text", "'2024-01-01'", "blob", "X'00FF'"),
+    (2, "integer", "0", "real", "1.5", "text", "''", "null", "NULL", "text", "'1.10'"),
+]
+AS_WRITTEN = {
+    "csv": "id,b,n,t,d,x\n2,FALSE,1.50,\"\",,1.10\n1,true,1e3,02134,2024-01-01,x'00ff'\n",
+    "json": '[{"id": 2, "b": false, "n": 1.50, "t": "", "d": null, "x": "1.10"},\n'
+    '{"id": 1, "b": true, "n": 1e3, "t": "02134", "d": "2024-01-01", "x": "x\'00FF\'"}]',
+    "yaml": "- {id: 1, b: True, n: 1e3, t: 02134, d: 2024-01-01, x: !!binary AP8=}\n"
+    "- {id: 2, b: false, n: 1.50, t: '', d: ~, x: 1.10}\n",
+}
+
+
+@pytest.mark.parametrize("option", ["", " STRICT"])
+def test_values_are_stored_as_written_and_another_format_is_no_change(
+    target: DatabaseUnderTest, tmp_path: Path, option: str
+) -> None:
+    types = ("INTEGER", "REAL", "ANY") if option else ("BOOLEAN", "DECIMAL", "BLOB")
+    date = "TEXT" if option else "DATE"
+    columns = f"id INTEGER PRIMARY KEY, b {types[0]}, n {types[1]}, t TEXT, d {date}, x {types[2]}"
+    definition = f"CREATE TABLE a ({columns}){option};\n"
+    for number, (form, content) in enumerate(AS_WRITTEN.items()):
+        files = {"a.sql": definition, f"seeds/a.{form}": content, "manifest.yml": "rows: {a: 2}\n"}
+        report = target.deploy(write_project(tmp_path / form, files))
+        assert (report.error, report.status) == (None, Status.UNCHANGED if number else Status.DEPLOYED)
+    stored = "SELECT id, " + ", ".join(f"typeof({name}), quote({name})" for name in "bntdx") + " FROM a ORDER BY id"
+    real = ("real", "1000.0") if option else ("integer", "1000")
+    assert target.rows(stored) == [(*STORED[0][:3], *real, *STORED[0][5:]), STORED[1]]

@@ -86,10 +86,10 @@ def _store(file: SeedFile, wanted: Schema, connection: sqlite3.Connection) -> Se
     try:
         for group in file.groups:
             _insert(file, group, wanted, connection, copies)
+        _require_keys_of_one_text(file, wanted, connection, copies)
         firsts = accumulate((len(group.rows) for group in file.groups), initial=1)
         groups = tuple(
-            _stored_group(file, group, first, wanted, connection, copies)
-            for first, group in zip(firsts, file.groups, strict=False)
+            _stored_group(group, first, connection, copies) for first, group in zip(firsts, file.groups, strict=False)
         )
     finally:
         connection.execute(f"DROP TRIGGER IF EXISTS temp.{_STORED}")
@@ -118,19 +118,11 @@ def _insert_sql(table: str, group: SeedGroup) -> str:
     return f"INSERT OR ABORT INTO main.{quote_identifier(table)} ({names}) VALUES ({parameters})"
 
 
-def _stored_group(
-    file: SeedFile,
-    group: SeedGroup,
-    first: int,
-    wanted: Schema,
-    connection: sqlite3.Connection,
-    copies: dict[str, str],
-) -> SeedGroup:
+def _stored_group(group: SeedGroup, first: int, connection: sqlite3.Connection, copies: dict[str, str]) -> SeedGroup:
     """Return the rows as stored, sorted by key as SQLite sorts values: numbers, texts by their characters, blobs."""
     names = [copies[column] for column in group.columns]
     key = ", ".join(copies[column] for column in group.key)
     stored = f"FROM temp.{_STORED} WHERE position BETWEEN {first} AND {first + len(group.rows) - 1}"
-    _require_keys_of_one_text(file, group, first, wanted, connection, copies)
     packer = RowPacker()
     lines = []
     for row in connection.execute(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
@@ -146,35 +138,30 @@ def _stored_group(
 
 
 def _require_keys_of_one_text(
-    file: SeedFile,
-    group: SeedGroup,
-    first: int,
-    wanted: Schema,
-    connection: sqlite3.Connection,
-    copies: dict[str, str],
+    file: SeedFile, wanted: Schema, connection: sqlite3.Connection, copies: dict[str, str]
 ) -> None:
     """Raise ProjectError if two keys differ only in that one is a number and the other a text, as `1` and `'1'`."""
     definition = wanted.tables[fold_case(file.table)].definition
-    types = [definition.by_name[fold_case(column)].type for column in group.key]
-    if not any(has_no_text_form(type_name, strict=definition.strict) for type_name in types):
-        return
-    names = [copies[column] for column in group.key]
-    texts = ", ".join(f"CAST({name} AS TEXT)" for name in names)
-    no_blob = " AND ".join(f"typeof({name}) <> 'blob'" for name in names)
-    found = connection.execute(
-        f"SELECT min(position), max(position) FROM temp.{_STORED} "
-        f"WHERE position BETWEEN {first} AND {first + len(group.rows) - 1} AND {no_blob} "
-        f"GROUP BY {texts} HAVING count(*) > 1 ORDER BY 2 LIMIT 1"
-    ).fetchone()
-    if found:
-        one, other = (group.lines[position - first] for position in found)
-        columns = ", ".join(f"`{column}`" for column in group.key)
-        raise seed_error(
-            f"{columns} is the same as in line {one}, once a number and once a text",
-            file.file,
-            other,
-            "Write the key in one form, or declare a type for its column: without one, SQLite keeps two rows.",
-        )
+    types = {name: definition.by_name[fold_case(name)].type for name in copies}
+    for key in dict.fromkeys(group.key for group in file.groups):
+        if not any(has_no_text_form(types[name], strict=definition.strict) for name in key):
+            continue
+        texts = ", ".join(f"CAST({copies[name]} AS TEXT)" for name in key)
+        comparable = " AND ".join(f"typeof({copies[name]}) NOT IN ('null', 'blob')" for name in key)
+        found = connection.execute(
+            f"SELECT min(position), max(position) FROM temp.{_STORED} WHERE {comparable} "
+            f"GROUP BY {texts} HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+        if found:
+            lines = [line for group in file.groups for line in group.lines]
+            first, second = sorted(lines[position - 1] for position in found)
+            raise seed_error(
+                f"{', '.join(f'`{name}`' for name in key)} is a number here and a text in line {first}, or the other "
+                "way round, with the same characters",
+                file.file,
+                second,
+                "Write the key in one form, or declare a type for its column: without one, SQLite keeps two rows.",
+            )
 
 
 def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:

@@ -190,7 +190,7 @@ def _integer(type_name: str, text: str) -> int:
     _require_number(type_name, text)
     number = _decimal(text)
     if not math.isfinite(float(number)) or not _MIN_INTEGER <= number <= MAX_INTEGER:
-        raise ValueRuleError("the integer does not fit into 64 bits", _DIGITS_HINT)
+        raise ValueRuleError("the integer does not fit into 64 bits", "Declare the column of longer numbers as TEXT.")
     if number != int(number):
         raise ValueRuleError(f"the number has a fraction, and the column is {_shown(type_name)}", _NUMBER_HINT)
     return int(number)
