@@ -63,7 +63,7 @@ def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(
         "seeds/b.csv": "id\n1\n",
     }
     told = told_of(target, tmp_path / "schema", changed)
-    assert (told.status, told.verdict) == (1, "Blocked: nothing was changed")
+    assert (told.status, told.verdict) == (5, "Blocked: nothing was changed")
     places = [(place, text.split(" (")[0].split(":")[0]) for place, text in told.errors]
     assert sorted(places) == [
         ("a.sql:4", "add-not-null a.y"),
@@ -78,10 +78,26 @@ def test_each_refused_hazard_is_an_error_at_its_own_line_and_no_warning_besides(
 def test_each_check_that_failed_is_an_error_at_its_line_of_the_manifest(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
+    told_of(target, tmp_path / "schema", SCHEMA)
+    names = target.names()
     manifest = 'rows:\n  a: ">=1"\n  b: 1\njson_columns:\n  b:\n    - z\n'
-    told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
-    assert (told.status, told.verdict) == (1, "Failed: nothing was changed")
-    assert told.places == ["manifest.yml:2", "manifest.yml:6"]
+    changed = {**SCHEMA, "manifest.yml": manifest, "b.sql": f"{SCHEMA['b.sql']}CREATE INDEX b_z ON b (z);\n"}
+    del changed["seeds/b.csv"]
+    target.run("UPDATE b SET z = '{'")
+    for command in ("plan", "deploy"):
+        told = told_of(target, tmp_path / "schema", changed, command)
+        assert (told.status, told.verdict) == (1, "Failed: nothing was changed")
+        assert told.places == ["manifest.yml:2", "manifest.yml:6"]
+        assert target.names() == names
+
+
+def test_seed_whose_value_in_a_json_column_is_not_json_is_an_error_at_its_line(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    manifest = "json_columns: {b: [Z]}\n"
+    seeds = "id,z\n1,{}\n2,{\n3,{\n"
+    told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest, "seeds/b.csv": seeds})
+    assert (told.status, told.places) == (2, ["b.csv:3"])
     assert target.names() == set()
 
 
@@ -90,7 +106,7 @@ def test_each_count_and_name_that_would_not_hold_is_an_error_at_its_line(
 ) -> None:
     manifest = "expect:\n  tables: 3\n  views: 1\nobjects:\n  indexes:\n    - i\n    - j\n"
     told = told_of(target, tmp_path / "schema", {**SCHEMA, "manifest.yml": manifest})
-    assert (told.status, told.verdict) == (1, "Blocked: nothing was changed")
+    assert (told.status, told.verdict) == (1, "Failed: nothing was changed")
     lines = ["manifest.yml:2", "manifest.yml:3", "manifest.yml:6", "manifest.yml:7"]
     assert told.places == lines
 

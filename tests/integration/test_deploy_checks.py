@@ -23,7 +23,8 @@ def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: DatabaseU
     report = target.deploy(write_project(tmp_path / "schema", manifest=MANIFEST.replace("2..4", ">=5")))
     assert (report.status, report.committed, report.requests) == (Status.FAILED, False, 2)
     place = f"{tmp_path}/schema/manifest.yml:3"
-    assert CheckLine("rows of books", False, ">=5", "2", section="rows", place=place) in report.checks
+    details = ("SELECT count(*) FROM books;",)
+    assert CheckLine("rows of books", False, ">=5", "2", details, section="rows", place=place) in report.checks
     assert CheckLine("rows of authors", True, ">=2", "2 or more", section="rows") in report.checks
     assert report.error is not None
     assert report.error.code == "check-failed"
@@ -32,12 +33,18 @@ def test_a_bound_on_rows_that_is_not_met_rolls_everything_back(target: DatabaseU
     assert target.names() == set()
 
 
-def test_too_many_rows_are_told_without_counting_them_all(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_too_many_rows_are_counted_and_the_last_of_them_named(target: DatabaseUnderTest, tmp_path: Path) -> None:
     seeds = "id,name,profile\n" + "".join(f"{n},name {n},\n" for n in range(1, 51))
     manifest = MANIFEST.replace('authors: ">=2"', 'authors: "<=3"')
     report = target.deploy(write_project(tmp_path / "schema", authors=seeds, manifest=manifest))
     place = f"{tmp_path}/schema/manifest.yml:3"
-    assert CheckLine("rows of authors", False, "<=3", "4 or more", section="rows", place=place) in report.checks
+    details = (
+        "authors: the last are id 50, 49, 48, 47, 46, 45, 44, 43, 42, 41 and 37 more",
+        "SELECT count(*) FROM authors;",
+    )
+    assert CheckLine("rows of authors", False, "<=3", "50", details, section="rows", place=place) in report.checks
+    assert report.error is not None
+    assert "The seeds of authors alone have 50 rows" in str(report.error.hint)
     assert target.names() == set()
 
 
@@ -56,10 +63,11 @@ def test_invalid_json_that_is_in_the_database_already_stops_a_deployment(
     report = target.deploy(newer)
     assert (report.status, report.committed) == (Status.FAILED, False)
     place = f"{tmp_path}/schema/manifest.yml:4"
-    assert (
-        CheckLine("invalid JSON in authors.profile", False, "0", "1", section="json_columns", place=place)
-        in report.checks
-    )
+    find = "SELECT id, profile FROM authors WHERE profile IS NOT NULL AND NOT json_valid(profile)"
+    details = ("authors.profile: id 3", f"{find};")
+    line = CheckLine("invalid JSON in authors.profile", False, "0", "1", details, section="json_columns", place=place)
+    assert line in report.checks
+    assert target.rows(find) == [(3, '{"born": 1912')]
     assert report.error is not None
     assert report.error.code == "check-failed"
     assert "1912" not in report.error.message

@@ -139,6 +139,26 @@ class Scratch:
             self.connection.set_authorizer(None)
         return frozenset(found)
 
+    def tables_written_by(self, sql: str) -> frozenset[tuple[str, bool]]:
+        """Return the folded names of the tables that a statement writes to, each with True if a trigger does it.
+
+        SQLite also reports the actions of foreign keys, as writes of the statement. Raises ScratchError.
+        """
+        found = set()
+
+        def note(action: int, table: str | None, _: str | None, __: str | None, trigger: str | None) -> int:
+            if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+                found.add((fold_case(table or ""), trigger is not None))
+            return sqlite3.SQLITE_OK
+
+        connection = self.connection
+        connection.set_authorizer(note)
+        try:
+            self._execute(connection, f"EXPLAIN {with_names_only(sql)}")
+        finally:
+            connection.set_authorizer(None)
+        return frozenset(found)
+
     def rows(self) -> list[CatalogRow]:
         """Return the rows of the catalog, with the text restored that was removed for plain SQLite."""
         return [self._restored(row) for row in catalog_rows(self.query(CATALOG_QUERY))]

@@ -35,7 +35,7 @@ def plan(invocation: Invocation) -> Report:
 def verify(invocation: Invocation) -> Report:
     """Check the database against the schema folder and the manifest."""
     with invocation.load_project() as project, invocation.open_database() as database:
-        return preview.verify(project, database)
+        return preview.verify(project, database, show_keys=invocation.settings.show_keys)
 
 
 def compare(invocation: Invocation, folder: str) -> Report:

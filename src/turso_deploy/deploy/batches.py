@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from turso_deploy import __version__
@@ -31,6 +32,7 @@ from turso_deploy.transaction.assemble import assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.deletion_checks import deletion_checks
+from turso_deploy.transaction.predictions import rows_after
 
 Deadline = Callable[[DatabaseState], int | None]
 
@@ -96,7 +98,7 @@ class _BatchMaker(NamedTuple):
             pending.plan,
             pending.scripts,
             seed_steps(pending.seeds, self.project.wanted, self.project.scratch.connection),
-            _checks(pending, self.project, batch_id.kind),
+            _checks(pending, self.deployment, batch_id.kind),
             self._history_entry(pending, batch_id, marks, continues),
             deletions=deletions,
             deletion_checks=deletion_checks(deletions, pending.other_hazards, self.deployment.approvals),
@@ -216,15 +218,19 @@ def _seed_marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str
     return {seed.table: seed.fingerprint for seed in project.seeds} | marks
 
 
-def _checks(pending: PendingChanges, project: Project, kind: BatchKind) -> list[Check]:
+def _checks(pending: PendingChanges, deployment: Deployment, kind: BatchKind) -> list[Check]:
     """Return the checks of a batch: those of objects where the schema changes, those of rows in the last batch."""
     checks: list[Check] = []
+    project, show_keys = deployment.project, deployment.show_keys
     if kind is not BatchKind.CHUNK:
         checks += count_check(project.manifest, pending.plan.predicted.uncounted)
         if pending.plan.all_steps:
             checks += catalog_check(pending.plan.predicted, _changed_objects(pending))
     if kind not in (BatchKind.CHUNK, BatchKind.SCHEMA):
-        checks += [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
+        checks += row_checks(project.manifest, project.wanted, show_keys=show_keys)
+        # After a failure the rows are as they were, so the SELECT that finds them is one for the database as it was.
+        live_rows = partial(rows_after, pending.plan, pending.state.catalog.schema, show_keys=show_keys)
+        checks += json_checks(project.manifest, project.wanted, show_keys=show_keys, live_rows=live_rows)
     return checks
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.plan.hazards import blocking_error
+from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_orphans
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import place_in
 from turso_deploy.transaction.assemble import Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
@@ -71,6 +73,22 @@ def _error_for_deletions(assembly: Assembly, outcome: Outcome) -> DeployError | 
     return blocking_error(lost, ())
 
 
+def combined(errors: Sequence[DeployError]) -> DeployError:
+    """Return the first of several errors, with the messages, hints and causes of all."""
+    first, *others = errors
+    if not others:
+        return first
+    causes = [cause for error in errors for cause in error.causes or (Cause(error.message, error.place),)]
+    return type(first)(
+        first.code,
+        "\n".join(error.message for error in errors),
+        hint="\n".join(dict.fromkeys(error.hint for error in errors if error.hint)),
+        place=first.place,
+        committed=first.committed,
+        causes=causes,
+    )
+
+
 def explain_failed_checks(
     checks: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, differences: Sequence[Cause] = ()
 ) -> DatabaseError:
@@ -97,8 +115,7 @@ def explain_failed_checks(
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
         f"{count_of(len(causes), 'check')} failed: {messages}.{''.join(details)}",
-        hint=_hint(failed, has_details=bool(details), has_differences=bool(differences))
-        or _hint_for_bounds(project, _counts_found(failed, counts)),
+        hint="\n".join(dict.fromkeys(_hints(failed, counts, project, has_differences=bool(differences)))),
         place=placed[0].place if placed else None,
         causes=placed,
     )
@@ -116,26 +133,54 @@ def _hint_for_bounds(project: Project, found: Mapping[str, int]) -> str:
     return f"Correct the schema, the seeds or the bounds in the manifest{f': {corrected}' if corrected else '.'}"
 
 
-def _hint(failed: Sequence[CheckLine], *, has_details: bool, has_differences: bool) -> str | None:
-    """Return the hint for failures that the bounds in the manifest are not the cause of; None for others."""
-    if has_details:
-        return (
-            "Correct these rows with a script in the schema folder, or add the rows that they refer to, for example "
-            "as seeds."
-        )
+def _hints(
+    failed: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, *, has_differences: bool
+) -> Iterator[str]:
+    """Yield what to do about the failed checks: correct live rows, seeds, bounds or the schema."""
+    for check in failed:
+        match check.section:
+            case "json_columns":
+                yield (
+                    "The values are in rows of the database: correct them with a one-time script that runs before, or "
+                    f"by hand, or remove the column from `json_columns` ({check.place})."
+                )
+            case "rows":
+                yield _hint_for_rows(check, project)
+            case "" if check.details:
+                yield (
+                    "Correct these rows with a script in the schema folder, or add the rows that they refer to, for "
+                    "example as seeds."
+                )
     if any(check.name == CATALOG_CHECK for check in failed):
-        return (
+        yield (
             "The database executed the steps with another result than the simulation: its engine may be of another "
             "version. The schema folder is not the cause. Please report it with the output of `plan --sql`."
         )
     if has_differences:
-        return (
+        yield (
             "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
         )
-    return None
+    elif any(not count.ok for count in counts.values()) or any(check.section == "expect" for check in failed):
+        yield _hint_for_bounds(project, _counts_found(failed, counts))
+
+
+def _hint_for_rows(check: CheckLine, project: Project) -> str:
+    """Return what to do about a number of rows that is out of its bound."""
+    table, bound = check.name.removeprefix("rows of "), parse_bound(check.expected)
+    seed = next((seed for seed in project.seeds if fold_case(seed.table) == fold_case(table)), None)
+    or_bound = f"or correct the bound ({check.place})"
+    if not check.actual.isdigit():
+        return f"The rows of {table} could not be counted: look at the table, {or_bound}."
+    if int(check.actual) < bound.low:
+        where = f" ({seed.file})" if seed else ""
+        return f"Add rows to {table}, for example as seeds{where}, {or_bound}."
+    if seed and bound.high is not None and seed.row_count > bound.high:
+        return f"The seeds of {table} alone have {seed.row_count:,} rows ({seed.file}): remove some, {or_bound}."
+    return f"The rows are in the database: delete those of {table} that should not be there, {or_bound}."
 
 
 def _details(check: CheckLine) -> list[str]:
     """Return the details of a check, and the number of those that are left out."""
-    more = int(check.actual) - len(check.details) if check.details else 0
+    is_listed = bool(check.details) and not check.section  # a check of the manifest counts in its details
+    more = int(check.actual) - len(check.details) if is_listed else 0
     return [*check.details, f"and {more:,} more"] if more > 0 else list(check.details)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode
@@ -30,13 +31,17 @@ from turso_deploy.transaction.possible_deletions import (
     deletions_by_scripts,
     deletions_by_seeds,
 )
+from turso_deploy.transaction.predictions import Pending, check_questions, undecided_parts
 from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
 
 
-def find_pending(project: Project, database: Database, *, preview: bool = False) -> PendingChanges:
+def find_pending(
+    project: Project, database: Database, *, preview: bool = False, show_keys: bool = False
+) -> PendingChanges:
     """Read the database in one request, and plan; ask about the rows that the plan concerns in a second one, if any.
 
-    With `preview` the rows of all rewritten tables are counted, too.
+    With `preview` the rows of all rewritten tables are counted, too, and the checks of rows are predicted: only the
+    plan needs that, because a deployment decides. With `show_keys` rows are named by text keys, too.
     """
     report_step("reading the database")
     answers = database.query(STATE_QUERIES)
@@ -44,7 +49,7 @@ def find_pending(project: Project, database: Database, *, preview: bool = False)
     pending = pending_for(project, parse_state(answers, project.manifest.ignore))
     inquiries = [_hazard_rows(pending)]
     if preview:
-        inquiries.append(_table_sizes(pending))
+        inquiries += [_table_sizes(pending), _predicted_checks(project, pending, show_keys=show_keys)]
     return _ask(database, pending, inquiries)
 
 
@@ -52,10 +57,9 @@ def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquir
     """Return the pending changes with the answers to all inquiries, asked in one request; none if there are none."""
     # Each query may read a whole table, so a query of several inquiries is asked once.
     queries = list(dict.fromkeys(query for inquiry in inquiries for query in inquiry.queries))
-    if not queries:
-        return pending
-    report_step("counting the rows that the plan concerns")
-    results = dict(zip(queries, database.query(queries), strict=True))
+    if queries:
+        report_step("counting the rows that the plan concerns")
+    results = dict(zip(queries, database.query(queries), strict=True)) if queries else {}
     for inquiry in inquiries:
         pending = inquiry.add(pending, [results[query] for query in inquiry.queries])
     return pending
@@ -90,6 +94,38 @@ def _table_sizes(pending: PendingChanges) -> Inquiry:
         return pending._replace(rewritten=rewritten)
 
     return Inquiry(tuple(table.count_query for table in pending.rewritten), add)
+
+
+def _predicted_checks(project: Project, pending: PendingChanges, *, show_keys: bool) -> Inquiry:
+    """Return the inquiry for the checks of rows that a deployment makes."""
+    if pending.nothing_to_do:
+        return NO_INQUIRY
+    changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
+    questions = list(check_questions(changes))
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        remaining = iter(answers)
+        new_rows = partial(_rows_inserted, pending)
+        checks, undecided = [], list(undecided_parts(changes))
+        for question in questions:
+            answer = question.predict([next(remaining) for _ in question.queries], new_rows)
+            if isinstance(answer, str):
+                undecided.append(f"{question.check.label}: {answer}")
+            else:
+                checks.append((question.check, answer))
+        return pending._replace(predicted_checks=tuple(checks), undecided=tuple(undecided))
+
+    return Inquiry(tuple(query for question in questions for query in question.queries), add)
+
+
+def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
+    """Return the number of rows that the seeds insert into a table, by folded name; None if it is not known."""
+    seed = next((seed for seed in pending.seeds if fold_case(seed.table) == name), None)
+    if seed is None:
+        return 0
+    if name in pending.plan.created_tables or name in pending.plan.dropped_tables:
+        return seed.row_count
+    return None
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

@@ -12,6 +12,7 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script, SkippedScript
 from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.deletions import PossibleDeletion
 
@@ -23,6 +24,8 @@ class PendingChanges(NamedTuple):
     this database does not need. `rewritten` are the tables of which every row is written, and
     `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan. `deletions` are the rows
     that seeds and scripts may make triggers and foreign keys delete.
+    With a preview, `predicted_checks` are the checks of rows with the answers that a deployment would get now, and
+    `undecided` are sentences about what only a deployment can decide.
     """
 
     state: DatabaseState
@@ -34,6 +37,8 @@ class PendingChanges(NamedTuple):
     rewritten: tuple[RewrittenTable, ...] = ()
     other_hazards: tuple[Hazard, ...] = ()
     deletions: tuple[PossibleDeletion, ...] = ()
+    predicted_checks: tuple[tuple[Check, Rows | Failure], ...] = ()
+    undecided: tuple[str, ...] = ()
     is_new: bool = False
     """True for a database without a deployment history and without any table of the folder."""
 

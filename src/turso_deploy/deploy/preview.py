@@ -11,7 +11,7 @@ from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
-from turso_deploy.deploy.failures import explain_failed_checks, explain_failure, is_stale
+from turso_deploy.deploy.failures import combined, explain_failed_checks, explain_failure, is_stale
 from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
 from turso_deploy.deploy.notices import (
     column_order_notices,
@@ -62,12 +62,15 @@ def plan(
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
     report = ReportBuilder("plan", project, database.address, database)
     try:
-        pending = _planned(deployment, report)
-        if pending.nothing_to_do:
+        pending, failures = _planned(deployment, report)
+        if pending.nothing_to_do and not failures:
             return report.build(Status.UNCHANGED, committed=False)
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
-        raise_if_blocked(pending.hazards, deployment.approvals)
+        if blocked := blocking_error(pending.hazards, deployment.approvals):
+            failures.append(blocked)
+        if failures and not (dry_run and all(error.code is ErrorCode.CHECK_FAILED for error in failures)):
+            raise combined(failures)
         if dry_run:
             report_step(
                 f"running on the database, to be rolled back: {describe_batch(batch, pending, report.found.chunks)}"
@@ -85,7 +88,9 @@ def script(deployment: Deployment) -> tuple[Report, str]:
     """
     report = ReportBuilder("plan", deployment.project, deployment.database.address, deployment.database)
     try:
-        pending = _planned(deployment, report)
+        pending, failures = _planned(deployment, report)
+        if failures:
+            raise combined(failures)
         if pending.nothing_to_do:
             return report.build(Status.UNCHANGED, committed=False), ""
         raise_if_blocked(pending.hazards, deployment.approvals)
@@ -109,11 +114,16 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         return report.build_failed(error)
 
 
-def verify(project: Project, database: Database) -> Report:
-    """Compare the database with the schema folder and the manifest, in one request that a read-only token may make."""
+def verify(project: Project, database: Database, *, show_keys: bool = False) -> Report:
+    """Compare the database with the schema folder and the manifest, in one request that a read-only token may make.
+
+    With `show_keys` the report names live rows by text keys, too.
+    """
     report = ReportBuilder("verify", project, database.address, database)
     try:
-        checks = [*row_checks(project.manifest, project.wanted), *json_checks(project.manifest, project.wanted)]
+        manifest, wanted = project.manifest, project.wanted
+        checks = row_checks(manifest, wanted, show_keys=show_keys)
+        checks += json_checks(manifest, wanted, show_keys=show_keys)
         report_step("checking the database")
         answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
@@ -132,13 +142,22 @@ def verify(project: Project, database: Database) -> Report:
         return report.build_failed(error)
 
 
-def _planned(deployment: Deployment, report: ReportBuilder) -> PendingChanges:
-    """Return the pending changes, added to the report and compared with the manifest."""
-    pending = find_pending(deployment.project, deployment.database, preview=True)
+def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChanges, list[DeployError]]:
+    """Return the pending changes, which are added to the report, and the errors that would stop a deployment."""
+    project = deployment.project
+    pending = find_pending(project, deployment.database, preview=True, show_keys=deployment.show_keys)
     report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-    check_manifest(deployment.project, pending)
-    return pending
+    checks = report.check_lines(pending.predicted_checks)
+    report.add_checks(checks)
+    failures: list[DeployError] = []
+    try:
+        check_manifest(project, pending)
+    except DeployError as error:
+        failures.append(error)
+    if not all(check.ok for check in checks):
+        failures.append(explain_failed_checks(checks, {}, project))
+    return pending, failures
 
 
 def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> None:
@@ -158,3 +177,5 @@ def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> Non
     if outcome.failed:
         raise explain_failure(batch.assembly, outcome, checks, deployment.project)
     report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
+    if batch.id.completes:
+        report.add_decided()

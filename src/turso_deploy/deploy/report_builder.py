@@ -108,7 +108,10 @@ class ReportBuilder:
             if deletion.table.name in unapproved
         )
         self.found = replace(
-            self.found, steps=(*self._schema_steps, *scripts[Moment.AFTER]), hazards=hazards, undecided=undecided
+            self.found,
+            steps=(*self._schema_steps, *scripts[Moment.AFTER]),
+            hazards=hazards,
+            undecided=(*pending.undecided, *undecided),
         )
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
@@ -158,7 +161,10 @@ class ReportBuilder:
                 results = check.results(answer)
             elif isinstance(answer, Failure):
                 results = check.unread()
-            lines += [self._check_line(result, details.get(check.label, ()), check.place) for result in results]
+            lines += [
+                self._check_line(result, result.details or details.get(check.label, ()), check.place)
+                for result in results
+            ]
         return tuple(lines)
 
     def add_checks(self, lines: Sequence[CheckLine]) -> None:
@@ -166,6 +172,10 @@ class ReportBuilder:
         replaced = {line.name for line in lines}
         kept = (line for line in self.found.checks if line.name not in replaced)
         self.found = replace(self.found, checks=(*kept, *lines))
+
+    def add_decided(self) -> None:
+        """Add that nothing is left to decide, after a dry run of all changes."""
+        self.found = replace(self.found, undecided=())
 
     def _check_line(self, result: CheckResult, details: tuple[str, ...], place: Place | None) -> CheckLine:
         """Return the line of a check. If it failed, its place is its cause or the key of the manifest."""

@@ -11,6 +11,7 @@ from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import Place
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.plan.steps import KINDS_THAT_DROP_ROWS, Step, StepKind, objects_of
+from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject
 
@@ -62,6 +63,10 @@ class Plan:
     unmatched_renames: tuple[UnmatchedRename, ...] = ()
     renamed: Schema | None = None
     """The live schema after the renames; None without renames."""
+    changes: Mapping[str, TableChange] = field(default_factory=dict)
+    """The changes of ordinary tables, by folded name."""
+    with_clause: str = ""
+    """The clause that lets a query use the names after the renames while the database has those before them."""
     additions: tuple[Step, ...] = ()
     extended: Catalog | None = None
     """The catalog after the additions, in which the scripts between run; None if no place is made for them."""

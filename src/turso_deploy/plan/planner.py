@@ -392,6 +392,8 @@ class _Planner:
             unmatched_renames=tuple(unmatched_renames(self.wanted, renamed.schema)),
             unused_backfills=tuple(unused_backfills(self.wanted, renamed.schema, renames.columns)),
             renamed=renamed.schema if renames.steps else None,
+            changes=self.changes,
+            with_clause=with_clause,
         )
 
     def _check_convergence(self) -> tuple[SchemaObject, ...]:

@@ -12,6 +12,7 @@ from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch,
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.transaction import Query
 from turso_deploy.core.validation import Key
 from turso_deploy.core.versions import parse_version
 from turso_deploy.project.dangling_references import error_code_for, require_valid_references
@@ -21,9 +22,11 @@ from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_loader import load_scripts
 from turso_deploy.project.sql_files import Source, read_sources
+from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.tables import SEEDS_FOLDER, read_seeds
-from turso_deploy.sql.lexer import column_title, fold_case
+from turso_deploy.seeds.tables import SEEDS_FOLDER, SeedTable, read_seeds
+from turso_deploy.seeds.upsert import as_json
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
 
@@ -48,6 +51,7 @@ def load_project(path: str | os.PathLike[str]) -> Project:
         scripts = load_scripts(folder, scratch)
         files = read_seeds(folder, wanted, _tables_of(ignored))
         seeds = simulate_seeds(files, wanted, scratch.connection)
+        _require_json_in_seeds(seeds, manifest, scratch)
     except BaseException:
         scratch.close()
         raise
@@ -183,3 +187,40 @@ def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, st
         for index, column in enumerate(columns):
             if fold_case(column) not in table.definition.by_name:
                 yield ("json_columns", name, index), f"the column {column_title(name, column)}"
+
+
+def _require_json_in_seeds(seeds: Iterable[SeedTable], manifest: Manifest, scratch: Scratch) -> None:
+    """Raise ProjectError (`seed-invalid`) for a seed row whose value in a JSON column is not JSON.
+
+    The scratch database holds the seeds as they are stored, with the defaults of the columns that a row leaves out.
+    """
+    by_table = {fold_case(name): columns for name, columns in manifest.json_columns.items()}
+    for seed in seeds:
+        for column in by_table.get(fold_case(seed.table), ()):
+            line = _line_without_json(seed, column, scratch)
+            if line is not None:
+                raise seed_error(
+                    f"the value of `{column}` is not JSON, and `json_columns` of the manifest names the column",
+                    seed.file,
+                    line,
+                )
+
+
+def _line_without_json(seed: SeedTable, column: str, scratch: Scratch) -> int | None:
+    """Return the line of the first seed row that is stored with a value that is not JSON."""
+    table, value = quote_identifier(seed.table), quote_identifier(column)
+    invalid = f"{value} IS NOT NULL AND NOT json_valid({value})"
+    if not scratch.query(Query(f"SELECT 1 FROM {table} WHERE {invalid} LIMIT 1")).rows:
+        return None
+    lines = []
+    for group in seed.groups:
+        same = " AND ".join(
+            f"seeded.{quote_identifier(name)} = given.value->>{group.columns.index(name)}" for name in group.key
+        )
+        sql = (
+            f"SELECT given.key FROM json_each(?1) AS given CROSS JOIN {table} AS seeded "
+            f"WHERE {same} AND {invalid} ORDER BY 1 LIMIT 1"
+        )
+        answer = scratch.query(Query(sql, (as_json(list(group.rows)),)))
+        lines += [group.lines[int(str(position))] for (position,) in answer.rows]
+    return min(lines, default=None)

@@ -63,7 +63,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
         yield from _error(report.error, "Blocked" if report.status is Status.BLOCKED else "Error")
     yield _manifest(report)
     yield _list([summary_text(notice) for notice in report.notices], detail)
-    yield _checks(report.checks, detail)
+    yield _failed_checks(report.checks, detail)
     yield _changes(report, detail)
     yield _hazards(report, detail)
     yield _list([f"Undecided: {summary_text(text)}" for text in report.undecided], detail)
@@ -71,6 +71,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _diagram(report.diagram, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
+    yield _passed_checks(report.checks, detail)
     yield _tokens(report.tokens)
     yield _restore_point(report.restore_point)
     yield _footer(report)
@@ -170,10 +171,22 @@ def _seeds(report: Report, detail: _Detail) -> str:
     return collapsible(f"Seeds of {count_of(len(report.seeds), 'table')}", shown)
 
 
-def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
-    if not checks:
+def _failed_checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
+    """Return the failed checks in an open section, before the changes."""
+    failed = [check for check in checks if not check.ok]
+    if not failed:
         return ""
-    failed = sum(not check.ok for check in checks)
+    title = f"{len(failed):,} of {count_of(len(checks), 'check')} failed"
+    return collapsible(title, _checks_table(failed, detail), is_open=True)
+
+
+def _passed_checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
+    """Return the passed checks in a closed section."""
+    passed = [check for check in checks if check.ok]
+    return collapsible(f"{count_of(len(passed), 'check')} passed", _checks_table(passed, detail)) if passed else ""
+
+
+def _checks_table(checks: Sequence[CheckLine], detail: _Detail) -> str:
     rows = [
         (
             _MARKS[check.ok],
@@ -181,12 +194,9 @@ def _checks(checks: Sequence[CheckLine], detail: _Detail) -> str:
             summary_code(check.expected),
             "<br>".join([summary_code(check.actual), *map(summary_text, check.details)]),
         )
-        for check in sorted(checks, key=lambda check: check.ok)
+        for check in checks
     ]
-    shown = _limited_table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
-    total = count_of(len(checks), "check")
-    title = f"{failed:,} of {total} failed" if failed else f"{total} passed"
-    return collapsible(title, shown, is_open=bool(failed))
+    return _limited_table("clrr", ("", "Check", "Expected", "Found"), rows, detail.rows)
 
 
 def _list(texts: Sequence[str], detail: _Detail) -> str:

@@ -148,6 +148,12 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def readable_identifier(name: str) -> str:
+    """Return a name as people write it in SQL: in quotes only if it needs them."""
+    is_plain = name.isascii() and name.isidentifier() and capitals(name) not in _KEYWORDS
+    return name if is_plain else quote_identifier(name)
+
+
 def column_title(table: str, *columns: str) -> str:
     """Return the title of one or more columns of a table for messages and approvals: `table.column`.
 

@@ -8,7 +8,7 @@ not JSON, which SQLite evaluates only in the branch that is taken (https://www.s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_PREFIXES, Catalog
@@ -18,8 +18,9 @@ from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, quote_string
+from turso_deploy.sql.lexer import column_title, fold_case, quote_string, readable_identifier
 from turso_deploy.sql.schema import Schema
+from turso_deploy.transaction.table_rows import TableRows, current_rows
 
 # `pragma_foreign_key_list` returns a row for each column of a key; `seq` 0 is the first of them.
 _COUNT_OF = {
@@ -37,21 +38,41 @@ CATALOG_CHECK = "catalog matches the plan"
 _COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
 
 
-class Expectation(NamedTuple):
-    """One figure of a check and its bound. `capped` is true if counting stops as soon as the bound is decided.
+MAX_NAMED_ROWS = 10
+"""The number of rows that a failed check names."""
 
-    `key` is the key of the manifest that states the bound; empty for a check that is always made.
+
+class Expectation(NamedTuple):
+    """One figure of a check and its bound. `capped` is true if counting stops as soon as the bound holds for certain.
+
+    `key` is the key of the manifest that states the bound; empty for a check that is always made. `subject` is the
+    table or column whose rows are counted, `row_word` precedes the keys of rows, and `find` is the SELECT that finds
+    the rows which break the bound; "" if there is none.
     """
 
     name: str
     bound: Bound
     capped: bool = False
     key: Key = ()
+    subject: str = ""
+    row_word: str = ""
+    find: str = ""
 
-    def result(self, figure: int) -> CheckResult:
-        """Compare a figure with the bound."""
-        shown = f"{figure} or more" if self.capped and figure >= self.bound.enough else str(figure)
-        return CheckResult(self.name, self.bound.holds(figure), str(self.bound), shown, self.key)
+    def result(self, figure: int, keys: Sequence[object] = ()) -> CheckResult:
+        """Compare a figure with the bound. `keys` are those of some of the rows that break it."""
+        is_ok = self.bound.holds(figure)
+        shown = f"{figure} or more" if self.capped and is_ok and figure >= self.bound.enough else str(figure)
+        details = () if is_ok or not self.subject else tuple(self._details(figure, keys))
+        return CheckResult(self.name, is_ok, str(self.bound), shown, self.key, details)
+
+    def _details(self, figure: int, keys: Sequence[object]) -> Iterator[str]:
+        wrong = max(0, figure - (self.bound.high or 0))
+        named = [str(key) for key in keys[: min(wrong, MAX_NAMED_ROWS)]]
+        if named:
+            more = f" and {wrong - len(named):,} more" if wrong > len(named) else ""
+            yield f"{self.subject}: {self.row_word} {', '.join(named)}{more}"
+        if self.find:
+            yield f"{self.find};"
 
 
 class CheckResult(NamedTuple):
@@ -62,11 +83,13 @@ class CheckResult(NamedTuple):
     expected: str
     actual: str
     key: Key = ()
+    details: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):
     """A query that returns one row of figures, named `c0`, `c1`, … in the order of the expectations.
 
+    After the figures, the row may hold a JSON array for each expectation, with the keys of rows that break it.
     `details` returns a row with a text for each fault, and no row if there is none; `place` is the cause of a failure.
     A check with a `summary` is reported as one result of that name.
     """
@@ -97,8 +120,11 @@ class Check(NamedTuple):
 
     def results(self, rows: Rows) -> tuple[CheckResult, ...]:
         """Compare the figures with the expectations."""
+        [row], count = rows.rows, len(self.expectations)
+        keys = [json.loads(str(text)) if text else [] for text in row[count:]] or [[]] * count
         results = tuple(
-            expected.result(int(str(figure))) for expected, figure in zip(self.expectations, rows.rows[0], strict=True)
+            expected.result(int(str(figure)), keys_of_rows)
+            for expected, figure, keys_of_rows in zip(self.expectations, row[:count], keys, strict=True)
         )
         return (_summary(self.summary, results),) if self.summary else results
 
@@ -173,33 +199,97 @@ def catalog_check(predicted: Catalog, changed: Set[tuple[str, str]]) -> list[Che
     ]
 
 
-def row_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
-    """Return the checks of the manifest's bounds on rows. Counting stops at the bound: Turso bills rows read."""
-    checks = []
-    for name, bound in manifest.rows.items():
-        if bound.low == 0 and bound.high is None:
-            continue  # any number is within this bound
-        table = quote_identifier(wanted.all_tables[fold_case(name)].name)
-        sql = f"SELECT count(*) AS c0 FROM (SELECT 1 FROM {table} LIMIT {bound.enough})"
-        expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name))
-        checks.append(Check(f"rows of {name}", sql, (), (expectation,)))
-    return checks
+LiveRows = Callable[[str], TableRows | None]
+"""The rows of a table that the database holds while a report is read, by folded name; None if it has none."""
 
 
-def json_checks(manifest: Manifest, wanted: Schema) -> list[Check]:
-    """Return the checks of the manifest's JSON columns: one scan of a table counts the invalid values of each."""
+def row_checks(manifest: Manifest, wanted: Schema, *, show_keys: bool = False) -> list[Check]:
+    """Return the checks of the manifest's bounds on rows."""
+    return [
+        row_check(name, bound, current_rows(wanted.all_tables[fold_case(name)], show_keys=show_keys))
+        for name, bound in manifest.rows.items()
+        if bound.low > 0 or bound.high is not None  # any other bound holds for any number
+    ]
+
+
+def row_check(name: str, bound: Bound, rows: TableRows) -> Check:
+    """Return the check of a bound on the rows of a table.
+
+    Turso bills the rows that are read. Counting stops when the bound is decided; only the rows of a table with too many
+    are all counted, and the last of them named.
+    """
+    counted = f"SELECT count(*) AS n FROM (SELECT 1 FROM {rows.source} LIMIT {bound.enough})"
+    expectation = Expectation(f"rows of {name}", bound, capped=True, key=("rows", name), subject=name)
+    expectation = expectation._replace(find=f"{rows.with_clause}SELECT count(*) FROM {rows.source}")
+    if bound.high is None:
+        figures = "n AS c0"
+    else:
+        figures = f"iif(n > {bound.high}, (SELECT count(*) FROM {rows.source}), n) AS c0"
+        if rows.key is not None and rows.key.word != "key":
+            last = f"SELECT {rows.key.sql} AS k FROM {rows.source} ORDER BY 1 DESC LIMIT {MAX_NAMED_ROWS}"
+            figures += f", iif(n > {bound.high}, (SELECT json_group_array(k) FROM ({last})), NULL) AS d0"
+            expectation = expectation._replace(row_word=f"the last are {rows.key.word}")
+    return Check(f"rows of {name}", f"{rows.with_clause}SELECT {figures} FROM ({counted})", (), (expectation,))
+
+
+def json_checks(
+    manifest: Manifest, wanted: Schema, *, show_keys: bool = False, live_rows: LiveRows | None = None
+) -> list[Check]:
+    """Return the checks of the manifest's JSON columns.
+
+    `live_rows` give the rows for the SELECT that is shown, if the table is another one then.
+    """
     checks = []
     for name, columns in manifest.json_columns.items():
-        if not columns:
-            continue
-        figures = ", ".join(
-            f"count(*) FILTER (WHERE {quoted} IS NOT NULL AND NOT json_valid({quoted})) AS c{position}"
-            for position, quoted in enumerate(map(quote_identifier, columns))
-        )
-        expectations = tuple(
-            Expectation(f"invalid JSON in {column_title(name, column)}", NONE, key=("json_columns", name, position))
-            for position, column in enumerate(columns)
-        )
-        table = quote_identifier(wanted.tables[fold_case(name)].name)
-        checks.append(Check(f"JSON of {name}", f"SELECT {figures} FROM {table}", (), expectations))
+        table = wanted.tables[fold_case(name)]
+        rows = current_rows(table, show_keys=show_keys)
+        if columns:
+            checks.append(json_check(name, columns, rows, live_rows(fold_case(name)) if live_rows else rows))
     return checks
+
+
+def json_check(name: str, columns: Sequence[str], rows: TableRows, shown: TableRows | None) -> Check:
+    """Return the check of the JSON columns of a table: one scan counts and names the rows with invalid values.
+
+    `shown` are the rows for the SELECT that finds them; None if there is none to show.
+    """
+    invalid = [invalid_json(column) for column in columns]
+    key = rows.key.sql if rows.key else "NULL"
+    flags = ", ".join(f"{condition} AS b{position}" for position, condition in enumerate(invalid))
+    # SQLite keeps a subquery that is named and used more than once: https://www.sqlite.org/lang_with.html
+    found = f"SELECT {key} AS k, {flags} FROM {rows.source} WHERE {' OR '.join(invalid)}"
+    positions = range(len(columns))
+    figures = [f"(SELECT count(*) FROM {_INVALID} WHERE b{position}) AS c{position}" for position in positions]
+    if rows.key:
+        named = "SELECT json_group_array(k) FROM (SELECT k FROM {} WHERE b{} LIMIT {})"
+        figures += [f"({named.format(_INVALID, position, MAX_NAMED_ROWS)}) AS d{position}" for position in positions]
+    sql = f"WITH {_INVALID} AS ({found}) SELECT {', '.join(figures)}"
+    expectations = tuple(
+        Expectation(
+            f"invalid JSON in {column_title(name, column)}",
+            NONE,
+            key=("json_columns", name, position),
+            subject=column_title(name, column),
+            row_word=rows.key.word if rows.key else "",
+            find=_select_invalid(column, shown) if shown else "",
+        )
+        for position, column in enumerate(columns)
+    )
+    if rows.with_clause:  # it names the tables that the subquery reads
+        sql = f"{rows.with_clause}SELECT * FROM ({sql})"
+    return Check(f"JSON of {name}", sql, (), expectations)
+
+
+_INVALID = "turso_deploy_invalid"
+
+
+def invalid_json(column: str) -> str:
+    """Return the condition that a row has a value in a column, and that it is not JSON."""
+    name = readable_identifier(column)
+    return f"({name} IS NOT NULL AND NOT json_valid({name}))"
+
+
+def _select_invalid(column: str, rows: TableRows) -> str:
+    names = [*([rows.key.sql] if rows.key else []), readable_identifier(column)]
+    condition = invalid_json(column)[1:-1]
+    return f"{rows.with_clause}SELECT {', '.join(names)} FROM {rows.source} WHERE {condition}"

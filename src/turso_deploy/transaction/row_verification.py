@@ -18,13 +18,12 @@ from turso_deploy.plan.table_hazards import has_no_parent
 from turso_deploy.project.bound import NONE
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
-from turso_deploy.transaction.checks import Check, Expectation
+from turso_deploy.transaction.checks import MAX_NAMED_ROWS, Check, Expectation
+from turso_deploy.transaction.table_rows import MAX_KEY_LENGTH
 
 _TABLE = "turso_deploy_verification"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
-MAX_NAMED_VIOLATIONS = 10
-MAX_KEY_LENGTH = 60
 
 # Reads no row, and fails if the server has no such pragma: Turso Database, for example (its COMPAT.md).
 FOREIGN_KEY_CHECK_PROBE = Query("SELECT 1 FROM pragma_foreign_key_check LIMIT 0")
@@ -114,7 +113,7 @@ def foreign_key_checks(plan: Plan) -> list[Check]:
             f"SELECT coalesce(sum(more), 0) AS c0 FROM ({_worse(name)})",
             (),
             (Expectation(f"foreign-key violations added in {name}", NONE),),
-            Query(f"SELECT * FROM ({rows}) LIMIT {MAX_NAMED_VIOLATIONS}") if rows else None,
+            Query(f"SELECT * FROM ({rows}) LIMIT {MAX_NAMED_ROWS}") if rows else None,
             plan.places.get(fold_case(name)),
         )
         for name in plan.tables_with_verified_keys

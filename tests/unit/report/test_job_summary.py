@@ -93,11 +93,14 @@ def test_of_hundreds_of_failed_bounds_ten_stand_in_the_manifest_and_all_in_the_c
     assert rest.count("| rows of t") == 300
 
 
-def test_checks_that_failed_come_first_and_unfolded(failed: Report) -> None:
-    text = summary(failed)
-    assert "<details open><summary>1 of 3 checks failed</summary>" in text
-    marks = [row[2] for row in rows_of(text[text.index("checks failed") :])[2:]]
-    assert marks == ["❌", "✅", "✅"]
+def test_failed_checks_are_open_before_the_changes_and_passed_ones_folded_behind_them(failed: Report) -> None:
+    text = summary(replace(failed, changes=CHANGED))
+    opened = text.index("<details open><summary>1 of 3 checks failed</summary>")
+    folded = text.index("<details><summary>2 checks passed</summary>")
+    assert opened < text.index("<summary>3 changes") < folded
+    marks = [row[2] for row in rows_of(text[opened : text.index("</details>", opened)])[2:]]
+    assert marks == ["❌"]
+    assert [row[2] for row in rows_of(text[folded:])[2:]] == ["✅", "✅"]
 
 
 def test_steps_name_the_file_and_line_that_want_them(deployed: Report) -> None:

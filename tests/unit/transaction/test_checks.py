@@ -8,6 +8,7 @@ import pytest
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.core.transaction import Query
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import column_title
@@ -171,23 +172,33 @@ def test_a_text_that_a_reply_could_not_hold_is_not_measured() -> None:
     [
         (2, 2, True, "2"),
         (2, 1, False, "1"),
-        (2, 5, False, "3 or more"),
+        (2, 5, False, "5"),
         (0, 0, True, "0"),
-        (0, 4, False, "1 or more"),
+        (0, 4, False, "4"),
         (">=2", 1, False, "1"),
         (">=2", 5, True, "2 or more"),
         ("<=2", 0, True, "0"),
-        ("<=2", 5, False, "3 or more"),
+        ("<=2", 5, False, "5"),
         ("1..3", 3, True, "3"),
         ("1..3", 0, False, "0"),
-        ("1..3", 9, False, "4 or more"),
+        ("1..3", 9, False, "9"),
     ],
 )
-def test_rows_are_counted_as_far_as_the_bound_needs(bound: object, rows: int, ok: bool, actual: str) -> None:
+def test_rows_are_counted_as_far_as_the_bound_needs_and_all_if_there_are_too_many(
+    bound: object, rows: int, ok: bool, actual: str
+) -> None:
     scratch = scratch_with("CREATE TABLE Users (a)", *["INSERT INTO users VALUES (1)"] * rows)
     manifest = Manifest.model_validate({"rows": {"users": bound}})
     [check] = row_checks(manifest, catalog_of(scratch).schema)
-    assert results(check, scratch) == (CheckResult("rows of users", ok, str(bound), actual, ("rows", "users")),)
+    [result] = results(check, scratch)
+    assert result[:5] == ("rows of users", ok, str(bound), actual, ("rows", "users"))
+    assert ok or result.details[-1] == "SELECT count(*) FROM Users;"
+
+
+def test_the_last_rows_of_a_table_with_too_many_are_named() -> None:
+    scratch = scratch_with("CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7), (1), (9), (4)")
+    [check] = row_checks(Manifest.model_validate({"rows": {"t": "<=2"}}), catalog_of(scratch).schema)
+    assert results(check, scratch)[0].details[0] == "t: the last are id 9, 7"
 
 
 def test_a_bound_that_always_holds_reads_nothing() -> None:
@@ -221,8 +232,47 @@ def test_every_value_that_is_not_json_is_counted_column_by_column() -> None:
     assert results(check, scratch) == (
         CheckResult("invalid JSON in t.a", True, "0", "0", ("json_columns", "t", 0)),
         CheckResult("invalid JSON in t.b", True, "0", "0", ("json_columns", "t", 1)),
-        CheckResult("invalid JSON in t.c", False, "0", "3", ("json_columns", "t", 2)),
+        CheckResult(
+            "invalid JSON in t.c",
+            False,
+            "0",
+            "3",
+            ("json_columns", "t", 2),
+            ("t.c: rowid 2, 3, 4", "SELECT rowid, c FROM t WHERE c IS NOT NULL AND NOT json_valid(c);"),
+        ),
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "hidden", "shown"),
+    [
+        ("(id INTEGER PRIMARY KEY, j TEXT)", "t.j: id 1, 2", "t.j: id 1, 2"),
+        ("(id TEXT PRIMARY KEY, j TEXT)", "t.j: rowid 1, 2", "t.j: key '1', '2'"),
+        ("(id TEXT PRIMARY KEY, j TEXT) WITHOUT ROWID", None, "t.j: key '1', '2'"),
+        ("(id INTEGER PRIMARY KEY, j TEXT) WITHOUT ROWID", None, "t.j: key 1, 2"),
+        ("(rowid, j TEXT)", "t.j: rowid 1, 2", "t.j: rowid 1, 2"),
+    ],
+)
+def test_rows_are_named_by_integers_and_by_other_keys_only_on_request(
+    table: str, hidden: str | None, shown: str
+) -> None:
+    scratch = scratch_with(f"CREATE TABLE t {table}", "INSERT INTO t VALUES (1, 'secret'), (2, '{')")
+    manifest, schema = Manifest.model_validate({"json_columns": {"t": ["j"]}}), catalog_of(scratch).schema
+    for show_keys, named in ((False, hidden), (True, shown)):
+        [check] = json_checks(manifest, schema, show_keys=show_keys)
+        [result] = results(check, scratch)
+        find = result.details[-1].removesuffix(";")
+        assert result.actual == "2"
+        assert result.details[:-1] == ((named,) if named else ())
+        assert len(scratch.query(Query(find)).rows) == 2
+        assert "secret" not in str(result)
+
+
+def test_ten_of_many_rows_are_named() -> None:
+    scratch = scratch_with("CREATE TABLE t (j)", *["INSERT INTO t VALUES ('x')"] * 1234)
+    [check] = json_checks(Manifest.model_validate({"json_columns": {"t": ["j"]}}), catalog_of(scratch).schema)
+    [result] = results(check, scratch)
+    assert result.details[0] == "t.j: rowid 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 1,224 more"
 
 
 def test_an_empty_table_has_nothing_that_is_not_json() -> None:
