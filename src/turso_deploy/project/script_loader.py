@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -34,7 +34,9 @@ def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
     `wanted` holds that schema. A new database runs those that need nothing of an older one, so these must compile.
     Raises ProjectError (`script-invalid`) with file and line.
     """
-    scripts = tuple(_read(folder, name) for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"))
+    names = folder.entries(f"{SCRIPTS_FOLDER}/*.sql")
+    tables = {fold_case(row.table) for row in wanted.rows()} if names else frozenset[str]()
+    scripts = tuple(_read(folder, name, tables) for name in names)
     for script in scripts:
         if script.moment is not Moment.AFTER:
             _require_syntax(script)
@@ -43,7 +45,7 @@ def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
     return scripts
 
 
-def _read(folder: SchemaFolder, name: str) -> Script:
+def _read(folder: SchemaFolder, name: str, tables: Set[str]) -> Script:
     try:
         text = folder.read_text(name)
     except SchemaFileError as error:
@@ -60,7 +62,7 @@ def _read(folder: SchemaFolder, name: str) -> Script:
         _FIRST_LINES[first_line],
         _checksum(statements),
         statements,
-        tuple(_needs(folder, name, text, statements)),
+        tuple(_needs(folder, name, text, statements, tables)),
         _text_checksums(text),
         _positional_fault(folder, name, statements),
     )
@@ -118,8 +120,10 @@ def _text_checksums(text: str) -> frozenset[str]:
     )
 
 
-def _needs(folder: SchemaFolder, name: str, text: str, statements: Sequence[Statement]) -> Iterator[Need]:
-    """Yield what the comments `@needs` above the first statement name."""
+def _needs(
+    folder: SchemaFolder, name: str, text: str, statements: Sequence[Statement], tables: Set[str]
+) -> Iterator[Need]:
+    """Yield what the comments `@needs` above the first statement name. `tables` are those of the wanted schema."""
     first = statements[0].offset if statements else len(text)
     named = {name for statement in statements for name in identifiers_in(statement.text)}
     for token in scan(text):
@@ -135,7 +139,7 @@ def _needs(folder: SchemaFolder, name: str, text: str, statements: Sequence[Stat
         if token.start > first:
             raise script_error("@needs is for the whole script, and belongs above its first statement", place)
         for need in _names(rest, place):
-            _require_likely(need, named)
+            _require_likely(need, named, tables)
             yield need
 
 
@@ -154,25 +158,28 @@ def _names(text: str, place: Place) -> list[Need]:
             groups[-1].append(token)
     needs = []
     for group in groups:
-        table, *column = group[::2]
+        names = group[::2]
         if len(group) not in (1, 3) or any(token.text != "." for token in group[1::2]):
             raise malformed
-        if any(token.kind > TokenKind.QUOTED for token in (table, *column)):
+        if any(token.kind > TokenKind.QUOTED for token in names):
             raise malformed
-        needs.append(Need(unquote(table), unquote(column[0]) if column else None, place))
+        table, column = [*map(unquote, names), None][:2]
+        needs.append(Need(str(table), column, place))
     return needs
 
 
-def _require_likely(need: Need, named: Iterable[str]) -> None:
-    """Raise ProjectError if a name is misspelt, so that no database would ever run the script."""
+def _require_likely(need: Need, named: Set[str], tables: Set[str]) -> None:
+    """Raise ProjectError if a name is misspelt, so that no database would ever run the script.
+
+    `named` are the names in its statements, and `tables` those of the schema, which no column is meant to have.
+    """
     from difflib import get_close_matches
 
-    for name in filter(None, (need.table, need.column)):
-        alike = get_close_matches(fold_case(name), named, n=1, cutoff=0.8)
-        if alike and alike[0] != fold_case(name):
-            raise script_error(
-                f"@needs names {need.title}, and no statement uses {name}: is {alike[0]} meant?", need.place
-            )
+    for name, others in ((need.table, named), (need.column, named - tables)):
+        alike = get_close_matches(fold_case(name), others, n=1, cutoff=0.75) if name else []
+        if name and alike and fold_case(name) not in named:
+            message = f"@needs names {need.title}, and its statements use {alike[0]}, not {name}"
+            raise script_error(message, need.place)
 
 
 def _positional_fault(folder: SchemaFolder, name: str, statements: Sequence[Statement]) -> tuple[str, Place] | None:

@@ -36,7 +36,7 @@ class Need(NamedTuple):
     @property
     def title(self) -> str:
         """The name as messages show it: `users` or `users.address`."""
-        return column_title(self.table, *([] if self.column is None else [self.column]))
+        return self.table if self.column is None else column_title(self.table, self.column)
 
 
 class Script(NamedTuple):

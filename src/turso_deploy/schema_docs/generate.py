@@ -13,6 +13,7 @@ from turso_deploy.core.transaction import Query
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
+from turso_deploy.project.scripts import require_faultless
 from turso_deploy.report.document import Report, Status, StepLine
 from turso_deploy.report.lines import count_lines
 from turso_deploy.schema_docs.descriptions import read_descriptions
@@ -32,6 +33,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
     """
     started = time.monotonic()
     with load_project(folder) as project:
+        require_faultless(project.scripts)  # as for a new database, which would run all of them
         pages = render_pages(project)
     # Query plans may differ with another version of SQLite.
     compared = partial(_QUERY_PLANS.sub, "") if check else str

@@ -6,6 +6,7 @@ import pytest
 
 from turso_deploy.sql.identifiers import (
     counts_columns_of,
+    find_positional_use,
     identifiers_in,
     names_behind_from,
     takes_every_column,
@@ -89,3 +90,56 @@ def test_what_a_subquery_reads_stands_behind_from_join_or_a_comma(sql: str, tabl
 )
 def test_a_star_that_multiplies_or_counts_takes_no_columns(sql: str, expected: bool) -> None:
     assert takes_every_column(sql) is expected
+
+
+BY_NAME = """\
+INSERT INTO t (a, b) VALUES (1, 2)
+INSERT INTO t DEFAULT VALUES
+INSERT OR IGNORE INTO main.t AS x (a) SELECT count(*) FROM u
+INSERT INTO u (a, b) SELECT a, b FROM (SELECT * FROM t)
+INSERT INTO u (a, b) SELECT x.a, b FROM (SELECT * FROM t) AS x JOIN (SELECT * FROM z) ON x.a = y.a, (SELECT * FROM q)
+INSERT INTO u (a) SELECT a FROM ((SELECT * FROM t) JOIN z)
+WITH x AS (SELECT * FROM t) INSERT INTO u (a, b) SELECT a, b FROM x
+WITH x AS NOT MATERIALIZED (SELECT * FROM t) INSERT INTO u (a, b) SELECT a, b FROM x
+UPDATE t SET a = x.a FROM (SELECT * FROM u) AS x WHERE x.b = t.b
+DELETE FROM t WHERE EXISTS (SELECT * FROM u WHERE u.a = t.a)
+DELETE FROM t WHERE NOT EXISTS (SELECT * FROM u UNION SELECT * FROM v)
+DELETE FROM t WHERE id IN (SELECT * FROM ids)
+DELETE FROM t WHERE coalesce(a, b) IN ids OR lower(a) IN (SELECT * FROM ids)
+INSERT INTO t (a) VALUES (1) RETURNING a, *
+UPDATE t SET a = a * 2, b = 3 * (a + 1)
+DELETE FROM t WHERE (a, b) IN (SELECT a, b FROM u)
+INSERT INTO "into" (a) VALUES ('INTO t VALUES (*)')
+INSERT INTO t (a) SELECT max(a, b) FROM u WHERE true ON CONFLICT (a) DO UPDATE SET b = excluded.b * 2""".splitlines()
+
+BY_POSITION = """\
+INSERT INTO ^t VALUES (1, 2)
+REPLACE INTO ^t SELECT a, b FROM u
+INSERT OR REPLACE INTO ^main . t AS x VALUES (1)
+INSERT INTO t (a, b) SELECT ^* FROM u
+INSERT INTO t (a, b) SELECT u.^* FROM u
+INSERT INTO t (a, b, c) SELECT 1, ^* FROM u
+INSERT INTO t (a, b) SELECT a, b FROM v UNION ALL SELECT ^* FROM u
+INSERT INTO t (a, b) SELECT a, b FROM (SELECT ^* FROM v UNION ALL SELECT * FROM u)
+WITH x AS (SELECT * FROM t) INSERT INTO u (a, b) SELECT ^* FROM x
+WITH x (a, b) AS (SELECT ^* FROM t) INSERT INTO u (a, b) SELECT a, b FROM x
+WITH x (a, b) AS MATERIALIZED (SELECT ^* FROM t) INSERT INTO u (a, b) SELECT a, b FROM x
+UPDATE t SET (a, b) = (SELECT ^* FROM u WHERE u.id = t.id)
+DELETE FROM t WHERE (a, b) NOT IN (SELECT ^* FROM u)
+DELETE FROM t WHERE (a, b) ^IN u
+DELETE FROM t WHERE (SELECT ^* FROM u) = (a, b)
+INSERT INTO t (a) VALUES (1) ON CONFLICT DO UPDATE SET (a, b) = (SELECT ^* FROM u)
+INSERT INTO ^t""".splitlines()
+
+
+@pytest.mark.parametrize("sql", BY_NAME)
+def test_columns_that_are_used_by_name_are_no_positional_use(sql: str) -> None:
+    assert find_positional_use(sql) is None
+
+
+@pytest.mark.parametrize("sql", BY_POSITION)
+def test_positional_use_is_found_at_its_place(sql: str) -> None:
+    before, _, behind = sql.partition("^")
+    found = find_positional_use(before + behind)
+    assert found is not None
+    assert found.offset in (len(before), before.rfind("INTO"))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.support.schema_folders import write_project
+from turso_deploy.core.errors import DeployError, ErrorCode, ProjectError
+from turso_deploy.project.project import Project
+from turso_deploy.project.scripts import Moment, Script, pending_scripts
+
+TABLES = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, mail TEXT);\nCREATE TABLE pairs (a, b);\n"
+
+
+def project_with(tmp_path: Path, script: str, tables: str = TABLES) -> Project:
+    return write_project(tmp_path / "schema", {"tables.sql": tables, "scripts/one.sql": script})
+
+
+def script_in(tmp_path: Path, text: str) -> Script:
+    [script] = project_with(tmp_path, text).scripts
+    return script
+
+
+def error_of(tmp_path: Path, script: str) -> ProjectError:
+    with pytest.raises(ProjectError) as raised:
+        pending_scripts(project_with(tmp_path, script).scripts, {})
+    assert raised.value.code is ErrorCode.SCRIPT_INVALID
+    return raised.value
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_first_line_states_the_moment(tmp_path: Path, moment: Moment) -> None:
+    assert script_in(tmp_path, f"-- @run {moment}\nDELETE FROM users;\n").moment is moment
+
+
+@pytest.mark.parametrize(
+    "line", ["-- @run", "-- @run later", "@run after", "", "DELETE FROM users;", "-- @needs users"]
+)
+def test_another_first_line_is_an_error(tmp_path: Path, line: str) -> None:
+    error = error_of(tmp_path, f"{line}\nDELETE FROM users;\n")
+    assert "`-- @run before`, `-- @run between` or `-- @run after`" in error.message
+    assert error.place is not None
+    assert error.place.line == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO users VALUES (1, 'a', 'b')",
+        "REPLACE INTO main.users SELECT id, mail, name FROM users",
+        "INSERT INTO users (id, name, mail) SELECT * FROM users",
+        "INSERT INTO users (id, name, mail) SELECT u.* FROM users AS u",
+        "WITH x AS (SELECT * FROM users) INSERT INTO users (id, name, mail) SELECT * FROM x",
+        "UPDATE users SET (name, mail) = (SELECT * FROM pairs)",
+        "DELETE FROM users WHERE (name, mail) IN pairs",
+    ],
+)
+@pytest.mark.parametrize("moment", Moment)
+def test_statement_that_goes_by_the_order_of_columns_is_an_error_at_its_line(
+    tmp_path: Path, statement: str, moment: Moment
+) -> None:
+    error = error_of(tmp_path, f"-- @run {moment}\nDELETE FROM pairs;\n{statement};\n")
+    assert error.message.endswith("name the columns.")
+    assert error.place is not None
+    assert error.place.line == 3
+
+
+def test_script_that_goes_by_the_order_of_columns_may_stay_where_it_has_run(tmp_path: Path) -> None:
+    [script] = project_with(tmp_path, "-- @run after\nINSERT INTO users VALUES (1, 'a', 'b');\n").scripts
+    assert pending_scripts([script], {"one": script.checksum}) == ()
+
+
+def test_needs_are_tables_and_columns_in_any_quotes(tmp_path: Path) -> None:
+    text = (
+        '-- @run between\n-- @needs users, users.name\n/* @needs "users" . [mail] */\nUPDATE users SET name = mail;\n'
+    )
+    script = script_in(tmp_path, text)
+    assert [need.title for need in script.needs] == ["users", "users.name", "users.mail"]
+    assert [need.place.line for need in script.needs] == [2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-- @needs", "lists tables, views and columns"),
+        ("-- @needs users.", "lists tables, views and columns"),
+        ("-- @needs users name", "lists tables, views and columns"),
+        ("-- @needs main.users.name", "lists tables, views and columns"),
+        ("-- @needs users,", "lists tables, views and columns"),
+        ("-- @needs 'users", "lists tables, views and columns"),
+        ("-- @need users", "no directive @need"),
+        ("-- @requires users", "no directive @requires"),
+        ("-- @run before", "no directive @run here"),
+        ("-- @needs user", "use users, not user"),
+        ("-- @needs users.mial", "use mail, not mial"),
+    ],
+)
+def test_malformed_or_misspelt_need_is_an_error_at_its_line(tmp_path: Path, line: str, message: str) -> None:
+    error = error_of(tmp_path, f"-- @run after\n\n{line}\nUPDATE users SET name = mail;\n")
+    assert message in error.message
+    assert error.place is not None
+    assert error.place.line == 3
+
+
+def test_need_below_the_first_statement_is_an_error(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "-- @run after\nDELETE FROM pairs;\n-- @needs users\nDELETE FROM users;\n")
+    assert "above its first statement" in error.message
+
+
+def test_after_script_has_to_compile_in_the_wanted_schema(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "-- @run after\nDELETE FROM pairs;\nUPDATE users SET name =\n  address;\n")
+    assert "no such column: address" in error.message
+    assert "-- @run between" in str(error.hint)
+    assert error.place is not None
+    assert error.place.line == 4
+
+
+def test_after_script_whose_need_the_wanted_schema_has_not_is_not_compiled_in_it(tmp_path: Path) -> None:
+    assert script_in(tmp_path, "-- @run after\n-- @needs users.address\nUPDATE users SET name = address;\n").needs
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.BETWEEN])
+def test_syntax_of_every_script_is_checked_when_the_folder_is_loaded(tmp_path: Path, moment: Moment) -> None:
+    with pytest.raises(ProjectError, match="incomplete input"):
+        project_with(tmp_path, f"-- @run {moment}\nDELETE FROM;\n")
+
+
+STATEMENTS = "UPDATE users SET name = 'It''s'\nWHERE id = 1;\nDELETE FROM pairs;\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-- @run after\n{STATEMENTS}",
+        f"-- @run between\n-- @needs users\n{STATEMENTS}",
+        f"-- @run before\n\n-- why\n/* more */ {STATEMENTS}-- the end",
+        f"-- @run after\n{STATEMENTS}".replace("\n", "\r\n"),
+        "-- @run after\nupdate USERS set name='It''s' where id=1;;\ndelete from pairs",
+    ],
+)
+def test_checksum_covers_the_statements_only(tmp_path: Path, text: str) -> None:
+    checksum = script_in(tmp_path, f"-- @run after\n{STATEMENTS}").checksum
+    assert script_in(tmp_path, text).checksum == checksum
+
+
+@pytest.mark.parametrize(
+    "text", [STATEMENTS.replace("It", "it"), STATEMENTS.replace("1", "2"), STATEMENTS + STATEMENTS, ""]
+)
+def test_checksum_of_other_statements_is_another_one(tmp_path: Path, text: str) -> None:
+    before = script_in(tmp_path, f"-- @run after\n{STATEMENTS}")
+    after = script_in(tmp_path, f"-- @run after\n{text}")
+    assert after.checksum != before.checksum
+    with pytest.raises(DeployError) as raised:
+        pending_scripts([after], {"one": before.checksum})
+    assert raised.value.code is ErrorCode.SCRIPT_CHANGED
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("added", ["", "-- @needs users\n", "  -- @needs users.name\n-- @needs pairs\n"])
+def test_checksum_of_the_whole_text_that_an_earlier_version_recorded_is_still_known(
+    tmp_path: Path, added: str, line_end: str
+) -> None:
+    recorded = sha256(f"-- @run after\n-- why\n{STATEMENTS}".encode()).hexdigest()
+    text = f"-- @run between\n{added}-- why\n{STATEMENTS}".replace("\n", line_end)
+    assert pending_scripts([script_in(tmp_path, text)], {"one": recorded}) == ()
