@@ -196,3 +196,78 @@ def test_entries_of_a_full_text_index_that_a_trigger_writes_again_are_not_lost(
     scripts = tmp_path / "schema" / "scripts"
     (scripts / "one.sql").rename(scripts / "two.sql")
     require_blocked(target.deploy(load_project(tmp_path / "schema")), "search", "2 rows")
+
+
+def test_rows_are_counted_in_each_chunk_of_seeds(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    live(on_sqld, tmp_path / "schema")
+    on_sqld.request_size = 4_000
+    seeds = "id,name\n" + "".join(f"{number},{'x' * 40}\n" for number in range(2, 400))
+    trigger = "CREATE TRIGGER tidy AFTER INSERT ON t WHEN new.id = 390 BEGIN DELETE FROM orders WHERE id = 3; END;\n"
+    project = write_project(tmp_path / "schema", {"t.sql": TABLES + trigger, "seeds/t.csv": seeds})
+    report = on_sqld.deploy(project)
+    assert (report.status, report.committed) == (Status.FAILED, True)
+    assert report.error is not None
+    assert report.error.code == "hazard-blocked"
+    assert "(1 row)" in report.error.message
+    assert "Committed before that" in report.error.message
+    assert on_sqld.value("SELECT count(*) FROM orders") == 3
+    assert on_sqld.deploy(project, approvals=APPROVED).status is Status.DEPLOYED
+    assert on_sqld.rows("SELECT id FROM orders ORDER BY id") == [(1,), (2,)]
+    assert not any("turso_deploy" in name for name in on_sqld.names())
+
+
+def test_rows_are_counted_beside_a_rebuild_and_a_rename(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    live(target, tmp_path / "schema")
+    changed = (
+        TABLES.replace("name TEXT", "name TEXT CHECK (name <> '')")
+        .replace("CREATE TABLE pairs", "-- @renamed from=pairs\nCREATE TABLE couples")
+        .replace("note TEXT UNIQUE", "note TEXT UNIQUE CHECK (note <> '')")
+    )
+    trigger = "AFTER INSERT ON t BEGIN DELETE FROM couples WHERE b = 'c'; DELETE FROM orders WHERE id = 1; END"
+    files = {"scripts/one.sql": "-- @run before\nDELETE FROM pairs WHERE b = 'b';\n"}
+    sql = f"{changed}CREATE TRIGGER tidy {trigger};\n"
+    project = write_project(tmp_path / "schema", {"t.sql": sql, "seeds/t.csv": f"{SEEDS}2,b\n", **files})
+    before = target.dump()
+    report = target.deploy(project)
+    assert (report.status, report.committed) == (Status.BLOCKED, False)
+    assert report.error is not None
+    assert "--allow-hazards delete-rows:couples,delete-rows:orders" in (report.error.hint or "")
+    assert target.dump() == before
+    report = target.deploy(project, approvals=(Approval(HazardName.DELETE_ROWS),))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    deleted = {line.name: line.actual for line in report.checks if line.name.startswith("rows deleted")}
+    assert deleted == {"rows deleted from couples": "1", "rows deleted from orders": "1"}
+    assert target.value("SELECT count(*) FROM couples") == 0
+
+
+def test_objects_with_odd_names_are_counted(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    odd = '"o"" \'dd; ünd"'
+    tables = f'{TABLES}CREATE TABLE {odd} ("a,""b" TEXT PRIMARY KEY, "rowid" TEXT);\n'
+    live(target, tmp_path / "schema", tables)
+    target.run(f"INSERT INTO {odd} VALUES ('x', 'y'), ('z', 'y')")
+    sql = f"{tables}CREATE TRIGGER \"tid'y\" AFTER INSERT ON t BEGIN DELETE FROM {odd} WHERE rowid = 'y'; END;\n"
+    report = target.deploy(write_project(tmp_path / "schema", {"t.sql": sql, "seeds/t.csv": f"{SEEDS}2,b\n"}))
+    assert (report.status, report.error and report.error.code) == (Status.BLOCKED, "hazard-blocked")
+    assert report.error is not None
+    assert "(2 rows)" in report.error.message
+    assert "trigger tid'y" in (report.error.hint or "")
+    assert target.value(f"SELECT count(*) FROM {odd}") == 2
+
+
+def test_triggers_of_the_application_are_followed(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    live(target, tmp_path / "schema")
+    target.run("CREATE TRIGGER app_tidy AFTER UPDATE ON t BEGIN DELETE FROM orders; END")
+    manifest = "schema_version: 1.0.0\nignore: [app_*]\n"
+    for files in ({}, {"manifest.yml": manifest}):
+        seeds = SEEDS.replace("1,a", "1,changed")
+        project = write_project(tmp_path / "schema", {"t.sql": TABLES, "seeds/t.csv": seeds, **files})
+        require_blocked(target.deploy(project), "orders", "3 rows")
+
+
+def test_name_that_the_counting_needs_is_an_error_if_it_is_taken(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    live(target, tmp_path / "schema")
+    target.run("CREATE TABLE turso_deploy_deletions (x)")
+    report = target.deploy(with_trigger(tmp_path / "schema", "AFTER INSERT ON t BEGIN DELETE FROM orders; END"))
+    assert report.error is not None
+    assert (report.error.code, report.committed) == ("plan-impossible", False)
+    assert "turso_deploy_deletions" in report.error.message
