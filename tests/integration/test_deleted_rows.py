@@ -84,7 +84,10 @@ def test_rows_that_a_trigger_deletes_because_of_seeds_block_the_deployment(
         ("delete-rows", None, None)
     ]
     assert any(f"the trigger tidy may delete rows of {table}" in text for text in plan.undecided)
-    require_blocked(dry_run(target, project), table, rows)
+    tried = dry_run(target, project)
+    require_blocked(tried, table, rows)
+    assert [line.rows for line in tried.hazards if line.object == table] == [int(rows.split()[0])]
+    assert not any(f"delete rows of {table}" in text for text in tried.undecided)
     require_blocked(target.deploy(project), table, rows)
     assert target.dump() == before
 
@@ -95,9 +98,9 @@ def test_approved_deletions_are_counted_and_reported(target: DatabaseUnderTest, 
     assert target.plan(project, APPROVED).undecided == ()
     report = target.deploy(project, approvals=APPROVED)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
-    assert [(line.ok, line.actual) for line in report.checks if line.name == "rows deleted from orders"] == [
-        (True, "2")
-    ]
+    [counted] = [line for line in report.checks if line.name == "rows deleted from orders"]
+    assert (counted.ok, counted.actual) == (True, "2")
+    assert [(line.object, line.rows, line.approved) for line in report.hazards] == [("orders", 2, True)]
     assert target.rows("SELECT id FROM orders") == [(1,)]
     assert not any("turso_deploy" in name for name in target.names())
     assert target.deploy(project).status is Status.UNCHANGED
@@ -119,6 +122,7 @@ def test_trigger_that_deletes_no_live_row_is_no_obstacle(
     project = with_trigger(tmp_path / "schema", trigger)
     report = target.deploy(project)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+    assert (report.hazards, report.undecided) == ((), ())
     assert target.deploy(project).status is Status.UNCHANGED
     assert not any("turso_deploy" in name for name in target.names())
 

@@ -149,6 +149,28 @@ def test_rows_that_have_come_meanwhile_stop_a_script_that_would_lose_them(tmp_pa
 
 
 @CLIENTS
+def test_script_that_lets_a_trigger_delete_live_rows_stops_unless_that_is_approved(
+    deployed: Path, tmp_path: Path, client: Client
+) -> None:
+    trigger = "CREATE TRIGGER tidy AFTER INSERT ON authors BEGIN DELETE FROM books WHERE id = 'b3'; END;\n"
+    added = SMALL["seeds/authors.csv"] + "3,Barbara,\n"
+    files = with_changes(
+        SMALL, triggers=SMALL["triggers.sql"] + trigger, authors=added, manifest="schema_version: 2.0.0"
+    )
+    schema = write_folder(tmp_path / "after", files)
+    script, status, errors = script_for(schema, f"file:{deployed}")
+    assert status == 0, errors
+    by_hand = Path(shutil.copy(deployed, tmp_path / "by-hand.db"))
+    assert client(script, by_hand) == 1
+    assert content(by_hand) == content(deployed)
+    approved, _, _ = script_for(schema, f"file:{deployed}", allow_hazards="delete-rows:books")
+    settings = {"command": "deploy", "schema_path": str(schema), "database_url": f"file:{deployed}"}
+    assert run({**settings, "allow_hazards": "delete-rows:books"}, {}, StringIO()) == 0
+    assert client(approved, by_hand) == 0
+    assert content(by_hand) == content(deployed)
+
+
+@CLIENTS
 def test_a_check_that_fails_at_the_end_takes_everything_back(deployed: Path, tmp_path: Path, client: Client) -> None:
     schema = write_folder(tmp_path / "after", CHANGED)
     script, _, _ = script_for(schema, f"file:{deployed}", allow_hazards=PERMISSIONS)
@@ -167,7 +189,7 @@ def test_a_hazard_that_is_not_allowed_gives_no_script(deployed: Path, tmp_path: 
     (schema / "seeds/books.jsonl").unlink()
     (schema / "manifest.yml").unlink()
     script, status, told = script_for(schema, f"file:{deployed}")
-    assert (script, status) == ("", 1)
+    assert (script, status) == ("", 5)
     assert "drop-column" in told
 
 

@@ -132,13 +132,16 @@ class _Run:
             self._submission.add_possible_duplicate(batch)
             return _Attempt.STALE
         checks = self.report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
+        approvals = self._deployment.approvals
         if not outcome.committed:
-            failure = explain_failure(batch.assembly, outcome, checks, self._deployment.project)
+            failure = explain_failure(batch.assembly, outcome, checks, self._deployment.project, approvals)
             if failure.code is ErrorCode.DATABASE_BUSY and self._submission.try_again(failure.message):
                 return _Attempt.BUSY
             self.report.add_checks(checks)
+            self.report.add_deletions(batch, outcome, approvals, is_last=False)
             raise failure
         self.report.add_checks(checks)
+        self.report.add_deletions(batch, outcome, approvals, is_last=batch.id.completes)
         self.report.add_committed(batch.id, seed_results(batch.seeds, batch.assembly.steps, outcome.results))
         self._submission.reset()
         return _Attempt.DONE if batch.id.completes else _Attempt.COMMITTED

@@ -8,7 +8,7 @@ from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCod
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.plan.hazards import blocking_error
+from turso_deploy.plan.hazards import Approval, blocking_error
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
@@ -34,7 +34,13 @@ def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
     )
 
 
-def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[CheckLine], project: Project) -> DeployError:
+def explain_failure(
+    assembly: Assembly,
+    outcome: Outcome,
+    checks: Sequence[CheckLine],
+    project: Project,
+    approvals: Sequence[Approval] = (),
+) -> DeployError:
     """Return the error for a transaction that was rolled back. `checks` are its results before that."""
     failed = outcome.failed
     assert failed is not None
@@ -46,7 +52,7 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:
             return error_for_orphans(orphans, figures)
-    if step.purpose is Purpose.CHECK and (error := _error_for_deletions(assembly, outcome)):
+    if step.purpose is Purpose.CHECK and (error := blocking_error(assembly.deletions(outcome), approvals)):
         return error
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
@@ -60,17 +66,6 @@ def explain_failure(assembly: Assembly, outcome: Outcome, checks: Sequence[Check
         hint=explanation.hint,
         place=place if is_statement else None,
     )
-
-
-def _error_for_deletions(assembly: Assembly, outcome: Outcome) -> DeployError | None:
-    """Return the error for deleted rows that no approval covers, with their numbers; None if there are none."""
-    results = dict(assembly.figures(outcome))
-    lost = [
-        counted.hazard._replace(rows=figures.number())
-        for counted in assembly.deletion_checks
-        if (figures := results[counted.check]) and not counted.check.results(figures)[0].ok
-    ]
-    return blocking_error(lost, ())
 
 
 def combined(errors: Sequence[DeployError]) -> DeployError:

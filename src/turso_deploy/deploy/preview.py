@@ -174,8 +174,9 @@ def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> Non
         )
     checks = report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
     report.add_checks(checks)
+    report.add_deletions(batch, outcome, deployment.approvals, is_last=batch.id.completes)
     if outcome.failed:
-        raise explain_failure(batch.assembly, outcome, checks, deployment.project)
+        raise explain_failure(batch.assembly, outcome, checks, deployment.project, deployment.approvals)
     report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
     if batch.id.completes:
         report.add_decided()

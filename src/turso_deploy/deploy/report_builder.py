@@ -11,11 +11,11 @@ from turso_deploy.catalog.diff import Difference
 from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
 from turso_deploy.core.progress import log
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Failure, Rows
+from turso_deploy.core.transaction import Failure, Outcome, Rows
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.plan.hazards import Approval, is_approved
+from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, Verb
 from turso_deploy.project.expectations import missing_names
@@ -48,6 +48,7 @@ class ReportBuilder:
         self._started = time.monotonic()
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
+        self._undecided: dict[str, str] = {}
         self.differences: list[Cause] = []
         version = project.manifest.schema_version
         self.found = Report(command, Status.FAILED, False, address, manifest_version=version)
@@ -102,17 +103,36 @@ class ReportBuilder:
         self._schema_steps = (*(self._schema_steps if self.has_committed else ()), *steps)
         hazards = tuple(hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows)
         unapproved = {hazard.object for hazard in pending.other_hazards if is_approved(hazard, approvals) is None}
-        undecided = tuple(
-            f"{deletion}; the transaction counts them, and a dry run shows the result"
+        self._undecided = {
+            f"{deletion}; the transaction counts them, and a dry run shows the result": deletion.table.name
             for deletion in first_of_each(pending.deletions)
             if deletion.table.name in unapproved
-        )
+        }
+        undecided = tuple(self._undecided)
         self.found = replace(
             self.found,
             steps=(*self._schema_steps, *scripts[Moment.AFTER]),
             hazards=hazards,
             undecided=(*pending.undecided, *undecided),
         )
+
+    def add_deletions(self, batch: Batch, outcome: Outcome, approvals: Sequence[Approval], *, is_last: bool) -> None:
+        """Add the numbers of deleted rows, which only a transaction can count, to those of earlier batches.
+
+        A deletion stays undecided unless rows were deleted or the batch `is_last`.
+        """
+        before = {line.object: line.rows or 0 for line in self.found.hazards if line.name == HazardName.DELETE_ROWS}
+        counted = [
+            hazard._replace(rows=(hazard.rows or 0) + before.get(hazard.object, 0))
+            for hazard in batch.assembly.deletions(outcome)
+        ]
+        decided = {hazard.object: hazard for hazard in counted if hazard.rows or is_last}
+        kept = (
+            line for line in self.found.hazards if line.name != HazardName.DELETE_ROWS or line.object not in decided
+        )
+        lines = (hazard_line(hazard, approvals) for hazard in decided.values() if hazard.rows)
+        undecided = tuple(text for text in self.found.undecided if self._undecided.get(text) not in decided)
+        self.found = replace(self.found, hazards=(*kept, *lines), undecided=undecided)
 
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
         before = plan.renamed or state.catalog.schema

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, change_step
-from turso_deploy.plan.hazards import loss_guards
+from turso_deploy.plan.hazards import Hazard, loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
 from turso_deploy.project.scripts import Moment, Script, scripts_at
@@ -60,6 +60,15 @@ class Assembly(NamedTuple):
     def figures(self, outcome: Outcome) -> list[tuple[Check, Rows | None]]:
         """Return each check with its figures, None if they were not read."""
         return [(check, outcome.results[index]) for index, check in self.checks]
+
+    def deletions(self, outcome: Outcome) -> tuple[Hazard, ...]:
+        """Return the hazards of deleted rows whose rows the transaction has counted, with their numbers."""
+        figures = dict(self.figures(outcome))
+        return tuple(
+            counted.hazard._replace(rows=rows.number())
+            for counted in self.deletion_checks
+            if (rows := figures[counted.check])
+        )
 
 
 def assemble(
