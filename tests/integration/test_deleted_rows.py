@@ -136,7 +136,7 @@ def test_trigger_that_only_inserts_has_no_hazard_and_adds_no_step(target: Databa
     assert not any("deleted" in line.name for line in report.checks)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
 @pytest.mark.parametrize(
     ("statement", "rows"),
     [

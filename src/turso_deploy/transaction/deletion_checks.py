@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import PlanError, ErrorCode
 from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.project.bound import NONE, Bound
@@ -36,10 +36,10 @@ class DeletionCheck(NamedTuple):
 
 
 def check_names_are_free(deletions: Sequence[PossibleDeletion], live: Catalog) -> None:
-    """Raise BlockedError (`plan-impossible`) if the name of the table or a trigger that notes deletions is taken."""
+    """Raise PlanError (`plan-impossible`) if the name of the table or a trigger that notes deletions is taken."""
     taken = [row.name for row in live.rows if fold_case(row.name).startswith((_TABLE, _TRIGGER))]
     if deletions and taken:
-        raise BlockedError(
+        raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
             f"The database has an object {taken[0]}, and the transaction needs that name to count deleted rows.",
             hint="No deployment leaves an object of that name. Look at what it is, and drop or rename it by hand.",
