@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.core.errors import PlanError, ErrorCode
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.plan.hazards import Approval, Hazard, is_approved
 from turso_deploy.project.bound import NONE, Bound
