@@ -81,6 +81,9 @@ def _parse_csv(text: str, file: str) -> Iterator[RawRow]:
     if not all(columns):
         hint = "Name each column, and remove a comma at the end of the line."
         raise seed_error("the header has a column without a name", file, header_line, hint)
+    for name in columns:
+        if columns.count(name) > 1:
+            raise seed_error(f"the column `{name}` is given twice", file, header_line)
     for line, fields in records:
         if len(fields) != len(columns):
             message = f"the row has {len(fields)} fields and the header has {len(columns)}"

@@ -69,6 +69,7 @@ def test_a_csv_field_may_be_larger_than_the_default_limit(tmp_path: Path) -> Non
     [
         ("a,b\n1,2\nSECRET\n", "3: the row has 1 fields and the header has 2"),
         ("a,b\n1,2,SECRET\n", "2: the row has 3 fields and the header has 2"),
+        ("a,b,a\n", "1: the column `a` is given twice"),
         ("a,,c\n1,2,3\n", "1: the header has a column without a name"),
         ('a,b\n1,2\n3,"SECRET\n4,5\n', "3: malformed CSV, the quotes of a field are never closed"),
         ('a,b\n1,"SECRET"x\n', "2: malformed CSV, a comma is expected behind the quotes of a field"),
