@@ -135,6 +135,7 @@ def test_a_deployment_that_was_cut_off_goes_on_where_it_stopped(chunked: Databas
     assert chunked.value("SELECT schema_version FROM schema_deployments") is None
     report = chunked.deploy(project)
     assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert (report.first_deployment, report.previous_version, report.schema_version) == (False, None, "1.0.0")
     assert sum(line.written for line in report.seeds) == AUTHORS + BOOKS - came_in
     assert chunked.rows(ROWS) == ALL
     assert chunked.deploy(project).status is Status.UNCHANGED
@@ -181,6 +182,7 @@ def test_checks_of_rows_are_made_at_the_end_and_what_stands_then_is_told(
     )
     report = chunked.deploy(wrong)
     assert (report.status, report.committed, report.exit_code) == (Status.FAILED, True, 1)
+    assert (report.first_deployment, report.schema_version, report.manifest_version) == (True, None, "1.0.0")
     assert report.error is not None
     assert report.chunks is not None
     assert report.error.code == "check-failed"

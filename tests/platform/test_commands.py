@@ -392,7 +392,7 @@ def test_tokens_are_checked_before_every_deployment(program: Program, turso: Tur
 def test_an_enforced_policy_stops_the_deployment_before_it_writes(program: Program, turso: Turso) -> None:
     old = program.secret(turso.token(program.quiz, iat=from_now(-100)))
     done = program("deploy", database_url=program.quiz.url, auth_token=old, token_policy="enforce")
-    assert (done.status, done.report["status"]) == (1, "blocked")
+    assert (done.status, done.report["status"]) == (5, "blocked")
     assert done.report["error"]["code"] == "token-policy"
     assert program.quiz.asked == []
     assert program("deploy", database_url=program.quiz.url, auth_token=old).status == 0

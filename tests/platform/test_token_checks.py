@@ -105,9 +105,10 @@ def test_a_database_that_blocks_writes_is_no_read_only_token(turso: Turso, quiz:
     assert error.code is ErrorCode.ACCESS_BLOCKED
     assert "block_writes" in error.message
     checks = examined(platform, deploy=turso.token(quiz, "ro"))
+    assert ErrorCode.TOKEN_READ_ONLY in {finding.code for finding in checks[Role.DEPLOY].findings}
     error = token_error(checks, POLICY)
     assert error is not None
-    assert error.code is ErrorCode.TOKEN_READ_ONLY
+    assert (error.code, error.exit_code) == (ErrorCode.ACCESS_BLOCKED, 1)  # which precedes 2, that of the token
 
 
 def test_a_database_that_blocks_reads_is_told_without_the_platform(

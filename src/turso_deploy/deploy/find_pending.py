@@ -12,9 +12,10 @@ from turso_deploy.core.transaction import Rows
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
+from turso_deploy.deploy.downgrade import downgrade_hazard
 from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
 from turso_deploy.deploy.write_estimate import rewritten_tables
-from turso_deploy.plan.hazards import uncounted_before_scripts, uncounted_before_seeds, with_counts
+from turso_deploy.plan.hazards import Hazard, uncounted_before_scripts, uncounted_before_seeds, with_counts
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
@@ -24,7 +25,7 @@ from turso_deploy.project.scripts import Moment, Script, pending_scripts, script
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_state
+from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_past_schemas, parse_state
 from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.possible_deletions import (
     deletion_hazards,
@@ -44,9 +45,11 @@ def find_pending(
     plan needs that, because a deployment decides. With `show_keys` rows are named by text keys, too.
     """
     report_step("reading the database")
-    answers = database.query(STATE_QUERIES)
+    past_schemas = history.past_schemas_query(history.schema_fingerprint(project.wanted))
+    *answers, past = database.query((*STATE_QUERIES, past_schemas))
     report_step("planning")
-    pending = pending_for(project, parse_state(answers, project.manifest.ignore))
+    state = parse_past_schemas(past, parse_state(answers, project.manifest.ignore))
+    pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending)]
     if preview:
         inquiries += [_table_sizes(pending), _predicted_checks(project, pending, show_keys=show_keys)]
@@ -149,7 +152,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     require_runnable(to_run, _schemas(state, plan))
     seeds = tuple(_pending_seeds(project, plan, state))
     deletions = tuple(_deletions(project, state, plan, seeds, to_run))
-    return PendingChanges(
+    pending = PendingChanges(
         state,
         plan,
         seeds,
@@ -161,6 +164,18 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
         deletions,
         is_new=is_new,
     )
+    return pending._replace(other_hazards=(*_downgrades(project, pending), *pending.other_hazards))
+
+
+def _downgrades(project: Project, pending: PendingChanges) -> Iterator[Hazard]:
+    """Yield the hazard of going back to an earlier version."""
+    last, version = pending.state.last_deployment, project.manifest.schema_version
+    if last and not pending.nothing_to_do:
+        place = project.place_in_manifest(("schema_version",)) if version else None
+        fingerprint = history.schema_fingerprint(project.wanted)
+        hazard = downgrade_hazard(version, fingerprint, last, pending.state.past_schemas, place)
+        if hazard:
+            yield hazard
 
 
 def _deletions(

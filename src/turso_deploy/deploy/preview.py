@@ -22,7 +22,7 @@ from turso_deploy.deploy.notices import (
 )
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
+from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.checks import json_checks, row_checks
@@ -109,6 +109,8 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)
         report.add_blocking_error(blocking_error(pending.hazards, approvals, counted=False))
+        downgrades = [hazard for hazard in pending.other_hazards if hazard.name is HazardName.DOWNGRADE]
+        raise_if_blocked(downgrades, approvals)  # they do not depend on the rows of a database
         return report.build(Status.UNCHANGED if pending.nothing_to_do else Status.PLANNED, committed=False)
     except DeployError as error:
         return report.build_failed(error)

@@ -91,7 +91,7 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
     facts = {
         "database": printable(report.database),
         "deployment": printable(report.deployment_id or ""),
-        "versions": "" if report.succeeded else wording.versions(report),
+        "versions": wording.versions_of_failure(report),
         "writes": wording.rows_to_write(report),
         "seeds": wording.chunks(report),
         "took": f"{wording.duration(report.duration_ms)}, {count_of(report.requests, 'request')}",

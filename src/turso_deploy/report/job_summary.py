@@ -233,9 +233,7 @@ def _footer(report: Report) -> str:
     facts = [
         f"database {summary_code(report.database)}",
         f"deployment {summary_code(report.deployment_id)}" if report.deployment_id else "",
-        f"versions {summary_text(wording.versions(report))}"
-        if not report.succeeded and wording.versions(report)
-        else "",
+        f"versions {summary_text(versions)}" if (versions := wording.versions_of_failure(report)) else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
         count_of(report.requests, "request"),

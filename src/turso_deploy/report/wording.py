@@ -250,6 +250,27 @@ def versions(report: Report) -> str:
     return f"{_version(before) or _NO_VERSION} -> {_version(after) or _NO_VERSION}"
 
 
+def versions_of_failure(report: Report) -> str:
+    """Return the versions that the verdict on a run that did not succeed does not state; empty for other runs."""
+    if report.succeeded or report.first_deployment is None:
+        return ""
+    if report.command == "verify":
+        return _standing(report)
+    found = versions(report)
+    return "" if found in verdict(report) else found
+
+
+def _standing(report: Report) -> str:
+    """Return at which version the database is, and the manifest's where it differs; empty if neither has one."""
+    at, manifest = _version(report.schema_version), _version(report.manifest_version)
+    if report.first_deployment:
+        return "nothing was deployed to the database yet"
+    if at == manifest:
+        return at
+    found = f"the database is at {at}" if at else "the database has no version"
+    return f"{found}, {f'the manifest says {manifest}' if manifest else 'the manifest has no version'}"
+
+
 def _version(version: str | None) -> str:
     return printable(version or "")
 
@@ -261,15 +282,9 @@ def _titled(word: str, version: str, parts: Sequence[str]) -> str:
 
 def _verified(report: Report) -> str:
     """Return the verdict on a database that is as the folder describes it, and at which version that is recorded."""
-    at, manifest = report.schema_version, report.manifest_version
-    found = _findings(report)
-    if not report.first_deployment and at == manifest:
-        return _titled("Verified", _version(at), found)
-    if report.first_deployment:
-        standing = "nothing was deployed to the database yet"
-    else:
-        says = f"the manifest says {_version(manifest)}" if manifest else "the manifest has no version"
-        standing = f"the database is at {_version(at)}, {says}" if at else f"the database has no version, {says}"
+    standing, found = _standing(report), _findings(report)
+    if standing == _version(report.schema_version):
+        return _titled("Verified", standing, found)
     return f"{_titled('Verified', '', found)}; {standing}" if found else f"Verified: {standing}"
 
 

@@ -29,7 +29,8 @@ STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SH
 class DatabaseState(NamedTuple):
     """A database at one moment: `read_at` by its own clock (seconds since 1970), `received_at` by ours.
 
-    `schema_version` is None if the server does not support the pragma.
+    `schema_version` is None if the server does not support the pragma. `past_schemas` are the fingerprints of all
+    schemas that were deployed, the oldest first; () unless the wanted one is among them and not the last.
     """
 
     catalog: Catalog
@@ -37,11 +38,21 @@ class DatabaseState(NamedTuple):
     last_deployment: LastDeployment | None
     read_at: int = 0
     received_at: float = 0.0
+    past_schemas: tuple[str, ...] = ()
 
     @property
     def managed(self) -> frozenset[str]:
         """The objects that were deployed, such as `table users`."""
         return self.last_deployment.managed if self.last_deployment else frozenset()
+
+
+def parse_past_schemas(answer: Rows | Failure, state: DatabaseState) -> DatabaseState:
+    """Return the state with the answer to `past_schemas_query`. Raises DatabaseError if the history cannot be read."""
+    if state.last_deployment is None:
+        return state
+    if isinstance(answer, Failure):
+        raise _unreadable(answer)
+    return state._replace(past_schemas=tuple(str(fingerprint) for (fingerprint,) in answer.rows))
 
 
 def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
-from turso_deploy.sql.schema import Schema, title
+from turso_deploy.sql.lexer import canonical_tokens
+from turso_deploy.sql.schema import Schema, key_of, title
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -49,6 +50,14 @@ LAST_DEPLOYMENT_QUERY = Query(
     "SELECT id, schema_version, schema_fingerprint, seeds, managed_objects, scripts "
     f"FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1"
 )
+
+# Gives no row unless the schema ?1 was deployed and is not the last one. If it is the last one, one row is read.
+_PAST_SCHEMAS = f"""SELECT schema_fingerprint FROM {HISTORY_TABLE} WHERE number >= (
+  SELECT CASE WHEN schema_fingerprint IS NOT ?1
+    AND EXISTS (SELECT 1 FROM {HISTORY_TABLE} WHERE schema_fingerprint = ?1)
+    THEN (SELECT min(number) FROM {HISTORY_TABLE}) END
+  FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1
+) ORDER BY number"""
 
 
 class LastDeployment(NamedTuple):
@@ -128,9 +137,18 @@ def managed_names(schema: Schema) -> frozenset[str]:
     return frozenset(map(title, schema.objects()))
 
 
+def past_schemas_query(fingerprint: str) -> Query:
+    """Return the query for the schemas of all deployments, the oldest first.
+
+    It returns none if the schema with this fingerprint is the last of them or was never deployed. Like
+    `LAST_DEPLOYMENT_QUERY` it fails on a database that was never deployed to.
+    """
+    return Query(_PAST_SCHEMAS, (fingerprint,))
+
+
 def schema_fingerprint(schema: Schema) -> str:
-    """Return a SHA-256 over the SQL of all objects, independent of their order."""
-    return _sha256(sorted([item.kind, item.name, item.sql] for item in schema.objects()))
+    """Return a SHA-256 over the definitions of all objects, independent of their order and of spelling."""
+    return _sha256(sorted([*key_of(item), *canonical_tokens(item.sql)] for item in schema.objects()))
 
 
 def seeds_fingerprint(seeds: Mapping[str, str]) -> str:
