@@ -48,7 +48,7 @@ def load_project(path: str | os.PathLike[str]) -> Project:
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
-        scripts = load_scripts(folder, scratch)
+        scripts = load_scripts(folder, wanted, scratch)
         files = read_seeds(folder, wanted, _tables_of(ignored))
         seeds = simulate_seeds(files, wanted, scratch.connection)
         _require_json_in_seeds(seeds, manifest, scratch)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from hashlib import sha256
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.rows import CatalogRow
@@ -28,24 +29,23 @@ _NEEDS = "@needs"
 _MISSPELT = ("@need", "@require", "@run")
 
 
-def load_scripts(folder: SchemaFolder, wanted: Scratch) -> tuple[Script, ...]:
+def load_scripts(folder: SchemaFolder, wanted: Schema, scratch: Scratch) -> tuple[Script, ...]:
     """Read all scripts of a schema folder in the order of their names; compile the `after` ones in the wanted schema.
 
-    `wanted` holds that schema. A new database runs those that need nothing of an older one, so these must compile.
+    `scratch` holds that schema. A new database runs those that need nothing of an older one, so these must compile.
     Raises ProjectError (`script-invalid`) with file and line.
     """
-    names = folder.entries(f"{SCRIPTS_FOLDER}/*.sql")
-    tables = {fold_case(row.table) for row in wanted.rows()} if names else frozenset[str]()
-    scripts = tuple(_read(folder, name, tables) for name in names)
+    correct = _correct_names(wanted)
+    scripts = tuple(_read(folder, name, correct) for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"))
     for script in scripts:
         if script.moment is not Moment.AFTER:
             _require_syntax(script)
-        elif all(_has(need, wanted) for need in script.needs):
-            _require_compiled(script, wanted)
+        elif all(_has(need, scratch) for need in script.needs):
+            _require_compiled(script, scratch)
     return scripts
 
 
-def _read(folder: SchemaFolder, name: str, tables: Set[str]) -> Script:
+def _read(folder: SchemaFolder, name: str, correct: _CorrectNames) -> Script:
     try:
         text = folder.read_text(name)
     except SchemaFileError as error:
@@ -62,7 +62,7 @@ def _read(folder: SchemaFolder, name: str, tables: Set[str]) -> Script:
         _FIRST_LINES[first_line],
         _checksum(statements),
         statements,
-        tuple(_needs(folder, name, text, statements, tables)),
+        tuple(_needs(folder, name, text, statements, correct)),
         _text_checksums(text),
         _positional_fault(folder, name, statements),
     )
@@ -121,9 +121,9 @@ def _text_checksums(text: str) -> frozenset[str]:
 
 
 def _needs(
-    folder: SchemaFolder, name: str, text: str, statements: Sequence[Statement], tables: Set[str]
+    folder: SchemaFolder, name: str, text: str, statements: Sequence[Statement], correct: _CorrectNames
 ) -> Iterator[Need]:
-    """Yield what the comments `@needs` above the first statement name. `tables` are those of the wanted schema."""
+    """Yield what the comments `@needs` above the first statement name."""
     first = statements[0].offset if statements else len(text)
     named = {name for statement in statements for name in identifiers_in(statement.text)}
     for token in scan(text):
@@ -139,7 +139,7 @@ def _needs(
         if token.start > first:
             raise script_error("@needs is for the whole script, and belongs above its first statement", place)
         for need in _names(rest, place):
-            _require_likely(need, named, tables)
+            _require_likely(need, named, correct)
             yield need
 
 
@@ -168,16 +168,31 @@ def _names(text: str, place: Place) -> list[Need]:
     return needs
 
 
-def _require_likely(need: Need, named: Set[str], tables: Set[str]) -> None:
+class _CorrectNames(NamedTuple):
+    """Folded names that are not misspelt: the former names of tables and columns, and the tables of the schema."""
+
+    former: Set[str]
+    tables: Set[str]
+
+
+def _correct_names(wanted: Schema) -> _CorrectNames:
+    directives = [table.directives for table in wanted.all_tables.values()]
+    former = (one.renamed_from for each in directives for one in (each.table, *each.columns.values()))
+    return _CorrectNames(frozenset(fold_case(name) for name in former if name), wanted.all_tables.keys())
+
+
+def _require_likely(need: Need, named: Set[str], correct: _CorrectNames) -> None:
     """Raise ProjectError if a name is misspelt, so that no database would ever run the script.
 
-    `named` are the names in its statements, and `tables` those of the schema, which no column is meant to have.
+    `named` are the names in its statements. A column may be like a table: `users.address` and `addresses`.
     """
     from difflib import get_close_matches
 
-    for name, others in ((need.table, named), (need.column, named - tables)):
-        alike = get_close_matches(fold_case(name), others, n=1, cutoff=0.75) if name else []
-        if name and alike and fold_case(name) not in named:
+    for name, others in ((need.table, named), (need.column, named - correct.tables)):
+        folded = fold_case(name or "")
+        if folded in named | correct.former:
+            continue
+        if alike := get_close_matches(folded, others, n=1, cutoff=0.8):
             message = f"@needs names {need.title}, and its statements use {alike[0]}, not {name}"
             raise script_error(message, need.place)
 

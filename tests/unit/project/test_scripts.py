@@ -93,7 +93,7 @@ def test_needs_are_tables_and_columns_in_any_quotes(tmp_path: Path) -> None:
         ("-- @requires users", "no directive @requires"),
         ("-- @run before", "no directive @run here"),
         ("-- @needs user", "use users, not user"),
-        ("-- @needs users.mial", "use mail, not mial"),
+        ("-- @needs users.mails", "use mail, not mails"),
     ],
 )
 def test_malformed_or_misspelt_need_is_an_error_at_its_line(tmp_path: Path, line: str, message: str) -> None:

@@ -36,7 +36,7 @@ TABLES = (
 def by_scripts(tmp_path: Path, script: str, *triggers: str, tables: Sequence[str] = TABLES) -> list[PossibleDeletion]:
     catalog = catalog_of(*tables, *triggers)
     write_folder(tmp_path / "schema", {"scripts/one.sql": f"-- @run before\n{script}"})
-    scripts = load_scripts(SchemaFolder(tmp_path / "schema", "schema"), Scratch())
+    scripts = load_scripts(SchemaFolder(tmp_path / "schema", "schema"), catalog.schema, Scratch())
     return list(deletions_by_scripts(scripts, catalog, catalog.schema))
 
 
