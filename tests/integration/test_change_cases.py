@@ -107,6 +107,8 @@ class Case:
     def project(self, name: str) -> Project:
         """The schema folder with `before` or `after`."""
         folder = self.workspace / name
+        if folder.exists():
+            return load_project(folder)
         folder.mkdir()
         shutil.copy(self.folder / f"{name}.sql", folder / "schema.sql")
         for kind in ("scripts", "seeds"):
@@ -266,10 +268,13 @@ def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     before = case.bring_to_before()
     was = case.snapshot()
     if case.expected.refused:
+        _expect_the_plan_to_fail(case)
         _expect_refusal(case.expected.refused, _refusal(case))
         assert case.snapshot() == was
         return
     after = case.project("after")
+    plan = case.plan(after, case.expected.allow)
+    assert plan.error is None, plan.error
     steps, hazards = case.planned(after)
     assert steps == case.expected.steps
     assert hazards == case.expected.hazards
@@ -304,6 +309,22 @@ def _the_same_by_hand(case: Case, after: Project) -> Iterator[None]:
     if script:
         assert in_python(script, copy) == 0
         assert content(copy, case.expected.clock) == content(case.target.file, case.expected.clock)
+
+
+def _expect_the_plan_to_fail(case: Case) -> None:
+    """The plan of a case that is refused fails with the same code, or says that only a deployment can decide."""
+    try:
+        after = case.project("after")
+        report = case.plan(after, case.expected.allow)
+    except DeployError:
+        return  # the folder cannot be loaded, or a permission be read
+    assert case.expected.refused is not None
+    if report.undecided and report.error is None:
+        assert after.scripts or after.seeds or after.wanted.triggers, report.undecided
+        return
+    assert report.error is not None, "the plan is green, and the deployment is refused"
+    assert report.error.code == case.expected.refused.code, report.error
+    assert report.steps or report.error.code not in ("check-failed", "statement-failed", "hazard-blocked")
 
 
 def _refusal(case: Case) -> ErrorLine:

@@ -15,7 +15,13 @@ from turso_deploy.database.interface import Database
 from turso_deploy.deploy.downgrade import downgrade_hazard
 from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
 from turso_deploy.deploy.write_estimate import rewritten_tables
-from turso_deploy.plan.hazards import Hazard, uncounted_before_scripts, uncounted_before_seeds, with_counts
+from turso_deploy.plan.hazards import (
+    Hazard,
+    Severity,
+    uncounted_before_scripts,
+    uncounted_before_seeds,
+    with_counts,
+)
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
@@ -34,6 +40,7 @@ from turso_deploy.transaction.possible_deletions import (
 )
 from turso_deploy.transaction.predictions import Pending, check_questions, undecided_parts
 from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
+from turso_deploy.transaction.step_predictions import step_probes
 
 
 def find_pending(
@@ -52,7 +59,10 @@ def find_pending(
     pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending)]
     if preview:
-        inquiries += [_table_sizes(pending), _predicted_checks(project, pending, show_keys=show_keys)]
+        inquiries.append(_table_sizes(pending))
+    if preview and not pending.nothing_to_do:
+        changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
+        inquiries += [_predicted_checks(changes), _predicted_failures(changes)]
     return _ask(database, pending, inquiries)
 
 
@@ -99,26 +109,45 @@ def _table_sizes(pending: PendingChanges) -> Inquiry:
     return Inquiry(tuple(table.count_query for table in pending.rewritten), add)
 
 
-def _predicted_checks(project: Project, pending: PendingChanges, *, show_keys: bool) -> Inquiry:
+def _predicted_checks(changes: Pending) -> Inquiry:
     """Return the inquiry for the checks of rows that a deployment makes."""
-    if pending.nothing_to_do:
-        return NO_INQUIRY
-    changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
     questions = list(check_questions(changes))
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
         remaining = iter(answers)
         new_rows = partial(_rows_inserted, pending)
         checks, undecided = [], list(undecided_parts(changes))
+        uncounted = {f"{item.name} {item.object}" for item in pending.plan.hazards if item.rows is None}
         for question in questions:
+            if question.hazard and question.hazard not in uncounted:
+                next(remaining)
+                continue
             answer = question.predict([next(remaining) for _ in question.queries], new_rows)
             if isinstance(answer, str):
                 undecided.append(f"{question.check.label}: {answer}")
             else:
                 checks.append((question.check, answer))
+        decided = {question.hazard for question in questions if question.hazard}
+        undecided += [
+            f"{hazard.name} {hazard.object}: its rows can only be counted in the transaction"
+            for hazard in pending.plan.hazards
+            if hazard.severity is Severity.BLOCKED and hazard.rows is None
+            if f"{hazard.name} {hazard.object}" not in decided
+        ]
         return pending._replace(predicted_checks=tuple(checks), undecided=tuple(undecided))
 
     return Inquiry(tuple(query for question in questions for query in question.queries), add)
+
+
+def _predicted_failures(changes: Pending) -> Inquiry:
+    """Return the inquiry for the steps of the plan that would fail on the rows; the first of them is reported."""
+    probes = list(step_probes(changes))
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        errors = (probe.failure(answer) for probe, answer in zip(probes, answers, strict=True))
+        return pending._replace(predicted_failures=tuple(filter(None, errors))[:1])
+
+    return Inquiry(tuple(probe.query for probe in probes), add)
 
 
 def _rows_inserted(pending: PendingChanges, name: str) -> int | None:

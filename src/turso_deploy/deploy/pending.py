@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from turso_deploy.core.errors import DeployError
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Query, Rows
 from turso_deploy.deploy.write_estimate import RewrittenTable
@@ -24,8 +25,9 @@ class PendingChanges(NamedTuple):
     this database does not need. `rewritten` are the tables of which every row is written, and
     `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan. `deletions` are the rows
     that seeds and scripts may make triggers and foreign keys delete.
-    With a preview, `predicted_checks` are the checks of rows with the answers that a deployment would get now, and
-    `undecided` are sentences about what only a deployment can decide.
+    With a preview, `predicted_checks` are the checks of rows with the answers that a deployment would get now,
+    `predicted_failures` the errors of steps that would fail on the rows, and `undecided` sentences about what only a
+    deployment can decide.
     """
 
     state: DatabaseState
@@ -38,6 +40,7 @@ class PendingChanges(NamedTuple):
     other_hazards: tuple[Hazard, ...] = ()
     deletions: tuple[PossibleDeletion, ...] = ()
     predicted_checks: tuple[tuple[Check, Rows | Failure], ...] = ()
+    predicted_failures: tuple[DeployError, ...] = ()
     undecided: tuple[str, ...] = ()
     is_new: bool = False
     """True for a database without a deployment history and without any table of the folder."""

@@ -69,7 +69,7 @@ def plan(
         report.add_batch(batch, database.request_size)
         if blocked := blocking_error(pending.hazards, deployment.approvals):
             failures.append(blocked)
-        if failures and not (dry_run and all(error.code is ErrorCode.CHECK_FAILED for error in failures)):
+        if failures and not (dry_run and all(isinstance(error, DatabaseError) for error in failures)):
             raise combined(failures)
         if dry_run:
             report_step(
@@ -157,6 +157,7 @@ def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChan
         check_manifest(project, pending)
     except DeployError as error:
         failures.append(error)
+    failures += pending.predicted_failures
     if not all(check.ok for check in checks):
         failures.append(explain_failed_checks(checks, {}, project))
     return pending, failures

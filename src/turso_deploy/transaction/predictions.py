@@ -10,17 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Failure, Query, Rows, Value
+from turso_deploy.plan.hazards import HazardName
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_hazards import has_no_parent
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import as_json
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.definitions import ForeignKey
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, read_column_title
 from turso_deploy.sql.schema import Schema, VirtualTable
+from turso_deploy.sql.table_rows import TableRows, current_rows, key_of_rows
 from turso_deploy.transaction.checks import MAX_NAMED_ROWS, Check, invalid_json, json_check, row_check
 from turso_deploy.transaction.database_state import DatabaseState
-from turso_deploy.transaction.table_rows import TableRows, current_rows, key_of_rows
+from turso_deploy.transaction.row_verification import foreign_key_checks, with_written_rows
 from turso_deploy.transaction.written_tables import Writers, rejecting_triggers, writers_of
 
 MAX_COMPARED_ROWS = 10_000
@@ -94,12 +99,14 @@ def rows_after(plan: Plan, live: Schema, name: str, *, show_keys: bool = False) 
 class CheckQuestion(NamedTuple):
     """A check, the queries about live rows that it depends on, and the function that predicts its answer from theirs.
 
-    The function returns the reason as text if only the deployment can decide.
+    The function returns the reason as text if only the deployment can decide. `hazard` is the name and object of the
+    hazard that stands for the check if its rows are counted.
     """
 
     check: Check
     queries: tuple[Query, ...]
     predict: Callable[[Answers, NewRows], Rows | Failure | str]
+    hazard: str = ""
 
 
 def check_questions(pending: Pending) -> Iterator[CheckQuestion]:
@@ -111,6 +118,7 @@ def check_questions(pending: Pending) -> Iterator[CheckQuestion]:
     for name, columns in manifest.json_columns.items():
         if columns:
             yield _json_question(pending, name, columns)
+    yield from _key_questions(pending)
 
 
 def undecided_parts(pending: Pending) -> Iterator[str]:
@@ -120,6 +128,21 @@ def undecided_parts(pending: Pending) -> Iterator[str]:
     if not pending.is_new:
         for trigger, table in rejecting_triggers(pending.plan, list(pending.seeds.values())):
             yield f"the seeds of {table}: the trigger {trigger} may reject a row"
+        for parent, child in _children_of_changed_keys(pending):
+            yield f"foreign keys of {child}: the seeds of {parent} may change the values that it refers to"
+
+
+def _children_of_changed_keys(pending: Pending) -> Iterator[tuple[str, str]]:
+    """Yield the seeded tables of which a column that is not the key of the seeds is referred to, and who does."""
+    schema = pending.plan.predicted.with_ignored
+    for child, table in schema.tables.items():
+        for key in table.definition.foreign_keys:
+            seed = pending.seeds.get(key.parent)
+            if seed is None or child in pending.plan.created_tables or pending.rows_after(key.parent) is None:
+                continue
+            changed = {fold_case(name) for group in seed.groups for name in group.columns if name not in group.key}
+            if changed.intersection(schema.parent_columns(key)):
+                yield seed.table, table.name
 
 
 def _rows_question(pending: Pending, name: str, bound: Bound) -> CheckQuestion:
@@ -169,6 +192,51 @@ def _json_question(pending: Pending, name: str, columns: Sequence[str]) -> Check
         return _without_overwritten(pending, name, figures, list(zip(overwritten, found, strict=True)), len(columns))
 
     return CheckQuestion(check, (check.figures, *(item.query for item in overwritten)), predict)
+
+
+def _key_questions(pending: Pending) -> Iterator[CheckQuestion]:
+    """Yield a question for each new foreign key whose rows no hazard counts: its parent is created, or seeded."""
+    plan = with_written_rows(pending.plan) if pending.scripts or pending.seeds else pending.plan
+    checks = {check.label: check for check in foreign_key_checks(plan)}
+    for hazard in plan.hazards:
+        if hazard.name is not HazardName.ADD_FOREIGN_KEY or hazard.parent is None:
+            continue
+        table = fold_case(read_column_title(hazard.object)[0])
+        change, rows, parent = plan.changes.get(table), pending.rows_after(table), hazard.parent
+        if change is None or rows is None or parent in plan.changes or {table, parent} & pending.writers.keys():
+            continue
+        check = checks.get(f"foreign keys of {change.wanted.name} kept")
+        key = next((key for key in change.new.foreign_keys if _title(change, key) == hazard.object), None)
+        if key is None or check is None:
+            continue
+        yield _key_question(pending, check, rows, key)._replace(hazard=f"{hazard.name} {hazard.object}")
+
+
+def _title(change: TableChange, key: ForeignKey) -> str:
+    return column_title(change.wanted.name, *key.columns)
+
+
+def _key_question(pending: Pending, check: Check, rows: TableRows, key: ForeignKey) -> CheckQuestion:
+    columns = [f"child.{quote_identifier(name)}" for name in key.columns]
+    lonely = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    if pending.rows_after(key.parent) is not None:
+        lonely = has_no_parent(key, pending.plan.predicted.with_ignored)
+    sql = (
+        f"{rows.with_clause}SELECT {', '.join(columns)} FROM {rows.source} AS child "
+        f"WHERE {lonely} LIMIT {MAX_COMPARED_ROWS + 1}"
+    )
+    parents = pending.project.wanted.parent_columns(key)
+
+    def predict(answers: Answers, new_rows: NewRows) -> Rows | Failure | str:
+        [found] = answers
+        if isinstance(found, Failure):
+            return "the rows could not be read before"
+        if len(found.rows) > MAX_COMPARED_ROWS and key.parent in pending.seeds:
+            return "too many rows refer to the seeds to look all of them up"
+        seeded = _positions(pending, key.parent, parents, found.rows) if key.parent in pending.seeds else set()
+        return Rows(rows=((len(found.rows) - len(seeded),),))
+
+    return CheckQuestion(check, (Query(sql),), predict)
 
 
 def _settled(pending: Pending, check: Check, name: str) -> CheckQuestion | None:
@@ -236,12 +304,17 @@ def _without_overwritten(
 def _positions_among_seeds(
     pending: Pending, name: str, group: SeedGroup, rows: Sequence[tuple[Value, ...]]
 ) -> set[int]:
-    """Return the positions of the rows whose seed key a seed row has, as the scratch database compares it."""
+    """Return the positions of the rows whose seed key a seed row has. The first value of a row is its name."""
+    return _positions(pending, name, group.key, [key for _, *key in rows])
+
+
+def _positions(pending: Pending, name: str, columns: Sequence[str], keys: Sequence[Sequence[Value]]) -> set[int]:
+    """Return the positions of the keys that a seed row has, as the scratch database compares them."""
     table = quote_identifier(pending.project.wanted.tables[fold_case(name)].name)
     same = " AND ".join(
-        f"seeded.{quote_identifier(column)} = given.value->>{place}" for place, column in enumerate(group.key)
+        f"seeded.{quote_identifier(column)} = given.value->>{place}" for place, column in enumerate(columns)
     )
     sql = f"SELECT given.key FROM json_each(?1) AS given WHERE EXISTS (SELECT 1 FROM {table} AS seeded WHERE {same})"
-    given = [[None if isinstance(value, bytes) else value for value in key] for _, *key in rows]
+    given = [[None if isinstance(value, bytes) else value for value in key] for key in keys]
     answer = pending.project.scratch.query(Query(sql, (as_json(given),)))
     return {int(str(position)) for (position,) in answer.rows}

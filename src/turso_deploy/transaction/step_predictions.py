@@ -1,0 +1,98 @@
+"""Predict the steps of a plan that fail on live rows: expressions that cannot be evaluated, and CHECKs that stay.
+
+Hazards count the rows that break a new constraint. These queries evaluate what a step evaluates besides that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from turso_deploy.core.errors import DatabaseError
+from turso_deploy.core.transaction import Failure, Query, Rows
+from turso_deploy.database.engine_errors import explain
+from turso_deploy.plan.steps import Step, StepKind
+from turso_deploy.plan.table_change import TableChange
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.transaction.predictions import Pending
+
+_ABSENT = ("no such table", "no such column")
+"""The messages for what the database does not have before the plan: such a query predicts nothing."""
+
+
+class StepProbe(NamedTuple):
+    """A step, and a query that fails or returns a number if the step would fail on the live rows."""
+
+    step: Step
+    query: Query
+
+    def failure(self, answer: Rows | Failure) -> DatabaseError | None:
+        """Return the error with which the step would fail; None if it would not."""
+        if isinstance(answer, Rows):
+            if not int(str(answer.rows[0][0] or 0)):
+                return None
+            answer = Failure("CHECK constraint failed", "SQLITE_CONSTRAINT_CHECK")
+        if any(text in answer.message for text in _ABSENT):
+            return None
+        explanation = explain(answer)
+        return DatabaseError(
+            explanation.code,
+            f"{self.step.label} would fail: {explanation.message}.",
+            hint=explanation.hint,
+            place=self.step.place,
+        )
+
+
+def step_probes(changes: Pending) -> Iterator[StepProbe]:
+    """Yield a probe for each step that evaluates expressions or old CHECKs over rows that no script writes."""
+    for step in changes.plan.steps:
+        name = fold_case(step.object)
+        query = ""
+        if step.kind is StepKind.REBUILD_TABLE and name in changes.plan.changes and name not in changes.writers:
+            query = _rebuild_query(changes.plan.changes[name])
+        elif step.kind in (StepKind.CREATE_INDEX, StepKind.RECREATE_INDEX):
+            query = _index_query(changes, name)
+        if query:
+            yield StepProbe(step, Query(changes.plan.with_clause + query))
+
+
+def _rebuild_query(change: TableChange) -> str:
+    """Return the query that counts the rows which break a CHECK that stays, and evaluates every new value.
+
+    It is "" if a rebuild copies whole records, or has neither a CHECK nor an expression to evaluate.
+    """
+    computed = [
+        column.name
+        for name, column in change.new.by_name.items()
+        if column.generated is not None or change.backfill(name) is not None
+    ]
+    stays = [
+        " ".join(check.expression)
+        for check in change.new.checks
+        if check in change.old.checks and change.changed_columns.isdisjoint(identifiers_in(" ".join(check.expression)))
+    ]
+    if not (computed or stays):
+        return ""
+    breaks = " OR ".join(f"NOT ({check})" for check in stays) or "0"
+    values = "".join(f", count({quote_identifier(name)})" for name in computed)
+    rows = f"{change.projection} AS {quote_identifier(change.wanted.name)}"
+    return f"SELECT count(*) FILTER (WHERE {breaks}){values} FROM {rows}"
+
+
+def _index_query(changes: Pending, name: str) -> str:
+    """Return the query that evaluates the expressions of an index over the live rows; "" if it has none."""
+    index = changes.plan.predicted.schema.indexes.get(name)
+    if index is None or index.definition.table in changes.writers:
+        return ""
+    expressions = [" ".join(part.expression) for part in index.definition.parts if part.column is None]
+    where = " ".join(index.definition.where or ())
+    if not (expressions or where) or index.definition.table not in changes.plan.predicted.schema.tables:
+        return ""
+    rows = changes.rows_after(index.definition.table)
+    if rows is None:
+        return ""
+    values = "".join(f", count({expression})" for expression in expressions)
+    condition = f" WHERE {where}" if where else ""
+    source = f"{rows.source} AS {quote_identifier(index.table)}"
+    return f"SELECT 0{values or ', count(*)'} FROM {source}{condition}"
