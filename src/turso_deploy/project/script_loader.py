@@ -275,9 +275,10 @@ def _defines(schema: Schema, need: Need) -> bool:
     return table is not None and fold_case(need.column) in table.definition.by_name
 
 
-def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog]) -> None:
+def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog], *, foreign_keys: bool) -> None:
     """Compile each script in the schema that the database has at its moment.
 
+    `foreign_keys` is True if they are enforced then: a key that refers to no key makes a statement fail only if so.
     What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`).
     """
     for moment, catalog in schemas.items():
@@ -285,6 +286,7 @@ def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog
         if not chosen:
             continue
         with closing(Scratch()) as scratch:
+            scratch.run(f"PRAGMA foreign_keys = {'on' if foreign_keys else 'off'}")
             unknown = frozenset(_left_out(scratch.load(catalog.rows, catalog.shadows)))
             for script in chosen:
                 _require_compiled(script, scratch, unknown)

@@ -1,0 +1,2 @@
+-- @run between
+DELETE FROM p WHERE id = 1;
