@@ -124,8 +124,11 @@ class Plan:
         columns = zip(before.definition.columns, after.definition.columns, strict=True)
         return {new.name: old.name for old, new in columns if new.name != old.name}
 
-    def with_hazards_of(self, other: Plan) -> Plan:
-        """Return the plan with the hazards of another plan for the same change, each at the most similar step."""
+    def with_counts_of(self, other: Plan) -> Plan:
+        """Return the plan with what another plan for the same change can count beforehand: its hazards and `changes`.
+
+        Each hazard is at the most similar step.
+        """
         steps = [step._replace(hazards=()) for step in self.all_steps]
         for step in other.all_steps:
             if step.hazards:
@@ -133,7 +136,11 @@ class Plan:
                 steps[at] = steps[at]._replace(hazards=steps[at].hazards + step.hazards)
         first, last = len(self.renames), len(self.renames) + len(self.additions)
         return replace(
-            self, renames=tuple(steps[:first]), additions=tuple(steps[first:last]), steps=tuple(steps[last:])
+            self,
+            renames=tuple(steps[:first]),
+            additions=tuple(steps[first:last]),
+            steps=tuple(steps[last:]),
+            changes=other.changes,
         )
 
     def with_hazards(self, counted: Sequence[Hazard]) -> Plan:

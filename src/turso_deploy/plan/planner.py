@@ -88,7 +88,7 @@ def make_plan(
         plan = planner.plan(adds_first=without_scripts is not None)
     finally:
         planner.scratch.close()
-    return plan if without_scripts is None else plan.with_hazards_of(without_scripts)
+    return plan if without_scripts is None else plan.with_counts_of(without_scripts)
 
 
 class _Planner:
