@@ -337,3 +337,19 @@ def _has_foreign_keys(schema: Schema, name: str) -> bool:
 
 def _is_mismatch(name: str, broken: Mapping[str, str]) -> bool:
     return "mismatch" in broken.get(f"table {name}", "")
+
+
+def indexes_to_drop(difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
+    """Return the indexes that change or are removed. They are dropped first: DROP COLUMN fails on an indexed column."""
+    changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
+    return [*changed, *(item for item in removed if isinstance(item, Index))]
+
+
+def indexes_by_table(catalog: Catalog, dropped: Sequence[Index]) -> Mapping[str, list[str]]:
+    """Return the SQL of the indexes that exist while tables change, by the folded name of their table."""
+    gone = {fold_case(index.name) for index in dropped}
+    found: dict[str, list[str]] = {}
+    for row in catalog.rows:
+        if row.kind == "index" and row.sql and fold_case(row.name) not in gone:
+            found.setdefault(fold_case(row.table), []).append(row.sql)
+    return found

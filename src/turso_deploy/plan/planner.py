@@ -24,6 +24,8 @@ from turso_deploy.plan.dependents import (
     DroppedForRenames,
     dependents_blocking_renames,
     dependents_to_drop,
+    indexes_by_table,
+    indexes_to_drop,
     rows_to_simulate,
     tables_to_verify,
     tables_with_foreign_keys,
@@ -47,6 +49,7 @@ from turso_deploy.plan.unmanaged import (
     check_nothing_breaks,
     check_nothing_is_lost,
     check_parents_exist,
+    unmanaged_by_table,
 )
 from turso_deploy.plan.virtual_tables import (
     change_virtual_table,
@@ -58,7 +61,7 @@ from turso_deploy.plan.virtual_tables import (
 )
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, key_of, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, title
 
 _VERBS_THAT_MAY_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
 _KINDS_OF_WHOLE_TABLES = (StepKind.CREATE_TABLE, StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_TABLE)
@@ -136,7 +139,7 @@ class _Planner:
             self.dependencies = Dependencies.of(before.with_ignored)
         removed = difference.removed(renames.managed)
         self._find_table_changes(difference, before)
-        indexes = _indexes_to_drop(difference, removed)
+        indexes = indexes_to_drop(difference, removed)
         table_steps = self._table_steps(difference, removed, before, indexes)
         dependents = dependents_to_drop(before, difference, removed, table_steps, self.dropped_for_renames)
         self._drop_dependents(dependents)
@@ -202,8 +205,8 @@ class _Planner:
         for item in missing:
             if isinstance(item, Index) and fold_case(item.table) in created:
                 self._add([Step(StepKind.CREATE_INDEX, item.name, (item.sql,), place=item.place)])
-        dropped = _indexes_to_drop(difference, difference.removed(managed))
-        indexes, in_order = _indexes_by_table(before, dropped), tables_with_significant_order(self.wanted)
+        dropped = indexes_to_drop(difference, difference.removed(managed))
+        indexes, in_order = indexes_by_table(before, dropped), tables_with_significant_order(self.wanted)
         for change in difference.changed:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 name = fold_case(change.wanted.name)
@@ -238,7 +241,7 @@ class _Planner:
         new = [change.wanted for change in difference.missing if isinstance(change.wanted, AnyTable)]
         steps = [create_table(table, filled=content_table(table) in existing) for table in new]
         taken = {fold_case(row.name) for row in before.rows}
-        indexes = _indexes_by_table(before, dropped)
+        indexes = indexes_by_table(before, dropped)
         in_order = tables_with_significant_order(self.wanted)
         children = (self.dependencies | Dependencies.of(self.wanted)).children
         going = {fold_case(item.name) for item in removed if isinstance(item, AnyTable)}
@@ -258,7 +261,7 @@ class _Planner:
             *first, last = change_table(table, indexes.get(name, []), taken, in_order=name in in_order)
             hazards = hazards_of_children(table, sorted(children.get(name, set()) - going))
             steps += [*first, last._replace(hazards=(*last.hazards, *hazards))]
-        unmanaged = _unmanaged_by_table(before, difference, removed)
+        unmanaged = unmanaged_by_table(before, difference, removed)
         for item in removed:
             if isinstance(item, AnyTable):
                 steps.append(drop_table(item, unmanaged.get(fold_case(item.name), []), new))
@@ -409,33 +412,3 @@ class _Planner:
                 place=(*left.missing, *left.changed)[0].object.place,
             )
         return tuple(change.object for change in left.extra)
-
-
-def _indexes_to_drop(difference: Difference, removed: Sequence[SchemaObject]) -> list[Index]:
-    """Return the indexes that change or are removed. They are dropped first: DROP COLUMN fails on an indexed column."""
-    changed = [change.live for change in difference.changed if isinstance(change.live, Index)]
-    return [*changed, *(item for item in removed if isinstance(item, Index))]
-
-
-def _unmanaged_by_table(
-    catalog: Catalog, difference: Difference, removed: Sequence[SchemaObject]
-) -> Mapping[str, list[str]]:
-    """Return kind and name of the unmanaged indexes and triggers by folded table name; ignored objects come last."""
-    gone = set(map(key_of, removed))
-    extra = (change.object for change in difference.extra if key_of(change.object) not in gone)
-    ignored = (row for row in catalog.rows if row.sql and (row.kind, row.name) in catalog.uncounted)
-    found: dict[str, list[str]] = {}
-    for item in (*extra, *ignored):
-        if isinstance(item, Index | Trigger | CatalogRow) and item.kind in ("index", "trigger"):
-            found.setdefault(fold_case(item.table), []).append(f"{item.kind} {item.name}")
-    return found
-
-
-def _indexes_by_table(catalog: Catalog, dropped: Sequence[Index]) -> Mapping[str, list[str]]:
-    """Return the SQL of the indexes that exist while tables change, by the folded name of their table."""
-    gone = {fold_case(index.name) for index in dropped}
-    found: dict[str, list[str]] = {}
-    for row in catalog.rows:
-        if row.kind == "index" and row.sql and fold_case(row.name) not in gone:
-            found.setdefault(fold_case(row.table), []).append(row.sql)
-    return found

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
+from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.column_order import depending_on_column_order
-from turso_deploy.catalog.diff import Change
+from turso_deploy.catalog.diff import Change, Difference
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
+from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
 from turso_deploy.plan.steps import Step, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
 
 
 def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
@@ -140,3 +142,17 @@ def _column_that_becomes_a_string(item: View | Trigger | Index, changes: Mapping
         if gone and name in names:
             return min(gone)
     return None
+
+
+def unmanaged_by_table(
+    catalog: Catalog, difference: Difference, removed: Sequence[SchemaObject]
+) -> Mapping[str, list[str]]:
+    """Return kind and name of the unmanaged indexes and triggers by folded table name; ignored objects come last."""
+    gone = set(map(key_of, removed))
+    extra = (change.object for change in difference.extra if key_of(change.object) not in gone)
+    ignored = (row for row in catalog.rows if row.sql and (row.kind, row.name) in catalog.uncounted)
+    found: dict[str, list[str]] = {}
+    for item in (*extra, *ignored):
+        if isinstance(item, Index | Trigger | CatalogRow) and item.kind in ("index", "trigger"):
+            found.setdefault(fold_case(item.table), []).append(f"{item.kind} {item.name}")
+    return found
