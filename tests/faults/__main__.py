@@ -13,6 +13,11 @@ from pathlib import Path
 from tests.support.counters import collected
 
 FOLDERS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
+PROPERTIES = (
+    *(sys.executable, "-m", "pytest", "tests/property/test_change_properties.py", "--quiet"),
+    *("-k", "in_a_file or predicts", "--numprocesses", "auto"),
+)
+"""The long run of the properties: the plan is the deployment, and any change keeps what both schemas know."""
 SIDE_BY_SIDE = ("--numprocesses", "auto", "--dist", "worksteal")
 
 
@@ -34,6 +39,10 @@ def main() -> int:
             *sys.argv[1:],
         ]
         status = subprocess.run(command, env=environment, check=False).returncode
+        status = (
+            subprocess.run(PROPERTIES, env={"PROPERTY_EXAMPLES": "5000", **os.environ}, check=False).returncode
+            or status
+        )
         found = collected(Path(folder))
     for line in report(found):
         print(line)

@@ -6,6 +6,7 @@ ones each time, and makes what fails as small as it can, which may take minutes.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -37,11 +38,15 @@ EVERYTHING = tuple(Approval(name) for name in HAZARDS)
 
 
 def _examples(count: int) -> settings:
-    """How many examples, and how they are found; schemas are large, so making them small is left to the long run."""
+    """How many examples, and how they are found; schemas are large, so making them small is left to the long run.
+
+    `make faults` sets PROPERTY_EXAMPLES, the number of new examples of each test.
+    """
     long = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+    number = int(os.environ.get("PROPERTY_EXAMPLES", 50 * count if long else count))
     return settings(
-        max_examples=50 * count if long else count,
-        derandomize=not long,
+        max_examples=number,
+        derandomize=number == count,
         phases=tuple(Phase) if long else (Phase.generate,),
         deadline=None,
         print_blob=True,
@@ -75,6 +80,28 @@ def test_what_was_adopted_needs_no_change(way: Way) -> None:
             report = pull(adopted, database)
         assert report.error is None, report.error
         assert target.plan(load_project(adopted)).status is Status.UNCHANGED
+
+
+@_examples(40)
+@given(ways(), st.data())
+def test_plan_predicts_the_checks_of_rows_and_of_json(way: Way, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, url = Path(name), f"file:{name}/database.db"
+        target = DatabaseUnderTest(url, url)
+        assert _deploy(target, _project(way.first, folder)).succeeded
+        _fill(target, way.first, accepted(way.first, data.draw(rows_for(way.first))))
+        bounds = st.sampled_from(("0", ">=1", "<=1", "1..2"))
+        manifest = {
+            "rows": {table: data.draw(bounds) for table in way.second.tables},
+            "json_columns": {
+                name: data.draw(st.lists(st.sampled_from(sorted(table.columns)), max_size=2, unique=True))
+                for name, table in way.second.tables.items()
+            },
+        }
+        files = {**way.second.files(), "manifest.yml": json.dumps(manifest)}
+        project = load_project(write_folder(folder / "schema", files))
+        plan = target.plan(project, EVERYTHING)
+        _expect_the_plan_to_be_the_deployment(plan, _deploy(target, project))
 
 
 def _there_and_back(target: DatabaseUnderTest, folder: Path, way: Way, data: st.DataObject) -> None:
@@ -120,7 +147,9 @@ class _Kept:
 def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
     """Deploy, and hold the database against what it was. False when the change was refused."""
     dump, kept, found, faults = target.dump(), _kept(target, way), _found(target, way), _faults(target)
+    plan = target.plan(project, EVERYTHING)
     report = _deploy(target, project)
+    _expect_the_plan_to_be_the_deployment(plan, report)
     if report.error is not None:
         note(f"{report.error.code}: {report.error.message}")
         event(f"refused: {report.error.code}")
@@ -141,6 +170,19 @@ def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
         target.rows(f"SELECT rowid, * FROM {search.name}")
     assert _faults(target) <= faults
     return True
+
+
+def _expect_the_plan_to_be_the_deployment(plan: Report, report: Report) -> None:
+    """The plan fails if and only if the deployment does, for the same reason, and both count the same objects."""
+    assert plan.undecided == ()
+    assert (plan.error is None) == (report.error is None), (plan.error, report.error)
+    if plan.error and report.error and report.error.code == "hazard-blocked":
+        assert report.error.message in plan.error.message  # a plan reports what fails besides
+    elif plan.error and report.error:
+        assert plan.error.code == report.error.code
+    assert plan.counts == report.counts
+    found = {check.name: check.actual for check in report.checks}
+    assert all(found.get(check.name, check.actual) == check.actual for check in plan.checks)
 
 
 def _kept(target: DatabaseUnderTest, way: Way) -> list[_Kept]:
