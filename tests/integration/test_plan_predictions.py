@@ -11,6 +11,7 @@ from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import deploy
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -159,3 +160,18 @@ def test_unchanged_database_is_planned_in_one_request(target: DatabaseUnderTest,
     assert target.deploy(project).requests == 2
     plan = planned(target, project)
     assert (plan.status, plan.requests) == (Status.UNCHANGED, 1)
+
+
+def test_row_without_a_rowid_is_named_by_its_key_only_on_request(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    child = "CREATE TABLE c (code TEXT PRIMARY KEY, p{}) WITHOUT ROWID;\n"
+    target.deploy(project_of(tmp_path / "before", {"c.sql": child.format("")}))
+    target.run("INSERT INTO c VALUES ('private', 5)")
+    parent = "CREATE TABLE p (id INTEGER PRIMARY KEY);\n"
+    after = project_of(tmp_path / "after", {"c.sql": parent + child.format(" REFERENCES p")})
+    database = target.open()
+    hidden, shown = deploy(after, database), deploy(after, database, show_keys=True)
+    database.close()
+    assert hidden.error is not None
+    assert shown.error is not None
+    assert "private" not in str(hidden)
+    assert "c, key 'private': p references no row in p" in shown.error.message

@@ -102,6 +102,7 @@ class _BatchMaker(NamedTuple):
             self._history_entry(pending, batch_id, marks, continues),
             deletions=deletions,
             deletion_checks=deletion_checks(deletions, pending.other_hazards, self.deployment.approvals),
+            show_keys=self.deployment.show_keys,
             commit=self.commit,
             deadline=deadline,
         )

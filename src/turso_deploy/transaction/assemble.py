@@ -81,6 +81,7 @@ def assemble(
     *,
     deletions: Sequence[PossibleDeletion] = (),
     deletion_checks: Sequence[DeletionCheck] = (),
+    show_keys: bool = False,
     commit: bool = True,
     deadline: int | None = None,
 ) -> Assembly:
@@ -116,7 +117,7 @@ def assemble(
     steps.add_checks([counted.check for counted in deletion_checks])
     steps.add(*end_counting(deletions))
     steps.add(*count_violations_after(plan))
-    steps.add_checks(foreign_key_checks(plan))
+    steps.add_checks(foreign_key_checks(plan, show_keys=show_keys))
     steps.add(*drop_figures(plan))
     steps.add_checks(checks)
     if not state.catalog.has_history:

@@ -105,8 +105,11 @@ def row_count_checks(plan: Plan) -> list[Check]:
     ]
 
 
-def foreign_key_checks(plan: Plan) -> list[Check]:
-    """Return the checks that no foreign key has more violations than before, and a new one none at all."""
+def foreign_key_checks(plan: Plan, *, show_keys: bool = False) -> list[Check]:
+    """Return the checks that no foreign key has more violations than before, and a new one none at all.
+
+    Rows are named by their rowids; those of a table WITHOUT ROWID by their keys, and only with `show_keys`.
+    """
     return [
         Check(
             f"foreign keys of {name} kept",
@@ -117,7 +120,7 @@ def foreign_key_checks(plan: Plan) -> list[Check]:
             plan.places.get(fold_case(name)),
         )
         for name in plan.tables_with_verified_keys
-        for rows in [_violating_rows(name, plan.predicted.with_ignored)]
+        for rows in [_violating_rows(name, plan.predicted.with_ignored, show_keys=show_keys)]
     ]
 
 
@@ -185,10 +188,11 @@ def _worse(name: str) -> str:
     )
 
 
-def _violating_rows(name: str, schema: Schema) -> str:
+def _violating_rows(name: str, schema: Schema, *, show_keys: bool) -> str:
     """Return the query that describes each row that violates a key with more violations than before.
 
-    It is "" for a table WITHOUT ROWID that has no foreign key. If no key has more violations, no table is read.
+    It is "" for a table WITHOUT ROWID that has no foreign key, or whose keys are not shown. If no key has more
+    violations, no table is read.
     """
     definition = schema.tables[fold_case(name)].definition
     if not definition.without_rowid:
@@ -198,6 +202,8 @@ def _violating_rows(name: str, schema: Schema) -> str:
             f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({quote_string(name)}) "
             f"AS violation WHERE {_key_of(name)} = worse.key"
         )
+    if not show_keys:
+        return ""
     # The pragma does not identify a row of a table WITHOUT ROWID.
     assert definition.primary_key is not None
     parts = (
