@@ -122,7 +122,7 @@ def test_trigger_that_deletes_no_live_row_is_no_obstacle(
     live(target, tmp_path / "schema")
     project = with_trigger(tmp_path / "schema", trigger)
     report = target.deploy(project)
-    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
     assert (report.hazards, report.undecided) == ((), ())
     assert target.deploy(project).status is Status.UNCHANGED
     assert not any("turso_deploy" in name for name in target.names())
@@ -276,3 +276,12 @@ def test_name_that_the_counting_needs_is_an_error_if_it_is_taken(target: Databas
     assert report.error is not None
     assert (report.error.code, report.committed) == ("plan-impossible", False)
     assert "turso_deploy_deletions" in report.error.message
+
+
+def test_row_that_a_trigger_would_replace_because_of_a_seed_is_not_lost(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    live(target, tmp_path / "schema")
+    trigger = "AFTER INSERT ON t BEGIN INSERT OR REPLACE INTO orders (id, note) VALUES (9, 'two'); END"
+    target.deploy(with_trigger(tmp_path / "schema", trigger))
+    assert target.value("SELECT count(*) FROM orders WHERE id = 2") == 1

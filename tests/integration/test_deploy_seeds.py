@@ -13,17 +13,17 @@ from turso_deploy.report.document import SeedLine, Status
 AUTHORS = SMALL["seeds/authors.csv"]
 
 
-def test_changed_seeds_are_two_requests_and_write_only_the_rows_that_changed(
+def test_changed_seeds_are_three_requests_and_write_only_the_rows_that_changed(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     target.deploy(write_project(tmp_path / "schema"))
     came_before = target.proxy.requests
     changed = AUTHORS.replace("Grace", "Grace Hopper") + "3,Barbara,\n"
     report = target.deploy(write_project(tmp_path / "schema", authors=changed))
-    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
-    assert target.proxy.requests == came_before + (0 if target.is_file else 2)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
+    assert target.proxy.requests == came_before + (0 if target.is_file else 3)
     assert report.steps == ()
-    assert report.seeds == (SeedLine("authors", 3, 2, unchanged=1), SeedLine("books", 2, deployed_before=2))
+    assert report.seeds == (SeedLine("authors", 3, 1, 1, 1), SeedLine("books", 2, deployed_before=2))
     assert target.rows("SELECT id, name FROM authors ORDER BY id") == [(1, "Ada"), (2, "Grace Hopper"), (3, "Barbara")]
     assert target.deploy(write_project(tmp_path / "schema", authors=changed)).status is Status.UNCHANGED
 
@@ -112,7 +112,7 @@ def test_what_the_application_changed_in_a_seeded_row_stays_when_only_names_chan
         "seeds/members.csv": "id,address,town\n1,a@b,Bern\n2,c@d,Basel\n3,e@f,Biel\n",
     }
     assert target.deploy(write_project(tmp_path / "schema", changed)).status is Status.DEPLOYED
-    assert target.rows("SELECT id, town FROM members ORDER BY id") == [(1, "Bern"), (2, "Basel"), (3, "Biel")]
+    assert target.rows("SELECT id, town FROM members ORDER BY id") == [(1, "Thun"), (2, "Basel"), (3, "Biel")]
 
 
 STORED = [

@@ -18,8 +18,10 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Outcome, Query, Rows, Transaction, Value
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, error_for_orphans, seed_results, seed_steps
+from turso_deploy.seeds.steps import SeedPlan, error_for_orphans, seed_results, seed_steps
 from turso_deploy.seeds.tables import SeedTable, read_seeds
+from turso_deploy.seeds.trigger_effects import trigger_effects
+from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.schema import Schema
 
 SCHEMA = (
@@ -46,7 +48,7 @@ def wanted_schema() -> tuple[Scratch, Schema]:
 def read_and_plan(folder: Path, chunk_bytes: int = CHUNK_BYTES) -> tuple[tuple[SeedTable, ...], SeedPlan]:
     scratch, wanted = wanted_schema()
     seeds = simulate_seeds(read_seeds(SchemaFolder(folder, "schema"), wanted), wanted, scratch.connection)
-    return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
+    return seeds, seed_steps(seeds, wanted, scratch.connection, trigger_effects(wanted), chunk_bytes=chunk_bytes)
 
 
 @pytest.fixture
@@ -66,10 +68,10 @@ def sow(database: HranaDatabase, tmp_path: Path) -> Sow:
         for name, content in files.items():
             (tmp_path / "seeds" / name.replace("__", ".")).write_text(content, encoding="utf-8")
         seeds, plan = read_and_plan(tmp_path, chunk_bytes)
-        outcome = database.apply(Transaction(plan.steps))
+        outcome = database.apply(Transaction((*plan.first, *plan.steps)))
         assert outcome.committed, outcome.failed
-        results = seed_results(seeds, plan.steps, outcome.results)
-        return [(result.table, result.written, result.unchanged) for result in results]
+        results = seed_results(seeds, (*plan.first, *plan.steps), outcome.results)
+        return [(result.table, result.inserted + result.updated, result.unwritten) for result in results]
 
     return sow
 
@@ -197,7 +199,7 @@ def test_many_chunks_come_to_the_same_as_one(sow: Sow, database: HranaDatabase) 
 
 def orphaned(database: HranaDatabase, folder: Path) -> tuple[SeedPlan, Outcome]:
     _, plan = read_and_plan(folder)
-    return plan, database.apply(Transaction(plan.steps))
+    return plan, database.apply(Transaction((*plan.first, *plan.steps)))
 
 
 def test_a_parent_that_only_the_database_has_is_found_there(sow: Sow, database: HranaDatabase) -> None:
@@ -220,8 +222,8 @@ def test_a_reference_to_nothing_changes_nothing_and_is_named_by_its_line(
     assert outcome.failed is not None
     assert outcome.failed.position is not None
     (check,) = plan.orphan_checks
-    assert plan.steps[outcome.failed.position] == check.check
-    figures = outcome.results[plan.steps.index(check.figures)]
+    assert (*plan.first, *plan.steps)[outcome.failed.position] == check.check
+    figures = outcome.results[(*plan.first, *plan.steps).index(check.figures)]
     assert figures is not None
     error = error_for_orphans(check, figures)
     assert str(error.place) == "schema/seeds/children.csv:4"
@@ -243,7 +245,8 @@ def test_tables_that_refer_to_each_other_are_sown_together(remote: HranaDatabase
     (tmp_path / "seeds" / "right_side.csv").write_text("id,other\n2,1\n")
     wanted = read_catalog(scratch.rows()).schema
     seeds = simulate_seeds(read_seeds(SchemaFolder(tmp_path, "schema"), wanted), wanted, scratch.connection)
-    outcome = remote.apply(Transaction(seed_steps(seeds, wanted, scratch.connection).steps))
+    plan = seed_steps(seeds, wanted, scratch.connection, trigger_effects(wanted))
+    outcome = remote.apply(Transaction((*plan.first, *plan.steps)))
     assert outcome.committed, outcome.failed
 
 
@@ -263,7 +266,7 @@ def test_random_values_survive_the_way_through_every_format(
     database: HranaDatabase, rows: list[tuple[Value, ...]], form: str
 ) -> None:
     seeds = [
-        dict(zip(("id", "b", "free", "t"), (position, *row[:2], row[2] and str(row[2])), strict=True))
+        dict(zip(("id", "b", "free", "t"), (position, *row[:2], None if row[2] is None else str(row[2])), strict=True))
         for position, row in enumerate(rows)
     ]
     objects = [json.dumps(seed, ensure_ascii=form == "json") for seed in seeds]
@@ -273,7 +276,7 @@ def test_random_values_survive_the_way_through_every_format(
         (Path(folder) / "seeds" / f"types.{form}").write_text(content, encoding="utf-8")
         select(database, "DELETE FROM types")
         _, plan = read_and_plan(Path(folder))
-        outcome = database.apply(Transaction(plan.steps))
+        outcome = database.apply(Transaction((*plan.first, *plan.steps)))
     assert outcome.committed, outcome.failed
     found = select(database, "SELECT id, b, free, t FROM types ORDER BY id")
     expected = [tuple(seed.values()) for seed in seeds]
@@ -293,7 +296,7 @@ def test_random_text_survives_the_way_through_csv(database: HranaDatabase, rows:
         (Path(folder) / "seeds" / "types.csv").write_text("\n".join(["id,t,free", *lines]), encoding="utf-8")
         select(database, "DELETE FROM types")
         _, plan = read_and_plan(Path(folder))
-        outcome = database.apply(Transaction(plan.steps))
+        outcome = database.apply(Transaction((*plan.first, *plan.steps)))
     assert outcome.committed, outcome.failed
     expected = [(position, t, int(free) if NUMBER.fullmatch(free) else free) for position, (t, free) in enumerate(rows)]
     assert select(database, "SELECT id, t, free FROM types ORDER BY id") == expected

@@ -89,6 +89,11 @@ class Transaction(NamedTuple):
     foreign_keys: bool = True
     commit: bool = True
 
+    @property
+    def schema_changes(self) -> int:
+        """The number by which the schema version grows (https://www.sqlite.org/pragma.html#pragma_schema_version)."""
+        return sum(step.query.sql.startswith(("CREATE ", "ALTER ", "DROP ")) for step in self.steps)
+
 
 class FailedStep(NamedTuple):
     """The step that stopped a transaction.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import NamedTuple
 
+from turso_deploy.core.transaction import Outcome
 from turso_deploy.seeds.chunks import Chunk
+from turso_deploy.seeds.decisions import Decision
+from turso_deploy.seeds.steps import SeedResult, seed_results
 from turso_deploy.transaction.assemble import Assembly
 
 
@@ -46,7 +51,8 @@ class BatchId(NamedTuple):
 class Batch(NamedTuple):
     """One transaction of a deployment, and the seeds in it.
 
-    `deadline` is its latest start in server time, None for a file. `size` is that of its request in bytes.
+    `deadline` is its latest start in server time, None for a file. `size` is that of its request in bytes. `decisions`
+    say what happens to the rows of the seeded tables.
     """
 
     id: BatchId
@@ -54,3 +60,8 @@ class Batch(NamedTuple):
     seeds: Chunk
     deadline: int | None
     size: int
+    decisions: Mapping[str, Decision] = MappingProxyType({})
+
+    def results(self, outcome: Outcome) -> tuple[SeedResult, ...]:
+        """Return the row counts of each seeded table after the batch was executed."""
+        return seed_results(self.seeds, self.assembly.steps, outcome.results, self.decisions)

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy import __version__
 from turso_deploy.core.text import count_of
+from turso_deploy.core.transaction import json_bytes
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.pending import PendingChanges
+from turso_deploy.deploy.seed_decisions import approved_decisions, effects_after
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS, record_of
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
@@ -34,6 +38,7 @@ from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.deletion_checks import deletion_checks
 from turso_deploy.transaction.predictions import rows_after
 
+_NO_RECORDS: Mapping[str, str] = MappingProxyType({})
 Deadline = Callable[[DatabaseState], int | None]
 
 
@@ -87,9 +92,17 @@ class _BatchMaker(NamedTuple):
         return self.deployment.project
 
     def batch(
-        self, pending: PendingChanges, batch_id: BatchId, marks: Mapping[str, str], continues: str | None = None
+        self,
+        pending: PendingChanges,
+        batch_id: BatchId,
+        marks: Mapping[str, str],
+        continues: str | None = None,
+        records: Mapping[str, str] = _NO_RECORDS,
     ) -> Batch:
-        """Return one transaction for all pending changes. `marks` are the seeds that the history records after it."""
+        """Return one transaction for all pending changes.
+
+        `marks` are the seeds that the history has after it, and `records` the records of seeded rows that it gets.
+        """
         deadline = self.deadline(pending.state)
         files = {*(seed.file for seed in pending.seeds), *(script.file for script in pending.scripts)}
         deletions = [deletion for deletion in pending.deletions if deletion.writer.place.file in files]
@@ -97,26 +110,39 @@ class _BatchMaker(NamedTuple):
             pending.state,
             pending.plan,
             pending.scripts,
-            seed_steps(pending.seeds, self.project.wanted, self.project.scratch.connection),
+            seed_steps(
+                pending.seeds,
+                self.project.wanted,
+                self.project.scratch.connection,
+                effects_after(pending.plan),
+                approved_decisions(pending, self.deployment.approvals),
+            ),
             _checks(pending, self.deployment, batch_id.kind),
-            self._history_entry(pending, batch_id, marks, continues),
+            self._history_entry(pending, batch_id, marks, continues, records),
             deletions=deletions,
             deletion_checks=deletion_checks(deletions, pending.other_hazards, self.deployment.approvals),
             show_keys=self.deployment.show_keys,
             commit=self.commit,
             deadline=deadline,
         )
-        return Batch(batch_id, assembly, pending.seeds, deadline, self.deployment.database.size(assembly.transaction))
+        size = self.deployment.database.size(assembly.transaction)
+        return Batch(batch_id, assembly, pending.seeds, deadline, size, pending.decisions)
 
     def single(self, pending: PendingChanges, last_id: str | None = None) -> Batch:
         """Return all pending changes as one transaction: the LAST batch if this deployment committed one before."""
         kind = BatchKind.LAST if last_id else BatchKind.WHOLE
         chunks = int(bool(last_id and pending.seed_rows))
         continues = None if pending.changes_schema else _own_entry(pending, last_id)
-        return self.batch(pending, _new_id(kind, chunks), _seed_marks(self.project, ()), continues)
+        marks, records = _seed_marks(self.project, ()), self.seed_records(pending)
+        return self.batch(pending, _new_id(kind, chunks), marks, continues, records)
 
     def _history_entry(
-        self, pending: PendingChanges, batch_id: BatchId, marks: Mapping[str, str], continues: str | None
+        self,
+        pending: PendingChanges,
+        batch_id: BatchId,
+        marks: Mapping[str, str],
+        continues: str | None,
+        records: Mapping[str, str],
     ) -> history.HistoryEntry:
         """Return the row that the batch writes. It records the project's version if the batch completes."""
         last, manifest = pending.state.last_deployment, self.project.manifest
@@ -139,7 +165,35 @@ class _BatchMaker(NamedTuple):
             plan_summary=dict(Counter(step.kind for step in pending.plan.all_steps)),
             provenance=self.deployment.provenance,
             continues=continues,
+            seed_records=records,
         )
+
+    def seed_records(self, pending: PendingChanges) -> dict[str, str]:
+        """Return the records of seeded rows that the deployment history lacks, by table.
+
+        A record that takes half a request or more is not kept.
+        """
+        last = pending.state.last_deployment
+        return {
+            seed.table: self._record(seed, pending)
+            for seed in self.project.seeds
+            if last is None or last.seeds.get(seed.table) != seed.fingerprint
+        }
+
+    def partial_records(self, pending: PendingChanges, seeds: Iterable[SeedTable]) -> dict[str, str]:
+        """Return the records of the rows of a chunk, which stay until the table is recorded as a whole."""
+        small = {seed.table for seed in self.project.seeds if seed.row_count <= MAX_RECORDED_ROWS}
+        return {
+            history.partial_record_name(seed.table, seed.before): self._record(seed, pending)
+            for seed in seeds
+            if seed.table in small
+        }
+
+    def _record(self, seed: SeedTable, pending: PendingChanges) -> str:
+        definition = self.project.wanted.tables[fold_case(seed.table)].definition
+        record = record_of(seed, effects_after(pending.plan).assigned_by_triggers(definition))
+        limit = self.deployment.database.request_size
+        return record if limit is None or json_bytes(record) <= limit // 2 else "null"
 
 
 def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> Iterator[Batch]:
@@ -174,6 +228,8 @@ def _chunk_batches(
 ) -> Iterator[Batch]:
     """Yield a batch for each chunk. One that exceeds the limit is cut again: the checks for parents take room, too."""
     marks = _seed_marks(maker.project, pending.seeds)
+    in_chunks = {seed.table for seed in pending.seeds}
+    records = {table: record for table, record in maker.seed_records(pending).items() if table not in in_chunks}
     queue: list[Chunk] = [*chunks] or [()]
     while queue:
         chunk = queue.pop(0)
@@ -183,7 +239,8 @@ def _chunk_batches(
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
         piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
-        batch = maker.batch(piece, batch_id, reached, continues)
+        own_records = maker.partial_records(pending, chunk) | (records if is_last else {})
+        batch = maker.batch(piece, batch_id, reached, continues, own_records)
         if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, maker.project, limit)):
             queue[:0] = smaller
             continue
@@ -191,7 +248,10 @@ def _chunk_batches(
         marks, continues = reached, batch_id.deployment_id
         last = pending.state.last_deployment
         assert last is not None
-        state = pending.state._replace(last_deployment=last._replace(id=continues))
+        version = pending.state.schema_version
+        if version is not None:
+            version += batch.assembly.transaction.schema_changes
+        state = pending.state._replace(last_deployment=last._replace(id=continues), schema_version=version)
         pending = pending._replace(state=state)
 
 

@@ -18,11 +18,11 @@ from turso_deploy.deploy.find_pending import check_manifest, find_pending
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
+from turso_deploy.deploy.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.deploy.submission import Submission
 from turso_deploy.plan.hazards import Approval, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.seeds.steps import seed_results
 from turso_deploy.transaction.history import Provenance
 
 MAX_STALE_PLANS = 3
@@ -73,7 +73,13 @@ class _Run:
     """The attempts of one deployment, its report, and the transactions whose outcome is not known yet."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.report = ReportBuilder("deploy", deployment.project, deployment.database.address, deployment.database)
+        self.report = ReportBuilder(
+            "deploy",
+            deployment.project,
+            deployment.database.address,
+            deployment.database,
+            show_keys=deployment.show_keys,
+        )
         self._deployment = deployment
         self._submission = Submission(deployment.database)
         self._stale_plans = 0
@@ -102,6 +108,7 @@ class _Run:
             self._add_committed(found)
         self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
         check_manifest(deployment.project, pending)
+        raise_if_seeds_conflict(pending)
         raise_if_blocked(pending.hazards, deployment.approvals)
         if pending.nothing_to_do:
             if found := self._submission.find_commit():
@@ -142,7 +149,7 @@ class _Run:
             raise failure
         self.report.add_checks(checks)
         self.report.add_deletions(batch, outcome, approvals, is_last=batch.id.completes)
-        self.report.add_committed(batch.id, seed_results(batch.seeds, batch.assembly.steps, outcome.results))
+        self.report.add_committed(batch.id, batch.results(outcome))
         self._submission.reset()
         return _Attempt.DONE if batch.id.completes else _Attempt.COMMITTED
 
@@ -195,10 +202,6 @@ class _Run:
     def _add_last_found(self, batch: BatchId) -> None:
         self._add_committed(batch)
         self.report.add_notice("The server's reply was lost; the deployment history shows that it was committed.")
-        if any(line.to_seed for line in self.report.found.seeds):
-            self.report.add_notice(
-                "The numbers of written seed rows were in that reply: they are missing in the figures."
-            )
 
     def _add_committed(self, batch: BatchId) -> None:
         self.report.add_committed(batch)

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Outcome, Purpose
+from turso_deploy.core.transaction import Outcome, Purpose, Rows, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.plan.hazards import Approval, blocking_error
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
-from turso_deploy.seeds.steps import error_for_orphans
+from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import place_in
 from turso_deploy.transaction.assemble import Assembly
@@ -54,6 +54,8 @@ def explain_failure(
             return error_for_orphans(orphans, figures)
     if step.purpose is Purpose.CHECK and (error := blocking_error(assembly.deletions(outcome), approvals)):
         return error
+    if step is assembly.seeds.check and (missing := _result_of(assembly.seeds.missing, assembly, outcome)):
+        return error_for_missing_rows(assembly.seeds, missing)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
     is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
@@ -82,6 +84,10 @@ def combined(errors: Sequence[DeployError]) -> DeployError:
         committed=first.committed,
         causes=causes,
     )
+
+
+def _result_of(step: TransactionStep | None, assembly: Assembly, outcome: Outcome) -> Rows | None:
+    return outcome.results[assembly.steps.index(step)] if step else None
 
 
 def explain_failed_checks(

@@ -8,12 +8,13 @@ from functools import partial
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.transaction import Rows
+from turso_deploy.core.transaction import Query, Rows, json_bytes
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.downgrade import downgrade_hazard
 from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
+from turso_deploy.deploy.seed_decisions import empty_tables_inquiry, seed_inquiry
 from turso_deploy.deploy.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
     Hazard,
@@ -28,6 +29,7 @@ from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
 from turso_deploy.project.script_loader import require_runnable, without_use
 from turso_deploy.project.scripts import Moment, Script, pending_scripts, scripts_at
+from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
@@ -60,22 +62,47 @@ def find_pending(
     inquiries = [_hazard_rows(pending)]
     if preview:
         inquiries.append(_table_sizes(pending))
+    predictions = []
     if preview and not pending.nothing_to_do:
         changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
-        inquiries += [_predicted_checks(changes), _predicted_failures(changes)]
-    return _ask(database, pending, inquiries)
+        predictions = [_predicted_checks(changes), _predicted_failures(changes)]
+    limit, empty = database.request_size, set[str]()
+    if limit is None or not exceeds(pending.seeds, limit):
+        return _ask(database, pending, [*inquiries, seed_inquiry(project, pending, limit), *predictions])
+    # Seeds of several requests are usually new: their rows are sent only if there are rows to compare them with.
+    pending = _ask(database, pending, [*inquiries, empty_tables_inquiry(pending, empty)])
+    return _ask(database, pending, [seed_inquiry(project, pending, limit, frozenset(empty)), *predictions])
 
 
 def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquiry]) -> PendingChanges:
-    """Return the pending changes with the answers to all inquiries, asked in one request; none if there are none."""
+    """Return the pending changes with the answers to all inquiries; no request is made if there are none.
+
+    All are asked in one request, unless the compared seeds exceed its size.
+    """
     # Each query may read a whole table, so a query of several inquiries is asked once.
     queries = list(dict.fromkeys(query for inquiry in inquiries for query in inquiry.queries))
     if queries:
         report_step("counting the rows that the plan concerns")
-    results = dict(zip(queries, database.query(queries), strict=True)) if queries else {}
+    answers = [answer for part in _by_size(queries, database.request_size) for answer in database.query(part)]
+    results = dict(zip(queries, answers, strict=True))
     for inquiry in inquiries:
         pending = inquiry.add(pending, [results[query] for query in inquiry.queries])
     return pending
+
+
+def _by_size(queries: Sequence[Query], limit: int | None) -> Iterator[Sequence[Query]]:
+    """Yield the queries in parts whose texts and arguments have at most `limit` bytes together, or a single query."""
+    part: list[Query] = []
+    size = 0
+    for query in queries:
+        added = json_bytes(query.sql) + sum(json_bytes(str(argument)) for argument in query.arguments)
+        if part and limit is not None and size + added > limit:
+            yield part
+            part, size = [], 0
+        part.append(query)
+        size += added
+    if part:
+        yield part
 
 
 def _hazard_rows(pending: PendingChanges) -> Inquiry:
@@ -151,13 +178,12 @@ def _predicted_failures(changes: Pending) -> Inquiry:
 
 
 def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
-    """Return the number of rows that the seeds insert into a table, by folded name; None if it is not known."""
+    """Return the number of rows that the seeds insert into a table, by folded name."""
     seed = next((seed for seed in pending.seeds if fold_case(seed.table) == name), None)
     if seed is None:
         return 0
-    if name in pending.plan.created_tables or name in pending.plan.dropped_tables:
-        return seed.row_count
-    return None
+    decision = pending.decisions.get(seed.table)
+    return decision.inserted if decision else seed.row_count
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

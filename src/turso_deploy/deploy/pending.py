@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.errors import DeployError
@@ -12,6 +13,7 @@ from turso_deploy.deploy.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script, SkippedScript
+from turso_deploy.seeds.decisions import Decision
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState
@@ -24,7 +26,8 @@ class PendingChanges(NamedTuple):
     If a deployment was interrupted, `seeds` are the rows that are left, possibly none. `skipped` are scripts that
     this database does not need. `rewritten` are the tables of which every row is written, and
     `other_hazards` those of seeds, scripts and versions, which belong to no step of the plan. `deletions` are the rows
-    that seeds and scripts may make triggers and foreign keys delete.
+    that seeds and scripts may make triggers and foreign keys delete. `decisions` say what happens to the seed rows of
+    each table that had rows before; the seeds of any other table are inserted.
     With a preview, `predicted_checks` are the checks of rows with the answers that a deployment would get now,
     `predicted_failures` the errors of steps that would fail on the rows, and `undecided` sentences about what only a
     deployment can decide.
@@ -44,6 +47,7 @@ class PendingChanges(NamedTuple):
     undecided: tuple[str, ...] = ()
     is_new: bool = False
     """True for a database without a deployment history and without any table of the folder."""
+    decisions: Mapping[str, Decision] = MappingProxyType({})
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:

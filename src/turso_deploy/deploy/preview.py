@@ -22,6 +22,7 @@ from turso_deploy.deploy.notices import (
 )
 from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
+from turso_deploy.deploy.seed_decisions import conflict_error
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -60,13 +61,15 @@ def plan(
     """
     project.require_open()
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
-    report = ReportBuilder("plan", project, database.address, database)
+    report = ReportBuilder("plan", project, database.address, database, show_keys=show_keys)
     try:
         pending, failures = _planned(deployment, report)
         if pending.nothing_to_do and not failures:
             return report.build(Status.UNCHANGED, committed=False)
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
+        if conflict := conflict_error(pending):
+            failures.append(conflict)
         if blocked := blocking_error(pending.hazards, deployment.approvals):
             failures.append(blocked)
         if failures and not (dry_run and all(isinstance(error, DatabaseError) for error in failures)):
@@ -86,7 +89,8 @@ def script(deployment: Deployment) -> tuple[Report, str]:
 
     The script needs the same approvals as the deployment.
     """
-    report = ReportBuilder("plan", deployment.project, deployment.database.address, deployment.database)
+    database = deployment.database
+    report = ReportBuilder("plan", deployment.project, database.address, database, show_keys=deployment.show_keys)
     try:
         pending, failures = _planned(deployment, report)
         if failures:

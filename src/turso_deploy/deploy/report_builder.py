@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 
 from turso_deploy.catalog.diff import Difference
@@ -25,7 +26,10 @@ from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
 from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
+from turso_deploy.seeds.comparison import MAX_NAMED_ROWS
+from turso_deploy.seeds.decisions import Decision
 from turso_deploy.seeds.steps import SeedResult
+from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.transaction.checks import Check, CheckResult
 from turso_deploy.transaction.database_state import DatabaseState
@@ -42,13 +46,24 @@ class ReportBuilder:
     from the schema folder.
     """
 
-    def __init__(self, command: str, project: Project, address: str, database: Database | None = None) -> None:
+    def __init__(
+        self,
+        command: str,
+        project: Project,
+        address: str,
+        database: Database | None = None,
+        *,
+        show_keys: bool = False,
+    ) -> None:
+        self._show_keys = show_keys
         self._project = project
         self._database = database
         self._started = time.monotonic()
         self._schema_is_committed = False
         self._schema_steps: tuple[StepLine, ...] = ()
         self._undecided: dict[str, str] = {}
+        self._seeds_done: dict[str, SeedLine] = {}
+        self._has_lost_numbers = False
         self.differences: list[Cause] = []
         version = project.manifest.schema_version
         self.found = Report(command, Status.FAILED, False, address, manifest_version=version)
@@ -82,11 +97,9 @@ class ReportBuilder:
         self.found = replace(self.found, counts=counts)
         if self.has_committed:
             return  # the other lines are about the deployment as a whole, as planned before its first batch
-        to_write, is_plan = {seed.table: seed for seed in pending.seeds}, self.found.command == "plan"
+        to_write = {seed.table: seed for seed in pending.seeds}
         seeds = tuple(
-            SeedLine(seed.table, seed.row_count, left.row_count if is_plan else 0, deployed_before=left.before)
-            if (left := to_write.get(seed.table))
-            else SeedLine(seed.table, seed.row_count, deployed_before=seed.row_count)
+            _seed_line(seed, to_write.get(seed.table), pending.decisions.get(seed.table), self._show_keys)
             for seed in self._project.seeds
         )
         self.found = replace(self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices)
@@ -232,17 +245,17 @@ class ReportBuilder:
             self._schema_is_committed = True
         elif chunks and batch.chunks_left:
             chunks = replace(chunks, sent=chunks.sent + 1)
-        results = {result.table: result for result in written}
-        seeds = tuple(
-            replace(line, inserted=line.inserted + result.written, unchanged=line.unchanged + result.unchanged)
-            if (result := results.get(line.table))
-            else line
-            for line in self.found.seeds
-        )
+        self._has_lost_numbers |= not written and batch.kind is not BatchKind.SCHEMA
+        for result in written:
+            done = self._seeds_done.setdefault(result.table, SeedLine(result.table, 0))
+            self._seeds_done[result.table] = replace(
+                done,
+                inserted=done.inserted + result.inserted,
+                updated=done.updated + result.updated,
+                unchanged=done.unchanged + result.unwritten,
+            )
         version = self.found.manifest_version if batch.completes else self.found.schema_version
-        self.found = replace(
-            self.found, deployment_id=batch.deployment_id, schema_version=version, chunks=chunks, seeds=seeds
-        )
+        self.found = replace(self.found, deployment_id=batch.deployment_id, schema_version=version, chunks=chunks)
 
     def add_notice(self, text: str) -> None:
         """Add a sentence for the user, once."""
@@ -251,14 +264,26 @@ class ReportBuilder:
 
     def build(self, status: Status, *, committed: bool) -> Report:
         """Return the report of a run that succeeded."""
+        if self.found.command == "deploy" and not self._has_lost_numbers:
+            self.found = replace(self.found, seeds=self._seeds_written())
         return replace(self._report(status), status=status, committed=committed)
 
     def build_failed(self, error: DeployError) -> Report:
         """Return the report of a run that failed. Batches that were committed before stay committed."""
         report = replace(failed(self._report(error.code), error), error=self._error_line(error), blocked_by=None)
         if self.has_committed and error.committed is False:
-            return replace(report, status=Status.FAILED, committed=True)
+            return replace(report, status=Status.FAILED, committed=True, seeds=self._seeds_written())
         return report
+
+    def _seeds_written(self) -> tuple[SeedLine, ...]:
+        """Return the lines of the seeds with what this run has committed, where it is not all that was planned."""
+        lines = []
+        for line in self.found.seeds:
+            done = self._seeds_done.get(line.table) or SeedLine(line.table, 0)
+            if done.written != line.written:
+                line = replace(line, inserted=done.inserted, updated=done.updated, unchanged=done.unchanged, kept=0)
+            lines.append(line)
+        return tuple(lines)
 
     def _report(self, verdict: str) -> Report:
         found, duration = self.found, round((time.monotonic() - self._started) * 1000)
@@ -294,6 +319,26 @@ def _step_lines(steps: Iterable[Step], approvals: Sequence[Approval]) -> list[St
         )
         for step in steps
     ]
+
+
+def _seed_line(seed: SeedTable, left: SeedTable | None, decision: Decision | None, show_keys: bool) -> SeedLine:
+    """Return the line of a table's seeds, of which `left` are still to be deployed."""
+    if left is None:
+        return SeedLine(seed.table, seed.row_count, deployed_before=seed.row_count)
+    if decision is None:
+        return SeedLine(seed.table, seed.row_count, left.row_count, deployed_before=left.before)
+    shown = (key for key in decision.left_keys if show_keys or all(isinstance(value, int) for value in key))
+    return SeedLine(
+        seed.table,
+        seed.row_count,
+        decision.inserted,
+        decision.updated,
+        decision.unchanged,
+        decision.kept_count,
+        left.before,
+        len(decision.left_keys),
+        tuple(", ".join(map(str, key)) for key in islice(shown, MAX_NAMED_ROWS)),
+    )
 
 
 def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequence[str]) -> list[CheckLine]:

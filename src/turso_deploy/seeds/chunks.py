@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from turso_deploy.core.transaction import Value
-from turso_deploy.seeds.steps import CHUNK_BYTES, Reference, parents_first
-from turso_deploy.seeds.tables import SeedGroup, SeedTable
-from turso_deploy.seeds.upsert import upsert_sql
+from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
+from turso_deploy.seeds.upsert import CHUNK_BYTES, upsert_sql
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema
 
 Chunk = tuple[SeedTable, ...]
 
+_RECORD_BYTES = 45  # about what the record of a row takes in the deployment history
+_STAGING_BYTES = 1_200  # more than the statements that create, check and drop the staging table
 _STEP_BYTES = 250  # more than the protocol adds to a statement
 
 
@@ -31,7 +32,7 @@ def split_into_chunks(seeds: Sequence[SeedTable], wanted: Schema, limit: int) ->
     """
     ordered, references, _ = parents_first(seeds, wanted)
     largest_statement = max((_statement_bytes(seed, group) for seed in seeds for group in seed.groups), default=0)
-    limit -= largest_statement * (1 + limit // CHUNK_BYTES)
+    limit -= largest_statement * (1 + limit // CHUNK_BYTES) + _STAGING_BYTES
     chunks: list[Chunk] = []
     start = end = size = 0
     for position, added in _possible_ends(ordered, _last_referred_positions(ordered, references), limit):
@@ -69,14 +70,15 @@ def _possible_ends(
 
 
 def _statement_bytes(seed: SeedTable, group: SeedGroup) -> int:
-    """Return the maximum bytes of a statement without its rows."""
-    return len(json.dumps(upsert_sql(seed.table, group.columns, group.key, group.columns))) + _STEP_BYTES
+    """Return the maximum bytes of the statements that stage, write and verify rows, without the rows."""
+    upsert = len(json.dumps(upsert_sql(seed.table, group.columns, group.key, group.columns, group.blob_columns)))
+    return 2 * upsert + 4 * _STEP_BYTES
 
 
 def _block_sizes(group: SeedGroup, statement_bytes: int, limit: int) -> Iterator[tuple[int, int]]:
     """Yield the number of rows and the bytes of each block; the first includes the bytes of the statement."""
     for block in group.rows.blocks_for(limit):
-        yield block.row_count, block.request_bytes + statement_bytes
+        yield block.row_count, block.request_bytes + block.row_count * _RECORD_BYTES + statement_bytes
         statement_bytes = 0
 
 

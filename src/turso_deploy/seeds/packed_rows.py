@@ -39,6 +39,7 @@ class RowChunk(NamedTuple):
     """
 
     first: int
+    row_count: int
     text: str
     blobs: bytes = b""
 
@@ -82,12 +83,12 @@ class PackedRows:
         for block in self.blocks_for(chunk_bytes):
             added = len(block.text.encode()) + 1
             if texts and size + added + 1 > chunk_bytes:
-                yield _chunk(first, texts)
+                yield _chunk(first, position - first, texts)
                 first, size, texts = position, 0, []
             texts.append(block.text)
             position, size = position + block.row_count, size + added
         if texts:
-            yield _chunk(first, texts)
+            yield _chunk(first, position - first, texts)
 
     def blocks_for(self, chunk_bytes: int) -> Iterator[RowBlock]:
         """Yield the blocks; one that is large in relation to the chunks is split into blocks of single rows."""
@@ -130,10 +131,10 @@ def pack(rows: Iterable[SeedRow]) -> PackedRows:
     return packer.rows()
 
 
-def _chunk(first: int, texts: Sequence[str]) -> RowChunk:
+def _chunk(first: int, row_count: int, texts: Sequence[str]) -> RowChunk:
     text = f"[{','.join(texts)}]"
     if _BLOB_START not in text:
-        return RowChunk(first, text)
+        return RowChunk(first, row_count, text)
     blobs = bytearray()
 
     def moved(found: re.Match[str]) -> str:
@@ -141,7 +142,7 @@ def _chunk(first: int, texts: Sequence[str]) -> RowChunk:
         blobs.extend(bytes.fromhex(found[1]))
         return f"[{start},{len(blobs) - start + 1}]"
 
-    return RowChunk(first, _BLOB.sub(moved, text), bytes(blobs))
+    return RowChunk(first, row_count, _BLOB.sub(moved, text), bytes(blobs))
 
 
 def _packed(blocks: Sequence[RowBlock]) -> PackedRows:

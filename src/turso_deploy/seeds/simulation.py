@@ -16,8 +16,8 @@ from itertools import accumulate, count
 from turso_deploy.core.errors import ProjectError
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.packed_rows import RowPacker
-from turso_deploy.seeds.steps import parents_first
-from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of
+from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of, parents_first
+from turso_deploy.seeds.upsert import insert_verb
 from turso_deploy.seeds.values import has_no_text_form
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema
@@ -112,10 +112,10 @@ def _insert(
         raise _error(str(error), file, group.lines[position], wanted, other) from None
 
 
-def _insert_sql(table: str, group: SeedGroup) -> str:
+def _insert_sql(table: str, group: SeedGroup, verb: str = "INSERT OR ABORT") -> str:
     names = ", ".join(map(quote_identifier, group.columns))
     parameters = ", ".join("?" * len(group.columns))
-    return f"INSERT OR ABORT INTO main.{quote_identifier(table)} ({names}) VALUES ({parameters})"
+    return f"{verb} INTO main.{quote_identifier(table)} ({names}) VALUES ({parameters})"
 
 
 def _stored_group(group: SeedGroup, first: int, connection: sqlite3.Connection, copies: dict[str, str]) -> SeedGroup:
@@ -172,7 +172,8 @@ def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection
             fetched = count()
             rows = (row for row, _ in zip(group.rows, fetched, strict=False))
             try:
-                connection.executemany(f"{_insert_sql(seed.table, group)} {_on_conflict(seed.table, group)}", rows)
+                insert = _insert_sql(seed.table, group, insert_verb(wanted.tables[fold_case(seed.table)].sql))
+                connection.executemany(f"{insert} {_on_conflict(seed.table, group)}", rows)
             except sqlite3.Error as error:
                 raise _error(str(error), seed, group.lines[next(fetched) - 1], wanted, None) from None
     for seed in ordered:

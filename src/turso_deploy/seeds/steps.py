@@ -1,4 +1,8 @@
-"""Turn seeds into the steps of a transaction: parents before children, and checks of parents that are not seeded.
+"""Turn seeds into the steps of a transaction: staged, guarded, parents before children, and verified.
+
+The rows travel once, into a staging table that is dropped before the commit. The statements that guard, write and
+verify rows read them there. If other rows than the statements' own may change, the rows stay staged until the end, and
+are verified then; a table that nothing else writes to is verified chunk by chunk, in the same few pages.
 
 A row may refer to a row that only the live database has. SQLite rejects a missing parent without naming the row, so a
 pair of steps looks first: the figures return the rows, the check fails the transaction.
@@ -6,25 +10,45 @@ pair of steps looks first: the figures return the rows, the check fails the tran
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import NamedTuple
 
-from turso_deploy.core.errors import DatabaseError, ErrorCode, Place
-from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
-from turso_deploy.seeds.packed_rows import SeedRow, pack
-from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.seeds.upsert import as_json, upsert_sql
-from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
-from turso_deploy.sql.schema import Schema
-
-CHUNK_BYTES = (
-    500_000  # far below the maximum of 5 MB of a value in Turso Cloud, and small enough to locate a rejected row
+from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode, Place
+from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value, change_step
+from turso_deploy.seeds.decisions import Decision, differs_from_live
+from turso_deploy.seeds.packed_rows import RowChunk, SeedRow, pack
+from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
+from turso_deploy.seeds.trigger_effects import TriggerEffects
+from turso_deploy.seeds.upsert import (
+    CHUNK_BYTES,
+    STAGING_TABLE,
+    Source,
+    Upsert,
+    as_json,
+    differs,
+    insert_verb,
+    same_key,
+    staged,
 )
+from turso_deploy.sql.affinity import Affinity, affinity_of
+from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
+from turso_deploy.sql.schema import Schema, Table
 
+NO_DECISIONS: Mapping[str, Decision] = MappingProxyType({})
 _MAX_ORPHANS = 20
+_MAX_MISSING = 20
+_SHARED = 0  # the number in the staging table of the chunks that replace each other
+_IS_KEPT = "given.key IN (SELECT value FROM json_each(staged.kept))"
+
+
+SEED_CHECK = "every seed row is in the database"
+_NUMBERS = (Affinity.INTEGER, Affinity.REAL, Affinity.NUMERIC)
 
 
 class OrphanCheck(NamedTuple):
@@ -41,72 +65,230 @@ class OrphanCheck(NamedTuple):
     lines: tuple[int, ...]
 
 
-class SeedPlan(NamedTuple):
-    """The steps, in order, and those of them that check parents."""
+class Verified(NamedTuple):
+    """The rows that one statement verifies: `number` is in the result, and `lines` has the line of each position."""
 
+    number: int
+    seed: SeedTable
+    group: SeedGroup
+
+
+class SeedPlan(NamedTuple):
+    """The steps for the seeds of a transaction, and those of them that check parents and verify rows.
+
+    `first` are the steps before anything changes: they stage rows, and fail if live rows changed since the comparison.
+    `steps` write the rows. The result of `missing` has a number of `verified` and a position for each row that is not
+    in the database as it should be; `check` fails if there is one.
+    """
+
+    first: tuple[TransactionStep, ...] = ()
     steps: tuple[TransactionStep, ...] = ()
     orphan_checks: tuple[OrphanCheck, ...] = ()
-
-
-class SeedResult(NamedTuple):
-    """Number of rows in the seeds of one table: in the file, written, and unchanged in the database."""
-
-    table: str
-    rows: int
-    written: int
-    unchanged: int
-
-
-class Reference(NamedTuple):
-    """A foreign key of a seeded table to a table of the wanted schema, with the parent columns resolved."""
-
-    columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
+    missing: TransactionStep | None = None
+    check: TransactionStep | None = None
+    verified: tuple[Verified, ...] = ()
 
 
 def seed_steps(
-    seeds: Sequence[SeedTable], wanted: Schema, simulated: sqlite3.Connection, chunk_bytes: int = CHUNK_BYTES
+    seeds: Sequence[SeedTable],
+    wanted: Schema,
+    simulated: sqlite3.Connection,
+    effects: TriggerEffects,
+    decisions: Mapping[str, Decision] = NO_DECISIONS,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> SeedPlan:
-    """Return the steps that insert or update the seeds. `simulated` is the scratch database that holds them.
+    """Return the steps that insert or update the seeds, by the decision about each table.
 
-    No step has more than `chunk_bytes` of JSON, unless a single row or key is larger.
+    A table without a decision has no rows before. `simulated` is the scratch database that holds the seeds, `effects`
+    are those of all triggers in the database after the changes of the schema. No step has more than `chunk_bytes` of
+    JSON, unless a single row or key is larger.
     """
+    if not any(seed.row_count for seed in seeds):
+        return SeedPlan()
     ordered, references, has_cycle = parents_first(seeds, wanted)
+    writer = _Writer(effects, simulated, chunk_bytes)
     needs_deferral = has_cycle
-    steps: list[TransactionStep] = []
     orphan_checks: list[OrphanCheck] = []
     for seed in ordered:
+        table = wanted.tables[fold_case(seed.table)]
         own_references = references[fold_case(seed.table)]
         own_checks = [
             check for reference in own_references for check in _orphan_checks(seed, reference, simulated, chunk_bytes)
         ]
-        upserts = list(_upserts(seed, simulated, chunk_bytes))
+        writer.steps += [check.figures for check in own_checks]
+        writer.steps += [check.check for check in own_checks]
+        count = writer.write(seed, decisions.get(seed.table) or Decision(seed.table, "update"), table)
         refers_to_itself = any(fold_case(reference.parent) == fold_case(seed.table) for reference in own_references)
-        needs_deferral |= refers_to_itself and len(upserts) > 1
-        steps += [check.figures for check in own_checks]
-        steps += [check.check for check in own_checks]
-        steps += upserts
+        needs_deferral |= refers_to_itself and count > 1
         orphan_checks += own_checks
     if needs_deferral:
         # A parent may come in a later statement than its child: https://www.sqlite.org/pragma.html#pragma_defer_foreign_keys
-        steps.insert(0, TransactionStep(Query("PRAGMA defer_foreign_keys = on"), Purpose.SEED, "defer foreign keys"))
-    return SeedPlan(tuple(steps), tuple(orphan_checks))
+        deferral = TransactionStep(Query("PRAGMA defer_foreign_keys = on"), Purpose.SEED, "defer foreign keys")
+        writer.steps.insert(0, deferral)
+    return writer.plan(orphan_checks)
+
+
+class _Writer:
+    """Collects the steps that stage, guard, write and verify the rows of one transaction."""
+
+    def __init__(self, effects: TriggerEffects, simulated: sqlite3.Connection, chunk_bytes: int) -> None:
+        self.steps: list[TransactionStep] = []
+        self._effects = effects
+        self._simulated = simulated
+        self._chunk_bytes = chunk_bytes
+        self._first: list[TransactionStep] = []
+        self._last: list[TransactionStep] = []
+        self._verified: list[Verified] = []
+        self._number = _SHARED
+        self._has_shared = False
+
+    def plan(self, orphan_checks: Sequence[OrphanCheck]) -> SeedPlan:
+        """Return all steps in their order, with the check that every row is there."""
+        figures = f"SELECT number, first FROM {STAGING_TABLE} WHERE number < 0 LIMIT {_MAX_MISSING}"
+        raising = (
+            f"SELECT iif(NOT EXISTS (SELECT 1 FROM {STAGING_TABLE} WHERE number < 0), 'ok', "
+            f"json({quote_string(f'check failed: {SEED_CHECK}')}))"
+        )
+        missing = TransactionStep(Query(figures), Purpose.FIGURES, SEED_CHECK)
+        check = TransactionStep(Query(raising), Purpose.CHECK, SEED_CHECK)
+        create = change_step(
+            f"CREATE TABLE {STAGING_TABLE} (number INTEGER, first INTEGER, content TEXT, blobs BLOB, kept TEXT)",
+            "create the staging table of the seeds",
+        )
+        drop = change_step(f"DROP TABLE {STAGING_TABLE}", "drop the staging table of the seeds")
+        steps = (*self.steps, *self._last, missing, check, drop)
+        return SeedPlan((create, *self._first), steps, tuple(orphan_checks), missing, check, tuple(self._verified))
+
+    def write(self, seed: SeedTable, decision: Decision, table: Table) -> int:
+        """Add the steps for one table, and return the number of statements that write rows."""
+        definition, verb = table.definition, insert_verb(table.sql)
+        loosely_compared = _columns_of_loose_keys(seed.table, self._simulated)
+        stays = decision.live is not None or self._effects.is_touched(seed.table)
+        first, written = seed.before, 0
+        self.steps += _moves(seed, decision, definition)
+        for group in seed.groups:
+            updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
+            if decision.policy == "keep":
+                updated = []
+            upsert = Upsert(seed.table, group.columns, group.key, updated, group.blob_columns, verb)
+            self._verified.append(Verified(-len(self._verified) - 1, seed, group))
+            begin = self._number + 1
+            for chunk in group.rows.chunks(self._chunk_bytes):
+                kept = [at for at in range(chunk.row_count) if first + chunk.first + at in decision.kept]
+                number = self._stage(seed, chunk, first, kept, stays)
+                self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=bool(kept))
+                written += 1
+                if not stays:
+                    self.steps.append(self._verification(seed, group, decision, definition, staged(number, number)))
+            if stays and self._number >= begin:
+                source = staged(begin, self._number)
+                self._last.append(self._verification(seed, group, decision, definition, source))
+                if decision.is_guarded and decision.live is not None:
+                    self._guard(seed, group, first, decision, source)
+            first += len(group.rows)
+        return written
+
+    def _stage(self, seed: SeedTable, chunk: RowChunk, first: int, kept: Sequence[int], stays: bool) -> int:
+        """Add the step that stages a chunk, and return its number in the staging table."""
+        values: tuple[Value, ...] = (first + chunk.first, chunk.text, chunk.blobs, json.dumps(kept) if kept else None)
+        if stays:
+            self._number += 1
+        number = self._number if stays else _SHARED
+        sql = f"INSERT INTO {STAGING_TABLE} VALUES ({number}, ?1, ?2, ?3, ?4)"
+        if not stays and self._has_shared:
+            sql = f"UPDATE {STAGING_TABLE} SET first = ?1, content = ?2, blobs = ?3, kept = ?4 WHERE number = {_SHARED}"
+        self._has_shared |= not stays
+        place = Place(seed.file, None)
+        steps = self._first if stays else self.steps
+        steps.append(TransactionStep(Query(sql, values), Purpose.CHANGE, f"stage seeds of {seed.table}", place))
+        return number
+
+    def _verification(
+        self, seed: SeedTable, group: SeedGroup, decision: Decision, definition: TableDefinition, source: Source
+    ) -> TransactionStep:
+        """Return the step that notes each row that is not in the table as it should be.
+
+        A kept row only has to exist. The values of columns that triggers assign may differ.
+        """
+        values = source.values(group.columns, group.blob_columns)
+        assigned = self._effects.assigned(definition)
+        target = f"{quote_identifier(seed.table)} AS row"
+        found = same_key("row", {name: values[name] for name in group.key})
+        compared = {name: value for name, value in values.items() if name not in assigned}
+        if decision.policy != "keep":
+            condition = f"NOT ({differs('row', compared)})"
+            found += f" AND ({_IS_KEPT} OR {condition})" if decision.kept else f" AND {condition}"
+        sql = (
+            f"INSERT INTO {STAGING_TABLE} (number, first) SELECT {self._verified[-1].number}, staged.first + given.key "
+            f"FROM {source.from_clause} WHERE {source.condition} "
+            f"AND NOT EXISTS (SELECT 1 FROM {target} WHERE {found}) LIMIT {_MAX_MISSING}"
+        )
+        return change_step(sql, f"verify seeds of {seed.table}", Place(seed.file))
+
+    def _guard(self, seed: SeedTable, group: SeedGroup, first: int, decision: Decision, source: Source) -> None:
+        """Add the steps that fail if a live row differs that did not when the rows were compared.
+
+        The live values of the rows to update are staged, so that each of them must be as it was.
+        """
+        live = decision.live
+        assert live is not None
+        overwritten = {at: decision.before[at] for at in decision.before if first <= at < first + len(group.rows)}
+        if not all(name in live.columns for name in group.key):
+            return
+        columns = [name for name in group.columns if name in live.columns]
+        positions = [group.columns.index(name) for name in columns]
+        begin = self._number + 1
+        for chunk in pack(tuple(row[at] for at in positions) for row in overwritten.values()).chunks(self._chunk_bytes):
+            self._stage(seed, chunk, 0, (), stays=True)
+        table = f"{quote_identifier(live.name)} AS live"
+        values = source.values(group.columns, group.blob_columns)
+        key = same_key("live", {live.columns[name]: values[name] for name in group.key})
+        not_kept = f" AND (staged.kept IS NULL OR NOT {_IS_KEPT})" if decision.kept else ""
+        different = (
+            f"SELECT count(*) FROM {source.from_clause} CROSS JOIN {table} ON {key} "
+            f"WHERE {source.condition}{not_kept} AND ({differs_from_live(group.columns, live, values)})"
+        )
+        as_compared = "0"
+        if overwritten:
+            before = staged(begin, self._number)
+            values = before.values(columns, frozenset(columns))
+            key = same_key("live", {live.columns[name]: values[name] for name in group.key})
+            same = differs("live", {live.columns[name]: value for name, value in values.items()})
+            as_compared = (
+                f"(SELECT count(*) FROM {before.from_clause} CROSS JOIN {table} ON {key} "
+                f"WHERE {before.condition} AND NOT ({same}))"
+            )
+        sql = f"SELECT iif(({different}) = {as_compared}, 'ok', json('rows changed: {STAGING_TABLE}'))"
+        label = f"no live row of {live.name} changed since it was compared with the seeds"
+        self._first.append(TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file)))
+
+
+class SeedResult(NamedTuple):
+    """Number of rows of one table that a transaction inserted, updated and did not write."""
+
+    table: str
+    inserted: int
+    updated: int
+    unwritten: int
 
 
 def seed_results(
-    seeds: Sequence[SeedTable], steps: Sequence[TransactionStep], results: Sequence[Rows | None]
+    seeds: Sequence[SeedTable],
+    steps: Sequence[TransactionStep],
+    results: Sequence[Rows | None],
+    decisions: Mapping[str, Decision] = NO_DECISIONS,
 ) -> tuple[SeedResult, ...]:
     """Return the row counts of each seeded table. `results` has an item for each of `steps`, seeds and others."""
     written: Counter[str] = Counter()
     for step, rows in zip(steps, results, strict=True):
         if step.purpose is Purpose.SEED and rows is not None:
             written[step.label] += rows.affected
-    return tuple(
-        SeedResult(seed.table, seed.row_count, count, seed.row_count - count)
-        for seed in seeds
-        for count in (written[_label(seed)],)
-    )
+    found = []
+    for seed in seeds:
+        count, decision = written[_label(seed)], decisions.get(seed.table)
+        updated = min(count, decision.updated_between(seed.before, seed.before + seed.row_count)) if decision else 0
+        found.append(SeedResult(seed.table, count - updated, updated, seed.row_count - count))
+    return tuple(found)
 
 
 def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
@@ -123,59 +305,86 @@ def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
     )
 
 
+def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
+    """Return the error for rows that are not in the database as they should be. `rows` is the result of `missing`."""
+    found = {item.number: item for item in plan.verified}
+    places = [
+        Place(item.seed.file, item.group.lines[int(str(position)) - _first_position(item)])
+        for number, position in rows.rows
+        for item in [found[int(str(number))]]
+    ]
+    others = f"; likewise {', '.join(map(str, places[1:]))}" if places[1:] else ""
+    return DatabaseError(
+        ErrorCode.SEED_INVALID,
+        f"A seed row is not in the database with the values of the file after it was written{others}.",
+        hint="A trigger removes, skips or changes the row, or the engine stores a value in another form. Change the "
+        "trigger or the row.",
+        place=places[0],
+        causes=[Cause("the row is not in the database as the file says", place) for place in places],
+    )
+
+
+def _first_position(item: Verified) -> int:
+    """Return the position of the first row of a group in the file."""
+    first = item.seed.before
+    for group in item.seed.groups:
+        if group is item.group:
+            break
+        first += len(group.rows)
+    return first
+
+
 def _label(seed: SeedTable) -> str:
     return f"seed {seed.table}"
 
 
-def parents_first(
-    seeds: Sequence[SeedTable], wanted: Schema
-) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
-    """Return the seeds with parents before children, the references of each table, and True if some form a cycle."""
-    references = {fold_case(seed.table): _resolved_references(seed, wanted) for seed in seeds}
-    ordered, has_cycle = _sorted_by_references(seeds, references)
-    return ordered, references, has_cycle
+def _upserts(
+    seed: SeedTable, group: SeedGroup, chunk: RowChunk, upsert: Upsert, source: Source, *, has_kept: bool
+) -> Iterator[TransactionStep]:
+    """Yield the steps that write a chunk: all rows, or those that are kept only where they are missing."""
+    place = Place(seed.file, group.lines[chunk.first])
+    if not has_kept:
+        yield TransactionStep(Query(upsert.sql(source)), Purpose.SEED, _label(seed), place)
+        return
+    yield TransactionStep(Query(upsert.sql(source, f"NOT {_IS_KEPT}")), Purpose.SEED, _label(seed), place)
+    missing = upsert._replace(updated=()).sql(source, _IS_KEPT)
+    yield TransactionStep(Query(missing), Purpose.SEED, _label(seed), place)
 
 
-def _resolved_references(seed: SeedTable, wanted: Schema) -> list[Reference]:
-    """Return the foreign keys of a seeded table whose parent table and columns exist."""
-    definition = wanted.tables[fold_case(seed.table)].definition
-    found = []
-    for foreign_key in definition.foreign_keys:
-        parent = wanted.tables.get(foreign_key.parent)
-        if parent is None:
-            continue
-        keys = wanted.parent_columns(foreign_key)
-        if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):
-            columns = tuple(definition.by_name[name].name for name in foreign_key.columns)
-            found.append(Reference(columns, parent.name, keys))
-    return found
+def _moves(seed: SeedTable, decision: Decision, definition: TableDefinition) -> Iterator[TransactionStep]:
+    """Yield the steps that give UNIQUE values away which other rows get: each row gets its own value afterwards.
+
+    SQLite checks UNIQUE row by row, so rows that exchange values need values in between that no row has.
+    """
+    end = seed.before + seed.row_count
+    for columns, positions in decision.moved.items():
+        rows = [(group, row) for _, group, row in seed.rows_at(at for at in positions if seed.before <= at < end)]
+        for group in seed.groups:
+            keys = [tuple(row[group.columns.index(name)] for name in group.key) for own, row in rows if own is group]
+            if keys:
+                yield _move(seed, group, columns, keys, definition)
 
 
-def _sorted_by_references(
-    seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
-) -> tuple[Sequence[SeedTable], bool]:
-    """Return the seeds with each table after those that it refers to, and True if a cycle makes that impossible."""
-    by_name = {fold_case(seed.table): seed for seed in seeds}
-    parents = {
-        name: [fold_case(reference.parent) for reference in references[name] if fold_case(reference.parent) != name]
-        for name in by_name
-    }
-    try:
-        order = list(TopologicalSorter(parents).static_order())
-    except CycleError:
-        return seeds, True
-    return [by_name[name] for name in order if name in by_name], False
-
-
-def _upserts(seed: SeedTable, simulated: sqlite3.Connection, chunk_bytes: int) -> Iterator[TransactionStep]:
-    loosely_compared = _columns_of_loose_keys(seed.table, simulated)
-    for group in seed.groups:
-        updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
-        sql = upsert_sql(seed.table, group.columns, group.key, updated, group.blob_columns)
-        for chunk in group.rows.chunks(chunk_bytes):
-            place = Place(seed.file, group.lines[chunk.first])
-            arguments = (chunk.text, chunk.blobs) if group.blob_columns else (chunk.text,)
-            yield TransactionStep(Query(sql, arguments), Purpose.SEED, _label(seed), place)
+def _move(
+    seed: SeedTable, group: SeedGroup, columns: Sequence[str], keys: Sequence[SeedRow], definition: TableDefinition
+) -> TransactionStep:
+    target = quote_identifier(seed.table)
+    free = [name for name in columns if name not in group.key]
+    nullable = [name for name in free if not definition.by_name[fold_case(name)].not_null]
+    column = (nullable or free)[0]
+    name = quote_identifier(column)
+    if nullable:
+        value = "NULL"
+    elif affinity_of(definition.by_name[fold_case(column)].type, strict=definition.strict) in _NUMBERS:
+        given = (row[group.columns.index(column)] for row in group.rows)
+        highest = max((value for value in given if isinstance(value, int | float)), default=0)
+        value = f"max(coalesce((SELECT max({name}) FROM {target}), 0), {math.ceil(highest)}) + 1 + given.key"
+    else:
+        value = "'turso-deploy ' || given.key || ' ' || hex(randomblob(8))"
+    key = same_key(target, {name: f"(given.value->>{at})" for at, name in enumerate(group.key)})
+    sql = f"UPDATE OR ABORT {target} SET {name} = {value} FROM json_each(?1) AS given WHERE {key}"
+    place = Place(seed.file, group.lines[0])
+    return TransactionStep(Query(sql, (as_json(keys),)), Purpose.CHANGE, f"move unique values of {seed.table}", place)
 
 
 def _columns_of_loose_keys(table: str, simulated: sqlite3.Connection) -> set[str]:

@@ -7,10 +7,12 @@ are sorted by key, so that neither the format of a file nor the order of its row
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from turso_deploy.core.errors import Place
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
@@ -35,6 +37,10 @@ class SeedGroup(NamedTuple):
     rows: PackedRows
     lines: tuple[int, ...]
     blob_columns: frozenset[str] = frozenset()
+
+    def key_text(self, row: SeedRow) -> str:
+        """Return the JSON of a row's key, with the names of its columns: it identifies the row in a record."""
+        return as_json([self.key, [row[self.columns.index(name)] for name in self.key]])
 
 
 class SeedFile(NamedTuple):
@@ -69,6 +75,30 @@ class SeedTable(NamedTuple):
         )
         return fingerprint_of(table, named)
 
+    def rows_at(self, positions: Iterable[int]) -> Iterator[tuple[int, SeedGroup, SeedRow]]:
+        """Yield position, group and values of some rows, in their order. Positions count the rows of the whole file."""
+        chosen = sorted(positions)
+        first, index = self.before, 0
+        for group in self.groups:
+            end = first + len(group.rows)
+            own = []
+            while index < len(chosen) and chosen[index] < end:
+                own.append(chosen[index])
+                index += 1
+            for run_start, run_end in _runs(own):
+                rows = group.rows.slice(run_start - first, run_end - first)
+                yield from ((position, group, row) for position, row in enumerate(rows, run_start))
+            first = end
+
+    def place_at(self, position: int) -> Place:
+        """Return the file and the line of a row by its position in the whole file."""
+        first = self.before
+        for group in self.groups:
+            if position < first + len(group.rows):
+                return Place(self.file, group.lines[position - first])
+            first += len(group.rows)
+        return Place(self.file)
+
     def slice(self, start: int, stop: int | None = None) -> SeedTable:
         """Return the rows from `start` to before `stop`, counted through all groups."""
         groups = []
@@ -82,6 +112,15 @@ class SeedTable(NamedTuple):
                 )
             first += count
         return self._replace(groups=tuple(groups), before=self.before + start)
+
+
+def _runs(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the start and the end of each run of consecutive positions."""
+    start = 0
+    for index in range(1, len(positions) + 1):
+        if index == len(positions) or positions[index] != positions[index - 1] + 1:
+            yield positions[start], positions[index - 1] + 1
+            start = index
 
 
 def read_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozenset()) -> tuple[SeedFile, ...]:
@@ -231,3 +270,51 @@ def fingerprint_of(table: str, groups: Iterable[SeedGroup]) -> str:
             digest.update(f",{block.text}".encode())
         digest.update(b"]")
     return digest.hexdigest()
+
+
+class Reference(NamedTuple):
+    """A foreign key of a seeded table to a table of the wanted schema, with the parent columns resolved."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+def parents_first(
+    seeds: Sequence[SeedTable], wanted: Schema
+) -> tuple[Sequence[SeedTable], Mapping[str, Sequence[Reference]], bool]:
+    """Return the seeds with parents before children, the references of each table, and True if some form a cycle."""
+    references = {fold_case(seed.table): _resolved_references(seed, wanted) for seed in seeds}
+    ordered, has_cycle = _sorted_by_references(seeds, references)
+    return ordered, references, has_cycle
+
+
+def _resolved_references(seed: SeedTable, wanted: Schema) -> list[Reference]:
+    """Return the foreign keys of a seeded table whose parent table and columns exist."""
+    definition = wanted.tables[fold_case(seed.table)].definition
+    found = []
+    for foreign_key in definition.foreign_keys:
+        parent = wanted.tables.get(foreign_key.parent)
+        if parent is None:
+            continue
+        keys = wanted.parent_columns(foreign_key)
+        if len(keys) == len(foreign_key.columns) and parent.definition.by_name.keys() >= set(keys):
+            columns = tuple(definition.by_name[name].name for name in foreign_key.columns)
+            found.append(Reference(columns, parent.name, keys))
+    return found
+
+
+def _sorted_by_references(
+    seeds: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
+) -> tuple[Sequence[SeedTable], bool]:
+    """Return the seeds with each table after those that it refers to, and True if a cycle makes that impossible."""
+    by_name = {fold_case(seed.table): seed for seed in seeds}
+    parents = {
+        name: [fold_case(reference.parent) for reference in references[name] if fold_case(reference.parent) != name]
+        for name in by_name
+    }
+    try:
+        order = list(TopologicalSorter(parents).static_order())
+    except CycleError:
+        return seeds, True
+    return [by_name[name] for name in order if name in by_name], False

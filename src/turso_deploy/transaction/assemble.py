@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, change_step
 from turso_deploy.plan.hazards import Hazard, loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
 from turso_deploy.project.scripts import Moment, Script, scripts_at
 from turso_deploy.seeds.steps import SeedPlan
+from turso_deploy.seeds.upsert import STAGING_TABLE
+from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState, guard_step
@@ -91,11 +95,12 @@ def assemble(
     is off. Raises PlanError (`plan-impossible`) if the name of the table of figures is taken.
     """
     steps = _Steps()
-    steps.add(guard_step(state, deadline), *loss_guards(plan.hazards))
+    steps.add(guard_step(state, deadline), *loss_guards(plan.hazards), *seeds.first)
     if scripts or seeds.steps:
         plan = with_written_rows(plan)
     check_name_is_free(plan, state.catalog)
     check_names_are_free(deletions, state.catalog)
+    _check_staging_is_free(seeds, state.catalog)
     steps.add(*begin_counting(deletions))
     statistics = statistics_to_keep(plan, state.catalog)
     steps.add(*keep_statistics(statistics, state.catalog))
@@ -120,11 +125,18 @@ def assemble(
     steps.add_checks(foreign_key_checks(plan, show_keys=show_keys))
     steps.add(*drop_figures(plan))
     steps.add_checks(checks)
-    if not state.catalog.has_history:
-        steps.add(history.create_step())
-    steps.add(history.entry_step(entry))
+    steps.add(*history.table_steps(state.catalog), *history.entry_steps(entry))
     transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
     return Assembly(transaction, tuple(steps.checks), seeds, tuple(deletion_checks))
+
+
+def _check_staging_is_free(seeds: SeedPlan, live: Catalog) -> None:
+    if seeds.steps and any(fold_case(row.name) == STAGING_TABLE for row in live.rows):
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The database has an object {STAGING_TABLE}, and the transaction needs that name for the seeds.",
+            hint="No deployment leaves a table of that name. Look at what it holds, and drop or rename it by hand.",
+        )
 
 
 class _Steps:

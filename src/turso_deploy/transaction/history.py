@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from turso_deploy.catalog.catalog import HISTORY_TABLE
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
-from turso_deploy.sql.lexer import canonical_tokens
+from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of, title
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ _CREATE = f"""CREATE TABLE {HISTORY_TABLE} (
   managed_objects TEXT NOT NULL,
   scripts TEXT NOT NULL,
   plan_summary TEXT NOT NULL,
-  backup TEXT
+  backup TEXT,
+  seed_rows TEXT
 )"""
+SEED_ROWS_COLUMN = "seed_rows"
+"""The column that the first versions of the table lack: the record of the seeded rows, in one row of the table only."""
+
+_LATEST_RECORD = f"(SELECT max(number) FROM {HISTORY_TABLE} WHERE {SEED_ROWS_COLUMN} IS NOT NULL)"
 
 _MARK = re.compile(r"([0-9a-f]+):([0-9]{1,18})")
 
@@ -103,6 +109,8 @@ class HistoryEntry(NamedTuple):
     plan_summary: Mapping[str, int]
     provenance: Provenance = Provenance()
     continues: str | None = None
+    seed_records: Mapping[str, str] = MappingProxyType({})
+    """The JSON of the record of each table whose seeds this deployment completes; `null` removes it."""
 
 
 def partial_mark(fingerprint: str, rows: int) -> str:
@@ -161,8 +169,86 @@ def create_step() -> TransactionStep:
     return TransactionStep(Query(_CREATE), Purpose.HISTORY, f"create {HISTORY_TABLE}")
 
 
+def table_steps(catalog: Catalog) -> list[TransactionStep]:
+    """Return the steps that create the table of the deployment history, or add the column that an older one lacks."""
+    existing = next((row.sql or "" for row in catalog.rows if fold_case(row.name) == HISTORY_TABLE), None)
+    if existing is None:
+        return [create_step()]
+    if has_seed_records(catalog):
+        return []
+    sql = f"ALTER TABLE {HISTORY_TABLE} ADD COLUMN {SEED_ROWS_COLUMN} TEXT"
+    return [TransactionStep(Query(sql), Purpose.HISTORY, f"add {SEED_ROWS_COLUMN} to {HISTORY_TABLE}")]
+
+
+def has_seed_records(catalog: Catalog) -> bool:
+    """Return True if the deployment history of a database can hold records of seeded rows."""
+    return any(fold_case(row.name) == HISTORY_TABLE and SEED_ROWS_COLUMN in (row.sql or "") for row in catalog.rows)
+
+
+def recorded_groups_query(table: str) -> Query:
+    """Return the query for the groups in the records of a table: id, JSON of the key, JSON of the hashed columns."""
+    sql = f"SELECT {_GROUP_ID}, part.value->'$.key', part.value->'$.columns' FROM {_RECORDS} WHERE {_IS_TABLE}"
+    return Query(sql, (table,))
+
+
+def recorded_rows_query(table: str, live_table: str, key: Sequence[str]) -> Query:
+    """Return the query for the recorded rows of a table with a key: group, JSON of the key's values, hash, presence.
+
+    Presence is 1 if `live_table` has a row with that key. Rows of interrupted deployments come last.
+    """
+    same = " AND ".join(
+        f"live.{quote_identifier(name)} = (item.value->>'$[0][{position}]')" for position, name in enumerate(key)
+    )
+    return Query(
+        f"SELECT {_GROUP_ID}, item.value->'$[0]', item.value->>'$[1]', "
+        f"EXISTS (SELECT 1 FROM {quote_identifier(live_table)} AS live WHERE {same}) "
+        f"FROM {_RECORDS}, json_each(part.value, '$.rows') AS item WHERE {_IS_TABLE} AND part.value->'$.key' = ?2 "
+        f"ORDER BY {_IS_PARTIAL}",
+        (table, _json(list(key))),
+    )
+
+
+def partial_record_name(table: str, first: int) -> str:
+    """Return the name of the record of a table's rows from position `first`, until all its rows are deployed."""
+    return f"{table}\n{first}"
+
+
+_RECORDS = f"{HISTORY_TABLE} AS history, json_each(history.{SEED_ROWS_COLUMN}) AS entry, json_each(entry.value) AS part"
+_GROUP_ID = "entry.key || '/' || part.key"
+_IS_PARTIAL = "instr(entry.key, char(10)) > 0"
+_TABLE_OF_ENTRY = "substr(entry.key, 1, instr(entry.key || char(10), char(10)) - 1)"
+_IS_TABLE = f"history.number = {_LATEST_RECORD} AND {_TABLE_OF_ENTRY} = ?1"
+
+
+def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
+    """Return the steps that record a deployment."""
+    steps = [entry_step(entry)]
+    if entry.seed_records:
+        # A merge patch (https://www.rfc-editor.org/rfc/rfc7396) replaces the records of some tables, which are arrays.
+        # The partial records of a table end with a whole one, and with one from the first row on.
+        patch = "{" + ",".join(f"{_json(name)}:{record}" for name, record in entry.seed_records.items()) + "}"
+        renewed = [
+            table for name in entry.seed_records for table, _, first in [name.partition("\n")] if first in ("", "0")
+        ]
+        latest = f"(SELECT {SEED_ROWS_COLUMN} FROM {HISTORY_TABLE} WHERE number = {_LATEST_RECORD})"
+        kept = (
+            "SELECT json_group_object(entry.key, json(entry.value)) "
+            f"FROM json_each(coalesce({latest}, '{{}}')) AS entry "
+            f"WHERE NOT ({_IS_PARTIAL}) OR {_TABLE_OF_ENTRY} NOT IN (SELECT value FROM json_each(?2))"
+        )
+        last = f"number = (SELECT max(number) FROM {HISTORY_TABLE})"
+        record = f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = json_patch(({kept}), ?1) WHERE {last}"
+        forget = (
+            f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = NULL WHERE {SEED_ROWS_COLUMN} IS NOT NULL AND NOT {last}"
+        )
+        label = f"record the seeded rows in {HISTORY_TABLE}"
+        steps.append(TransactionStep(Query(record, (patch, _json(renewed))), Purpose.HISTORY, label))
+        steps.append(TransactionStep(Query(forget), Purpose.HISTORY, label))
+    return steps
+
+
 def entry_step(entry: HistoryEntry) -> TransactionStep:
-    """Return the step that records a deployment."""
+    """Return the step that inserts or updates the row of a deployment, without the records of seeded rows."""
     values = {
         "id": entry.id,
         "deployed_at": entry.deployed_at,

@@ -22,6 +22,7 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.upsert import insert_verb
 from turso_deploy.sql.cursor import Cursor
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
@@ -51,7 +52,7 @@ def deletions_by_seeds(seeds: Sequence[SeedTable], plan: Plan, wanted: Schema) -
     triggers = [row.sql or "" for row in rows if row.kind == "trigger"]
     replaces = triggers and any("replace" in (row.sql or "").lower() for row in rows)
     if seeds and (replaces or any(map(_MAY_DELETE_FOR_SEEDS.search, triggers))):
-        statements = (statement for seed in seeds for statement in _seed_statements(seed))
+        statements = (one for seed in seeds for one in _seed_statements(seed, wanted.tables[fold_case(seed.table)].sql))
         yield from _deletions(statements, plan.predicted, wanted, lambda name: name not in plan.created_tables)
 
 
@@ -86,18 +87,18 @@ def deletion_hazards(deletions: Iterable[PossibleDeletion]) -> tuple[Hazard, ...
     )
 
 
-def _seed_statements(seed: SeedTable) -> Iterator[_Statement]:
+def _seed_statements(seed: SeedTable, table_sql: str) -> Iterator[_Statement]:
     """Yield statements that fire what the upserts of a seed can fire.
 
     The conflict clause of a statement overrides those in the triggers that it fires, so OR ABORT replaces no row:
-    https://www.sqlite.org/lang_createtrigger.html
+    https://www.sqlite.org/lang_createtrigger.html. The UPDATE of an upsert always has it.
     """
     writer = Writer(Place(seed.file))
     table = quote_identifier(seed.table)
     for columns in dict.fromkeys(group.columns for group in seed.groups):
         names = [quote_identifier(column) for column in columns]
         values = ", ".join("NULL" for _ in names)
-        yield _Statement(f"INSERT OR ABORT INTO {table} ({', '.join(names)}) VALUES ({values})", writer)
+        yield _Statement(f"{insert_verb(table_sql)} INTO {table} ({', '.join(names)}) VALUES ({values})", writer)
         yield _Statement(f"UPDATE OR ABORT {table} SET {', '.join(f'{name} = NULL' for name in names)}", writer)
 
 

@@ -31,10 +31,11 @@ def test_a_part_is_what_a_slice_of_the_rows_would_be(rows: list[SeedRow], start:
 @given(ROWS, st.integers(1, 3_000))
 def test_chunks_are_arrays_of_all_rows_within_the_limit(rows: list[SeedRow], limit: int) -> None:
     chunks = list(pack(rows).chunks(limit))
-    unpacked = [json.loads(text) for _, text, _ in chunks]
+    unpacked = [json.loads(chunk.text) for chunk in chunks]
     assert [tuple(row) for chunk in unpacked for row in chunk] == rows
     assert [chunk.first for chunk in chunks] == [sum(map(len, unpacked[:number])) for number in range(len(chunks))]
-    assert all(len(text.encode()) <= limit or len(json.loads(text)) == 1 for _, text, _ in chunks)
+    assert all(len(chunk.text.encode()) <= limit or len(json.loads(chunk.text)) == 1 for chunk in chunks)
+    assert [chunk.row_count for chunk in chunks] == list(map(len, unpacked))
 
 
 @given(ROWS)

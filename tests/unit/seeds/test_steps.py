@@ -12,8 +12,10 @@ from tests.support.seeds import load_csv_seeds
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Rows, TransactionStep
 from turso_deploy.seeds.packed_rows import pack
-from turso_deploy.seeds.steps import CHUNK_BYTES, SeedPlan, SeedResult, error_for_orphans, seed_results, seed_steps
+from turso_deploy.seeds.steps import SeedPlan, SeedResult, error_for_orphans, seed_results, seed_steps
 from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.trigger_effects import trigger_effects
+from turso_deploy.seeds.upsert import CHUNK_BYTES
 
 Plan = Callable[..., tuple[tuple[SeedTable, ...], SeedPlan]]
 
@@ -24,13 +26,18 @@ def plan(tmp_path: Path) -> Plan:
 
     def plan(*schema: str, chunk_bytes: int = CHUNK_BYTES, **files: str) -> tuple[tuple[SeedTable, ...], SeedPlan]:
         seeds, wanted, scratch = load_csv_seeds(tmp_path / "schema", schema, files)
-        return seeds, seed_steps(seeds, wanted, scratch.connection, chunk_bytes)
+        return seeds, seed_steps(seeds, wanted, scratch.connection, trigger_effects(wanted), chunk_bytes=chunk_bytes)
 
     return plan
 
 
+def writing(plan: SeedPlan) -> list[TransactionStep]:
+    """The steps that look for parents and write rows, without those that stage and verify these."""
+    return [step for step in plan.steps if step.label.startswith(("seed ", "parents ", "defer "))]
+
+
 def labels(plan: SeedPlan) -> list[str]:
-    return [step.label for step in plan.steps]
+    return [step.label for step in writing(plan)]
 
 
 A = "CREATE TABLE a (id INTEGER PRIMARY KEY, c_id INTEGER REFERENCES c (id))"
@@ -41,7 +48,7 @@ C = "CREATE TABLE c (id INTEGER PRIMARY KEY, name TEXT)"
 def test_parents_come_before_children_whatever_their_names(plan: Plan) -> None:
     _, made = plan(A, B, C, a="id,c_id\n1,1\n", b="id,c_id\n1,1\n", c="id\n1\n")
     assert labels(made) == ["seed c", "seed a", "seed b"]
-    assert {step.purpose for step in made.steps} == {Purpose.SEED}
+    assert {step.purpose for step in writing(made)} == {Purpose.SEED}
 
 
 def test_without_seeds_there_are_no_steps(plan: Plan) -> None:
@@ -57,7 +64,7 @@ def test_tables_that_refer_to_each_other_defer_the_foreign_keys(plan: Plan) -> N
         c="id,a_id\n1,1\n",
     )
     assert labels(made)[0] == "defer foreign keys"
-    assert made.steps[0].query.sql == "PRAGMA defer_foreign_keys = on"
+    assert writing(made)[0].query.sql == "PRAGMA defer_foreign_keys = on"
     assert sorted(labels(made)[1:]) == ["seed a", "seed c"]
 
 
@@ -76,7 +83,7 @@ def test_a_table_that_refers_to_itself_defers_when_it_takes_several_statements(p
 
 def test_each_chunk_knows_the_line_of_its_first_row(plan: Plan) -> None:
     _, made = plan(C, c="id,name\n1,a\n\n2,b\n3,c\n", chunk_bytes=12)
-    assert [str(step.place) for step in made.steps] == [
+    assert [str(step.place) for step in writing(made)] == [
         "schema/seeds/c.csv:2",
         "schema/seeds/c.csv:4",
         "schema/seeds/c.csv:5",
@@ -104,9 +111,9 @@ def test_parents_among_the_seeds_are_not_asked_for(plan: Plan) -> None:
 def test_each_parent_that_is_no_seed_is_asked_for_once(plan: Plan) -> None:
     _, made = plan(A, C, a="id,c_id\n1,7\n2,1\n3,8\n4,7\n", c="id\n1\n")
     assert labels(made) == ["seed c", "parents of a in c", "parents of a in c", "seed a"]
-    assert [step.purpose for step in made.steps[1:3]] == [Purpose.FIGURES, Purpose.CHECK]
+    assert [step.purpose for step in writing(made)[1:3]] == [Purpose.FIGURES, Purpose.CHECK]
     (check,) = made.orphan_checks
-    assert (check.figures, check.check) == made.steps[1:3]
+    assert [check.figures, check.check] == writing(made)[1:3]
     assert (check.file, check.lines) == ("schema/seeds/a.csv", (2, 4))
     assert json.loads(str(check.figures.query.arguments[0])) == [[7], [8]]
 
@@ -141,6 +148,30 @@ def test_a_reference_column_that_is_left_out_is_left_to_the_engine(plan: Plan) -
 def test_written_and_unchanged_rows_are_counted_over_all_chunks(plan: Plan) -> None:
     seeds, made = plan(A, C, a="id,c_id\n1,1\n", c="id,name\n1,a\n2,b\n3,c\n", chunk_bytes=22)
     assert labels(made) == ["seed c", "seed c", "seed a"]
-    history = TransactionStep(made.steps[0].query, Purpose.HISTORY, "seed c")
-    results = [Rows(affected=1), Rows(affected=1), Rows(affected=0), Rows(affected=5)]
-    assert seed_results(seeds, [*made.steps, history], results) == (SeedResult("a", 1, 0, 1), SeedResult("c", 3, 2, 1))
+    results = {"seed c": 1, "seed a": 0}
+    affected = [Rows(affected=results.get(step.label, 5)) for step in made.steps]
+    assert seed_results(seeds, made.steps, affected) == (SeedResult("a", 0, 0, 1), SeedResult("c", 2, 0, 1))
+
+
+def test_rows_of_a_table_that_triggers_write_to_stay_staged_until_all_seeds_are_written(plan: Plan) -> None:
+    trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE c SET name = 'x' WHERE id = new.c_id; END"
+    _, made = plan(A, C, trigger, a="id,c_id\n1,1\n", c="id,name\n1,a\n")
+    assert [step.label for step in made.first] == [
+        "create the staging table of the seeds",
+        "stage seeds of c",
+        "stage seeds of a",
+    ]
+    order = [step.label for step in made.steps]
+    assert order.index("seed a") < order.index("verify seeds of c")
+    [verification] = [step.query.sql for step in made.steps if step.label == "verify seeds of c"]
+    assert '"name"' not in verification, "the trigger assigns it"
+
+
+def test_rows_of_a_table_that_nothing_else_writes_to_are_verified_chunk_by_chunk(plan: Plan) -> None:
+    _, made = plan(C, c="id,name\n1,a\n2,b\n", chunk_bytes=8)
+    assert [step.label for step in made.first] == ["create the staging table of the seeds"]
+    assert [step.label for step in made.steps] == [
+        *["stage seeds of c", "seed c", "verify seeds of c"] * 2,
+        *["every seed row is in the database"] * 2,
+        "drop the staging table of the seeds",
+    ]

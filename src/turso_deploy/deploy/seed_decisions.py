@@ -1,0 +1,259 @@
+"""Decide what a deployment does with seed rows over live rows: ask the database, and name the hazards and conflicts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
+from turso_deploy.core.text import count_of
+from turso_deploy.core.transaction import Query, Rows, Value
+from turso_deploy.database.engine_errors import explain
+from turso_deploy.deploy.pending import Answers, Inquiry, PendingChanges
+from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
+from turso_deploy.plan.plan import Plan
+from turso_deploy.project.project import Project
+from turso_deploy.seeds.comparison import (
+    MAX_NAMED_ROWS,
+    Comparison,
+    UniqueKey,
+    compared_columns,
+    comparisons,
+    decide,
+    has_record,
+    read_answers,
+)
+from turso_deploy.seeds.decisions import Decision, LiveTable, Policy
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, records_by_key
+from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
+from turso_deploy.seeds.upsert import CHUNK_BYTES
+from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.schema import Schema
+from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
+
+
+class _Question(NamedTuple):
+    """What has to be asked about the seeds of one table."""
+
+    seed: SeedTable
+    policy: Policy
+    live: LiveTable
+    uniques: tuple[UniqueKey, ...]
+    asked: tuple[Comparison, ...]
+    groups: Query | None
+    recorded: tuple[Query, ...]
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """All queries, in the order of the answers."""
+        groups = (self.groups,) if self.groups else ()
+        return (*(comparison.query for comparison in self.asked), *groups, *self.recorded)
+
+
+def seed_inquiry(
+    project: Project, pending: PendingChanges, request_size: int | None, empty: frozenset[str] = frozenset()
+) -> Inquiry:
+    """Return the inquiry that compares the pending seeds with the live rows of their tables.
+
+    `empty` are the folded names of tables that are known to have no rows.
+    """
+    # The quotes of JSON are escaped in a request, and the text of a query takes room, too.
+    chunk_bytes = CHUNK_BYTES if request_size is None else min(CHUNK_BYTES, request_size // 3)
+    questions = [
+        _question(project, pending, seed, live, chunk_bytes)
+        for seed, live in live_tables(pending)
+        if fold_case(seed.table) not in empty
+    ]
+    effects = effects_after(pending.plan)
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        rest = list(answers)
+        decisions = {}
+        for question in questions:
+            own, rest = rest[: len(question.queries)], rest[len(question.queries) :]
+            decisions[question.seed.table] = _decision(question, own, project, effects)
+        return with_decisions(pending, decisions)
+
+    return Inquiry(tuple(query for question in questions for query in question.queries), add)
+
+
+def with_decisions(pending: PendingChanges, decisions: Mapping[str, Decision]) -> PendingChanges:
+    """Return the pending changes with the decisions, and the hazards that follow from them."""
+    by_table = {seed.table: seed for seed in pending.seeds}
+    hazards = tuple(
+        _hazard(by_table[table], decision) for table, decision in decisions.items() if decision.overwritten_count
+    )
+    return pending._replace(decisions=decisions, other_hazards=(*pending.other_hazards, *hazards))
+
+
+def empty_tables_inquiry(pending: PendingChanges, found: set[str]) -> Inquiry:
+    """Return the inquiry that adds the folded names of the seeded tables without rows to `found`."""
+    tables = list(live_tables(pending))
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        for (seed, _), answer in zip(tables, answers, strict=True):
+            if isinstance(answer, Rows) and not answer.number():
+                found.add(fold_case(seed.table))
+        return pending
+
+    queries = (Query(f"SELECT EXISTS (SELECT 1 FROM {quote_identifier(live.name)})") for _, live in tables)
+    return Inquiry(tuple(queries), add)
+
+
+def live_tables(pending: PendingChanges) -> Iterator[tuple[SeedTable, LiveTable]]:
+    """Yield the pending seeds of tables that exist, each with the table as it is before the deployment."""
+    plan, live = pending.plan, pending.state.catalog.schema
+    for seed in pending.seeds:
+        name = fold_case(seed.table)
+        before = live.tables.get(fold_case(plan.old_names.get(name, name)))
+        after = plan.predicted.schema.tables.get(name)
+        if before is None or after is None or not seed.row_count or name in plan.created_tables | plan.dropped_tables:
+            continue
+        old_names = plan.old_columns(seed.table, live) if plan.renamed else {}
+        columns, defaults = {}, {}
+        for column in after.definition.columns:
+            old = before.definition.by_name.get(fold_case(old_names.get(column.name, column.name)))
+            if old is not None and not old.generated:
+                columns[column.name] = old.name
+            elif old is None:
+                defaults[column.name] = " ".join(column.default or ("NULL",))
+        rowid = next(iter(before.definition.rowid_names), None)
+        yield seed, LiveTable(before.name, columns, defaults, rowid)
+
+
+def effects_after(plan: Plan) -> TriggerEffects:
+    """Return the effects of all triggers in the database after a plan, of those that the manifest ignores, too."""
+    return trigger_effects(plan.predicted.with_ignored)
+
+
+def raise_if_seeds_conflict(pending: PendingChanges) -> None:
+    """Raise DatabaseError (`seed-invalid`) if seed rows have UNIQUE values that other live rows have."""
+    if error := conflict_error(pending):
+        raise error
+
+
+def conflict_error(pending: PendingChanges) -> DatabaseError | None:
+    """Return the error for seed rows in conflict with live rows; None if there are none."""
+    causes = [
+        Cause(
+            f"{', '.join(f'`{name}`' for name in conflict.columns)} must be unique, and {conflict.live_row} of "
+            f"`{decision.table}` has the same value under another key",
+            conflict.place,
+        )
+        for decision in pending.decisions.values()
+        for conflict in decision.conflicts
+    ]
+    if not causes:
+        return None
+    shown = "; ".join(f"{cause.place}: {cause.message}" for cause in causes[:MAX_NAMED_ROWS])
+    more = f"; and {len(causes) - MAX_NAMED_ROWS:,} more" if len(causes) > MAX_NAMED_ROWS else ""
+    return DatabaseError(
+        ErrorCode.SEED_INVALID,
+        f"{count_of(len(causes), 'seed row')} cannot be written, because of live rows: {shown}{more}.",
+        hint="Give the seed row the key of the live row, correct its value, or change the live row.",
+        place=causes[0].place,
+        causes=causes,
+    )
+
+
+def approved_decisions(pending: PendingChanges, approvals: Sequence[Approval]) -> dict[str, Decision]:
+    """Return the decisions for the transaction. Where overwriting is approved, no live row is guarded."""
+    approved = {
+        hazard.object
+        for hazard in pending.other_hazards
+        if hazard.name is HazardName.OVERWRITE_ROWS and is_approved(hazard, approvals)
+    }
+    return {
+        table: decision._replace(is_guarded=False) if table in approved else decision
+        for table, decision in pending.decisions.items()
+    }
+
+
+def _question(
+    project: Project, pending: PendingChanges, seed: SeedTable, live: LiveTable, chunk_bytes: int
+) -> _Question:
+    policies = {fold_case(name): policy.existing for name, policy in project.manifest.seeds.items()}
+    policy: Policy = policies.get(fold_case(seed.table), "compare")
+    definition = pending.plan.predicted.schema.tables[fold_case(seed.table)].definition
+    uniques = _other_keys(definition, pending.plan.predicted.schema)
+    groups: Query | None = None
+    recorded: tuple[Query, ...] = ()
+    if seed.before + seed.row_count <= MAX_RECORDED_ROWS and has_seed_records(pending.state.catalog):
+        groups = recorded_groups_query(live.name)
+        keys = {tuple(live.columns.get(name, "") for name in group.key) for group in seed.groups}
+        recorded = tuple(recorded_rows_query(live.name, live.name, key) for key in sorted(keys) if all(key))
+    asked = tuple(comparisons(seed, live, policy, uniques, chunk_bytes))
+    return _Question(seed, policy, live, uniques, asked, groups, recorded)
+
+
+def _other_keys(definition: TableDefinition, wanted: Schema) -> tuple[UniqueKey, ...]:
+    """Return the keys of a table over plain columns: constraints, and unique indexes on all rows."""
+    own = (index.definition for index in wanted.indexes.values() if index.definition.table == definition.name)
+    candidates = [key.parts for key in definition.keys]
+    candidates += [index.parts for index in own if index.unique and index.where is None]
+    return tuple(
+        UniqueKey(tuple(definition.by_name[part.column].name for part in parts if part.column))
+        for parts in candidates
+        if all(part.column for part in parts)
+    )
+
+
+def _decision(question: _Question, answers: Answers, project: Project, effects: TriggerEffects) -> Decision:
+    for answer in answers:
+        if not isinstance(answer, Rows):
+            raise explain(answer).error(
+                DatabaseError, f"The seeds of {question.seed.table} could not be compared with the live rows: {{}}."
+            )
+    found = [answer for answer in answers if isinstance(answer, Rows)]
+    compared, rest = found[: len(question.asked)], found[len(question.asked) :]
+    seed, live = question.seed, question.live
+    width = len(compared_columns(seed, live)) if has_record(seed, question.policy) else 0
+    definition = project.wanted.tables[fold_case(seed.table)].definition
+    new_names = {old: new for new, old in live.columns.items()}
+    recorded: dict[str, RecordedRow] = {}
+    if question.groups:
+        groups = {str(number): (str(key), json.loads(str(columns))) for number, key, columns in rest[0].rows}
+        rows = (
+            (str(number), str(key), str(digest), bool(present))
+            for answer in rest[1:]
+            for number, key, digest, present in answer.rows
+        )
+        recorded = records_by_key(groups, rows, new_names)
+    answered = read_answers(question.asked, compared, width)
+    free = _free_values(definition, project) if answered.different else {}
+    assigned = effects.assigned_by_triggers(definition)
+    decision = decide(seed, live, question.policy, question.uniques, answered, recorded, free, assigned)
+    return decision._replace(left_keys=left_keys(seed, recorded))
+
+
+def _free_values(definition: TableDefinition, project: Project) -> dict[str, frozenset[Value]]:
+    """Return the values of each column that nobody wrote: NULL, and its default if that is constant."""
+    found = {}
+    for column in definition.columns:
+        values: set[Value] = {None}
+        if column.default and "(" not in column.default:
+            with suppress(sqlite3.Error):  # a name in double quotes, for example
+                [value] = project.scratch.connection.execute(f"SELECT {' '.join(column.default)}").fetchone()
+                values.add(value)
+        found[column.name] = frozenset(values)
+    return found
+
+
+def _hazard(seed: SeedTable, decision: Decision) -> Hazard:
+    lines = [seed.place_at(position) for position in decision.overwritten[:MAX_NAMED_ROWS]]
+    more = decision.overwritten_count - len(lines)
+    named = "line " + ", ".join(str(place.line) for place in lines) + (f" and {more:,} more" if more else "")
+    return Hazard(
+        HazardName.OVERWRITE_ROWS,
+        seed.table,
+        None,
+        lines[0] if lines else None,
+        decision.overwritten_count,
+        remedy=f"The rows are in {seed.file}, {named}. To leave such rows as they are, or to let the folder own them, "
+        f"decide it in the manifest: seeds: {{{seed.table}: {{existing: keep}}}} or {{existing: update}}.",
+    )

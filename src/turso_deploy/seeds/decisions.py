@@ -1,0 +1,80 @@
+"""What a deployment does with the seed rows of a table: which it inserts, which update a row, which leave one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from turso_deploy.core.errors import Place
+from turso_deploy.core.transaction import Value
+from turso_deploy.seeds.packed_rows import SeedRow
+from turso_deploy.seeds.upsert import differs
+
+Policy = Literal["compare", "update", "keep"]
+"""What happens to existing rows: decided row by row, always updated, or never touched."""
+
+Key = tuple[Value, ...]
+
+
+class LiveTable(NamedTuple):
+    """A table as it is before the deployment: its name, and its columns by their names in the schema folder.
+
+    `defaults` holds the SQL of what a column that the deployment adds holds in existing rows, by its name in the schema
+    folder. `rowid` is a name of the rowid, None if there is none.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    defaults: Mapping[str, str]
+    rowid: str | None
+
+
+class Conflict(NamedTuple):
+    """A seed row with a UNIQUE value that another live row has. `position` counts the rows of the file, sorted."""
+
+    position: int
+    columns: tuple[str, ...]
+    place: Place
+    live_row: str
+
+
+class Decision(NamedTuple):
+    """What a deployment does with the seed rows of one table. Positions count the rows of the file in their order.
+
+    `live` is None if no row of the table exists before the deployment. `kept` are the positions of rows that are not
+    written if they exist, `before` the live values of the rows that are overwritten because they hold what was seeded,
+    `overwritten` the positions of rows that hold something else (in a table without a record of up to ten of them, of
+    `overwritten_count`). `moved` are rows whose UNIQUE values another row needs first. `is_guarded` is True if the
+    transaction must not overwrite any other row.
+    """
+
+    table: str
+    policy: Policy
+    live: LiveTable | None = None
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    kept: frozenset[int] = frozenset()
+    kept_count: int = 0
+    before: Mapping[int, SeedRow] = {}
+    overwritten: tuple[int, ...] = ()
+    overwritten_count: int = 0
+    moved: Mapping[tuple[str, ...], tuple[int, ...]] = {}
+    conflicts: tuple[Conflict, ...] = ()
+    left_keys: tuple[Key, ...] = ()
+    is_guarded: bool = False
+
+    def updated_between(self, first: int, stop: int) -> int:
+        """Return the number of rows to update from position `first` to before `stop`; all of them if it is unknown."""
+        known = (*self.before, *self.overwritten)
+        return sum(first <= position < stop for position in known) if len(known) == self.updated else self.updated
+
+
+def differs_from_live(columns: Sequence[str], live: LiveTable, values: Mapping[str, str]) -> str:
+    """Return the condition that the live row `live` has other values than a seed row.
+
+    A column that the deployment adds has its default in a live row.
+    """
+    existing = differs("live", {live.columns[name]: values[name] for name in columns if name in live.columns})
+    added = [f"{values[name]} IS NOT ({live.defaults[name]})" for name in columns if name in live.defaults]
+    return " OR ".join([existing, *added])

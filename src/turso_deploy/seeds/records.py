@@ -1,0 +1,140 @@
+"""Records of seeded rows in the deployment history, and the three-way comparison with them.
+
+It compares what was seeded last (kept as a hash in the deployment history), what the database holds, and what the file
+says. A row that still holds what was seeded gets the values of the file. A row that the file did not change is left as
+the application made it. Everything else would overwrite what the application wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence, Set
+from hashlib import blake2b
+from typing import NamedTuple
+
+from turso_deploy.core.transaction import Value
+from turso_deploy.seeds.decisions import Key
+from turso_deploy.seeds.packed_rows import SeedRow
+from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.upsert import as_json
+
+MAX_RECORDED_ROWS = 10_000
+"""The number of rows of a table up to which the deployment history keeps a hash of each."""
+
+
+class RecordedRow(NamedTuple):
+    """What the deployment history keeps of a seeded row: the columns that were given, and the hash of their values.
+
+    `key` has the values of its key; `is_present` is True if the table still has a row with that key.
+    """
+
+    columns: tuple[str, ...]
+    hash: str
+    key: Key
+    is_present: bool
+
+
+def decide_rows(
+    seed: SeedTable,
+    different: Mapping[int, SeedRow],
+    recorded: Mapping[str, RecordedRow],
+    columns: Sequence[str],
+    free_values: Mapping[str, Set[Value]],
+    assigned: Set[str],
+) -> tuple[dict[int, SeedRow], set[int], list[int], int]:
+    """Decide about the rows of which the database holds other values.
+
+    `different` holds the live values of these rows by position, in the order of `columns`; `recorded` the rows of the
+    last deployment by the JSON of their key. `free_values` are the values of a column that nobody wrote: NULL and its
+    default. `assigned` are the columns that triggers assign, which are not compared.
+    Returns the live values of the rows to update, the positions of the rows to keep, those of the rows that would
+    overwrite what the application wrote, and the number of kept rows that differ only in what triggers assign.
+    """
+    before: dict[int, SeedRow] = {}
+    kept: set[int] = set()
+    overwritten: list[int] = []
+    same = 0
+    for position, group, row in seed.rows_at(different):
+        live = dict(zip(columns, different[position], strict=True))  # without the columns that the deployment adds
+        given = dict(zip(group.columns, row, strict=True))
+        record = recorded.get(group.key_text(row))
+        by_file = record is not None and _hash_of(given, record.columns) == record.hash
+        if by_file and record and set(group.columns) <= set(record.columns) | assigned:
+            kept.add(position)
+            same += all(live.get(name) == given[name] for name in group.columns if name not in assigned)
+        elif record and _hash_of(live, record.columns) == record.hash and _are_free(live, given, record, free_values):
+            before[position] = tuple(live.get(name) for name in group.columns)
+        else:
+            overwritten.append(position)
+    return before, kept, overwritten, same
+
+
+def _are_free(
+    live: Mapping[str, Value], given: Mapping[str, Value], record: RecordedRow, free_values: Mapping[str, Set[Value]]
+) -> bool:
+    """Return True if nobody wrote the columns that the last deployment did not give."""
+    added = (name for name in given if name not in record.columns)
+    return all(
+        name not in live or live[name] == given[name] or live[name] in free_values.get(name, ()) for name in added
+    )
+
+
+def record_of(seed: SeedTable, assigned: Set[str]) -> str:
+    """Return the record of a table's seeds for the deployment history, as JSON; `null` for one with too many rows.
+
+    It is a list with an object for each group: the columns of its `key`, the `columns` of the hash, and `rows`, each
+    with the values of its key and the hash. Columns that triggers assign are not hashed.
+    """
+    if seed.before + seed.row_count > MAX_RECORDED_ROWS:
+        return "null"
+    groups = []
+    for group in seed.groups:
+        columns = [name for name in group.columns if name not in assigned]
+        positions = [group.columns.index(name) for name in group.key]
+        rows = [
+            [[row[at] for at in positions], _hash_of(dict(zip(group.columns, row, strict=True)), columns)]
+            for row in group.rows
+        ]
+        groups.append({"key": group.key, "columns": columns, "rows": rows})
+    return as_json(groups)  # type: ignore[arg-type]
+
+
+def records_by_key(
+    groups: Mapping[str, tuple[str, Sequence[str]]],
+    rows: Iterable[tuple[str, str, str, bool]],
+    new_names: Mapping[str, str],
+) -> dict[str, RecordedRow]:
+    """Return recorded rows by the text of their key, under the names of the schema folder.
+
+    `groups` holds the JSON of the key's columns and the hashed columns of each group by its id, `rows` the id of a
+    group, the JSON of a key, a hash, and whether the row is present. `new_names` maps the names of columns before the
+    deployment to those after it.
+    """
+    records = {}
+    for number, key_values, digest, is_present in rows:
+        if number not in groups:  # recorded since the groups were read
+            continue
+        key, columns = groups[number]
+        named, values = [new_names.get(name, name) for name in json.loads(key)], json.loads(key_values)
+        hashed = tuple(new_names.get(name, name) for name in columns)
+        records[as_json([named, values])] = RecordedRow(hashed, digest, tuple(values), is_present)
+    return records
+
+
+def left_keys(seed: SeedTable, recorded: Mapping[str, RecordedRow]) -> tuple[Key, ...]:
+    """Return the keys of recorded rows that the file has no longer, and that stay in the database."""
+    if not recorded:
+        return ()
+    given = {group.key_text(row) for group in seed.groups for row in group.rows}
+    return tuple(record.key for text, record in recorded.items() if record.is_present and text not in given)
+
+
+def _hash_of(row: Mapping[str, Value], columns: Sequence[str]) -> str:
+    """Return a hash of 64 bits of the values of some columns; "" if the row lacks one of them."""
+    if not all(name in row for name in columns):
+        return ""
+    # Servers read some decimal texts as the neighbour of the nearest double, so the last digits are left out.
+    values = (row[name] for name in columns)
+    text = as_json([[float(f"{value:.15g}") if isinstance(value, float) else value for value in values]])
+    return urlsafe_b64encode(blake2b(text.encode(), digest_size=8).digest())[:-1].decode()

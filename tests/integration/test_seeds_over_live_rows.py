@@ -1,0 +1,250 @@
+"""Seeds over rows that the application wrote: which are inserted, updated, left as they are, and which block."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
+from tests.support.schema_folders import write_folder
+from turso_deploy.core.transaction import Value
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.plan.hazards import Approval, HazardName
+from turso_deploy.project.loader import load_project
+from turso_deploy.project.project import Project
+from turso_deploy.report.document import Report, SeedLine, Status
+
+TABLE = "CREATE TABLE courses (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, hours INTEGER DEFAULT 40);\n"
+ROWS = "id,name,hours\na,Alpha,10\nb,Beta,20\nc,Gamma,30\n"
+OVERWRITE = (Approval(HazardName.OVERWRITE_ROWS),)
+
+
+def folder(path: Path, seeds: str = ROWS, table: str = TABLE, manifest: str = "", **files: str) -> Project:
+    names = {"schema.sql": table, "seeds/courses.csv": seeds, "manifest.yml": manifest or "{}\n"}
+    return load_project(write_folder(path / f"schema{len(list(path.iterdir()))}", {**names, **files}))
+
+
+def rows(target: DatabaseUnderTest) -> list[tuple[Value, ...]]:
+    return target.rows("SELECT id, name, hours FROM courses ORDER BY id")
+
+
+def line(report: Report) -> SeedLine:
+    [found] = [seed for seed in report.seeds if seed.table == "courses"]
+    return found
+
+
+def test_row_that_holds_what_was_seeded_is_updated_without_approval(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    edited = folder(tmp_path, ROWS.replace("Beta", "Beta 2"))
+    planned, report = target.plan(edited), target.deploy(edited)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
+    assert line(planned) == line(report) == SeedLine("courses", 3, 0, 1, 2)
+    assert rows(target)[1] == ("b", "Beta 2", 20)
+    again = target.deploy(edited)
+    assert (again.status, again.requests) == (Status.UNCHANGED, 1)
+
+
+def test_row_that_the_application_changed_is_kept_while_the_file_leaves_it(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(folder(tmp_path))
+    target.run("UPDATE courses SET name = 'edited' WHERE id = 'a'")
+    more = folder(tmp_path, ROWS + "d,Delta,5\n")
+    planned, report = target.plan(more), target.deploy(more)
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert line(planned) == line(report) == SeedLine("courses", 4, 1, 0, 2, 1)
+    assert rows(target)[0] == ("a", "edited", 10)
+
+
+def test_row_that_both_changed_is_a_hazard(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    target.run("UPDATE courses SET name = 'edited' WHERE id IN ('a', 'c')")
+    edited = folder(tmp_path, ROWS.replace("Alpha", "Alpha 2"))
+    planned, report = target.plan(edited), target.deploy(edited)
+    for blocked in (planned, report):
+        assert blocked.error is not None
+        assert (blocked.status, blocked.error.code, blocked.exit_code) == (Status.BLOCKED, "hazard-blocked", 5)
+        assert [(one.name, one.object, one.rows, one.approved) for one in blocked.hazards] == [
+            ("overwrite-rows", "courses", 1, False)
+        ]
+        assert line(blocked) == SeedLine("courses", 3, 0, 1, 1, 1)
+        assert (blocked.error.line, "edited" in str(blocked.as_json())) == (2, False)
+    assert rows(target)[0] == ("a", "edited", 10)
+    approved = target.deploy(edited, approvals=OVERWRITE)
+    assert (approved.error, approved.status, line(approved)) == (None, Status.DEPLOYED, line(planned))
+    assert rows(target) == [("a", "Alpha 2", 10), ("b", "Beta", 20), ("c", "edited", 30)]
+
+
+@pytest.mark.parametrize("approvals", [(), OVERWRITE])
+def test_row_that_was_never_seeded_is_a_hazard(
+    target: DatabaseUnderTest, tmp_path: Path, approvals: tuple[Approval, ...]
+) -> None:
+    target.run(TABLE.rstrip(";\n"), "INSERT INTO courses VALUES ('a', 'Live', 75), ('b', 'Beta', 20)")
+    report = target.deploy(folder(tmp_path), approvals=approvals)
+    assert report.status is (Status.DEPLOYED if approvals else Status.BLOCKED)
+    assert line(report) == SeedLine("courses", 3, 1, 1, 1)
+    assert rows(target)[0] == (("a", "Alpha", 10) if approvals else ("a", "Live", 75))
+
+
+@pytest.mark.parametrize(
+    ("existing", "first", "expected"),
+    [
+        ("update", ("a", "Alpha", 10), SeedLine("courses", 3, 1, 1, 1)),
+        ("keep", ("a", "Live", 75), SeedLine("courses", 3, 1, 0, 1, 1)),
+    ],
+)
+def test_manifest_decides_about_existing_rows(
+    target: DatabaseUnderTest, tmp_path: Path, existing: str, first: tuple[Value, ...], expected: SeedLine
+) -> None:
+    target.run(TABLE.rstrip(";\n"), "INSERT INTO courses VALUES ('a', 'Live', 75), ('b', 'Beta', 20)")
+    project = folder(tmp_path, manifest=f"seeds: {{courses: {{existing: {existing}}}}}\n")
+    planned, report = target.plan(project), target.deploy(project)
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert line(planned) == line(report) == expected
+    assert rows(target) == [first, ("b", "Beta", 20), ("c", "Gamma", 30)]
+    assert target.deploy(project).status is Status.UNCHANGED
+
+
+def test_row_that_left_the_file_stays_and_is_reported(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    table = TABLE.replace("id TEXT PRIMARY KEY NOT NULL", "id INTEGER PRIMARY KEY")
+    target.deploy(folder(tmp_path, "id,name\n1,A\n2,B\n3,C\n4,D\n", table))
+    target.run("DELETE FROM courses WHERE id = 4")
+    fewer = folder(tmp_path, "id,name\n2,B\n", table)
+    planned, report = target.plan(fewer), target.deploy(fewer)
+    assert line(planned) == line(report) == SeedLine("courses", 1, 0, 0, 1, left=2, left_keys=("1", "3"))
+    assert target.value("SELECT count(*) FROM courses") == 3
+
+
+def test_text_keys_of_rows_that_left_are_shown_on_request_only(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    in_file.deploy(folder(tmp_path))
+    fewer = folder(tmp_path, "id,name,hours\nb,Beta,20\n")
+    assert (line(in_file.plan(fewer)).left, line(in_file.plan(fewer)).left_keys) == (2, ())
+    with closing(in_file.open()) as database:
+        assert line(deploy(fewer, database, show_keys=True)).left_keys == ("a", "c")
+
+
+def test_row_that_changes_between_the_comparison_and_the_transaction_is_compared_again(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(folder(tmp_path))
+    edited = folder(tmp_path, ROWS.replace("Alpha", "Alpha 2"))
+
+    def edit(number: int) -> None:
+        if number == 1:
+            target.run("UPDATE courses SET name = 'edited' WHERE id = 'a'")
+
+    with closing(target.open()) as database:
+        report = deploy(edited, InterceptedDatabase(database, before_apply=edit))
+    assert (report.status, report.error and report.error.code) == (Status.BLOCKED, "hazard-blocked")
+    assert rows(target)[0] == ("a", "edited", 10)
+
+
+def test_row_that_appears_between_the_comparison_and_the_transaction_is_not_overwritten(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(folder(tmp_path))
+    more = folder(tmp_path, ROWS + "d,Delta,5\n")
+
+    def insert(number: int) -> None:
+        if number == 1:
+            target.run("INSERT INTO courses VALUES ('d', 'live', 1)")
+
+    with closing(target.open()) as database:
+        report = deploy(more, InterceptedDatabase(database, before_apply=insert))
+    assert (report.status, report.error and report.error.code) == (Status.BLOCKED, "hazard-blocked")
+    assert rows(target)[3] == ("d", "live", 1)
+
+
+def test_column_added_to_the_file_is_free_where_nobody_wrote_it(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path, "id,name\na,Alpha\nb,Beta\n"))
+    target.run("UPDATE courses SET hours = 99 WHERE id = 'b'")
+    both = folder(tmp_path, "id,name,hours\na,Alpha,10\nb,Beta,20\n")
+    report = target.plan(both)
+    assert [(one.name, one.rows) for one in report.hazards] == [("overwrite-rows", 1)]
+    one = folder(tmp_path, "id,name,hours\na,Alpha,10\nb,Beta,99\n")
+    deployed = target.deploy(one)
+    assert (deployed.error, line(deployed)) == (None, SeedLine("courses", 2, 0, 1, 1))
+    assert rows(target) == [("a", "Alpha", 10), ("b", "Beta", 99)]
+
+
+def test_column_that_the_deployment_adds_is_filled_without_approval(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    table = TABLE.replace("hours", "level TEXT DEFAULT 'low', hours")
+    report = target.deploy(folder(tmp_path, "id,name,hours,level\na,Alpha,10,high\nb,Beta,20,low\n", table))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 2, 0, 1, 1, left=1))
+    assert target.rows("SELECT id, level FROM courses ORDER BY id") == [("a", "high"), ("b", "low"), ("c", "low")]
+
+
+def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    table = (
+        "-- @renamed from=courses\nCREATE TABLE lessons (id TEXT PRIMARY KEY NOT NULL,\n"
+        "  title TEXT NOT NULL, -- @renamed from=name\n  hours INTEGER DEFAULT 40);\n"
+    )
+    seeds = ROWS.replace("name", "title").replace("Beta", "Beta 2")
+    path = write_folder(tmp_path / "renamed", {"schema.sql": table, "seeds/lessons.csv": seeds})
+    report = target.deploy(load_project(path))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert report.seeds == (SeedLine("lessons", 3, 0, 1, 2),)
+    (path / "seeds/lessons.csv").write_text(seeds.replace("Gamma", "Gamma 2"))
+    report = target.deploy(load_project(path))
+    assert (report.error, report.seeds) == (None, (SeedLine("lessons", 3, 0, 1, 2),))
+
+
+def test_conflict_with_a_live_row_is_reported_at_the_seed_row(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    table = "CREATE TABLE courses (id INTEGER PRIMARY KEY, slug TEXT UNIQUE ON CONFLICT REPLACE, name TEXT);\n"
+    target.run(table.rstrip(";\n"), "INSERT INTO courses VALUES (7, 'pro', 'live')")
+    project = folder(tmp_path, "id,slug,name\n2,basic,Basic\n1,pro,Pro\n", table)
+    for report in (target.plan(project), target.deploy(project)):
+        assert report.error is not None
+        assert (report.status, report.error.code, report.error.line) == (Status.FAILED, "seed-invalid", 3)
+        assert "rowid 7" in report.error.message
+        assert report.exit_code == 1
+    assert target.rows("SELECT * FROM courses") == [(7, "pro", "live")]
+
+
+def test_rows_that_exchange_unique_values_go_in(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    table = "CREATE TABLE courses (id TEXT PRIMARY KEY NOT NULL, hours INTEGER NOT NULL UNIQUE, name TEXT UNIQUE);\n"
+    target.deploy(folder(tmp_path, "id,hours,name\na,1,x\nb,2,y\nc,3,z\n", table))
+    target.run("INSERT INTO courses VALUES ('live', 50, 'w')")
+    project = folder(tmp_path, "id,hours,name\nfirst,1,q\na,2,y\nb,3,x\nc,4,z\n", table)
+    assert target.plan(project).status is Status.PLANNED
+    report = target.deploy(project)
+    assert (report.error, line(report)) == (None, SeedLine("courses", 4, 1, 3))
+    assert rows(target) == [("a", "y", 2), ("b", "x", 3), ("c", "z", 4), ("first", "q", 1), ("live", "w", 50)]
+
+
+@pytest.mark.parametrize("removed", ["a", "d"])
+def test_seed_row_that_a_trigger_takes_away_stops_the_deployment(
+    target: DatabaseUnderTest, tmp_path: Path, removed: str
+) -> None:
+    flags = "CREATE TABLE flags (is_on INTEGER);\n"  # the trigger is off in the scratch database
+    target.deploy(folder(tmp_path, table=TABLE + flags))
+    target.run("INSERT INTO flags VALUES (1)")
+    trigger = (
+        "CREATE TRIGGER t AFTER INSERT ON courses WHEN new.id = 'd' AND EXISTS (SELECT 1 FROM flags) "
+        f"BEGIN DELETE FROM courses WHERE id = '{removed}'; END;\n"
+    )
+    project = folder(tmp_path, ROWS + "d,Delta,1\n", TABLE + flags + trigger)
+    report = target.deploy(project, approvals=(Approval(HazardName.DELETE_ROWS),))
+    assert report.error is not None
+    assert (report.status, report.committed, report.error.code) == (Status.FAILED, False, "seed-invalid")
+    assert len(rows(target)) == 3
+
+
+def test_staging_table_is_gone_after_the_deployment(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    target.deploy(folder(tmp_path, ROWS.replace("Beta", "Beta 2")))
+    assert target.rows("SELECT name FROM sqlite_master WHERE name LIKE 'turso_deploy%'") == []
+    assert target.rows("SELECT number FROM schema_deployments WHERE seed_rows IS NOT NULL") == [(2,)]
+
+
+def test_history_of_an_older_version_gets_the_column_of_the_records(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    target.run("ALTER TABLE schema_deployments DROP COLUMN seed_rows")
+    report = target.deploy(folder(tmp_path, ROWS + "d,Delta,1\n"))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 4, 1, 0, 3))
+    report = target.deploy(folder(tmp_path, ROWS.replace("Alpha", "Alpha 2") + "d,Delta,1\n"))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 4, 0, 1, 3))
