@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,3 +177,18 @@ def test_row_without_a_rowid_is_named_by_its_key_only_on_request(target: Databas
     assert shown.error is not None
     assert "private" not in str(hidden)
     assert "c, key 'private': p references no row in p" in shown.error.message
+
+
+def test_older_rule_that_a_row_breaks_stops_the_plan_that_adds_a_checked_column(tmp_path: Path) -> None:
+    target = DatabaseUnderTest(f"file:{tmp_path}/database.db", f"file:{tmp_path}/database.db")
+    table = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER CHECK (a > 0){});\n"
+    target.deploy(project_of(tmp_path / "before", {"t.sql": table.format("")}))
+    with closing(sqlite3.connect(target.file)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = on")
+        connection.execute("INSERT INTO t VALUES (1, 0)")
+        connection.commit()
+    after = project_of(tmp_path / "after", {"t.sql": table.format(", b INTEGER CHECK (b > 0)")})
+    plan, deployment = planned(target, after), target.deploy(after)
+    assert plan.error is not None
+    assert deployment.error is not None
+    assert plan.error.code == deployment.error.code == ErrorCode.STATEMENT_FAILED

@@ -14,7 +14,7 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.transaction.predictions import Pending
 
 _ABSENT = ("no such table", "no such column")
@@ -53,8 +53,29 @@ def step_probes(changes: Pending) -> Iterator[StepProbe]:
             query = _rebuild_query(changes.plan.changes[name])
         elif step.kind in (StepKind.CREATE_INDEX, StepKind.RECREATE_INDEX):
             query = _index_query(changes, name)
+        elif step.kind is StepKind.ADD_COLUMN and name not in changes.writers:
+            query = _added_column_query(changes, step)
         if query:
             yield StepProbe(step, Query(changes.plan.with_clause + query))
+
+
+def _added_column_query(changes: Pending, step: Step) -> str:
+    """Return the query for the rows that break a rule of their table; "" if ADD COLUMN does not look for them.
+
+    It does if the new column has a CHECK, and in a STRICT table, and then it finds violations of older rules, too:
+    https://www.sqlite.org/lang_altertable.html#altertabaddcol
+    """
+    name = fold_case(step.object)
+    change = changes.plan.changes.get(name)
+    if change is None:
+        return ""
+    is_checked = any(check.at_column == fold_case(step.column or "") for check in change.new.checks)
+    if not (is_checked or change.new.strict):
+        return ""
+    live_name = changes.plan.old_names.get(name, change.live.name)
+    found = f"pragma_quick_check({quote_string(live_name)})"
+    kinds = " OR ".join(f"quick_check GLOB '{kind}'" for kind in ("CHECK*", "NULL*", "non-* value in*"))
+    return f"SELECT count(*) FROM {found} WHERE {kinds}"
 
 
 def _rebuild_query(change: TableChange) -> str:
