@@ -39,7 +39,7 @@ from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, Tra
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.deploy.deployment import Deployment
-from turso_deploy.deploy.find_pending import find_pending
+from turso_deploy.pending.find import find_pending
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project

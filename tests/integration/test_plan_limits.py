@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_project
-from turso_deploy.deploy.write_estimate import LONG_REWRITE_ROWS
+from turso_deploy.pending.write_estimate import LONG_REWRITE_ROWS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Status
 from turso_deploy.sql.definitions import TableDefinition

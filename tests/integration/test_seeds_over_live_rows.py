@@ -177,6 +177,26 @@ def test_column_that_the_deployment_adds_is_filled_without_approval(target: Data
     assert target.rows("SELECT id, level FROM courses ORDER BY id") == [("a", "high"), ("b", "low"), ("c", "low")]
 
 
+def test_row_that_a_trigger_made_at_another_seed_is_updated_without_approval(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    tables = (
+        "CREATE TABLE users (id INTEGER PRIMARY KEY);\n"
+        "CREATE TABLE profiles (user INTEGER PRIMARY KEY REFERENCES users (id), theme TEXT NOT NULL DEFAULT 'light');\n"
+        "CREATE TRIGGER t AFTER INSERT ON users BEGIN INSERT INTO profiles (user) VALUES (new.id); END;\n"
+    )
+    target.deploy(load_project(write_folder(tmp_path / "a", {"s.sql": tables, "seeds/users.csv": "id\n1\n2\n"})))
+    target.run("UPDATE profiles SET theme = 'blue' WHERE user = 2")
+    files = {"s.sql": tables, "seeds/users.csv": "id\n1\n2\n", "seeds/profiles.csv": "user,theme\n1,dark\n"}
+    report = target.deploy(load_project(write_folder(tmp_path / "b", files)))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert report.seeds[0] == SeedLine("profiles", 1, 0, 1)
+    files["seeds/profiles.csv"] += "2,dark\n"
+    report = target.deploy(load_project(write_folder(tmp_path / "c", files)))
+    assert (report.status, [one.rows for one in report.hazards]) == (Status.BLOCKED, [1])
+    assert target.rows("SELECT * FROM profiles") == [(1, "dark"), (2, "blue")]
+
+
 def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.deploy(folder(tmp_path))
     table = (

@@ -21,8 +21,8 @@ from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import json_bytes
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
-from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.deploy.seed_decisions import approved_decisions, effects_after
+from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine

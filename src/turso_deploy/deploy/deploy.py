@@ -14,12 +14,12 @@ from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import explain_failure, is_stale
-from turso_deploy.deploy.find_pending import check_manifest, find_pending
 from turso_deploy.deploy.notices import notices_of
-from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.deploy.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.deploy.submission import Submission
+from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.find import check_manifest, find_pending
+from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.plan.hazards import Approval, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status

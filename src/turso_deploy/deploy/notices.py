@@ -8,8 +8,8 @@ from turso_deploy.catalog.column_order import tables_in_another_order
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import capitalized, count_of
 from turso_deploy.deploy.deployment import Deployment
-from turso_deploy.deploy.pending import PendingChanges
-from turso_deploy.deploy.write_estimate import RewrittenTable
+from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
 from turso_deploy.plan.steps import StepKind, objects_of

@@ -12,7 +12,6 @@ from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import combined, explain_failed_checks, explain_failure, is_stale
-from turso_deploy.deploy.find_pending import check_manifest, find_pending, pending_for, state_after_deploying
 from turso_deploy.deploy.notices import (
     column_order_notices,
     ignored_notices,
@@ -20,9 +19,10 @@ from turso_deploy.deploy.notices import (
     plan_notices,
     unmanaged_notices,
 )
-from turso_deploy.deploy.pending import PendingChanges
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.deploy.seed_decisions import conflict_error
+from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying
+from turso_deploy.pending.seed_decisions import conflict_error
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status

@@ -15,7 +15,7 @@ from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Rows
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
-from turso_deploy.deploy.pending import PendingChanges
+from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, Verb

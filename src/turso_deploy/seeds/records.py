@@ -63,7 +63,9 @@ def decide_rows(
         if by_file and record and set(group.columns) <= set(record.columns) | assigned:
             kept.add(position)
             same += all(live.get(name) == given[name] for name in group.columns if name not in assigned)
-        elif record and _hash_of(live, record.columns) == record.hash and _are_free(live, given, record, free_values):
+        elif (
+            record is None and seed.made.get(group.key_text(row)) == tuple(live.get(name) for name in group.columns)
+        ) or (record and _hash_of(live, record.columns) == record.hash and _are_free(live, given, record, free_values)):
             before[position] = tuple(live.get(name) for name in group.columns)
         else:
             overwritten.append(position)

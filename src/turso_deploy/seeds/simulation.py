@@ -15,7 +15,7 @@ from itertools import accumulate, count
 
 from turso_deploy.core.errors import ProjectError
 from turso_deploy.seeds.files import seed_error
-from turso_deploy.seeds.packed_rows import RowPacker
+from turso_deploy.seeds.packed_rows import RowPacker, SeedRow
 from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of, parents_first
 from turso_deploy.seeds.upsert import insert_verb
 from turso_deploy.seeds.values import has_no_text_form
@@ -59,7 +59,7 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: sqlite
         if triggers:
             connection.execute("ROLLBACK")
             connection.execute("BEGIN")
-            _insert_with_triggers(seeds, wanted, connection)
+            seeds = _insert_with_triggers(seeds, wanted, connection)
     finally:
         if connection.in_transaction:  # RAISE(ROLLBACK) ends it
             connection.execute("COMMIT")
@@ -164,10 +164,17 @@ def _require_keys_of_one_text(
             )
 
 
-def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection) -> None:
-    """Insert or update all rows in the order of a deployment. Raises ProjectError if a row is not there afterwards."""
+def _insert_with_triggers(
+    seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection
+) -> tuple[SeedTable, ...]:
+    """Insert or update all rows in the order of a deployment, and return the seeds with the rows that triggers made.
+
+    Raises ProjectError if a row is not there afterwards.
+    """
     ordered, _, _ = parents_first(seeds, wanted)
+    made = {}
     for seed in ordered:
+        made[seed.table] = _existing_rows(seed, connection)
         for group in seed.groups:
             fetched = count()
             rows = (row for row, _ in zip(group.rows, fetched, strict=False))
@@ -185,6 +192,17 @@ def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection
                     line,
                     "Remove the row here, or let the trigger accept it.",
                 )
+    return tuple(seed._replace(made=made[seed.table]) for seed in seeds)
+
+
+def _existing_rows(seed: SeedTable, connection: sqlite3.Connection) -> dict[str, SeedRow]:
+    """Return the rows of a table by the text of their key, with the columns of each group."""
+    rows = {}
+    for group in seed.groups:
+        columns = ", ".join(map(quote_identifier, group.columns))
+        for row in connection.execute(f"SELECT {columns} FROM main.{quote_identifier(seed.table)}"):
+            rows[group.key_text(row)] = row
+    return rows
 
 
 def _on_conflict(table: str, group: SeedGroup) -> str:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
@@ -54,7 +55,8 @@ class SeedFile(NamedTuple):
 class SeedTable(NamedTuple):
     """The seeds of one table as SQLite stores them, sorted by key, or a slice of them that begins after `before` rows.
 
-    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format and order.
+    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format and order. `made` has
+    the rows that triggers make at the seeds of other tables, by the text of their key, with the columns of their group.
     """
 
     table: str
@@ -62,6 +64,7 @@ class SeedTable(NamedTuple):
     groups: tuple[SeedGroup, ...]
     fingerprint: str
     before: int = 0
+    made: Mapping[str, SeedRow] = MappingProxyType({})
 
     @property
     def row_count(self) -> int:

@@ -12,10 +12,10 @@ from turso_deploy.core.transaction import Query, Rows, json_bytes
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
-from turso_deploy.deploy.downgrade import downgrade_hazard
-from turso_deploy.deploy.pending import NO_INQUIRY, Answers, Inquiry, PendingChanges
-from turso_deploy.deploy.seed_decisions import empty_tables_inquiry, seed_inquiry
-from turso_deploy.deploy.write_estimate import rewritten_tables
+from turso_deploy.pending.changes import NO_INQUIRY, Answers, Inquiry, PendingChanges
+from turso_deploy.pending.downgrade import downgrade_hazard
+from turso_deploy.pending.seed_decisions import empty_tables_inquiry, seed_inquiry
+from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
     Hazard,
     Severity,

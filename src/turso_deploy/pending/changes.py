@@ -9,7 +9,7 @@ from typing import NamedTuple
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Query, Rows
-from turso_deploy.deploy.write_estimate import RewrittenTable
+from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script, SkippedScript

@@ -12,7 +12,7 @@ from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.deploy.pending import Answers, Inquiry, PendingChanges
+from turso_deploy.pending.changes import Answers, Inquiry, PendingChanges
 from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import Project
