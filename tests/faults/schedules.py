@@ -9,41 +9,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.between import NEW, OLD, is_reached, rows_between
+from tests.faults.between import is_reached, rows_between
 from tests.faults.proxy import Fault, Proxy, everything, running_proxy
+from tests.faults.starts import Start, starts
 from tests.faults.states import damage, state
 from tests.support.counters import count
 from tests.support.databases import DatabaseUnderTest, quick_retries
-from tests.support.schema_folders import SMALL, write_project
 from tests.support.sqld import Sqld, send
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import REQUEST_SIZE
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.plan.hazards import Approval, HazardName
-from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 
 TIMEOUT = 1.0
 DELAY = 1.3
 MOST_FAULTS = 8
-CHUNK = 8_000
-_PERMISSIONS = tuple(Approval(name, None) for name in HazardName)
-_BOOKS = "".join(f'{{"id": "b{number}", "title": "Book {number}", "author": 1}}\n' for number in range(1, 501))
+EXIT_CODES = {Status.FAILED: 1, Status.BLOCKED: 5}
 
 
 @dataclass(frozen=True)
 class Story:
-    """A deployment: the database that it starts from, what the database holds before and after, and the project.
+    """A deployment: its start, the namespace of that, and what the database holds before and after.
 
     One that cannot succeed has the same before and after.
     """
 
     name: str
-    project: Project
+    start: Start
     namespace: str
     before: Any
     after: Any
-    request_size: int = REQUEST_SIZE
+
+    @property
+    def request_size(self) -> int:
+        return self.start.request_size
 
     @property
     def can_succeed(self) -> bool:
@@ -56,7 +55,7 @@ class Story:
 
     @property
     def is_in_chunks(self) -> bool:
-        return self.request_size != REQUEST_SIZE
+        return self.start.request_size != REQUEST_SIZE
 
     def found(self, state: Any) -> str | None:
         """Which of the states that may be the database is in; None for any other."""
@@ -103,33 +102,13 @@ class Bench:
     def __init__(self, sqld: Sqld, folder: Path) -> None:
         self._sqld = sqld
         self._numbers = itertools.count()
-        first = write_project(folder / "first", books=_BOOKS, manifest="schema_version: 1.0.0\n")
-        deployed = self._create("deployed", first)
-        tables = SMALL["tables.sql"].replace(
-            "title TEXT NOT NULL,", "title TEXT NOT NULL CHECK (title <> ''),\n  year,"
-        )
-        projects = {
-            "a new database": (self._create("empty"), write_project(folder / "new")),
-            "a table made anew, and seeds": (
-                deployed,
-                write_project(folder / "replaced", tables=tables, books=_BOOKS.replace("Book", "Volume"), manifest=""),
-            ),
-            "seeds only": (
-                deployed,
-                write_project(
-                    folder / "seeds", books=_BOOKS.replace("Book", "Volume"), manifest="schema_version: 1.0.0\n"
-                ),
-            ),
-            "a check that does not hold": (
-                deployed,
-                write_project(folder / "wrong", tables=tables, manifest='rows: {authors: ">=200"}\n'),
-            ),
-        }
-        self.stories = [self._story(name, *start) for name, start in projects.items()]
-        in_chunks = write_project(
-            folder / "chunks", tables=tables, books=_BOOKS.replace(OLD, NEW), manifest="schema_version: 2.0.0\n"
-        )
-        self.stories.append(self._story("a table made anew, and seeds in chunks", deployed, in_chunks, CHUNK))
+        self.stories = []
+        namespaces: dict[str, str] = {}
+        for number, (name, start) in enumerate(starts(folder).items()):
+            key = str((start.first and id(start.first), start.live))
+            if key not in namespaces:
+                namespaces[key] = self._create(f"start{number}", start)
+            self.stories.append(self._story(name, start, namespaces[key]))
 
     def run(self, seed: int, tally: Tally) -> None:
         """One schedule, which follows from its seed: the story, and the fault of each of the first requests."""
@@ -145,18 +124,18 @@ class Bench:
         with running_proxy(self._sqld.url, self._fork(chosen.namespace), DELAY) as proxy:
             proxy.plan([*undisturbed, *faults])
             proxy.late = choice.uniform(0, 1.5 * TIMEOUT)
-            report = self._deploy(chosen.project, proxy.url, TIMEOUT, chosen.request_size)
+            report = self._deploy(chosen.start, proxy.url, TIMEOUT)
             was_answered = proxy.answered_in is not None and proxy.answered_in < TIMEOUT
             proxy.calm()
             tally.faults.update(proxy.happened)
-            state_found = self._state(proxy)
+            state_found = self._state(proxy, chosen.start)
             problems = _contradictions(report, state_found, chosen)
             if report.committed is None and was_answered:
                 problems.append(f"unknown, although the server answered in the end: {report.error}")
-            problems += damage(DatabaseUnderTest(proxy.url, proxy.url, self._sqld.token()))
-            again = self._deploy(chosen.project, proxy.url, 30, chosen.request_size)
-            expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {Status.FAILED}
-            if again.status not in expected or chosen.found(self._state(proxy)) != chosen.end:
+            problems += damage(self._target(proxy))
+            again = self._deploy(chosen.start, proxy.url, 30)
+            expected = {Status.DEPLOYED, Status.UNCHANGED} if chosen.can_succeed else {chosen.start.stopped}
+            if again.status not in expected or chosen.found(self._state(proxy, chosen.start)) != chosen.end:
                 problems.append(f"run again it ended as {again.status}: {again.error}")
         tally.schedules[chosen.name] += 1
         found = chosen.found(state_found)
@@ -164,13 +143,15 @@ class Bench:
         planned = ", ".join(faults)
         tally.problems += [f"seed {seed} ({chosen.name}; {planned}): {problem}" for problem in problems]
 
-    def _create(self, name: str, project: Project | None = None) -> str:
+    def _create(self, name: str, start: Start) -> str:
         url = f"{self._sqld.admin_url}/v1/namespaces/{name}/create"
         send("POST", url, {})
-        if project:
-            with running_proxy(self._sqld.url, f"{name}.localhost") as proxy:
-                report = self._deploy(project, proxy.url, 30)
+        with running_proxy(self._sqld.url, f"{name}.localhost") as proxy:
+            if start.first:
+                report = self._deploy(Start(start.first), proxy.url, 30)
                 assert report.status is Status.DEPLOYED, report.error
+            if start.live:
+                self._target(proxy).run(*start.live)
         return name
 
     def _fork(self, namespace: str) -> str:
@@ -179,23 +160,29 @@ class Bench:
         send("POST", url, {})
         return f"{name}.localhost"
 
-    def _story(self, name: str, namespace: str, project: Project, request_size: int = REQUEST_SIZE) -> Story:
+    def _story(self, name: str, start: Start, namespace: str) -> Story:
         with running_proxy(self._sqld.url, self._fork(namespace)) as proxy:
-            before = self._state(proxy)
-            self._deploy(project, proxy.url, 30, request_size)
-            return Story(name, project, namespace, before, self._state(proxy), request_size)
+            before = self._state(proxy, start)
+            report = self._deploy(start, proxy.url, 30)
+            assert report.status is (start.stopped or Status.DEPLOYED), (name, report.error)
+            return Story(name, start, namespace, before, self._state(proxy, start))
 
-    def _deploy(self, project: Project, url: str, timeout: float, request_size: int = REQUEST_SIZE) -> Report:
+    def _deploy(self, start: Start, url: str, timeout: float) -> Report:
         database = HranaDatabase(
-            url, self._sqld.token(), timeout, request_size=request_size, retry_budget=quick_retries(timeout)
+            url, self._sqld.token(), timeout, request_size=start.request_size, retry_budget=quick_retries(timeout)
         )
         try:
-            return deploy(project, database, allow_hazards=_PERMISSIONS)
+            return deploy(start.project, database, allow_hazards=start.approvals)
         finally:
             database.close()
 
-    def _state(self, proxy: Proxy) -> Any:
-        return state(DatabaseUnderTest(proxy.url, proxy.url, self._sqld.token()))
+    def _target(self, proxy: Proxy) -> DatabaseUnderTest:
+        return DatabaseUnderTest(proxy.url, proxy.url, self._sqld.token())
+
+    def _state(self, proxy: Proxy, start: Start) -> Any:
+        """What the database holds; how often its catalog changed is part of it unless that depends on the chunks."""
+        found = state(self._target(proxy))
+        return found if start.request_size == REQUEST_SIZE else found | {"schema_version": None}
 
 
 def _contradictions(report: Report, state_found: Any, chosen: Story) -> list[str]:
@@ -205,7 +192,9 @@ def _contradictions(report: Report, state_found: Any, chosen: Story) -> list[str
     if found is None:
         return [f"a state that none may see; {said}"]
     if not chosen.can_succeed:
-        return [] if report.status is Status.FAILED and report.exit_code == 1 else [f"it cannot succeed; {said}"]
+        stopped = (chosen.start.stopped, EXIT_CODES[chosen.start.stopped]) if chosen.start.stopped else None
+        is_stopped = (report.status, report.exit_code) in (stopped, (Status.FAILED, 1))
+        return [] if is_stopped and not report.committed else [f"it cannot succeed; {said}"]
     match report.status, report.committed:
         case Status.DEPLOYED, True:
             true = found == "after" and report.exit_code == 0
