@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -15,6 +16,7 @@ from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, SeedLine, Status
+from turso_deploy.sql.lexer import quote_identifier
 
 TABLE = "CREATE TABLE courses (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, hours INTEGER DEFAULT 40);\n"
 ROWS = "id,name,hours\na,Alpha,10\nb,Beta,20\nc,Gamma,30\n"
@@ -268,3 +270,65 @@ def test_history_of_an_older_version_gets_the_column_of_the_records(target: Data
     assert (report.error, line(report)) == (None, SeedLine("courses", 4, 1, 0, 3))
     report = target.deploy(folder(tmp_path, ROWS.replace("Alpha", "Alpha 2") + "d,Delta,1\n"))
     assert (report.error, line(report)) == (None, SeedLine("courses", 4, 0, 1, 3))
+
+
+@pytest.mark.parametrize("name", ["given", "live", "staged", "row", "excluded", "key", 'a "b"'])
+@pytest.mark.parametrize("columns", [("key", "value"), ("rowid", "select"), ("live", "given")])
+def test_names_of_the_statements_are_names_of_tables_and_columns_too(
+    target: DatabaseUnderTest, tmp_path: Path, name: str, columns: tuple[str, str]
+) -> None:
+    table, key, value = (quote_identifier(item) for item in (name, *columns))
+    sql = (
+        f"CREATE TABLE {table} ({key} TEXT PRIMARY KEY NOT NULL, {value} INTEGER UNIQUE NOT NULL, "
+        f"parent TEXT REFERENCES {table} ({key}));\n"
+    )
+    header = ",".join((*columns, "parent\n"))
+
+    def project(rows: str) -> Project:
+        path = tmp_path / f"schema{len(list(tmp_path.iterdir()))}"
+        return load_project(write_folder(path, {"schema.sql": sql, f"seeds/{name}.csv": header + rows}))
+
+    target.deploy(project("a,1,\nb,2,a\n"))
+    target.run(f"INSERT INTO {table} VALUES ('z', 99, NULL)")
+    report = target.deploy(project("a,2,\nb,1,a\nc,3,z\n"))
+    assert (report.error, report.seeds) == (None, (SeedLine(name, 3, 1, 2),))
+    conflict = target.plan(project("a,2,\nb,1,a\nd,99,\n")).error
+    assert conflict is not None
+    assert (conflict.code, conflict.line) == ("seed-invalid", 4)
+
+
+@pytest.mark.parametrize("count", [500, 1900])
+def test_table_of_many_columns_is_compared(target: DatabaseUnderTest, tmp_path: Path, count: int) -> None:
+    names = [f"c{number}" for number in range(count)]
+    table = f"CREATE TABLE courses (id INTEGER PRIMARY KEY, {', '.join(f'{name} TEXT' for name in names)});\n"
+    rows = [",".join((str(key), *(f"{key} {name}" for name in names))) for key in (1, 2, 3)]
+    header = ",".join(("id", *names))
+    target.deploy(folder(tmp_path, "\n".join((header, *rows[:2], "")), table))
+    edited = "\n".join((header, rows[0].replace("1 c7,", "x,"), *rows[1:], ""))
+    report = target.deploy(folder(tmp_path, edited, table))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 3, 1, 1, 1))
+
+
+def test_seeds_of_many_tables_are_compared_in_one_request(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(120)]
+    tables = "".join(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, name TEXT UNIQUE);\n" for name in names)
+
+    def project(value: str) -> Project:
+        seeds = {f"seeds/{name}.csv": f"id,name\n1,{value}\n" for name in names}
+        return folder(tmp_path, table=TABLE + tables, **seeds)
+
+    target.deploy(project("a"))
+    report = target.deploy(project("b"))
+    assert (report.error, report.requests) == (None, 3)
+    assert all(seed.updated == 1 for seed in report.seeds if seed.table in names)
+
+
+def test_many_rows_that_the_application_changed_are_kept_in_seconds(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    table = "CREATE TABLE courses (id INTEGER PRIMARY KEY, name TEXT);\n"
+    seeds = "id,name\n" + "".join(f"{number},row {number}\n" for number in range(1, 10_000))
+    in_file.deploy(folder(tmp_path, seeds, table))
+    in_file.run("UPDATE courses SET name = 'edited ' || id")
+    before = monotonic()
+    report = in_file.deploy(folder(tmp_path, f"{seeds}10000,new\n", table))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 10_000, 1, kept=9_999))
+    assert monotonic() - before < 60  # a comparison of each kept row with all others takes minutes

@@ -14,7 +14,7 @@ from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy, 
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, decide_rows
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
-from turso_deploy.seeds.upsert import PARAMETER, same_key
+from turso_deploy.seeds.upsert import PARAMETER, qualified, same_key
 from turso_deploy.sql.lexer import quote_identifier
 
 MAX_NAMED_ROWS = 10
@@ -72,7 +72,7 @@ def _sql(
     place = {name: f"c{number}" for number, name in enumerate(group.columns)}
     values = PARAMETER.values(group.columns, group.blob_columns)
     given = ", ".join(["given.key AS position", *(f"{values[name]} AS {place[name]}" for name in group.columns)])
-    rows = f"{quote_identifier(live.name)} AS live"
+    rows = f"{qualified(live.name)} AS live"
     key = same_key("live", {live.columns[name]: f"given.{place[name]}" for name in group.key})
     changed = differs_from_live(group.columns, live, {name: f"given.{place[name]}" for name in group.columns})
     width = max(len(returned), len(group.key) + 1)
@@ -99,7 +99,7 @@ def _sql(
         own = [rowid, *(f"live.{quote_identifier(live.columns[name])}" for name in group.key)]
         source = f"given JOIN {rows} ON {same} WHERE NOT ({key})"
         if policy == "keep":  # a row that exists is not written, so it cannot be in conflict
-            source += f" AND NOT EXISTS (SELECT 1 FROM {quote_identifier(live.name)} AS live WHERE {key})"
+            source += f" AND NOT EXISTS (SELECT 1 FROM {rows} WHERE {key})"
         parts.append(select(f"{_CONFLICT}{number}", "given.position", own, source))
     return f"WITH given AS MATERIALIZED (SELECT {given} FROM {PARAMETER.from_clause}) " + " UNION ALL ".join(parts)
 

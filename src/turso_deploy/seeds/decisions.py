@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.packed_rows import SeedRow
-from turso_deploy.seeds.upsert import differs
+from turso_deploy.seeds.upsert import any_of, differs
 
 Policy = Literal["compare", "update", "keep"]
 """What happens to existing rows: decided row by row, always updated, or never touched."""
@@ -77,4 +77,4 @@ def differs_from_live(columns: Sequence[str], live: LiveTable, values: Mapping[s
     """
     existing = differs("live", {live.columns[name]: values[name] for name in columns if name in live.columns})
     added = [f"{values[name]} IS NOT ({live.defaults[name]})" for name in columns if name in live.defaults]
-    return " OR ".join([existing, *added])
+    return any_of([existing, *added])

@@ -10,7 +10,6 @@ pair of steps looks first: the figures return the rows, the check fails the tran
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from collections import Counter
@@ -32,6 +31,7 @@ from turso_deploy.seeds.upsert import (
     as_json,
     differs,
     insert_verb,
+    qualified,
     same_key,
     staged,
 )
@@ -44,7 +44,7 @@ NO_DECISIONS: Mapping[str, Decision] = MappingProxyType({})
 _MAX_ORPHANS = 20
 _MAX_MISSING = 20
 _SHARED = 0  # the number in the staging table of the chunks that replace each other
-_IS_KEPT = "given.key IN (SELECT value FROM json_each(staged.kept))"
+_IS_KEPT = "substr(staged.kept, given.key + 1, 1) IS '1'"  # `kept` has a digit for each row of the chunk
 
 
 SEED_CHECK = "every seed row is in the database"
@@ -174,9 +174,11 @@ class _Writer:
             self._verified.append(Verified(-len(self._verified) - 1, seed, group))
             begin = self._number + 1
             for chunk in group.rows.chunks(self._chunk_bytes):
-                kept = [at for at in range(chunk.row_count) if first + chunk.first + at in decision.kept]
-                number = self._stage(seed, chunk, first, kept, stays)
-                self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=bool(kept))
+                start = first + chunk.first
+                kept = "".join("01"[at in decision.kept] for at in range(start, start + chunk.row_count))
+                has_kept = "1" in kept
+                number = self._stage(seed, chunk, first, kept if has_kept else None, stays)
+                self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=has_kept)
                 written += 1
                 if not stays:
                     self.steps.append(self._verification(seed, group, decision, definition, staged(number, number)))
@@ -188,9 +190,9 @@ class _Writer:
             first += len(group.rows)
         return written
 
-    def _stage(self, seed: SeedTable, chunk: RowChunk, first: int, kept: Sequence[int], stays: bool) -> int:
+    def _stage(self, seed: SeedTable, chunk: RowChunk, first: int, kept: str | None, stays: bool) -> int:
         """Add the step that stages a chunk, and return its number in the staging table."""
-        values: tuple[Value, ...] = (first + chunk.first, chunk.text, chunk.blobs, json.dumps(kept) if kept else None)
+        values: tuple[Value, ...] = (first + chunk.first, chunk.text, chunk.blobs, kept)
         if stays:
             self._number += 1
         number = self._number if stays else _SHARED
@@ -212,7 +214,7 @@ class _Writer:
         """
         values = source.values(group.columns, group.blob_columns)
         assigned = self._effects.assigned(definition)
-        target = f"{quote_identifier(seed.table)} AS row"
+        target = f"{qualified(seed.table)} AS row"
         found = same_key("row", {name: values[name] for name in group.key})
         compared = {name: value for name, value in values.items() if name not in assigned}
         if decision.policy != "keep":
@@ -239,11 +241,11 @@ class _Writer:
         positions = [group.columns.index(name) for name in columns]
         begin = self._number + 1
         for chunk in pack(tuple(row[at] for at in positions) for row in overwritten.values()).chunks(self._chunk_bytes):
-            self._stage(seed, chunk, 0, (), stays=True)
-        table = f"{quote_identifier(live.name)} AS live"
+            self._stage(seed, chunk, 0, None, stays=True)
+        table = f"{qualified(live.name)} AS live"
         values = source.values(group.columns, group.blob_columns)
         key = same_key("live", {live.columns[name]: values[name] for name in group.key})
-        not_kept = f" AND (staged.kept IS NULL OR NOT {_IS_KEPT})" if decision.kept else ""
+        not_kept = f" AND NOT {_IS_KEPT}" if decision.kept else ""
         different = (
             f"SELECT count(*) FROM {source.from_clause} CROSS JOIN {table} ON {key} "
             f"WHERE {source.condition}{not_kept} AND ({differs_from_live(group.columns, live, values)})"
@@ -368,7 +370,7 @@ def _moves(seed: SeedTable, decision: Decision, definition: TableDefinition) -> 
 def _move(
     seed: SeedTable, group: SeedGroup, columns: Sequence[str], keys: Sequence[SeedRow], definition: TableDefinition
 ) -> TransactionStep:
-    target = quote_identifier(seed.table)
+    target = qualified(seed.table)
     free = [name for name in columns if name not in group.key]
     nullable = [name for name in free if not definition.by_name[fold_case(name)].not_null]
     column = (nullable or free)[0]
@@ -381,8 +383,8 @@ def _move(
         value = f"max(coalesce((SELECT max({name}) FROM {target}), 0), {math.ceil(highest)}) + 1 + given.key"
     else:
         value = "'turso-deploy ' || given.key || ' ' || hex(randomblob(8))"
-    key = same_key(target, {name: f"(given.value->>{at})" for at, name in enumerate(group.key)})
-    sql = f"UPDATE OR ABORT {target} SET {name} = {value} FROM json_each(?1) AS given WHERE {key}"
+    key = same_key("live", {name: f"(given.value->>{at})" for at, name in enumerate(group.key)})
+    sql = f"UPDATE OR ABORT {target} AS live SET {name} = {value} FROM json_each(?1) AS given WHERE {key}"
     place = Place(seed.file, group.lines[0])
     return TransactionStep(Query(sql, (as_json(keys),)), Purpose.CHANGE, f"move unique values of {seed.table}", place)
 
@@ -452,5 +454,5 @@ def _missing_parents_sql(reference: Reference) -> str:
     )
     return (
         f"SELECT given.key FROM json_each(?1) AS given "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {quote_identifier(reference.parent)} AS parent WHERE {same})"
+        f"WHERE NOT EXISTS (SELECT 1 FROM {qualified(reference.parent)} AS parent WHERE {same})"
     )

@@ -8,7 +8,7 @@ written. A row is never replaced, because REPLACE deletes it, and ON DELETE CASC
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Value
@@ -21,6 +21,7 @@ CHUNK_BYTES = 250_000
 STAGING_TABLE = "turso_deploy_seeds"
 """The table that holds the seed rows within the transaction, so that they are sent once."""
 
+_MAX_TERMS = 20  # in a condition without parentheses
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: {"blob": value.hex()})
 
 
@@ -81,7 +82,7 @@ class Upsert(NamedTuple):
         The affinity of each column applies, as in any INSERT. The WHERE clause keeps the parser from reading ON
         CONFLICT as the ON of a join (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity).
         """
-        target = quote_identifier(self.table)
+        target = f"{qualified(self.table)} AS live"  # a table may be named `given`, `staged` or `excluded`
         names = ", ".join(map(quote_identifier, self.columns))
         values = ", ".join(source.values(self.columns, self.blob_columns).values())
         where = " AND ".join(filter(None, (source.condition, condition)))
@@ -91,7 +92,7 @@ class Upsert(NamedTuple):
             return f"{insert} {conflict} NOTHING"
         new = {name: f"excluded.{quote_identifier(name)}" for name in self.updated}
         assignments = ", ".join(f"{quote_identifier(name)} = {value}" for name, value in new.items())
-        return f"{insert} {conflict} UPDATE SET {assignments} WHERE {differs(target, new)}"
+        return f"{insert} {conflict} UPDATE SET {assignments} WHERE {differs('live', new)}"
 
 
 def insert_verb(table_sql: str) -> str:
@@ -120,23 +121,29 @@ def upsert_sql(
 
 def differs(row: str, values: Mapping[str, str]) -> str:
     """Return the condition that a row has another value in a column; COLLATE BINARY makes a change of case a change."""
-    return (
-        " OR ".join(f"{row}.{quote_identifier(name)} IS NOT {value} COLLATE BINARY" for name, value in values.items())
-        or "false"
-    )
+    return any_of(f"{row}.{quote_identifier(name)} IS NOT {value} COLLATE BINARY" for name, value in values.items())
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    """Return the condition that one of these holds; of many columns it is nested, because SQLite limits the depth.
+
+    Source: https://www.sqlite.org/limits.html#max_expr_depth.
+    """
+    terms = list(conditions)
+    while len(terms) > _MAX_TERMS:
+        starts = range(0, len(terms), _MAX_TERMS)
+        terms = [f"({' OR '.join(terms[start : start + _MAX_TERMS])})" for start in starts]
+    return " OR ".join(terms) or "false"
+
+
+def qualified(table: str) -> str:
+    """Return the quoted name of a table with its schema, so that it is not taken for another name of the statement."""
+    return f"main.{quote_identifier(table)}"
 
 
 def same_key(row: str, key: Mapping[str, str]) -> str:
     """Return the condition that a row has a key. Its columns are on the left: their affinity and collation apply."""
     return " AND ".join(f"{row}.{quote_identifier(name)} = {value}" for name, value in key.items())
-
-
-def _value(position: int, may_be_blob: bool) -> str:
-    value = f"value->>{position}"
-    if not may_be_blob:
-        return value
-    blob = f"substr(?2, value->>'$[{position}][0]', value->>'$[{position}][1]')"
-    return f"CASE json_type(value, '$[{position}]') WHEN 'array' THEN {blob} ELSE {value} END"
 
 
 def as_json(rows: Sequence[Sequence[Value]]) -> str:
