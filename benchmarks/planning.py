@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.table import Row, best_of
 from turso_deploy.database.open import open_database
-from turso_deploy.deploy.find_pending import find_pending
+from turso_deploy.pending.find import find_pending
 from turso_deploy.project.loader import load_project
 
 TARGET_SECONDS = 1.5

@@ -59,14 +59,17 @@ def decide_rows(
         live = dict(zip(columns, different[position], strict=True))  # without the columns that the deployment adds
         given = dict(zip(group.columns, row, strict=True))
         record = recorded.get(group.key_text(row))
-        by_file = record is not None and _hash_of(given, record.columns) == record.hash
-        if by_file and record and set(group.columns) <= set(record.columns) | assigned:
+        values = tuple(live.get(name) for name in group.columns)
+        if record is None:
+            is_seeded = seed.made.get(group.key_text(row)) == values
+        else:
+            is_seeded = _hash_of(live, record.columns) == record.hash and _are_free(live, given, record, free_values)
+        is_as_in_file = record is not None and _hash_of(given, record.columns) == record.hash
+        if record and is_as_in_file and set(group.columns) <= set(record.columns) | assigned:
             kept.add(position)
             same += all(live.get(name) == given[name] for name in group.columns if name not in assigned)
-        elif (
-            record is None and seed.made.get(group.key_text(row)) == tuple(live.get(name) for name in group.columns)
-        ) or (record and _hash_of(live, record.columns) == record.hash and _are_free(live, given, record, free_values)):
-            before[position] = tuple(live.get(name) for name in group.columns)
+        elif is_seeded:
+            before[position] = values
         else:
             overwritten.append(position)
     return before, kept, overwritten, same

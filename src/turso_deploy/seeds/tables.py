@@ -55,8 +55,9 @@ class SeedFile(NamedTuple):
 class SeedTable(NamedTuple):
     """The seeds of one table as SQLite stores them, sorted by key, or a slice of them that begins after `before` rows.
 
-    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format and order. `made` has
-    the rows that triggers make at the seeds of other tables, by the text of their key, with the columns of their group.
+    `fingerprint` is a SHA-256 of the columns and rows of the whole file, independent of its format and order. `made`
+    has the rows that triggers make at the seeds of other tables, by the text of their key, with the columns of their
+    group.
     """
 
     table: str
