@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -12,6 +13,7 @@ from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.schema_folders import write_folder
 from turso_deploy.core.transaction import Value
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.preview import compare
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
@@ -157,6 +159,35 @@ def test_row_that_appears_between_the_comparison_and_the_transaction_is_not_over
         report = deploy(more, InterceptedDatabase(database, before_apply=insert))
     assert (report.status, report.error and report.error.code) == (Status.BLOCKED, "hazard-blocked")
     assert rows(target)[3] == ("d", "live", 1)
+
+
+@pytest.mark.parametrize("transaction", [2, 4])
+def test_row_that_appears_in_a_table_that_was_empty_is_not_overwritten(
+    on_sqld: DatabaseUnderTest, tmp_path: Path, transaction: int
+) -> None:
+    many = "id,name,hours\n" + "".join(f"k{number:04},Course {number} {'x' * 80},1\n" for number in range(600))
+    project = folder(tmp_path, many)
+    chunked = replace(on_sqld, request_size=20_000)
+
+    def insert(number: int) -> None:
+        if number == transaction:  # the first one is the schema
+            on_sqld.run("INSERT INTO courses VALUES ('k0599', 'live', 7)")
+
+    with closing(chunked.open()) as database:
+        report = deploy(project, InterceptedDatabase(database, before_apply=insert))
+    assert (report.status, report.error and report.error.code) == (Status.FAILED, "hazard-blocked")
+    assert (report.committed, report.exit_code) == (True, 1)
+    assert on_sqld.rows("SELECT name, hours FROM courses WHERE id = 'k0599'") == [("live", 7)]
+    assert chunked.deploy(project, approvals=OVERWRITE).status is Status.DEPLOYED
+    assert on_sqld.value("SELECT count(*) FROM courses WHERE hours = 1") == 600
+
+
+def test_comparison_with_a_folder_counts_what_its_database_would_hold(tmp_path: Path) -> None:
+    base = folder(tmp_path, ROWS)
+    edited = folder(tmp_path, ROWS.replace("Beta", "Beta 2").replace("c,Gamma,30\n", "") + "d,Delta,5\n")
+    report = compare(edited, base)
+    assert (report.error, report.status, report.blocked_by, report.hazards) == (None, Status.PLANNED, None, ())
+    assert line(report) == SeedLine("courses", 3, 1, 1, 1, left=1)
 
 
 def test_column_added_to_the_file_is_free_where_nobody_wrote_it(target: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from turso_deploy.deploy.notices import (
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying
-from turso_deploy.pending.seed_decisions import conflict_error
+from turso_deploy.pending.seed_decisions import compare_with_folder, conflict_error
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -109,6 +109,7 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
     report = ReportBuilder("plan", project, f"folder {base.folder.shown}")
     try:
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
+        pending = compare_with_folder(project, base, pending)
         report.add_state(pending.state)
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)

@@ -272,7 +272,7 @@ class ReportBuilder:
         """Return the report of a run that failed. Batches that were committed before stay committed."""
         report = replace(failed(self._report(error.code), error), error=self._error_line(error), blocked_by=None)
         if self.has_committed and error.committed is False:
-            return replace(report, status=Status.FAILED, committed=True, seeds=self._seeds_written())
+            return replace(report, status=Status.FAILED, committed=True, seeds=self._seeds_written(), exit_code=1)
         return report
 
     def _seeds_written(self) -> tuple[SeedLine, ...]:

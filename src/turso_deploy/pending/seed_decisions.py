@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
@@ -27,7 +28,7 @@ from turso_deploy.seeds.comparison import (
     read_answers,
 )
 from turso_deploy.seeds.decisions import Decision, LiveTable, Policy
-from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, records_by_key
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, record_of, records_by_key, records_in
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
 from turso_deploy.seeds.upsert import CHUNK_BYTES
@@ -56,11 +57,16 @@ class _Question(NamedTuple):
 
 
 def seed_inquiry(
-    project: Project, pending: PendingChanges, request_size: int | None, empty: frozenset[str] = frozenset()
+    project: Project,
+    pending: PendingChanges,
+    request_size: int | None,
+    empty: frozenset[str] = frozenset(),
+    recorded: Mapping[str, Mapping[str, RecordedRow]] = MappingProxyType({}),
 ) -> Inquiry:
     """Return the inquiry that compares the pending seeds with the live rows of their tables.
 
-    `empty` are the folded names of tables that are known to have no rows.
+    `empty` are the folded names of tables that are known to have no rows, `recorded` the records of tables that are
+    known without the deployment history.
     """
     # The quotes of JSON are escaped in a request, and the text of a query takes room, too.
     chunk_bytes = CHUNK_BYTES if request_size is None else min(CHUNK_BYTES, request_size // 3)
@@ -73,13 +79,46 @@ def seed_inquiry(
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
         rest = list(answers)
-        decisions = {}
+        decisions = {
+            seed.table: Decision(
+                seed.table,
+                _policy(project, seed),
+                inserted=seed.row_count,
+                empty_table=live.name,
+                empty_before=seed.before,
+            )
+            for seed, live in live_tables(pending)
+            if fold_case(seed.table) in empty
+        }
         for question in questions:
             own, rest = rest[: len(question.queries)], rest[len(question.queries) :]
-            decisions[question.seed.table] = _decision(question, own, project, effects)
+            known = recorded.get(question.seed.table, {})
+            decisions[question.seed.table] = _decision(question, own, project, effects, known)
         return with_decisions(pending, decisions)
 
     return Inquiry(tuple(query for question in questions for query in question.queries), add)
+
+
+def compare_with_folder(project: Project, base: Project, pending: PendingChanges) -> PendingChanges:
+    """Return the pending changes with the decisions over a database that holds the seeds of another project.
+
+    The scratch database of `base` is compared, and its seeds are what was seeded last.
+    """
+    effects = trigger_effects(base.wanted)
+    own = {fold_case(seed.table): seed for seed in base.seeds}
+    recorded = {}
+    for seed, live in live_tables(pending):
+        if before := own.get(fold_case(live.name)):
+            assigned = effects.assigned_by_triggers(base.wanted.tables[fold_case(live.name)].definition)
+            recorded[seed.table] = records_in(
+                record_of(before, assigned), {old: new for new, old in live.columns.items()}
+            )
+    inquiry = seed_inquiry(project, pending, None, recorded=recorded)
+    answers = []
+    for query in inquiry.queries:
+        cursor = base.scratch.connection.execute(query.sql, query.arguments)
+        answers.append(Rows(rows=tuple(cursor.fetchall())))
+    return inquiry.add(pending, answers)
 
 
 def with_decisions(pending: PendingChanges, decisions: Mapping[str, Decision]) -> PendingChanges:
@@ -177,8 +216,7 @@ def approved_decisions(pending: PendingChanges, approvals: Sequence[Approval]) -
 def _question(
     project: Project, pending: PendingChanges, seed: SeedTable, live: LiveTable, chunk_bytes: int
 ) -> _Question:
-    policies = {fold_case(name): policy.existing for name, policy in project.manifest.seeds.items()}
-    policy: Policy = policies.get(fold_case(seed.table), "compare")
+    policy = _policy(project, seed)
     definition = pending.plan.predicted.schema.tables[fold_case(seed.table)].definition
     uniques = _other_keys(definition, pending.plan.predicted.schema)
     groups: Query | None = None
@@ -189,6 +227,11 @@ def _question(
         recorded = tuple(recorded_rows_query(live.name, live.name, key) for key in sorted(keys) if all(key))
     asked = tuple(comparisons(seed, live, policy, uniques, chunk_bytes))
     return _Question(seed, policy, live, uniques, asked, groups, recorded)
+
+
+def _policy(project: Project, seed: SeedTable) -> Policy:
+    policies = {fold_case(name): policy.existing for name, policy in project.manifest.seeds.items()}
+    return policies.get(fold_case(seed.table), "compare")
 
 
 def _other_keys(definition: TableDefinition, wanted: Schema) -> tuple[UniqueKey, ...]:
@@ -203,7 +246,13 @@ def _other_keys(definition: TableDefinition, wanted: Schema) -> tuple[UniqueKey,
     )
 
 
-def _decision(question: _Question, answers: Answers, project: Project, effects: TriggerEffects) -> Decision:
+def _decision(
+    question: _Question,
+    answers: Answers,
+    project: Project,
+    effects: TriggerEffects,
+    recorded: Mapping[str, RecordedRow],
+) -> Decision:
     for answer in answers:
         if not isinstance(answer, Rows):
             raise explain(answer).error(
@@ -215,7 +264,6 @@ def _decision(question: _Question, answers: Answers, project: Project, effects: 
     width = len(compared_columns(seed, live)) if has_record(seed, question.policy) else 0
     definition = project.wanted.tables[fold_case(seed.table)].definition
     new_names = {old: new for new, old in live.columns.items()}
-    recorded: dict[str, RecordedRow] = {}
     if question.groups:
         groups = {str(number): (str(key), json.loads(str(columns))) for number, key, columns in rest[0].rows}
         rows = (

@@ -63,6 +63,10 @@ class Decision(NamedTuple):
     conflicts: tuple[Conflict, ...] = ()
     left_keys: tuple[Key, ...] = ()
     is_guarded: bool = False
+    empty_table: str | None = None
+    """The name of the table before the deployment, if it exists and had no rows."""
+    empty_before: int = 0
+    """The position of the first row of the file that is not deployed, at the time when the table was empty."""
 
     def updated_between(self, first: int, stop: int) -> int:
         """Return the number of rows to update from position `first` to before `stop`; all of them if it is unknown."""

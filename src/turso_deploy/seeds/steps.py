@@ -166,6 +166,8 @@ class _Writer:
         stays = decision.live is not None or self._effects.is_touched(seed.table)
         first, written = seed.before, 0
         self.steps += _moves(seed, decision, definition)
+        if decision.empty_table is not None and decision.policy == "compare":
+            self._first.append(_emptiness_guard(seed, decision))
         for group in seed.groups:
             updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
             if decision.policy == "keep":
@@ -338,6 +340,14 @@ def _first_position(item: Verified) -> int:
 
 def _label(seed: SeedTable) -> str:
     return f"seed {seed.table}"
+
+
+def _emptiness_guard(seed: SeedTable, decision: Decision) -> TransactionStep:
+    """Return the step that fails if a table that was empty has other rows than those that earlier chunks inserted."""
+    table, expected = quote_identifier(decision.empty_table or ""), seed.before - decision.empty_before
+    sql = f"SELECT iif((SELECT count(*) FROM {table}) = {expected}, 'ok', json('rows added: {STAGING_TABLE}'))"
+    label = f"no row was added to {decision.empty_table} since it was read"
+    return TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file))
 
 
 def _upserts(
