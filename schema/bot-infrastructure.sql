@@ -13,7 +13,7 @@ CREATE TABLE work_queue (
     assigned_to   TEXT,                                        -- the bot that should do it
     created_at    TEXT,                                        -- when it was made; the application fills it in
     processed_at  TEXT,                                        -- when the work ended
-    result        TEXT                                         -- JSON: object, what came of it, or {error}
+    result        TEXT                                         -- JSON: object, or the text of an error
 );
 
 CREATE INDEX idx_work_queue_status ON work_queue (status);      -- the next pending work

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -62,14 +63,15 @@ def render_pages(project: Project) -> dict[str, str]:
     schema = project.wanted
     notes = load_notes(project.folder, schema)
     descriptions = read_descriptions(project.folder, schema)
+    json_columns = _json_columns(project, notes)
     data = PageData(
         title=notes.title or "This database",
         version=project.manifest.schema_version,
         schema=schema,
         descriptions=descriptions,
         notes=notes,
-        json_columns=project.manifest.json_columns,
-        examples=_examples(project, notes),
+        json_columns=json_columns,
+        examples=_examples(project, notes, json_columns),
         pages={key: category.page for category in descriptions.categories for key in category.objects},
     )
     queries = run_queries(project.folder, project.scratch)
@@ -81,10 +83,21 @@ def render_pages(project: Project) -> dict[str, str]:
     return render(data, views, queries)
 
 
-def _examples(project: Project, notes: Notes) -> dict[tuple[str, str], str]:
+def _json_columns(project: Project, notes: Notes) -> dict[str, list[str]]:
+    """Return the columns that hold JSON, by folded names: those of the manifest, and those with a noted example."""
+    found: dict[str, dict[str, None]] = {}
+    for name, columns in project.manifest.json_columns.items():
+        found.setdefault(fold_case(name), {}).update(dict.fromkeys(map(fold_case, columns)))
+    for name, noted in notes.tables.items():
+        if noted.examples:
+            found.setdefault(fold_case(name), {}).update(dict.fromkeys(map(fold_case, noted.examples)))
+    return {name: list(columns) for name, columns in found.items()}
+
+
+def _examples(project: Project, notes: Notes, json_columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
     """Return an example of each JSON column: the shortest value in the seeds that is not empty, else the noted one."""
     found: dict[tuple[str, str], str] = {}
-    for name, columns in project.manifest.json_columns.items():
+    for name, columns in json_columns.items():
         item = project.wanted.tables[fold_case(name)]
         noted = {fold_case(column): value for column, value in notes.of(fold_case(name)).examples.items()}
         for column in columns:

@@ -49,7 +49,11 @@ class QueryResult(NamedTuple):
 
 
 class PageData(NamedTuple):
-    """The data of all pages. `pages` has the page of each object, `examples` a JSON text by table and column."""
+    """The data of all pages, by folded names.
+
+    `json_columns` has the columns of each table, `examples` a JSON text by table and column, `pages` the page of each
+    object.
+    """
 
     title: str
     version: str | None

@@ -46,9 +46,8 @@ def table_section(data: PageData, item: AnyTable) -> str:
 
 
 def json_columns(data: PageData, item: Table) -> list[str]:
-    """Return the folded names of the columns that hold JSON according to the manifest."""
-    found = next((names for name, names in data.json_columns.items() if fold_case(name) == item.definition.name), ())
-    return [fold_case(name) for name in found]
+    """Return the folded names of the columns that hold JSON."""
+    return list(data.json_columns.get(item.definition.name, ()))
 
 
 def _rules(column: ColumnDefinition, definition: TableDefinition, data: PageData) -> Iterator[str]:

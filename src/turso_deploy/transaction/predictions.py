@@ -67,7 +67,8 @@ class Pending(NamedTuple):
         """Return the pending changes of a project, with what scripts and triggers write."""
         live = state.catalog.schema
         is_new = not (scripts or live.all_tables.keys() & project.wanted.all_tables.keys())
-        writers = {} if is_new else writers_of(plan, state.catalog, scripts, seeds)
+        kept = {fold_case(name) for name, policy in project.manifest.seeds.items() if policy.existing == "keep"}
+        writers = {} if is_new else writers_of(plan, state.catalog, scripts, seeds, kept)
         by_name = {fold_case(seed.table): seed for seed in seeds}
         return cls(project, plan, live, scripts, by_name, writers, is_new, show_keys)
 

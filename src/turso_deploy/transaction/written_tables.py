@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 
 from turso_deploy.catalog.catalog import Catalog
@@ -17,9 +17,16 @@ Writers = Mapping[str, str]
 """What writes to each table besides its own seeds, as a phrase, by folded name."""
 
 
-def writers_of(plan: Plan, live: Catalog, scripts: Sequence[Script], seeds: Sequence[SeedTable]) -> Writers:
+def writers_of(
+    plan: Plan,
+    live: Catalog,
+    scripts: Sequence[Script],
+    seeds: Sequence[SeedTable],
+    kept: Set[str] = frozenset(),
+) -> Writers:
     """Return the writers of each table: scripts, and triggers and foreign-key actions of scripts and seeds.
 
+    `kept` are the folded names of the tables whose existing rows no seed updates.
     SQLite reports them when it compiles a statement. A script that no scratch database can
     compile, because only the server knows its functions, may write to every table.
     """
@@ -39,7 +46,7 @@ def writers_of(plan: Plan, live: Catalog, scripts: Sequence[Script], seeds: Sequ
                 table = new_names.get(name, name) if name in known else name
                 found.setdefault(table, f"the script {script.name} writes to it")
         for seed in seeds:
-            for name in _written_by_triggers(seed, after):
+            for name in _written_by_triggers(seed, after, is_kept=fold_case(seed.table) in kept):
                 found.setdefault(name, f"a trigger or a foreign key of {seed.table} writes to it when it is seeded")
     return found
 
@@ -63,13 +70,14 @@ def _written_by_script(script: Script, scratches: Iterable[Scratch]) -> set[str]
     return None
 
 
-def _written_by_triggers(seed: SeedTable, scratch: Scratch) -> set[str]:
+def _written_by_triggers(seed: SeedTable, scratch: Scratch, *, is_kept: bool) -> set[str]:
     """Return the folded names of the tables that triggers and foreign-key actions write to if a table is seeded."""
     table = quote_identifier(seed.table)
     columns = dict.fromkeys(name for group in seed.groups for name in group.columns)
     same = ", ".join(f"{quote_identifier(name)} = {quote_identifier(name)}" for name in columns)
     written: set[tuple[str, bool]] = set()
-    for sql in (f"INSERT INTO {table} DEFAULT VALUES", f"UPDATE {table} SET {same}"):
+    statements = [f"INSERT INTO {table} DEFAULT VALUES", f"UPDATE {table} SET {same}"]
+    for sql in statements[:1] if is_kept else statements:
         try:
             written |= scratch.tables_written_by(sql)
         except ScratchError:
