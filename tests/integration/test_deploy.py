@@ -113,7 +113,7 @@ def test_a_database_of_drizzle_is_only_added_to(target: DatabaseUnderTest) -> No
     )
     before = target.dump()
     report = target.deploy(shipped_project())
-    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 2)
+    assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
     assert Counter(step.kind for step in report.steps) == {"create index": 32, "create view": 3, "create trigger": 2}
     after = target.dump()
     assert set(before["catalog"]) < set(after["catalog"])
