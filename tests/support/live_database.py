@@ -121,7 +121,7 @@ def _seeded_rows() -> tuple[dict[str, list[Row]], dict[str, SeededRows]]:
                 row["status"] = "deleted" if position % 2 else "active"  # which no seed gives
             if kind == 1:
                 value = row[_CHANGED[seed.table]]
-                row[_CHANGED[seed.table]] = "[]" if str(value).startswith("[") else f"{value}, edited"
+                row[_CHANGED[seed.table]] = "[]" if str(value).startswith("[") else f"{value!s}, edited"
             live.append(row)
         counts[seed.table] = SeededRows(*numbers)
     return rows, counts
