@@ -428,3 +428,43 @@ def test_the_size_of_a_request_is_counted_to_the_byte(chunked: DatabaseUnderTest
         size for size, body in zip(body_sizes(chunked), chunked.proxy.bodies, strict=True) if "BEGIN" in str(body)
     ]
     assert counted == writes
+
+
+def edition(path: Path, number: int, first: int = 0) -> Project:
+    """Return the project with other names of the writers; the first and the last one exchange theirs if told so."""
+    names = [f"Writer {row} of edition {number}" for row in range(AUTHORS)]
+    if first:
+        names[0], names[-1] = names[-1].replace(str(number), str(first)), names[0].replace(str(number), str(first))
+    rows = "".join(f"{row},{name}\n" for row, name in enumerate(names))
+    return write_project(path / f"edition-{number}", {**FILES, "seeds/writers.csv": f"id,name\n{rows}"})
+
+
+def test_rows_that_exchange_unique_values_go_in_however_far_apart_they_are(
+    chunked: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    chunked.deploy(edition(tmp_path, 1))
+    exchanged = edition(tmp_path, 2, first=1)
+    assert chunked.plan(exchanged).status is Status.PLANNED
+    report = chunked.deploy(exchanged)
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert chunked.rows("SELECT id FROM writers WHERE name LIKE '%1'") == [(0,), (AUTHORS - 1,)]
+
+
+def test_rows_of_interrupted_deployments_are_known_as_seeded_until_all_are_newer(
+    chunked: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    chunked.deploy(edition(tmp_path, 1))
+    for number, transactions in ((2, 3), (3, 1), (4, 2), (5, 99), (6, 1)):
+        deploy_until(chunked, edition(tmp_path, number), transactions)
+    plan = chunked.plan(edition(tmp_path, 7))
+    assert (plan.error, plan.hazards) == (None, ())
+    chunked.run("UPDATE writers SET name = 'live' WHERE id = 390")
+    assert [hazard.rows for hazard in chunked.plan(edition(tmp_path, 7)).hazards] == [1]
+    report = replace(chunked, request_size=1_000_000).deploy(
+        edition(tmp_path, 8), approvals=(Approval(HazardName.OVERWRITE_ROWS),)
+    )
+    assert report.status is Status.DEPLOYED
+    names = [
+        name for (name,) in chunked.rows("SELECT entry.key FROM schema_deployments, json_each(seed_rows) AS entry")
+    ]
+    assert [name for name in names if str(name).startswith("writers")] == ["writers"]

@@ -146,6 +146,7 @@ class _BatchMaker(NamedTuple):
     ) -> history.HistoryEntry:
         """Return the row that the batch writes. It records the project's version if the batch completes."""
         last, manifest = pending.state.last_deployment, self.project.manifest
+        rows_of = {seed.table: seed.row_count for seed in self.project.seeds}
         previous_version = last.schema_version if last else None
         known = last.scripts if last else {}
         done = {script.name for script in (*pending.scripts, *(item.script for item in pending.skipped))}
@@ -166,6 +167,9 @@ class _BatchMaker(NamedTuple):
             provenance=self.deployment.provenance,
             continues=continues,
             seed_records=records,
+            completed=frozenset(
+                seed.table for seed in pending.seeds if seed.before + seed.row_count == rows_of[seed.table]
+            ),
         )
 
     def seed_records(self, pending: PendingChanges) -> dict[str, str]:
@@ -220,7 +224,7 @@ def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence
     )
     rest = pending._replace(plan=no_steps, seeds=(), scripts=())
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
-    return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4))
+    return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4), _waits(pending))
 
 
 def _chunk_batches(
@@ -241,7 +245,7 @@ def _chunk_batches(
         piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
         own_records = maker.partial_records(pending, chunk) | (records if is_last else {})
         batch = maker.batch(piece, batch_id, reached, continues, own_records)
-        if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, maker.project, limit)):
+        if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, pending, maker, limit)):
             queue[:0] = smaller
             continue
         yield batch
@@ -255,12 +259,20 @@ def _chunk_batches(
         pending = pending._replace(state=state)
 
 
-def _smaller_chunks(chunk: Chunk, is_last: bool, project: Project, limit: int) -> Sequence[Chunk]:
+def _smaller_chunks(
+    chunk: Chunk, is_last: bool, pending: PendingChanges, maker: _BatchMaker, limit: int
+) -> Sequence[Chunk]:
     """Return the chunk as several, the last batch without seeds; () if it cannot be cut."""
     if is_last and chunk:
         return (chunk, ())
-    cuts = (split_into_chunks(chunk, project.wanted, limit // share) for share in (2, 4, 8, 16, 32, 64))
+    wanted, waits = maker.project.wanted, _waits(pending)
+    cuts = (split_into_chunks(chunk, wanted, limit // share, waits) for share in (2, 4, 8, 16, 32, 64))
     return next((chunks for chunks in cuts if len(chunks) > 1), ())
+
+
+def _waits(pending: PendingChanges) -> dict[str, Mapping[int, int]]:
+    """Return the seed rows, by table, whose UNIQUE values a later row gives away, which must be in the same chunk."""
+    return {table: decision.waits for table, decision in pending.decisions.items()}
 
 
 def _new_id(kind: BatchKind, chunks_left: int = 0) -> BatchId:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
@@ -15,6 +16,7 @@ from turso_deploy.sql.schema import Schema
 
 Chunk = tuple[SeedTable, ...]
 
+_NO_WAITS: Mapping[str, Mapping[int, int]] = MappingProxyType({})
 _RECORD_BYTES = 45  # about what the record of a row takes in the deployment history
 _STAGING_BYTES = 1_200  # more than the statements that create, check and drop the staging table
 _STEP_BYTES = 250  # more than the protocol adds to a statement
@@ -25,9 +27,12 @@ def exceeds(seeds: Sequence[SeedTable], limit: int) -> bool:
     return sum(block.request_bytes for seed in seeds for group in seed.groups for block in group.rows.blocks) > limit
 
 
-def split_into_chunks(seeds: Sequence[SeedTable], wanted: Schema, limit: int) -> tuple[Chunk, ...]:
+def split_into_chunks(
+    seeds: Sequence[SeedTable], wanted: Schema, limit: int, waits: Mapping[str, Mapping[int, int]] = _NO_WAITS
+) -> tuple[Chunk, ...]:
     """Return the seeds in chunks of at most `limit` bytes; all parents of a chunk are in it or in those before it.
 
+    `waits` maps the position of a row in the file, by table, to that of a later row that must not be in a later chunk.
     A larger chunk is one that cannot be split: a single row, or rows that refer to each other.
     """
     ordered, references, _ = parents_first(seeds, wanted)
@@ -35,7 +40,7 @@ def split_into_chunks(seeds: Sequence[SeedTable], wanted: Schema, limit: int) ->
     limit -= largest_statement * (1 + limit // CHUNK_BYTES) + _STAGING_BYTES
     chunks: list[Chunk] = []
     start = end = size = 0
-    for position, added in _possible_ends(ordered, _last_referred_positions(ordered, references), limit):
+    for position, added in _possible_ends(ordered, _last_referred_positions(ordered, references, waits), limit):
         if end > start and size + added > limit:
             chunks.append(_between(ordered, start, end))
             start, size = end, 0
@@ -83,11 +88,11 @@ def _block_sizes(group: SeedGroup, statement_bytes: int, limit: int) -> Iterator
 
 
 def _last_referred_positions(
-    ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]]
+    ordered: Sequence[SeedTable], references: Mapping[str, Sequence[Reference]], waits: Mapping[str, Mapping[int, int]]
 ) -> list[int] | None:
     """Return, for each row, the last position to which it or an earlier row refers; None if no row refers forward.
 
-    A chunk must not end between a row and its parent.
+    A chunk must not end between a row and its parent, or between a row and one that it waits for.
     """
     numbers = {fold_case(seed.table): number for number, seed in enumerate(ordered)}
     firsts = [0, *accumulate(seed.row_count for seed in ordered)]
@@ -97,9 +102,13 @@ def _last_referred_positions(
         for reference in references[fold_case(seed.table)]
         if numbers.get(fold_case(reference.parent), -1) >= number
     ]
-    if not forward:
+    if not forward and not any(waits.get(seed.table) for seed in ordered):
         return None
     last = list(range(firsts[-1]))
+    for number, seed in enumerate(ordered):
+        for at, later in waits.get(seed.table, {}).items():
+            if seed.before <= at < seed.before + seed.row_count:
+                last[firsts[number] + at - seed.before] = firsts[number] + later - seed.before
     for child, parent, reference in forward:
         places = {key: firsts[parent] + at for at, key in _keys(ordered[parent], reference.parent_columns)}
         for at, key in _keys(ordered[child], reference.columns):

@@ -182,14 +182,16 @@ def _with_conflicts(seed: SeedTable, decision: Decision, uniques: Sequence[Uniqu
         if key_values in wanted:
             own[key_values] = position
     moved: dict[tuple[str, ...], set[int]] = {}
+    waits: dict[int, int] = {}
     conflicts = []
     for position, number, (rowid, *key) in found:
         other = own.get(tuple(key))
         if other is not None and other not in decision.kept and decision.policy != "keep":
             moved.setdefault(uniques[number].columns, set()).add(other)
+            if other > position:
+                waits[position] = max(other, waits.get(position, 0))
         else:
             name = f"the live row with rowid {rowid}" if isinstance(rowid, int) else "a live row"
             conflicts.append(Conflict(position, uniques[number].columns, seed.place_at(position), name))
-    return decision._replace(
-        moved={columns: tuple(sorted(positions)) for columns, positions in moved.items()}, conflicts=tuple(conflicts)
-    )
+    sorted_moves = {columns: tuple(sorted(positions)) for columns, positions in moved.items()}
+    return decision._replace(moved=sorted_moves, waits=waits, conflicts=tuple(conflicts))

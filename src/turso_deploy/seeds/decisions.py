@@ -44,8 +44,9 @@ class Decision(NamedTuple):
     `live` is None if no row of the table exists before the deployment. `kept` are the positions of rows that are not
     written if they exist, `before` the live values of the rows that are overwritten because they hold what was seeded,
     `overwritten` the positions of rows that hold something else (in a table without a record of up to ten of them, of
-    `overwritten_count`). `moved` are rows whose UNIQUE values another row needs first. `is_guarded` is True if the
-    transaction must not overwrite any other row.
+    `overwritten_count`). `moved` are rows whose UNIQUE values another row needs first, and `waits` maps such another
+    row to the last one that it needs a value of, if that comes later. `is_guarded` is True if the transaction must not
+    overwrite any other row.
     """
 
     table: str
@@ -60,6 +61,7 @@ class Decision(NamedTuple):
     overwritten: tuple[int, ...] = ()
     overwritten_count: int = 0
     moved: Mapping[tuple[str, ...], tuple[int, ...]] = {}
+    waits: Mapping[int, int] = {}
     conflicts: tuple[Conflict, ...] = ()
     left_keys: tuple[Key, ...] = ()
     is_guarded: bool = False

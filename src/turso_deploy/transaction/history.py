@@ -111,6 +111,8 @@ class HistoryEntry(NamedTuple):
     continues: str | None = None
     seed_records: Mapping[str, str] = MappingProxyType({})
     """The JSON of the record of each table whose seeds this deployment completes; `null` removes it."""
+    completed: frozenset[str] = frozenset()
+    """The tables of which this transaction deploys the last seed rows: their earlier records end."""
 
 
 def partial_mark(fingerprint: str, rows: int) -> str:
@@ -194,7 +196,8 @@ def recorded_groups_query(table: str) -> Query:
 def recorded_rows_query(table: str, live_table: str, key: Sequence[str]) -> Query:
     """Return the query for the recorded rows of a table with a key: group, JSON of the key's values, hash, presence.
 
-    Presence is 1 if `live_table` has a row with that key. Rows of interrupted deployments come last.
+    Presence is 1 if `live_table` has a row with that key. Rows of interrupted deployments come last, the newest at the
+    end.
     """
     same = " AND ".join(
         f"live.{quote_identifier(name)} = (item.value->>'$[0][{position}]')" for position, name in enumerate(key)
@@ -203,7 +206,7 @@ def recorded_rows_query(table: str, live_table: str, key: Sequence[str]) -> Quer
         f"SELECT {_GROUP_ID}, item.value->'$[0]', item.value->>'$[1]', "
         f"EXISTS (SELECT 1 FROM {quote_identifier(live_table)} AS live WHERE {same}) "
         f"FROM {_RECORDS}, json_each(part.value, '$.rows') AS item WHERE {_IS_TABLE} AND part.value->'$.key' = ?2 "
-        f"ORDER BY {_IS_PARTIAL}",
+        f"ORDER BY {_IS_PARTIAL}, {_GENERATION}",
         (table, _json(list(key))),
     )
 
@@ -216,6 +219,9 @@ def partial_record_name(table: str, first: int) -> str:
 _RECORDS = f"{HISTORY_TABLE} AS history, json_each(history.{SEED_ROWS_COLUMN}) AS entry, json_each(entry.value) AS part"
 _GROUP_ID = "entry.key || '/' || part.key"
 _IS_PARTIAL = "instr(entry.key, char(10)) > 0"
+# The name of a partial record ends with a line feed for each time that its seeds were begun anew since.
+_GENERATION = "length(rtrim(entry.key, char(10))) - length(entry.key)"
+_IS_EARLIER = "substr(entry.key, -1) = char(10)"
 _TABLE_OF_ENTRY = "substr(entry.key, 1, instr(entry.key || char(10), char(10)) - 1)"
 _IS_TABLE = f"history.number = {_LATEST_RECORD} AND {_TABLE_OF_ENTRY} = ?1"
 
@@ -225,16 +231,21 @@ def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
     steps = [entry_step(entry)]
     if entry.seed_records:
         # A merge patch (https://www.rfc-editor.org/rfc/rfc7396) replaces the records of some tables, which are arrays.
-        # The partial records of a table end with a whole one, and with one from the first row on.
+        # Interrupted deployments may follow each other, and each row holds what the last of them to reach it seeded.
+        # So partial records stay until those of all rows are newer.
         patch = "{" + ",".join(f"{_json(name)}:{record}" for name, record in entry.seed_records.items()) + "}"
-        renewed = [
-            table for name in entry.seed_records for table, _, first in [name.partition("\n")] if first in ("", "0")
-        ]
+        names = [name.partition("\n") for name in entry.seed_records]
+        whole = [table for table, _, first in names if not first]
+        begun = [table for table, _, first in names if first == "0"]
         latest = f"(SELECT {SEED_ROWS_COLUMN} FROM {HISTORY_TABLE} WHERE number = {_LATEST_RECORD})"
+        is_whole, is_begun, is_completed = (
+            f"{_TABLE_OF_ENTRY} IN (SELECT value FROM json_each(?{number}))" for number in (2, 3, 4)
+        )
         kept = (
-            "SELECT json_group_object(entry.key, json(entry.value)) "
-            f"FROM json_each(coalesce({latest}, '{{}}')) AS entry "
-            f"WHERE NOT ({_IS_PARTIAL}) OR {_TABLE_OF_ENTRY} NOT IN (SELECT value FROM json_each(?2))"
+            f"SELECT json_group_object(entry.key || iif({_IS_PARTIAL} AND {is_begun}, char(10), ''), "
+            f"json(entry.value)) FROM json_each(coalesce({latest}, '{{}}')) AS entry "
+            f"WHERE iif({_IS_PARTIAL}, NOT {is_whole} AND NOT ({is_completed} AND ({is_begun} OR {_IS_EARLIER})), "
+            f"NOT {is_completed})"
         )
         last = f"number = (SELECT max(number) FROM {HISTORY_TABLE})"
         record = f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = json_patch(({kept}), ?1) WHERE {last}"
@@ -242,7 +253,8 @@ def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
             f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = NULL WHERE {SEED_ROWS_COLUMN} IS NOT NULL AND NOT {last}"
         )
         label = f"record the seeded rows in {HISTORY_TABLE}"
-        steps.append(TransactionStep(Query(record, (patch, _json(renewed))), Purpose.HISTORY, label))
+        tables = (_json(whole), _json(begun), _json(sorted(entry.completed)))
+        steps.append(TransactionStep(Query(record, (patch, *tables)), Purpose.HISTORY, label))
         steps.append(TransactionStep(Query(forget), Purpose.HISTORY, label))
     return steps
 

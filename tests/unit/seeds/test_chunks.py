@@ -117,3 +117,12 @@ def test_seeds_exceed_a_limit_by_what_they_take_in_a_request(load: Load) -> None
     taken = len('[1,\\"a \\\\\\"b\\\\\\"\\"]') + 1
     assert not exceeds(seeds, taken)
     assert exceeds(seeds, taken - 1)
+
+
+def test_row_and_a_later_one_whose_unique_value_it_gets_come_together(load: Load) -> None:
+    seeds, wanted = load(PARENT, parent=f"id,name\n{numbers(500, lambda n: f'name {n}')}")
+    assert len(split_into_chunks(seeds, wanted, LIMIT)) > 2
+    for rest in (seeds, (seeds[0].slice(100),)):
+        found = split_into_chunks(rest, wanted, LIMIT, {"parent": {110: 480, 20: 30}})
+        assert any(start <= 110 and stop > 480 for chunk in places(found) for _, start, stop in chunk)
+        assert found[-1][-1].before + found[-1][-1].row_count == 500
