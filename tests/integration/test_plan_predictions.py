@@ -94,6 +94,16 @@ def test_what_would_stop_the_deployment_stops_the_plan_which_is_shown_whole(
     assert target.dump() == before
 
 
+def test_plan_that_is_blocked_and_fails_has_failed(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path / "before", {"t.sql": TABLE, "manifest.yml": "schema_version: 1.0.0\n"}))
+    target.run("INSERT INTO t VALUES (1, 'x', 10)")
+    manifest = "schema_version: 3.0.0\nupgrade_from: 2.0.0\njson_columns: {t: [j]}\n"
+    report = planned(target, project_of(tmp_path / "after", {"t.sql": TABLE, "manifest.yml": manifest}))
+    assert report.error is not None
+    assert (report.status, report.exit_code, report.error.code) == (Status.FAILED, 1, ErrorCode.CHECK_FAILED)
+    assert "from version 2.0.0 on" in report.error.message
+
+
 def test_seeds_that_overwrite_or_add_rows_are_part_of_the_prediction(target: DatabaseUnderTest, tmp_path: Path) -> None:
     seeds = "id,j\n1,{}\n2,{}\n"
     manifest = "rows: {u: 2}\njson_columns: {t: [j]}\nseeds: {t: {existing: update}}\n"

@@ -101,6 +101,18 @@ def test_the_script_of_a_new_database_is_the_whole_schema_with_its_seeds(tmp_pat
     assert content(tmp_path / "by-hand.db") == content(tmp_path / "new.db")
 
 
+def test_plan_whose_seeds_conflict_with_a_live_row_has_no_script(tmp_path: Path) -> None:
+    file = f"file:{tmp_path / 'before.db'}"
+    table = {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, slug TEXT UNIQUE);"}
+    settings = {"command": "deploy", "schema_path": str(write_folder(tmp_path / "before", table)), "database_url": file}
+    assert run(settings, {}, StringIO()) == 0
+    DatabaseUnderTest(file, file).run("INSERT INTO t VALUES (7, 'free')")
+    after = write_folder(tmp_path / "after", {**table, "seeds/t.csv": "id,slug\n1,free\n"})
+    script, status, told = script_for(after, file)
+    assert (script, status) == ("", 1)
+    assert "the live row with rowid 7 of `t` has the same value" in told
+
+
 @CLIENTS
 @pytest.mark.parametrize("meanwhile", ["CREATE TABLE somebody (x)", "UPDATE schema_deployments SET id = 'another'"])
 def test_a_database_that_changed_meanwhile_stops_the_script_before_anything_changes(

@@ -45,6 +45,7 @@ def test_row_that_holds_what_was_seeded_is_updated_without_approval(target: Data
     planned, report = target.plan(edited), target.deploy(edited)
     assert (report.error, report.status, report.requests) == (None, Status.DEPLOYED, 3)
     assert line(planned) == line(report) == SeedLine("courses", 3, 0, 1, 2)
+    assert planned.rows_to_write == 1
     assert rows(target)[1] == ("b", "Beta 2", 20)
     again = target.deploy(edited)
     assert (again.status, again.requests) == (Status.UNCHANGED, 1)

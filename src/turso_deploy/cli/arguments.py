@@ -71,7 +71,8 @@ examples:
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
   turso-deploy docs --check                             exit with 3 if pages in docs/schema are stale
 
-exit status: 0 done or nothing to do, 1 failed or blocked, 2 wrong input, 3 changes pending
+exit status: 0 done or nothing to do, 1 failed, 2 invalid input or schema folder, 3 changes are pending or pages stale
+(with --check), 5 blocked by a hazard or a policy
 """
 _VARIABLES = """Each flag can also be set as an environment variable: --schema-path is TURSO_SCHEMA_PATH.
 A flag without a value turns an option on; with --no- in front it turns the option off.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, Place
+from turso_deploy.core.errors import EXIT_CODE_ORDER, Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose, Rows, TransactionStep
 from turso_deploy.database.engine_errors import explain
@@ -71,7 +71,8 @@ def explain_failure(
 
 
 def combined(errors: Sequence[DeployError]) -> DeployError:
-    """Return the first of several errors, with the messages, hints and causes of all."""
+    """Return the first of several errors by their exit codes, with the messages, hints and causes of all."""
+    errors = sorted(errors, key=lambda error: EXIT_CODE_ORDER.index(error.exit_code))
     first, *others = errors
     if not others:
         return first

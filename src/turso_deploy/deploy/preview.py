@@ -68,8 +68,6 @@ def plan(
             return report.build(Status.UNCHANGED, committed=False)
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
-        if conflict := conflict_error(pending):
-            failures.append(conflict)
         if blocked := blocking_error(pending.hazards, deployment.approvals):
             failures.append(blocked)
         if failures and not (dry_run and all(isinstance(error, DatabaseError) for error in failures)):
@@ -165,6 +163,8 @@ def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChan
     failures += pending.predicted_failures
     if not all(check.ok for check in checks):
         failures.append(explain_failed_checks(checks, {}, project))
+    if conflict := conflict_error(pending):
+        failures.append(conflict)
     return pending, failures
 
 

@@ -89,7 +89,12 @@ class PendingChanges(NamedTuple):
         The writes of scripts and triggers are unknown, and not included.
         """
         known = [table.times * table.rows for table in self.rewritten if table.rows is not None]
-        return sum(known) + self.seed_rows if len(known) == len(self.rewritten) else None
+        return sum(known) + sum(map(self._rows_to_seed, self.seeds)) if len(known) == len(self.rewritten) else None
+
+    def _rows_to_seed(self, seed: SeedTable) -> int:
+        """Return the number of rows that are inserted or updated."""
+        decision = self.decisions.get(seed.table)
+        return decision.inserted + decision.updated if decision else seed.row_count
 
     @property
     def nothing_to_do(self) -> bool:

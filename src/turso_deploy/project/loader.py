@@ -137,7 +137,7 @@ def _ignored(sources: Sequence[Source], folder: SchemaFolder) -> Iterator[Ignore
 
 
 def _require_known_names(manifest: Manifest, catalog: Catalog, folder: SchemaFolder) -> None:
-    """Raise ProjectError if row counts or JSON columns of the manifest name tables or columns that are not defined."""
+    """Raise ProjectError if rows, JSON columns or seeds of the manifest name tables or columns that are not defined."""
     ignored = set(map(fold_case, catalog.ignored))
     unknown = [
         Cause(
@@ -187,6 +187,9 @@ def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, st
         for index, column in enumerate(columns):
             if fold_case(column) not in table.definition.by_name:
                 yield ("json_columns", name, index), f"the column {column_title(name, column)}"
+    for name in manifest.seeds:
+        if fold_case(name) not in wanted.tables:
+            yield ("seeds", name), f"the table {name}"
 
 
 def _require_json_in_seeds(seeds: Iterable[SeedTable], manifest: Manifest, scratch: Scratch) -> None:

@@ -47,7 +47,13 @@ def test_help_names_every_command_with_what_it_does_and_examples(capsys: pytest.
     for command in COMMANDS:
         assert re.search(rf" {command} \w+ \w+ \w+", joined)
     assert "examples:\n  turso-deploy deploy " in text
-    assert "3 changes pending" in text
+    assert "3 changes are pending" in text
+
+
+def test_help_names_the_exit_status_of_a_blocked_run(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(said(capsys, "--help")[0].split())
+    assert "1 failed, 2 invalid input" in text
+    assert "5 blocked by a hazard or a policy" in text
 
 
 def test_every_flag_is_explained_in_the_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:

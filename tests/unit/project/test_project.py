@@ -153,6 +153,8 @@ def test_condition_on_an_ignored_table_is_an_error_at_its_line() -> None:
         ("json_columns:\n  users:\n    - profile\n    - prefile\n", 4, "the column users.prefile"),
         ("json_columns:\n  search: [profile]\n", 2, "the table search"),
         ("rows: {v: 1}\n", 1, "the table v"),
+        ("seeds:\n  users: {existing: keep}\n  user: {existing: keep}\n", 3, "the table user,"),
+        ("seeds: {search: {existing: update}}\n", 1, "the table search"),
     ],
 )
 def test_a_name_in_the_manifest_that_leads_nowhere_is_placed(manifest: str, line: int, named: str) -> None:
@@ -166,7 +168,7 @@ def test_a_name_in_the_manifest_that_leads_nowhere_is_placed(manifest: str, line
 
 
 def test_the_manifest_names_tables_and_columns_in_any_case() -> None:
-    load(a_sql="CREATE TABLE Users (Profile);", manifest_yml="rows: {USERS: 0}\njson_columns: {users: [PROFILE]}\n")
+    load(a_sql="CREATE TABLE Users (Profile);", manifest_yml="rows: {USERS: 0}\njson_columns: {users: [PROFILE]}\nseeds: {USERS: {existing: keep}}\n")
 
 
 def test_a_bad_seed_is_found_before_any_request() -> None:
