@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -265,7 +264,7 @@ def _decision(
     definition = project.wanted.tables[fold_case(seed.table)].definition
     new_names = {old: new for new, old in live.columns.items()}
     if question.groups:
-        groups = {str(number): (str(key), json.loads(str(columns))) for number, key, columns in rest[0].rows}
+        groups = {str(number): (str(key), str(columns)) for number, key, columns in rest[0].rows}
         rows = (
             (str(number), str(key), str(digest), bool(present))
             for answer in rest[1:]

@@ -11,7 +11,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence, Set
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.decisions import Key
@@ -106,31 +106,47 @@ def record_of(seed: SeedTable, assigned: Set[str]) -> str:
 
 
 def records_by_key(
-    groups: Mapping[str, tuple[str, Sequence[str]]],
+    groups: Mapping[str, tuple[str, str]],
     rows: Iterable[tuple[str, str, str, bool]],
     new_names: Mapping[str, str],
 ) -> dict[str, RecordedRow]:
     """Return recorded rows by the text of their key, under the names of the schema folder.
 
-    `groups` holds the JSON of the key's columns and the hashed columns of each group by its id, `rows` the id of a
-    group, the JSON of a key, a hash, and whether the row is present. `new_names` maps the names of columns before the
-    deployment to those after it.
+    `groups` holds the JSON of the key's columns and that of the hashed columns of each group by its id, `rows` the id
+    of a group, the JSON of a key, a hash, and whether the row is present. `new_names` maps the names of columns before
+    the deployment to those after it. What is damaged is left out.
     """
     records = {}
+    names = {
+        number: (_names_in(key, new_names), _names_in(columns, new_names)) for number, (key, columns) in groups.items()
+    }
     for number, key_values, digest, is_present in rows:
-        if number not in groups:  # recorded since the groups were read
-            continue
-        key, columns = groups[number]
-        named, values = [new_names.get(name, name) for name in json.loads(key)], json.loads(key_values)
-        hashed = tuple(new_names.get(name, name) for name in columns)
-        records[as_json([named, values])] = RecordedRow(hashed, digest, tuple(values), is_present)
+        key, columns = names.get(number, ((), ()))  # without names if it was recorded since the groups were read
+        values = _list_in(key_values)
+        if key and columns and len(values) == len(key):
+            records[as_json([key, values])] = RecordedRow(columns, digest, tuple(values), is_present)
     return records
+
+
+def _names_in(text: str, new_names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the new names of the columns in a JSON array; none if it is anything else."""
+    names = _list_in(text)
+    return tuple(new_names.get(name, name) for name in names) if all(isinstance(name, str) for name in names) else ()
+
+
+def _list_in(text: str) -> list[Any]:
+    """Return a JSON array; an empty one if the text is anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def records_in(record: str, new_names: Mapping[str, str]) -> dict[str, RecordedRow]:
     """Return the rows of a record that `record_of` made, by the text of their key; all count as present."""
     parts = {str(number): part for number, part in enumerate(json.loads(record) or ())}
-    groups = {number: (as_json(part["key"]), part["columns"]) for number, part in parts.items()}
+    groups = {number: (as_json(part["key"]), as_json(part["columns"])) for number, part in parts.items()}
     rows = ((number, as_json(key), digest, True) for number, part in parts.items() for key, digest in part["rows"])
     return records_by_key(groups, rows, new_names)
 

@@ -189,7 +189,7 @@ def has_seed_records(catalog: Catalog) -> bool:
 
 def recorded_groups_query(table: str) -> Query:
     """Return the query for the groups in the records of a table: id, JSON of the key, JSON of the hashed columns."""
-    sql = f"SELECT {_GROUP_ID}, part.value->'$.key', part.value->'$.columns' FROM {_RECORDS} WHERE {_IS_TABLE}"
+    sql = f"SELECT {_GROUP_ID}, {_PART}->'$.key', {_PART}->'$.columns' FROM {_RECORDS} WHERE {_IS_TABLE}"
     return Query(sql, (table,))
 
 
@@ -200,12 +200,12 @@ def recorded_rows_query(table: str, live_table: str, key: Sequence[str]) -> Quer
     end.
     """
     same = " AND ".join(
-        f"live.{quote_identifier(name)} = (item.value->>'$[0][{position}]')" for position, name in enumerate(key)
+        f"live.{quote_identifier(name)} = ({_ITEM}->>'$[0][{position}]')" for position, name in enumerate(key)
     )
     return Query(
-        f"SELECT {_GROUP_ID}, item.value->'$[0]', item.value->>'$[1]', "
+        f"SELECT {_GROUP_ID}, {_ITEM}->'$[0]', {_ITEM}->>'$[1]', "
         f"EXISTS (SELECT 1 FROM {quote_identifier(live_table)} AS live WHERE {same}) "
-        f"FROM {_RECORDS}, json_each(part.value, '$.rows') AS item WHERE {_IS_TABLE} AND part.value->'$.key' = ?2 "
+        f"FROM {_RECORDS}, json_each({_PART}, '$.rows') AS item WHERE {_IS_TABLE} AND {_PART}->'$.key' = ?2 "
         f"ORDER BY {_IS_PARTIAL}, {_GENERATION}",
         (table, _json(list(key))),
     )
@@ -216,7 +216,15 @@ def partial_record_name(table: str, first: int) -> str:
     return f"{table}\n{first}"
 
 
-_RECORDS = f"{HISTORY_TABLE} AS history, json_each(history.{SEED_ROWS_COLUMN}) AS entry, json_each(entry.value) AS part"
+# A record that is damaged counts as none: its rows count as never seeded, and the next deployment replaces it.
+_VALID = "CASE WHEN json_valid({0}) THEN {0} ELSE '{{}}' END"
+_IS_RECORD = "entry.type = 'array'"
+_RECORDS = (
+    f"{HISTORY_TABLE} AS history, json_each({_VALID.format(f'history.{SEED_ROWS_COLUMN}')}) AS entry, "
+    f"json_each(CASE WHEN {_IS_RECORD} THEN entry.value ELSE '[]' END) AS part"
+)
+_PART = "(CASE part.type WHEN 'object' THEN part.value ELSE '{}' END)"
+_ITEM = "(CASE item.type WHEN 'array' THEN item.value ELSE '[]' END)"
 _GROUP_ID = "entry.key || '/' || part.key"
 _IS_PARTIAL = "instr(entry.key, char(10)) > 0"
 # The name of a partial record ends with a line feed for each time that its seeds were begun anew since.
@@ -237,15 +245,15 @@ def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
         names = [name.partition("\n") for name in entry.seed_records]
         whole = [table for table, _, first in names if not first]
         begun = [table for table, _, first in names if first == "0"]
-        latest = f"(SELECT {SEED_ROWS_COLUMN} FROM {HISTORY_TABLE} WHERE number = {_LATEST_RECORD})"
+        latest = f"SELECT {_VALID.format(SEED_ROWS_COLUMN)} FROM {HISTORY_TABLE} WHERE number = {_LATEST_RECORD}"
         is_whole, is_begun, is_completed = (
             f"{_TABLE_OF_ENTRY} IN (SELECT value FROM json_each(?{number}))" for number in (2, 3, 4)
         )
         kept = (
             f"SELECT json_group_object(entry.key || iif({_IS_PARTIAL} AND {is_begun}, char(10), ''), "
-            f"json(entry.value)) FROM json_each(coalesce({latest}, '{{}}')) AS entry "
-            f"WHERE iif({_IS_PARTIAL}, NOT {is_whole} AND NOT ({is_completed} AND ({is_begun} OR {_IS_EARLIER})), "
-            f"NOT {is_completed})"
+            f"json(entry.value)) FROM json_each(coalesce(({latest}), '{{}}')) AS entry "
+            f"WHERE {_IS_RECORD} AND iif({_IS_PARTIAL}, "
+            f"NOT {is_whole} AND NOT ({is_completed} AND ({is_begun} OR {_IS_EARLIER})), NOT {is_completed})"
         )
         last = f"number = (SELECT max(number) FROM {HISTORY_TABLE})"
         record = f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = json_patch(({kept}), ?1) WHERE {last}"
