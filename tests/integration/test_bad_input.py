@@ -168,8 +168,9 @@ def test_a_row_that_only_the_database_refuses_is_placed(target: DatabaseUnderTes
     before = target.dump()
     (folder / "seeds" / "authors.csv").write_text(AUTHORS + "3,Barbara,\n", encoding="utf-8")
     finished = run_program("deploy", folder, target.url, target.token)
-    assert_refused(finished, "statement-failed", status=1, file="schema/seeds/authors.csv")
-    assert "UNIQUE constraint failed: authors.name" in finished.error["message"]
+    assert_refused(finished, "seed-invalid", status=1, file="schema/seeds/authors.csv")
+    assert finished.error["line"] == AUTHORS.count("\n") + 1
+    assert "`name` must be unique, and the live row with rowid 70" in finished.error["message"]
     assert target.dump() == before
 
 

@@ -230,10 +230,11 @@ def test_a_rehearsal_happens_on_a_branch_that_is_gone_afterwards(program: Progra
 def test_a_rehearsal_that_fails_leaves_the_database_alone(program: Program, turso: Turso) -> None:
     program.rows(program.quiz, "CREATE TABLE other_notes (id INTEGER PRIMARY KEY)")
     before = program.tables()
-    demanding = with_changes(SMALL, manifest="rows: {authors: '>=100'}\n")
+    script = "-- @run after\nINSERT INTO books (id, title, author) VALUES ('b1', 'again', 1);\n"  # not in a plan
+    demanding = {**SMALL, "scripts/again.sql": script}
     done = program("deploy", files=demanding, trial_branch=True, **program.hosted)
     assert (done.status, done.report["status"], done.report["committed"]) == (1, "failed", False)
-    assert done.report["error"]["code"] == "check-failed"
+    assert done.report["error"]["code"] == "statement-failed"
     assert "The database itself was not changed" in done.report["notices"][0]
     assert program.tables() == before
     assert set(turso.databases) == {"quiz"}

@@ -65,7 +65,7 @@ class Pending(NamedTuple):
         show_keys: bool = False,
     ) -> Pending:
         """Return the pending changes of a project, with what scripts and triggers write."""
-        live = state.catalog.schema
+        live = state.catalog.with_ignored
         is_new = not (scripts or live.all_tables.keys() & project.wanted.all_tables.keys())
         kept = {fold_case(name) for name, policy in project.manifest.seeds.items() if policy.existing == "keep"}
         writers = {} if is_new else writers_of(plan, state.catalog, scripts, seeds, kept)
@@ -80,14 +80,14 @@ class Pending(NamedTuple):
 def rows_after(plan: Plan, live: Schema, name: str, *, show_keys: bool = False) -> TableRows | None:
     """Return the rows that a table of the wanted schema will have after a plan, read from the database before it.
 
-    `live` is the schema before the plan, and `name` is folded. None if the table has no rows then, because the plan
+    `live` is the schema before the plan, with ignored tables, and `name` is folded. None if the table has no rows then, because the plan
     creates it.
     """
     if name in plan.created_tables or name in plan.dropped_tables:
         return None
     change = plan.changes.get(name)
     if change is None:
-        table = (plan.renamed or live).all_tables[name]
+        table = (plan.renamed or live).all_tables.get(name) or live.all_tables[name]
         return current_rows(table, show_keys=show_keys)._replace(with_clause=plan.with_clause)
     key, rowids = key_of_rows(change.wanted, show_keys=show_keys), change.old.rowid_names
     if key is None or key.sql not in change.new.rowid_names:

@@ -168,7 +168,10 @@ def test_a_name_in_the_manifest_that_leads_nowhere_is_placed(manifest: str, line
 
 
 def test_the_manifest_names_tables_and_columns_in_any_case() -> None:
-    load(a_sql="CREATE TABLE Users (Profile);", manifest_yml="rows: {USERS: 0}\njson_columns: {users: [PROFILE]}\nseeds: {USERS: {existing: keep}}\n")
+    load(
+        a_sql="CREATE TABLE Users (Profile);",
+        manifest_yml="rows: {USERS: 0}\njson_columns: {users: [PROFILE]}\nseeds: {USERS: {existing: keep}}\n",
+    )
 
 
 def test_a_bad_seed_is_found_before_any_request() -> None:
