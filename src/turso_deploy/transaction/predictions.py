@@ -80,8 +80,8 @@ class Pending(NamedTuple):
 def rows_after(plan: Plan, live: Schema, name: str, *, show_keys: bool = False) -> TableRows | None:
     """Return the rows that a table of the wanted schema will have after a plan, read from the database before it.
 
-    `live` is the schema before the plan, with ignored tables, and `name` is folded. None if the table has no rows then, because the plan
-    creates it.
+    `live` is the schema before the plan, with ignored tables, and `name` is folded. None if the table has no rows then,
+    because the plan creates it.
     """
     if name in plan.created_tables or name in plan.dropped_tables:
         return None
