@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,11 +24,14 @@ from tests.platform.github import WRITER, Github, running_github
 from tests.platform.server import Answer, Faults, Request, serving
 from tests.platform.turso import Hosted, Turso, running_turso
 from tests.support import counters
+from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import running_sqld, sign
 from turso_deploy.cli import deploy_command
 from turso_deploy.cli.arguments import WITHOUT_SETTINGS
 from turso_deploy.deploy import preview
+from turso_deploy.plan.hazards import Approval, HazardName
+from turso_deploy.project.loader import load_project
 
 SEED = "SEEDVALUE-4711"
 SEED_KEY = f"{SEED}-1"
@@ -36,6 +40,11 @@ FILES = with_changes(
     SMALL,
     authors=f'id,name,profile\n1,{SEED} Ada,"[""{SEED}""]"\n2,Grace {SEED},\n',
     books=f'{{"id": "{SEED}-1", "title": "{SEED}", "author": 1}}\n{{"id": "b2", "title": "x", "author": 2}}\n',
+)
+
+HISTORY_COLUMNS = (
+    *("number", "id", "deployed_at", "schema_version", "schema_fingerprint", "seeds_fingerprint", "seeds"),
+    *("commit_sha", "ref", "run_url", "actor", "tool_version", "managed_objects", "scripts", "plan_summary", "backup"),
 )
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -99,8 +108,11 @@ class Stage:
         return watched
 
     def history(self) -> Any:
-        """The deployment history of the database as it is now; the error where there is none."""
-        steps = [{"stmt": {"sql": "SELECT * FROM schema_deployments"}}]
+        """The deployment history of the database as it is now; the error where there is none.
+
+        The keys of seed rows are in `seed_rows`, as they are in the tables of the same database.
+        """
+        steps = [{"stmt": {"sql": f"SELECT {', '.join(HISTORY_COLUMNS)} FROM schema_deployments"}}]
         pipeline = {"baton": None, "requests": [{"type": "batch", "batch": {"steps": steps}}]}
         headers = {"Authorization": f"Bearer {self.turso.token(self.quiz)}"}
         return json.loads(self.proxy.forward("/v3/pipeline", json.dumps(pipeline).encode(), headers)[2])
@@ -221,6 +233,20 @@ def changed(stage: Stage, **files: str) -> None:
     stage.files = with_changes(FILES, **files)
 
 
+EDITED = f'id,name,profile\n1,{SEED} Augusta,"[""{SEED}""]"\n2,Grace {SEED},\n3,{SEED} new,\n'
+DELETING = "-- @run after\nDELETE FROM authors WHERE id = 9;\n"
+
+
+def over_live_rows(stage: Stage, *statements: str, more: dict[str, str] | None = None, **files: str) -> None:
+    """Change the folder, and let an application write rows over those that were seeded."""
+    target = DatabaseUnderTest(stage.quiz.url, stage.quiz.url, stage.turso.token(stage.quiz))
+    first = load_project(write_folder(stage.folder / "first", FILES))
+    report = target.deploy(first, approvals=tuple(Approval(name) for name in HazardName))
+    assert report.succeeded, report.error
+    target.run("DELETE FROM authors WHERE id > 2", f"UPDATE authors SET name = '{SEED} Ada' WHERE id = 1", *statements)
+    stage.files = with_changes(FILES, **files) | (more or {})
+
+
 MODES: dict[str, Callable[[Stage], None]] = {
     "nothing is wrong": lambda stage: None,
     "a minted token": without_a_given_token,
@@ -260,6 +286,26 @@ MODES: dict[str, Callable[[Stage], None]] = {
     "a bug of ours": bug,
     "rows that are refused": lambda stage: changed(stage, authors=f"id,name\n1,{SEED}\n2,{SEED}\n"),
     "a bound that does not hold": lambda stage: changed(stage, manifest='rows: {authors: ">=200"}\n'),
+    "rows of the application would be overwritten": lambda stage: over_live_rows(
+        stage,
+        f"UPDATE authors SET name = '{SEED} live' WHERE id = 1",
+        f"UPDATE books SET title = '{SEED} live'",
+        authors=EDITED,
+        books=FILES["seeds/books.jsonl"].replace(f'"title": "{SEED}"', f'"title": "{SEED} again"'),
+    ),
+    "a row of the application is in conflict": lambda stage: over_live_rows(
+        stage, f"INSERT INTO authors VALUES (7, '{SEED} new', NULL)", authors=EDITED
+    ),
+    "a row of the application is no JSON": lambda stage: over_live_rows(
+        stage, f"INSERT INTO authors VALUES (7, '{SEED} json', '{{{SEED}')", authors=EDITED
+    ),
+    "rows leave the file": lambda stage: over_live_rows(stage, books='{"id": "b2", "title": "x", "author": 2}\n'),
+    "rows of the application would be deleted": lambda stage: over_live_rows(
+        stage,
+        f"INSERT INTO authors VALUES (9, '{SEED} deleted', NULL)",
+        f"INSERT OR IGNORE INTO books VALUES ('{SEED} live', '{SEED}', 9)",
+        more={f"scripts/{uuid4()}.sql": DELETING},
+    ),
     "a file that cannot be read": lambda stage: changed(stage, books=f'{{"id": "{SEED}" {SEED}\n'),
 }
 
