@@ -144,6 +144,7 @@ def _predicted_checks(changes: Pending) -> Inquiry:
         remaining = iter(answers)
         new_rows = partial(_rows_inserted, pending)
         checks, undecided = [], list(undecided_parts(changes))
+        undecided += [text for decision in pending.decisions.values() for text in decision.undecided]
         uncounted = {f"{item.name} {item.object}" for item in pending.plan.hazards if item.rows is None}
         for question in questions:
             if question.hazard and question.hazard not in uncounted:

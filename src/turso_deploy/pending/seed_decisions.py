@@ -19,21 +19,20 @@ from turso_deploy.project.project import Project
 from turso_deploy.seeds.comparison import (
     MAX_NAMED_ROWS,
     Comparison,
-    UniqueKey,
     compared_columns,
     comparisons,
     decide,
     has_record,
     read_answers,
 )
-from turso_deploy.seeds.decisions import Decision, LiveTable, Policy
+from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, record_of, records_by_key, records_in
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
+from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
 
 
@@ -179,8 +178,7 @@ def conflict_error(pending: PendingChanges) -> DatabaseError | None:
     """Return the error for seed rows in conflict with live rows; None if there are none."""
     causes = [
         Cause(
-            f"{', '.join(f'`{name}`' for name in conflict.columns)} must be unique, and {conflict.live_row} of "
-            f"`{decision.table}` has the same value under another key",
+            _explained(conflict, decision.table),
             conflict.place,
         )
         for decision in pending.decisions.values()
@@ -197,6 +195,16 @@ def conflict_error(pending: PendingChanges) -> DatabaseError | None:
         place=causes[0].place,
         causes=causes,
     )
+
+
+def _explained(conflict: Conflict, table: str) -> str:
+    columns = ", ".join(f"`{name}`" for name in conflict.columns)
+    if conflict.other_form:
+        return (
+            f"{columns} is a number here and a text in {conflict.live_row} of `{table}`, or the other way round, with "
+            "the same characters"
+        )
+    return f"{columns} must be unique, and {conflict.live_row} of `{table}` has the same value under another key"
 
 
 def approved_decisions(pending: PendingChanges, approvals: Sequence[Approval]) -> dict[str, Decision]:
@@ -217,32 +225,20 @@ def _question(
 ) -> _Question:
     policy = _policy(project, seed)
     definition = pending.plan.predicted.schema.tables[fold_case(seed.table)].definition
-    uniques = _other_keys(definition, pending.plan.predicted.schema)
+    uniques = unique_keys(definition, pending.plan.predicted.schema)
     groups: Query | None = None
     recorded: tuple[Query, ...] = ()
     if seed.before + seed.row_count <= MAX_RECORDED_ROWS and has_seed_records(pending.state.catalog):
         groups = recorded_groups_query(live.name)
         keys = {tuple(live.columns.get(name, "") for name in group.key) for group in seed.groups}
         recorded = tuple(recorded_rows_query(live.name, live.name, key) for key in sorted(keys) if all(key))
-    asked = tuple(comparisons(seed, live, policy, uniques, chunk_bytes))
+    asked = tuple(comparisons(seed, live, policy, definition, uniques, chunk_bytes))
     return _Question(seed, policy, live, uniques, asked, groups, recorded)
 
 
 def _policy(project: Project, seed: SeedTable) -> Policy:
     policies = {fold_case(name): policy.existing for name, policy in project.manifest.seeds.items()}
     return policies.get(fold_case(seed.table), "compare")
-
-
-def _other_keys(definition: TableDefinition, wanted: Schema) -> tuple[UniqueKey, ...]:
-    """Return the keys of a table over plain columns: constraints, and unique indexes on all rows."""
-    own = (index.definition for index in wanted.indexes.values() if index.definition.table == definition.name)
-    candidates = [key.parts for key in definition.keys]
-    candidates += [index.parts for index in own if index.unique and index.where is None]
-    return tuple(
-        UniqueKey(tuple(definition.by_name[part.column].name for part in parts if part.column))
-        for parts in candidates
-        if all(part.column for part in parts)
-    )
 
 
 def _decision(
@@ -274,7 +270,7 @@ def _decision(
     answered = read_answers(question.asked, compared, width)
     free = _free_values(definition, project) if answered.different else {}
     assigned = effects.assigned_by_triggers(definition)
-    decision = decide(seed, live, question.policy, question.uniques, answered, recorded, free, assigned)
+    decision = decide(seed, live, question.policy, definition, question.uniques, answered, recorded, free, assigned)
     return decision._replace(left_keys=left_keys(seed, recorded))
 
 

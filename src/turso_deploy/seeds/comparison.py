@@ -10,23 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Query, Rows, Value
-from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy, differs_from_live
+from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Move, Policy, differs_from_live
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, decide_rows
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
+from turso_deploy.seeds.unique_keys import GivenRows, UniqueKey, conflicts_sql, other_forms_sql
 from turso_deploy.seeds.upsert import PARAMETER, qualified, same_key
-from turso_deploy.sql.lexer import quote_identifier
+from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import fold_case, quote_identifier
 
 MAX_NAMED_ROWS = 10
 """The number of rows that a message names."""
 
 _EXISTING, _DIFFERENT, _COUNT, _CONFLICT = "existing", "different", "count", "conflict"
-
-
-class UniqueKey(NamedTuple):
-    """A key of a table over plain columns, which a seed row may share with a live row that has another key."""
-
-    columns: tuple[str, ...]
 
 
 class Comparison(NamedTuple):
@@ -44,7 +41,12 @@ def compared_columns(seed: SeedTable, live: LiveTable) -> tuple[str, ...]:
 
 
 def comparisons(
-    seed: SeedTable, live: LiveTable, policy: Policy, uniques: Sequence[UniqueKey], chunk_bytes: int
+    seed: SeedTable,
+    live: LiveTable,
+    policy: Policy,
+    definition: TableDefinition,
+    uniques: Sequence[UniqueKey],
+    chunk_bytes: int,
 ) -> Iterator[Comparison]:
     """Yield the queries that compare the rows of a table with the live ones, each with at most `chunk_bytes` of rows.
 
@@ -54,7 +56,7 @@ def comparisons(
     first = seed.before
     for group in seed.groups:
         if all(name in live.columns for name in group.key):
-            sql = _sql(group, live, policy, uniques, returned)
+            sql = _sql(seed, group, live, policy, definition, uniques, returned)
             for chunk in group.rows.chunks(chunk_bytes):
                 arguments = (chunk.text, chunk.blobs) if group.blob_columns else (chunk.text,)
                 yield Comparison(group, first + chunk.first, Query(sql, arguments))
@@ -67,7 +69,13 @@ def has_record(seed: SeedTable, policy: Policy) -> bool:
 
 
 def _sql(
-    group: SeedGroup, live: LiveTable, policy: Policy, uniques: Sequence[UniqueKey], returned: Sequence[str]
+    seed: SeedTable,
+    group: SeedGroup,
+    live: LiveTable,
+    policy: Policy,
+    definition: TableDefinition,
+    uniques: Sequence[UniqueKey],
+    returned: Sequence[str],
 ) -> str:
     place = {name: f"c{number}" for number, name in enumerate(group.columns)}
     values = PARAMETER.values(group.columns, group.blob_columns)
@@ -75,32 +83,31 @@ def _sql(
     rows = f"{qualified(live.name)} AS live"
     key = same_key("live", {live.columns[name]: f"given.{place[name]}" for name in group.key})
     changed = differs_from_live(group.columns, live, {name: f"given.{place[name]}" for name in group.columns})
-    width = max(len(returned), len(group.key) + 1)
-    nulls = ["NULL"] * width
+    keys = [other.key for other in seed.groups]
+    all_named = [unique.named_columns(keys, live) for unique in uniques]
+    width = 2 + max(len(returned), len(group.key), *map(len, all_named))
 
-    def select(what: str, position: str, columns: Sequence[str], source: str) -> str:
-        return f"SELECT '{what}', {', '.join([position, *columns, *nulls[len(columns) :]])} FROM {source}"
+    def select(what: str, sql: str, columns: int = 1) -> str:
+        return f"SELECT '{what}', {', '.join(['*', *['NULL'] * (width - columns)])} FROM ({sql})"
 
-    matched = f"given JOIN {rows} ON {key}"
-    parts = [select(_EXISTING, "count(*)", (), matched)]
+    matched = f"FROM given JOIN {rows} ON {key}"
+    parts = [select(_EXISTING, f"SELECT count(*) {matched}")]
     if returned:
-        columns = [f"live.{quote_identifier(live.columns[name])}" for name in returned]
-        parts.append(select(_DIFFERENT, "given.position", columns, f"{matched} WHERE {changed}"))
+        columns = ", ".join(["given.position", *(f"live.{quote_identifier(live.columns[name])}" for name in returned)])
+        parts.append(select(_DIFFERENT, f"SELECT {columns} {matched} WHERE {changed}", len(returned) + 1))
     else:
-        parts.append(select(_COUNT, "count(*)", (), f"{matched} WHERE {changed}"))
+        parts.append(select(_COUNT, f"SELECT count(*) {matched} WHERE {changed}"))
         if policy == "compare":
-            limited = select(_DIFFERENT, "given.position", (), f"{matched} WHERE {changed} LIMIT {MAX_NAMED_ROWS}")
-            parts.append(f"SELECT * FROM ({limited})")
+            sql = f"SELECT given.position {matched} WHERE {changed} LIMIT {MAX_NAMED_ROWS}"
+            parts.append(select(_DIFFERENT, sql))
+    rows_given = GivenRows(place, group.key, group.blob_columns)
     for number, unique in enumerate(uniques):
-        if not all(name in live.columns and name in place for name in unique.columns):
-            continue
-        same = same_key("live", {live.columns[name]: f"given.{place[name]}" for name in unique.columns})
-        rowid = f"live.{live.rowid}" if live.rowid else "NULL"
-        own = [rowid, *(f"live.{quote_identifier(live.columns[name])}" for name in group.key)]
-        source = f"given JOIN {rows} ON {same} WHERE NOT ({key})"
-        if policy == "keep":  # a row that exists is not written, so it cannot be in conflict
-            source += f" AND NOT EXISTS (SELECT 1 FROM {rows} WHERE {key})"
-        parts.append(select(f"{_CONFLICT}{number}", "given.position", own, source))
+        named = all_named[number]
+        conflicts = conflicts_sql(unique, rows_given, live, definition, named, only_new=policy == "keep")
+        if conflicts:
+            parts.append(select(f"{_CONFLICT}{number}", conflicts, len(named) + 2))
+    if others := other_forms_sql(rows_given, live, definition, group.key):
+        parts.append(select(f"{_CONFLICT}-1", others, len(group.key) + 2))
     return f"WITH given AS MATERIALIZED (SELECT {given} FROM {PARAMETER.from_clause}) " + " UNION ALL ".join(parts)
 
 
@@ -111,7 +118,7 @@ class Answers(NamedTuple):
     different_count: int
     different: Mapping[int, SeedRow]
     conflicts: Sequence[tuple[int, int, Sequence[Value]]]
-    """Position of a seed row, number of the key in conflict, rowid and key of the live row."""
+    """Position of a seed row, number of the key in conflict (-1 for a key in another form), values of the live row."""
 
 
 def read_answers(asked: Sequence[Comparison], answers: Sequence[Rows], width: int) -> Answers:
@@ -128,8 +135,7 @@ def read_answers(asked: Sequence[Comparison], answers: Sequence[Rows], width: in
             elif what == _DIFFERENT:
                 different[comparison.first + int(str(number))] = tuple(values[:width])
             else:
-                key = values[: len(comparison.group.key) + 1]
-                conflicts.append((comparison.first + int(str(number)), int(str(what)[len(_CONFLICT) :]), key))
+                conflicts.append((comparison.first + int(str(number)), int(str(what)[len(_CONFLICT) :]), values))
     return Answers(existing, count or len(different), different, conflicts)
 
 
@@ -137,6 +143,7 @@ def decide(
     seed: SeedTable,
     live: LiveTable,
     policy: Policy,
+    definition: TableDefinition,
     uniques: Sequence[UniqueKey],
     answers: Answers,
     recorded: Mapping[str, RecordedRow],
@@ -167,31 +174,83 @@ def decide(
         decision = decision._replace(
             updated=found, overwritten=tuple(sorted(answers.different)), overwritten_count=found, is_guarded=True
         )
-    return _with_conflicts(seed, decision, uniques, answers)
+    return _with_conflicts(seed, decision, definition, uniques, answers)
 
 
-def _with_conflicts(seed: SeedTable, decision: Decision, uniques: Sequence[UniqueKey], answers: Answers) -> Decision:
+def _with_conflicts(
+    seed: SeedTable,
+    decision: Decision,
+    definition: TableDefinition,
+    uniques: Sequence[UniqueKey],
+    answers: Answers,
+) -> Decision:
     """Add the conflicts with live rows, and the rows that have to give a UNIQUE value away before another gets it."""
     found = [item for item in answers.conflicts if item[0] not in decision.kept]
-    if not found:
-        return decision
-    wanted = {tuple(key[1:]) for _, _, key in found}
-    own = {}
-    for position, group, row in seed.rows_at(range(seed.before, seed.before + seed.row_count)):
-        key_values = tuple(row[group.columns.index(name)] for name in group.key)
-        if key_values in wanted:
-            own[key_values] = position
-    moved: dict[tuple[str, ...], set[int]] = {}
+    live = decision.live
+    computed = {unique.undecided_column(group.columns, definition) for unique in uniques for group in seed.groups}
+    undecided = [
+        f"the seeds of {seed.table}: `{column}` must be unique, and is computed when a row is written"
+        for column in sorted(filter(None, computed))
+    ]
+    if not found or live is None:
+        return decision._replace(undecided=tuple(undecided))
+    keys = [group.key for group in seed.groups]
+    live_rows = [
+        dict(zip(uniques[number].named_columns(keys, live), values[1:], strict=False)) if number >= 0 else {}
+        for _, number, values in found
+    ]
+    own = _seeds_of(seed, live_rows) if decision.policy != "keep" else {}
+    moved: dict[Move, None] = {}
     waits: dict[int, int] = {}
+    checked = {name for check in definition.checks for name in identifiers_in(" ".join(check.expression))}
     conflicts = []
-    for position, number, (rowid, *key) in found:
-        other = own.get(tuple(key))
-        if other is not None and other not in decision.kept and decision.policy != "keep":
-            moved.setdefault(uniques[number].columns, set()).add(other)
-            if other > position:
-                waits[position] = max(other, waits.get(position, 0))
-        else:
-            name = f"the live row with rowid {rowid}" if isinstance(rowid, int) else "a live row"
-            conflicts.append(Conflict(position, uniques[number].columns, seed.place_at(position), name))
-    sorted_moves = {columns: tuple(sorted(positions)) for columns, positions in moved.items()}
-    return decision._replace(moved=sorted_moves, waits=waits, conflicts=tuple(conflicts))
+    for (position, number, values), row in zip(found, live_rows, strict=True):
+        others = (own.get((key, tuple(row.get(name) for name in key))) for key in dict.fromkeys(keys))
+        other = next((item for item in others if item is not None and item[0] not in decision.kept), None)
+        column = _given_away(uniques[number], other, row, definition) if other and number >= 0 else None
+        if other and column:
+            moved[Move(other[0], column)] = None
+            if other[0] > position:
+                waits[position] = max(other[0], waits.get(position, 0))
+            if not uniques[number].is_plain or fold_case(column) in checked:
+                undecided.append(
+                    f"the seeds of {seed.table}: rows exchange values of `{column}`, and need others in between"
+                )
+            continue
+        name = f"the live row with rowid {values[0]}" if isinstance(values[0], int) else "a live row"
+        columns = uniques[number].columns if number >= 0 else seed.group_at(position).key
+        conflicts.append(Conflict(position, columns, seed.place_at(position), name, number < 0))
+    return decision._replace(
+        moved=tuple(moved), waits=waits, conflicts=tuple(conflicts), undecided=tuple(dict.fromkeys(undecided))
+    )
+
+
+_Own = tuple[int, SeedGroup, SeedRow]
+
+
+def _seeds_of(seed: SeedTable, rows: Sequence[Mapping[str, Value]]) -> dict[tuple[tuple[str, ...], SeedRow], _Own]:
+    """Return position, group and values of the seed rows that have the key of a live row, by the key."""
+    found = {}
+    wanted = {key: {tuple(row.get(name) for name in key) for row in rows} for key in {one.key for one in seed.groups}}
+    for position, group, row in seed.rows_at(range(seed.before, seed.before + seed.row_count)):
+        values = tuple(row[group.columns.index(name)] for name in group.key)
+        if values in wanted[group.key]:
+            found[group.key, values] = (position, group, row)
+    return found
+
+
+def _given_away(
+    unique: UniqueKey, other: _Own, live_row: Mapping[str, Value], definition: TableDefinition
+) -> str | None:
+    """Return the column in which a seed row gives up a value of a key; None if it keeps all of them.
+
+    One that may be NULL is preferred: no CHECK and no other row stands against that.
+    """
+    _, group, row = other
+    changed = [
+        name
+        for name in unique.columns
+        if name in group.columns and name not in group.key and row[group.columns.index(name)] != live_row.get(name)
+    ]
+    nullable = [name for name in changed if not definition.by_name[fold_case(name)].not_null]
+    return next(iter((*nullable, *changed)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from turso_deploy.core.errors import Place
@@ -30,12 +31,23 @@ class LiveTable(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """A seed row with a UNIQUE value that another live row has. `position` counts the rows of the file, sorted."""
+    """A seed row with a UNIQUE value that another live row has. `position` counts the rows of the file, sorted.
+
+    With `other_form` the live row has the same key, as a number in place of a text or the other way round.
+    """
 
     position: int
     columns: tuple[str, ...]
     place: Place
     live_row: str
+    other_form: bool = False
+
+
+class Move(NamedTuple):
+    """A seed row that gives up its value in a column before another row gets it."""
+
+    position: int
+    column: str
 
 
 class Decision(NamedTuple):
@@ -46,7 +58,7 @@ class Decision(NamedTuple):
     `overwritten` the positions of rows that hold something else (in a table without a record of up to ten of them, of
     `overwritten_count`). `moved` are rows whose UNIQUE values another row needs first, and `waits` maps such another
     row to the last one that it needs a value of, if that comes later. `is_guarded` is True if the transaction must not
-    overwrite any other row.
+    overwrite any other row. `undecided` are sentences about what was not compared.
     """
 
     table: str
@@ -60,7 +72,7 @@ class Decision(NamedTuple):
     before: Mapping[int, SeedRow] = {}
     overwritten: tuple[int, ...] = ()
     overwritten_count: int = 0
-    moved: Mapping[tuple[str, ...], tuple[int, ...]] = {}
+    moved: tuple[Move, ...] = ()
     waits: Mapping[int, int] = {}
     conflicts: tuple[Conflict, ...] = ()
     left_keys: tuple[Key, ...] = ()
@@ -69,11 +81,15 @@ class Decision(NamedTuple):
     """The name of the table before the deployment, if it exists and had no rows."""
     empty_before: int = 0
     """The position of the first row of the file that is not deployed, at the time when the table was empty."""
+    undecided: tuple[str, ...] = ()
 
     def updated_between(self, first: int, stop: int) -> int:
         """Return the number of rows to update from position `first` to before `stop`; all of them if it is unknown."""
         known = (*self.before, *self.overwritten)
         return sum(first <= position < stop for position in known) if len(known) == self.updated else self.updated
+
+
+NO_DECISIONS: Mapping[str, Decision] = MappingProxyType({})
 
 
 def differs_from_live(columns: Sequence[str], live: LiveTable, values: Mapping[str, str]) -> str:

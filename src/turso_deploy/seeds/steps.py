@@ -14,12 +14,11 @@ import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode, Place
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value, change_step
-from turso_deploy.seeds.decisions import Decision, differs_from_live
+from turso_deploy.seeds.decisions import NO_DECISIONS, Decision, differs_from_live
 from turso_deploy.seeds.packed_rows import RowChunk, SeedRow, pack
 from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
 from turso_deploy.seeds.trigger_effects import TriggerEffects
@@ -40,7 +39,6 @@ from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema, Table
 
-NO_DECISIONS: Mapping[str, Decision] = MappingProxyType({})
 _MAX_ORPHANS = 20
 _MAX_MISSING = 20
 _SHARED = 0  # the number in the staging table of the chunks that replace each other
@@ -119,7 +117,8 @@ def seed_steps(
         writer.steps += [check.check for check in own_checks]
         count = writer.write(seed, decisions.get(seed.table) or Decision(seed.table, "update"), table)
         refers_to_itself = any(fold_case(reference.parent) == fold_case(seed.table) for reference in own_references)
-        needs_deferral |= refers_to_itself and count > 1
+        decision = decisions.get(seed.table)
+        needs_deferral |= (refers_to_itself and count > 1) or bool(decision and decision.moved)
         orphan_checks += own_checks
     if needs_deferral:
         # A parent may come in a later statement than its child: https://www.sqlite.org/pragma.html#pragma_defer_foreign_keys
@@ -369,28 +368,30 @@ def _moves(seed: SeedTable, decision: Decision, definition: TableDefinition) -> 
     SQLite checks UNIQUE row by row, so rows that exchange values need values in between that no row has.
     """
     end = seed.before + seed.row_count
-    for columns, positions in decision.moved.items():
-        rows = [(group, row) for _, group, row in seed.rows_at(at for at in positions if seed.before <= at < end)]
+    positions: dict[str, list[int]] = {}
+    for move in decision.moved:
+        positions.setdefault(move.column, []).append(move.position)
+    for column, chosen in positions.items():
+        rows = [(group, row) for _, group, row in seed.rows_at(at for at in chosen if seed.before <= at < end)]
         for group in seed.groups:
             keys = [tuple(row[group.columns.index(name)] for name in group.key) for own, row in rows if own is group]
             if keys:
-                yield _move(seed, group, columns, keys, definition)
+                yield _move(seed, group, column, keys, definition)
 
 
 def _move(
-    seed: SeedTable, group: SeedGroup, columns: Sequence[str], keys: Sequence[SeedRow], definition: TableDefinition
+    seed: SeedTable, group: SeedGroup, column: str, keys: Sequence[SeedRow], definition: TableDefinition
 ) -> TransactionStep:
-    target = qualified(seed.table)
-    free = [name for name in columns if name not in group.key]
-    nullable = [name for name in free if not definition.by_name[fold_case(name)].not_null]
-    column = (nullable or free)[0]
-    name = quote_identifier(column)
-    if nullable:
+    target, name = qualified(seed.table), quote_identifier(column)
+    declared = definition.by_name[fold_case(column)]
+    if not declared.not_null:
         value = "NULL"
-    elif affinity_of(definition.by_name[fold_case(column)].type, strict=definition.strict) in _NUMBERS:
-        given = (row[group.columns.index(column)] for row in group.rows)
+    elif affinity_of(declared.type, strict=definition.strict) in _NUMBERS:
+        given = (row[one.columns.index(column)] for one in seed.groups if column in one.columns for row in one.rows)
         highest = max((value for value in given if isinstance(value, int | float)), default=0)
         value = f"max(coalesce((SELECT max({name}) FROM {target}), 0), {math.ceil(highest)}) + 1 + given.key"
+    elif definition.strict and declared.type == "BLOB":
+        value = "randomblob(16)"
     else:
         value = "'turso-deploy ' || given.key || ' ' || hex(randomblob(8))"
     key = same_key("live", {name: f"(given.value->>{at})" for at, name in enumerate(group.key)})

@@ -20,7 +20,7 @@ from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.seeds.values import Convert, ValueRuleError, Written, conversion
-from turso_deploy.sql.definitions import TableDefinition
+from turso_deploy.sql.definitions import KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, VirtualTable
 
@@ -94,6 +94,15 @@ class SeedTable(NamedTuple):
                 yield from ((position, group, row) for position, row in enumerate(rows, run_start))
             first = end
 
+    def group_at(self, position: int) -> SeedGroup:
+        """Return the group of a row by its position in the whole file."""
+        first = self.before
+        for group in self.groups:
+            first += len(group.rows)
+            if position < first:
+                return group
+        raise IndexError(position)
+
     def place_at(self, position: int) -> Place:
         """Return the file and the line of a row by its position in the whole file."""
         first = self.before
@@ -164,15 +173,24 @@ def _table_named(name: str, file: str, wanted: Schema) -> tuple[str, TableDefini
 
 
 def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...], ...]:
-    """Return the keys by which rows can be found: primary key, UNIQUE constraints, full unique indexes on columns."""
+    """Return the keys by which rows can be found: primary key, UNIQUE constraints, full unique indexes on columns.
+
+    A key with another collation than its column's takes rows for equal that a comparison with the column does not.
+    """
     indexes = (index.definition for index in wanted.indexes.values())
     own = (index for index in indexes if index.table == definition.name and index.unique and index.where is None)
     candidates = [key.parts for key in (*definition.keys, *own)]
     return tuple(
         tuple(definition.by_name[part.column].name for part in parts if part.column)
         for parts in candidates
-        if all(part.column for part in parts)
+        if all(part.column and _has_collation_of_column(part, definition) for part in parts)
     )
+
+
+def _has_collation_of_column(part: KeyPart, definition: TableDefinition) -> bool:
+    """Return True if a key finds the rows that a comparison with its column finds."""
+    own = definition.by_name[part.column or ""].collation or "binary"
+    return (part.collation or own) == own
 
 
 class _Layout(NamedTuple):
