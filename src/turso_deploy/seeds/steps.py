@@ -41,6 +41,7 @@ from turso_deploy.sql.schema import Schema, Table
 
 _MAX_ORPHANS = 20
 _MAX_MISSING = 20
+_MAX_ARGUMENTS = 100  # of a function, in any build: https://www.sqlite.org/limits.html#max_function_arg
 _SHARED = 0  # the number in the staging table of the chunks that replace each other
 _IS_KEPT = "substr(staged.kept, given.key + 1, 1) IS '1'"  # `kept` has a digit for each row of the chunk
 
@@ -182,10 +183,11 @@ class _Writer:
                 self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=has_kept)
                 written += 1
                 if not stays:
-                    self.steps.append(self._verification(seed, group, decision, definition, staged(number, number)))
+                    source = staged(number, number)
+                    self.steps.append(self._verification(seed, group, decision, definition, source, stays=False))
             if stays and self._number >= begin:
                 source = staged(begin, self._number)
-                self._last.append(self._verification(seed, group, decision, definition, source))
+                self._last.append(self._verification(seed, group, decision, definition, source, stays=True))
                 if decision.is_guarded and decision.live is not None:
                     self._guard(seed, group, first, decision, source)
             first += len(group.rows)
@@ -207,7 +209,14 @@ class _Writer:
         return number
 
     def _verification(
-        self, seed: SeedTable, group: SeedGroup, decision: Decision, definition: TableDefinition, source: Source
+        self,
+        seed: SeedTable,
+        group: SeedGroup,
+        decision: Decision,
+        definition: TableDefinition,
+        source: Source,
+        *,
+        stays: bool,
     ) -> TransactionStep:
         """Return the step that notes each row that is not in the table as it should be.
 
@@ -220,6 +229,10 @@ class _Writer:
         compared = {name: value for name, value in values.items() if name not in assigned}
         if decision.policy != "keep":
             condition = f"NOT ({differs('row', compared)})"
+            if not (stays or group.blob_columns or assigned) and len(group.columns) <= _MAX_ARGUMENTS:
+                # Texts of rows are compared first, because that is faster; a number may be spelled in another way.
+                row = ", ".join(f"row.{quote_identifier(name)}" for name in group.columns)
+                condition = f"(json_array({row}) = given.value OR {condition})"
             found += f" AND ({_IS_KEPT} OR {condition})" if decision.kept else f" AND {condition}"
         sql = (
             f"INSERT INTO {STAGING_TABLE} (number, first) SELECT {self._verified[-1].number}, staged.first + given.key "
