@@ -167,7 +167,7 @@ class PlanError(DeployError):
 
 
 class BlockedError(DeployError):
-    """A hazard without approval or a policy blocks the run; no write was sent."""
+    """A hazard without approval or a policy blocks the run; nothing was changed."""
 
     exit_code = 5
 

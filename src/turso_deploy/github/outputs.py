@@ -9,7 +9,7 @@ from turso_deploy.report.wording import rows_seeded
 
 OUTPUTS: Mapping[str, str] = {
     "status": "Result of the run: deployed, unchanged, planned, pending (with `check`), verified, documented, stale, "
-    "pulled, checked, rotated, blocked (by a hazard or a policy; no write was sent) or failed.",
+    "pulled, checked, rotated, blocked (by a hazard or a policy; nothing was changed) or failed.",
     "changed": "Whether the database was changed: true or false.",
     "deployment-id": "Id of the deployment in the deployment history; empty if nothing was deployed.",
     "schema-version": "Version of the schema in the database after the run; empty if it has none or was not read.",

@@ -291,7 +291,11 @@ def _hazard(seed: SeedTable, decision: Decision) -> Hazard:
     lines = [seed.place_at(position) for position in decision.overwritten]
     lines = sorted(lines, key=lambda place: place.line or 0)[:MAX_NAMED_ROWS]
     more = decision.overwritten_count - len(lines)
-    named = "line " + ", ".join(str(place.line) for place in lines) + (f" and {more:,} more" if more else "")
+    named = (
+        ("lines " if len(lines) > 1 else "line ")
+        + ", ".join(str(place.line) for place in lines)
+        + (f" and {more:,} more" if more else "")
+    )
     return Hazard(
         HazardName.OVERWRITE_ROWS,
         seed.table,

@@ -39,7 +39,7 @@ def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mappin
 def check_parents_exist(schema: Schema, changes: Iterable[Change]) -> None:
     """Find new foreign keys that refer to a missing table: an ignored one that the folder defines.
 
-    `schema` is the schema after the plan, with the ignored objects. Raises BlockedError (`plan-impossible`).
+    `schema` is the schema after the plan, with the ignored objects. Raises PlanError (`plan-impossible`).
     """
     for table, live in changes:
         if isinstance(table, Table):

@@ -44,7 +44,7 @@ class Status(StrEnum):
     DOCUMENTED = "documented"
     STALE = "stale"
     BLOCKED = "blocked"
-    """A hazard or a policy blocks the run, or would block the deployment of a plan; no write was sent."""
+    """A hazard or a policy blocks the run, or would block the deployment of a plan; nothing was changed."""
     FAILED = "failed"
     """An error in the input, the schema folder, the plan, the network or the database, or a failed check."""
 
@@ -75,7 +75,7 @@ class ObjectChange:
 
 @dataclass(frozen=True)
 class HazardLine:
-    """Hazard of a step."""
+    """Hazard of a step, or of seeds, scripts or a version."""
 
     name: HazardName
     object: str
