@@ -17,7 +17,9 @@ from turso_deploy.deploy.preview import compare
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
+from turso_deploy.report.console import render
 from turso_deploy.report.document import Report, SeedLine, Status
+from turso_deploy.report.job_summary import summary
 from turso_deploy.sql.lexer import quote_identifier
 
 TABLE = "CREATE TABLE courses (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, hours INTEGER DEFAULT 40);\n"
@@ -120,6 +122,42 @@ def test_row_that_left_the_file_stays_and_is_reported(target: DatabaseUnderTest,
     planned, report = target.plan(fewer), target.deploy(fewer)
     assert line(planned) == line(report) == SeedLine("courses", 1, 0, 0, 1, left=2, left_keys=("1", "3"))
     assert target.value("SELECT count(*) FROM courses") == 3
+    sentence = "2 rows of courses leave its seed file and stay in the database: 1, 3"
+    assert all(sentence in text for text in (render(planned, colour=False), summary(planned)))
+
+
+def test_seed_file_that_is_gone_is_reported_and_its_rows_stay(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    without = load_project(write_folder(tmp_path / "without", {"schema.sql": TABLE + "CREATE TABLE other (id);\n"}))
+    report = target.deploy(without)
+    assert [notice for notice in report.notices if "seed files" in notice] == [
+        "The seed files of these tables are gone, and the rows stay in the database: courses."
+    ]
+    assert target.value("SELECT count(*) FROM courses") == 3
+    assert not any("seed files" in notice for notice in target.plan(without).notices)
+
+
+@pytest.mark.parametrize("parents", ["CREATE TABLE people (id INTEGER PRIMARY KEY);\n", "RENAMED", "NEW"])
+def test_missing_parent_of_a_seed_stops_the_plan_as_the_deployment(
+    target: DatabaseUnderTest, tmp_path: Path, parents: str
+) -> None:
+    live = "CREATE TABLE people (id INTEGER PRIMARY KEY)"
+    if parents != "NEW":
+        target.run(live, "INSERT INTO people VALUES (1)")
+    name = "people" if parents.startswith("CREATE") else "persons"
+    wanted = parents if parents.startswith("CREATE") else f"CREATE TABLE {name} (id INTEGER PRIMARY KEY);\n"
+    if parents == "RENAMED":
+        wanted = f"-- @renamed from=people\n{wanted}"
+    child = f"CREATE TABLE courses (id INTEGER PRIMARY KEY, by INTEGER REFERENCES {name} (id));\n"
+    project = folder(tmp_path, "id,by\n1,1\n2,2\n", wanted + child)
+    for report in (target.plan(project), target.deploy(project)):
+        assert report.error is not None
+        expected = (Status.FAILED, "seed-invalid", 2 if parents == "NEW" else 3, 1)
+        assert (report.status, report.error.code, report.error.line, report.exit_code) == expected
+        assert report.steps != ()
+    fine = folder(tmp_path, "id,by\n1,\n" if parents == "NEW" else "id,by\n1,1\n", wanted + child)
+    assert target.plan(fine).status is Status.PLANNED
+    assert target.deploy(fine).status is Status.DEPLOYED
 
 
 def test_text_keys_of_rows_that_left_are_shown_on_request_only(in_file: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *map(_unused_approval_notice, unused_approvals(pending.hazards, approvals)),
         *map(_skipped_notice, pending.skipped),
         *_resumed_notices(pending),
+        *_removed_seeds_notices(project, pending),
     )
 
 
@@ -170,6 +171,21 @@ def _unused_backfill_notice(backfill: UnusedBackfill) -> str:
 
 def _is_skipped(directive: str, item: str, place: Place | None) -> str:
     return f"The comment {directive} at the {item}{f' ({place})' if place else ''} is skipped"
+
+
+def _removed_seeds_notices(project: Project, pending: PendingChanges) -> Iterator[str]:
+    """Yield a notice of the tables whose seed file is gone."""
+    last, plan = pending.state.last_deployment, pending.plan
+    seeded = {fold_case(plan.old_names.get(fold_case(seed.table), seed.table)) for seed in project.seeds}
+    dropped = plan.dropped_tables
+    existing = pending.state.catalog.schema.all_tables.keys()
+    names = [
+        table
+        for table in sorted(last.seeds if last else ())
+        if fold_case(table) in existing and fold_case(table) not in seeded and fold_case(table) not in dropped
+    ]
+    if names:
+        yield f"The seed files of these tables are gone, and the rows stay in the database: {', '.join(names)}."
 
 
 def _resumed_notices(pending: PendingChanges) -> Iterator[str]:

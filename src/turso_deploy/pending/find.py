@@ -14,7 +14,7 @@ from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.pending.changes import NO_INQUIRY, Answers, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
-from turso_deploy.pending.seed_decisions import empty_tables_inquiry, seed_inquiry
+from turso_deploy.pending.seed_decisions import empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
     Hazard,
@@ -65,7 +65,7 @@ def find_pending(
     predictions = []
     if preview and not pending.nothing_to_do:
         changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
-        predictions = [_predicted_checks(changes), _predicted_failures(changes)]
+        predictions = [_predicted_checks(changes), _predicted_failures(changes), parents_inquiry(project, pending)]
     limit, empty = database.request_size, set[str]()
     if limit is None or not exceeds(pending.seeds, limit):
         return _ask(database, pending, [*inquiries, seed_inquiry(project, pending, limit), *predictions])

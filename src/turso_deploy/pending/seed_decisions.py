@@ -12,7 +12,7 @@ from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.pending.changes import Answers, Inquiry, PendingChanges
+from turso_deploy.pending.changes import NO_INQUIRY, Answers, Inquiry, PendingChanges
 from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import Project
@@ -27,7 +27,8 @@ from turso_deploy.seeds.comparison import (
 )
 from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, record_of, records_by_key, records_in
-from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.steps import OrphanCheck, error_for_orphans, missing_parents_query, orphan_checks
+from turso_deploy.seeds.tables import Reference, SeedTable
 from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
 from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
@@ -161,6 +162,40 @@ def live_tables(pending: PendingChanges) -> Iterator[tuple[SeedTable, LiveTable]
                 defaults[column.name] = " ".join(column.default or ("NULL",))
         rowid = next(iter(before.definition.rowid_names), None)
         yield seed, LiveTable(before.name, columns, defaults, rowid)
+
+
+def parents_inquiry(project: Project, pending: PendingChanges) -> Inquiry:
+    """Return the inquiry for the parents that seeds refer to and that only the database may have.
+
+    Scripts may insert them, so nothing is asked if one is pending.
+    """
+    if pending.scripts:
+        return NO_INQUIRY
+    checks = list(orphan_checks(pending.seeds, project.wanted, project.scratch.connection))
+
+    def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
+        errors = tuple(
+            error_for_orphans(check, answer)
+            for check, answer in zip(checks, answers, strict=True)
+            if isinstance(answer, Rows) and answer.rows
+        )
+        return pending._replace(predicted_failures=(*pending.predicted_failures, *errors[:1]))
+
+    return Inquiry(tuple(_parents_query(check, pending) for check in checks), add)
+
+
+def _parents_query(check: OrphanCheck, pending: PendingChanges) -> Query:
+    """Return the query for missing parents by the names before the deployment; a new table has none of them."""
+    plan, live = pending.plan, pending.state.catalog.with_ignored
+    name = fold_case(check.parent)
+    before = live.tables.get(fold_case(plan.old_names.get(name, name)))
+    if before is None or name in plan.created_tables | plan.dropped_tables:
+        return check.figures.query._replace(sql="SELECT given.key FROM json_each(?1) AS given LIMIT 20")
+    old = {fold_case(new): fold_case(old) for new, old in plan.old_columns(check.parent, live).items()}
+    columns = tuple(old.get(column, column) for column in check.reference.parent_columns)
+    if not before.definition.by_name.keys() >= set(columns):
+        return check.figures.query._replace(sql="SELECT given.key FROM json_each(?1) AS given LIMIT 20")
+    return missing_parents_query(Reference(check.columns, before.name, columns), check)
 
 
 def effects_after(plan: Plan) -> TriggerEffects:

@@ -192,6 +192,7 @@ def _seeds(report: Report, paint: _Paint) -> Iterator[str]:
     rows = [(printable(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
     signs = ["+" if seed.written else "·" for seed in report.seeds]
     yield from _table(("seeds", *header), rows, signs, paint)
+    yield from (f"  {paint.sign('·')} {sentence}" for sentence in wording.left_rows(report))
 
 
 def _checks(checks: Sequence[CheckLine], paint: _Paint) -> Iterator[str]:

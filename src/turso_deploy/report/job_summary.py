@@ -168,6 +168,7 @@ def _seeds(report: Report, detail: _Detail) -> str:
     header, numbers = wording.seed_numbers(report)
     rows = [(summary_code(seed.table), *line) for seed, line in zip(report.seeds, numbers, strict=True)]
     shown = _limited_table("l" + "r" * len(header), ("Table", *map(str.capitalize, header)), rows, detail.rows)
+    shown = joined(shown, _list([summary_text(sentence) for sentence in wording.left_rows(report)], detail))
     return collapsible(f"Seeds of {count_of(len(report.seeds), 'table')}", shown)
 
 

@@ -100,6 +100,19 @@ def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
     return list(columns), [tuple(f"{number:,}" for number in line) for line in zip(*columns.values(), strict=True)]
 
 
+def left_rows(report: Report) -> list[str]:
+    """Return a sentence for each table with rows that left its seed file and stay in the database."""
+    sentences = []
+    for seed in report.seeds:
+        if seed.left:
+            more = seed.left - len(seed.left_keys)
+            keys = [*map(printable, seed.left_keys), *([f"and {more:,} more"] if more and seed.left_keys else [])]
+            named = f": {', '.join(keys)}" if keys else ""
+            stay = "leaves its seed file and stays" if seed.left == 1 else "leave its seed file and stay"
+            sentences.append(f"{count_of(seed.left, 'row')} of {printable(seed.table)} {stay} in the database{named}")
+    return sentences
+
+
 def not_executed(report: Report) -> str:
     """Return a note that the steps were not executed, if that is certain and not obvious; otherwise an empty text."""
     if report.succeeded or report.committed is not False or report.command in ("plan", "pull"):  # which writes files

@@ -56,6 +56,7 @@ class OrphanCheck(NamedTuple):
     The rows of `figures` are positions in `lines`: the lines in `file` that refer to missing parents.
     """
 
+    reference: Reference
     figures: TransactionStep
     check: TransactionStep
     parent: str
@@ -166,11 +167,12 @@ class _Writer:
         stays = decision.live is not None or self._effects.is_touched(seed.table)
         first, written = seed.before, 0
         self.steps += _moves(seed, decision, definition)
-        if decision.empty_table is not None and decision.policy == "compare":
+        is_guarded = decision.empty_table is not None and decision.policy == "compare"
+        if is_guarded and stays:
             self._first.append(_emptiness_guard(seed, decision))
         for group in seed.groups:
             updated = [name for name in group.columns if name not in group.key or name in loosely_compared]
-            if decision.policy == "keep":
+            if decision.policy == "keep" or (is_guarded and not stays):
                 updated = []
             upsert = Upsert(seed.table, group.columns, group.key, updated, group.blob_columns, verb)
             self._verified.append(Verified(-len(self._verified) - 1, seed, group))
@@ -182,6 +184,8 @@ class _Writer:
                 number = self._stage(seed, chunk, first, kept if has_kept else None, stays)
                 self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=has_kept)
                 written += 1
+                if is_guarded and not stays:
+                    self.steps.append(_insertion_guard(seed, decision, chunk))
                 if not stays:
                     source = staged(number, number)
                     self.steps.append(self._verification(seed, group, decision, definition, source, stays=False))
@@ -307,6 +311,19 @@ def seed_results(
     return tuple(found)
 
 
+def orphan_checks(seeds: Sequence[SeedTable], wanted: Schema, simulated: sqlite3.Connection) -> Iterator[OrphanCheck]:
+    """Yield the checks of all parents that are not among the seeds."""
+    ordered, references, _ = parents_first(seeds, wanted)
+    for seed in ordered:
+        for reference in references[fold_case(seed.table)]:
+            yield from _orphan_checks(seed, reference, simulated, CHUNK_BYTES)
+
+
+def missing_parents_query(reference: Reference, check: OrphanCheck) -> Query:
+    """Return the query for the missing parents of a check by other names, those before the deployment."""
+    return check.figures.query._replace(sql=f"{_missing_parents_sql(reference)} LIMIT {_MAX_ORPHANS}")
+
+
 def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
     """Return the error for rows without a parent. `rows` is the result of the figures step of the check."""
     lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
@@ -359,6 +376,13 @@ def _emptiness_guard(seed: SeedTable, decision: Decision) -> TransactionStep:
     table, expected = quote_identifier(decision.empty_table or ""), seed.before - decision.empty_before
     sql = f"SELECT iif((SELECT count(*) FROM {table}) = {expected}, 'ok', json('rows added: {STAGING_TABLE}'))"
     label = f"no row was added to {decision.empty_table} since it was read"
+    return TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file))
+
+
+def _insertion_guard(seed: SeedTable, decision: Decision, chunk: RowChunk) -> TransactionStep:
+    """Return the step that fails if the statement before it did not insert every row: some exist since it was read."""
+    sql = f"SELECT iif(changes() = {chunk.row_count}, 'ok', json('rows added: {STAGING_TABLE}'))"
+    label = f"no row of the seeds was added to {decision.empty_table} since it was read"
     return TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file))
 
 
@@ -439,6 +463,7 @@ def _orphan_checks(
     for chunk in pack(orphans).chunks(chunk_bytes):
         following = orphans[chunk.first :]
         yield OrphanCheck(
+            reference,
             TransactionStep(Query(f"{missing} LIMIT {_MAX_ORPHANS}", (chunk.text,)), Purpose.FIGURES, label, place),
             TransactionStep(Query(raising, (chunk.text,)), Purpose.CHECK, label, place),
             reference.parent,
