@@ -1,6 +1,6 @@
 """Seeds over the rows of an application that writes all the time: none of its rows is lost or overwritten in silence.
 
-`make faults` runs more of them. A seed that fails is run again alone: `FAULT_SEED=… FAULT_SCHEDULES=1`.
+`make faults` runs more of them. A seed that fails is run again alone: `FAULT_SEED=… FAULT_SCHEDULES=4`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.faults.proxy import running_proxy
 from tests.support.databases import DatabaseUnderTest
 from tests.support.sqld import running_sqld, send
 
-SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "40"))
+SCHEDULES = int(os.environ.get("FAULT_SCHEDULES", "60")) // 4  # each deploys several times
 FIRST_SEED = int(os.environ.get("FAULT_SEED", "20260201"))
 A_SERVER = 40  # each namespace stays open in its server
 PARTS = range(FIRST_SEED, FIRST_SEED + SCHEDULES, A_SERVER)
