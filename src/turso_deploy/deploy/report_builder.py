@@ -114,7 +114,12 @@ class ReportBuilder:
             *_step_lines(plan.steps, approvals),
         )
         self._schema_steps = (*(self._schema_steps if self.has_committed else ()), *steps)
-        hazards = tuple(hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows)
+        hazards = [hazard_line(hazard, approvals) for hazard in pending.other_hazards if hazard.affects_rows]
+        # What was approved before the first batch may be done by now, and stays in the report.
+        accepted = {
+            (line.name, line.object): line for line in self.found.hazards if line.approved and self.has_committed
+        }
+        hazards = [*accepted.values(), *(line for line in hazards if (line.name, line.object) not in accepted)]
         unapproved = {hazard.object for hazard in pending.other_hazards if is_approved(hazard, approvals) is None}
         self._undecided = {
             f"{deletion}; the transaction counts them, and a dry run shows the result": deletion.table.name
@@ -125,7 +130,7 @@ class ReportBuilder:
         self.found = replace(
             self.found,
             steps=(*self._schema_steps, *scripts[Moment.AFTER]),
-            hazards=hazards,
+            hazards=tuple(hazards),
             undecided=(*pending.undecided, *undecided),
         )
 
