@@ -188,6 +188,12 @@ def test_blobs_are_written_in_every_format(sow: Sow, database: HranaDatabase, fo
     assert sow() == [("types", 0, 3)]
 
 
+def test_empty_blob_is_one_where_no_other_blob_travels_with_it(sow: Sow, database: HranaDatabase) -> None:
+    assert sow(types__csv="id,b\n1,x''\n2,\n") == [("types", 2, 0)]
+    assert select(database, "SELECT quote(b) FROM types ORDER BY id") == [("X''",), ("NULL",)]
+    assert sow() == [("types", 0, 2)]
+
+
 def test_many_chunks_come_to_the_same_as_one(sow: Sow, database: HranaDatabase) -> None:
     rows = "".join(f"{number},name {number},{number + 1 if number < 500 else ''}\n" for number in range(1, 501))
     assert sow(chunk_bytes=1_000, parents__csv=f"id,name,up\n{rows}") == [("parents", 500, 0)]

@@ -285,6 +285,128 @@ def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, t
     assert (report.error, report.seeds) == (None, (SeedLine("lessons", 3, 0, 1, 2),))
 
 
+def test_empty_blob_of_a_seed_is_no_null(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    table = "CREATE TABLE courses (id INTEGER PRIMARY KEY, photo BLOB NOT NULL);\n"
+    project = folder(tmp_path, "id,photo\n1,x''\n", table)
+    for _ in range(2):
+        assert target.deploy(project).error is None
+        assert target.rows("SELECT quote(photo) FROM courses") == [("X''",)]
+
+
+CHANGE_TYPE = Approval(HazardName.CHANGE_TYPE)
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "after", "seeds", "overwritten", "expected", "stored"),
+    [
+        pytest.param(
+            "id TEXT PRIMARY KEY, hours INTEGER",
+            "('C', 9)",
+            "id TEXT PRIMARY KEY COLLATE NOCASE, hours INTEGER",
+            "id,hours\na,1\nc,4\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            ["a", 1, "c", 4],
+            id="collation of the key",
+        ),
+        pytest.param(
+            "id INTEGER PRIMARY KEY, hours INTEGER",
+            "(2, 5)",
+            "id INTEGER PRIMARY KEY, hours TEXT",
+            "id,hours\n1,1\n2,05\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            [1, "1", 2, "05"],
+            id="type",
+        ),
+        pytest.param(
+            "id INTEGER PRIMARY KEY, hours INTEGER",
+            "(2, 5)",
+            "id INTEGER PRIMARY KEY, hours TEXT -- @using hours * 60\n",
+            "id,hours\n1,60\n2,301\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            [1, "60", 2, "301"],
+            id="backfill",
+        ),
+        pytest.param(
+            "id TEXT PRIMARY KEY, hours INTEGER",
+            "('02', 5)",
+            "id INTEGER PRIMARY KEY, hours INTEGER",
+            "id,hours\n1,1\n2,6\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            [1, 1, 2, 6],
+            id="type of the key",
+        ),
+        pytest.param(
+            "name TEXT UNIQUE, hours INTEGER",
+            "('Live', 5)",
+            "id INTEGER PRIMARY KEY, name TEXT UNIQUE, hours INTEGER",
+            "id,name,hours\n1,a,1\n2,Seed,6\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            [1, "a", 1, 2, "Seed", 6],
+            id="key that was the rowid",
+        ),
+        pytest.param(
+            "id INTEGER PRIMARY KEY, hours INTEGER, minutes AS (hours * 60) STORED",
+            "(2, 5)",
+            "id INTEGER PRIMARY KEY, hours INTEGER, minutes INTEGER",
+            "id,hours,minutes\n1,1,60\n2,5,301\n",
+            1,
+            SeedLine("courses", 2, 0, 1, 1),
+            [1, 1, 60, 2, 5, 301],
+            id="generated column",
+        ),
+    ],
+)
+def test_rows_are_compared_as_the_changes_of_their_table_leave_them(
+    target: DatabaseUnderTest,
+    tmp_path: Path,
+    before: str,
+    live: str,
+    after: str,
+    seeds: str,
+    overwritten: int,
+    expected: SeedLine,
+    stored: list[Value],
+) -> None:
+    text = "'a'" if before.startswith("name") or "NOCASE" in after else "'1'" if "id TEXT" in before else "1"
+    columns = ", ".join(name.split()[0] for name in before.split(", ") if " AS " not in name)
+    target.run(
+        f"CREATE TABLE courses ({before})",
+        f"INSERT INTO courses ({columns}) VALUES ({text}, 1)",
+        f"INSERT INTO courses ({columns}) VALUES {live}",
+    )
+    project = folder(tmp_path, seeds, f"CREATE TABLE courses ({after});\n")
+    approvals = (CHANGE_TYPE, Approval(HazardName.CHANGE_GENERATED))
+    for blocked in (target.plan(project, approvals=approvals), target.deploy(project, approvals=approvals)):
+        assert blocked.status is Status.BLOCKED
+        assert [(one.object, one.rows) for one in blocked.hazards if one.name == "overwrite-rows"] == [
+            ("courses", overwritten)
+        ]
+        assert line(blocked) == expected
+    report = target.deploy(project, approvals=(*approvals, *OVERWRITE))
+    assert (report.error, line(report)) == (None, expected)
+    assert [value for row in target.rows("SELECT * FROM courses ORDER BY 1") for value in row] == stored
+
+
+def test_row_that_holds_what_was_seeded_is_updated_while_its_table_changes(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(folder(tmp_path, "id,name,hours\na,Alpha,1\nb,Beta,2\n"))
+    table = (
+        "-- @renamed from=courses\nCREATE TABLE lessons (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL,\n"
+        "  duration TEXT DEFAULT 40 -- @renamed from=hours\n);\n"
+    )
+    seeds = "id,name,duration\na,Alpha,01\nb,Beta,2\n"
+    project = load_project(write_folder(tmp_path / "renamed", {"schema.sql": table, "seeds/lessons.csv": seeds}))
+    report = target.deploy(project, approvals=(CHANGE_TYPE,))
+    assert (report.error, report.seeds) == (None, (SeedLine("lessons", 2, 0, 1, 1),))
+    assert target.rows("SELECT duration FROM lessons ORDER BY id") == [("01",), ("2",)]
+
+
 def test_conflict_with_a_live_row_is_reported_at_the_seed_row(target: DatabaseUnderTest, tmp_path: Path) -> None:
     table = "CREATE TABLE courses (id INTEGER PRIMARY KEY, slug TEXT UNIQUE ON CONFLICT REPLACE, name TEXT);\n"
     target.run(table.rstrip(";\n"), "INSERT INTO courses VALUES (7, 'pro', 'live')")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -34,7 +35,10 @@ from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
+
+_ROWID = ""  # no name of a column
 
 
 class _Question(NamedTuple):
@@ -156,12 +160,39 @@ def live_tables(pending: PendingChanges) -> Iterator[tuple[SeedTable, LiveTable]
         columns, defaults = {}, {}
         for column in after.definition.columns:
             old = before.definition.by_name.get(fold_case(old_names.get(column.name, column.name)))
-            if old is not None and not old.generated:
+            if old is not None and not column.generated:
                 columns[column.name] = old.name
             elif old is None:
                 defaults[column.name] = " ".join(column.default or ("NULL",))
         rowid = next(iter(before.definition.rowid_names), None)
-        yield seed, LiveTable(before.name, columns, defaults, rowid)
+        table = LiveTable(before.name, columns, defaults, rowid)
+        yield seed, _with_changed_values(table, plan, name, live)
+
+
+def _with_changed_values(table: LiveTable, plan: Plan, name: str, live: Schema) -> LiveTable:
+    """Return the live table with the values that the plan gives to its rows, if they change or are compared otherwise.
+
+    `name` is the folded name after the renames, `live` the schema before them.
+    """
+    if name not in plan.changes:
+        return table
+    # A plan with scripts that run between prepares columns that the database does not have yet.
+    change = replace(plan.changes[name], live=(plan.renamed or live).tables[name], prepared=frozenset())
+    if not change.changes_values:
+        return table
+    now = dict(change.values_now)
+    if table.rowid:
+        now[_ROWID] = change.old.rowid_names[0]
+    before = {column: f"turso_deploy_before_{position}" for position, column in enumerate(now)}
+    rows = change.projection_with(*(f"{value} AS {before[column]}" for column, value in now.items()))
+    after = {column.name: column.name for column in change.new.columns if column.generated is None}
+    return table._replace(
+        defaults={},
+        rowid=before.pop(_ROWID, None),
+        projection=f"({plan.with_clause}SELECT * FROM {rows})" if plan.with_clause else rows,
+        before=before,
+        after=after,
+    )
 
 
 def parents_inquiry(project: Project, pending: PendingChanges) -> Inquiry:

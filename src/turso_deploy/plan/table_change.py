@@ -177,6 +177,20 @@ class TableChange:
                 found.add(name)
         return frozenset(found | generated if found or self.recollated_columns else ())
 
+    @property
+    def changes_values(self) -> bool:
+        """True if live rows get other values than they have or a default, or values that are compared otherwise."""
+        return any(
+            self._compared(column, self._stored(column)) != self.values_now.get(column.name)
+            for column in self.new.columns
+            if column.name in self.sources
+        )
+
+    @property
+    def values_now(self) -> Mapping[str, str]:
+        """The name over a live row of each wanted column that the live table has, quoted, by the wanted name."""
+        return {column.name: quote_identifier(live.name) for column, live in self.kept if column.generated is None}
+
     @cached_property
     def projection(self) -> str:
         """A subquery that gives the live rows as the wanted table will store them."""

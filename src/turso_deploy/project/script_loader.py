@@ -36,13 +36,29 @@ def load_scripts(folder: SchemaFolder, wanted: Schema, scratch: Scratch) -> tupl
     Raises ProjectError (`script-invalid`) with file and line.
     """
     correct = _correct_names(wanted)
-    scripts = tuple(_read(folder, name, correct) for name in folder.entries(f"{SCRIPTS_FOLDER}/*.sql"))
+    scripts = tuple(_read(folder, name, correct) for name in _script_names(folder))
     for script in scripts:
         if script.moment is not Moment.AFTER:
             _require_syntax(script)
         elif all(_has(need, scratch) for need in script.needs):
             _require_compiled(script, scratch)
     return scripts
+
+
+def _script_names(folder: SchemaFolder) -> Iterator[str]:
+    """Yield the names of the scripts; hidden files, and those of other kinds, are none."""
+    for name in folder.entries(f"{SCRIPTS_FOLDER}/*"):
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            continue
+        if folder.is_folder(name):
+            raise script_error(
+                "this is a folder, and `scripts/` holds one file for each script",
+                folder.place(name),
+                "Move its files one level up, into `scripts/`, or the folder out of it.",
+            )
+        if path.suffix.lower() == ".sql":
+            yield name
 
 
 def _read(folder: SchemaFolder, name: str, correct: _CorrectNames) -> Script:

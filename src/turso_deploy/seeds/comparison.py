@@ -15,7 +15,7 @@ from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, decide_rows
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.unique_keys import GivenRows, UniqueKey, conflicts_sql, other_forms_sql
-from turso_deploy.seeds.upsert import PARAMETER, qualified, same_key
+from turso_deploy.seeds.upsert import PARAMETER, same_key
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
@@ -37,7 +37,7 @@ class Comparison(NamedTuple):
 def compared_columns(seed: SeedTable, live: LiveTable) -> tuple[str, ...]:
     """Return the columns whose live values are compared: those that some row gives and that exist already."""
     given = {name: None for group in seed.groups for name in group.columns}
-    return tuple(name for name in given if name in live.columns)
+    return tuple(name for name in given if name in live.values_before)
 
 
 def comparisons(
@@ -55,7 +55,7 @@ def comparisons(
     returned = compared_columns(seed, live) if has_record(seed, policy) else ()
     first = seed.before
     for group in seed.groups:
-        if all(name in live.columns for name in group.key):
+        if all(name in live.values_after for name in group.key):
             sql = _sql(seed, group, live, policy, definition, uniques, returned)
             for chunk in group.rows.chunks(chunk_bytes):
                 arguments = (chunk.text, chunk.blobs) if group.blob_columns else (chunk.text,)
@@ -80,8 +80,8 @@ def _sql(
     place = {name: f"c{number}" for number, name in enumerate(group.columns)}
     values = PARAMETER.values(group.columns, group.blob_columns)
     given = ", ".join(["given.key AS position", *(f"{values[name]} AS {place[name]}" for name in group.columns)])
-    rows = f"{qualified(live.name)} AS live"
-    key = same_key("live", {live.columns[name]: f"given.{place[name]}" for name in group.key})
+    rows = live.rows_as("live")
+    key = same_key("live", {live.values_after[name]: f"given.{place[name]}" for name in group.key})
     changed = differs_from_live(group.columns, live, {name: f"given.{place[name]}" for name in group.columns})
     keys = [other.key for other in seed.groups]
     all_named = [unique.named_columns(keys, live) for unique in uniques]
@@ -93,7 +93,8 @@ def _sql(
     matched = f"FROM given JOIN {rows} ON {key}"
     parts = [select(_EXISTING, f"SELECT count(*) {matched}")]
     if returned:
-        columns = ", ".join(["given.position", *(f"live.{quote_identifier(live.columns[name])}" for name in returned)])
+        live_values = (f"live.{quote_identifier(live.values_before[name])}" for name in returned)
+        columns = ", ".join(["given.position", *live_values])
         parts.append(select(_DIFFERENT, f"SELECT {columns} {matched} WHERE {changed}", len(returned) + 1))
     else:
         parts.append(select(_COUNT, f"SELECT count(*) {matched} WHERE {changed}"))

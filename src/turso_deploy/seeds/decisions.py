@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.packed_rows import SeedRow
-from turso_deploy.seeds.upsert import any_of, differs
+from turso_deploy.seeds.upsert import any_of, differs, qualified
 
 Policy = Literal["compare", "update", "keep"]
 """What happens to existing rows: decided row by row, always updated, or never touched."""
@@ -21,13 +21,32 @@ class LiveTable(NamedTuple):
     """A table as it is before the deployment: its name, and its columns by their names in the schema folder.
 
     `defaults` holds the SQL of what a column that the deployment adds holds in existing rows, by its name in the schema
-    folder. `rowid` is a name of the rowid, None if there is none.
+    folder. `rowid` is a name of the rowid, None if there is none. If the deployment changes values, or how they are
+    compared, `projection` is the subquery that gives both: the values as they are under the names `before`, and as they
+    will be under their names in the schema folder, which `after` lists.
     """
 
     name: str
     columns: Mapping[str, str]
     defaults: Mapping[str, str]
     rowid: str | None
+    projection: str | None = None
+    before: Mapping[str, str] = {}
+    after: Mapping[str, str] = {}
+
+    def rows_as(self, alias: str) -> str:
+        """Return the rows under an alias, to follow FROM or JOIN."""
+        return f"{self.projection or qualified(self.name)} AS {alias}"
+
+    @property
+    def values_before(self) -> Mapping[str, str]:
+        """The columns of `rows_as` with the values that the table holds, by the names in the schema folder."""
+        return self.before if self.projection else self.columns
+
+    @property
+    def values_after(self) -> Mapping[str, str]:
+        """The columns of `rows_as` with the values that seeds meet, by the names in the schema folder."""
+        return self.after if self.projection else self.columns
 
 
 class Conflict(NamedTuple):
@@ -97,6 +116,7 @@ def differs_from_live(columns: Sequence[str], live: LiveTable, values: Mapping[s
 
     A column that the deployment adds has its default in a live row.
     """
-    existing = differs("live", {live.columns[name]: values[name] for name in columns if name in live.columns})
+    after = live.values_after
+    existing = differs("live", {after[name]: values[name] for name in columns if name in after})
     added = [f"{values[name]} IS NOT ({live.defaults[name]})" for name in columns if name in live.defaults]
     return any_of([existing, *added])

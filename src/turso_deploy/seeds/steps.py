@@ -253,16 +253,16 @@ class _Writer:
         live = decision.live
         assert live is not None
         overwritten = {at: decision.before[at] for at in decision.before if first <= at < first + len(group.rows)}
-        if not all(name in live.columns for name in group.key):
+        if not all(name in live.values_after for name in group.key):
             return
-        columns = [name for name in group.columns if name in live.columns]
+        columns = [name for name in group.columns if name in live.values_before]
         positions = [group.columns.index(name) for name in columns]
         begin = self._number + 1
         for chunk in pack(tuple(row[at] for at in positions) for row in overwritten.values()).chunks(self._chunk_bytes):
             self._stage(seed, chunk, 0, None, stays=True)
-        table = f"{qualified(live.name)} AS live"
+        table = live.rows_as("live")
         values = source.values(group.columns, group.blob_columns)
-        key = same_key("live", {live.columns[name]: values[name] for name in group.key})
+        key = same_key("live", {live.values_after[name]: values[name] for name in group.key})
         not_kept = f" AND NOT {_IS_KEPT}" if decision.kept else ""
         different = (
             f"SELECT count(*) FROM {source.from_clause} CROSS JOIN {table} ON {key} "
@@ -272,8 +272,8 @@ class _Writer:
         if overwritten:
             before = staged(begin, self._number)
             values = before.values(columns, frozenset(columns))
-            key = same_key("live", {live.columns[name]: values[name] for name in group.key})
-            same = differs("live", {live.columns[name]: value for name, value in values.items()})
+            key = same_key("live", {live.values_before[name]: values[name] for name in group.key})
+            same = differs("live", {live.values_before[name]: value for name, value in values.items()})
             as_compared = (
                 f"(SELECT count(*) FROM {before.from_clause} CROSS JOIN {table} ON {key} "
                 f"WHERE {before.condition} AND NOT ({same}))"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.seeds.decisions import LiveTable
-from turso_deploy.seeds.upsert import qualified, same_key
+from turso_deploy.seeds.upsert import same_key
 from turso_deploy.seeds.values import has_no_text_form
 from turso_deploy.sql.affinity import Affinity, affinity_of
 from turso_deploy.sql.definitions import IndexDefinition, KeyPart, PrimaryKey, TableDefinition, Unique
@@ -37,7 +37,7 @@ class UniqueKey(NamedTuple):
     def named_columns(self, keys: Sequence[Sequence[str]], live: LiveTable) -> tuple[str, ...]:
         """Return the columns of which a conflict has the live values: those of the seeds' keys, and its own."""
         names = dict.fromkeys(name for columns in (*keys, self.columns) for name in columns)
-        return tuple(name for name in names if name in live.columns)
+        return tuple(name for name in names if name in live.values_after)
 
     def is_found_by(self, key: Sequence[str], definition: TableDefinition) -> bool:
         """Return True if the rows with equal values in this key are those that a key of the seeds finds."""
@@ -103,7 +103,7 @@ def other_forms_sql(given: GivenRows, live: LiveTable, definition: TableDefiniti
     if not untyped:
         return None
     value = {name: f"given.{given.columns[name]}" for name in given.key}
-    column = {name: f"live.{quote_identifier(live.columns[name])}" for name in given.key}
+    column = {name: f"live.{quote_identifier(live.values_after[name])}" for name in given.key}
     alike = [
         f"{column[name]} IN ({value[name]}, CAST({value[name]} AS TEXT), CAST({value[name]} AS NUMERIC)) "
         f"AND CAST({column[name]} AS TEXT) = CAST({value[name]} AS TEXT) "
@@ -113,12 +113,11 @@ def other_forms_sql(given: GivenRows, live: LiveTable, definition: TableDefiniti
         for name in given.key
     ]
     rowid = f"live.{live.rowid}" if live.rowid else "NULL"
-    result = ", ".join(["given.position", rowid, *(f"live.{quote_identifier(live.columns[name])}" for name in named)])
-    own = " AND ".join(f"{column[name]} = {value[name]}" for name in given.key)
-    return (
-        f"SELECT {result} FROM given CROSS JOIN {qualified(live.name)} AS live "
-        f"WHERE {' AND '.join(alike)} AND NOT ({own})"
+    result = ", ".join(
+        ["given.position", rowid, *(f"live.{quote_identifier(live.values_after[name])}" for name in named)]
     )
+    own = " AND ".join(f"{column[name]} = {value[name]}" for name in given.key)
+    return f"SELECT {result} FROM given CROSS JOIN {live.rows_as('live')} WHERE {' AND '.join(alike)} AND NOT ({own})"
 
 
 def conflicts_sql(
@@ -141,10 +140,10 @@ def conflicts_sql(
         return None  # an existing row keeps its values, a new one has NULL or a new number
     if unique.is_plain and unique.is_found_by(given.key, definition):
         return None
-    key = same_key("mine", {live.columns[name]: f"given.{given.columns[name]}" for name in given.key})
+    key = same_key("mine", {live.values_after[name]: f"given.{given.columns[name]}" for name in given.key})
     values = [f"{_value(name, unique, given, live, definition)} AS {quote_identifier(name)}" for name in unique.columns]
     keys = [f"given.{given.columns[name]} AS {_PREFIX}k{at}" for at, name in enumerate(given.key)]
-    mine = f" LEFT JOIN {qualified(live.name)} AS mine ON {key}" if missing else ""
+    mine = f" LEFT JOIN {live.rows_as('mine')} ON {key}" if missing else ""
     condition = f" WHERE {unique.where}" if unique.where else ""
     parts = [f"({text}) AS e{at}" for at, (text, _) in enumerate(unique.parts)]
     own = ", ".join(["given.position AS turso_deploy_position", *keys, *values])
@@ -154,14 +153,11 @@ def conflicts_sql(
         f"FROM (SELECT {own} FROM given{mine}){condition}) AS seed"
     )
     read = dict.fromkeys((*named, *unique.columns))
-    columns = [
-        f"{f'live.{quote_identifier(live.columns[name])}' if name in live.columns else f'({live.defaults.get(name)})'} "
-        f"AS {quote_identifier(name)}"
-        for name in read
-    ]
+    existing = {name: f"live.{quote_identifier(column)}" for name, column in live.values_after.items()}
+    columns = [f"{existing.get(name) or f'({live.defaults.get(name)})'} AS {quote_identifier(name)}" for name in read]
     rowid = f"live.{live.rowid}" if live.rowid else "NULL"
     found = [f"{quote_identifier(name)} AS v{at}" for at, name in enumerate(named)]
-    rows = f"SELECT {', '.join([f'{rowid} AS {_PREFIX}rowid', *columns])} FROM {qualified(live.name)} AS live"
+    rows = f"SELECT {', '.join([f'{rowid} AS {_PREFIX}rowid', *columns])} FROM {live.rows_as('live')}"
     others = f"(SELECT {', '.join([f'{_PREFIX}rowid AS place', *found, *parts])} FROM ({rows}){condition}) AS other"
     same = " AND ".join(
         f"other.e{at} = seed.e{at}{f' COLLATE {quote_identifier(collation)}' if collation else ''}"
@@ -171,8 +167,8 @@ def conflicts_sql(
     result = ", ".join(["seed.position", "other.place", *(f"other.v{at}" for at in range(len(named)))])
     sql = f"SELECT {result} FROM {seeds} JOIN {others} ON {same} WHERE ({is_own}) IS NOT TRUE"
     if only_new:
-        exists = same_key("mine", {live.columns[name]: f"seed.k{at}" for at, name in enumerate(given.key)})
-        sql += f" AND NOT EXISTS (SELECT 1 FROM {qualified(live.name)} AS mine WHERE {exists})"
+        exists = same_key("mine", {live.values_after[name]: f"seed.k{at}" for at, name in enumerate(given.key)})
+        sql += f" AND NOT EXISTS (SELECT 1 FROM {live.rows_as('mine')} WHERE {exists})"
     return sql
 
 
@@ -182,10 +178,10 @@ def _value(name: str, unique: UniqueKey, given: GivenRows, live: LiveTable, defi
     if name not in given.columns:
         is_computed = column.default and "(" in column.default
         default = "NULL" if column.default is None or is_computed else " ".join(column.default)
-        if name not in live.columns:
+        if name not in live.values_after:
             return f"({live.defaults.get(name, 'NULL')})"
-        exists = f"mine.{quote_identifier(live.columns[given.key[0]])} IS NOT NULL"
-        return f"CASE WHEN {exists} THEN mine.{quote_identifier(live.columns[name])} ELSE {default} END"
+        exists = f"mine.{quote_identifier(live.values_after[given.key[0]])} IS NOT NULL"
+        return f"CASE WHEN {exists} THEN mine.{quote_identifier(live.values_after[name])} ELSE {default} END"
     value = f"given.{given.columns[name]}"
     if unique.is_plain or name in given.blob_columns:
         return value

@@ -40,9 +40,9 @@ class Source(NamedTuple):
         if not may_be_blob:
             return f"(given.value->>{position})"
         start, length = f"given.value->>'$[{position}][0]'", f"given.value->>'$[{position}][1]'"
+        blob = f"coalesce(substr({self.blobs}, {start}, {length}), x'')"  # of an empty blob, substr makes NULL
         return (
-            f"(CASE json_type(given.value, '$[{position}]') WHEN 'array' "
-            f"THEN substr({self.blobs}, {start}, {length}) ELSE given.value->>{position} END)"
+            f"(CASE json_type(given.value, '$[{position}]') WHEN 'array' THEN {blob} ELSE given.value->>{position} END)"
         )
 
     def values(self, columns: Sequence[str], blob_columns: Set[str] = frozenset()) -> Mapping[str, str]:

@@ -120,6 +120,19 @@ def test_after_script_whose_need_the_wanted_schema_has_not_is_not_compiled_in_it
     assert script_in(tmp_path, "-- @run after\n-- @needs users.address\nUPDATE users SET name = address;\n").needs
 
 
+def test_folder_among_the_scripts_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="this is a folder, and `scripts/` holds one file for each script") as raised:
+        write_project(tmp_path / "schema", {"tables.sql": TABLES, "scripts/between/one.sql": "-- @run between\n"})
+    assert raised.value.place is not None
+    assert raised.value.place.file.endswith("scripts/between")
+
+
+def test_script_may_have_any_case_of_its_ending_and_other_files_beside_it(tmp_path: Path) -> None:
+    files = {"scripts/ONE.SQL": "-- @run after\nDELETE FROM pairs;\n", "scripts/README.md": "", "scripts/.x/y.sql": ""}
+    [script] = write_project(tmp_path / "schema", {"tables.sql": TABLES, **files}).scripts
+    assert script.name == "ONE"
+
+
 @pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.BETWEEN])
 def test_syntax_of_every_script_is_checked_when_the_folder_is_loaded(tmp_path: Path, moment: Moment) -> None:
     with pytest.raises(ProjectError, match="incomplete input"):
