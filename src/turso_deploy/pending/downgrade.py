@@ -21,7 +21,8 @@ def downgrade_hazard(
     new, old = parse_version(version), parse_version(last.schema_version)
     if not (new < old if new and old else is_earlier(fingerprint, past)):
         return None
-    at = f"is at {last.schema_version}" if last.schema_version else "got another schema after this one"
+    is_named = last.schema_version and last.schema_version != version
+    at = f"is at {last.schema_version}" if is_named else "got another schema after this one"
     return Hazard(
         HazardName.DOWNGRADE,
         version or fingerprint[:12],

@@ -154,11 +154,6 @@ class SeedLine:
         """Number of rows that were inserted or updated."""
         return self.inserted + self.updated
 
-    @property
-    def to_seed(self) -> int:
-        """Number of rows that a deployment compares with the database, and writes if they differ."""
-        return self.rows - self.deployed_before
-
 
 @dataclass(frozen=True)
 class ChunksLine:

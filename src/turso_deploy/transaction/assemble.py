@@ -92,7 +92,7 @@ def assemble(
     """Return the transaction of a deployment, its steps in the order of execution. `deadline` is for the guard.
 
     Rows are verified before the seeds add any, foreign keys after them, because seeds can violate one while enforcement
-    is off. Raises PlanError (`plan-impossible`) if the name of the table of figures is taken.
+    is off. Raises PlanError (`plan-impossible`) if a name that the transaction needs is taken.
     """
     steps = _Steps()
     steps.add(guard_step(state, deadline), *loss_guards(plan.hazards), *seeds.first)

@@ -68,3 +68,12 @@ def test_history_decides_where_versions_cannot_be_compared(version: str | None, 
     assert hazard.object == (version or "A" * 12)
     assert downgrade_hazard(version, "A" * 64, last, ("A" * 64, "B", "A" * 64), None) is None
     assert downgrade_hazard(version, "A" * 64, last, (), None) is None
+
+
+@pytest.mark.parametrize(("version", "at"), [("nightly", "nightly"), ("2.0.0", None)])
+def test_hazard_names_no_version_of_the_database_that_says_nothing(version: str, at: str | None) -> None:
+    last = LAST._replace(schema_version=at)
+    hazard = downgrade_hazard(version, "A", last, ("A", "B"), None)
+    assert hazard is not None
+    assert hazard.remedy is not None
+    assert hazard.remedy.startswith("The database got another schema after this one.")
