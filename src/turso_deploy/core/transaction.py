@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -46,6 +47,10 @@ class Failure(NamedTuple):
     message: str
     code: str
     offset: int | None = None
+
+
+Answers = Sequence[Rows | Failure]
+"""The answers to several queries, in their order."""
 
 
 class Purpose(StrEnum):

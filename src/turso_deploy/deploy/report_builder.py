@@ -26,11 +26,11 @@ from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
 from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
-from turso_deploy.seeds.comparison import MAX_NAMED_ROWS
 from turso_deploy.seeds.decisions import Decision
 from turso_deploy.seeds.steps import SeedResult
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import SchemaObject, title
+from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 from turso_deploy.transaction.checks import Check, CheckResult
 from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.deletions import first_of_each

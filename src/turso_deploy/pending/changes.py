@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.errors import DeployError
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Failure, Query, Rows
+from turso_deploy.core.transaction import Answers, Failure, Query, Rows
 from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
@@ -100,10 +100,6 @@ class PendingChanges(NamedTuple):
     def nothing_to_do(self) -> bool:
         """True if the database is as the project wants it, and its deployment history records that."""
         return self.changes_nothing and not self.history_is_outdated
-
-
-Answers = Sequence[Rows | Failure]
-"""The answers to the queries of an inquiry, in their order."""
 
 
 class Inquiry(NamedTuple):

@@ -8,11 +8,11 @@ from functools import partial
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, ErrorCode
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.transaction import Query, Rows, json_bytes
+from turso_deploy.core.transaction import Answers, Query, Rows, json_bytes
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
-from turso_deploy.pending.changes import NO_INQUIRY, Answers, Inquiry, PendingChanges
+from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
 from turso_deploy.pending.seed_decisions import empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables

@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Query, Rows, Value
+from turso_deploy.core.transaction import Answers, Query, Rows, Value
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.pending.changes import NO_INQUIRY, Answers, Inquiry, PendingChanges
+from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import Project
 from turso_deploy.seeds.comparison import (
-    MAX_NAMED_ROWS,
     Comparison,
     compared_columns,
     comparisons,
@@ -36,6 +35,7 @@ from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
 
 _ROWID = ""  # no name of a column

@@ -19,9 +19,7 @@ from turso_deploy.seeds.upsert import PARAMETER, same_key
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-
-MAX_NAMED_ROWS = 10
-"""The number of rows that a message names."""
+from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 
 _EXISTING, _DIFFERENT, _COUNT, _CONFLICT = "existing", "different", "count", "conflict"
 
@@ -112,7 +110,7 @@ def _sql(
     return f"WITH given AS MATERIALIZED (SELECT {given} FROM {PARAMETER.from_clause}) " + " UNION ALL ".join(parts)
 
 
-class Answers(NamedTuple):
+class ComparedRows(NamedTuple):
     """The answers to the comparisons of one table."""
 
     existing: int
@@ -122,7 +120,7 @@ class Answers(NamedTuple):
     """Position of a seed row, number of the key in conflict (-1 for a key in another form), values of the live row."""
 
 
-def read_answers(asked: Sequence[Comparison], answers: Sequence[Rows], width: int) -> Answers:
+def read_answers(asked: Sequence[Comparison], answers: Sequence[Rows], width: int) -> ComparedRows:
     """Return the answers of one table, with the positions of its file. `width` is the number of returned columns."""
     existing = count = 0
     different: dict[int, SeedRow] = {}
@@ -137,7 +135,7 @@ def read_answers(asked: Sequence[Comparison], answers: Sequence[Rows], width: in
                 different[comparison.first + int(str(number))] = tuple(values[:width])
             else:
                 conflicts.append((comparison.first + int(str(number)), int(str(what)[len(_CONFLICT) :]), values))
-    return Answers(existing, count or len(different), different, conflicts)
+    return ComparedRows(existing, count or len(different), different, conflicts)
 
 
 def decide(
@@ -146,7 +144,7 @@ def decide(
     policy: Policy,
     definition: TableDefinition,
     uniques: Sequence[UniqueKey],
-    answers: Answers,
+    answers: ComparedRows,
     recorded: Mapping[str, RecordedRow],
     free_values: Mapping[str, Set[Value]],
     assigned: Set[str],
@@ -183,7 +181,7 @@ def _with_conflicts(
     decision: Decision,
     definition: TableDefinition,
     uniques: Sequence[UniqueKey],
-    answers: Answers,
+    answers: ComparedRows,
 ) -> Decision:
     """Add the conflicts with live rows, and the rows that have to give a UNIQUE value away before another gets it."""
     found = [item for item in answers.conflicts if item[0] not in decision.kept]

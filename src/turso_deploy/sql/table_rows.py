@@ -7,6 +7,8 @@ from typing import NamedTuple
 from turso_deploy.sql.lexer import quote_identifier, readable_identifier
 from turso_deploy.sql.schema import AnyTable, Table
 
+MAX_NAMED_ROWS = 10
+"""The number of rows that a message names."""
 MAX_KEY_LENGTH = 60
 """The number of characters that are shown of each column of a key."""
 

@@ -20,7 +20,7 @@ from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import column_title, fold_case, quote_string, readable_identifier
 from turso_deploy.sql.schema import Schema
-from turso_deploy.sql.table_rows import TableRows, current_rows
+from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows
 
 # `pragma_foreign_key_list` returns a row for each column of a key; `seq` 0 is the first of them.
 _COUNT_OF = {
@@ -36,10 +36,6 @@ CATALOG_CHECK = "catalog matches the plan"
 """The check that the engine created the catalog that the simulation in SQLite predicted."""
 
 _COUNTED = "type || ' ' || sqlite_master.name NOT IN (SELECT value FROM json_each(?{}))"
-
-
-MAX_NAMED_ROWS = 10
-"""The number of rows that a failed check names."""
 
 
 class Expectation(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from turso_deploy.core.transaction import Failure, Query, Rows, Value
+from turso_deploy.core.transaction import Answers, Failure, Query, Rows, Value
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.table_change import TableChange
@@ -22,8 +22,8 @@ from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.definitions import ForeignKey
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, read_column_title
 from turso_deploy.sql.schema import Schema, VirtualTable
-from turso_deploy.sql.table_rows import TableRows, current_rows, key_of_rows
-from turso_deploy.transaction.checks import MAX_NAMED_ROWS, Check, invalid_json, json_check, row_check
+from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows, key_of_rows
+from turso_deploy.transaction.checks import Check, invalid_json, json_check, row_check
 from turso_deploy.transaction.database_state import DatabaseState
 from turso_deploy.transaction.row_verification import foreign_key_checks, with_written_rows
 from turso_deploy.transaction.written_tables import Writers, rejecting_triggers, writers_of
@@ -33,8 +33,6 @@ MAX_COMPARED_ROWS = 10_000
 
 NewRows = Callable[[str], int | None]
 """The number of rows that the seeds add to a table, by folded name; None if it is not known."""
-
-Answers = Sequence[Rows | Failure]
 
 
 class Pending(NamedTuple):

@@ -18,8 +18,8 @@ from turso_deploy.plan.table_hazards import has_no_parent
 from turso_deploy.project.bound import NONE
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema
-from turso_deploy.sql.table_rows import MAX_KEY_LENGTH
-from turso_deploy.transaction.checks import MAX_NAMED_ROWS, Check, Expectation
+from turso_deploy.sql.table_rows import MAX_KEY_LENGTH, MAX_NAMED_ROWS
+from turso_deploy.transaction.checks import Check, Expectation
 
 _TABLE = "turso_deploy_verification"
 _ROWS, _BEFORE, _AFTER = "rows of ", "violations in ", "violations left in "
