@@ -201,6 +201,35 @@ def test_row_that_appears_between_the_comparison_and_the_transaction_is_not_over
 
 
 @pytest.mark.parametrize("transaction", [2, 4])
+def test_type_that_changes_keeps_rows_that_the_file_left(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(folder(tmp_path))
+    target.run("UPDATE courses SET name = 'edited' WHERE id = 'a'")
+    project = folder(tmp_path, ROWS.replace("Beta", "Beta 2"), TABLE.replace("hours INTEGER", "hours TEXT"))
+    report = target.deploy(project, approvals=(Approval(HazardName.CHANGE_TYPE),))
+    assert (report.error, line(report)) == (None, SeedLine("courses", 3, 0, 1, 1, 1))
+    assert target.rows("SELECT name, hours FROM courses ORDER BY id")[:2] == [("edited", "10"), ("Beta 2", "20")]
+
+
+@pytest.mark.parametrize("column", ["duration INTEGER DEFAULT 40", "duration TEXT DEFAULT 40"])
+def test_seeds_in_chunks_after_a_renaming_update_what_was_seeded(
+    on_sqld: DatabaseUnderTest, tmp_path: Path, column: str
+) -> None:
+    on_sqld.deploy(folder(tmp_path, "id,name,hours\n" + "".join(f"k{n},n{n},{n}\n" for n in range(1_000))))
+    table = (
+        f"-- @renamed from=courses\nCREATE TABLE lessons (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL,\n"
+        f"  {column} -- @renamed from=hours\n);\n"
+    )
+    seeds = "id,name,duration\n" + "".join(f"k{n},n{n},{n + n % 2}\n" for n in range(1_000))
+    project = load_project(write_folder(tmp_path / "renamed", {"s.sql": table, "seeds/lessons.csv": seeds}))
+    approvals = (Approval(HazardName.CHANGE_TYPE),)
+    chunked = replace(on_sqld, request_size=20_000)
+    planned, report = chunked.plan(project, approvals), chunked.deploy(project, approvals=approvals)
+    assert (planned.status, report.error, report.status) == (Status.PLANNED, None, Status.DEPLOYED)
+    assert report.chunks is not None
+    assert planned.seeds == report.seeds == (SeedLine("lessons", 1_000, 0, 500, 500),)
+    assert chunked.deploy(project).status is Status.UNCHANGED
+
+
 def test_row_that_appears_in_a_table_that_was_empty_is_not_overwritten(
     on_sqld: DatabaseUnderTest, tmp_path: Path, transaction: int
 ) -> None:

@@ -27,7 +27,7 @@ from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine
 from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
-from turso_deploy.seeds.records import MAX_RECORDED_ROWS, record_of
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS, record_of, record_under_new_names
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
@@ -212,9 +212,19 @@ def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> 
         scripts = tuple(script for script in pending.scripts if script.runs_before)
         schema = pending._replace(seeds=(), scripts=scripts)
         marks = _seed_marks(maker.project, pending.seeds)
-        yield maker.batch(schema, _new_id(BatchKind.SCHEMA, len(chunks)), marks)
+        yield maker.batch(schema, _new_id(BatchKind.SCHEMA, len(chunks)), marks, records=_renamed_records(pending))
     else:
         yield from _chunk_batches(pending, chunks, maker, limit, _own_entry(pending, last_id))
+
+
+def _renamed_records(pending: PendingChanges) -> dict[str, str]:
+    """Return the records of seeded rows under the names after a schema change whose seeds follow in chunks."""
+    records: dict[str, str] = {}
+    for table, recorded in pending.recorded.items():
+        live = pending.decisions[table].live
+        if recorded and live and (live.name != table or any(new != old for new, old in live.columns.items())):
+            records |= {live.name: "null", table: record_under_new_names(recorded)}
+    return records
 
 
 def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:

@@ -14,6 +14,7 @@ from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.scripts import Script, SkippedScript
 from turso_deploy.seeds.decisions import Decision
+from turso_deploy.seeds.records import RecordedRow
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState
@@ -48,6 +49,7 @@ class PendingChanges(NamedTuple):
     is_new: bool = False
     """True for a database without a deployment history and without any table of the folder."""
     decisions: Mapping[str, Decision] = MappingProxyType({})
+    recorded: Mapping[str, Mapping[str, RecordedRow]] = MappingProxyType({})
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:

@@ -81,7 +81,7 @@ def seed_inquiry(
     effects = effects_after(pending.plan)
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
-        rest = list(answers)
+        rest, known = list(answers), dict(recorded)
         decisions = {
             seed.table: Decision(
                 seed.table,
@@ -95,9 +95,9 @@ def seed_inquiry(
         }
         for question in questions:
             own, rest = rest[: len(question.queries)], rest[len(question.queries) :]
-            known = recorded.get(question.seed.table, {})
-            decisions[question.seed.table] = _decision(question, own, project, effects, known)
-        return with_decisions(pending, decisions)
+            table = question.seed.table
+            known[table], decisions[table] = _decision(question, own, project, effects, known.get(table, {}))
+        return with_decisions(pending, decisions)._replace(recorded=known)
 
     return Inquiry(tuple(query for question in questions for query in question.queries), add)
 
@@ -313,7 +313,8 @@ def _decision(
     project: Project,
     effects: TriggerEffects,
     recorded: Mapping[str, RecordedRow],
-) -> Decision:
+) -> tuple[Mapping[str, RecordedRow], Decision]:
+    """Return the recorded rows of a table, and the decision about its seeds."""
     for answer in answers:
         if not isinstance(answer, Rows):
             raise explain(answer).error(
@@ -337,7 +338,7 @@ def _decision(
     free = _free_values(definition, project) if answered.different else {}
     assigned = effects.assigned_by_triggers(definition)
     decision = decide(seed, live, question.policy, definition, question.uniques, answered, recorded, free, assigned)
-    return decision._replace(left_keys=left_keys(seed, recorded))
+    return recorded, decision._replace(left_keys=left_keys(seed, recorded))
 
 
 def _free_values(definition: TableDefinition, project: Project) -> dict[str, frozenset[Value]]:

@@ -17,7 +17,7 @@ from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.decisions import Key
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.seeds.upsert import as_json
+from turso_deploy.seeds.upsert import as_json, text_form
 
 MAX_RECORDED_ROWS = 10_000
 """The number of rows of a table up to which the deployment history keeps a hash of each."""
@@ -124,7 +124,9 @@ def records_by_key(
         key, columns = names.get(number, ((), ()))  # without names if it was recorded since the groups were read
         values = _list_in(key_values)
         if key and columns and len(values) == len(key):
-            records[as_json([key, values])] = RecordedRow(columns, digest, tuple(values), is_present)
+            records[as_json([key, list(map(text_form, values))])] = RecordedRow(
+                columns, digest, tuple(values), is_present
+            )
     return records
 
 
@@ -151,6 +153,16 @@ def records_in(record: str, new_names: Mapping[str, str]) -> dict[str, RecordedR
     return records_by_key(groups, rows, new_names)
 
 
+def record_under_new_names(recorded: Mapping[str, RecordedRow]) -> str:
+    """Return the record of rows that are recorded under the names before a deployment, as JSON."""
+    groups: dict[str, dict[str, Any]] = {}
+    for text, row in recorded.items():
+        key, _ = json.loads(text)
+        group = groups.setdefault(as_json([key, row.columns]), {"key": key, "columns": row.columns, "rows": []})
+        group["rows"].append([row.key, row.hash])
+    return as_json(list(groups.values()))  # type: ignore[arg-type]
+
+
 def left_keys(seed: SeedTable, recorded: Mapping[str, RecordedRow]) -> tuple[Key, ...]:
     """Return the keys of recorded rows that the file has no longer, and that stay in the database."""
     if not recorded:
@@ -163,7 +175,5 @@ def _hash_of(row: Mapping[str, Value], columns: Sequence[str]) -> str:
     """Return a hash of 64 bits of the values of some columns; "" if the row lacks one of them."""
     if not all(name in row for name in columns):
         return ""
-    # Servers read some decimal texts as the neighbour of the nearest double, so the last digits are left out.
-    values = (row[name] for name in columns)
-    text = as_json([[float(f"{value:.15g}") if isinstance(value, float) else value for value in values]])
+    text = as_json([[text_form(row[name]) for name in columns]])
     return urlsafe_b64encode(blake2b(text.encode(), digest_size=8).digest())[:-1].decode()

@@ -18,7 +18,7 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Value
 from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
-from turso_deploy.seeds.upsert import as_json
+from turso_deploy.seeds.upsert import as_json, text_form
 from turso_deploy.seeds.values import Convert, ValueRuleError, Written, conversion
 from turso_deploy.sql.definitions import KeyPart, TableDefinition
 from turso_deploy.sql.lexer import fold_case
@@ -41,7 +41,7 @@ class SeedGroup(NamedTuple):
 
     def key_text(self, row: SeedRow) -> str:
         """Return the JSON of a row's key, with the names of its columns: it identifies the row in a record."""
-        return as_json([self.key, [row[self.columns.index(name)] for name in self.key]])
+        return as_json([self.key, [text_form(row[self.columns.index(name)]) for name in self.key]])
 
 
 class SeedFile(NamedTuple):
