@@ -62,7 +62,7 @@ def _counted(request: pytest.FixtureRequest) -> None:
 
 
 def target_of(sqld: Sqld) -> DatabaseUnderTest:
-    return DatabaseUnderTest(sqld.url, sqld.url, sqld.token())
+    return DatabaseUnderTest(sqld.url, sqld.url, sqld.token(), request_size=4_000_000)  # one transaction
 
 
 def deploy_to(

@@ -9,6 +9,7 @@ from itertools import accumulate
 from types import MappingProxyType
 
 from turso_deploy.core.transaction import Value
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS
 from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
 from turso_deploy.seeds.upsert import CHUNK_BYTES, upsert_sql
 from turso_deploy.sql.lexer import fold_case
@@ -66,8 +67,9 @@ def _possible_ends(
     """Yield positions at which a chunk may end, counted through all tables, and the bytes since the previous one."""
     position = size = 0
     for seed in ordered:
+        record_bytes = _RECORD_BYTES if seed.before + seed.row_count <= MAX_RECORDED_ROWS else 0
         for group in seed.groups:
-            for row_count, added in _block_sizes(group, _statement_bytes(seed, group), limit):
+            for row_count, added in _block_sizes(group, _statement_bytes(seed, group), record_bytes, limit):
                 position, size = position + row_count, size + added
                 if last_referred is None or last_referred[position - 1] < position:
                     yield position, size
@@ -80,10 +82,13 @@ def _statement_bytes(seed: SeedTable, group: SeedGroup) -> int:
     return 2 * upsert + 4 * _STEP_BYTES
 
 
-def _block_sizes(group: SeedGroup, statement_bytes: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Yield the number of rows and the bytes of each block; the first includes the bytes of the statement."""
+def _block_sizes(group: SeedGroup, statement_bytes: int, record_bytes: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield the number of rows and the bytes of each block; the first includes the bytes of the statement.
+
+    `record_bytes` is what each row takes in the deployment history.
+    """
     for block in group.rows.blocks_for(limit):
-        yield block.row_count, block.request_bytes + block.row_count * _RECORD_BYTES + statement_bytes
+        yield block.row_count, block.request_bytes + block.row_count * record_bytes + statement_bytes
         statement_bytes = 0
 
 

@@ -17,8 +17,8 @@ from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.transaction.predictions import Pending
 
-_ABSENT = ("no such table", "no such column")
-"""The messages for what the database does not have before the plan: such a query predicts nothing."""
+_ABSENT = ("no such table", "no such column", "not authorized")
+"""The messages for what the database does not have before the plan, or not for this token: they predict nothing."""
 
 
 class StepProbe(NamedTuple):
