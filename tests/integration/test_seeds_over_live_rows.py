@@ -200,7 +200,6 @@ def test_row_that_appears_between_the_comparison_and_the_transaction_is_not_over
     assert rows(target)[3] == ("d", "live", 1)
 
 
-@pytest.mark.parametrize("transaction", [2, 4])
 def test_type_that_changes_keeps_rows_that_the_file_left(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.deploy(folder(tmp_path))
     target.run("UPDATE courses SET name = 'edited' WHERE id = 'a'")
@@ -230,6 +229,7 @@ def test_seeds_in_chunks_after_a_renaming_update_what_was_seeded(
     assert chunked.deploy(project).status is Status.UNCHANGED
 
 
+@pytest.mark.parametrize("transaction", [2, 4])
 def test_row_that_appears_in_a_table_that_was_empty_is_not_overwritten(
     on_sqld: DatabaseUnderTest, tmp_path: Path, transaction: int
 ) -> None:
