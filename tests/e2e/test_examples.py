@@ -23,13 +23,13 @@ EVENTS: dict[str, dict[str, Any]] = {
     "fork": {"pull_request": {"head": {"repo": {"fork": True}}}},
     "schedule": {},
 }
-NEW = "✅ Deployed 2.2.0: 50 objects created, 95 rows seeded"
+NEW = "✅ Deployed 2.2.0 (first deployment): 50 objects created, 95 rows seeded"
 SAME = "✅ Unchanged: the database is already at 2.2.0"
 CASES: list[tuple[str, str, str, dict[str, str]]] = [
     ("push", "push", "branch", {"deploy": NEW}),
     # Both environments have the secrets of the same database here.
     ("tag-with-environments", "push", "tag", {"staging": NEW, "production": SAME}),
-    ("pull-request-plan", "pull_request", "pull_request", {"plan": "✅ Planned 2.2.0: 50 objects to create"}),
+    ("pull-request-plan", "pull_request", "pull_request", {"plan": "✅ Planned 2.2.0 (first deployment): 50 objects to create"}),
     ("pull-request-plan", "pull_request", "fork", {}),
     ("self-hosted-sqld", "push", "branch", {"deploy": NEW}),
     ("weekly-tokens", "schedule", "schedule", {"check": "✅ Checked 2 tokens: no problems found"}),
