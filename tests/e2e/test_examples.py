@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,18 @@ EVENTS: dict[str, dict[str, Any]] = {
     "schedule": {},
 }
 NEW = "✅ Deployed 2.2.0 (first deployment): 50 objects created, 95 rows seeded"
+PLANNED = "✅ Planned 2.2.0 (first deployment): 50 objects to create"
 SAME = "✅ Unchanged: the database is already at 2.2.0"
 CASES: list[tuple[str, str, str, dict[str, str]]] = [
     ("push", "push", "branch", {"deploy": NEW}),
     # Both environments have the secrets of the same database here.
     ("tag-with-environments", "push", "tag", {"staging": NEW, "production": SAME}),
-    ("pull-request-plan", "pull_request", "pull_request", {"plan": "✅ Planned 2.2.0 (first deployment): 50 objects to create"}),
+    (
+        "pull-request-plan",
+        "pull_request",
+        "pull_request",
+        {"plan": PLANNED},
+    ),
     ("pull-request-plan", "pull_request", "fork", {}),
     ("self-hosted-sqld", "push", "branch", {"deploy": NEW}),
     ("weekly-tokens", "schedule", "schedule", {"check": "✅ Checked 2 tokens: no problems found"}),
@@ -61,7 +68,7 @@ def test_an_example_does_what_it_says(
     told = run_example(name, event, payload, sqld, tmp_path)
     assert told.keys() == verdicts.keys()
     for job, verdict in verdicts.items():
-        assert told[job].startswith(f"## {verdict}")
+        assert unescape(told[job]).startswith(f"## {verdict}")
 
 
 def test_the_matrix_deploys_to_each_of_its_databases(sqld: Sqld, tmp_path: Path) -> None:
