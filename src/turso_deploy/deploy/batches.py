@@ -265,7 +265,11 @@ def _chunk_batches(
         version = pending.state.schema_version
         if version is not None:
             version += batch.assembly.transaction.schema_changes
-        state = pending.state._replace(last_deployment=last._replace(id=continues), schema_version=version)
+        state = pending.state._replace(
+            catalog=history.with_seed_records(pending.state.catalog),
+            last_deployment=last._replace(id=continues),
+            schema_version=version,
+        )
         pending = pending._replace(state=state)
 
 

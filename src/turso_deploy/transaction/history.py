@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from types import MappingProxyType
@@ -185,6 +186,14 @@ def table_steps(catalog: Catalog) -> list[TransactionStep]:
 def has_seed_records(catalog: Catalog) -> bool:
     """Return True if the deployment history of a database can hold records of seeded rows."""
     return any(fold_case(row.name) == HISTORY_TABLE and SEED_ROWS_COLUMN in (row.sql or "") for row in catalog.rows)
+
+
+def with_seed_records(catalog: Catalog) -> Catalog:
+    """Return the catalog after a deployment, whose history can hold records of seeded rows."""
+    if not catalog.has_history or has_seed_records(catalog):
+        return catalog
+    rows = (row._replace(sql=_CREATE) if fold_case(row.name) == HISTORY_TABLE else row for row in catalog.rows)
+    return replace(catalog, rows=tuple(rows))
 
 
 def recorded_groups_query(table: str) -> Query:
