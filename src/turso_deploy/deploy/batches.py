@@ -30,6 +30,7 @@ from turso_deploy.seeds.chunks import Chunk, exceeds, split_into_chunks
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, record_of, record_under_new_names
 from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
+from turso_deploy.seeds.trigger_effects import TriggerEffects
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import assemble
@@ -177,25 +178,26 @@ class _BatchMaker(NamedTuple):
 
         A record that takes half a request or more is not kept.
         """
-        last = pending.state.last_deployment
+        last, effects = pending.state.last_deployment, effects_after(pending.plan)
         return {
-            seed.table: self._record(seed, pending)
+            seed.table: self._record(seed, effects)
             for seed in self.project.seeds
             if last is None or last.seeds.get(seed.table) != seed.fingerprint
         }
 
     def partial_records(self, pending: PendingChanges, seeds: Iterable[SeedTable]) -> dict[str, str]:
         """Return the records of the rows of a chunk, which stay until the table is recorded as a whole."""
+        effects = effects_after(pending.plan)
         small = {seed.table for seed in self.project.seeds if seed.row_count <= MAX_RECORDED_ROWS}
         return {
-            history.partial_record_name(seed.table, seed.before): self._record(seed, pending)
+            history.partial_record_name(seed.table, seed.before): self._record(seed, effects)
             for seed in seeds
             if seed.table in small
         }
 
-    def _record(self, seed: SeedTable, pending: PendingChanges) -> str:
+    def _record(self, seed: SeedTable, effects: TriggerEffects) -> str:
         definition = self.project.wanted.tables[fold_case(seed.table)].definition
-        record = record_of(seed, effects_after(pending.plan).assigned_by_triggers(definition))
+        record = record_of(seed, effects.assigned_by_triggers(definition))
         limit = self.deployment.database.request_size
         return record if limit is None or json_bytes(record) <= limit // 2 else "null"
 

@@ -220,12 +220,13 @@ def _parents_query(check: OrphanCheck, pending: PendingChanges) -> Query:
     plan, live = pending.plan, pending.state.catalog.with_ignored
     name = fold_case(check.parent)
     before = live.tables.get(fold_case(plan.old_names.get(name, name)))
+    all_missing = check.figures.query._replace(sql="SELECT given.key FROM json_each(?1) AS given LIMIT 20")
     if before is None or name in plan.created_tables | plan.dropped_tables:
-        return check.figures.query._replace(sql="SELECT given.key FROM json_each(?1) AS given LIMIT 20")
+        return all_missing
     old = {fold_case(new): fold_case(old) for new, old in plan.old_columns(check.parent, live).items()}
     columns = tuple(old.get(column, column) for column in check.reference.parent_columns)
     if not before.definition.by_name.keys() >= set(columns):
-        return check.figures.query._replace(sql="SELECT given.key FROM json_each(?1) AS given LIMIT 20")
+        return all_missing
     return missing_parents_query(Reference(check.columns, before.name, columns), check)
 
 
@@ -342,7 +343,7 @@ def _decision(
 
 
 def _free_values(definition: TableDefinition, project: Project) -> dict[str, frozenset[Value]]:
-    """Return the values of each column that nobody wrote: NULL, and its default if that is constant."""
+    """Return the values of each column that count as unwritten: NULL, and its default if that is constant."""
     found = {}
     for column in definition.columns:
         values: set[Value] = {None}

@@ -46,8 +46,8 @@ def decide_rows(
     """Decide about the rows of which the database holds other values.
 
     `different` holds the live values of these rows by position, in the order of `columns`; `recorded` the rows of the
-    last deployment by the JSON of their key. `free_values` are the values of a column that nobody wrote: NULL and its
-    default. `assigned` are the columns that triggers assign, which are not compared.
+    last deployment by the JSON of their key. `free_values` are the values of a column that count as unwritten: NULL and
+    its default. `assigned` are the columns that triggers assign, which are not compared.
     Returns the live values of the rows to update, the positions of the rows to keep, those of the rows that would
     overwrite what the application wrote, and the number of kept rows that differ only in what triggers assign.
     """
@@ -78,7 +78,7 @@ def decide_rows(
 def _are_free(
     live: Mapping[str, Value], given: Mapping[str, Value], record: RecordedRow, free_values: Mapping[str, Set[Value]]
 ) -> bool:
-    """Return True if nobody wrote the columns that the last deployment did not give."""
+    """Return True if the columns that the last deployment did not give count as unwritten."""
     added = (name for name in given if name not in record.columns)
     return all(
         name not in live or live[name] == given[name] or live[name] in free_values.get(name, ()) for name in added

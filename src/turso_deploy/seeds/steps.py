@@ -59,17 +59,26 @@ class OrphanCheck(NamedTuple):
     reference: Reference
     figures: TransactionStep
     check: TransactionStep
-    parent: str
-    columns: tuple[str, ...]
     file: str
     lines: tuple[int, ...]
 
+    @property
+    def parent(self) -> str:
+        """The table that the rows refer to."""
+        return self.reference.parent
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that refer to it."""
+        return self.reference.columns
+
 
 class Verified(NamedTuple):
-    """The rows that one statement verifies: `number` is in the result, and `lines` has the line of each position."""
+    """The rows of a group that one statement verifies: its `number` in the result, and the position of its first row."""
 
     number: int
-    seed: SeedTable
+    first: int
+    file: str
     group: SeedGroup
 
 
@@ -117,10 +126,10 @@ def seed_steps(
         ]
         writer.steps += [check.figures for check in own_checks]
         writer.steps += [check.check for check in own_checks]
-        count = writer.write(seed, decisions.get(seed.table) or Decision(seed.table, "update"), table)
+        decision = decisions.get(seed.table) or Decision(seed.table, "update")
+        count = writer.write(seed, decision, table)
         refers_to_itself = any(fold_case(reference.parent) == fold_case(seed.table) for reference in own_references)
-        decision = decisions.get(seed.table)
-        needs_deferral |= (refers_to_itself and count > 1) or bool(decision and decision.moved)
+        needs_deferral |= (refers_to_itself and count > 1) or bool(decision.moved)
         orphan_checks += own_checks
     if needs_deferral:
         # A parent may come in a later statement than its child: https://www.sqlite.org/pragma.html#pragma_defer_foreign_keys
@@ -175,19 +184,17 @@ class _Writer:
             if decision.policy == "keep" or (is_guarded and not stays):
                 updated = []
             upsert = Upsert(seed.table, group.columns, group.key, updated, group.blob_columns, verb)
-            self._verified.append(Verified(-len(self._verified) - 1, seed, group))
+            self._verified.append(Verified(-len(self._verified) - 1, first, seed.file, group))
             begin = self._number + 1
             for chunk in group.rows.chunks(self._chunk_bytes):
-                start = first + chunk.first
-                kept = "".join("01"[at in decision.kept] for at in range(start, start + chunk.row_count))
-                has_kept = "1" in kept
-                number = self._stage(seed, chunk, first, kept if has_kept else None, stays)
-                self.steps += _upserts(seed, group, chunk, upsert, staged(number, number), has_kept=has_kept)
+                kept = _kept_digits(decision, first + chunk.first, chunk.row_count)
+                number = self._stage(seed, chunk, first, kept, stays)
+                source = staged(number, number)
+                self.steps += _upserts(seed, group, chunk, upsert, source, has_kept=kept is not None)
                 written += 1
                 if is_guarded and not stays:
                     self.steps.append(_insertion_guard(seed, decision, chunk))
                 if not stays:
-                    source = staged(number, number)
                     self.steps.append(self._verification(seed, group, decision, definition, source, stays=False))
             if stays and self._number >= begin:
                 source = staged(begin, self._number)
@@ -342,7 +349,7 @@ def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
     """Return the error for rows that are not in the database as they should be. `rows` is the result of `missing`."""
     found = {item.number: item for item in plan.verified}
     places = [
-        Place(item.seed.file, item.group.lines[int(str(position)) - _first_position(item)])
+        Place(item.file, item.group.lines[int(str(position)) - item.first])
         for number, position in rows.rows
         for item in [found[int(str(number))]]
     ]
@@ -357,18 +364,16 @@ def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
     )
 
 
-def _first_position(item: Verified) -> int:
-    """Return the position of the first row of a group in the file."""
-    first = item.seed.before
-    for group in item.seed.groups:
-        if group is item.group:
-            break
-        first += len(group.rows)
-    return first
-
-
 def _label(seed: SeedTable) -> str:
     return f"seed {seed.table}"
+
+
+def _kept_digits(decision: Decision, first: int, row_count: int) -> str | None:
+    """Return a digit for each row of a chunk, `1` for one that is kept; None if none is."""
+    if not decision.kept:
+        return None
+    digits = "".join("01"[at in decision.kept] for at in range(first, first + row_count))
+    return digits if "1" in digits else None
 
 
 def _emptiness_guard(seed: SeedTable, decision: Decision) -> TransactionStep:
@@ -466,8 +471,6 @@ def _orphan_checks(
             reference,
             TransactionStep(Query(f"{missing} LIMIT {_MAX_ORPHANS}", (chunk.text,)), Purpose.FIGURES, label, place),
             TransactionStep(Query(raising, (chunk.text,)), Purpose.CHECK, label, place),
-            reference.parent,
-            reference.columns,
             seed.file,
             tuple(lines[key] for key in following),
         )

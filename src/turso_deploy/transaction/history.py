@@ -236,7 +236,7 @@ _PART = "(CASE part.type WHEN 'object' THEN part.value ELSE '{}' END)"
 _ITEM = "(CASE item.type WHEN 'array' THEN item.value ELSE '[]' END)"
 _GROUP_ID = "entry.key || '/' || part.key"
 _IS_PARTIAL = "instr(entry.key, char(10)) > 0"
-# The name of a partial record ends with a line feed for each time that its seeds were begun anew since.
+# The name of a partial record ends with a line feed for each time that its seeds were begun again since.
 _GENERATION = "length(rtrim(entry.key, char(10))) - length(entry.key)"
 _IS_EARLIER = "substr(entry.key, -1) = char(10)"
 _TABLE_OF_ENTRY = "substr(entry.key, 1, instr(entry.key || char(10), char(10)) - 1)"
