@@ -74,7 +74,7 @@ class OrphanCheck(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The rows of a group that one statement verifies: its `number` in the result, and the position of its first row."""
+    """The rows of a group that one statement verifies: its `number` in the result, the position of its first row."""
 
     number: int
     first: int
