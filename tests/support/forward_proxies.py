@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from ssl import SSLContext
+from ssl import SSLContext, SSLSocket
+from typing import cast
 
 MAX_WAIT = 30  # seconds
 
@@ -98,10 +100,7 @@ def _serving(
             client = tls.wrap_socket(client, server_side=True) if tls else client
             with client, open_tunnel(client, proxy) or client as server:
                 if server is not client:
-                    back = threading.Thread(target=_pass_on, args=(server, client, []), daemon=True)
-                    back.start()
-                    _pass_on(client, server, proxy.received)
-                    back.join(MAX_WAIT)
+                    _relay(client, server, proxy.received)
 
     def accept() -> None:
         with suppress(OSError):  # the test is over
@@ -121,9 +120,33 @@ def _serving(
             thread.join()
 
 
-def _pass_on(source: socket.socket, target: socket.socket, keep: list[bytes]) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            keep.append(piece)
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
+def _relay(client: socket.socket, server: socket.socket, received: list[bytes]) -> None:
+    """Pass bytes on in both directions until both ends are closed; keep those of the client.
+
+    One thread does both, because two threads must not use one TLS connection: a read and a write at the same time
+    break it (https://docs.openssl.org/master/man7/openssl-threads/).
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ, server)
+        selector.register(server, selectors.EVENT_READ, client)
+        while selector.get_map() and (events := selector.select(MAX_WAIT)):
+            for key, _ in events:
+                source, target = cast("socket.socket", key.fileobj), cast("socket.socket", key.data)
+                piece = _received(source)
+                if piece:
+                    if source is client:
+                        received.append(piece)
+                    target.sendall(piece)
+                elif isinstance(target, SSLSocket):
+                    return  # TLS has no way to close one direction only
+                else:
+                    selector.unregister(source)
+                    target.shutdown(socket.SHUT_WR)
+
+
+def _received(source: socket.socket) -> bytes:
+    """Return what has arrived, with what a TLS connection has read already; nothing at the end of the connection."""
+    piece = source.recv(65536)
+    while isinstance(source, SSLSocket) and source.pending():
+        piece += source.recv(65536)
+    return piece
