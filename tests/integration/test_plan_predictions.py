@@ -94,14 +94,57 @@ def test_what_would_stop_the_deployment_stops_the_plan_which_is_shown_whole(
     assert target.dump() == before
 
 
-def test_plan_that_is_blocked_and_fails_has_failed(target: DatabaseUnderTest, tmp_path: Path) -> None:
+def test_plan_and_deployment_that_are_blocked_and_fail_have_failed(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.deploy(project_of(tmp_path / "before", {"t.sql": TABLE, "manifest.yml": "schema_version: 1.0.0\n"}))
     target.run("INSERT INTO t VALUES (1, 'x', 10)")
     manifest = "schema_version: 3.0.0\nupgrade_from: 2.0.0\njson_columns: {t: [j]}\n"
-    report = planned(target, project_of(tmp_path / "after", {"t.sql": TABLE, "manifest.yml": manifest}))
-    assert report.error is not None
-    assert (report.status, report.exit_code, report.error.code) == (Status.FAILED, 1, ErrorCode.CHECK_FAILED)
-    assert "from version 2.0.0 on" in report.error.message
+    project = project_of(tmp_path / "after", {"t.sql": TABLE, "manifest.yml": manifest})
+    for report in (planned(target, project), target.deploy(project)):
+        assert report.error is not None
+        assert (report.status, report.exit_code, report.error.code) == (Status.FAILED, 1, ErrorCode.CHECK_FAILED)
+        assert report.committed is False
+        assert "from version 2.0.0 on" in report.error.message
+        assert [check.name for check in report.checks if not check.ok] == ["invalid JSON in t.j"]
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "hazard"),
+    [
+        ({"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, j TEXT);\n"}, ErrorCode.CHECK_FAILED, "drop-column t.n"),
+        ({"seeds/t.csv": "id,n\n1,11\n"}, ErrorCode.CHECK_FAILED, "overwrite-rows t"),
+        (
+            {
+                "t.sql": TABLE + "CREATE TABLE child (id INTEGER PRIMARY KEY, t REFERENCES t);\n",
+                "seeds/t.csv": "id,n\n1,11\n",
+                "seeds/child.csv": "id,t\n1,9\n",
+                "manifest.yml": "{}\n",
+            },
+            ErrorCode.SEED_INVALID,
+            "overwrite-rows t",
+        ),
+        (
+            {"t.sql": TABLE + "CREATE UNIQUE INDEX one ON t (j);\n", "seeds/t.csv": "id,n\n1,11\n"},
+            ErrorCode.CHECK_FAILED,
+            "overwrite-rows t",
+        ),
+    ],
+)
+def test_failure_beside_an_unapproved_hazard_ends_plan_and_deployment_alike(
+    target: DatabaseUnderTest, tmp_path: Path, files: dict[str, str], code: ErrorCode, hazard: str
+) -> None:
+    target.deploy(project_of(tmp_path / "before", {"t.sql": TABLE}))
+    target.run("INSERT INTO t VALUES (1, 'x', 10), (2, 'x', 20)")
+    before = target.dump()
+    manifest = "json_columns: {t: [j]}\n"
+    project = project_of(tmp_path / "after", {"t.sql": TABLE, "manifest.yml": manifest, **files})
+    reports = planned(target, project), target.deploy(project)
+    for report in reports:
+        assert report.error is not None
+        assert (report.status, report.exit_code, report.error.code) == (Status.FAILED, 1, code)
+        assert hazard in report.error.message
+        assert report.requests <= 3
+    assert reports[0].error == reports[1].error
+    assert target.dump() == before
 
 
 def test_seeds_that_overwrite_or_add_rows_are_part_of_the_prediction(target: DatabaseUnderTest, tmp_path: Path) -> None:

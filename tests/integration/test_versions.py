@@ -110,9 +110,29 @@ def test_spelling_makes_no_other_schema_of_an_old_one(releases: Releases) -> Non
 def test_version_that_appears_or_goes_is_no_downgrade(releases: Releases) -> None:
     releases.deploy("A", "1.0.0")
     assert verdict(releases.deploy("A")) == "Deployed 1.0.0 -> no version, in 2 requests"
-    assert verdict(releases.deploy("B", "0.1.0")).startswith("Deployed no version -> 0.1.0: 1 object created")
+    assert verdict(releases.deploy("B", "1.0.0")).startswith("Deployed no version -> 1.0.0: 1 object created")
     assert releases.deploy("A").status is Status.BLOCKED
-    assert releases.deploy("A", "0.1.0", "drop-table").status is Status.DEPLOYED  # the same version, another schema
+    assert releases.deploy("A", "1.0.0", "drop-table").status is Status.DEPLOYED  # the same version, another schema
+
+
+@pytest.mark.parametrize("between", [[None], ["nightly", None], ["2024.01.02"]])
+def test_deployments_without_a_semantic_version_do_not_hide_an_old_one(
+    releases: Releases, between: list[str | None]
+) -> None:
+    releases.deploy("A", "1.0.0")
+    releases.deploy("A", "2.0.0")
+    for version in between:
+        assert releases.deploy("A", version).status is Status.DEPLOYED
+    planned, deployed = releases.plan("B", "1.5.0"), releases.deploy("B", "1.5.0")
+    for report in (planned, deployed):
+        assert (report.status, report.requests) == (Status.BLOCKED, 1)
+        assert [(line.name, line.object) for line in report.hazards] == [("downgrade", "1.5.0")]
+        assert report.error is not None
+        assert "The database has " + ("reached" if between[-1] is None else "") in (report.error.hint or "")
+    assert releases.deploy("B", "2.1.0").status is Status.DEPLOYED
+    assert releases.deploy("C", "2.0.5", "downgrade:2.0.5").status is Status.DEPLOYED
+    assert releases.deploy("C").status is Status.DEPLOYED
+    assert releases.deploy("C", "2.0.6").status is Status.DEPLOYED  # forward from the version that it went back to
 
 
 def test_reports_have_the_version_of_the_database_and_not_the_one_of_the_manifest(

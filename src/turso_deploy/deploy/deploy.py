@@ -6,21 +6,22 @@ import math
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from turso_deploy.core.errors import DeployError, ErrorCode, LostReplyError, StaleError
+from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
-from turso_deploy.deploy.failures import explain_failure, is_stale
+from turso_deploy.deploy.failures import combined, explain_failure, is_stale
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.report_builder import ReportBuilder
+from turso_deploy.deploy.stopping_errors import stopping_errors
 from turso_deploy.deploy.submission import Submission
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.find import check_manifest, find_pending
+from turso_deploy.pending.find import check_manifest, find_pending, with_predictions
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
-from turso_deploy.plan.hazards import Approval, parse_approvals, raise_if_blocked
+from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.history import Provenance
@@ -107,9 +108,7 @@ class _Run:
         elif self.report.found.chunks:
             self._add_committed(found)
         self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-        check_manifest(deployment.project, pending)
-        raise_if_seeds_conflict(pending)
-        raise_if_blocked(pending.hazards, deployment.approvals)
+        self._require_allowed(pending)
         if pending.nothing_to_do:
             if found := self._submission.find_commit():
                 self._add_last_found(found)
@@ -117,6 +116,26 @@ class _Run:
         if pending.seed_rows < self._fewest_rows:  # another client deploys the same seeds: that is progress, too
             self._stale_plans, self._fewest_rows = 0, pending.seed_rows
         return self._submit_all(pending)
+
+    def _require_allowed(self, pending: PendingChanges) -> None:
+        """Raise the error that stops the deployment before it begins, if there is one.
+
+        A failure precedes a hazard, as in a plan. So the rows are asked for more failures before a hazard blocks.
+        """
+        deployment = self._deployment
+        try:
+            check_manifest(deployment.project, pending)
+            raise_if_seeds_conflict(pending)
+            raise_if_blocked(pending.hazards, deployment.approvals)
+        except BlockedError:
+            with cancellable():
+                pending = with_predictions(
+                    deployment.project, deployment.database, pending, show_keys=deployment.show_keys
+                )
+            errors = stopping_errors(deployment, pending, self.report)
+            if blocked := blocking_error(pending.hazards, deployment.approvals):
+                errors.append(blocked)
+            raise combined(errors) from None
 
     def _submit_all(self, pending: PendingChanges) -> _Attempt:
         """Submit batch after batch, for as long as each is committed."""

@@ -20,9 +20,10 @@ from turso_deploy.deploy.notices import (
     unmanaged_notices,
 )
 from turso_deploy.deploy.report_builder import ReportBuilder
+from turso_deploy.deploy.stopping_errors import stopping_errors
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying
-from turso_deploy.pending.seed_decisions import compare_with_folder, conflict_error
+from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
@@ -149,23 +150,10 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
 
 def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChanges, list[DeployError]]:
     """Return the pending changes, which are added to the report, and the errors that would stop a deployment."""
-    project = deployment.project
-    pending = find_pending(project, deployment.database, preview=True, show_keys=deployment.show_keys)
+    pending = find_pending(deployment.project, deployment.database, preview=True, show_keys=deployment.show_keys)
     report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-    checks = report.check_lines(pending.predicted_checks)
-    report.add_checks(checks)
-    failures: list[DeployError] = []
-    try:
-        check_manifest(project, pending)
-    except DeployError as error:
-        failures.append(error)
-    failures += pending.predicted_failures
-    if not all(check.ok for check in checks):
-        failures.append(explain_failed_checks(checks, {}, project))
-    if conflict := conflict_error(pending):
-        failures.append(conflict)
-    return pending, failures
+    return pending, stopping_errors(deployment, pending, report)
 
 
 def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> None:

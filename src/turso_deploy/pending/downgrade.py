@@ -11,25 +11,36 @@ from turso_deploy.transaction.history import LastDeployment
 
 
 def downgrade_hazard(
-    version: str | None, fingerprint: str, last: LastDeployment, past: Sequence[str], place: Place | None
+    version: str | None,
+    fingerprint: str,
+    last: LastDeployment,
+    past: Sequence[str],
+    past_version: str | None,
+    place: Place | None,
 ) -> Hazard | None:
     """Return the hazard of deploying a schema that is earlier than the last one; None if it is not.
 
-    `version` and `fingerprint` are those of the schema folder, `past` those of earlier deployments. Two semantic
-    versions decide by their precedence. Otherwise the deployment history decides. `place` is that of the version.
+    `version` and `fingerprint` are those of the schema folder, `past` are the fingerprints of all deployments. Two
+    semantic versions decide by their precedence. If the last deployment has none, the schemas of the history decide,
+    and so does `past_version`, the last semantic version before it. `place` is that of the version.
     """
     new, old = parse_version(version), parse_version(last.schema_version)
-    if not (new < old if new and old else is_earlier(fingerprint, past)):
+    before = parse_version(past_version)
+    if new and old:
+        goes_back = new < old
+    else:
+        goes_back = bool(new and before and new < before) or is_earlier(fingerprint, past)
+    if not goes_back:
         return None
-    is_named = last.schema_version and last.schema_version != version
-    at = f"is at {last.schema_version}" if is_named else "got another schema after this one"
+    at = last.schema_version or past_version
+    reached = f"has reached {at}" if at and at != version else "got another schema after this one"
     return Hazard(
         HazardName.DOWNGRADE,
         version or fingerprint[:12],
         count_query=None,
         place=place,
-        remedy=f"The database {at}. If the job of an old release was run again, leave the database as it is. To go "
-        "back on purpose, check first that nothing needs the newer schema.",
+        remedy=f"The database {reached}. If the job of an old release was run again, leave the database as it is. "
+        "To go back on purpose, check first that nothing needs the newer schema.",
     )
 
 

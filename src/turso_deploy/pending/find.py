@@ -33,7 +33,7 @@ from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_past_schemas, parse_state
+from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_past, parse_state
 from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.possible_deletions import (
     deletion_hazards,
@@ -55,23 +55,36 @@ def find_pending(
     """
     report_step("reading the database")
     past_schemas = history.past_schemas_query(history.schema_fingerprint(project.wanted))
-    *answers, past = database.query((*STATE_QUERIES, past_schemas))
+    past_version = history.past_version_query(project.manifest.schema_version)
+    *answers, schemas, versions = database.query((*STATE_QUERIES, past_schemas, past_version))
     report_step("planning")
-    state = parse_past_schemas(past, parse_state(answers, project.manifest.ignore))
+    state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
     pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending)]
     if preview:
         inquiries.append(_table_sizes(pending))
-    predictions = []
-    if preview and not pending.nothing_to_do:
-        changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
-        predictions = [_predicted_checks(changes), _predicted_failures(changes), parents_inquiry(project, pending)]
+    predictions = _predictions(project, pending, show_keys=show_keys) if preview else []
     limit, empty = database.request_size, set[str]()
     if limit is None or not exceeds(pending.seeds, limit):
         return _ask(database, pending, [*inquiries, seed_inquiry(project, pending, limit), *predictions])
     # Seeds of several requests are usually new: their rows are sent only if there are rows to compare them with.
     pending = _ask(database, pending, [*inquiries, empty_tables_inquiry(pending, empty)])
     return _ask(database, pending, [seed_inquiry(project, pending, limit, frozenset(empty)), *predictions])
+
+
+def with_predictions(
+    project: Project, database: Database, pending: PendingChanges, *, show_keys: bool = False
+) -> PendingChanges:
+    """Return pending changes with the predictions that only the plan needs; one request, none without a question."""
+    return _ask(database, pending, _predictions(project, pending, show_keys=show_keys))
+
+
+def _predictions(project: Project, pending: PendingChanges, *, show_keys: bool) -> list[Inquiry]:
+    """Return the inquiries for the checks of rows, the steps that would fail, and the missing parents of seeds."""
+    if pending.nothing_to_do:
+        return []
+    changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
+    return [_predicted_checks(changes), _predicted_failures(changes), parents_inquiry(project, pending)]
 
 
 def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquiry]) -> PendingChanges:
@@ -229,7 +242,8 @@ def _downgrades(project: Project, pending: PendingChanges) -> Iterator[Hazard]:
     if last and not pending.nothing_to_do:
         place = project.place_in_manifest(("schema_version",)) if version else None
         fingerprint = history.schema_fingerprint(project.wanted)
-        hazard = downgrade_hazard(version, fingerprint, last, pending.state.past_schemas, place)
+        state = pending.state
+        hazard = downgrade_hazard(version, fingerprint, last, state.past_schemas, state.past_version, place)
         if hazard:
             yield hazard
 

@@ -11,6 +11,7 @@ from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, LastDeployment, parse_last_deployment
 
@@ -31,6 +32,7 @@ class DatabaseState(NamedTuple):
 
     `schema_version` is None if the server does not support the pragma. `past_schemas` are the fingerprints of all
     schemas that were deployed, the oldest first; () unless the wanted one is among them and not the last.
+    `past_version` is the last semantic version of the history if the last deployment has none, else None.
     """
 
     catalog: Catalog
@@ -39,6 +41,7 @@ class DatabaseState(NamedTuple):
     read_at: int = 0
     received_at: float = 0.0
     past_schemas: tuple[str, ...] = ()
+    past_version: str | None = None
 
     @property
     def managed(self) -> frozenset[str]:
@@ -46,13 +49,22 @@ class DatabaseState(NamedTuple):
         return self.last_deployment.managed if self.last_deployment else frozenset()
 
 
-def parse_past_schemas(answer: Rows | Failure, state: DatabaseState) -> DatabaseState:
-    """Return the state with the answer to `past_schemas_query`. Raises DatabaseError if the history cannot be read."""
+def parse_past(schemas: Rows | Failure, versions: Rows | Failure, state: DatabaseState) -> DatabaseState:
+    """Return the state with the answers to `past_schemas_query` and `past_version_query`.
+
+    Raises DatabaseError if the history cannot be read.
+    """
     if state.last_deployment is None:
         return state
-    if isinstance(answer, Failure):
-        raise _unreadable(answer)
-    return state._replace(past_schemas=tuple(str(fingerprint) for (fingerprint,) in answer.rows))
+    if isinstance(schemas, Failure):
+        raise _unreadable(schemas)
+    if isinstance(versions, Failure):
+        raise _unreadable(versions)
+    found = (str(version) for (version,) in versions.rows)
+    return state._replace(
+        past_schemas=tuple(str(fingerprint) for (fingerprint,) in schemas.rows),
+        past_version=next((version for version in found if parse_version(version)), None),
+    )
 
 
 def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:

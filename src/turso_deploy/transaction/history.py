@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.versions import parse_version
 from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of, title
 
@@ -65,6 +66,14 @@ _PAST_SCHEMAS = f"""SELECT schema_fingerprint FROM {HISTORY_TABLE} WHERE number 
     THEN (SELECT min(number) FROM {HISTORY_TABLE}) END
   FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1
 ) ORDER BY number"""
+
+
+# Candidates for a semantic version, the last one first. If the last deployment has one, no other row is read.
+_PAST_VERSIONS = f"""SELECT schema_version FROM {HISTORY_TABLE} WHERE ?1 AND schema_version GLOB '*[0-9].[0-9]*.[0-9]*'
+ORDER BY number DESC LIMIT (
+  SELECT iif(schema_version GLOB '*[0-9].[0-9]*.[0-9]*' AND NOT schema_version GLOB '*.0[0-9]*', 0, 100)
+  FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1
+)"""
 
 
 class LastDeployment(NamedTuple):
@@ -155,6 +164,14 @@ def past_schemas_query(fingerprint: str) -> Query:
     `LAST_DEPLOYMENT_QUERY` it fails on a database that was never deployed to.
     """
     return Query(_PAST_SCHEMAS, (fingerprint,))
+
+
+def past_version_query(version: str | None) -> Query:
+    """Return the query for earlier versions, the last one first, if the last deployment has no semantic one.
+
+    It returns none if `version`, that of the folder, is not semantic, because then no versions are compared.
+    """
+    return Query(_PAST_VERSIONS, (int(parse_version(version) is not None),))
 
 
 def schema_fingerprint(schema: Schema) -> str:

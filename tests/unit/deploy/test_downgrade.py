@@ -53,7 +53,7 @@ def test_schema_is_earlier_unless_it_is_new_or_undoes_a_rollback(past: str, earl
 )
 def test_semantic_versions_decide_whatever_the_history_has(version: str, at: str, goes_back: bool) -> None:
     for past in ("AB", "B", ""):
-        hazard = downgrade_hazard(version, "A", LAST._replace(schema_version=at), past, Place("m.yml", 1))
+        hazard = downgrade_hazard(version, "A", LAST._replace(schema_version=at), past, None, Place("m.yml", 1))
         assert (hazard is not None) is goes_back
         assert hazard is None or (hazard.object, hazard.place) == (version, Place("m.yml", 1))
 
@@ -63,17 +63,30 @@ def test_semantic_versions_decide_whatever_the_history_has(version: str, at: str
 )
 def test_history_decides_where_versions_cannot_be_compared(version: str | None, at: str | None) -> None:
     last = LAST._replace(schema_version=at)
-    hazard = downgrade_hazard(version, "A" * 64, last, ("A" * 64, "B"), None)
+    hazard = downgrade_hazard(version, "A" * 64, last, ("A" * 64, "B"), None, None)
     assert hazard is not None
     assert hazard.object == (version or "A" * 12)
-    assert downgrade_hazard(version, "A" * 64, last, ("A" * 64, "B", "A" * 64), None) is None
-    assert downgrade_hazard(version, "A" * 64, last, (), None) is None
+    assert downgrade_hazard(version, "A" * 64, last, ("A" * 64, "B", "A" * 64), None, None) is None
+    assert downgrade_hazard(version, "A" * 64, last, (), None, None) is None
 
 
 @pytest.mark.parametrize(("version", "at"), [("nightly", "nightly"), ("2.0.0", None)])
 def test_hazard_names_no_version_of_the_database_that_says_nothing(version: str, at: str | None) -> None:
     last = LAST._replace(schema_version=at)
-    hazard = downgrade_hazard(version, "A", last, ("A", "B"), None)
+    hazard = downgrade_hazard(version, "A", last, ("A", "B"), None, None)
     assert hazard is not None
     assert hazard.remedy is not None
     assert hazard.remedy.startswith("The database got another schema after this one.")
+
+
+@pytest.mark.parametrize(
+    ("version", "before", "goes_back"),
+    [("1.9.0", "2.0.0", True), ("2.0.0", "2.0.0", False), ("2.1.0", "2.0.0", False), ("nightly", "2.0.0", False)],
+)
+@pytest.mark.parametrize("at", [None, "nightly", "2024.01.02"])
+def test_deployment_without_a_semantic_version_does_not_hide_the_one_before(
+    version: str, before: str, goes_back: bool, at: str | None
+) -> None:
+    last = LAST._replace(schema_version=at)
+    assert (downgrade_hazard(version, "C", last, (), before, None) is not None) is goes_back
+    assert downgrade_hazard(version, "A", last, ("A", "B"), before, None) is not None
