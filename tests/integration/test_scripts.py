@@ -14,9 +14,10 @@ from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder, write_project
 from turso_deploy.cli.run import run
 from turso_deploy.core.errors import ErrorCode
-from turso_deploy.plan.hazards import Approval, HazardName
+from turso_deploy.deploy import preview
+from turso_deploy.plan.hazards import Approval, HazardName, parse_approvals
 from turso_deploy.project.project import Project
-from turso_deploy.report.document import Report, Status
+from turso_deploy.report.document import Report, SeedLine, Status
 
 DROP_COLUMN = [Approval(HazardName.DROP_COLUMN)]
 
@@ -314,3 +315,47 @@ def test_first_deployment_in_chunks_is_not_blocked_before_its_version_is_recorde
     }
     deploy(small, write_project(tmp_path / "schema", files))
     assert small.value("SELECT count(*) FROM words") == 2_000
+
+
+SEEDED = "CREATE TABLE plan (id INTEGER PRIMARY KEY, name TEXT, seats INTEGER NOT NULL DEFAULT 0);\n"
+
+
+@pytest.mark.parametrize("moment", ["before", "between"])
+def test_seed_rows_that_a_script_writes_first_are_undecided_and_then_counted(
+    target: DatabaseUnderTest, tmp_path: Path, moment: str
+) -> None:
+    target.deploy(write_project(tmp_path / "1", {"app.sql": SEEDED, "seeds/plan.csv": "id,name\n1,a\n2,b\n3,c\n4,d\n"}))
+    target.run("UPDATE plan SET name = 'mine' WHERE id = 3")
+    files = {
+        "app.sql": SEEDED + "CREATE VIEW names AS SELECT name FROM plan;\n",
+        "seeds/plan.csv": "id,name\n1,a\n2,b\n3,c\n5,e\n6,f\n",
+        "scripts/1.sql": f"-- @run {moment}\nDELETE FROM plan WHERE id IN (1, 4);\n"
+        "UPDATE plan SET name = 'x' WHERE id = 2;\nINSERT INTO plan (id, name) VALUES (5, 'e');\n",
+    }
+    project = write_project(tmp_path / "2", files)
+    approvals = parse_approvals("overwrite-rows,delete-rows")
+    planned = target.plan(project, approvals)
+    assert "the numbers of seed rows of plan: the script 1 writes to it" in planned.undecided
+    database = target.open()
+    tried = preview.plan(project, database, allow_hazards=approvals, dry_run=True)
+    database.close()
+    deployed = target.deploy(project, approvals=approvals)
+    for report in (tried, deployed):
+        # 1 was deleted, so it is inserted; 2 was changed, so it is updated; 3 is kept; 5 was inserted by the script.
+        assert report.seeds == (SeedLine("plan", 5, inserted=2, updated=1, unchanged=1, kept=1),)
+        assert report.undecided == ()
+    assert target.rows("SELECT id, name FROM plan ORDER BY id") == [
+        (1, "a"), (2, "b"), (3, "mine"), (5, "e"), (6, "f"),
+    ]  # fmt: skip
+
+
+def test_seeded_row_that_a_script_deletes_is_not_reported_to_stay(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(write_project(tmp_path / "1", {"app.sql": SEEDED, "seeds/plan.csv": "id,name\n1,a\n2,b\n3,c\n"}))
+    files = {
+        "app.sql": SEEDED,
+        "seeds/plan.csv": "id,name\n1,a\n",
+        "scripts/1.sql": "-- @run after\nDELETE FROM plan WHERE id = 2;\n",
+    }
+    report = target.deploy(write_project(tmp_path / "2", files), approvals=parse_approvals("delete-rows"))
+    assert report.seeds == (SeedLine("plan", 1, unchanged=1, left=1, left_keys=("3",)),)
+    assert target.rows("SELECT id FROM plan ORDER BY id") == [(1,), (3,)]

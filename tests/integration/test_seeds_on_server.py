@@ -17,8 +17,9 @@ from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Outcome, Query, Rows, Transaction, Value
 from turso_deploy.database.hrana import HranaDatabase
+from turso_deploy.deploy.seed_results import seed_results
 from turso_deploy.seeds.simulation import simulate_seeds
-from turso_deploy.seeds.steps import SeedPlan, error_for_orphans, seed_results, seed_steps
+from turso_deploy.seeds.steps import SeedPlan, error_for_orphans, seed_steps
 from turso_deploy.seeds.tables import SeedTable, read_seeds
 from turso_deploy.seeds.trigger_effects import trigger_effects
 from turso_deploy.seeds.upsert import CHUNK_BYTES

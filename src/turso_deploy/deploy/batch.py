@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Outcome
+from turso_deploy.deploy.seed_results import SeedResult, seed_results
 from turso_deploy.seeds.chunks import Chunk
 from turso_deploy.seeds.decisions import Decision
-from turso_deploy.seeds.steps import SeedResult, seed_results
 from turso_deploy.transaction.assemble import Assembly
 
 

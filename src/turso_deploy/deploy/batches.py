@@ -21,6 +21,7 @@ from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import json_bytes
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.seed_results import left_row_steps
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
 from turso_deploy.project.project import Project
@@ -117,10 +118,12 @@ class _BatchMaker(NamedTuple):
                 self.project.scratch.connection,
                 effects_after(pending.plan),
                 approved_decisions(pending, self.deployment.approvals),
+                after_scripts=any(script.runs_before for script in pending.scripts),
             ),
             _checks(pending, self.deployment, batch_id.kind),
             self._history_entry(pending, batch_id, marks, continues, records),
             deletions=deletions,
+            left_rows=tuple(left_row_steps(pending.decisions)) if pending.scripts else (),
             deletion_checks=deletion_checks(deletions, pending.other_hazards, self.deployment.approvals),
             show_keys=self.deployment.show_keys,
             commit=self.commit,

@@ -16,10 +16,9 @@ from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
 from turso_deploy.deploy.failures import combined, explain_failure, is_stale
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.deploy.stopping_errors import stopping_errors
 from turso_deploy.deploy.submission import Submission
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.find import check_manifest, find_pending, with_predictions
+from turso_deploy.pending.find import check_manifest, find_pending, stopping_errors, with_predictions
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
@@ -132,7 +131,8 @@ class _Run:
                 pending = with_predictions(
                     deployment.project, deployment.database, pending, show_keys=deployment.show_keys
                 )
-            errors = stopping_errors(deployment, pending, self.report)
+            failed_checks = self.report.add_predicted_checks(pending)
+            errors = stopping_errors(deployment.project, pending, failed_checks)
             if blocked := blocking_error(pending.hazards, deployment.approvals):
                 errors.append(blocked)
             raise combined(errors) from None

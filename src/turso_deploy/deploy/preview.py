@@ -20,9 +20,8 @@ from turso_deploy.deploy.notices import (
     unmanaged_notices,
 )
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.deploy.stopping_errors import stopping_errors
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying
+from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying, stopping_errors
 from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
@@ -153,7 +152,7 @@ def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChan
     pending = find_pending(deployment.project, deployment.database, preview=True, show_keys=deployment.show_keys)
     report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-    return pending, stopping_errors(deployment, pending, report)
+    return pending, stopping_errors(deployment.project, pending, report.add_predicted_checks(pending))
 
 
 def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> None:
@@ -175,4 +174,4 @@ def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> Non
         raise explain_failure(batch.assembly, outcome, checks, deployment.project, deployment.approvals)
     report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
     if batch.id.completes:
-        report.add_decided()
+        report.add_dry_run(batch.results(outcome))

@@ -15,6 +15,8 @@ from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Rows
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
+from turso_deploy.deploy.failures import explain_failed_checks
+from turso_deploy.deploy.seed_results import SeedResult
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
@@ -26,8 +28,7 @@ from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
 from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
-from turso_deploy.seeds.decisions import Decision
-from turso_deploy.seeds.steps import SeedResult
+from turso_deploy.seeds.decisions import Decision, LeftRow
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
@@ -63,6 +64,8 @@ class ReportBuilder:
         self._schema_steps: tuple[StepLine, ...] = ()
         self._undecided: dict[str, str] = {}
         self._seeds_done: dict[str, SeedLine] = {}
+        self._counted_again: set[str] = set()
+        self._left: dict[str, tuple[LeftRow, ...]] = {}
         self._has_lost_numbers = False
         self.differences: list[Cause] = []
         version = project.manifest.schema_version
@@ -229,6 +232,12 @@ class ReportBuilder:
             place=str(place) if place and not result.ok else None,
         )
 
+    def add_predicted_checks(self, pending: PendingChanges) -> DeployError | None:
+        """Add the checks of rows that a plan predicts, and return the error for those that fail; None if none does."""
+        checks = self.check_lines(pending.predicted_checks)
+        self.add_checks(checks)
+        return None if all(check.ok for check in checks) else explain_failed_checks(checks, {}, self._project)
+
     def add_batch(self, batch: Batch, request_size: int | None) -> None:
         """Add the number of chunks that are left before a batch, and a notice if its request exceeds the limit."""
         sent = self.found.chunks.sent if self.found.chunks else 0
@@ -251,16 +260,31 @@ class ReportBuilder:
         elif chunks and batch.chunks_left:
             chunks = replace(chunks, sent=chunks.sent + 1)
         self._has_lost_numbers |= not written and batch.kind is not BatchKind.SCHEMA
+        self._add_seed_results(written)
+        version = self.found.manifest_version if batch.completes else self.found.schema_version
+        self.found = replace(self.found, deployment_id=batch.deployment_id, schema_version=version, chunks=chunks)
+
+    def _add_seed_results(self, written: Sequence[SeedResult]) -> None:
         for result in written:
             done = self._seeds_done.setdefault(result.table, SeedLine(result.table, 0))
+            kept = result.kept or 0
             self._seeds_done[result.table] = replace(
                 done,
                 inserted=done.inserted + result.inserted,
                 updated=done.updated + result.updated,
-                unchanged=done.unchanged + result.unwritten,
+                unchanged=done.unchanged + result.unwritten - kept,
+                kept=done.kept + kept,
             )
-        version = self.found.manifest_version if batch.completes else self.found.schema_version
-        self.found = replace(self.found, deployment_id=batch.deployment_id, schema_version=version, chunks=chunks)
+            if result.kept is not None:
+                self._counted_again.add(result.table)
+            if result.left is not None:
+                self._left[result.table] = result.left
+
+    def add_dry_run(self, results: Sequence[SeedResult]) -> None:
+        """Add what a complete transaction that was rolled back did with the seeds, in place of the predictions."""
+        self._add_seed_results(results)
+        self.found = replace(self.found, seeds=self._seeds_written())
+        self.add_decided()
 
     def add_notice(self, text: str) -> None:
         """Add a sentence for the user, once."""
@@ -285,8 +309,13 @@ class ReportBuilder:
         lines = []
         for line in self.found.seeds:
             done = self._seeds_done.get(line.table) or SeedLine(line.table, 0)
-            if done.written != line.written:
-                line = replace(line, inserted=done.inserted, updated=done.updated, unchanged=done.unchanged, kept=0)
+            if done.written != line.written or line.table in self._counted_again:
+                line = replace(
+                    line, inserted=done.inserted, updated=done.updated, unchanged=done.unchanged, kept=done.kept
+                )
+            if line.table in self._left:
+                left = self._left[line.table]
+                line = replace(line, left=len(left), left_keys=_keys_to_show(left, self._show_keys))
             lines.append(line)
         return tuple(lines)
 
@@ -332,7 +361,6 @@ def _seed_line(seed: SeedTable, left: SeedTable | None, decision: Decision | Non
         return SeedLine(seed.table, seed.row_count, deployed_before=seed.row_count)
     if decision is None:
         return SeedLine(seed.table, seed.row_count, left.row_count, deployed_before=left.before)
-    shown = (key for key in decision.left_keys if show_keys or all(isinstance(value, int) for value in key))
     return SeedLine(
         seed.table,
         seed.row_count,
@@ -341,9 +369,15 @@ def _seed_line(seed: SeedTable, left: SeedTable | None, decision: Decision | Non
         decision.unchanged,
         decision.kept_count,
         left.before,
-        len(decision.left_keys),
-        tuple(", ".join(map(str, key)) for key in islice(shown, MAX_NAMED_ROWS)),
+        len(decision.left),
+        _keys_to_show(decision.left, show_keys),
     )
+
+
+def _keys_to_show(left: Sequence[LeftRow], show_keys: bool) -> tuple[str, ...]:
+    """Return the keys of the first rows: integers, and other keys only with `show_keys`."""
+    shown = (row.key for row in left if show_keys or all(isinstance(value, int) for value in row.key))
+    return tuple(", ".join(map(str, key)) for key in islice(shown, MAX_NAMED_ROWS))
 
 
 def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequence[str]) -> list[CheckLine]:

@@ -26,11 +26,8 @@ def downgrade_hazard(
     """
     new, old = parse_version(version), parse_version(last.schema_version)
     before = parse_version(past_version)
-    if new and old:
-        goes_back = new < old
-    else:
-        goes_back = bool(new and before and new < before) or is_earlier(fingerprint, past)
-    if not goes_back:
+    is_lower = bool(new and before and new < before)
+    if not (new < old if new and old else is_lower or is_earlier(fingerprint, past)):
         return None
     at = last.schema_version or past_version
     reached = f"has reached {at}" if at and at != version else "got another schema after this one"

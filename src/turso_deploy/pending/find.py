@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
-from turso_deploy.core.errors import BlockedError, ErrorCode
+from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Answers, Query, Rows, json_bytes
 from turso_deploy.core.versions import parse_version
@@ -14,7 +14,7 @@ from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
-from turso_deploy.pending.seed_decisions import empty_tables_inquiry, parents_inquiry, seed_inquiry
+from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
     Hazard,
@@ -276,6 +276,19 @@ def check_manifest(project: Project, pending: PendingChanges) -> None:
     plan = pending.plan
     _require_upgradable(project, pending)
     require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
+
+
+def stopping_errors(project: Project, pending: PendingChanges, failed_checks: DeployError | None) -> list[DeployError]:
+    """Return the errors that would stop a deployment, without those of hazards.
+
+    `failed_checks` is the error for the checks of rows that `pending` predicts to fail.
+    """
+    errors: list[DeployError] = []
+    try:
+        check_manifest(project, pending)
+    except DeployError as error:
+        errors.append(error)
+    return [*errors, *pending.predicted_failures, *filter(None, (failed_checks, conflict_error(pending)))]
 
 
 def _require_upgradable(project: Project, pending: PendingChanges) -> None:

@@ -26,7 +26,7 @@ from turso_deploy.seeds.comparison import (
     read_answers,
 )
 from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy
-from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_keys, record_of, records_by_key, records_in
+from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_rows, record_of, records_by_key, records_in
 from turso_deploy.seeds.steps import OrphanCheck, error_for_orphans, missing_parents_query, orphan_checks
 from turso_deploy.seeds.tables import Reference, SeedTable
 from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
@@ -339,7 +339,7 @@ def _decision(
     free = _free_values(definition, project) if answered.different else {}
     assigned = effects.assigned_by_triggers(definition)
     decision = decide(seed, live, question.policy, definition, question.uniques, answered, recorded, free, assigned)
-    return recorded, decision._replace(left_keys=left_keys(seed, recorded))
+    return recorded, decision._replace(left=left_rows(seed, recorded))
 
 
 def _free_values(definition: TableDefinition, project: Project) -> dict[str, frozenset[Value]]:

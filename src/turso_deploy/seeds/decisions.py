@@ -69,6 +69,13 @@ class Move(NamedTuple):
     column: str
 
 
+class LeftRow(NamedTuple):
+    """A row that was seeded and that the file has no longer: the columns of its key, and their values."""
+
+    columns: tuple[str, ...]
+    key: Key
+
+
 class Decision(NamedTuple):
     """What a deployment does with the seed rows of one table. Positions count the rows of the file in their order.
 
@@ -94,7 +101,7 @@ class Decision(NamedTuple):
     moved: tuple[Move, ...] = ()
     waits: Mapping[int, int] = {}
     conflicts: tuple[Conflict, ...] = ()
-    left_keys: tuple[Key, ...] = ()
+    left: tuple[LeftRow, ...] = ()
     is_guarded: bool = False
     empty_table: str | None = None
     """The name of the table before the deployment, if it exists and had no rows."""
@@ -109,6 +116,16 @@ class Decision(NamedTuple):
 
 
 NO_DECISIONS: Mapping[str, Decision] = MappingProxyType({})
+
+
+def seed_label(table: str) -> str:
+    """Return the label of the steps that write the seed rows of a table."""
+    return f"seed {table}"
+
+
+def existing_label(table: str) -> str:
+    """Return the label of the steps that count the seed rows of a table that exist before they are written."""
+    return f"seed rows of {table} that exist"
 
 
 def differs_from_live(columns: Sequence[str], live: LiveTable, values: Mapping[str, str]) -> str:

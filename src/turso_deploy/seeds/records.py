@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from turso_deploy.core.transaction import Value
-from turso_deploy.seeds.decisions import Key
+from turso_deploy.seeds.decisions import Key, LeftRow
 from turso_deploy.seeds.packed_rows import SeedRow
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.upsert import as_json, text_form
@@ -163,12 +163,13 @@ def record_under_new_names(recorded: Mapping[str, RecordedRow]) -> str:
     return as_json(list(groups.values()))  # type: ignore[arg-type]
 
 
-def left_keys(seed: SeedTable, recorded: Mapping[str, RecordedRow]) -> tuple[Key, ...]:
-    """Return the keys of recorded rows that the file has no longer, and that stay in the database."""
+def left_rows(seed: SeedTable, recorded: Mapping[str, RecordedRow]) -> tuple[LeftRow, ...]:
+    """Return the recorded rows that the file has no longer, and that stay in the database."""
     if not recorded:
         return ()
     given = {group.key_text(row) for group in seed.groups for row in group.rows}
-    return tuple(record.key for text, record in recorded.items() if record.is_present and text not in given)
+    left = {text: record.key for text, record in recorded.items() if record.is_present and text not in given}
+    return tuple(LeftRow(tuple(json.loads(text)[0]), key) for text, key in left.items())
 
 
 def _hash_of(row: Mapping[str, Value], columns: Sequence[str]) -> str:

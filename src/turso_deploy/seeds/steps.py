@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode, Place
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value, change_step
-from turso_deploy.seeds.decisions import NO_DECISIONS, Decision, differs_from_live
+from turso_deploy.seeds.decisions import NO_DECISIONS, Decision, differs_from_live, existing_label, seed_label
 from turso_deploy.seeds.packed_rows import RowChunk, SeedRow, pack
 from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
 from turso_deploy.seeds.trigger_effects import TriggerEffects
@@ -105,17 +104,20 @@ def seed_steps(
     effects: TriggerEffects,
     decisions: Mapping[str, Decision] = NO_DECISIONS,
     chunk_bytes: int = CHUNK_BYTES,
+    *,
+    after_scripts: bool = False,
 ) -> SeedPlan:
     """Return the steps that insert or update the seeds, by the decision about each table.
 
     A table without a decision has no rows before. `simulated` is the scratch database that holds the seeds, `effects`
     are those of all triggers in the database after the changes of the schema. No step has more than `chunk_bytes` of
-    JSON, unless a single row or key is larger.
+    JSON, unless a single row or key is larger. If scripts run before the seeds, `after_scripts`, the rows that exist
+    are counted again.
     """
     if not any(seed.row_count for seed in seeds):
         return SeedPlan()
     ordered, references, has_cycle = parents_first(seeds, wanted)
-    writer = _Writer(effects, simulated, chunk_bytes)
+    writer = _Writer(effects, simulated, chunk_bytes, after_scripts=after_scripts)
     needs_deferral = has_cycle
     orphan_checks: list[OrphanCheck] = []
     for seed in ordered:
@@ -141,11 +143,14 @@ def seed_steps(
 class _Writer:
     """Collects the steps that stage, guard, write and verify the rows of one transaction."""
 
-    def __init__(self, effects: TriggerEffects, simulated: sqlite3.Connection, chunk_bytes: int) -> None:
+    def __init__(
+        self, effects: TriggerEffects, simulated: sqlite3.Connection, chunk_bytes: int, *, after_scripts: bool
+    ) -> None:
         self.steps: list[TransactionStep] = []
         self._effects = effects
         self._simulated = simulated
         self._chunk_bytes = chunk_bytes
+        self._after_scripts = after_scripts
         self._first: list[TransactionStep] = []
         self._last: list[TransactionStep] = []
         self._verified: list[Verified] = []
@@ -190,6 +195,8 @@ class _Writer:
                 kept = _kept_digits(decision, first + chunk.first, chunk.row_count)
                 number = self._stage(seed, chunk, first, kept, stays)
                 source = staged(number, number)
+                if self._after_scripts:
+                    self.steps.append(_existing_rows(seed, group, source))
                 self.steps += _upserts(seed, group, chunk, upsert, source, has_kept=kept is not None)
                 written += 1
                 if is_guarded and not stays:
@@ -290,34 +297,6 @@ class _Writer:
         self._first.append(TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file)))
 
 
-class SeedResult(NamedTuple):
-    """Number of rows of one table that a transaction inserted, updated and did not write."""
-
-    table: str
-    inserted: int
-    updated: int
-    unwritten: int
-
-
-def seed_results(
-    seeds: Sequence[SeedTable],
-    steps: Sequence[TransactionStep],
-    results: Sequence[Rows | None],
-    decisions: Mapping[str, Decision] = NO_DECISIONS,
-) -> tuple[SeedResult, ...]:
-    """Return the row counts of each seeded table. `results` has an item for each of `steps`, seeds and others."""
-    written: Counter[str] = Counter()
-    for step, rows in zip(steps, results, strict=True):
-        if step.purpose is Purpose.SEED and rows is not None:
-            written[step.label] += rows.affected
-    found = []
-    for seed in seeds:
-        count, decision = written[_label(seed)], decisions.get(seed.table)
-        updated = min(count, decision.updated_between(seed.before, seed.before + seed.row_count)) if decision else 0
-        found.append(SeedResult(seed.table, count - updated, updated, seed.row_count - count))
-    return tuple(found)
-
-
 def orphan_checks(seeds: Sequence[SeedTable], wanted: Schema, simulated: sqlite3.Connection) -> Iterator[OrphanCheck]:
     """Yield the checks of all parents that are not among the seeds."""
     ordered, references, _ = parents_first(seeds, wanted)
@@ -364,10 +343,6 @@ def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
     )
 
 
-def _label(seed: SeedTable) -> str:
-    return f"seed {seed.table}"
-
-
 def _kept_digits(decision: Decision, first: int, row_count: int) -> str | None:
     """Return a digit for each row of a chunk, `1` for one that is kept; None if none is."""
     if not decision.kept:
@@ -391,17 +366,28 @@ def _insertion_guard(seed: SeedTable, decision: Decision, chunk: RowChunk) -> Tr
     return TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file))
 
 
+def _existing_rows(seed: SeedTable, group: SeedGroup, source: Source) -> TransactionStep:
+    """Return the step that counts the rows of a chunk that exist, and those of them that are kept."""
+    values = source.values(group.columns, group.blob_columns)
+    key = same_key("row", {name: values[name] for name in group.key})
+    sql = (
+        f"SELECT count(*), coalesce(sum({_IS_KEPT}), 0) FROM {source.from_clause} WHERE {source.condition} "
+        f"AND EXISTS (SELECT 1 FROM {qualified(seed.table)} AS row WHERE {key})"
+    )
+    return TransactionStep(Query(sql), Purpose.FIGURES, existing_label(seed.table))
+
+
 def _upserts(
     seed: SeedTable, group: SeedGroup, chunk: RowChunk, upsert: Upsert, source: Source, *, has_kept: bool
 ) -> Iterator[TransactionStep]:
     """Yield the steps that write a chunk: all rows, or those that are kept only where they are missing."""
     place = Place(seed.file, group.lines[chunk.first])
     if not has_kept:
-        yield TransactionStep(Query(upsert.sql(source)), Purpose.SEED, _label(seed), place)
+        yield TransactionStep(Query(upsert.sql(source)), Purpose.SEED, seed_label(seed.table), place)
         return
-    yield TransactionStep(Query(upsert.sql(source, f"NOT {_IS_KEPT}")), Purpose.SEED, _label(seed), place)
+    yield TransactionStep(Query(upsert.sql(source, f"NOT {_IS_KEPT}")), Purpose.SEED, seed_label(seed.table), place)
     missing = upsert._replace(updated=()).sql(source, _IS_KEPT)
-    yield TransactionStep(Query(missing), Purpose.SEED, _label(seed), place)
+    yield TransactionStep(Query(missing), Purpose.SEED, seed_label(seed.table), place)
 
 
 def _moves(seed: SeedTable, decision: Decision, definition: TableDefinition) -> Iterator[TransactionStep]:

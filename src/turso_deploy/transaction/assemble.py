@@ -85,11 +85,14 @@ def assemble(
     *,
     deletions: Sequence[PossibleDeletion] = (),
     deletion_checks: Sequence[DeletionCheck] = (),
+    left_rows: Sequence[TransactionStep] = (),
     show_keys: bool = False,
     commit: bool = True,
     deadline: int | None = None,
 ) -> Assembly:
     """Return the transaction of a deployment, its steps in the order of execution. `deadline` is for the guard.
+
+    `left_rows` are steps that look for seeded rows which left their files, after all scripts.
 
     Rows are verified before the seeds add any, foreign keys after them, because seeds can violate one while enforcement
     is off. Raises PlanError (`plan-impossible`) if a name that the transaction needs is taken.
@@ -118,7 +121,7 @@ def assemble(
     steps.add(*restore_statistics(statistics, state.catalog))
     steps.add_checks(row_count_checks(plan))
     steps.add(*with_deletions_by_seeds(seeds.steps, deletions))
-    steps.add(*with_deletions_by_scripts(scripts_at(Moment.AFTER, scripts), deletions))
+    steps.add(*with_deletions_by_scripts(scripts_at(Moment.AFTER, scripts), deletions), *left_rows)
     steps.add_checks([counted.check for counted in deletion_checks])
     steps.add(*end_counting(deletions))
     steps.add(*count_violations_after(plan))

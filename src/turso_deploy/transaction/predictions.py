@@ -38,8 +38,9 @@ NewRows = Callable[[str], int | None]
 class Pending(NamedTuple):
     """The changes whose checks are predicted. `seeds` are by folded table name.
 
-    `is_new` is True if the database has no table of the schema folder and no script runs: then the scratch database
-    shows the result. With `show_keys` rows are named by text keys, too.
+    `writers_before_seeds` leaves out scripts that run after the seeds. `is_new` is True if the database has no table
+    of the schema folder and no script runs: then the scratch database shows the result. With `show_keys` rows are
+    named by text keys, too.
     """
 
     project: Project
@@ -48,6 +49,7 @@ class Pending(NamedTuple):
     scripts: Sequence[Script]
     seeds: Mapping[str, SeedTable]
     writers: Writers
+    writers_before_seeds: Writers
     is_new: bool
     show_keys: bool
 
@@ -67,8 +69,10 @@ class Pending(NamedTuple):
         is_new = not (scripts or live.all_tables.keys() & project.wanted.all_tables.keys())
         kept = {fold_case(name) for name, policy in project.manifest.seeds.items() if policy.existing == "keep"}
         writers = {} if is_new else writers_of(plan, state.catalog, scripts, seeds, kept)
+        first = [script for script in scripts if script.runs_before]
+        before = writers if len(first) == len(scripts) else writers_of(plan, state.catalog, first, seeds, kept)
         by_name = {fold_case(seed.table): seed for seed in seeds}
-        return cls(project, plan, live, scripts, by_name, writers, is_new, show_keys)
+        return cls(project, plan, live, scripts, by_name, writers, before, is_new, show_keys)
 
     def rows_after(self, name: str) -> TableRows | None:
         """Return the live rows of a table as the plan leaves them, before the seeds."""
@@ -124,6 +128,9 @@ def undecided_parts(pending: Pending) -> Iterator[str]:
     """Yield a sentence for each script and trigger that may stop the deployment, depending on rows of the database."""
     for script in pending.scripts:
         yield f"the script {script.name}: it depends on the rows of the database"
+    for name, seed in pending.seeds.items():
+        if reason := pending.writers_before_seeds.get(name):
+            yield f"the numbers of seed rows of {seed.table}: {reason}"
     if not pending.is_new:
         for trigger, table in rejecting_triggers(pending.plan, list(pending.seeds.values())):
             yield f"the seeds of {table}: the trigger {trigger} may reject a row"

@@ -11,8 +11,9 @@ import pytest
 from tests.support.seeds import load_csv_seeds
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Rows, TransactionStep
+from turso_deploy.deploy.seed_results import SeedResult, seed_results
 from turso_deploy.seeds.packed_rows import pack
-from turso_deploy.seeds.steps import SeedPlan, SeedResult, error_for_orphans, seed_results, seed_steps
+from turso_deploy.seeds.steps import SeedPlan, error_for_orphans, seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.trigger_effects import trigger_effects
 from turso_deploy.seeds.upsert import CHUNK_BYTES
