@@ -105,8 +105,11 @@ def test_a_deployment_that_works_shows_neither_token_nor_seed_values(
 
 
 def test_the_token_is_masked_before_anything_else_is_printed(tmp_path: Path, on_sqld: DatabaseUnderTest) -> None:
-    seen = Observer(tmp_path, on_runner=True, as_json=False).run("deploy", on_sqld)
-    assert seen.printed.splitlines()[0] == f"::add-mask::{on_sqld.token}"
+    output, errors = StringIO(), StringIO()
+    inputs = {"INPUT_AUTH-TOKEN": on_sqld.token, "INPUT_DATABASE-URL": on_sqld.url}
+    settings = {"command": "deploy", "schema_path": str(write_folder(tmp_path / "schema", SMALL))}
+    assert run(settings, {"GITHUB_ACTIONS": "true", **inputs}, output, errors) == 0
+    assert output.getvalue().splitlines()[0] == f"::add-mask::{on_sqld.token}"
     off_runner = Observer(tmp_path, on_runner=False, as_json=False).run("deploy", on_sqld)
     assert on_sqld.token not in off_runner.printed
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from turso_deploy import __version__
@@ -33,7 +34,7 @@ _EXAMPLES = {
     "deploy": [
         "turso-deploy deploy --database-url file:site.db",
         "turso-deploy deploy --allow-hazards drop-column:users.nickname",
-        "turso-deploy deploy --api-token … --organization acme --database quiz --trial-branch",
+        "TURSO_API_TOKEN=… turso-deploy deploy --organization acme --database quiz --trial-branch",
     ],
     "plan": [
         "turso-deploy plan --check",
@@ -63,6 +64,10 @@ _METAVARS = {
 }
 """Names of the values in the help, where the last word of the flag says too little."""
 
+# Messages of argparse about one argument: its flags, then what is wrong with it, perhaps with its value.
+_FLAG_IN_MESSAGE = re.compile(r"argument (?:-h/)?(--[a-z-]+)(?:/--no-[a-z-]+)?: ")
+_WITHOUT_VALUE = "expected one argument"
+
 _EPILOGUE = """Without a command, turso-deploy runs `deploy`.
 
 examples:
@@ -83,12 +88,13 @@ A flag without a value turns an option on; with --no- in front it turns the opti
 def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
     """Parse the command line into the given settings, by the names of their fields, and `command`.
 
-    Exits with 2 for arguments that are unknown, with 0 after `--help` and `--version`.
+    Exits with 2 for arguments that are unknown, with 0 after `--help` and `--version`. No message repeats a word of the
+    command line, because any of them may be a secret.
     """
     parser = _parser(arguments)
     flags, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.commands.get(flags.command, parser).reject(unknown)
+        parser.commands.get(flags.command, parser).reject(unknown, arguments)
     return {name: value for name, value in vars(flags).items() if value is not None}
 
 
@@ -106,11 +112,21 @@ class _Help(argparse.HelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser whose errors say that nothing was changed and point to the help. `commands` are its subparsers."""
+    """Parser whose errors say that nothing was changed and point to the help, and repeat no word of the command line.
+
+    `commands` are its subparsers.
+    """
 
     commands: Mapping[str, _Parser] = {}
 
     def error(self, message: str) -> NoReturn:
+        """Exit with 2 after an error of argparse, whose own message may quote a value."""
+        flag = _FLAG_IN_MESSAGE.match(message)
+        if flag is None:
+            self._exit("the arguments cannot be read")
+        self._exit(f"{flag[1]} {'needs a value' if message.endswith(_WITHOUT_VALUE) else 'takes no value'}")
+
+    def _exit(self, message: str) -> NoReturn:
         """Exit with 2 after a message, which begins in lower case and has no full stop, as in argparse."""
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\nNothing was changed. For help: {self.prog} --help\n")
@@ -121,18 +137,32 @@ class _Parser(argparse.ArgumentParser):
             from difflib import get_close_matches
 
             alike = get_close_matches(str(value), COMMANDS, n=1)
-            suggestion = f" (did you mean {alike[0]}?)" if alike else ""
-            self.error(f"there is no command {value!r}{suggestion}; the commands are {', '.join(COMMANDS)}")
+            suggestion = _did_you_mean(alike) or ", and flags come after it"
+            self._exit(f"the first word must be a command{suggestion}; the commands are {', '.join(COMMANDS)}")
 
-    def reject(self, unknown: Sequence[str]) -> NoReturn:
-        """Exit with 2 because of unknown arguments. Their values are not shown, because one may be a token."""
+    def reject(self, unknown: Sequence[str], arguments: Sequence[str]) -> NoReturn:
+        """Exit with 2 because of unknown arguments, which are named by their positions."""
+        names = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+        if any(name in self._option_string_actions for name in names):
+            hint = ": flags come after the command"
+        else:
+            hint = _did_you_mean(flag for name in names for flag in self._flags_like(name))
+        positions = sorted({arguments.index(word) + 1 for word in unknown})
+        shown = f"{'s' if len(positions) > 1 else ''} at position {', '.join(map(str, positions))}"
+        self._exit(f"unrecognized argument{shown}{hint}")
+
+    def _flags_like(self, name: str) -> Sequence[str]:
+        """Return the flag that is like a misspelt one, or that has its value directly behind it."""
         from difflib import get_close_matches
 
-        flags = self._option_string_actions
-        named = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-        alike = [flag for name in named for flag in get_close_matches(name, flags, n=1, cutoff=0.75) if flag != name]
-        suggestion = f" (did you mean {' '.join(alike)}?)" if alike else ""
-        self.error(f"unrecognized arguments: {' '.join(named) or 'too many words'}{suggestion}")
+        flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        starts = [flag for flag in flags if name.startswith(flag)]
+        return [max(starts, key=len)] if starts else get_close_matches(name, flags, n=1, cutoff=0.75)
+
+
+def _did_you_mean(names: Iterable[str]) -> str:
+    alike = dict.fromkeys(names)
+    return f" (did you mean {' '.join(alike)}?)" if alike else ""
 
 
 def _parser(arguments: Sequence[str]) -> _Parser:

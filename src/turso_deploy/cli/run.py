@@ -13,13 +13,13 @@ from turso_deploy.cli.credentials import DEFAULT_FILE, Credentials, require_data
 from turso_deploy.cli.invocation import Invocation, Timing
 from turso_deploy.cli.output import publish
 from turso_deploy.cli.settings import Settings
-from turso_deploy.cli.settings_reader import read_settings, secret_values, wants_json, wants_sql
+from turso_deploy.cli.settings_reader import input_secrets, read_settings, secret_values, wants_json, wants_sql
 from turso_deploy.core.errors import DeployError, ErrorCode, InternalError
 from turso_deploy.core.signals import ignore_signals
 from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
-from turso_deploy.github.runner import Runner
-from turso_deploy.report.document import Report, Status
+from turso_deploy.github.runner import Runner, stream_for_masks
+from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
 
@@ -46,9 +46,11 @@ def run(
     as_json = wants_json(flags, environment)
     log = errors if as_json or wants_sql(flags, environment) else output
     context = read_context(environment)
-    runner = Runner(log, context)
-    for secret in secret_values(flags, environment):
+    runner = Runner(log, context, stream_for_masks(log, output, errors, context))
+    for secret in input_secrets(environment):
         runner.mask(secret)
+    for secret in secret_values(flags, environment):
+        runner.hide(secret)
     settings: Settings | None = None
     credentials = Credentials()
     with ExitStack() as shown:
@@ -62,7 +64,12 @@ def run(
             command = settings.command if settings else str(flags.get("command", "deploy"))
             report = Report(command, Status.FAILED, committed=False, database="")
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
-        report = replace(report, tokens=credentials.lines)
+        report = replace(
+            report,
+            database=runner.redacted(report.database),
+            error=report.error and _redacted(report.error, runner),
+            tokens=credentials.lines,
+        )
         if settings and settings.check:
             report = _checked(report)
         if settings and settings.comment:
@@ -80,6 +87,18 @@ def run(
             verbose=settings is not None and settings.verbose,
         )
     return report.exit_code
+
+
+def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:
+    """Return the error without secrets; one may be given with the wrong setting, as the name of a folder."""
+    causes = tuple(replace(cause, message=runner.redacted(cause.message)) for cause in error.causes)
+    return replace(
+        error,
+        message=runner.redacted(error.message),
+        hint=error.hint and runner.redacted(error.hint),
+        file=error.file and runner.redacted(error.file),
+        causes=causes,
+    )
 
 
 def _checked(report: Report) -> Report:

@@ -54,9 +54,17 @@ def wants_sql(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
 
 
 def secret_values(flags: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """Return every given value of a secret setting, used or not, so that all of them can be masked first."""
-    names = [name for name, setting in SETTINGS.items() if setting.is_secret]
-    return [value for name in names for value in (flags.get(name), *_variables(name, environment)) if value]
+    """Return every given value of a secret setting, used or not, so that no output shows one of them."""
+    return [value for name in _secrets() for value in (flags.get(name), *_variables(name, environment)) if value]
+
+
+def input_secrets(environment: Mapping[str, str]) -> list[str]:
+    """Return the values of the Action's secret inputs. The runner masks only those that are secrets of its own."""
+    return [value for name in _secrets() if (value := environment.get(input_variable_of(name)))]
+
+
+def _secrets() -> list[str]:
+    return [name for name, setting in SETTINGS.items() if setting.is_secret]
 
 
 def _is_on(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:

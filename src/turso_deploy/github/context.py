@@ -16,12 +16,14 @@ _VERSION_TAG = re.compile(r"refs/tags/(?:.*[/-])?v(\d.*)")
 class RunContext(NamedTuple):
     """Variables of a workflow run. `on_runner` is False and the files are None outside of a runner.
 
+    `is_action` is True if the runner itself started this process, with the inputs of the Action as variables.
     `output_file` and `summary_file` receive the outputs and the job summary of the step. `debug` is true if the log
     shows debug messages.
     Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
 
     on_runner: bool = False
+    is_action: bool = False
     commit_sha: str | None = None
     ref: str | None = None
     run_url: str | None = None
@@ -51,6 +53,7 @@ def read_context(environment: Mapping[str, str]) -> RunContext:
     server, repository, run = (environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     return RunContext(
         on_runner=on_runner,
+        is_action=on_runner and any(name.startswith("INPUT_") for name in environment),
         commit_sha=environment.get("GITHUB_SHA") or None,
         ref=environment.get("GITHUB_REF") or None,
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,

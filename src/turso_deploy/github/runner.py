@@ -6,6 +6,8 @@ open, the runner's parser (`ActionCommand` in https://github.com/actions/runner)
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,12 +43,14 @@ def escape_property(text: str) -> str:
 class Runner:
     """Workflow commands on the log, and the files that the context names.
 
-    Outside of a runner no command is written: nothing would interpret it, and a mask would print the secret.
+    Outside of a runner no command is written: nothing would interpret it. `masks` is the stream for masks; without it
+    none is written, because a mask that the runner does not read is a secret in clear text.
     """
 
-    def __init__(self, log: TextIO, context: RunContext) -> None:
+    def __init__(self, log: TextIO, context: RunContext, masks: TextIO | None = None) -> None:
         self._log = log
         self._context = context
+        self._masks = masks
         self._secrets = list[str]()
 
     @property
@@ -55,18 +59,23 @@ class Runner:
         return self._context.on_runner
 
     def mask(self, secret: str) -> None:
-        """Mask the secret in everything that is printed later.
+        """Mask the secret in everything that is printed later, here and by the runner.
 
         The runner masks line by line, so each line of the secret is a mask. It derives the URL, JSON and Base64 forms
         itself (`HostContext` in https://github.com/actions/runner).
         """
-        for line in secret.splitlines():
-            if len(line.strip()) >= _MIN_MASK_LENGTH:
-                self._secrets.append(line.strip())
-                self._command("add-mask", line.strip())
+        for line in self.hide(secret):
+            if self._masks:
+                self._command("add-mask", line, stream=self._masks)
+
+    def hide(self, secret: str) -> list[str]:
+        """Mask the secret in everything that this process prints later; return its lines that are long enough."""
+        lines = [line.strip() for line in secret.splitlines() if len(line.strip()) >= _MIN_MASK_LENGTH]
+        self._secrets += lines
+        return lines
 
     def redacted(self, text: str) -> str:
-        """Return the text with everything masked that `mask` was called with, also outside of a runner."""
+        """Return the text with everything masked that `mask` or `hide` was called with, also outside of a runner."""
         return redact(text, self._secrets)
 
     def debug(self, text: str) -> None:
@@ -136,12 +145,51 @@ class Runner:
             with path.open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
 
-    def _command(self, name: str, data: str = "", properties: Mapping[str, str | int | None] | None = None) -> None:
+    def _command(
+        self,
+        name: str,
+        data: str = "",
+        properties: Mapping[str, str | int | None] | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
         if not self.present:
             return
+        stream = stream or self._log
         given = [
             f"{key}={escape_property(str(value))}" for key, value in (properties or {}).items() if value is not None
         ]
         head = f"{name} {','.join(given)}" if given else name
-        self._log.write(f"::{head}::{escape_data(data)}\n")
-        self._log.flush()
+        stream.write(f"::{head}::{escape_data(data)}\n")
+        stream.flush()
+
+
+def stream_for_masks(log: TextIO, output: TextIO, errors: TextIO, context: RunContext) -> TextIO | None:
+    """Return the stream that the runner itself reads, or None if a user may keep what is written to each of them.
+
+    The streams of an Action belong to the runner. Those of a `run:` step may be redirected: to a file, which is seen,
+    or through a pipe, which looks like the runner's own. People keep the output, so only `errors` is left, unless both
+    are one and the same.
+    """
+    if not context.on_runner:
+        return None
+    if context.is_action:
+        return None if _is_file(log) else log
+    return None if _is_file(errors) or _are_one(errors, output) else errors
+
+
+def _is_file(stream: TextIO) -> bool:
+    status = _status(stream)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def _are_one(one: TextIO, other: TextIO) -> bool:
+    first, second = _status(one), _status(other)
+    return one is other or (first is not None and second is not None and os.path.samestat(first, second))
+
+
+def _status(stream: TextIO) -> os.stat_result | None:
+    """Return the status of the file of a stream, or None for a stream in memory."""
+    try:
+        return os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None

@@ -151,10 +151,12 @@ def parse_approvals(given: str | Iterable[str | Approval]) -> tuple[Approval, ..
 def _approval(entry: str) -> Approval:
     name, colon, target = (part.strip() for part in entry.partition(":"))
     if name not in tuple(HazardName):
+        suggestion = _suggestion(name)
+        # A name that is like no hazard is not repeated: it may be a secret that was given with the wrong setting.
         raise InputError(
             ErrorCode.INPUT_INVALID,
-            f"There is no hazard `{name}`.",
-            hint=f"{_suggestion(name)}The hazards are {', '.join(HazardName)}. "
+            f"There is no hazard {f'`{name}`' if suggestion else 'of a given name'}.",
+            hint=f"{suggestion}The hazards are {', '.join(HazardName)}. "
             "Write name:object to approve a hazard for one object.",
         )
     if colon and not target:  # from a template with an empty variable; it must not approve every object

@@ -16,7 +16,7 @@ from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy import __version__
 from turso_deploy.cli.arguments import COMMANDS, WITHOUT_SETTINGS
 from turso_deploy.cli.main import main
-from turso_deploy.cli.settings import SETTINGS, flag_of
+from turso_deploy.cli.settings import SETTINGS, flag_of, input_variable_of, variable_of
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
 
@@ -149,30 +149,95 @@ def test_json_schema_that_cannot_be_printed_is_an_ordinary_error(command: str) -
         assert (done.returncode, done.stderr) == (1, f"The JSON Schema could not be printed: {reason}.\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["deploy", "--auth-tokn", "eyJ-secret"],
-        ["deploy", "--auth-tokn=eyJ-secret"],
-        ["deploy", "eyJ-secret"],
-        ["plan", "--auth", "eyJ-secret"],
-    ],
-)
-def test_a_misspelt_flag_is_named_without_its_value(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    output, error = said(capsys, *arguments, status=2)
-    assert "unrecognized arguments" in error
-    assert "eyJ-secret" not in output + error
+SECRET = "eyJhbGciOiJFZERTQSJ9.eyJhIjoicncifQ.c2lnbmF0dXJl"
+MISPLACED = [
+    ["{}"],
+    ["--", "{}"],
+    ["--{}"],
+    ["-{}"],
+    ["-h{}"],
+    ["--help={}"],
+    ["--version={}"],
+    ["--auth-token", "{}", "deploy"],
+    ["--auth-token", "{}"],
+    ["--auth-token={}", "deploy"],
+    ["--auth-token={}"],
+    ["--database-url", "libsql://x.turso.io?authToken={}", "deploy"],
+    ["deploy", "{}"],
+    ["deploy", "--", "{}"],
+    ["deploy", "-{}"],
+    ["deploy", "-h{}"],
+    ["deploy", "--{}"],
+    ["deploy", "--help={}"],
+    ["deploy", "--quiet={}"],
+    ["deploy", "--no-quiet={}"],
+    ["deploy", "--quiet", "{}"],
+    ["deploy", "--auth-tokn", "{}"],
+    ["deploy", "--auth-tokn={}"],
+    ["deploy", "--auth-token{}"],
+    ["deploy", "--auth-token", "-{}"],
+    ["deploy", "--auth-token", "--{}"],
+    ["deploy", "--auth-token=", "{}"],
+    ["deploy", "--auth", "{}"],
+    ["plan", "--database-url", "file:x.db", "--{}=x"],
+    ["manifest-schema", "{}"],
+    ["manifest-schema", "--json={}"],
+]
 
 
-def test_a_misspelt_flag_is_told_with_the_usage_of_its_command_and_the_flag_that_is_like_it(
+@pytest.mark.parametrize("arguments", MISPLACED)
+@pytest.mark.parametrize("value", [SECRET, "s3cret", "hunter"])
+def test_usage_error_names_no_value_wherever_it_stands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], value: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    output, error = said(capsys, *(argument.format(value) for argument in arguments), status=2)
+    assert not output
+    assert "error: " in error
+    assert "Nothing was changed." in error
+    assert not any(part in error for part in value.split("."))
+
+
+@pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if name != "command"])
+@pytest.mark.parametrize("by", ["flag", "variable", "input"])
+def test_setting_that_is_not_valid_is_named_without_its_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, by: str
+) -> None:
+    commands = SETTINGS[name].commands
+    arguments: list[str] = ["deploy" if "deploy" in commands else commands[0]]
+    if by == "flag" and not isinstance(SETTINGS[name].default, bool):
+        arguments.append(f"{flag_of(name)}={SECRET}")
+    else:
+        monkeypatch.setenv(variable_of(name) if by != "input" else input_variable_of(name), SECRET)
+    assert main(arguments) != 0
+    captured = capsys.readouterr()
+    assert not any(part in captured.out + captured.err for part in SECRET.split(".")), captured
+
+
+def test_misspelt_flag_is_reported_with_its_position_and_the_flag_that_is_like_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     error = said(capsys, "plan", "--databse-url=x", "--bogus", status=2)[1]
     assert error.splitlines() == [
         "usage: turso-deploy plan [--FLAG …]",
-        "turso-deploy plan: error: unrecognized arguments: --databse-url --bogus (did you mean --database-url?)",
+        "turso-deploy plan: error: unrecognized arguments at position 2, 3 (did you mean --database-url?)",
         "Nothing was changed. For help: turso-deploy plan --help",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--auth-token"], "--auth-token needs a value"),
+        (["plan", "--auth-token", "--quiet"], "--auth-token needs a value"),
+        (["plan", "--quiet=yes"], "--quiet takes no value"),
+        (["plan", "--auth-tokenx"], "unrecognized argument at position 2 (did you mean --auth-token?)"),
+        (["--quiet", "plan"], "unrecognized argument at position 1: flags come after the command"),
+        (["--auth-token", "x", "plan"], "the first word must be a command, and flags come after it; the commands are"),
+    ],
+)
+def test_usage_error_says_what_to_write(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert f": error: {message}" in said(capsys, *arguments, status=2)[1]
 
 
 @pytest.mark.parametrize("arguments", [["manifest-schema", "--json"], ["report-schema", "--jsn"], ["--quiet", "plan"]])
@@ -180,13 +245,13 @@ def test_flag_that_would_be_rejected_again_is_not_suggested(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     error = said(capsys, *arguments, status=2)[1]
-    assert "unrecognized arguments: --" in error
+    assert "unrecognized argument at position" in error
     assert "did you mean" not in error
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     error = said(capsys, "depoly", status=2)[1]
-    assert "there is no command 'depoly' (did you mean deploy?); the commands are deploy, plan, verify, " in error
+    assert "the first word must be a command (did you mean deploy?); the commands are deploy, plan, verify, " in error
     assert "did you mean" not in said(capsys, "adopt", status=2)[1]
 
 
@@ -228,7 +293,7 @@ def test_the_help_of_a_command_has_examples_that_can_be_read(capsys: pytest.Capt
         main([command, "--help"])
     examples = capsys.readouterr().out.partition("examples:\n")[2].splitlines()
     assert examples
-    assert all(line.startswith(f"  turso-deploy {command}") for line in examples)
+    assert all(f"turso-deploy {command}" in line for line in examples)
 
 
 def test_stale_pages_exit_with_3_when_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -139,18 +139,40 @@ def test_on_a_runner_a_missing_url_never_means_a_throw_away_database(
     assert not list(tmp_path.glob("*.db"))
 
 
-def test_masks_are_the_first_lines_on_a_runner(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_of_the_inputs_are_the_first_lines_of_an_action(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INPUT_AUTH-TOKEN", "from-the-input")
     monkeypatch.setenv("TURSO_AUTH_TOKEN", "from-the-variable")
     job.run(auth_token=SECRET, database_url="file:x.db")
-    assert job.log[:3] == [f"::add-mask::{SECRET}", "::add-mask::from-the-input", "::add-mask::from-the-variable"]
-    assert not any("add-mask" in line for line in job.log[3:])
+    assert job.log[0] == "::add-mask::from-the-input"
+    assert not any("add-mask" in line for line in job.log[1:])
 
 
-def test_a_secret_is_masked_before_a_bad_setting_is_told(job: Job) -> None:
-    assert job.run(auth_token=SECRET, timeout="soon") == 2
+def test_a_secret_is_masked_before_a_bad_setting_is_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_AUTH-TOKEN", SECRET)
+    assert job.run(timeout="soon") == 2
     assert job.log[0] == f"::add-mask::{SECRET}"
     assert sum(SECRET in line for line in job.log) == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--sql"], ["--quiet"], ["--verbose"], ["--timeout=soon"]])
+@pytest.mark.parametrize("variable", ["TURSO_AUTH_TOKEN", "INPUT_AUTH-TOKEN"])
+def test_no_file_that_output_is_redirected_to_holds_a_token(
+    job: Job, tmp_path: Path, flags: list[str], variable: str
+) -> None:
+    environment = {**os.environ, **job.environment, variable: SECRET, "RUNNER_DEBUG": "1"}
+    command = [sys.executable, "-m", "turso_deploy", "plan", "--database-url", "file:x.db", *flags]
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "errors").open("wb") as errors:
+        subprocess.run(command, env=environment, stdout=out, stderr=errors, check=False)
+    kept = (tmp_path / "out").read_text("utf-8") + (tmp_path / "errors").read_text("utf-8")
+    assert kept
+    assert SECRET not in kept
+
+
+def test_secret_in_place_of_another_setting_is_not_shown(job: Job) -> None:
+    for settings in ({"schema_path": SECRET}, {"compare_to": SECRET}, {"database_url": f"file:{SECRET}/x.db"}):
+        assert job.run(command="plan", auth_token=SECRET, **settings) != 0
+    assert "***" in job.stdout.getvalue()
+    assert SECRET not in job.stdout.getvalue() + job.stderr.getvalue() + job.summary_file.read_text("utf-8")
 
 
 def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -> None:
@@ -196,8 +218,9 @@ def test_counts_that_were_never_committed_are_no_outputs(job: Job, tmp_path: Pat
     assert (job.outputs["tables"], job.outputs["views"], job.outputs["rows-seeded"]) == ("", "", "0")
 
 
-def test_json_on_a_runner_is_the_whole_of_stdout(job: Job) -> None:
-    assert job.run(database_url="file:x.db", json_output=True, auth_token=SECRET) == 0
+def test_json_on_a_runner_is_the_whole_of_stdout(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INPUT_AUTH-TOKEN", SECRET)
+    assert job.run(database_url="file:x.db", json_output=True) == 0
     assert json.loads(job.stdout.getvalue())["status"] == "deployed"
     assert job.stderr.getvalue() == f"::add-mask::{SECRET}\n"
     assert job.outputs["status"] == "deployed"

@@ -1,6 +1,7 @@
 """The runner's protocol, read back as the runner reads it."""
 
 import io
+import os
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from turso_deploy.github import runner as runner_module
 from turso_deploy.github.annotations import Level
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.outputs import OUTPUTS
-from turso_deploy.github.runner import MAX_SUMMARY_SIZE, Runner
+from turso_deploy.github.runner import MAX_SUMMARY_SIZE, Runner, stream_for_masks
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
@@ -32,7 +33,7 @@ HOSTILE = [
 
 def on_runner(**environment: str) -> tuple[Runner, io.StringIO]:
     log = io.StringIO()
-    return Runner(log, read_context({"GITHUB_ACTIONS": "true", **environment})), log
+    return Runner(log, read_context({"GITHUB_ACTIONS": "true", **environment}), log), log
 
 
 def read_outputs(text: str) -> dict[str, str]:
@@ -65,6 +66,38 @@ def test_a_line_too_short_to_be_a_secret_is_not_masked() -> None:
     runner, log = on_runner()
     runner.mask("}\nabc\n\nabcd")
     assert log.getvalue() == "::add-mask::abcd\n"
+
+
+RUN_STEP = read_context({"GITHUB_ACTIONS": "true"})
+ACTION = read_context({"GITHUB_ACTIONS": "true", "INPUT_COMMAND": "plan"})
+
+
+def test_masks_go_to_a_stream_that_only_the_runner_reads(tmp_path: Path) -> None:
+    (reading, writing), (other_reading, other_writing) = os.pipe(), os.pipe()
+    with (
+        (tmp_path / "kept.txt").open("w") as file,
+        os.fdopen(reading),
+        os.fdopen(other_reading),
+        os.fdopen(os.dup(writing), "w") as same,
+        os.fdopen(writing, "w") as pipe,
+        os.fdopen(other_writing, "w") as other,
+    ):
+        assert stream_for_masks(pipe, pipe, other, ACTION) is pipe
+        assert stream_for_masks(pipe, pipe, same, ACTION) is pipe
+        assert stream_for_masks(file, file, pipe, ACTION) is None
+        assert stream_for_masks(pipe, pipe, other, RUN_STEP) is other
+        assert stream_for_masks(file, file, pipe, RUN_STEP) is pipe
+        assert stream_for_masks(pipe, pipe, file, RUN_STEP) is None
+        assert stream_for_masks(pipe, pipe, same, RUN_STEP) is None  # `2>&1 | tee plan.txt`
+        assert stream_for_masks(pipe, pipe, other, read_context({"INPUT_COMMAND": "plan"})) is None
+
+
+def test_secret_without_a_stream_for_masks_is_hidden_all_the_same() -> None:
+    log = io.StringIO()
+    runner = Runner(log, RUN_STEP)
+    runner.mask("secret-token")
+    assert not log.getvalue()
+    assert runner.redacted("a secret-token here") == "a *** here"
 
 
 def test_off_a_runner_a_mask_does_not_print_the_secret(tmp_path: Path) -> None:
