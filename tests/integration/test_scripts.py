@@ -13,7 +13,7 @@ import pytest
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder, write_project
 from turso_deploy.cli.run import run
-from turso_deploy.core.errors import ErrorCode
+from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.deploy import preview
 from turso_deploy.plan.hazards import Approval, HazardName, parse_approvals
 from turso_deploy.project.project import Project
@@ -248,14 +248,57 @@ def test_faulty_script_is_found_by_comparing_two_folders(tmp_path: Path, script:
     assert (status, message in text, "2-split.sql:" in text) == (2, True, True), text
 
 
-@pytest.mark.parametrize(
-    "script",
-    ["-- @run after\nUPDATE users SET name = address;\n", "-- @run between\nINSERT INTO users VALUES (1, 'a');\n"],
-)
-def test_faulty_script_is_found_by_the_command_docs(tmp_path: Path, script: str) -> None:
+FAULTY = [
+    "-- @run after\nUPDATE users SET name = address;\n",
+    "-- @run after\n-- @needs users.address\nUPDATE users SET nam = address;\n",
+    "-- @run before\nUPDATE users SET name = adress;\n",
+    "-- @run before\nUPDATE user SET name = '';\n",
+    "-- @run between\nINSERT INTO addresses (user_id, line) SELECT id, address FROM users;\n",
+    "-- @run between\nINSERT INTO users VALUES (1, 'a');\n",
+]
+
+
+@pytest.mark.parametrize("script", FAULTY)
+@pytest.mark.parametrize("check", [False, True])
+def test_faulty_script_is_found_by_the_command_docs(tmp_path: Path, script: str, check: bool) -> None:
     folder = write_folder(tmp_path / "schema", {**RELEASES[2], "scripts/2-split.sql": script})
-    status, text = outcome_of("docs", schema_path=str(folder), docs_path=str(tmp_path / "docs"))
-    assert (status, "2-split.sql:2" in text) == (2, True), text
+    settings = {"docs_path": str(tmp_path / "docs"), "check": check}
+    status, text = outcome_of("docs", schema_path=str(folder), **settings)
+    assert (status, "2-split.sql:" in text) == (2, True), text
+
+
+@pytest.mark.parametrize("script", FAULTY[:-1])
+def test_faulty_script_in_the_compared_folder_does_not_stop_its_correction(tmp_path: Path, script: str) -> None:
+    before = write_folder(tmp_path / "before", {**RELEASES[2], "scripts/faulty.sql": script})
+    after = write_folder(tmp_path / "after", RELEASES[2])
+    assert outcome_of("plan", schema_path=str(after), compare_to=str(before))[0] == 0
+
+
+def test_faulty_script_stops_plan_and_deployment_before_the_first_request(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    at_release_1(target, tmp_path)
+    for script in FAULTY[:-1]:
+        with pytest.raises(ProjectError) as raised:
+            release(tmp_path, 2, **{"scripts/2-split.sql": script})
+        assert raised.value.code is ErrorCode.SCRIPT_INVALID
+    assert target.rows("SELECT id, name, address FROM users ORDER BY id") == ROWS
+
+
+@pytest.mark.parametrize("moment", ["before", "between"])
+def test_script_for_older_databases_says_what_it_needs_and_the_folder_is_right_for_all(
+    target: DatabaseUnderTest, tmp_path: Path, moment: str
+) -> None:
+    script = f"-- @run {moment}\n-- @needs users.address\nUPDATE users SET name = name || ', ' || address;\n"
+    files = {"t.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n", "scripts/join.sql": script}
+    project = write_project(tmp_path / "schema", files)
+    deploy(target, project)
+    assert target.deploy(project).status is Status.UNCHANGED
+    target.run("DROP TABLE users", "DROP TABLE schema_deployments")
+    at_release_1(target, tmp_path)
+    deploy(target, project)
+    assert target.rows("SELECT name FROM users ORDER BY id") == [("Ada, Street 1",), (None,), ("Cy, Street 3",)]
+    assert target.deploy(project).status is Status.UNCHANGED
 
 
 def upgrading(tmp_path: Path, version: str, lowest: str = "2.3.0") -> Project:

@@ -27,7 +27,7 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
-from turso_deploy.project.script_loader import require_runnable, without_use
+from turso_deploy.project.script_check import require_runnable, without_use
 from turso_deploy.project.scripts import Moment, Script, pending_scripts, scripts_at
 from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable

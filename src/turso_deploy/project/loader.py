@@ -20,7 +20,8 @@ from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import IgnoredDefinition, Project
-from turso_deploy.project.script_loader import load_scripts
+from turso_deploy.project.script_check import require_compilable
+from turso_deploy.project.script_loader import read_scripts
 from turso_deploy.project.sql_files import Source, read_sources
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
@@ -31,8 +32,11 @@ from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
 
 
-def load_project(path: str | os.PathLike[str]) -> Project:
-    """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error."""
+def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False) -> Project:
+    """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error.
+
+    With `scripts_have_run` the scripts are not compiled, because this folder is never deployed again.
+    """
     report_step("reading the schema folder")
     folder = SchemaFolder.open(Path(path))
     sources = read_sources(folder)
@@ -48,7 +52,9 @@ def load_project(path: str | os.PathLike[str]) -> Project:
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
-        scripts = load_scripts(folder, wanted, scratch)
+        scripts = read_scripts(folder, wanted)
+        if not scripts_have_run:
+            require_compilable(scripts, wanted, scratch)
         files = read_seeds(folder, wanted, _tables_of(ignored))
         seeds = simulate_seeds(files, wanted, scratch.connection)
         _require_json_in_seeds(seeds, manifest, scratch)

@@ -1,21 +1,16 @@
-"""Read the one-time scripts of a schema folder, compile them in a scratch database, and find those without use."""
+"""Read the one-time scripts of a schema folder: their moments, statements, checksums, and what they need."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence, Set
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import Scratch, ScratchError, find_syntax_error, with_names_only
 from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
-from turso_deploy.core.transaction import Query
-from turso_deploy.project.scripts import Moment, Need, Script, SkippedScript, hint_about, script_error, scripts_at
+from turso_deploy.project.scripts import Moment, Need, Script, script_error
 from turso_deploy.sql.identifiers import find_positional_use, identifiers_in
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, position, scan, tokenize, unquote
 from turso_deploy.sql.schema import Schema
@@ -29,20 +24,13 @@ _NEEDS = "@needs"
 _MISSPELT = ("@need", "@require", "@run")
 
 
-def load_scripts(folder: SchemaFolder, wanted: Schema, scratch: Scratch) -> tuple[Script, ...]:
-    """Read all scripts of a schema folder in the order of their names; compile the `after` ones in the wanted schema.
+def read_scripts(folder: SchemaFolder, wanted: Schema) -> tuple[Script, ...]:
+    """Read all scripts of a schema folder in the order of their names.
 
-    `scratch` holds that schema. A new database runs those that need nothing of an older one, so these must compile.
-    Raises ProjectError (`script-invalid`) with file and line.
+    Raises ProjectError (`script-invalid`) with file and line; `require_compilable` finds what only SQLite can find.
     """
     correct = _correct_names(wanted)
-    scripts = tuple(_read(folder, name, correct) for name in _script_names(folder))
-    for script in scripts:
-        if script.moment is not Moment.AFTER:
-            _require_syntax(script)
-        elif all(_has(need, scratch) for need in script.needs):
-            _require_compiled(script, scratch)
-    return scripts
+    return tuple(_read(folder, name, correct) for name in _script_names(folder))
 
 
 def _script_names(folder: SchemaFolder) -> Iterator[str]:
@@ -220,93 +208,3 @@ def _positional_fault(folder: SchemaFolder, name: str, statements: Sequence[Stat
             line, _ = position(statement.text, use.offset)
             return f"{use.reason}: name the columns", folder.place(name, statement.line + line - 1)
     return None
-
-
-def _require_syntax(script: Script) -> None:
-    for statement in script.statements:
-        if error := find_syntax_error(statement.text):
-            raise script_error(error.message, _place_of(error, statement, script))
-
-
-def _require_compiled(script: Script, scratch: Scratch, unknown: frozenset[str] = frozenset()) -> None:
-    """Compile a script in a scratch database, which lacks the objects with the names `unknown`."""
-    for statement in script.statements:
-        try:
-            scratch.run(f"EXPLAIN {with_names_only(statement.text)}")
-        except ScratchError as error:
-            if unknown.isdisjoint(identifiers_in(statement.text) | _words(error.message)):
-                hint = hint_about(script.moment)
-                raise script_error(error.message, _place_of(error, statement, script), hint) from None
-
-
-def _words(message: str) -> frozenset[str]:
-    return frozenset(fold_case(message).replace(":", " ").replace(".", " ").split())
-
-
-def _place_of(error: ScratchError, statement: Statement, script: Script) -> Place:
-    offset = (error.offset or len("EXPLAIN ")) - len("EXPLAIN ")
-    return Place(script.file, statement.line + statement.text.count("\n", 0, max(offset, 0)))
-
-
-def without_use(
-    scripts: Sequence[Script], live: Catalog, renamed: Schema | None, ran: Mapping[str, str], *, is_new: bool
-) -> tuple[SkippedScript, ...]:
-    """Return the scripts that a database does not need.
-
-    These are, in a new database, all that run before its schema is there; and those of which a need is absent in the
-    database before the deployment, under the names of that time and under those after the renames. `renamed` is the
-    schema after the renames, if there are any, and `ran` what the deployment history records of scripts.
-    """
-    skipped = []
-    scripts = [script for script in scripts if script.name not in ran]  # the others are marked as NEEDED
-    with closing(Scratch()) as scratch:
-        if any(script.needs for script in scripts):
-            scratch.load(live.rows, live.shadows)
-        for script in scripts:
-            missing = (need for need in script.needs if not _exists(need, scratch, live.with_ignored, renamed))
-            if need := next(missing, None):
-                skipped.append(SkippedScript(script, need))
-            elif is_new and script.runs_before:
-                skipped.append(SkippedScript(script))
-    return tuple(skipped)
-
-
-def _exists(need: Need, scratch: Scratch, *schemas: Schema | None) -> bool:
-    return _has(need, scratch) or any(_defines(schema, need) for schema in schemas if schema)
-
-
-def _has(need: Need, scratch: Scratch) -> bool:
-    """Return True if a scratch database has a table or view, or a column of it."""
-    columns = scratch.query(Query("SELECT name FROM pragma_table_xinfo(?1)", (need.table,))).rows
-    names = {fold_case(str(name)) for (name,) in columns}
-    return bool(names) if need.column is None else fold_case(need.column) in names
-
-
-def _defines(schema: Schema, need: Need) -> bool:
-    """Return True if a schema has a table or view, or a column of a table; plain SQLite may not hold all of it."""
-    name = fold_case(need.table)
-    if need.column is None:
-        return name in schema.all_tables or name in schema.views
-    table = schema.tables.get(name)
-    return table is not None and fold_case(need.column) in table.definition.by_name
-
-
-def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog], *, foreign_keys: bool) -> None:
-    """Compile each script in the schema that the database has at its moment.
-
-    `foreign_keys` is True if they are enforced then: a key that refers to no key makes a statement fail only if so.
-    What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`).
-    """
-    for moment, catalog in schemas.items():
-        chosen = scripts_at(moment, scripts)
-        if not chosen:
-            continue
-        with closing(Scratch()) as scratch:
-            scratch.run(f"PRAGMA foreign_keys = {'on' if foreign_keys else 'off'}")
-            unknown = frozenset(_left_out(scratch.load(catalog.rows, catalog.shadows)))
-            for script in chosen:
-                _require_compiled(script, scratch, unknown)
-
-
-def _left_out(rows: Iterable[CatalogRow]) -> Iterator[str]:
-    return (fold_case(row.name) for row in rows if row.sql and not row.name.startswith("sqlite_"))

@@ -12,11 +12,10 @@ from tests.support.schema_folders import write_folder
 from tests.support.seeds import load_csv_seeds
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
-from turso_deploy.project.script_loader import load_scripts
+from turso_deploy.project.script_loader import read_scripts
 from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.possible_deletions import (
     deletion_hazards,
@@ -36,7 +35,7 @@ TABLES = (
 def by_scripts(tmp_path: Path, script: str, *triggers: str, tables: Sequence[str] = TABLES) -> list[PossibleDeletion]:
     catalog = catalog_of(*tables, *triggers)
     write_folder(tmp_path / "schema", {"scripts/one.sql": f"-- @run before\n{script}"})
-    scripts = load_scripts(SchemaFolder(tmp_path / "schema", "schema"), catalog.schema, Scratch())
+    scripts = read_scripts(SchemaFolder(tmp_path / "schema", "schema"), catalog.schema)
     return list(deletions_by_scripts(scripts, catalog, catalog.schema))
 
 
