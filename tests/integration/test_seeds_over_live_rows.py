@@ -126,6 +126,19 @@ def test_row_that_left_the_file_stays_and_is_reported(target: DatabaseUnderTest,
     assert all(sentence in text for text in (render(planned, colour=False), summary(planned)))
 
 
+@pytest.mark.parametrize("key", ["id INTEGER PRIMARY KEY", "number INTEGER PRIMARY KEY, id INT UNIQUE"])
+def test_rows_of_a_file_that_has_none_any_more_stay_and_are_reported(
+    target: DatabaseUnderTest, tmp_path: Path, key: str
+) -> None:
+    table = TABLE.replace("id TEXT PRIMARY KEY NOT NULL", key)
+    target.deploy(folder(tmp_path, "id,name\n1,A\n2,B\n", table))
+    emptied = folder(tmp_path, "id,name\n", table)
+    planned, report = target.plan(emptied), target.deploy(emptied)
+    assert line(planned) == line(report) == SeedLine("courses", 0, left=2, left_keys=("1", "2"))
+    assert target.value("SELECT count(*) FROM courses") == 2
+    assert target.deploy(emptied).status is Status.UNCHANGED
+
+
 def test_seed_file_that_is_gone_is_reported_and_its_rows_stay(target: DatabaseUnderTest, tmp_path: Path) -> None:
     target.deploy(folder(tmp_path))
     without = load_project(write_folder(tmp_path / "without", {"schema.sql": TABLE + "CREATE TABLE other (id);\n"}))

@@ -28,7 +28,7 @@ from turso_deploy.seeds.comparison import (
 from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy
 from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_rows, record_of, records_by_key, records_in
 from turso_deploy.seeds.steps import OrphanCheck, error_for_orphans, missing_parents_query, orphan_checks
-from turso_deploy.seeds.tables import Reference, SeedTable
+from turso_deploy.seeds.tables import Reference, SeedTable, usable_keys
 from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
 from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
@@ -154,7 +154,8 @@ def live_tables(pending: PendingChanges) -> Iterator[tuple[SeedTable, LiveTable]
         name = fold_case(seed.table)
         before = live.tables.get(fold_case(plan.old_names.get(name, name)))
         after = plan.predicted.schema.tables.get(name)
-        if before is None or after is None or not seed.row_count or name in plan.created_tables | plan.dropped_tables:
+        is_deployed = not seed.row_count and seed.before  # a file without rows may have had some
+        if before is None or after is None or is_deployed or name in plan.created_tables | plan.dropped_tables:
             continue
         old_names = plan.old_columns(seed.table, live) if plan.renamed else {}
         columns, defaults = {}, {}
@@ -297,7 +298,8 @@ def _question(
     recorded: tuple[Query, ...] = ()
     if seed.before + seed.row_count <= MAX_RECORDED_ROWS and has_seed_records(pending.state.catalog):
         groups = recorded_groups_query(live.name)
-        keys = {tuple(live.columns.get(name, "") for name in group.key) for group in seed.groups}
+        used = [group.key for group in seed.groups] or usable_keys(definition, pending.plan.predicted.schema)
+        keys = {tuple(live.columns.get(name, "") for name in key) for key in used}
         recorded = tuple(recorded_rows_query(live.name, live.name, key) for key in sorted(keys) if all(key))
     asked = tuple(comparisons(seed, live, policy, definition, uniques, chunk_bytes))
     return _Question(seed, policy, live, uniques, asked, groups, recorded)

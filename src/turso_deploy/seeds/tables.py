@@ -157,7 +157,7 @@ def read_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozens
         table, definition = _table_named(path.stem, file, wanted)
         if table in seeds:
             raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", file)
-        seeds[table] = _seed_file(table, file, rows, definition, _keys(definition, wanted))
+        seeds[table] = _seed_file(table, file, rows, definition, usable_keys(definition, wanted))
     return tuple(seeds.values())
 
 
@@ -172,7 +172,7 @@ def _table_named(name: str, file: str, wanted: Schema) -> tuple[str, TableDefini
     return table.name, table.definition
 
 
-def _keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...], ...]:
+def usable_keys(definition: TableDefinition, wanted: Schema) -> tuple[tuple[str, ...], ...]:
     """Return the keys by which rows can be found: primary key, UNIQUE constraints, full unique indexes on columns.
 
     A key with another collation than its column's takes rows for equal that a comparison with the column does not.
