@@ -12,6 +12,7 @@ from turso_deploy.core.validation import Key, ValidationError, validate
 from turso_deploy.core.yaml_reader import Node, YamlTextError, read_yaml
 
 T = TypeVar("T")
+_MAX_BYTES = 1_000_000  # a document of this size describes ten thousand tables, and takes seconds to read
 
 
 class Document(NamedTuple):
@@ -45,7 +46,7 @@ class Document(NamedTuple):
 
     def _read(self, folder: SchemaFolder) -> Node:
         try:
-            return _parse(folder.read_text(self.name), self.name)
+            return _parse(folder.read_text(self.name, _MAX_BYTES), self.name)
         except SchemaFileError as error:
             raise self.error([Cause(error.reason, error.place)], error.hint) from None
         except YamlTextError as error:

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.files import TooLargeError, read_file
+
+MAX_SQL_BYTES = 5_000_000
+"""Maximum size of a file with SQL: ten times that of a schema with four thousand objects."""
 
 
 class SchemaFileError(ProjectError):
@@ -71,7 +75,7 @@ class SchemaFolder(NamedTuple):
                 "Put the file itself in place of a link, a folder or a device.",
             )
 
-    def read_text(self, name: str, max_bytes: int | None = None) -> str:
+    def read_text(self, name: str, max_bytes: int = MAX_SQL_BYTES) -> str:
         """Return the text of a UTF-8 file, without a byte order mark. Raises SchemaFileError.
 
         The code of a file with another encoding is `sql-syntax`, that of a file which cannot be read is
@@ -79,19 +83,19 @@ class SchemaFolder(NamedTuple):
         """
         path = self.path / name
         try:
-            size = path.stat().st_size
+            path.stat()
             self.require_file(name)
-            if max_bytes is not None and size > max_bytes:
-                raise SchemaFileError(
-                    f"the file is larger than {max_bytes // 1_000_000} MB",
-                    self.place(name),
-                    "Import large data sets once, and leave them out of the deployment.",
-                )
-            return path.read_bytes().decode("utf-8-sig")
+            return read_file(path, max_bytes, follow_links=True).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             place = self.place(name, error.object.count(b"\n", 0, error.start) + 1)
             raise SchemaFileError(
                 "the file is not UTF-8 text", place, "Save it as UTF-8.", ErrorCode.SQL_SYNTAX
+            ) from None
+        except TooLargeError:
+            raise SchemaFileError(
+                f"the file is larger than {max_bytes // 1_000_000} MB",
+                self.place(name),
+                "Split it, or import a large data set once and leave it out of the deployment.",
             ) from None
         except OSError as error:
             raise SchemaFileError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import PurePosixPath
 
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.text import capitalized
 from turso_deploy.project.sql_files import Source, read_sources
-from turso_deploy.schema_docs.page_data import Category, Descriptions
+from turso_deploy.schema_docs.page_data import INDEX, QUERIES, Category, Descriptions
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
 from turso_deploy.sql.parser import parse_table
@@ -25,6 +27,7 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
     objects: dict[tuple[str, str], str] = {}
     columns: dict[str, Mapping[str, str]] = {}
     categories = []
+    taken = {_page_key(INDEX), _page_key(QUERIES)}
     for file, sources in sorted(by_file.items()):
         path = PurePosixPath(file.removeprefix(f"{folder.shown}/"))
         text = folder.read_text(path.as_posix())
@@ -42,8 +45,22 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
         if not keys:
             continue
         shown = f"{folder.path.resolve().name}/{path}"
-        categories.append(Category(title, f"{stem.lower()}.md", shown, _file_comment(text, sources), keys))
+        page = _free_page(stem.lower(), taken)
+        categories.append(Category(title, page, shown, _file_comment(text, sources), keys))
     return Descriptions(tuple(categories), objects, columns)
+
+
+def _free_page(stem: str, taken: set[str]) -> str:
+    """Return a name for a page that no other page has on any file system, and add it to `taken`."""
+    candidates = chain([f"{stem}.md"], (f"{stem}-{number}.md" for number in count(2)))
+    page = next(name for name in candidates if _page_key(name) not in taken)
+    taken.add(_page_key(page))
+    return page
+
+
+def _page_key(name: str) -> str:
+    """Return what two names have in common that are one on a file system which ignores case, or normalizes names."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _file_comment(text: str, sources: list[Source]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.core.files import SpecialFileError, read_file, write_file
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.loader import load_project
@@ -24,6 +26,7 @@ from turso_deploy.schema_docs.pages import PLAN, render
 from turso_deploy.schema_docs.queries import run_queries
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
+_MAX_PAGE_BYTES = 64_000_000
 _QUERY_PLANS = re.compile(rf"^```{PLAN}\n.*?^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -33,6 +36,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
     Other files in the output folder are not changed. Raises ProjectError and InputError.
     """
     started = time.monotonic()
+    _require_no_links(output)
     with load_project(folder) as project:
         require_faultless(project.scripts)  # as for a new database, which would run all of them
         pages = render_pages(project)
@@ -114,9 +118,11 @@ def _examples(project: Project, notes: Notes, json_columns: Mapping[str, Sequenc
 
 
 def _current(path: Path) -> str | None:
-    """Return the text of a file; None if there is none, or no text in it."""
+    """Return the text of a page; None if there is none, or no text in it. Raises InputError for a link."""
     try:
-        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        return read_file(path, _MAX_PAGE_BYTES).decode("utf-8").replace("\r\n", "\n")
+    except SpecialFileError as error:
+        raise _not_a_page(path, error) from None
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -125,10 +131,31 @@ def _write(pages: dict[str, str], output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in pages.items():
-            (output / name).write_text(text, encoding="utf-8", newline="")
+            write_file(output / name, text.encode())
+    except SpecialFileError as error:
+        raise _not_a_page(output / name, error) from None
     except OSError as error:
         raise InputError(
             ErrorCode.INPUT_INVALID,
             f"The pages cannot be written to `{PurePath(output).as_posix()}`: {error.strerror}.",
             hint="Name a folder that you may write to with --output.",
         ) from None
+
+
+def _require_no_links(output: Path) -> None:
+    """Raise InputError if the folder is a link, or if a folder of the working folder that leads to it is one.
+
+    Git stores links, so that a change of the repository could send the pages to any place of the machine.
+    """
+    inside = output.absolute().relative_to(Path.cwd()) if output.absolute().is_relative_to(Path.cwd()) else Path()
+    for path in (output, *(Path.cwd() / part for part in (inside, *inside.parents) if part.parts)):
+        if path.is_symlink():
+            raise _not_a_page(path, SpecialFileError(errno.ELOOP, "it is a link"))
+
+
+def _not_a_page(path: Path, error: SpecialFileError) -> InputError:
+    return InputError(
+        ErrorCode.INPUT_INVALID,
+        f"`{path.as_posix()}` is neither read nor written: {error.strerror}.",
+        hint="Remove it, or name another folder with --output.",
+    )

@@ -9,6 +9,11 @@ from turso_deploy.report.markdown import anchor, page_code
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
 
+INDEX = "README.md"
+"""Name of the page that leads to all others."""
+QUERIES = "queries.md"
+"""Name of the page with the common queries."""
+
 
 class Category(NamedTuple):
     """One SQL file and its page. `objects` are the kinds and folded names of the objects that it defines."""

@@ -8,13 +8,11 @@ from dataclasses import replace
 from turso_deploy.report.document import Diagram, Entity, Relation
 from turso_deploy.report.er_diagram import diagram_of, mermaid
 from turso_deploy.report.markdown import anchor, fenced, joined, page_code, page_text, table
-from turso_deploy.schema_docs.page_data import Category, PageData, QueryResult
+from turso_deploy.schema_docs.page_data import INDEX, QUERIES, Category, PageData, QueryResult
 from turso_deploy.schema_docs.table_sections import json_columns, table_section
 from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.schema import AnyTable, View, VirtualTable
 
-INDEX = "README.md"
-QUERIES = "queries.md"
 PLAN = "plan"
 """Language of the fence around a query plan, which depends on the version of SQLite."""
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.schema_folders import write_folder
+from tests.unit.core.test_files import make_special
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
+from turso_deploy.schema_docs.generate import generate_docs
 
 
 @pytest.fixture
@@ -76,3 +79,17 @@ def test_a_file_above_the_maximum_is_not_read(folder: SchemaFolder) -> None:
 def test_a_file_in_place_of_the_folder_is_an_error(folder: SchemaFolder) -> None:
     with pytest.raises(ProjectError, match=r"There is no schema folder `a\.sql`: it is a file"):
         SchemaFolder.open(folder.path / "a.sql", "a.sql")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.sql", "manifest.yml", "seeds/t.csv", "scripts/s.sql", "queries/q.sql", "reference.yml"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_special_file_in_the_folder_is_an_error_at_once(tmp_path: Path, name: str, kind: str) -> None:
+    folder = write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    (folder / name).parent.mkdir(exist_ok=True)
+    make_special(folder / name, kind)
+    with pytest.raises(ProjectError, match="this is not a file inside the schema folder") as caught:
+        generate_docs(folder, tmp_path / "pages", check=True)
+    assert caught.value.place
+    assert caught.value.place.file.endswith(name)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
-from turso_deploy.core.errors import ErrorCode, ProjectError
+from turso_deploy.core.errors import ErrorCode, InputError, ProjectError
 from turso_deploy.report.document import CountLine, Status
 from turso_deploy.schema_docs.generate import generate_docs, render_pages
 
@@ -210,6 +212,52 @@ def test_check_tells_of_stale_pages_and_writes_none(tmp_path: Path) -> None:
     (output / "tables.md").write_text("old", encoding="utf-8")
     stale = generate_docs(tmp_path / "schema", output, check=True)
     assert [Path(step.object).name for step in stale.steps] == ["tables.md"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "device", "pipe"])
+def test_page_that_is_no_regular_file_is_neither_read_nor_written(tmp_path: Path, kind: str, check: bool) -> None:
+    write_project(tmp_path / "schema", COMMENTED)
+    (tmp_path / "victim.txt").write_text("precious")
+    page = tmp_path / "pages" / "README.md"
+    page.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(page)
+    else:
+        page.symlink_to({"link": "../victim.txt", "dangling link": "../missing.txt", "device": "/dev/zero"}[kind])
+    with pytest.raises(InputError, match=r"README\.md` is neither read nor written: it is ") as caught:
+        generate_docs(tmp_path / "schema", page.parent, check=check)
+    assert caught.value.exit_code == 2
+    assert (tmp_path / "victim.txt").read_text() == "precious"
+    assert not (tmp_path / "missing.txt").exists()
+
+
+@pytest.mark.parametrize("output", ["docs/schema", "docs/../docs/schema", "link", "link/deeper"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_folder_for_pages_behind_a_link_of_the_repository_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, absolute: bool
+) -> None:
+    repository, outside = tmp_path / "repository", tmp_path / "outside"
+    write_project(repository / "schema", COMMENTED)
+    outside.mkdir()
+    (repository / "docs").symlink_to(outside)
+    (repository / "link").symlink_to("docs")
+    monkeypatch.chdir(repository)
+    with pytest.raises(InputError, match="it is a link"):
+        generate_docs(Path("schema"), repository / output if absolute else Path(output), check=False)
+    assert not list(outside.iterdir())
+
+
+def test_two_files_never_make_one_page(tmp_path: Path) -> None:
+    names = ("a/b", "a-b", "A-b", "a-B-2", "readme", "queries", "\u00e9", "e\u0301")
+    sql = {f"{name}.sql": f"CREATE TABLE t{number} (a);" for number, name in enumerate(names)}
+    project = write_project(tmp_path / "schema", {**sql, "queries/q.sql": "SELECT 1;"})
+    found = render_pages(project)
+    assert len({unicodedata.normalize("NFC", name.casefold()) for name in found}) == len(names) + 2
+    text = {name: page for name, page in found.items() if name not in ("README.md", "queries.md")}
+    for number in range(len(names)):
+        [page] = [name for name, each in text.items() if f"## t{number}\n" in each]
+        assert f"]({page}#t{number})" in found["README.md"]
 
 
 def test_what_the_manifest_expects_is_held_against_the_folder(tmp_path: Path) -> None:
