@@ -34,6 +34,13 @@ class Document(NamedTuple):
             lines = sorted((root.line_of(issue.path), issue.message) for issue in error.issues)
             raise self.error([Cause(message, folder.place(self.name, line)) for line, message in lines]) from None
 
+    def require_exact_name(self, folder: SchemaFolder) -> None:
+        """Raise ProjectError if the document is there under another name, and would silently not be read."""
+        stem = self.name.removesuffix(".yml")
+        for name in folder.entries("*"):
+            if name.lower() in (f"{stem}.yml", f"{stem}.yaml", f"{stem}.json"):
+                raise self.error([Cause(f"its name has to be {self.name}", folder.place(name))])
+
     def place(self, folder: SchemaFolder, path: Key) -> Place:
         """Return the place of the value at a path; reads the file again."""
         return folder.place(self.name, self._read(folder).line_of(path))

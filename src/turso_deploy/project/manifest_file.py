@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turso_deploy.core.documents import Document
-from turso_deploy.core.errors import Cause, Place
+from turso_deploy.core.errors import Place
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
@@ -23,17 +23,10 @@ def load_manifest(folder: SchemaFolder) -> Manifest:
     """
     if folder.has(MANIFEST_NAME):
         return _DOCUMENT.load(folder, Manifest)
-    _require_exact_name(folder)
+    _DOCUMENT.require_exact_name(folder)
     return Manifest()
 
 
 def place_in_manifest(folder: SchemaFolder, path: Key) -> Place:
     """Return the place of the value at a path of keys; reads the file again."""
     return _DOCUMENT.place(folder, path)
-
-
-def _require_exact_name(folder: SchemaFolder) -> None:
-    """Raise ProjectError if there is a manifest under another name, whose conditions would silently not be checked."""
-    for name in folder.entries("*"):
-        if name.lower() in ("manifest.yml", "manifest.yaml", "manifest.json"):
-            raise _DOCUMENT.error([Cause(f"its name has to be {MANIFEST_NAME}", folder.place(name))])

@@ -35,6 +35,8 @@ def read_scripts(folder: SchemaFolder, wanted: Schema) -> tuple[Script, ...]:
 
 def _script_names(folder: SchemaFolder) -> Iterator[str]:
     """Yield the names of the scripts; hidden files, and those of other kinds, are none."""
+    if folder.has(SCRIPTS_FOLDER) and not folder.is_folder(SCRIPTS_FOLDER):
+        raise script_error("this is not a folder", folder.place(SCRIPTS_FOLDER))
     for name in folder.entries(f"{SCRIPTS_FOLDER}/*"):
         path = PurePosixPath(name)
         if path.name.startswith("."):

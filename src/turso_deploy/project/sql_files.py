@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -13,8 +13,13 @@ from turso_deploy.sql.lexer import SqlTextError, fold_case, position
 from turso_deploy.sql.splitter import Statement, split
 from turso_deploy.sql.statement_kinds import Description, StatementKind, describe
 
-# Folders inside the schema folder whose files are not definitions.
-_OTHER_FOLDERS = frozenset({"seeds", "scripts", "queries"})
+# Folders inside the schema folder whose files are not definitions, and names that mean them.
+_OTHER_FOLDERS = {
+    "seeds": frozenset({"seed", "seeds"}),
+    "scripts": frozenset({"script", "scripts"}),
+    "queries": frozenset({"query", "queries", "querys"}),
+}
+_SEED_ENDINGS = frozenset({".csv", ".json", ".jsonl", ".yaml", ".yml"})
 
 # The order in which definitions run: an object comes after those it depends on, in whichever files they are.
 _ORDER = {
@@ -76,7 +81,8 @@ def read_sources(folder: SchemaFolder) -> list[Source]:
 
     Raises ProjectError if a file cannot be read, or holds anything but definitions.
     """
-    sources = [source for name in _sql_files(folder) for source in _read_file(folder, name)]
+    names = _other_files(folder)
+    sources = [source for name in filter(_is_sql, names) for source in _read_file(folder, name)]
     if not sources:
         raise ProjectError(
             ErrorCode.SCHEMA_EMPTY,
@@ -84,14 +90,67 @@ def read_sources(folder: SchemaFolder) -> list[Source]:
             hint="Put the definitions into *.sql files in it. An empty folder would mean an empty database.",
         )
     _require_unique_names(sources)
+    _require_no_seeds(folder, names, {source.key[1] for source in sources if source.key[0] == "table"})
     return sorted(sources, key=lambda source: _ORDER[source.description.kind])
 
 
-def _sql_files(folder: SchemaFolder) -> list[str]:
+def _other_files(folder: SchemaFolder) -> list[str]:
+    """Return the names of the files outside the folders that have a content of their own."""
     names = [name for name in folder.entries("**/*") if name.partition("/")[0] not in _OTHER_FOLDERS]
     for name in filter(folder.is_link, names):
         folder.require_file(name)  # a folder behind a link is not searched, so its definitions would be missing
-    return [name for name in names if PurePosixPath(name).suffix.lower() == ".sql" and not folder.is_folder(name)]
+    return [name for name in names if not folder.is_folder(name)]
+
+
+def _is_sql(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() == ".sql"
+
+
+class _Misnamed(NamedTuple):
+    """A folder that is probably meant to be one of the folders with a content of their own, and the name of that."""
+
+    folder: str
+    meant: str
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return (
+            f"If `{self.folder}/` is the folder of {self.meant}, its name has to be `{self.meant}/`, directly in the "
+            "schema folder and in lower case."
+        )
+
+
+def _misnamed_folder(name: str) -> _Misnamed | None:
+    """Return the first folder above a file that is a known one in another place, case or number, or misspelt."""
+    from difflib import get_close_matches
+
+    parts = PurePosixPath(name).parts[:-1]
+    for index, part in enumerate(parts):
+        plain = "".join(filter(str.isalnum, fold_case(part)))
+        for meant, spellings in _OTHER_FOLDERS.items():
+            if get_close_matches(plain, spellings, n=1, cutoff=0.85):
+                return _Misnamed("/".join(parts[: index + 1]), meant)
+    return None
+
+
+def _require_no_seeds(folder: SchemaFolder, names: Iterable[str], tables: Set[str]) -> None:
+    """Raise ProjectError (`seed-invalid`) for a file that is probably meant as seeds, and would not be read."""
+    for name in names:
+        path = PurePosixPath(name)
+        if path.suffix.lower() not in _SEED_ENDINGS or any(part.startswith(".") for part in path.parts):
+            continue
+        misnamed = _misnamed_folder(name)
+        if misnamed and misnamed.meant == "seeds":
+            raise _unread_seeds(f"files in `{misnamed.folder}/` are not read", misnamed.hint, folder.place(name))
+        if path.suffix.lower() == ".csv" and fold_case(path.stem) in tables:
+            reason = f"this file is named for the table {path.stem}, and only files in `seeds/` are read"
+            hint = "Move it into `seeds/`, or out of the schema folder if it holds no seeds."
+            raise _unread_seeds(reason, hint, folder.place(name))
+
+
+def _unread_seeds(reason: str, hint: str, place: Place) -> ProjectError:
+    return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {reason}.", hint=hint, place=place)
 
 
 def _read_file(folder: SchemaFolder, name: str) -> Iterator[Source]:
@@ -106,16 +165,18 @@ def _read_file(folder: SchemaFolder, name: str) -> Iterator[Source]:
             source = Source(statement, describe(statement.text), place)
         except SqlTextError as error:
             raise _statement_error(Source(statement, Description(StatementKind.OTHER), place), error) from None
-        _require_definition(source)
+        _require_definition(source, name)
         yield source
 
 
-def _require_definition(source: Source) -> None:
+def _require_definition(source: Source, name: str) -> None:
     description, place = source.description, source.place
     if description.kind is StatementKind.OTHER:
         raise _statement_error(source)
     if description.kind not in _ORDER:
-        raise _forbidden(description.kind.value, _REASONS.get(description.kind, _DECLARE), place)
+        misnamed = _misnamed_folder(name)
+        hint = misnamed.hint if misnamed else _REASONS.get(description.kind, _DECLARE)
+        raise _forbidden(description.kind.value, hint, place)
     if description.schema and fold_case(description.schema) != "main":
         raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
 

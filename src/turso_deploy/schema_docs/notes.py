@@ -55,6 +55,7 @@ _DOCUMENT = Document(
 def load_notes(folder: SchemaFolder, schema: Schema) -> Notes:
     """Read the notes of a schema folder; without the file they are empty. Raises ProjectError for all errors."""
     if not folder.has(NOTES_NAME):
+        _DOCUMENT.require_exact_name(folder)
         return Notes()
     notes = _DOCUMENT.load(folder, Notes)
     unknown = [

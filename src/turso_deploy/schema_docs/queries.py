@@ -27,7 +27,17 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
     Raises ProjectError with the place of a statement that is not a SELECT, or that fails.
     """
     results = []
-    for name in folder.entries(f"{QUERIES_FOLDER}/*.sql"):
+    if folder.has(QUERIES_FOLDER) and not folder.is_folder(QUERIES_FOLDER):
+        raise _invalid("this is not a folder", folder.place(QUERIES_FOLDER))
+    for name in folder.entries(f"{QUERIES_FOLDER}/*"):
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            continue
+        if folder.is_folder(name):
+            hint = "Move its files one level up, into `queries/`, or the folder out of it."
+            raise _invalid("this is a folder, and only files directly in `queries/` are read", folder.place(name), hint)
+        if path.suffix.lower() != ".sql":
+            continue
         try:
             text = folder.read_text(name)
         except SchemaFileError as error:

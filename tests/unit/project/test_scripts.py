@@ -127,6 +127,11 @@ def test_folder_among_the_scripts_is_an_error(tmp_path: Path) -> None:
     assert raised.value.place.file.endswith("scripts/between")
 
 
+def test_scripts_that_are_no_folder_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="this is not a folder"):
+        write_project(tmp_path / "schema", {"tables.sql": TABLES, "scripts": "-- @run after\n"})
+
+
 def test_script_may_have_any_case_of_its_ending_and_other_files_beside_it(tmp_path: Path) -> None:
     files = {"scripts/ONE.SQL": "-- @run after\nDELETE FROM pairs;\n", "scripts/README.md": "", "scripts/.x/y.sql": ""}
     [script] = write_project(tmp_path / "schema", {"tables.sql": TABLES, **files}).scripts

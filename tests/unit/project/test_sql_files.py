@@ -212,6 +212,62 @@ def test_a_link_inside_the_folder_is_a_file_like_any_other(read: Read, tmp_path:
     assert len(read({"a.sql": "CREATE TABLE t (a);", "parts/b.txt": "CREATE TABLE u (a);"})) == 2
 
 
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [
+        ("Seeds/t.csv", "`Seeds/`"),
+        ("seed/t.json", "`seed/`"),
+        ("SEEDS/other.yaml", "`SEEDS/`"),
+        ("_seeds_/t.jsonl", "`_seeds_/`"),
+        ("tables/seeds/t.csv", "`tables/seeds/`"),
+        ("Seed/more/t.yml", "`Seed/`"),
+    ],
+)
+def test_seeds_in_a_folder_that_is_not_read_are_an_error(read: Read, file: str, named: str) -> None:
+    error = refusal(read, {"a.sql": "CREATE TABLE t (a);", file: "a\n1\n"})
+    assert error.code is ErrorCode.SEED_INVALID
+    assert str(error.place) == f"schema/{file}"
+    assert named in error.message
+    assert "`seeds/`, directly in the schema folder" in str(error.hint)
+
+
+@pytest.mark.parametrize("file", ["t.csv", "T.CSV", "data/t.csv", "sedes/t.csv"])
+def test_csv_file_that_is_named_for_a_table_and_not_read_is_an_error(read: Read, file: str) -> None:
+    error = refusal(read, {"a.sql": "CREATE TABLE T (a);", file: "a\n1\n"})
+    assert error.code is ErrorCode.SEED_INVALID
+    assert str(error.place) == f"schema/{file}"
+    assert "Move it into `seeds/`" in str(error.hint)
+
+
+@pytest.mark.parametrize("file", ["other.csv", "data/t.json", "feeds/t.yml", ".old/seeds/t.csv", "seed/notes.md"])
+def test_file_that_is_hardly_meant_as_seeds_is_no_error(read: Read, file: str) -> None:
+    assert len(read({"a.sql": "CREATE TABLE t (a);", file: "a\n1\n"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "sql", "meant"),
+    [
+        ("Scripts/one.sql", "-- @run after\nDELETE FROM t;", "scripts"),
+        ("script/one.sql", "-- @run after\nUPDATE t SET a = 1;", "scripts"),
+        ("scrpits/one.sql", "-- @run after\nUPDATE t SET a = 1;", "scripts"),
+        ("parts/scripts/one.sql", "-- @run after\nUPDATE t SET a = 1;", "scripts"),
+        ("Query/one.sql", "SELECT 1;", "queries"),
+        ("seed/t.sql", "INSERT INTO t (a) VALUES (1);", "seeds"),
+    ],
+)
+def test_statement_in_a_misnamed_folder_is_an_error_with_the_right_name(
+    read: Read, file: str, sql: str, meant: str
+) -> None:
+    error = refusal(read, {"a.sql": "CREATE TABLE t (a);", file: sql})
+    assert error.code is ErrorCode.SQL_FORBIDDEN
+    assert f"its name has to be `{meant}/`" in str(error.hint)
+
+
+def test_definitions_may_be_in_a_folder_of_any_name(read: Read) -> None:
+    files: dict[str, str | bytes] = {"script/a.sql": "CREATE TABLE t (a);", "parts/seeds/b.sql": "CREATE TABLE u (a);"}
+    assert len(read(files)) == 2
+
+
 @pytest.mark.parametrize("comment", ["/* all of it: CREATE TABLE u (a);", "/*", "/*/", "/* -- */ /* and"])
 def test_a_comment_that_is_never_closed_hides_no_definitions(read: Read, comment: str) -> None:
     error = refusal(read, {"a.sql": f"CREATE TABLE t (a);\n  {comment}\nCREATE TABLE v (a);\n"})

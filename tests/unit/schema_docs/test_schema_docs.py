@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -98,6 +99,24 @@ def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str
     with pytest.raises(ProjectError, match=reason) as caught:
         pages(tmp_path, common=query)
     assert str(caught.value.place).endswith(f"schema/queries/common.sql:{place}")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("queries/more/one.sql", "only files directly in `queries/` are read"),
+        ("Reference.yml", "its name has to be reference.yml"),
+        ("reference.yaml", "its name has to be reference.yml"),
+    ],
+)
+def test_file_of_the_documentation_that_would_not_be_read_is_an_error(tmp_path: Path, file: str, message: str) -> None:
+    with pytest.raises(ProjectError, match=re.escape(message)):
+        render_pages(write_project(tmp_path / "schema", {**SMALL, file: ""}))
+
+
+def test_query_file_may_have_any_case_of_its_ending(tmp_path: Path) -> None:
+    files = {**SMALL, "queries/MORE.SQL": "-- One.\nSELECT 1 AS found;\n", "queries/notes.md": ""}
+    assert "found" in render_pages(write_project(tmp_path / "schema", files))["queries.md"]
 
 
 @pytest.mark.parametrize(
