@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest, run_program
 from tests.support.schema_folders import write_project
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.report.document import Status
@@ -93,6 +93,32 @@ def test_a_table_of_the_name_of_the_history_that_is_none_is_told(target: Databas
     assert report.error is not None
     assert "schema_deployments of the database is not the deployment history of turso-deploy" in report.error.message
     assert target.names() == {"schema_deployments"}
+
+
+def test_table_of_the_application_with_the_name_of_the_history_can_be_renamed(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    table = "CREATE TABLE {} (id INTEGER PRIMARY KEY, note TEXT);\n"
+    target.run(table.format("schema_deployments"), "INSERT INTO schema_deployments VALUES (1, 'mine')")
+    pulled = run_program("pull", tmp_path / "pulled", target.url, target.token)
+    assert (pulled.status, pulled.error["code"]) == (2, "sql-invalid")
+    assert "`-- @renamed from=schema_deployments`" in pulled.error["hint"]
+    files = {"t.sql": "-- @renamed from=schema_deployments\n" + table.format("app_deployments")}
+    report = target.deploy(write_project(tmp_path / "schema", files))
+    assert (report.error, report.status) == (None, Status.DEPLOYED)
+    assert target.rows("SELECT * FROM app_deployments") == [(1, "mine")]
+    assert target.value("SELECT managed_objects FROM schema_deployments") == '["table app_deployments"]'
+    assert target.plan(write_project(tmp_path / "schema", files)).steps == ()
+
+
+@pytest.mark.parametrize("kind", ["VIEW schema_deployments AS SELECT 1", "INDEX schema_deployments ON other (a)"])
+def test_view_or_index_with_the_name_of_the_history_is_an_error(
+    target: DatabaseUnderTest, tmp_path: Path, kind: str
+) -> None:
+    target.run("CREATE TABLE other (a)", f"CREATE {kind}")
+    report = target.deploy(write_project(tmp_path / "schema", {"t.sql": "CREATE TABLE t (a TEXT);"}))
+    assert (report.status, report.error and report.error.code) == (Status.FAILED, "plan-impossible")
+    assert target.names() == {"other", "schema_deployments"}
 
 
 @pytest.mark.parametrize("name", ["tmp_one", "turso_one"])

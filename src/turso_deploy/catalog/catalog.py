@@ -30,8 +30,21 @@ from turso_deploy.sql.schema import Index, Schema, SchemaObject, Table, Trigger,
 
 HISTORY_TABLE = "schema_deployments"
 
-# Made by SQLite, by libSQL's replication and vector search, and by Turso's own engine and sync.
-INTERNAL_PREFIXES = ("sqlite_", "_litestream_", "libsql_", "turso_", "__turso_")
+# SQLite and Turso's own engine let no user define an object with such a name.
+INTERNAL_PREFIXES = ("sqlite_", "__turso_internal_")
+# Any other name is a user's, also one that begins like these. docs/guides/existing-database.md lists them all.
+INTERNAL_NAMES = frozenset(
+    {
+        "_litestream_lock",  # this and the next one: replication of libSQL servers
+        "_litestream_seq",
+        "libsql_vector_meta_shadow",  # vector search; it stays when the last vector index is dropped
+        "libsql_wasm_func_table",  # functions in WebAssembly
+        "turso_cdc",  # this and the next one: captured changes of Turso's own engine
+        "turso_cdc_version",
+        "turso_sync_last_change_id",  # Turso's sync
+    }
+)
+_HISTORY_COLUMNS = frozenset({"number", "id", "schema_fingerprint", "managed_objects"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,9 @@ def read_catalog(
     `places` the file and line of each object by (kind, folded name), if known.
     """
     vector_shadows = _vector_shadows(rows)
-    shadow_names = {fold_case(name) for name in shadows} | {fold_case(name) for _, name in vector_shadows}
+    shadow_names = {fold_case(name) for name in shadows} - _tables_named_like_shadows(rows)
+    shadow_names |= {fold_case(name) for _, name in vector_shadows}
+    has_history = any(map(_is_history, rows))
     uncounted = set(vector_shadows)
     ignored: set[str] = set()
     counted: list[CatalogRow] = []
@@ -74,7 +89,9 @@ def read_catalog(
     patterns = [fold_case(pattern) for pattern in ignore]
     for row in rows:
         names = fold_case(row.name), fold_case(row.table)
-        if row.sql is None or any(_is_internal(name) or name in shadow_names for name in names):
+        if row.sql is None or any(
+            is_internal(name) or name in shadow_names or (has_history and name == HISTORY_TABLE) for name in names
+        ):
             uncounted.add((row.kind, row.name))
         elif any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
             uncounted.add((row.kind, row.name))
@@ -89,7 +106,7 @@ def read_catalog(
         uncounted=frozenset(uncounted),
         ignored=frozenset(ignored),
         shadows=frozenset(shadow_names),
-        has_history=any(row.kind == "table" and fold_case(row.name) == HISTORY_TABLE for row in rows),
+        has_history=has_history,
     )
 
 
@@ -105,8 +122,34 @@ def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     return found | {("table", "libsql_vector_meta_shadow")} if found else found
 
 
-def _is_internal(name: str) -> bool:
-    return name.startswith(INTERNAL_PREFIXES) or name == HISTORY_TABLE
+def _tables_named_like_shadows(rows: Sequence[CatalogRow]) -> set[str]:
+    """Return the folded names that belong to the shadow tables of full-text indexes which do not have that table.
+
+    SQLite marks tables as shadows by their names. An index with external or without content keeps no content itself:
+    https://www.sqlite.org/fts5.html#external_content_and_contentless_tables. So `docs_content` may be the table that
+    the index `docs` reads, and `docs_docsize` any table.
+    """
+    found: set[str] = set()
+    for row in rows:
+        sql = row.sql or ""
+        if row.kind != "table" or not sql.startswith("CREATE VIRTUAL TABLE"):
+            continue
+        definition, name = parse(sql), fold_case(row.name)
+        if isinstance(definition, VirtualTableDefinition) and definition.is_full_text_index:
+            found |= {f"{name}_{suffix}" for suffix in definition.absent_shadows}
+    return found
+
+
+def is_internal(name: str) -> bool:
+    """Return True for the folded name of an object that SQLite, libSQL or Turso has made."""
+    return name.startswith(INTERNAL_PREFIXES) or name in INTERNAL_NAMES
+
+
+def _is_history(row: CatalogRow) -> bool:
+    """Return True for the deployment history: a table of a user may have its name, and has other columns."""
+    if row.kind != "table" or fold_case(row.name) != HISTORY_TABLE:
+        return False
+    return identifiers_in(row.sql or "") >= _HISTORY_COLUMNS
 
 
 def _with_ignored_parents(schema: Schema, ignored: Mapping[str, CatalogRow]) -> Schema:

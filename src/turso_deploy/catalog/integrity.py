@@ -49,11 +49,11 @@ def find_reference_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> s
 
 
 def _content_fault(table: VirtualTable, scratch: Scratch) -> str | None:
-    """Return SQLite's message for a missing content table of a full-text index, which shows when a row is read.
+    """Return SQLite's message for a virtual table whose content is missing, which shows when a row is read.
 
-    https://www.sqlite.org/fts5.html#external_content_tables
+    https://www.sqlite.org/fts5.html#external_content_tables, https://www.sqlite.org/fts5.html#the_fts5vocab_virtual_table_module
     """
-    if not table.definition.has_external_content:
+    if not (table.definition.has_external_content or table.definition.module == "fts5vocab"):
         return None
     try:
         scratch.run(f"SELECT * FROM {quote_identifier(table.name)} LIMIT 1")

@@ -45,6 +45,7 @@ from turso_deploy.plan.table_change import TableChange
 from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
 from turso_deploy.plan.table_steps import add_columns, change_table, drop_table
 from turso_deploy.plan.unmanaged import (
+    check_history_name_is_free,
     check_meaning_stays,
     check_nothing_breaks,
     check_nothing_is_lost,
@@ -84,6 +85,7 @@ def make_plan(
     check_renames(wanted)
     difference = diff(wanted, live.schema)
     if not (difference.missing or difference.changed or difference.removed(managed)):
+        check_history_name_is_free(live)
         unmanaged = tuple(change.object for change in difference.extra)
         return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema), extended=live)
     planner = _Planner(wanted, live, difference, managed, ignore)
@@ -121,8 +123,9 @@ class _Planner:
         # Objects that plain SQLite cannot hold, for example of a module that only the server has, are unmanaged and
         # stay as they are.
         rows = self._rows_to_simulate(difference)
-        in_scratch = set(rows).difference(self.scratch.load(rows, live.shadows))
-        self.not_in_scratch = [row for row in live.rows if row not in in_scratch]
+        self.scratch.load(rows, live.shadows)
+        in_scratch = {row.key for row in self.scratch.rows()}  # with the shadow tables that virtual tables have made
+        self.not_in_scratch = [row for row in live.rows if row.key not in in_scratch]
 
     def plan(self, *, adds_first: bool) -> Plan:
         """Run all stages in order. With `adds_first`, new tables and columns come before all other changes."""
@@ -146,6 +149,7 @@ class _Planner:
         self._drop_indexes(indexes)
         self._change_tables(table_steps, before, difference, indexes, dependents)
         predicted = self._now()
+        check_history_name_is_free(predicted)
         self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
         check_parents_exist(predicted.with_ignored, (*difference.missing, *difference.changed))
         check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)

@@ -11,7 +11,7 @@ from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import UnmatchedRename
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Schema, Table
+from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 
 class Renames(NamedTuple):
@@ -99,6 +99,8 @@ def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[t
         if old is None:
             continue
         existing = live.all_tables.get(fold_case(old))
+        if not _can_be_renamed(existing):
+            continue  # the old one is dropped, and the new one is created
         if existing is None:
             leftover = [item for item in live.all_tables.values() if f"table {item.name}" in managed]
             if name not in live.all_tables and any(fold_case(item.name) not in wanted.all_tables for item in leftover):
@@ -113,6 +115,11 @@ def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[t
         sql = f"ALTER TABLE {quote_identifier(existing.name)} RENAME TO {quote_identifier(table.name)}"
         step = Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=existing.name)
         yield step, existing.name, table.name
+
+
+def _can_be_renamed(table: AnyTable | None) -> bool:
+    """Return False for a virtual table without rows of its own: its module does not take another name."""
+    return not isinstance(table, VirtualTable) or table.definition.has_own_rows
 
 
 def _check_name_is_free(existing: AnyTable, table: AnyTable, live: Schema) -> None:
@@ -178,7 +185,8 @@ def unmatched_renames(wanted: Schema, before: Schema) -> Iterator[UnmatchedRenam
         existing = before.all_tables.get(name)
         if existing is None:
             old = table.directives.table.renamed_from
-            if old is not None and before.all_tables.keys() - wanted.all_tables.keys():
+            others = before.all_tables.keys() - wanted.all_tables.keys()
+            if old is not None and others and _can_be_renamed(table):
                 yield UnmatchedRename("table", table.name, old, table.place)
             continue
         if not (isinstance(table, Table) and isinstance(existing, Table)):

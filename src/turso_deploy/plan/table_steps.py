@@ -18,24 +18,27 @@ from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import parse_table
-from turso_deploy.sql.schema import AnyTable, Table
+from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
 def drop_table(live: AnyTable, unmanaged: Sequence[str], new: Sequence[AnyTable] = ()) -> Step:
-    """Return the step that drops a table with its rows.
+    """Return the step that drops a table with its rows. It has no hazard if the table has no rows of its own.
 
     `unmanaged` lists kind and name of the unmanaged indexes and triggers that are dropped with it. `new` are the tables
     that the plan creates: one of them may be the same table under a new name.
     """
+    statements = (f"DROP TABLE {quote_identifier(live.name)}",)
+    if isinstance(live, VirtualTable) and not live.definition.has_own_rows:
+        return Step(StepKind.DROP_TABLE, live.name, statements)
     count = Query(f"SELECT count(*) FROM {quote_identifier(live.name)}")
     similar = [table for table in new if _are_similar(table, live)]
     remedy = rename_hint(f"table {live.name}", live.name, [table.name for table in similar]) if similar else None
     place = similar[0].place if similar else None
     hazard = Hazard(HazardName.DROP_TABLE, live.name, count, place, remedy=remedy, unmanaged=tuple(unmanaged))
-    return Step(StepKind.DROP_TABLE, live.name, (f"DROP TABLE {quote_identifier(live.name)}",), (hazard,))
+    return Step(StepKind.DROP_TABLE, live.name, statements, (hazard,))
 
 
 def _are_similar(new: AnyTable, old: AnyTable) -> bool:

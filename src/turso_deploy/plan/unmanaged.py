@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.diff import Change, Difference
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
+from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.plan.steps import Step, impossible
 from turso_deploy.plan.table_change import TableChange
+from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
@@ -34,6 +36,25 @@ def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mappin
         )
         name = next(at_fault, next(iter(broken)))
         raise impossible(f"{name} would no longer work", broken[name], None)
+
+
+def check_history_name_is_free(catalog: Catalog) -> None:
+    """Find an object of the user that has the name of the deployment history. `catalog` is the one after the plan.
+
+    Raises PlanError (`plan-impossible`).
+    """
+    kinds = [row.kind for row in catalog.rows if fold_case(row.name) == HISTORY_TABLE and row.kind != "trigger"]
+    if kinds and not catalog.has_history:
+        rename = (
+            f"Write `{renamed_from(HISTORY_TABLE)}` above its CREATE TABLE with another name in the schema folder, and "
+            f"the deployment renames it; or rename it by hand: ALTER TABLE {HISTORY_TABLE} RENAME TO …"
+        )
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The {kinds[0]} {HISTORY_TABLE} of the database is not the deployment history of turso-deploy, which is a "
+            "table of that name.",
+            hint=rename if kinds[0] == "table" else f"Drop the {kinds[0]} by hand, or create it under another name.",
+        )
 
 
 def check_parents_exist(schema: Schema, changes: Iterable[Change]) -> None:

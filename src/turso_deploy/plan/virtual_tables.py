@@ -34,12 +34,16 @@ def create_table(wanted: AnyTable, *, filled: bool = False) -> Step:
 def change_virtual_table(wanted: AnyTable, live: AnyTable, taken: Collection[str], *, readable: bool) -> Step:
     """Return the step for a table that is virtual, or was.
 
-    The table is rebuilt if its content can be kept, and replaced otherwise. `readable` is True if the content can be
-    read while the step runs. `taken` are the folded names in use.
+    The table is rebuilt if its content can be kept, and replaced otherwise; without a hazard if it has no rows of its
+    own, such as the terms of a full-text index. `readable` is True if the content can be read while the step runs.
+    `taken` are the folded names in use.
     """
     count = Query(f"SELECT count(*) FROM {quote_identifier(live.name)}")
     rewrite = Hazard(HazardName.REWRITE_TABLE, wanted.name, count, wanted.place)
-    if isinstance(wanted, VirtualTable) and isinstance(live, VirtualTable):
+    replaced = (f"DROP TABLE {quote_identifier(live.name)}", *_create_and_fill(wanted))
+    if isinstance(live, VirtualTable) and not live.definition.has_own_rows:
+        return Step(StepKind.REPLACE_TABLE, wanted.name, replaced, place=wanted.place)
+    if isinstance(wanted, VirtualTable) and wanted.definition.has_own_rows and isinstance(live, VirtualTable):
         new, old = wanted.definition, live.definition
         if new.has_external_content and old.has_external_content:
             statements = _rebuild(wanted, live, (), taken)
@@ -51,8 +55,7 @@ def change_virtual_table(wanted: AnyTable, live: AnyTable, taken: Collection[str
             hazards = (rewrite, *_dropped_columns(wanted, live, shared))
             return Step(StepKind.REBUILD_TABLE, wanted.name, statements, hazards, wanted.place)
     hazard = Hazard(HazardName.DROP_TABLE, wanted.name, count, wanted.place)
-    statements = (f"DROP TABLE {quote_identifier(live.name)}", *_create_and_fill(wanted))
-    return Step(StepKind.REPLACE_TABLE, wanted.name, statements, (hazard,), wanted.place)
+    return Step(StepKind.REPLACE_TABLE, wanted.name, replaced, (hazard,), wanted.place)
 
 
 def indexes_of_changed_tables(

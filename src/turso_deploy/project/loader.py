@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 
-from turso_deploy.catalog.catalog import Catalog, read_catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch, ScratchError, with_names_only
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
@@ -27,6 +27,7 @@ from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SEEDS_FOLDER, SeedTable, read_seeds
 from turso_deploy.seeds.upsert import as_json
+from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of
 from turso_deploy.sql.statement_kinds import StatementKind
@@ -109,14 +110,8 @@ def _managed_definitions(sources: list[Source], catalog: Catalog) -> list[Source
     """
     known, ignored = {key_of(item) for item in catalog.schema.objects()}, set(map(fold_case, catalog.ignored))
     for source in sources:
-        if source.key not in known and source.key[1] not in ignored:
-            raise ProjectError(
-                ErrorCode.SQL_INVALID,
-                f"{source.key[0]} {source.description.name} would never be deployed: its name is reserved for objects "
-                "of SQLite, libSQL, Turso or turso-deploy.",
-                hint="Rename the object.",
-                place=source.place,
-            )
+        if _is_our_name(source.key[1]) or (source.key not in known and source.key[1] not in ignored):
+            raise _reserved(source)
     if not known:
         raise ProjectError(
             ErrorCode.SCHEMA_EMPTY,
@@ -125,6 +120,29 @@ def _managed_definitions(sources: list[Source], catalog: Catalog) -> list[Source
             place=sources[0].place,
         )
     return [source for source in sources if source.key in known]
+
+
+def _is_our_name(folded: str) -> bool:
+    """Return True for a name that turso-deploy uses: of the history, and of tables that exist within a transaction."""
+    return folded == HISTORY_TABLE or folded.startswith("turso_deploy_")
+
+
+def _reserved(source: Source) -> ProjectError:
+    """Return the error for an object with a reserved name."""
+    kind, name = source.key
+    hint = "Rename the object."
+    if kind == "table" and _is_our_name(name):
+        hint = (
+            f"Give the table another name here, and write `{renamed_from(source.description.name or name)}` above it: "
+            "where a database has the table under this name, the deployment renames it."
+        )
+    return ProjectError(
+        ErrorCode.SQL_INVALID,
+        f"{kind} {source.description.name} cannot be deployed: its name is reserved for objects of SQLite, libSQL, "
+        "Turso or turso-deploy.",
+        hint=hint,
+        place=source.place,
+    )
 
 
 def _tables_of(sources: Sequence[Source]) -> frozenset[str]:

@@ -233,6 +233,11 @@ class TriggerDefinition(NamedTuple):
     body: Tokens
 
 
+_QUOTES = "\"'`[]"
+# https://www.sqlite.org/fts5.html#the_fts5vocab_virtual_table_module, https://www.sqlite.org/fts3.html#fts4aux
+_MODULES_WITHOUT_ROWS = frozenset({"fts5vocab", "fts4aux", "fts3tokenize", "dbstat"})
+
+
 class VirtualTableDefinition(NamedTuple):
     """A virtual table. Its arguments are the module's own language: words are folded, quoted text is kept."""
 
@@ -260,6 +265,31 @@ class VirtualTableDefinition(NamedTuple):
     def is_contentless(self) -> bool:
         """True if no row can be read back: https://www.sqlite.org/fts5.html#contentless_tables."""
         return self.content == ""
+
+    @property
+    def is_full_text_index(self) -> bool:
+        """True for a table of FTS3, FTS4 or FTS5."""
+        return self.module in ("fts3", "fts4", "fts5")
+
+    @property
+    def absent_shadows(self) -> frozenset[str]:
+        """The endings of those names of shadow tables that this full-text index does not use, because of its options.
+
+        https://www.sqlite.org/fts5.html#the_columnsize_option, https://www.sqlite.org/fts3.html#the_matchinfo_option
+        """
+        found = set()
+        if self.content is not None and self._option("contentless_unindexed", _QUOTES) in (None, "0"):
+            found.add("content")
+        if self._option("columnsize", _QUOTES) == "0" or self._option("matchinfo", _QUOTES) == "fts3":
+            found.add("docsize")
+        if self.module == "fts3":
+            found |= {"docsize", "stat"}
+        return frozenset(found)
+
+    @property
+    def has_own_rows(self) -> bool:
+        """True if rows are written to the table; False if its module shows what another object holds."""
+        return self.module not in _MODULES_WITHOUT_ROWS
 
     def _option(self, name: str, quotes: str) -> str | None:
         values = ("".join(argument[2:]) for argument in self.arguments if argument[:2] == (name, "="))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
-from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_PREFIXES, Catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_NAMES, INTERNAL_PREFIXES, Catalog
 from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.core.validation import Key
@@ -184,6 +184,7 @@ def catalog_check(predicted: Catalog, changed: Set[tuple[str, str]]) -> list[Che
     columns = ", ".join(f"{figure} AS c{position}" for position, (_, figure, _) in enumerate(figures))
     # The engine and the platform may create internal objects at any moment.
     not_internal = "".join(f" AND lower(name) NOT GLOB {quote_string(f'{prefix}*')}" for prefix in INTERNAL_PREFIXES)
+    not_internal += f" AND lower(name) NOT IN ({', '.join(map(quote_string, sorted(INTERNAL_NAMES)))})"
     return [
         Check(
             CATALOG_CHECK,

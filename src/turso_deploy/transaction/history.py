@@ -191,8 +191,7 @@ def create_step() -> TransactionStep:
 
 def table_steps(catalog: Catalog) -> list[TransactionStep]:
     """Return the steps that create the table of the deployment history, or add the column that an older one lacks."""
-    existing = next((row.sql or "" for row in catalog.rows if fold_case(row.name) == HISTORY_TABLE), None)
-    if existing is None:
+    if not catalog.has_history:
         return [create_step()]
     if has_seed_records(catalog):
         return []

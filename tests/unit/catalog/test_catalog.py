@@ -35,7 +35,7 @@ def test_what_sqlite_makes_by_itself_never_counts() -> None:
 @pytest.mark.parametrize(
     "name",
     """sqlite_stat4 _litestream_seq _litestream_lock libsql_wasm_func_table libsql_vector_meta_shadow turso_cdc
-    __turso_internal_seq LIBSQL_WASM_FUNC_TABLE""".split(),
+    turso_cdc_version turso_sync_last_change_id __turso_internal_seq LIBSQL_WASM_FUNC_TABLE""".split(),
 )
 def test_tables_of_the_engine_and_of_the_platform_never_count(name: str) -> None:
     catalog = read_catalog([table(name), table("mine")])
@@ -44,7 +44,8 @@ def test_tables_of_the_engine_and_of_the_platform_never_count(name: str) -> None
 
 
 def test_tables_whose_names_only_resemble_internal_ones_count() -> None:
-    rows = [table(name) for name in ("litestream_seq", "my_sqlite_x", "tursoid", "sqliteish", "libsqlx")]
+    names = "litestream_seq my_sqlite_x tursoid sqliteish libsqlx turso_databases libsql_sizes _litestream_x __turso_x"
+    rows = [table(name) for name in names.split()]
     assert len(read_catalog(rows).schema.all_tables) == len(rows)
 
 
@@ -60,6 +61,15 @@ def test_the_history_never_counts_with_whatever_stands_on_it() -> None:
     assert not catalog_of("CREATE VIEW schema_deployments AS SELECT 1").has_history
 
 
+def test_table_of_a_user_with_the_name_of_the_history_counts() -> None:
+    catalog = catalog_of(
+        "CREATE TABLE schema_deployments (id INTEGER PRIMARY KEY, note TEXT)",
+        "CREATE INDEX n ON schema_deployments (note)",
+    )
+    assert not catalog.has_history
+    assert counted(catalog) == {"table schema_deployments", "index n"}
+
+
 def test_of_a_virtual_table_only_the_table_counts() -> None:
     catalog = catalog_of(
         "CREATE VIRTUAL TABLE docs USING fts5 (title, body)",
@@ -71,6 +81,20 @@ def test_of_a_virtual_table_only_the_table_counts() -> None:
     shadows |= {"boxes_node", "boxes_rowid", "boxes_parent"}
     assert catalog.shadows == shadows
     assert {("table", name) for name in shadows} <= catalog.uncounted
+
+
+def test_table_that_an_index_reads_counts_although_it_is_called_like_a_shadow() -> None:
+    catalog = catalog_of(
+        "CREATE TABLE docs_content (body)",
+        "CREATE VIRTUAL TABLE docs USING fts5 (body, content='docs_content')",
+        'CREATE VIRTUAL TABLE notes USING fts4 (body, content="notes_content")',
+        "CREATE TABLE notes_content (body)",
+        "CREATE VIRTUAL TABLE small USING fts5 (body, columnsize=0)",
+        "CREATE TABLE small_docsize (n)",
+    )
+    own = {"table docs_content", "table notes_content", "table small_docsize"}
+    assert counted(catalog) == own | {"table docs", "table notes", "table small"}
+    assert {"docs_data", "docs_docsize", "notes_segments", "small_content"} < catalog.shadows
 
 
 VECTOR_TABLE = CatalogRow("table", "movies", "movies", "CREATE TABLE movies (e F32_BLOB(3))")

@@ -86,12 +86,13 @@ def test_a_definition_that_sqlite_refuses_is_placed(sql: str, place: str, code: 
     assert (error.code, str(error.place)) == (code, f"schema/a.sql:{place}")
 
 
-@pytest.mark.parametrize("name", ["schema_deployments", "turso_things", "libsql_x", "_litestream_seq"])
+@pytest.mark.parametrize("name", ["schema_deployments", "turso_deploy_x", "libsql_wasm_func_table", "_litestream_seq"])
 @pytest.mark.parametrize("ignore", ["[]", "['*s*', '*x']"])
 def test_a_definition_that_would_never_be_deployed_is_refused(name: str, ignore: str) -> None:
     error = refusal(a_sql=f"CREATE TABLE t (a);\nCREATE TABLE {name} (a);", manifest_yml=f"ignore: {ignore}")
     assert (error.code, str(error.place)) == (ErrorCode.SQL_INVALID, "schema/a.sql:2:1")
-    assert "never be deployed" in error.message
+    assert "its name is reserved" in error.message
+    assert ("@renamed from=" in (error.hint or "")) is (name in ("schema_deployments", "turso_deploy_x"))
 
 
 def test_ignored_definition_is_no_part_of_the_wanted_schema() -> None:

@@ -156,7 +156,7 @@ def test_what_is_internal_or_the_history_is_no_part_of_the_catalog_and_what_is_i
     [check] = catalog_check(catalog_of(made, ["tmp_*"]), set())
     assert figures(check, made)[:2] == ["0", "2"]
     made.run(create_step().query.sql)
-    made.run("CREATE TABLE Turso_of_the_platform (a)")
+    made.run("CREATE TABLE Turso_CDC (a)")
     assert all(result.ok for result in results(check, made))
 
 

@@ -108,7 +108,7 @@ def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
 
 
 def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
-    scratch.run("CREATE TABLE schema_deployments (mine)")
+    scratch.run("CREATE TABLE schema_deployments (number, id, schema_fingerprint, managed_objects)")
     with pytest.raises(DatabaseError, match=r"is not the deployment history of turso-deploy: .*no such column"):
         parse_state(answers(scratch), [])
 

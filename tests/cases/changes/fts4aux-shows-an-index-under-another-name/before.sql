@@ -1,0 +1,2 @@
+CREATE VIRTUAL TABLE f USING fts4 (body);
+CREATE VIRTUAL TABLE words USING fts4aux (f);

@@ -1,0 +1,4 @@
+CREATE VIRTUAL TABLE f USING fts5 (body);
+CREATE VIRTUAL TABLE words USING fts5vocab (f, row);
+CREATE VIRTUAL TABLE old_terms USING fts5vocab (f, row);
+CREATE VIRTUAL TABLE gone USING fts5vocab (f, row);

@@ -1,0 +1,1 @@
+INSERT INTO f VALUES ('hello');

@@ -1,0 +1,4 @@
+CREATE TABLE notes_docsize (id INTEGER PRIMARY KEY);
+CREATE VIRTUAL TABLE notes USING fts5 (body, columnsize=0);
+CREATE TABLE old_stat (id INTEGER PRIMARY KEY);
+CREATE VIRTUAL TABLE old USING fts3 (body);
