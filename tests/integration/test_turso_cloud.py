@@ -185,10 +185,32 @@ def test_a_write_that_is_refused_changed_nothing(
             "outcome-unknown",
             None,
         )  # nor is the deployment history's answer given
-    else:
-        assert (report.error.code, report.committed) == (code, False)
-        assert report.requests == 1 + attempts(status, body)
+    else:  # nothing proves it, as the deployment history cannot be read either
+        assert (report.error.code, report.committed) == (code, None)
+        assert "The deployment history could not be read" in report.error.message
     assert on_sqld.names() == set()
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+@pytest.mark.parametrize(
+    ("status", "body", "code"), [answer for answer in ANSWERS if answer[0] in (302, 401, 403, 413)]
+)
+def test_write_that_a_server_rejects_is_looked_up_in_the_history(
+    cloud: Cloud, on_sqld: DatabaseUnderTest, project: Project, status: int, body: str, code: str, *, has_run: bool
+) -> None:
+    def change(number: int, forward: Callable[[], Answer]) -> Answer:
+        if number != 2:
+            return forward()
+        if has_run:
+            forward()
+        return status, {}, body
+
+    cloud.change = change
+    report = deploy_to(project)
+    assert report.error is not None
+    assert (report.error.code, report.committed, report.requests) == (code, has_run, 3)
+    assert report.status is Status.FAILED
+    assert bool(on_sqld.names()) is has_run
 
 
 @pytest.mark.parametrize(
@@ -268,7 +290,7 @@ def test_a_batch_that_is_blocked_as_a_whole_changed_nothing(
     cloud.change = lambda number, forward: (200, {}, json.dumps(blocked)) if number == 2 else forward()
     report = deploy_to(project)
     assert report.error is not None
-    assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 2)
+    assert (report.error.code, report.committed, report.requests) == ("access-blocked", False, 3)
     assert on_sqld.names() == set()
 
 

@@ -7,6 +7,7 @@ DeployError
 ├── BlockedError        a hazard or a policy blocks the run                             exit 5
 ├── DatabaseError       the server rejected a request, failed or could not be reached   exit 1
 │   ├── LostReplyError  a write was sent and no reply arrived
+│   ├── RejectedError   a write was sent and the server answered that it did not run it
 │   └── StaleError      the database changed between the read and the write
 ├── PlatformError       an API of Turso or GitHub rejected a request or failed          exit 1
 └── InternalError       a bug of turso-deploy                                           exit 1
@@ -178,6 +179,10 @@ class DatabaseError(DeployError):
 
 class LostReplyError(DatabaseError):
     """A write was sent and no reply arrived; only the deployment history shows whether it committed."""
+
+
+class RejectedError(DatabaseError):
+    """A write was sent and the server rejected the whole request; only the deployment history proves that."""
 
 
 class StaleError(DatabaseError):

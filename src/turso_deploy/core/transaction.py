@@ -26,6 +26,13 @@ class Query(NamedTuple):
     arguments: tuple[Value, ...] = ()
 
 
+def whole_number(value: Value) -> int:
+    """Return a value that has to be an integer. Raises ValueError for any other."""
+    if isinstance(value, int):
+        return value
+    raise ValueError("not an integer")
+
+
 class Rows(NamedTuple):
     """Result of one query. `affected` is the number of rows that the statement inserted, updated or deleted."""
 
@@ -34,8 +41,9 @@ class Rows(NamedTuple):
     affected: int = 0
 
     def number(self) -> int:
-        """Return the only value of the first row as an integer."""
-        return int(str(self.rows[0][0]))
+        """Return the only value, an integer. Raises ValueError for rows of another form."""
+        [[value]] = self.rows
+        return whole_number(value)
 
 
 class Failure(NamedTuple):
@@ -113,9 +121,11 @@ class FailedStep(NamedTuple):
 class Outcome(NamedTuple):
     """Outcome of a transaction. `results` follows `Transaction.steps`; None for a step that failed or did not run.
 
-    Results of the steps before a failure are kept although the transaction was rolled back.
+    Results of the steps before a failure are kept although the transaction was rolled back. `contradiction` says why a
+    server's reply does not prove the outcome: then only the deployment history shows whether it committed.
     """
 
     committed: bool
     results: tuple[Rows | None, ...]
     failed: FailedStep | None = None
+    contradiction: str = ""

@@ -12,6 +12,7 @@ from turso_deploy.database.hrana_wire import (
     AUTOCOMMIT,
     CLOSE,
     Json,
+    MalformedStepError,
     batch,
     every,
     negated,
@@ -29,6 +30,10 @@ _LONG_TEXT = 1_000  # characters
 _READ_BACK = 1
 _FIRST_STEP = 3  # foreign keys, their read-back, BEGIN
 _IN_TRANSACTION = negated(AUTOCOMMIT)
+_UNREADABLE = (ValueError, KeyError, TypeError, OverflowError)
+_NOT_READ = "the result of a step cannot be read"
+_REJECTED = "it rejects all steps together"
+_ROLLBACK = "every step succeeded, and ROLLBACK is not as it has to be"
 
 
 class HranaDatabase(Database):
@@ -61,7 +66,12 @@ class HranaDatabase(Database):
 
     def query(self, queries: Sequence[Query]) -> list[Rows | Failure]:
         """Run queries as one batch without conditions, so that a failed query does not stop the rest."""
-        replies = self._run([step(query, want_rows=True) for query in queries], writes=False)
+        steps = [step(query, want_rows=True) for query in queries]
+        results = self._transport.send(_pipeline(steps), writes=False)
+        try:
+            replies = read_batch(results[0], steps)
+        except _UNREADABLE as error:
+            raise transport_error(UNREADABLE, lost=False) from error
         if isinstance(replies, Failure):
             raise transport_error(explain(replies), lost=False)
         answers = [reply for reply in replies if reply is not None]
@@ -71,7 +81,14 @@ class HranaDatabase(Database):
 
     def apply(self, transaction: Transaction) -> Outcome:
         """Run a transaction as one batch in which a step runs only if the step before it succeeded."""
-        replies = self._run(_conditional_steps(transaction), writes=True)
+        steps = _conditional_steps(transaction)
+        results = self._transport.send(_pipeline(steps), writes=True)
+        try:
+            replies = read_batch(results[0], steps)
+        except MalformedStepError:
+            return Outcome(False, (None,) * len(transaction.steps), None, _NOT_READ)
+        except _UNREADABLE as error:
+            raise transport_error(UNREADABLE, lost=True) from error
         if isinstance(replies, Failure):
             return self._rejected(transaction, replies)
         return _outcome(transaction, replies)
@@ -93,21 +110,14 @@ class HranaDatabase(Database):
         """Close the connection."""
         self._transport.close()
 
-    def _run(self, steps: list[Json], *, writes: bool) -> list[Rows | Failure | None] | Failure:
-        results = self._transport.send(_pipeline(steps), writes=writes)
-        try:
-            return read_batch(results[0], steps)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise transport_error(UNREADABLE, lost=writes) from error
-
     def _rejected(self, transaction: Transaction, failure: Failure) -> Outcome:
-        """Return the outcome of a batch rejected as a whole. Only some rejections surely precede its first step."""
+        """Return the outcome of a batch that was rejected as a whole, of which no step shows that it did not run."""
         nothing = (None,) * len(transaction.steps)
         if failure.code in _NOT_PARSED:
-            return Outcome(False, nothing, self._not_parsed(transaction, failure))
+            return Outcome(False, nothing, self._not_parsed(transaction, failure), _REJECTED)
         explanation = explain(failure)
         if explanation.code is ErrorCode.ACCESS_BLOCKED:
-            return Outcome(False, nothing, FailedStep(None, failure))
+            return Outcome(False, nothing, FailedStep(None, failure), _REJECTED)
         raise transport_error(explanation, lost=True)
 
     def _not_parsed(self, transaction: Transaction, failure: Failure) -> FailedStep:
@@ -158,20 +168,30 @@ def _after(position: int) -> Json:
 
 
 def _outcome(transaction: Transaction, replies: list[Rows | Failure | None]) -> Outcome:
-    """Return the outcome that the replies show. Only the result of the COMMIT step is success."""
+    """Return the outcome that the replies show; see `_contradiction` for replies that show none."""
     end = _FIRST_STEP + len(transaction.steps)
     results = tuple(reply if isinstance(reply, Rows) else None for reply in replies[_FIRST_STEP:end])
-    if transaction.commit and isinstance(replies[end], Rows):
-        return Outcome(True, results)
     failed = next((_failed_step(i, reply, end) for i, reply in enumerate(replies) if isinstance(reply, Failure)), None)
-    if failed is None and (transaction.commit or None in results):
-        raise DatabaseError(
-            ErrorCode.UNEXPECTED_REPLY,
-            "the transaction ended before its last step, and no step gives a reason",
-            hint="Check the database: changes that a step committed by itself remain.",
-            committed=None,
-        )
-    return Outcome(False, results, failed)
+    contradiction = _contradiction(replies[:-1], replies[-1], commits=transaction.commit)
+    return Outcome(transaction.commit and isinstance(replies[end], Rows), results, failed, contradiction)
+
+
+def _contradiction(replies: list[Rows | Failure | None], rollback: Rows | Failure | None, *, commits: bool) -> str:
+    """Return why the replies to the steps and to ROLLBACK do not prove what happened; "" if they do.
+
+    After the first failure each step is skipped, and ROLLBACK runs unless the failure has ended the transaction. If no
+    step fails, ROLLBACK runs only where there is no COMMIT.
+    """
+    stopped = next((at for at, reply in enumerate(replies) if not isinstance(reply, Rows)), None)
+    if stopped is None:
+        return "" if isinstance(rollback, Rows) is not commits and not isinstance(rollback, Failure) else _ROLLBACK
+    if replies[stopped] is None:
+        return "a step did not run, although no step failed before it"
+    if any(reply is not None for reply in replies[stopped + 1 :]):
+        return "a step failed, and steps after it ran"
+    if commits and stopped == len(replies) - 1 and not isinstance(rollback, Rows):
+        return "COMMIT failed, and nothing was rolled back"
+    return ""
 
 
 def _failed_step(position: int, failure: Failure, end: int) -> FailedStep:

@@ -9,7 +9,14 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from turso_deploy.core.errors import DatabaseError, ErrorCode, ErrorExplanation, InputError, LostReplyError
+from turso_deploy.core.errors import (
+    DatabaseError,
+    ErrorCode,
+    ErrorExplanation,
+    InputError,
+    LostReplyError,
+    RejectedError,
+)
 from turso_deploy.database.http_errors import UNREADABLE, explain_response, explain_unreadable
 from turso_deploy.http.backoff import Backoff, RetryBudget
 from turso_deploy.http.client import HttpClient
@@ -61,13 +68,15 @@ _UNREACHABLE = {
 class _FailedAttempt(NamedTuple):
     """An attempt without an answer: the reason, whether the request may have run, and whether a retry may succeed.
 
-    `retry_after` is the pause that the server asks for, in seconds.
+    `rejected` means that the server received the request and says that it did not run. `retry_after` is the pause that
+    it asks for, in seconds.
     """
 
     explanation: ErrorExplanation
     may_have_run: bool
     retryable: bool
     retry_after: float = 0
+    rejected: bool = False
 
 
 class Transport:
@@ -94,7 +103,8 @@ class Transport:
 
         A pipeline that only reads, or that cannot have run, is sent again while the retry budget lasts; once if there
         is no database at the address, which a server also answers while it puts an idle database away. Raises
-        LostReplyError if it `writes` and may have run, and no answer can be read; DatabaseError otherwise.
+        LostReplyError if it `writes` and may have run, and no answer can be read; RejectedError if it `writes` and the
+        server says that it did not run; DatabaseError otherwise.
         """
         backoff = Backoff(self.retry_budget)
         body = encode_pipeline(pipeline)
@@ -103,6 +113,8 @@ class Transport:
             not_found = answer.explanation.code is ErrorCode.DATABASE_NOT_FOUND
             retryable = backoff.attempts == 1 if not_found else answer.retryable
             if lost or not retryable or not backoff.wait(answer.explanation.message, answer.retry_after):
+                if writes and answer.rejected:
+                    raise answer.explanation.error(RejectedError)
                 raise transport_error(answer.explanation, lost=lost)
         return answer
 
@@ -114,11 +126,13 @@ class Transport:
             return _FailedAttempt(_explain_unanswered(error.kind, self._timeout), error.request_sent, error.retryable)
         if response.status != 200:
             explanation = explain_response(response.status, response.text, response.retry_after)
+            may_have_run = response.status not in _NOT_RUN and explanation.code not in _NEVER_RUN
             return _FailedAttempt(
                 explanation,
-                may_have_run=response.status not in _NOT_RUN and explanation.code not in _NEVER_RUN,
+                may_have_run,
                 retryable=response.status in _RETRYABLE_STATUSES,
                 retry_after=response.retry_after or 0,
+                rejected=not may_have_run,
             )
         try:
             results = json.loads(response.body)["results"]

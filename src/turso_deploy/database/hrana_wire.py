@@ -20,6 +20,11 @@ Json = dict[str, Any]
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
+
+class MalformedStepError(ValueError):
+    """The result of a batch holds one for each step, and one of them cannot be read."""
+
+
 CLOSE: Json = {"type": "close"}
 """The request that ends the stream: the last one of every pipeline."""
 AUTOCOMMIT: Json = {"type": "is_autocommit"}
@@ -94,28 +99,48 @@ def _within_64_bits(number: int) -> int:
 def read_batch(result: Json, sent: Sequence[Json]) -> list[Rows | Failure | None] | Failure:
     """Return for each step its rows, its failure, or None if it was skipped.
 
-    Return one Failure in place of the list if the batch was rejected as a whole.
+    Return one Failure in place of the list if the batch was rejected as a whole. Raises MalformedStepError if the
+    result is that of the batch, and not of its steps.
     """
     if result["type"] == "error":
         return read_failure(result["error"])
-    batch_result = result["response"]["result"]
-    steps = zip(batch_result["step_results"], batch_result["step_errors"], sent, strict=True)
-    return [_read_step(rows, error, sent_step["stmt"]["sql"]) for rows, error, sent_step in steps]
+    response = result["response"]
+    if result["type"] != "ok" or ("type" in response and response["type"] != "batch"):
+        raise ValueError("not the result of a batch")
+    batch_result = response["result"]
+    steps = list(zip(batch_result["step_results"], batch_result["step_errors"], sent, strict=True))
+    try:
+        return [_read_step(rows, error, sent_step["stmt"]["sql"]) for rows, error, sent_step in steps]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise MalformedStepError("the result of a step is not one of the protocol") from error
 
 
 def read_failure(error: Json, sql: str = "") -> Failure:
     """Return a failure, with the position in the statement that it names if the statement is known."""
-    message, code = str(error["message"]), str(error.get("code"))
+    message, code = error["message"], str(error.get("code"))
+    if not isinstance(message, str):
+        raise ValueError("an error without a message")
     return Failure(message, code if _CODE.fullmatch(code) else "UNKNOWN", offset_in(sql, message) if sql else None)
 
 
 def _read_step(rows: Json | None, error: Json | None, sql: str) -> Rows | Failure | None:
+    if error is not None and rows is not None:
+        raise ValueError("a step with a result and an error")
     if error is not None:
         return read_failure(error, sql)
     if rows is None:
         return None
+    columns, width, affected = rows["cols"], len(rows["cols"]), rows["affected_row_count"]
+    if type(affected) is not int or not 0 <= affected < 2**63:
+        raise ValueError("not a number of rows")
     return Rows(
-        columns=tuple(column["name"] or "" for column in rows["cols"]),
-        rows=tuple(tuple([decode(value) for value in row]) for row in rows["rows"]),
-        affected=int(rows["affected_row_count"]),
+        columns=tuple(column["name"] or "" for column in columns),
+        rows=tuple(_read_row(row, width) for row in rows["rows"]),
+        affected=affected,
     )
+
+
+def _read_row(row: list[Json], width: int) -> tuple[Value, ...]:
+    if len(row) != width:
+        raise ValueError("a row with more or fewer values than columns")
+    return tuple([decode(value) for value in row])

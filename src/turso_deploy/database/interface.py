@@ -54,7 +54,8 @@ class Database(Protocol):
     def apply(self, transaction: Transaction) -> Outcome:
         """Run a transaction: all of it, or nothing.
 
-        Raises LostReplyError if it was sent and no answer came back, DatabaseError if it surely did not run.
+        Raises LostReplyError if it was sent and no answer came back, RejectedError if the answer is that it did not
+        run, DatabaseError if it surely did not.
         """
         ...
 

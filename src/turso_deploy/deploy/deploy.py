@@ -6,17 +6,33 @@ import math
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode, LostReplyError, StaleError
+from turso_deploy.core.errors import (
+    BlockedError,
+    DatabaseError,
+    DeployError,
+    ErrorCode,
+    LostReplyError,
+    RejectedError,
+    StaleError,
+)
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
-from turso_deploy.deploy.failures import combined, explain_failure, is_stale
+from turso_deploy.deploy.failures import (
+    combined,
+    explain_contradiction,
+    explain_failure,
+    is_stale,
+    with_outcome,
+    without_outcome,
+)
+from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.report_builder import ReportBuilder
-from turso_deploy.deploy.submission import Submission
+from turso_deploy.deploy.submission import MAX_LOOKUPS, Submission
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, stopping_errors, with_predictions
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
@@ -150,17 +166,27 @@ class _Run:
         return attempt
 
     def _submit(self, batch: Batch) -> _Attempt:
-        """Submit one batch. Raises DeployError if it failed and would fail again."""
-        outcome = self._submission.send(batch)
+        """Submit one batch. Raises DeployError if it failed and would fail again, or if no reply proves its outcome."""
+        try:
+            outcome = self._submission.send(batch)
+        except RejectedError as rejected:
+            raise self._error_for_rejection(batch, rejected) from None
         if outcome is None:
             return _Attempt.LOST
+        findings = read_findings(batch, outcome, self.report.check_lines)
+        checks, approvals, project = findings.checks, self._deployment.approvals, self._deployment.project
+        if findings.contradiction:
+            self.report.add_checks(checks)
+            committed = self._is_committed(batch)
+            if not committed and outcome.failed and findings.are_readable:
+                raise explain_failure(batch.assembly, outcome, checks, project, approvals)
+            contradiction = findings.contradiction
+            raise explain_contradiction(contradiction, batch.assembly, outcome, checks, project, committed=committed)
         if is_stale(batch.assembly, outcome):
             self._submission.add_possible_duplicate(batch)
             return _Attempt.STALE
-        checks = self.report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
-        approvals = self._deployment.approvals
         if not outcome.committed:
-            failure = explain_failure(batch.assembly, outcome, checks, self._deployment.project, approvals)
+            failure = explain_failure(batch.assembly, outcome, checks, project, approvals)
             if failure.code is ErrorCode.DATABASE_BUSY and self._submission.try_again(failure.message):
                 return _Attempt.BUSY
             self.report.add_checks(checks)
@@ -168,9 +194,23 @@ class _Run:
             raise failure
         self.report.add_checks(checks)
         self.report.add_deletions(batch, outcome, approvals, is_last=batch.id.completes)
-        self.report.add_committed(batch.id, batch.results(outcome))
+        self.report.add_committed(batch.id, findings.seeds)
         self._submission.reset()
         return _Attempt.DONE if batch.id.completes else _Attempt.COMMITTED
+
+    def _error_for_rejection(self, batch: Batch, rejected: RejectedError) -> DeployError:
+        """Return the error for a request that the server rejected as a whole, with what the history shows of it."""
+        try:
+            return with_outcome(rejected, committed=True) if self._is_committed(batch, attempts=1) else rejected
+        except DatabaseError as unknown:
+            return without_outcome(rejected, unknown)
+
+    def _is_committed(self, batch: Batch, attempts: int = MAX_LOOKUPS) -> bool:
+        """Look in the deployment history for a batch whose reply does not prove its outcome, and report its commit."""
+        found = self._submission.is_committed(batch, attempts)
+        if found:
+            self._add_committed(found)
+        return found is not None
 
     def _resolve(self, attempt: _Attempt) -> _Attempt:
         """Look a batch without a known outcome up in the deployment history, and count plans without progress.

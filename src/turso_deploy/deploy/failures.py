@@ -70,6 +70,61 @@ def explain_failure(
     )
 
 
+def explain_contradiction(
+    contradiction: str,
+    assembly: Assembly,
+    outcome: Outcome,
+    checks: Sequence[CheckLine],
+    project: Project,
+    *,
+    committed: bool,
+) -> DeployError:
+    """Return the error for a transaction whose reply does not prove its outcome, because of a contradiction in it.
+
+    `committed` is what the deployment history shows of it.
+    """
+    failed = [check for check in checks if not check.ok]
+    reason: DeployError = DatabaseError(
+        ErrorCode.UNEXPECTED_REPLY, f"The reply of the server does not prove what happened: {contradiction}."
+    )
+    if failed:
+        reason = explain_failed_checks(failed, {}, project)
+    elif outcome.failed and outcome.failed.position is not None:
+        label, explanation = assembly.steps[outcome.failed.position].label, explain(outcome.failed.failure)
+        reason = explanation.error(DatabaseError, f"{label}: {{}}.")
+    return with_outcome(reason, committed=committed)
+
+
+def with_outcome(reason: DeployError, *, committed: bool) -> DeployError:
+    """Return an error with what the deployment history shows of the transaction whose reply is the reason for it."""
+    shown = "the transaction was committed all the same" if committed else "the transaction was not committed"
+    return DatabaseError(
+        reason.code,
+        f"{reason.message} According to the deployment history, {shown}.",
+        hint=_HINT_IF_COMMITTED if committed else _HINT_IF_NOT,
+        place=reason.place,
+        committed=committed,
+        causes=reason.causes,
+    )
+
+
+def without_outcome(reason: DeployError, unknown: DeployError) -> DeployError:
+    """Return an error for a transaction of which the history could not be read; `unknown` is the error for that."""
+    return DatabaseError(
+        reason.code,
+        f"{reason.message} The deployment history could not be read afterwards.",
+        hint=f"{reason.hint} {unknown.hint}" if reason.hint else unknown.hint,
+        committed=None,
+    )
+
+
+_HINT_IF_COMMITTED = (
+    "The server, or a proxy before it, does not do what its replies say. Compare the database with the schema folder "
+    "(`turso-deploy verify`), look at its rows, and go back to a restore point if they are wrong."
+)
+_HINT_IF_NOT = "The server, or a proxy before it, gave a reply that cannot be. Run again, without a proxy in between."
+
+
 def combined(errors: Sequence[DeployError]) -> DeployError:
     """Return the first of several errors by their exit codes, with the messages, hints and causes of all."""
     errors = sorted(errors, key=lambda error: EXIT_CODE_ORDER.index(error.exit_code))

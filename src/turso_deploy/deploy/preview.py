@@ -11,7 +11,13 @@ from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
-from turso_deploy.deploy.failures import combined, explain_failed_checks, explain_failure, is_stale
+from turso_deploy.deploy.failures import (
+    combined,
+    explain_failed_checks,
+    explain_failure,
+    is_stale,
+)
+from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import (
     column_order_notices,
     ignored_notices,
@@ -27,7 +33,7 @@ from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, pars
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.checks import json_checks, row_checks
-from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
+from turso_deploy.transaction.database_state import STATE_QUERIES, expected_form, parse_state
 from turso_deploy.transaction.history import Provenance
 from turso_deploy.transaction.sql_script import as_script
 
@@ -139,7 +145,9 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
             *column_order_notices(project.wanted, state.catalog.schema),
         )
         report.add_schema(state, difference, notices)
-        report.add_checks(report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True)))
+        with expected_form():
+            lines = report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True))
+        report.add_checks(lines)
         if not report.all_passed:
             raise explain_failed_checks(report.found.checks, report.found.counts, project, report.differences)
         return report.build(Status.VERIFIED, committed=False)
@@ -161,17 +169,24 @@ def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> Non
         outcome = deployment.database.apply(batch.assembly.transaction)
     except LostReplyError as lost:  # a transaction that ends with ROLLBACK cannot be committed
         raise DatabaseError(lost.code, lost.message, hint=lost.hint, committed=False) from None
+    findings = read_findings(batch, outcome, report.check_lines)
+    if not findings.are_readable or (findings.contradiction and not outcome.failed):
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            f"The reply of the server does not prove what happened in the dry run: {findings.contradiction}. A dry run "
+            "has no COMMIT.",
+            hint="The server, or a proxy before it, gave a reply that cannot be. Run again without a proxy in between.",
+        )
     if is_stale(batch.assembly, outcome):
         raise StaleError(
             ErrorCode.STALE_PLAN,
             "The database changed between reading and the dry run.",
             hint="Another client is deploying to it now. Run again.",
         )
-    checks = report.check_lines(batch.assembly.figures(outcome), batch.assembly.details(outcome))
-    report.add_checks(checks)
+    report.add_checks(findings.checks)
     report.add_deletions(batch, outcome, deployment.approvals, is_last=batch.id.completes)
     if outcome.failed:
-        raise explain_failure(batch.assembly, outcome, checks, deployment.project, deployment.approvals)
+        raise explain_failure(batch.assembly, outcome, findings.checks, deployment.project, deployment.approvals)
     report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
     if batch.id.completes:
-        report.add_dry_run(batch.results(outcome))
+        report.add_dry_run(findings.seeds)

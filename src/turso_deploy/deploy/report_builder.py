@@ -33,7 +33,7 @@ from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 from turso_deploy.transaction.checks import Check, CheckResult
-from turso_deploy.transaction.database_state import DatabaseState
+from turso_deploy.transaction.database_state import DatabaseState, expected_form
 from turso_deploy.transaction.deletions import first_of_each
 
 _NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -234,7 +234,8 @@ class ReportBuilder:
 
     def add_predicted_checks(self, pending: PendingChanges) -> DeployError | None:
         """Add the checks of rows that a plan predicts, and return the error for those that fail; None if none does."""
-        checks = self.check_lines(pending.predicted_checks)
+        with expected_form():
+            checks = self.check_lines(pending.predicted_checks)
         self.add_checks(checks)
         return None if all(check.ok for check in checks) else explain_failed_checks(checks, {}, self._project)
 

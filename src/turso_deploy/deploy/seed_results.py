@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
+from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, whole_number
 from turso_deploy.seeds.decisions import NO_DECISIONS, Decision, LeftRow, existing_label, seed_label
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.upsert import as_json, qualified, same_key
@@ -46,7 +46,10 @@ def seed_results(
     results: Sequence[Rows | None],
     decisions: Mapping[str, Decision] = NO_DECISIONS,
 ) -> tuple[SeedResult, ...]:
-    """Return the row counts of each seeded table. `results` has an item for each of `steps`, seeds and others."""
+    """Return the row counts of each seeded table. `results` has an item for each of `steps`, seeds and others.
+
+    Raises ValueError or LookupError for results that no seeds can have.
+    """
     answers: dict[str, list[Rows]] = defaultdict(list)
     written: Counter[str] = Counter()
     for step, rows in zip(steps, results, strict=True):
@@ -57,14 +60,17 @@ def seed_results(
     found = []
     for seed in seeds:
         decision, count = decisions.get(seed.table), written[seed_label(seed.table)]
+        _require_range(count, seed.row_count)
         updated = min(count, decision.updated_between(seed.before, seed.before + seed.row_count)) if decision else 0
         result = SeedResult(seed.table, count - updated, updated, seed.row_count - count)
         if existing := answers.get(existing_label(seed.table)):
             inserted = seed.row_count - sum(_number(rows, 0) for rows in existing)
+            _require_range(inserted, seed.row_count)
             kept = sum(_number(rows, 1) for rows in existing)
             result = result._replace(inserted=inserted, updated=count - inserted, kept=kept)
         if decision and (present := answers.get(_left_label(seed.table))):
-            left = sorted(int(str(at)) for rows in present for (at,) in rows.rows)
+            left = sorted(whole_number(at) for rows in present for (at,) in rows.rows)
+            _require_range(min(left, default=0), len(decision.left))
             result = result._replace(left=tuple(decision.left[at] for at in left))
         found.append(result)
     return tuple(found)
@@ -72,7 +78,12 @@ def seed_results(
 
 def _number(rows: Rows, column: int) -> int:
     [row] = rows.rows
-    return int(str(row[column]))
+    return whole_number(row[column])
+
+
+def _require_range(number: int, limit: int) -> None:
+    if not 0 <= number <= limit:
+        raise ValueError("a number that these seeds cannot have")
 
 
 def _left_label(table: str) -> str:

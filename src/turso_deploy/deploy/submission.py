@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
-from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError
+from turso_deploy.core.errors import DatabaseError, ErrorCode, LostReplyError, RejectedError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import (
     StoppedError,
@@ -29,13 +30,13 @@ from turso_deploy.core.signals import (
     is_asked_to_stop,
     stop_if_asked,
 )
-from turso_deploy.core.transaction import Outcome, Purpose, Transaction, TransactionStep
+from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows, Transaction, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.http.backoff import Backoff
 from turso_deploy.transaction.database_state import CLOCK_QUERY, DatabaseState
-from turso_deploy.transaction.history import lookup_query
+from turso_deploy.transaction.history import is_committed, lookup_query
 
 MAX_LOOKUPS = 20
 """With the pauses between them about 90 s, more than the default time-out, so that a server can restart meanwhile."""
@@ -78,7 +79,8 @@ class Submission:
         """Submit a transaction and return its outcome; None if the reply was lost, and the history has to be read.
 
         A signal is deferred until the reply arrives, and from then on to the end of the run, except where an operation
-        is declared cancellable. Raises DatabaseError if the transaction cannot have been executed.
+        is declared cancellable. Raises RejectedError if the server says that it did not run the transaction,
+        DatabaseError if it cannot have been executed.
         """
         stop_if_asked()
         defer_signals()
@@ -94,6 +96,17 @@ class Submission:
             )
         self._in_flight.append(_InFlight(batch.id, batch.deadline or 0))
         return None
+
+    def is_committed(self, batch: Batch, attempts: int = MAX_LOOKUPS) -> BatchId | None:
+        """Return the batch in flight, or this one, that is committed; None if none is.
+
+        The server has replied to this one, so the answer is final for it. Raises DatabaseError (`outcome-unknown`) if
+        the history cannot be read in a number of attempts.
+        """
+        self._in_flight.append(_InFlight(batch.id, deadline=0))
+        found = self._find(final=False, attempts=attempts)
+        self._in_flight.pop()
+        return found
 
     def add_possible_duplicate(self, batch: Batch) -> None:
         """Record that the guard stopped a batch: the network may have delivered it twice, and the first copy ran."""
@@ -134,14 +147,14 @@ class Submission:
             hint=self._error.hint,
         )
 
-    def _find(self, *, final: bool) -> BatchId | None:
+    def _find(self, *, final: bool, attempts: int = MAX_LOOKUPS) -> BatchId | None:
         if not self._in_flight:
             return None
         last = max(batch.deadline for batch in self._in_flight)
         while True:
             try:
                 with cancel_on_second_signal():
-                    found, now = self._look_up()
+                    found, now = self._look_up(attempts)
             except StoppedError:
                 raise self._unknown("there was no time to wait for the answer") from None
             if found or not final or now > last:
@@ -155,38 +168,71 @@ class Submission:
             except StoppedError:
                 continue  # read the history once more, and report what it shows
 
-    def _look_up(self) -> tuple[BatchId | None, int]:
+    def _look_up(self, attempts: int) -> tuple[BatchId | None, int]:
         """Return the batch in flight that is in the history, and the server's time, both read under the write lock."""
         report_step("looking for the transaction in the deployment history")
-        clock = TransactionStep(CLOCK_QUERY, Purpose.FIGURES, "read the clock")
-        queries = (lookup_query(batch.id.deployment_id) for batch in self._in_flight)
-        lookups = (TransactionStep(query, Purpose.FIGURES, f"read {HISTORY_TABLE}") for query in queries)
-        transaction = Transaction((clock, *lookups), commit=False)
-        backoff = Backoff(self._database.retry_budget, MAX_LOOKUPS)
+        queries = (CLOCK_QUERY, *(lookup_query(batch.id.deployment_id) for batch in self._in_flight))
+        read = self._read_under_lock
+        backoff = Backoff(self._database.retry_budget, attempts)
         while True:
             try:
-                outcome = self._database.apply(transaction)
+                return self._found(read(queries))
+            except RejectedError as error:
+                if read != self._database.query:
+                    # The token may not write, or writes are blocked. No lock is needed then, because no other
+                    # transaction of this run can be under way.
+                    read = self._database.query
+                    continue
+                reason = error.message
             except DatabaseError as error:
                 reason = error.message
-            else:
-                found = self._found(outcome)
-                if found is not None:
-                    return found
-                assert outcome.failed is not None
-                reason = explain(outcome.failed.failure).message
+            except ValueError:
+                reason = "the server's reply does not have the expected form"
             if is_asked_to_stop() or not backoff.wait(f"the deployment history could not be read: {reason}"):
                 raise self._unknown(reason)
 
-    def _found(self, outcome: Outcome) -> tuple[BatchId | None, int] | None:
-        """Return the result of a lookup; None if it failed. A database without a history holds no deployment."""
-        clock, *answers = outcome.results
-        if clock is None:
-            return None
-        if outcome.failed is not None:
-            is_missing = f"no such table: {HISTORY_TABLE}" in outcome.failed.failure.message
-            return (None, clock.number()) if is_missing else None
-        pairs = zip(self._in_flight, answers, strict=True)
-        return next((batch.id for batch, answer in pairs if answer and answer.rows), None), clock.number()
+    def _read_under_lock(self, queries: Sequence[Query]) -> list[Rows | Failure]:
+        """Return the answers to queries that are run in a write transaction, up to the first that failed.
+
+        Raises DatabaseError if the transaction could not begin, RejectedError if the database may not be written to.
+        """
+        label = f"read {HISTORY_TABLE}"
+        steps = tuple(TransactionStep(query, Purpose.FIGURES, label) for query in queries)
+        outcome = self._database.apply(Transaction(steps, commit=False))
+        answers: list[Rows | Failure] = [result for result in outcome.results if result is not None]
+        failed = outcome.failed
+        if outcome.contradiction and not failed:
+            raise ValueError(outcome.contradiction)
+        if failed is None:
+            return answers
+        explanation = explain(failed.failure)
+        if explanation.code is ErrorCode.ACCESS_BLOCKED:
+            raise explanation.error(RejectedError)
+        if failed.position is None:
+            raise explanation.error(DatabaseError)
+        return [*answers, failed.failure]
+
+    def _found(self, answers: Sequence[Rows | Failure]) -> tuple[BatchId | None, int]:
+        """Return the result of a lookup. Raises DatabaseError if it failed, ValueError if its form is unexpected.
+
+        A database without a history holds no deployment.
+        """
+        clock, *lookups = answers
+        if isinstance(clock, Failure):
+            raise explain(clock).error(DatabaseError)
+        now = clock.number()
+        failure = next((answer for answer in lookups if isinstance(answer, Failure)), None)
+        if failure is not None:
+            if failure.message.endswith(f"no such table: {HISTORY_TABLE}"):
+                return None, now
+            raise explain(failure).error(DatabaseError)
+        answered = zip(self._in_flight, lookups, strict=True)
+        committed = [
+            batch.id
+            for batch, answer in answered
+            if isinstance(answer, Rows) and is_committed(batch.id.deployment_id, answer)
+        ]
+        return next(iter(committed), None), now
 
     def _unknown(self, reason: str) -> DatabaseError:
         ids = " or ".join(batch.id.deployment_id for batch in self._in_flight)

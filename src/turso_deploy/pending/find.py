@@ -33,7 +33,13 @@ from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
-from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, parse_past, parse_state
+from turso_deploy.transaction.database_state import (
+    STATE_QUERIES,
+    DatabaseState,
+    expected_form,
+    parse_past,
+    parse_state,
+)
 from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.possible_deletions import (
     deletion_hazards,
@@ -58,7 +64,8 @@ def find_pending(
     past_version = history.past_version_query(project.manifest.schema_version)
     *answers, schemas, versions = database.query((*STATE_QUERIES, past_schemas, past_version))
     report_step("planning")
-    state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
+    with expected_form():
+        state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
     pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending)]
     if preview:
@@ -98,8 +105,9 @@ def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquir
         report_step("counting the rows that the plan concerns")
     answers = [answer for part in _by_size(queries, database.request_size) for answer in database.query(part)]
     results = dict(zip(queries, answers, strict=True))
-    for inquiry in inquiries:
-        pending = inquiry.add(pending, [results[query] for query in inquiry.queries])
+    with expected_form():
+        for inquiry in inquiries:
+            pending = inquiry.add(pending, [results[query] for query in inquiry.queries])
     return pending
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode, Place
-from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value, change_step
+from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value, change_step, whole_number
 from turso_deploy.seeds.decisions import NO_DECISIONS, Decision, differs_from_live, existing_label, seed_label
 from turso_deploy.seeds.packed_rows import RowChunk, SeedRow, pack
 from turso_deploy.seeds.tables import Reference, SeedGroup, SeedTable, parents_first
@@ -311,8 +311,11 @@ def missing_parents_query(reference: Reference, check: OrphanCheck) -> Query:
 
 
 def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
-    """Return the error for rows without a parent. `rows` is the result of the figures step of the check."""
-    lines = sorted(check.lines[int(str(position))] for (position,) in rows.rows)
+    """Return the error for rows without a parent. `rows` is the result of the figures step of the check.
+
+    Raises ValueError or LookupError for a result of another form.
+    """
+    lines = sorted(check.lines[whole_number(position)] for (position,) in rows.rows)
     columns = ", ".join(f"`{column}`" for column in check.columns)
     also = f"; likewise line {', '.join(map(str, lines[1:]))}" if lines[1:] else ""
     return DatabaseError(
@@ -325,12 +328,15 @@ def error_for_orphans(check: OrphanCheck, rows: Rows) -> DatabaseError:
 
 
 def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
-    """Return the error for rows that are not in the database as they should be. `rows` is the result of `missing`."""
+    """Return the error for rows that are not in the database as they should be. `rows` is the result of `missing`.
+
+    Raises ValueError or LookupError for a result of another form.
+    """
     found = {item.number: item for item in plan.verified}
     places = [
-        Place(item.file, item.group.lines[int(str(position)) - item.first])
+        Place(item.file, item.group.lines[whole_number(position) - item.first])
         for number, position in rows.rows
-        for item in [found[int(str(number))]]
+        for item in [found[whole_number(number)]]
     ]
     others = f"; likewise {', '.join(map(str, places[1:]))}" if places[1:] else ""
     return DatabaseError(

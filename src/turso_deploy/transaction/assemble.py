@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.core.errors import ErrorCode, PlanError
-from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, change_step
+from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, Value, change_step
 from turso_deploy.plan.hazards import Hazard, loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
@@ -56,7 +56,7 @@ class Assembly(NamedTuple):
     def details(self, outcome: Outcome) -> dict[str, tuple[str, ...]]:
         """Return the details of the checks, by their labels; `_Steps.add_checks` puts their step after the figures."""
         return {
-            check.label: tuple(str(text) for (text,) in answer.rows)
+            check.label: tuple(_detail(*row) for row in answer.rows)
             for index, check in self.checks
             if check.details and (answer := outcome.results[index + 1])
         }
@@ -73,6 +73,12 @@ class Assembly(NamedTuple):
             for counted in self.deletion_checks
             if (rows := figures[counted.check])
         )
+
+
+def _detail(text: Value) -> str:
+    if isinstance(text, str):
+        return text
+    raise ValueError("not the detail of a check")
 
 
 def assemble(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, INTERNAL_NAMES, INTERNAL_PREFIXES, Catalog
 from turso_deploy.core.errors import Place
-from turso_deploy.core.transaction import Query, Rows, Value
+from turso_deploy.core.transaction import Query, Rows, Value, whole_number
 from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
@@ -115,11 +115,11 @@ class Check(NamedTuple):
         return Query(f"SELECT iif({conditions}, 'ok', json({message})) FROM ({self.sql})", self.arguments)
 
     def results(self, rows: Rows) -> tuple[CheckResult, ...]:
-        """Compare the figures with the expectations."""
+        """Compare the figures with the expectations. Raises ValueError for figures of another form."""
         [row], count = rows.rows, len(self.expectations)
-        keys = [json.loads(str(text)) if text else [] for text in row[count:]] or [[]] * count
+        keys = [_keys_of_rows(text) for text in row[count:]] or [[]] * count
         results = tuple(
-            expected.result(int(str(figure)), keys_of_rows)
+            expected.result(whole_number(figure), keys_of_rows)
             for expected, figure, keys_of_rows in zip(self.expectations, row[:count], keys, strict=True)
         )
         return (_summary(self.summary, results),) if self.summary else results
@@ -130,6 +130,15 @@ class Check(NamedTuple):
             CheckResult(expected.name, False, str(expected.bound), "could not be read", expected.key)
             for expected in self.expectations
         )
+
+
+def _keys_of_rows(text: Value) -> list[object]:
+    if text is None:
+        return []
+    keys = json.loads(text) if isinstance(text, str) else None
+    if not isinstance(keys, list):
+        raise ValueError("not the keys of rows")
+    return keys
 
 
 def _summary(name: str, results: Iterable[CheckResult]) -> CheckResult:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
-from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_errors import explain
@@ -49,6 +50,19 @@ class DatabaseState(NamedTuple):
         return self.last_deployment.managed if self.last_deployment else frozenset()
 
 
+@contextmanager
+def expected_form() -> Iterator[None]:
+    """Raise DatabaseError (`unexpected-reply`) if answers that are read inside the context have another form."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            "The database answered a query with rows of another form than the query gives.",
+            hint="Check that the URL leads to a libSQL server, without a proxy in between.",
+        ) from error
+
+
 def parse_past(schemas: Rows | Failure, versions: Rows | Failure, state: DatabaseState) -> DatabaseState:
     """Return the state with the answers to `past_schemas_query` and `past_version_query`.
 
@@ -74,6 +88,13 @@ def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Dat
     """
     try:
         return _parse_state(answers, ignore)
+    except InternalError as error:  # a definition that cannot be read
+        raise DatabaseError(
+            ErrorCode.UNEXPECTED_REPLY,
+            error.message.replace(", which SQLite accepts,", " in the database"),
+            hint="Look at sqlite_master: was a row changed or damaged? If SQLite can use the object, this is a bug of "
+            "turso-deploy: please report it, with the definition.",
+        ) from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatabaseError(
             ErrorCode.UNEXPECTED_REPLY,

@@ -322,8 +322,20 @@ def entry_step(entry: HistoryEntry) -> TransactionStep:
 
 
 def lookup_query(deployment_id: str) -> Query:
-    """Return the query for a deployment: one row if it committed, none if it did not."""
-    return Query(f"SELECT 1 FROM {HISTORY_TABLE} WHERE id = ?1", (deployment_id,))
+    """Return the query for a deployment, whose answer `is_committed` reads."""
+    found = f"EXISTS (SELECT 1 FROM {HISTORY_TABLE} WHERE id = ?1)"
+    return Query(f"SELECT iif({found}, 'committed ', 'not committed ') || ?1", (deployment_id,))
+
+
+def is_committed(deployment_id: str, answer: Rows) -> bool:
+    """Return True if the answer to `lookup_query` shows the deployment. Raises ValueError for any other answer.
+
+    Both answers name the deployment, so that neither can be one to another query, or one without its rows.
+    """
+    [[text]] = answer.rows
+    if text not in (f"committed {deployment_id}", f"not committed {deployment_id}"):
+        raise ValueError("not an answer to this query")
+    return text == f"committed {deployment_id}"
 
 
 def _sha256(value: object) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.core.transaction import Purpose, Query
+from turso_deploy.core.transaction import Purpose, Query, Rows, Value
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction import history
 from turso_deploy.transaction.history import HistoryEntry, Provenance, parse_last_deployment
@@ -72,8 +72,16 @@ def test_a_database_without_a_history_says_so() -> None:
 
 def test_a_deployment_is_looked_up_by_its_id(scratch: Scratch) -> None:
     write(scratch, ENTRY)
-    assert scratch.query(history.lookup_query("0199")).rows == ((1,),)
-    assert scratch.query(history.lookup_query("0198")).rows == ()
+    assert history.is_committed("0199", scratch.query(history.lookup_query("0199")))
+    assert not history.is_committed("0198", scratch.query(history.lookup_query("0198")))
+
+
+@pytest.mark.parametrize(
+    "rows", [(), ((),), ((1,),), (("committed",),), (("committed 0198",),), (("not committed ",),)]
+)
+def test_answer_that_does_not_name_the_deployment_decides_nothing(rows: tuple[tuple[Value, ...], ...]) -> None:
+    with pytest.raises(ValueError, match=r"answer|unpack"):
+        history.is_committed("0199", Rows(("answer",), rows))
 
 
 def test_one_deployment_is_written_once(scratch: Scratch) -> None:
