@@ -244,7 +244,8 @@ def _empty(target: DatabaseUnderTest) -> None:
         )
     ]
     _run_without_foreign_keys(target, drops)
-    assert not target.names()
+    # What is left was called like a shadow table of another one.
+    _run_without_foreign_keys(target, [f"DROP TABLE {quote_identifier(name)}" for name in target.names()])
 
 
 def _run_without_foreign_keys(target: DatabaseUnderTest, statements: Sequence[str]) -> None:
@@ -373,7 +374,8 @@ def _expect_what_was_not_touched(case: Case, before: Project, after: Project, no
         assert name in named or now.contents[name] == was.contents[name], name
     ours = {key_of(item) for project in (before, after) for item in project.wanted.objects()}
     others = set(map(key_of, was.catalog.schema.objects())) - ours
-    assert others <= set(map(key_of, now.catalog.schema.objects()))
+    dropped = {("index", fold_case(name.removeprefix("drop-index "))) for name in case.expected.hazards}
+    assert others - dropped <= set(map(key_of, now.catalog.schema.objects()))
 
 
 def test_the_traps_of_sqlite_name_the_cases_and_tests_that_prove_them() -> None:

@@ -29,6 +29,7 @@ class HazardName(StrEnum):
 
     DROP_TABLE = "drop-table"
     DROP_COLUMN = "drop-column"
+    DROP_INDEX = "drop-index"
     REWRITE_TABLE = "rewrite-table"
     CHANGE_TYPE = "change-type"
     CHANGE_GENERATED = "change-generated"
@@ -47,6 +48,7 @@ class HazardName(StrEnum):
 HAZARDS: dict[HazardName, tuple[Severity, str]] = {
     HazardName.DROP_TABLE: (Severity.NEEDS_APPROVAL, "the table and all its rows are lost"),
     HazardName.DROP_COLUMN: (Severity.NEEDS_APPROVAL, "the values of the column are lost"),
+    HazardName.DROP_INDEX: (Severity.NEEDS_APPROVAL, "an unmanaged index is lost with a column that it uses"),
     HazardName.REWRITE_TABLE: (Severity.WARNING, "every row is rewritten, which takes time and is billed"),
     HazardName.CHANGE_TYPE: (Severity.NEEDS_APPROVAL, "values are stored in another form"),
     HazardName.CHANGE_GENERATED: (Severity.NEEDS_APPROVAL, "values are replaced by what the expression gives"),
@@ -70,7 +72,8 @@ class Hazard(NamedTuple):
     `object` is a table, an index, one or more columns as `column_title` writes them, or a version. `count_query` counts
     the affected rows; `rows` is its result, None if it is unknown or there is nothing to count. `count_error` is
     the message of the database if the query failed. `unmanaged` lists kind and name of the unmanaged indexes and
-    triggers that are dropped with a table. `parent` is the folded name of the table that a foreign key refers to.
+    triggers that are dropped with a table or a column. `parent` is the folded name of the table that a foreign key
+    refers to.
     """
 
     name: HazardName
@@ -100,12 +103,15 @@ class Hazard(NamedTuple):
 
     def __str__(self) -> str:
         """Return one line: `drop-column users.email: the values of the column are lost (120 rows)`."""
-        if self.name is HazardName.DOWNGRADE:
+        if self.name in _WITHOUT_ROWS:
             return f"{self.name} {self.object}: {self.cost}"
         unknown = f"rows not counted: {self.count_error}" if self.count_error else "rows not counted"
         rows = unknown if self.rows is None else "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         dropped = f"; also drops {', '.join(self.unmanaged)}, not managed by turso-deploy" if self.unmanaged else ""
         return f"{self.name} {self.object}: {self.cost} ({rows}){dropped}"
+
+
+_WITHOUT_ROWS = (HazardName.DOWNGRADE, HazardName.DROP_INDEX)
 
 
 class Approval(NamedTuple):
@@ -178,17 +184,19 @@ def _suggestion(name: str) -> str:
 def with_counts(
     hazards: Sequence[Hazard], answers: Sequence[Rows | Failure], showable: Callable[[str], str]
 ) -> tuple[Hazard, ...]:
-    """Return the hazards with the counts of the live database, one answer for each hazard.
+    """Return the hazards with the counts of the live database, one answer for each hazard that has a query.
 
     If a query failed, the number of rows stays unknown and the hazard gets the message of the server, in which
     `showable` has replaced quoted values.
     """
-    return tuple(
-        hazard._replace(rows=int(str(answer.rows[0][0] or 0)))
-        if isinstance(answer, Rows)
-        else hazard._replace(count_error=showable(answer.message))
-        for hazard, answer in zip(hazards, answers, strict=True)
-    )
+    remaining = iter(answers)
+    return tuple(_with_count(hazard, next(remaining), showable) if hazard.count_query else hazard for hazard in hazards)
+
+
+def _with_count(hazard: Hazard, answer: Rows | Failure, showable: Callable[[str], str]) -> Hazard:
+    if isinstance(answer, Rows):
+        return hazard._replace(rows=int(str(answer.rows[0][0] or 0)))
+    return hazard._replace(count_error=showable(answer.message))
 
 
 def uncounted_before_scripts(hazards: Sequence[Hazard]) -> tuple[Hazard, ...]:

@@ -47,9 +47,12 @@ from turso_deploy.plan.table_steps import add_columns, change_table, drop_table
 from turso_deploy.plan.unmanaged import (
     check_history_name_is_free,
     check_meaning_stays,
+    check_names_are_not_taken,
     check_nothing_breaks,
     check_nothing_is_lost,
     check_parents_exist,
+    drop_index_of_others,
+    indexes_on_dropped_columns,
     unmanaged_by_table,
 )
 from turso_deploy.plan.virtual_tables import (
@@ -141,12 +144,14 @@ class _Planner:
         if renames.steps or self.additions:
             self.dependencies = Dependencies.of(before.with_ignored)
         removed = difference.removed(renames.managed)
+        check_names_are_not_taken(before, difference, removed)
         self._find_table_changes(difference, before)
-        indexes = indexes_to_drop(difference, removed)
+        lost = indexes_on_dropped_columns(before.with_ignored, self.wanted, removed, self.changes)
+        indexes = [*indexes_to_drop(difference, removed), *lost]
         table_steps = self._table_steps(difference, removed, before, indexes)
         dependents = dependents_to_drop(before, difference, removed, table_steps, self.dropped_for_renames)
         self._drop_dependents(dependents)
-        self._drop_indexes(indexes)
+        self._drop_indexes(indexes, lost)
         self._change_tables(table_steps, before, difference, indexes, dependents)
         predicted = self._now()
         check_history_name_is_free(predicted)
@@ -288,9 +293,13 @@ class _Planner:
         self.not_in_scratch = [row for row in self.not_in_scratch if row not in dropped]
         self._catalog = self._difference = None
 
-    def _drop_indexes(self, indexes: Iterable[Index]) -> None:
+    def _drop_indexes(self, indexes: Iterable[Index], lost: Sequence[Index]) -> None:
+        """Drop indexes; `lost` are those that are not managed."""
         self._add(
-            Step(StepKind.DROP_INDEX, index.name, (f"DROP INDEX {quote_identifier(index.name)}",)) for index in indexes
+            drop_index_of_others(index, self.changes[fold_case(index.table)])
+            if index in lost
+            else Step(StepKind.DROP_INDEX, index.name, (f"DROP INDEX {quote_identifier(index.name)}",))
+            for index in indexes
         )
 
     def _change_tables(
@@ -340,7 +349,7 @@ class _Planner:
                 self._add([Step(StepKind.RECREATE_INDEX, index.name, (wanted.sql,), hazards, wanted.place)])
         for row in before.rows:  # ignored indexes are dropped with the old table, too
             is_ignored = row.kind == "index" and (row.kind, row.name) in before.uncounted
-            if is_ignored and row.sql and fold_case(row.table) in rebuilt:
+            if is_ignored and fold_case(row.name) not in gone and row.sql and fold_case(row.table) in rebuilt:
                 self._add([Step(StepKind.RECREATE_INDEX, row.name, (row.sql,))])
 
     def _unique_hazard(self, index: Index, before: Catalog) -> tuple[Hazard, ...]:

@@ -12,11 +12,12 @@ from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
 from turso_deploy.core.errors import ErrorCode, PlanError
-from turso_deploy.plan.steps import Step, impossible
+from turso_deploy.plan.hazards import Hazard, HazardName
+from turso_deploy.plan.steps import Step, StepKind, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
-from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
 
 
@@ -163,6 +164,76 @@ def _column_that_becomes_a_string(item: View | Trigger | Index, changes: Mapping
         if gone and name in names:
             return min(gone)
     return None
+
+
+def indexes_on_dropped_columns(
+    before: Schema, wanted: Schema, removed: Iterable[SchemaObject], changes: Mapping[str, TableChange]
+) -> list[Index]:
+    """Return the unmanaged indexes that use a column which is dropped: they cannot stay.
+
+    `before` is the schema with the ignored objects, and `removed` are the managed objects that are dropped anyway.
+    """
+    gone = set(map(key_of, removed))
+    return [
+        index
+        for name, index in before.indexes.items()
+        if name not in wanted.indexes and key_of(index) not in gone and fold_case(index.table) in changes
+        if _columns_used_by(index) & {fold_case(column.name) for column in changes[fold_case(index.table)].dropped}
+    ]
+
+
+def _columns_used_by(index: Index) -> Set[str]:
+    """Return the folded names of the columns in an index, and other names in its expressions and its condition."""
+    parts, where = index.definition.parts, index.definition.where
+    expressions = [*(part.expression for part in parts), where or ()]
+    return {part.column for part in parts if part.column}.union(*(identifiers_in(" ".join(one)) for one in expressions))
+
+
+def drop_index_of_others(index: Index, table: TableChange) -> Step:
+    """Return the step that drops an unmanaged index because a column that it uses is dropped, with its hazard."""
+    used = [column.name for column in table.dropped if fold_case(column.name) in _columns_used_by(index)]
+    hazard = Hazard(
+        HazardName.DROP_INDEX,
+        index.name,
+        None,
+        table.wanted.place,
+        remedy=f"The index {index.name} is on {column_title(table.wanted.name, *used)}, which is dropped.",
+        unmanaged=(title(index),),
+    )
+    sql = f"DROP INDEX {quote_identifier(index.name)}"
+    return Step(StepKind.DROP_INDEX, index.name, (sql,), (hazard,), table.wanted.place)
+
+
+def check_names_are_not_taken(before: Catalog, difference: Difference, removed: Iterable[SchemaObject]) -> None:
+    """Find new tables, indexes and views whose name an object of another kind has, which stays.
+
+    Tables, indexes and views share their names: https://www.sqlite.org/lang_createtable.html.
+    `removed` are the managed objects that are dropped before. Raises PlanError (`plan-impossible`).
+    """
+    gone = set(map(key_of, removed))
+    taken = {fold_case(row.name): row for row in before.rows if row.kind != "trigger" and row.key not in gone}
+    for change in difference.missing:
+        item = change.object
+        row = taken.get(fold_case(item.name))
+        if row is None or item.kind == "trigger" or row.key in gone:
+            continue
+        if fold_case(row.name) in before.shadows:
+            owner = "which belongs to a virtual table or to a vector index"
+            by_hand = ""
+        else:
+            owner = "which a pattern under `ignore:` covers" if row.name in before.ignored else "which is not managed"
+            by_hand = f"Drop or rename the {row.kind} of the database by hand (DROP {row.kind.upper()} …), or g"
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The schema folder defines {_with_article(item.kind)} {item.name}, and the database has "
+            f"{_with_article(row.kind)} of that name, {owner}.",
+            hint=f"{by_hand or 'G'}ive the {item.kind} of the schema folder another name.",
+            place=item.place,
+        )
+
+
+def _with_article(kind: str) -> str:
+    return f"an {kind}" if kind == "index" else f"a {kind}"
 
 
 def unmanaged_by_table(

@@ -1,0 +1,1 @@
+CREATE INDEX x ON t (id);
