@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,13 @@ from benchmarks.table import Row, seconds
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
-from tests.support.sqlite_builds import secure_delete
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep
 from turso_deploy.database.open import open_database
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Status
+from turso_deploy.sqlite.connection import Connection
 
 ROWS = 1_000_000
 TIMEOUT = 600
@@ -45,7 +44,7 @@ _CHANGES = {
 """What stands in the table behind its four columns, before a change and after it; each rebuilds the table.
 
 The limit is for the copy of rows in which nothing changes: the rows that break a new CHECK are counted first, and the
-values of a column that goes are overwritten where SQLite is built to do so. No bare copy does either. Without an index
+values of a column that goes are overwritten in a file. No bare copy does either. Without an index
 a run is so short that it is at the limit or under it by chance.
 """
 
@@ -64,15 +63,12 @@ print(json.dumps(time.perf_counter() - start))
 
 
 def measure() -> Iterator[Row]:
-    """Yield a file, with and without secure_delete, then a server."""
+    """Yield a file, then a server."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"file:{folder}/things.db"
         target = DatabaseUnderTest(url, url)
         _fill(target, Path(folder))
-        with secure_delete(on=False):
-            yield from _measure_target("file", target, Path(folder))
-        with secure_delete(on=True):
-            yield from _measure_target("file, secure_delete on", target, Path(folder))
+        yield from _measure_target("file", target, Path(folder))
         pairs = [(_rebuild(target, Path(folder)), _transform(target)) for _ in range(TRIES)]
         yield _row("file", "1 index, either", _middle(pairs), "sqlite-utils transform", 1)
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
@@ -158,10 +154,10 @@ def _by_hand(target: DatabaseUnderTest, rules: str, columns: str, index: str) ->
 
 
 def _run(target: DatabaseUnderTest, *statements: str) -> None:
-    """Run statements in one transaction, a file's as anybody would: through sqlite3, as it comes."""
+    """Run statements in one transaction, a file's in the same SQLite and with deleted content overwritten, too."""
     if target.is_file:
-        with closing(sqlite3.connect(target.file, isolation_level=None)) as connection:
-            for sql in ("BEGIN IMMEDIATE", *statements, "COMMIT"):
+        with closing(Connection.to_file(target.file)) as connection:
+            for sql in ("PRAGMA secure_delete = ON", "BEGIN IMMEDIATE", *statements, "COMMIT"):
                 connection.execute(sql)
         return
     steps = tuple(TransactionStep(Query(sql), Purpose.CHANGE, sql) for sql in statements)

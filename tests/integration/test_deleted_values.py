@@ -1,17 +1,17 @@
-"""Values that a deployment takes away, in the bytes of a file, where SQLite is built to overwrite what is deleted."""
+"""Values that a deployment removes are overwritten in the bytes of a file, on every host."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 
 import pytest
 
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import write_folder
-from tests.support.sqlite_builds import NOTHING, secure_delete
+from tests.support.sqlite_statements import NOTHING, recorded_statements
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Report, Status
@@ -21,12 +21,6 @@ PEOPLE = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, code TEXT UNIQ
 CHECKED = PEOPLE.replace(");", ", CHECK (id > 0));")
 OLD = "CREATE TABLE old (id INTEGER PRIMARY KEY, past TEXT);"
 MANY = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) INSERT INTO"
-
-
-@pytest.fixture(autouse=True)
-def overwriting() -> Iterator[None]:
-    with secure_delete(on=True):
-        yield
 
 
 @pytest.fixture
@@ -159,18 +153,11 @@ def test_a_rebuild_that_keeps_all_values_leaves_copies_in_free_pages_until_a_vac
     assert (times(file, "name"), times(file, "code"), times(file, "past")) == (0, 0, 1)
 
 
-def test_overwriting_is_not_switched_on_where_sqlite_is_built_without(file: DatabaseUnderTest) -> None:
-    with secure_delete(on=False) as ran:
-        assert deploy(file, CHECKED) == ["rebuild table"]
-    assert "DROP TABLE" in "".join(ran)
-    assert not [sql for sql in ran if sql.startswith("PRAGMA secure_delete =")]
-
-
-def test_overwriting_that_does_not_come_on_again_stops_the_deployment(file: DatabaseUnderTest) -> None:
+def test_overwriting_that_cannot_be_switched_on_stops_the_deployment(file: DatabaseUnderTest) -> None:
     was = file.dump()
-    with secure_delete(on=True, instead={"PRAGMA secure_delete = ON": "PRAGMA secure_delete"}) as ran:
+    with recorded_statements({"PRAGMA secure_delete = ON": "PRAGMA secure_delete = FAST"}) as ran:
         report = run(file, CHECKED, OLD, NOTHING, "")
-    assert "PRAGMA secure_delete = FAST" in ran
+    assert "PRAGMA secure_delete = ON" in ran
     assert report.error is not None
-    assert "the overwriting of what is deleted could not be switched on again" in report.error.message
+    assert "the overwriting of what is deleted could not be switched on" in report.error.message
     assert (report.committed, file.dump()) == (False, was)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
@@ -355,7 +355,7 @@ def test_a_database_that_is_locked_is_busy_and_not_stale(in_file: DatabaseUnderT
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    connection = sqlite3.connect(file, isolation_level=None)
+    connection = apsw.Connection(str(file))
     connection.execute("BEGIN IMMEDIATE")
     yield
     connection.close()

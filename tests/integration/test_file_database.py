@@ -1,13 +1,13 @@
-"""`file:` databases, through Python's own sqlite3."""
+"""`file:` databases. Others use them through apsw too: locks do not keep two copies of SQLite in one process apart."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.support.databases import quick_retries
@@ -64,7 +64,7 @@ def test_a_query_that_fails_does_not_stop_the_rest(local: FileDatabase) -> None:
 
 def test_all_queries_see_one_state(local: FileDatabase, file_path: str) -> None:
     count = Query("SELECT count(*) FROM t")
-    with closing(sqlite3.connect(file_path, isolation_level=None)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("PRAGMA journal_mode=WAL")  # lets another connection commit while this one reads
         other.execute("CREATE TABLE t (a)")
 
@@ -168,18 +168,18 @@ def test_a_step_that_ends_the_transaction_runs_nothing_after_it_and_is_not_calle
 class FreesTheLock(list[str]):
     """A log of what is tried again that lets the other writer go as soon as somebody waits for it."""
 
-    def __init__(self, other: sqlite3.Connection) -> None:
+    def __init__(self, other: apsw.Connection) -> None:
         super().__init__()
         self._other = other
 
     def append(self, entry: str) -> None:
-        self._other.rollback()
+        self._other.execute("ROLLBACK")
         super().append(entry)
 
 
 def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> None:
     patient = FileDatabase(file_path, quick_retries(60))
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         patient.retry_budget.log = FreesTheLock(other)
         assert patient.apply(Transaction((change(TABLE),))).committed
@@ -189,7 +189,7 @@ def test_with_patience_a_write_waits_until_the_lock_is_free(file_path: str) -> N
 
 def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> None:
     patient = FileDatabase(file_path, quick_retries(60))
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         patient.retry_budget.log = FreesTheLock(other)
         assert objects(patient) == []
@@ -199,7 +199,7 @@ def test_with_patience_a_read_waits_until_the_lock_is_free(file_path: str) -> No
 def test_with_patience_a_commit_waits_until_nobody_reads(file_path: str) -> None:
     patient = FileDatabase(file_path, quick_retries(60))
     patient.apply(Transaction((change(TABLE),)))
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM parents").fetchall()
         patient.retry_budget.log = FreesTheLock(other)
@@ -212,7 +212,7 @@ def test_without_patience_a_reader_makes_the_commit_busy_and_nothing_is_changed(
     local: FileDatabase, file_path: str
 ) -> None:
     local.apply(Transaction((change(TABLE),)))
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM parents").fetchall()
         outcome = local.apply(Transaction((change("INSERT INTO parents VALUES (1, 'a')"),)))
@@ -222,7 +222,7 @@ def test_without_patience_a_reader_makes_the_commit_busy_and_nothing_is_changed(
 
 
 def test_without_patience_another_writer_makes_it_busy(local: FileDatabase, file_path: str) -> None:
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN IMMEDIATE")
         outcome = local.apply(Transaction((change(TABLE),)))
     assert outcome.failed is not None
@@ -231,7 +231,7 @@ def test_without_patience_another_writer_makes_it_busy(local: FileDatabase, file
 
 
 def test_a_writer_in_its_commit_makes_a_read_busy(local: FileDatabase, file_path: str) -> None:
-    with closing(sqlite3.connect(file_path)) as other:
+    with closing(apsw.Connection(file_path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         [answer] = local.query([Query("SELECT * FROM sqlite_master")])
     assert isinstance(answer, Failure)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.databases import DatabaseUnderTest, InterceptedDatabase
 from tests.support.schema_folders import write_project
-from tests.support.sqlite_builds import secure_delete
+from tests.support.sqlite_statements import recorded_statements
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Outcome, Query, Transaction
 from turso_deploy.database.interface import Database
@@ -181,7 +181,7 @@ def test_foreign_keys_that_a_file_does_not_switch_stop_the_deployment(
     was = in_file.dump()
     files = {0: AFTER, 1: {**BEFORE, "more.sql": "CREATE TABLE more (a);\n"}}[wanted]
     other = {f"PRAGMA foreign_keys={wanted}": f"PRAGMA foreign_keys={1 - wanted}"}
-    with secure_delete(on=False, instead=other) as ran:
+    with recorded_statements(other) as ran:
         report = in_file.deploy(write_project(tmp_path / "after", files))
     assert f"PRAGMA foreign_keys={wanted}" in ran
     assert report.error is not None

@@ -1,10 +1,8 @@
-"""Locate an SQLite error in its statement: Python's sqlite3 does not expose `sqlite3_error_offset()`."""
+"""Locate an SQLite error in its statement, where `sqlite3_error_offset()` does not."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from turso_deploy.sql.cursor import Cursor, read_header
@@ -27,27 +25,24 @@ def is_syntax_error(message: str) -> bool:
     return message == "incomplete input" or _SYNTAX_ERROR.fullmatch(message) is not None
 
 
-def locate(sql: str, message: str, connection: sqlite3.Connection) -> int | None:
+def locate(sql: str, message: str, offset: int | None = None) -> int | None:
     """Return the offset of the token to which SQLite's message for a statement points, or None.
 
-    The name that the message quotes is searched in the text after the object's own name. For a syntax error the token
-    is the first with which the statement gives this very message on the connection that rejected it; SQLite calls a
-    prefix that could become a statement "incomplete input".
+    `offset` is what SQLite gives, if it does; it has none where it calls a text "incomplete input", and for many names.
+    The name that the message quotes is searched in the text after the object's own name.
     """
     tokens = tokenize(sql)
     if message == "incomplete input":
         return _never_closed(tokens, sql)
-    if syntax_error := _SYNTAX_ERROR.fullmatch(message):
-        return _first_rejected([token for token in tokens if token.text == syntax_error[1]], sql, message, connection)
-    named = _NAMED.search(message)
+    named = None if is_syntax_error(message) else _NAMED.search(message)
     if named is None:
-        return None
+        return offset
     cursor = Cursor(tokens, len(sql))
     header = read_header(cursor) if cursor.word == "CREATE" else None
     behind = tokens[header.position + 1 :] if header else tokens
     found = _occurrences(next(filter(None, named.groups())).split("."), behind)
     wanted = 1 if message.startswith("duplicate column") else 0
-    return found[wanted].start if len(found) > wanted else None
+    return found[wanted].start if len(found) > wanted else offset
 
 
 def _never_closed(tokens: Sequence[Token], sql: str) -> int:
@@ -59,20 +54,6 @@ def _never_closed(tokens: Sequence[Token], sql: str) -> int:
         elif token.text == ")" and opened:
             opened.pop()
     return opened[-1] if opened else len(sql)
-
-
-def _first_rejected(tokens: Sequence[Token], sql: str, message: str, connection: sqlite3.Connection) -> int | None:
-    """Return the start of the first token up to which the text is rejected with this message, or None."""
-
-    def is_rejected(token: Token) -> bool:
-        try:
-            connection.execute("EXPLAIN " + sql[: token.end])
-        except sqlite3.Error as error:
-            return str(error) == message
-        return False
-
-    first = bisect_left(tokens, True, key=is_rejected)
-    return tokens[first].start if first < len(tokens) else None
 
 
 def _occurrences(names: Sequence[str], tokens: Sequence[Token]) -> list[Token]:

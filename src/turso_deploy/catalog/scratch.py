@@ -8,8 +8,6 @@ stand-ins.
 from __future__ import annotations
 
 import re
-import sqlite3
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,16 +16,13 @@ from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
 from turso_deploy.core.transaction import Query, Rows, Value
-from turso_deploy.sql.identifiers import in_back_quotes
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
+from turso_deploy.sqlite.connection import DELETE, INSERT, READ, UPDATE, Connection, SqliteError
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
 _MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECASE)
+_EXPLAIN = "EXPLAIN "
 _UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
-
-
-REJECTS_DOUBLE_QUOTED_STRINGS = sys.version_info >= (3, 12)
-"""True if Python can let SQLite reject a string in double quotes, which may be a misspelt column."""
 
 
 class ScratchError(Exception):
@@ -52,26 +47,16 @@ class Scratch:
 
     def __init__(self) -> None:
         self.is_open = True
-        # No cache: a cached EXPLAIN is not compiled again when the schema has changed, and would miss a new trigger.
-        # Parallel deployments use the scratch database of one project from many threads, which SQLite serializes:
-        # https://docs.python.org/3/library/sqlite3.html#sqlite3.threadsafety
-        self._connection = sqlite3.connect(
-            ":memory:", isolation_level=None, cached_statements=0, check_same_thread=False
-        )
+        # Parallel deployments use the scratch database of one project from many threads.
+        self._connection = Connection.in_memory()
         self._connection.execute("PRAGMA foreign_keys = on")
         self._catalog = ShortCatalog(self._connection)
         self._functions: set[str] = set()
         self._cuts: dict[str, _Cut] = {}
-        self._double_quoted_strings(False)
-
-    def _double_quoted_strings(self, accepted: bool) -> None:
-        # "name" for a string hides misspelt columns: https://www.sqlite.org/quirks.html#dblquote
-        if sys.version_info >= (3, 12):
-            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DDL, accepted)
-            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_DQS_DML, accepted)
+        self._connection.accept_double_quoted_strings(False)  # they hide misspelt columns
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """The connection, for queries that no method here covers."""
         self._catalog.restore()
         return self._connection
@@ -82,7 +67,7 @@ class Scratch:
         before = self._table_names() if cut or self._cuts else set()
         if _MAKES_ONE.match(sql) and not (cut or self._cuts):
             self._catalog.write_noted()
-            self._execute(self._connection, cut_sql, cut=cut)
+            self._execute(self._connection, cut_sql)
             self._catalog.count_created()
             return
         self._execute(self.connection, cut_sql, cut=cut)
@@ -103,22 +88,17 @@ class Scratch:
 
     def query(self, query: Query) -> Rows:
         """Run a query and return its rows. Raises ScratchError."""
-        cursor = self._execute(self.connection, query.sql, query.arguments)
-        try:
-            rows = tuple(cursor.fetchall())
-        except sqlite3.Error as error:
-            raise ScratchError(str(error)) from None
-        return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
+        return self._execute(self.connection, query.sql, query.arguments)
 
     def _execute(
-        self, connection: sqlite3.Connection, sql: str, arguments: Sequence[Value] = (), cut: _Cut | None = None
-    ) -> sqlite3.Cursor:
+        self, connection: Connection, sql: str, arguments: Sequence[Value] = (), cut: _Cut | None = None
+    ) -> Rows:
         while True:
             try:
                 return connection.execute(sql, arguments)
-            except sqlite3.Error as error:
-                if not self._stand_in_for(str(error)):
-                    raise _scratch_error(str(error), sql, self.connection, cut) from None
+            except SqliteError as error:
+                if not self._stand_in_for(error.message):
+                    raise _scratch_error(error, sql, cut) from None
 
     def columns_read_by(self, view: str) -> frozenset[tuple[str, str]]:
         """Return the columns that a view reads directly: the folded names of a table or view and of its column.
@@ -127,16 +107,13 @@ class Scratch:
         """
         found = set()
 
-        def note(action: int, table: str | None, column: str | None, _: str | None, reader: str | None) -> int:
-            if action == sqlite3.SQLITE_READ and fold_case(reader or "") == fold_case(view):
+        def note(action: int, table: str | None, column: str | None, _: str | None, reader: str | None) -> bool:
+            if action == READ and fold_case(reader or "") == fold_case(view):
                 found.add((fold_case(table or ""), fold_case(column or "")))
-            return sqlite3.SQLITE_OK
+            return True
 
-        self.connection.set_authorizer(note)
-        try:
+        with self.connection.authorized_by(note):
             self.query(Query(f"SELECT * FROM {quote_identifier(view)} LIMIT 0"))
-        finally:
-            self.connection.set_authorizer(None)
         return frozenset(found)
 
     def tables_written_by(self, sql: str) -> frozenset[tuple[str, bool]]:
@@ -146,17 +123,13 @@ class Scratch:
         """
         found = set()
 
-        def note(action: int, table: str | None, _: str | None, __: str | None, trigger: str | None) -> int:
-            if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+        def note(action: int, table: str | None, _: str | None, __: str | None, trigger: str | None) -> bool:
+            if action in (INSERT, UPDATE, DELETE):
                 found.add((fold_case(table or ""), trigger is not None))
-            return sqlite3.SQLITE_OK
+            return True
 
-        connection = self.connection
-        connection.set_authorizer(note)
-        try:
-            self._execute(connection, f"EXPLAIN {with_names_only(sql)}")
-        finally:
-            connection.set_authorizer(None)
+        with self.connection.authorized_by(note):
+            self.query(Query(f"EXPLAIN {sql}"))
         return frozenset(found)
 
     def rows(self) -> list[CatalogRow]:
@@ -184,7 +157,7 @@ class Scratch:
         in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
         rejected = [row for row in in_order if not self._takes(row)]
         if rejected:
-            self._double_quoted_strings(True)  # the other database has accepted what it holds
+            self._connection.accept_double_quoted_strings(True)  # the other database has accepted what it holds
             for row in rejected:
                 self._takes(row)
         present = {row.key for row in self.rows()}
@@ -212,13 +185,13 @@ class Scratch:
                 self._functions.add(name)
                 # Deterministic, because indexes and generated columns accept nothing else:
                 # https://www.sqlite.org/deterministic.html
-                self._connection.create_function(name, -1, lambda *_: None, deterministic=True)
+                self._connection.create_function(name, lambda *_: None)
                 return True
         return False
 
     def _table_names(self) -> set[str]:
-        rows = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return {fold_case(name) for (name,) in rows}
+        rows = self.connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {fold_case(str(name)) for (name,) in rows}
 
     def _follow(self, cut: _Cut | None, before: set[str]) -> None:
         """Keep each cut under the name of its table after a statement that created, renamed or dropped it."""
@@ -236,27 +209,23 @@ class Scratch:
         return CatalogRow(row.kind, row.name, row.table, head + cut.text + tail)
 
 
-def with_names_only(sql: str) -> str:
-    """Return the statement in a form in which this SQLite takes no name in double quotes for a string."""
-    return sql if REJECTS_DOUBLE_QUOTED_STRINGS else in_back_quotes(sql)
-
-
 def find_syntax_error(sql: str) -> ScratchError | None:
     """Return the error for a statement that the parser rejects, or None if it accepts it."""
-    probe = sqlite3.connect(":memory:")
+    probe = Connection.in_memory()
     try:
-        probe.execute(f"EXPLAIN {sql}")
-    except sqlite3.Error as error:
-        if is_syntax_error(str(error)):
-            return _scratch_error(str(error), sql, probe)
+        probe.execute(f"{_EXPLAIN}{sql}")
+    except SqliteError as error:
+        if is_syntax_error(error.message):
+            offset = None if error.offset is None else error.offset - len(_EXPLAIN)
+            return _scratch_error(SqliteError(error.message, offset=offset), sql)
     finally:
         probe.close()
     return None
 
 
-def _scratch_error(message: str, sql: str, connection: sqlite3.Connection, cut: _Cut | None = None) -> ScratchError:
+def _scratch_error(error: SqliteError, sql: str, cut: _Cut | None = None) -> ScratchError:
     """Return the error with its offset in the original statement, from which `cut` was removed to give `sql`."""
-    offset = locate(sql, message, connection)
+    message, offset = error.message, locate(sql, error.message, error.offset)
     if message == "incomplete input" and offset is not None and offset < len(sql):
         message += ": this parenthesis is never closed"
     if cut and offset is not None and offset >= cut.start:

@@ -9,11 +9,12 @@ and are read once.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+
+from turso_deploy.core.transaction import Value
+from turso_deploy.sqlite.connection import Connection, SqliteError
 
 MAX_NEW_ROWS = 128
 """The number of new rows after which rows are removed."""
@@ -24,9 +25,9 @@ _COLUMNS = "rowid, type, name, tbl_name, rootpage, sql"
 class ShortCatalog:
     """The removed rows of a catalog. `connection` is to a database in memory, in autocommit mode."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._removed: list[tuple[Any, ...]] = []
+        self._removed: list[tuple[Value, ...]] = []
         self._rewritten: dict[str, str] = {}
         self._created = 0
 
@@ -53,15 +54,16 @@ class ShortCatalog:
         """Restore every removed row, and write the noted SQL."""
         if self._removed:
             with _writable(self._connection):
-                self._connection.executemany(
+                self._connection.execute_for_each(
                     f"INSERT INTO sqlite_master ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", self._removed
                 )
             self._removed.clear()
         if self._rewritten:
-            rowids = dict(self._connection.execute("SELECT name, rowid FROM sqlite_master WHERE type = 'table'"))
+            found = self._connection.rows("SELECT name, rowid FROM sqlite_master WHERE type = 'table'")
+            rowids = {str(name): rowid for name, rowid in found}
             changes = [(sql, rowids[table]) for table, sql in self._rewritten.items()]
             with _writable(self._connection, end="reset"):
-                self._connection.executemany("UPDATE sqlite_master SET sql = ? WHERE rowid = ?", changes)
+                self._connection.execute_for_each("UPDATE sqlite_master SET sql = ? WHERE rowid = ?", changes)
             self._rewritten.clear()
 
     @cached_property
@@ -70,20 +72,20 @@ class ShortCatalog:
         try:
             with _writable(self._connection):
                 self._connection.execute("UPDATE sqlite_master SET sql = sql WHERE false")
-        except sqlite3.OperationalError:
+        except SqliteError:
             return False
         return True
 
     def _remove_rows(self) -> None:
         # The last row stays, because the next one gets the rowid behind it.
-        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM sqlite_master ORDER BY rowid").fetchall()[:-1]
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM sqlite_master ORDER BY rowid").rows[:-1]
         with _writable(self._connection):
             self._connection.execute("DELETE FROM sqlite_master WHERE rowid <= ?", (rows[-1][0],))
         self._removed += rows
 
 
 @contextmanager
-def _writable(connection: sqlite3.Connection, end: str = "off") -> Iterator[None]:
+def _writable(connection: Connection, end: str = "off") -> Iterator[None]:
     """Make the catalog writable in the block; at its end, `reset` makes SQLite read it again."""
     connection.execute("PRAGMA writable_schema = on")
     try:

@@ -45,6 +45,7 @@ no such view: {}
 no such index: {}
 no such trigger: {}
 no such column: {}
+no such column: {} - should this be a string literal in single-quotes?
 no such function: {}
 no such module: {}
 no such savepoint: {}
@@ -155,7 +156,8 @@ query aborted
 Transaction timed out
 Response is too large
 foreign keys could not be switched on or off
-the overwriting of what is deleted could not be switched on again
+the overwriting of what is deleted could not be switched on
+a text in the database is not valid UTF-8
 """
 
 _REWORDED = (

@@ -1,8 +1,7 @@
-"""Local SQLite files, through Python's own sqlite3."""
+"""Local SQLite files."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, R
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
 from turso_deploy.database.interface import Database
 from turso_deploy.http.backoff import Backoff, RetryBudget
+from turso_deploy.sqlite.connection import Connection, SqliteError
 
 # In kibibytes. With SQLite's default of 2 MB, rebuilding a table of a million rows takes a third longer.
 _CACHE = 98304
@@ -83,8 +83,8 @@ class FileDatabase(Database):
     def close(self) -> None:
         """Do nothing: each call has its own connection."""
 
-    def _begin(self, connection: sqlite3.Connection, *, foreign_keys: bool) -> Failure | None:
-        """Begin a write transaction, with foreign keys set and read back.
+    def _begin(self, connection: Connection, *, foreign_keys: bool) -> Failure | None:
+        """Begin a write transaction that overwrites what it deletes, with foreign keys set and read back.
 
         `PRAGMA foreign_keys` does nothing inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys.
         """
@@ -96,9 +96,9 @@ class FileDatabase(Database):
         if isinstance(reply, Failure):
             return reply
         _run(connection, Query(f"PRAGMA cache_size = -{_CACHE}"))
-        return None
+        return _overwrite_deleted(connection)
 
-    def _when_free(self, connection: sqlite3.Connection, sql: str) -> Rows | Failure:
+    def _when_free(self, connection: Connection, sql: str) -> Rows | Failure:
         """Run a statement that needs the lock; retry while another connection holds it and the budget lasts."""
         retries = Backoff(self.retry_budget)
         while _is_busy(reply := _run(connection, Query(sql))) and retries.wait(_LOCKED):
@@ -106,7 +106,7 @@ class FileDatabase(Database):
         return reply
 
     @contextmanager
-    def _connection(self, *, creates: bool) -> Iterator[sqlite3.Connection]:
+    def _connection(self, *, creates: bool) -> Iterator[Connection]:
         """Open a connection in autocommit mode. Closing it rolls back an open transaction.
 
         A missing file reads as an empty database in memory, unless the connection `creates` it. The connection does not
@@ -114,9 +114,9 @@ class FileDatabase(Database):
         """
         self._connections += 1
         try:
-            path = self._file if creates or self._file.exists() else ":memory:"
-            connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-        except sqlite3.Error as error:
+            exists = creates or self._file.exists()
+            connection = Connection.to_file(self._file) if exists else Connection.in_memory()
+        except SqliteError as error:
             raise explain(_failure(error)).error(DatabaseError) from error
         try:
             yield connection
@@ -147,35 +147,34 @@ def _require_usable_path(file: Path) -> None:
         )
 
 
-def _run(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
+def _run(connection: Connection, query: Query) -> Rows | Failure:
     try:
-        cursor = connection.execute(query.sql, query.arguments)
-        rows = tuple(cursor.fetchall())
-    except sqlite3.Error as error:
+        return connection.execute(query.sql, query.arguments)
+    except SqliteError as error:
         return _failure(error)
-    return Rows(tuple(column[0] for column in cursor.description or ()), rows, max(cursor.rowcount, 0))
 
 
-def _run_without_overwriting(connection: sqlite3.Connection, query: Query) -> Rows | Failure:
+def _run_without_overwriting(connection: Connection, query: Query) -> Rows | Failure:
     """Run a statement without overwriting the pages that it frees.
 
-    Some builds of SQLite (Debian's) overwrite all deleted content: DROP TABLE writes every page twice more, to the
-    journal and as zeros. FAST avoids only that: https://www.sqlite.org/pragma.html#pragma_secure_delete
+    To overwrite deleted content, DROP TABLE writes every page twice more, to the journal and as zeros. FAST avoids only
+    that: https://www.sqlite.org/pragma.html#pragma_secure_delete
     """
-    before = _run(connection, Query("PRAGMA secure_delete"))
-    if not isinstance(before, Rows) or before.rows != ((_SECURE_DELETE_ON,),):
-        return _run(connection, query)
     _run(connection, Query("PRAGMA secure_delete = FAST"))
     reply = _run(connection, query)
-    after = _run(connection, Query("PRAGMA secure_delete = ON"))
-    if after != before and not isinstance(reply, Failure):
-        return Failure("the overwriting of what is deleted could not be switched on again", SETTING_NOT_TAKEN)
-    return reply
+    failure = _overwrite_deleted(connection)
+    return reply if isinstance(reply, Failure) else failure or reply
 
 
-def _failure(error: sqlite3.Error) -> Failure:
-    # Errors of Python itself, about the arguments for example, have no SQLite code.
-    return Failure(str(error), getattr(error, "sqlite_errorname", "SQLITE_ERROR"))
+def _overwrite_deleted(connection: Connection) -> Failure | None:
+    setting = _run(connection, Query("PRAGMA secure_delete = ON"))
+    if isinstance(setting, Rows) and setting.rows == ((_SECURE_DELETE_ON,),):
+        return None
+    return Failure("the overwriting of what is deleted could not be switched on", SETTING_NOT_TAKEN)
+
+
+def _failure(error: SqliteError) -> Failure:
+    return Failure(error.message, error.code, error.offset)
 
 
 def _is_busy(answer: Rows | Failure) -> bool:

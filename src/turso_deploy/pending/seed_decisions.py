@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from turso_deploy.catalog.scratch import ScratchError
 from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Answers, Query, Rows, Value
@@ -117,10 +117,7 @@ def compare_with_folder(project: Project, base: Project, pending: PendingChanges
                 record_of(before, assigned), {old: new for new, old in live.columns.items()}
             )
     inquiry = seed_inquiry(project, pending, None, recorded=recorded)
-    answers = []
-    for query in inquiry.queries:
-        cursor = base.scratch.connection.execute(query.sql, query.arguments)
-        answers.append(Rows(rows=tuple(cursor.fetchall())))
+    answers = [base.scratch.query(query) for query in inquiry.queries]
     return inquiry.add(pending, answers)
 
 
@@ -350,8 +347,8 @@ def _free_values(definition: TableDefinition, project: Project) -> dict[str, fro
     for column in definition.columns:
         values: set[Value] = {None}
         if column.default and "(" not in column.default:
-            with suppress(sqlite3.Error):  # a name in double quotes, for example
-                [value] = project.scratch.connection.execute(f"SELECT {' '.join(column.default)}").fetchone()
+            with suppress(ScratchError):  # a name in double quotes, for example
+                [[value]] = project.scratch.query(Query(f"SELECT {' '.join(column.default)}")).rows
                 values.add(value)
         found[column.name] = frozenset(values)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.plan.plan import UnusedBackfill
 from turso_deploy.plan.table_change import TableChange
@@ -77,7 +77,6 @@ def _error_in(using: str, table: Table, scratch: Scratch) -> str | None:
 
     An aggregate would turn all rows into one. SQLite rejects it in WHERE: https://www.sqlite.org/lang_aggfunc.html
     """
-    using = with_names_only(using)
     try:
         scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote_identifier(table.name)}")
     except ScratchError as error:

@@ -10,7 +10,7 @@ from turso_deploy.catalog.diff import Change, Difference
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch
+from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.steps import Step, StepKind, impossible
@@ -32,9 +32,7 @@ def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mappin
         # Other triggers of the same event and readers of a view fail too: the cause is the object that contains the
         # missing name.
         texts = {title(item): item.sql for item in schema.objects()}
-        at_fault = (
-            name for name, reason in broken.items() if locate(texts[name], reason, scratch.connection) is not None
-        )
+        at_fault = (name for name, reason in broken.items() if locate(texts[name], reason) is not None)
         name = next(at_fault, next(iter(broken)))
         raise impossible(f"{name} would no longer work", broken[name], None)
 
@@ -154,10 +152,9 @@ def _table_with_lost_rowids(item: View | Trigger, changes: Mapping[str, TableCha
 def _column_that_becomes_a_string(item: View | Trigger | Index, changes: Mapping[str, TableChange]) -> str | None:
     """Return the dropped column whose name in double quotes SQLite would read as a string literal afterwards.
 
+    SQLite reports it by itself, unless the database has strings in double quotes:
     https://www.sqlite.org/quirks.html#dblquote
     """
-    if REJECTS_DOUBLE_QUOTED_STRINGS:  # then SQLite has reported it
-        return None
     quoted, names = names_in_double_quotes(item.sql), identifiers_in(item.sql)
     for name, change in changes.items():
         gone = {fold_case(column.name) for column in change.dropped} & quoted

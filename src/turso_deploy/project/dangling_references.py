@@ -64,7 +64,7 @@ _MISSING_OBJECT = re.compile(r"no such |has no column named|unknown column|forei
 
 def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
     # The place of the missing name in the SQL of the object, or else the beginning of the object.
-    places = (place_in(item.sql, locate(item.sql, text, scratch.connection), item.place) for item, text in broken)
+    places = (place_in(item.sql, locate(item.sql, text), item.place) for item, text in broken)
     causes = [Cause(f"{title(item)}: {text}", place) for (item, text), place in zip(broken, places, strict=True)]
     code = error_code_for(broken[0][1])
     is_missing = code is ErrorCode.MISSING_REFERENCE

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
-from turso_deploy.catalog.scratch import REJECTS_DOUBLE_QUOTED_STRINGS, Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
@@ -30,7 +29,6 @@ from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of
-from turso_deploy.sql.statement_kinds import StatementKind
 
 
 def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False) -> Project:
@@ -44,12 +42,10 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     manifest = load_manifest(folder)
     scratch = Scratch()
     try:
-        catalog = _define(((source, source.statement.text) for source in sources), manifest, scratch)
+        catalog = _define(sources, manifest, scratch)
         wanted, managed = catalog.schema, _managed_definitions(sources, catalog)
         ignored = [source for source in sources if source not in managed]
         require_valid_references(wanted, catalog.with_ignored, scratch)
-        if not REJECTS_DOUBLE_QUOTED_STRINGS and any('"' in source.statement.text for source in sources):
-            _require_no_double_quoted_text(sources, manifest)
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
@@ -65,18 +61,18 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)))
 
 
-def _define(definitions: Iterable[tuple[Source, str]], manifest: Manifest, scratch: Scratch) -> Catalog:
-    """Run the definitions, each with its given SQL, in an empty scratch database, and return the resulting catalog."""
+def _define(sources: Iterable[Source], manifest: Manifest, scratch: Scratch) -> Catalog:
+    """Run the definitions in an empty scratch database, and return the resulting catalog."""
     places = {}
-    for source, sql in definitions:
-        _define_one(source, sql, scratch)
+    for source in sources:
+        _define_one(source, scratch)
         places[source.key] = source.stored_place
     return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places)
 
 
-def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
+def _define_one(source: Source, scratch: Scratch) -> None:
     try:
-        scratch.run(sql)
+        scratch.run(source.statement.text)
     except ScratchError as error:
         is_syntax = error.message.startswith(("near ", "incomplete input", "unrecognized token"))
         raise ProjectError(
@@ -85,22 +81,6 @@ def _define_one(source: Source, sql: str, scratch: Scratch) -> None:
             hint="Correct the statement here.",
             place=source.place if error.offset is None else source.place_at(error.offset),
         ) from None
-
-
-def _require_no_double_quoted_text(sources: list[Source], manifest: Manifest) -> None:
-    """Raise ProjectError if a name in double quotes is no column, for builds of SQLite that accept it as text.
-
-    https://www.sqlite.org/quirks.html#double_quoted_string_literals_are_accepted. The definitions run again with
-    back-quotes, which never make text and keep all offsets. A virtual table parses its arguments itself.
-    """
-    definitions = (
-        (source, sql if source.description.kind is StatementKind.CREATE_VIRTUAL_TABLE else with_names_only(sql))
-        for source in sources
-        for sql in [source.statement.text]
-    )
-    with closing(Scratch()) as scratch:
-        catalog = _define(definitions, manifest, scratch)
-        require_valid_references(catalog.schema, catalog.with_ignored, scratch)
 
 
 def _managed_definitions(sources: list[Source], catalog: Catalog) -> list[Source]:

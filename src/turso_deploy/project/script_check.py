@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.transaction import Query
 from turso_deploy.project.scripts import Moment, Need, Script, SkippedScript, hint_about, script_error, scripts_at
@@ -155,7 +155,7 @@ def _adds_missing_column(error: ScratchError, names: _Names, bare: Scratch) -> b
 def _compile(statement: Statement, scratch: Scratch) -> ScratchError | None:
     """Return SQLite's error for a statement, or None if it compiles."""
     try:
-        scratch.run(f"EXPLAIN {with_names_only(statement.text)}")
+        scratch.run(f"EXPLAIN {statement.text}")
     except ScratchError as error:
         return error
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import PurePosixPath
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
@@ -14,11 +13,12 @@ from turso_deploy.schema_docs.page_data import QueryResult
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.splitter import Statement
 from turso_deploy.sql.statement_kinds import StatementKind
+from turso_deploy.sqlite.connection import FUNCTION, READ, RECURSIVE, SELECT
 
 QUERIES_FOLDER = "queries"
 
 # Actions of a SELECT for sqlite3_set_authorizer(): https://www.sqlite.org/c3ref/c_alter_table.html
-_READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_READING = {SELECT, READ, FUNCTION, RECURSIVE}
 
 
 def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[QueryResult]]]:
@@ -54,15 +54,11 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
 def _run(statement: Statement, file: str, scratch: Scratch) -> QueryResult:
     try:
         plan = _plan(statement.text, scratch)
-        scratch.connection.set_authorizer(
-            lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-        )
-        found = scratch.query(Query(statement.text))
+        with scratch.connection.authorized_by(lambda action, *_: action in _READING):
+            found = scratch.query(Query(statement.text))
     except ScratchError as error:
         line = statement.text.count("\n", 0, error.offset or 0)
         raise _invalid(error.message, Place(file, statement.line + line)) from None
-    finally:
-        scratch.connection.set_authorizer(None)
     title, _, meaning = documentation(statement.comments).partition("\n")
     return QueryResult(
         title.strip().rstrip(".") or f"Line {statement.line}",

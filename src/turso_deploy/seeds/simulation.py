@@ -9,7 +9,6 @@ deployment: a trigger may make the row that a later file sets, and it must not l
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 
@@ -21,6 +20,7 @@ from turso_deploy.seeds.upsert import insert_verb
 from turso_deploy.seeds.values import has_no_text_form
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema
+from turso_deploy.sqlite.connection import Connection, SqliteError
 
 # Messages of SQLite about a row that quote none of its values: https://www.sqlite.org/rescode.html#constraint
 _WITHOUT_VALUES = (
@@ -36,7 +36,7 @@ _WITHOUT_VALUES = (
 _STORED = "turso_deploy_stored"  # a temporary table, and the trigger that fills it; no name of the wanted schema
 
 
-def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: sqlite3.Connection) -> tuple[SeedTable, ...]:
+def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: Connection) -> tuple[SeedTable, ...]:
     """Insert all rows into a scratch database that has the wanted schema, leave them there, and return them as stored.
 
     `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that SQLite
@@ -48,7 +48,7 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: sqlite
         for trigger in wanted.triggers.values()
         if trigger.definition.event == "INSERT" and fold_case(trigger.table) in seeded
     ]
-    (enforced,) = connection.execute("PRAGMA foreign_keys").fetchone()
+    enforced = connection.execute("PRAGMA foreign_keys").number()
     connection.execute("PRAGMA foreign_keys = off")
     connection.execute("PRAGMA temp_store = memory")  # the rows of temporary tables go into no file
     connection.execute("BEGIN")
@@ -67,11 +67,10 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: sqlite
     return seeds
 
 
-def _store(file: SeedFile, wanted: Schema, connection: sqlite3.Connection) -> SeedTable:
+def _store(file: SeedFile, wanted: Schema, connection: Connection) -> SeedTable:
     """Insert the rows of a file without triggers, and return them as stored.
 
-    A temporary trigger copies what the table has stored, with the position of the row, because RETURNING gives nothing
-    back when many rows are inserted at once (https://docs.python.org/3/library/sqlite3.html#sqlite3.Cursor.executemany).
+    A temporary trigger copies what the table has stored, with the position of the row, so that SQLite sorts the rows.
     """
     columns = tuple(dict.fromkeys(column for group in file.groups for column in group.columns))
     if not columns:
@@ -97,19 +96,17 @@ def _store(file: SeedFile, wanted: Schema, connection: sqlite3.Connection) -> Se
     return SeedTable(file.table, file.file, groups, fingerprint_of(file.table, groups))
 
 
-def _insert(
-    file: SeedFile, group: SeedGroup, wanted: Schema, connection: sqlite3.Connection, copies: dict[str, str]
-) -> None:
+def _insert(file: SeedFile, group: SeedGroup, wanted: Schema, connection: Connection, copies: dict[str, str]) -> None:
     """Insert the rows of a group. OR ABORT, because a conflict clause of the table could leave out or replace a row."""
     fetched = count()
     rows = (row for row, _ in zip(group.rows, fetched, strict=False))
     try:
-        connection.executemany(_insert_sql(file.table, group), rows)
-    except sqlite3.Error as error:
-        # `executemany` fetches a row after inserting the previous one, so the last one fetched was rejected.
+        connection.execute_for_each(_insert_sql(file.table, group), rows)
+    except SqliteError as error:
+        # A row is fetched after the previous one was inserted, so the last one fetched was rejected.
         position = next(fetched) - 1
-        other = _line_of_equal_row(str(error), file, group, position, connection, copies)
-        raise _error(str(error), file, group.lines[position], wanted, other) from None
+        other = _line_of_equal_row(error.message, file, group, position, connection, copies)
+        raise _error(error.message, file, group.lines[position], wanted, other) from None
 
 
 def _insert_sql(table: str, group: SeedGroup, verb: str = "INSERT OR ABORT") -> str:
@@ -118,28 +115,26 @@ def _insert_sql(table: str, group: SeedGroup, verb: str = "INSERT OR ABORT") -> 
     return f"{verb} INTO main.{quote_identifier(table)} ({names}) VALUES ({parameters})"
 
 
-def _stored_group(group: SeedGroup, first: int, connection: sqlite3.Connection, copies: dict[str, str]) -> SeedGroup:
+def _stored_group(group: SeedGroup, first: int, connection: Connection, copies: dict[str, str]) -> SeedGroup:
     """Return the rows as stored, sorted by key as SQLite sorts values: numbers, texts by their characters, blobs."""
     names = [copies[column] for column in group.columns]
     key = ", ".join(copies[column] for column in group.key)
     stored = f"FROM temp.{_STORED} WHERE position BETWEEN {first} AND {first + len(group.rows) - 1}"
     packer = RowPacker()
     lines = []
-    for row in connection.execute(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
-        packer.add(row[:-1])
-        lines.append(group.lines[row[-1] - first])
+    for *row, position in connection.rows(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
+        packer.add(tuple(row))
+        lines.append(group.lines[int(str(position)) - first])
     rows = packer.rows()
     blob_columns: set[str] = set()
     if rows.has_blobs:
         has_one = ", ".join(f"max(typeof({name}) = 'blob')" for name in names)
-        figures = connection.execute(f"SELECT {has_one} {stored}").fetchone()
+        [figures] = connection.execute(f"SELECT {has_one} {stored}").rows
         blob_columns = {column for column, found in zip(group.columns, figures, strict=True) if found}
     return group._replace(rows=rows, lines=tuple(lines), blob_columns=frozenset(blob_columns))
 
 
-def _require_keys_of_one_text(
-    file: SeedFile, wanted: Schema, connection: sqlite3.Connection, copies: dict[str, str]
-) -> None:
+def _require_keys_of_one_text(file: SeedFile, wanted: Schema, connection: Connection, copies: dict[str, str]) -> None:
     """Raise ProjectError if two keys differ only in that one is a number and the other a text, as `1` and `'1'`."""
     definition = wanted.tables[fold_case(file.table)].definition
     types = {name: definition.by_name[fold_case(name)].type for name in copies}
@@ -148,13 +143,13 @@ def _require_keys_of_one_text(
             continue
         texts = ", ".join(f"CAST({copies[name]} AS TEXT)" for name in key)
         comparable = " AND ".join(f"typeof({copies[name]}) NOT IN ('null', 'blob')" for name in key)
-        found = connection.execute(
+        found = connection.row(
             f"SELECT min(position), max(position) FROM temp.{_STORED} WHERE {comparable} "
             f"GROUP BY {texts} HAVING count(*) > 1 LIMIT 1"
-        ).fetchone()
+        )
         if found:
             lines = [line for group in file.groups for line in group.lines]
-            first, second = sorted(lines[position - 1] for position in found)
+            first, second = sorted(lines[int(str(position)) - 1] for position in found)
             raise seed_error(
                 f"{', '.join(f'`{name}`' for name in key)} is a number here and a text in line {first}, or the other "
                 "way round, with the same characters",
@@ -164,9 +159,7 @@ def _require_keys_of_one_text(
             )
 
 
-def _insert_with_triggers(
-    seeds: Sequence[SeedTable], wanted: Schema, connection: sqlite3.Connection
-) -> tuple[SeedTable, ...]:
+def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection: Connection) -> tuple[SeedTable, ...]:
     """Insert or update all rows in the order of a deployment, and return the seeds with the rows that triggers made.
 
     Raises ProjectError if a row is not there afterwards.
@@ -180,9 +173,9 @@ def _insert_with_triggers(
             rows = (row for row, _ in zip(group.rows, fetched, strict=False))
             try:
                 insert = _insert_sql(seed.table, group, insert_verb(wanted.tables[fold_case(seed.table)].sql))
-                connection.executemany(f"{insert} {_on_conflict(seed.table, group)}", rows)
-            except sqlite3.Error as error:
-                raise _error(str(error), seed, group.lines[next(fetched) - 1], wanted, None) from None
+                connection.execute_for_each(f"{insert} {_on_conflict(seed.table, group)}", rows)
+            except SqliteError as error:
+                raise _error(error.message, seed, group.lines[next(fetched) - 1], wanted, None) from None
     for seed in ordered:
         for group in seed.groups:
             for line in _lines_left_out(seed, group, connection):
@@ -195,12 +188,12 @@ def _insert_with_triggers(
     return tuple(seed._replace(made=made[seed.table]) for seed in seeds)
 
 
-def _existing_rows(seed: SeedTable, connection: sqlite3.Connection) -> dict[str, SeedRow]:
+def _existing_rows(seed: SeedTable, connection: Connection) -> dict[str, SeedRow]:
     """Return the rows of a table by the text of their key, with the columns of each group."""
     rows = {}
     for group in seed.groups:
         columns = ", ".join(map(quote_identifier, group.columns))
-        for row in connection.execute(f"SELECT {columns} FROM main.{quote_identifier(seed.table)}"):
+        for row in connection.rows(f"SELECT {columns} FROM main.{quote_identifier(seed.table)}"):
             rows[group.key_text(row)] = row
     return rows
 
@@ -216,13 +209,13 @@ def _on_conflict(table: str, group: SeedGroup) -> str:
     return f"{target} UPDATE SET {assignments} WHERE {differs}"
 
 
-def _lines_left_out(seed: SeedTable, group: SeedGroup, connection: sqlite3.Connection) -> Iterator[int]:
+def _lines_left_out(seed: SeedTable, group: SeedGroup, connection: Connection) -> Iterator[int]:
     """Yield the lines of rows whose keys are not in the table."""
     places = [group.columns.index(column) for column in group.key]
     names = [f"k{number}" for number in range(len(places))]
     connection.execute(f"CREATE TEMP TABLE {_STORED} (position INTEGER PRIMARY KEY, {', '.join(names)})")
     try:
-        connection.executemany(
+        connection.execute_for_each(
             f"INSERT INTO temp.{_STORED} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
             ([row[place] for place in places] for row in group.rows),
         )
@@ -232,11 +225,11 @@ def _lines_left_out(seed: SeedTable, group: SeedGroup, connection: sqlite3.Conne
         missing = connection.execute(
             f"SELECT position FROM temp.{_STORED} "
             f"WHERE NOT EXISTS (SELECT 1 FROM main.{quote_identifier(seed.table)} AS own WHERE {same}) ORDER BY 1"
-        ).fetchall()
+        ).rows
     finally:
         connection.execute(f"DROP TABLE temp.{_STORED}")
     for (position,) in missing:
-        yield group.lines[position - 1]
+        yield group.lines[int(str(position)) - 1]
 
 
 def _error(message: str, seed: SeedFile | SeedTable, line: int, wanted: Schema, other_line: int | None) -> ProjectError:
@@ -260,7 +253,7 @@ def _line_of_equal_row(
     file: SeedFile,
     group: SeedGroup,
     position: int,
-    connection: sqlite3.Connection,
+    connection: Connection,
     copies: dict[str, str],
 ) -> int | None:
     """Return the line of the row that has the same key by the collations and affinities of the table."""
@@ -275,9 +268,9 @@ def _line_of_equal_row(
         for own in [f"own.{quote_identifier(column)}"]
     )
     [row] = group.rows.slice(position, position + 1)
-    found = connection.execute(
+    found = connection.row(
         f"SELECT position FROM main.{quote_identifier(file.table)} AS own, temp.{_STORED} WHERE {same} LIMIT 1",
         [row[group.columns.index(column)] for column in columns],
-    ).fetchone()
+    )
     lines = [line for each in file.groups for line in each.lines]
-    return lines[found[0] - 1] if found else None
+    return lines[int(str(found[0])) - 1] if found else None

@@ -11,7 +11,6 @@ pair of steps looks first: the figures return the rows, the check fails the tran
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,6 +36,7 @@ from turso_deploy.sql.affinity import Affinity, affinity_of
 from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sqlite.connection import Connection
 
 _MAX_ORPHANS = 20
 _MAX_MISSING = 20
@@ -100,7 +100,7 @@ class SeedPlan(NamedTuple):
 def seed_steps(
     seeds: Sequence[SeedTable],
     wanted: Schema,
-    simulated: sqlite3.Connection,
+    simulated: Connection,
     effects: TriggerEffects,
     decisions: Mapping[str, Decision] = NO_DECISIONS,
     chunk_bytes: int = CHUNK_BYTES,
@@ -144,7 +144,7 @@ class _Writer:
     """Collects the steps that stage, guard, write and verify the rows of one transaction."""
 
     def __init__(
-        self, effects: TriggerEffects, simulated: sqlite3.Connection, chunk_bytes: int, *, after_scripts: bool
+        self, effects: TriggerEffects, simulated: Connection, chunk_bytes: int, *, after_scripts: bool
     ) -> None:
         self.steps: list[TransactionStep] = []
         self._effects = effects
@@ -297,7 +297,7 @@ class _Writer:
         self._first.append(TransactionStep(Query(sql), Purpose.GUARD, label, Place(seed.file)))
 
 
-def orphan_checks(seeds: Sequence[SeedTable], wanted: Schema, simulated: sqlite3.Connection) -> Iterator[OrphanCheck]:
+def orphan_checks(seeds: Sequence[SeedTable], wanted: Schema, simulated: Connection) -> Iterator[OrphanCheck]:
     """Yield the checks of all parents that are not among the seeds."""
     ordered, references, _ = parents_first(seeds, wanted)
     for seed in ordered:
@@ -434,24 +434,24 @@ def _move(
     return TransactionStep(Query(sql, (as_json(keys),)), Purpose.CHANGE, f"move unique values of {seed.table}", place)
 
 
-def _columns_of_loose_keys(table: str, simulated: sqlite3.Connection) -> set[str]:
+def _columns_of_loose_keys(table: str, simulated: Connection) -> set[str]:
     """Return columns whose key finds a row by another spelling too (NOCASE, RTRIM), which may then need an update."""
     sql = (
         "SELECT part.name FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS part "
         """WHERE list."unique" AND part.key AND part.name IS NOT NULL AND part.coll <> 'BINARY'"""
     )
-    return {str(name) for (name,) in simulated.execute(sql, (table,))}
+    return {str(name) for (name,) in simulated.rows(sql, (table,))}
 
 
 def _orphan_checks(
-    seed: SeedTable, reference: Reference, simulated: sqlite3.Connection, chunk_bytes: int
+    seed: SeedTable, reference: Reference, simulated: Connection, chunk_bytes: int
 ) -> Iterator[OrphanCheck]:
     lines = _line_of_each_parent(seed, reference)
     keys = list(lines)
     if not keys:
         return
     missing = _missing_parents_sql(reference)
-    orphans = [keys[position] for (position,) in simulated.execute(missing, (as_json(keys),))]
+    orphans = [keys[int(str(position))] for (position,) in simulated.rows(missing, (as_json(keys),))]
     if not orphans:
         return
     label = f"parents of {seed.table} in {reference.parent}"

@@ -56,21 +56,6 @@ def names_in_double_quotes(sql: str) -> frozenset[str]:
     return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.text[0] == '"')
 
 
-def in_back_quotes(sql: str) -> str:
-    """Replace double quotes around names by back-quotes: SQLite never takes those for strings.
-
-    Raises SqlTextError.
-    """
-    pieces = []
-    copied = 0
-    for token in code_tokens(sql):
-        if token.text[0] == '"':
-            name = unquote(token).replace("`", "``")
-            pieces += [sql[copied : token.start], f"`{name}`"]
-            copied = token.end
-    return "".join([*pieces, sql[copied:]])
-
-
 def counts_columns_of(sql: str) -> frozenset[str]:
     """Return the folded names of the tables into which a statement inserts without column names.
 

@@ -120,9 +120,9 @@ def tokenize(sql: str) -> list[Token]:
     return [token for token in scan(sql) if token.kind is not TokenKind.COMMENT]
 
 
-def code_tokens(sql: str) -> Iterator[Token]:
-    """Yield the same tokens lazily. Raises SqlTextError as `scan` does."""
-    return (token for token in scan(sql) if token.kind is not TokenKind.COMMENT)
+def code_tokens(sql: str, start: int = 0) -> Iterator[Token]:
+    """Yield the same tokens lazily, from the offset `start`. Raises SqlTextError as `scan` does."""
+    return (token for token in scan(sql, start) if token.kind is not TokenKind.COMMENT)
 
 
 def _illegal(sql: str, start: int) -> SqlTextError:

@@ -1,16 +1,15 @@
 """Split a script into statements, each with its position and the comments above it.
 
-`sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html) finds the end of a statement: a semicolon, and for
+A statement ends where `sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html) says so: at a semicolon, and for
 CREATE TRIGGER at the semicolon of its `; END ;`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, capitals, scan, up_to_semicolon
+from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, capitals, code_tokens, scan, up_to_semicolon
 
 
 class Comment(NamedTuple):
@@ -55,7 +54,8 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
     """Yield for each statement the comments between it and the one before, and its start and end."""
     above: list[Token] = []
     start: int | None = None
-    end, finished_at, at, in_trigger = 0, 0, 0, False
+    end, finished_at, at = 0, 0, 0
+    in_trigger = is_end_of_trigger = False
     while (token := next(scan(script, at), None)) is not None:
         at = token.end
         if token.kind is TokenKind.COMMENT:
@@ -65,29 +65,33 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
         elif token.text != ";":
             start = token.start if start is None else start
             at = end = up_to_semicolon(script, token.end)
-        elif start is None or _is_complete(script, start, end, at, in_trigger=in_trigger):
+            is_end_of_trigger = in_trigger and end == token.end and capitals(token.text) == "END"
+        elif start is None or is_end_of_trigger or not (in_trigger or _creates_trigger(script, start)):
             if start is not None:
                 yield above, start, end
-            above, start, finished_at, in_trigger = [], None, at, False
+            above, start, finished_at = [], None, at
+            in_trigger = is_end_of_trigger = False
         else:
             end, in_trigger = at, True
     if start is not None:
         yield above, start, end
 
 
-# `sqlite3_complete` stops at a NUL and takes the other two, which are white space to the tokenizer, for words.
-_AS_SPACES = str.maketrans("\0\v\ufeff", "   ")
-
-
-def _is_complete(script: str, start: int, last: int, end: int, *, in_trigger: bool) -> bool:
-    """Return True if the semicolon before `end` ends the statement from `start`, which one inside a trigger does not.
-
-    `last` is the end of the token before the semicolon. SQLite reads the statement from its start each time, so it is
-    asked about a semicolon in a trigger only where the word before may be the END of the trigger.
-    """
-    if in_trigger and capitals(script[last - 3 : last]) != "END":
-        return False
-    return sqlite3.complete_statement(script[start:end].translate(_AS_SPACES))
+def _creates_trigger(script: str, start: int) -> bool:
+    """Return True if the statement from `start` is a CREATE TRIGGER, or explains one."""
+    is_explained = creates = False
+    for token in code_tokens(script, start):
+        word = capitals(token.text)
+        if creates:
+            if word not in ("TEMP", "TEMPORARY"):
+                return word == "TRIGGER"
+        elif word == "CREATE":
+            creates = True
+        elif word == "EXPLAIN" and not is_explained:
+            is_explained = True
+        elif not is_explained or word in (";", "EXPLAIN", "TEMP", "TEMPORARY", "TRIGGER", "END"):
+            return False
+    return False
 
 
 def _reject_open_comment(script: str) -> None:

@@ -8,13 +8,12 @@ each DELETE, virtual tables included; the operations of the program also show ro
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
-from turso_deploy.catalog.scratch import Scratch, ScratchError, with_names_only
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import capitalized
 from turso_deploy.core.transaction import Query
@@ -27,6 +26,7 @@ from turso_deploy.sql.cursor import Cursor
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
 from turso_deploy.sql.schema import AnyTable, Schema, VirtualTable
+from turso_deploy.sqlite.connection import DELETE
 from turso_deploy.transaction.deletions import PossibleDeletion, Writer, first_of_each
 
 _MAY_DELETE = re.compile("delete|replace|cascade", re.IGNORECASE)
@@ -105,7 +105,7 @@ def _seed_statements(seed: SeedTable, table_sql: str) -> Iterator[_Statement]:
 def _script_statements(script: Script) -> Iterator[_Statement]:
     for position, statement in enumerate(script.statements):
         writer = Writer(Place(script.file, statement.line), position)
-        yield _Statement(with_names_only(statement.text), writer, _table_deleted_from(statement.text))
+        yield _Statement(statement.text, writer, _table_deleted_from(statement.text))
 
 
 def _table_deleted_from(sql: str) -> str | None:
@@ -166,16 +166,13 @@ def _compiled_deletions(sql: str, scratch: Scratch) -> list[_Deletion]:
     """Return the deletions in the compiled program of a statement. Raises ScratchError."""
     found: list[_Deletion] = []
 
-    def note(action: int, table: str | None, _: str | None, __: str | None, trigger: str | None) -> int:
-        if action == sqlite3.SQLITE_DELETE:
+    def note(action: int, table: str | None, _: str | None, __: str | None, trigger: str | None) -> bool:
+        if action == DELETE:
             found.append(_Deletion(fold_case(table or ""), _deleter(trigger), False, trigger))
-        return sqlite3.SQLITE_OK
+        return True
 
-    scratch.connection.set_authorizer(note)
-    try:
+    with scratch.connection.authorized_by(note):
         program = scratch.query(Query(f"EXPLAIN {sql}")).rows
-    finally:
-        scratch.connection.set_authorizer(None)
     trigger, in_trigger = None, False
     for _, operation, _, flags, _, text, *_ in program:
         comment, flag = str(text or ""), int(str(flags))

@@ -8,13 +8,13 @@ only one that is not SQL: a client that stops at the first error by itself runs 
 from __future__ import annotations
 
 import math
-import sqlite3
 
 from turso_deploy import __version__
 from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
 from turso_deploy.sql.lexer import TokenKind, quote_string, scan
 from turso_deploy.sql.splitter import terminated
+from turso_deploy.sqlite.connection import is_complete
 
 _HEADER = f"""\
 .bail on
@@ -82,7 +82,7 @@ def _statement(step: TransactionStep) -> str:
 def _ends_early(text: str) -> bool:
     lines = text.split("\n")
     ends = (number for number, line in enumerate(lines) if line.strip().lower() in _TERMINATORS)
-    return any(sqlite3.complete_statement("\n".join(lines[:number]) + ";") for number in ends)
+    return any(is_complete("\n".join(lines[:number]) + ";") for number in ends)
 
 
 def with_arguments(query: Query) -> str:

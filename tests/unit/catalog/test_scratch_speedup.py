@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from contextlib import closing
 
+import apsw
 import pytest
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.catalog.scratch_speedup import MAX_NEW_ROWS, ShortCatalog
 from turso_deploy.core.transaction import Query
+from turso_deploy.sqlite.connection import Connection
 
 TABLES = [
     sql
@@ -43,7 +44,7 @@ def test_rows_that_are_away_are_back_for_whatever_else_runs() -> None:
     scratch.run("CREATE VIEW v AS SELECT first.name FROM first JOIN t1 ON first.other = t1.id")
     scratch.run("INSERT INTO t1 (name) VALUES ('a')")
     assert scratch.query(Query("SELECT count(*) FROM sqlite_master WHERE tbl_name = 'first'")).rows == ((3,),)
-    assert scratch.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert scratch.connection.execute("PRAGMA integrity_check").rows == (("ok",),)
 
 
 def test_a_table_that_is_rewritten_is_the_one_that_alter_table_makes() -> None:
@@ -58,7 +59,7 @@ def test_a_table_that_is_rewritten_is_the_one_that_alter_table_makes() -> None:
     assert rewritten.query(everything) == altered.query(everything)
     row = Query("SELECT * FROM t0")
     assert rewritten.query(row) == altered.query(row)
-    assert rewritten.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert rewritten.connection.execute("PRAGMA integrity_check").rows == (("ok",),)
 
 
 def test_a_table_without_its_random_rowid_is_not_rewritten() -> None:
@@ -82,15 +83,13 @@ def test_the_catalog_cannot_be_written_by_what_runs_in_it() -> None:
         filled().run("DELETE FROM sqlite_master")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3.Connection.setconfig came with Python 3.12")
 def test_where_the_catalog_can_never_be_written_it_stays_long() -> None:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        if sys.version_info >= (3, 12):
-            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    with closing(Connection.in_memory()) as connection:
+        connection._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         catalog = ShortCatalog(connection)
         for sql in TABLES:
             connection.execute(sql)
             catalog.count_created()
         assert not catalog.rewrite("t0", "CREATE TABLE t0 (a)")
         catalog.restore()
-        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (3 * MAX_NEW_ROWS + 1,)
+        assert connection.execute("SELECT count(*) FROM sqlite_master").number() == 3 * MAX_NEW_ROWS + 1

@@ -20,7 +20,7 @@ from turso_deploy.cli.settings import SETTINGS, flag_of, input_variable_of, vari
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
 
-HEAVY = ["pydantic", "pydantic_core", "requests", "yaml", "sqlite3"]
+HEAVY = ["pydantic", "pydantic_core", "requests", "yaml", "sqlite3", "apsw"]
 
 
 @pytest.fixture(autouse=True)

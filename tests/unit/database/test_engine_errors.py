@@ -66,7 +66,7 @@ def test_a_triggers_own_message_is_withheld() -> None:
     "setting",
     [
         "foreign keys could not be switched on or off",
-        "the overwriting of what is deleted could not be switched on again",
+        "the overwriting of what is deleted could not be switched on",
     ],
 )
 def test_a_setting_that_was_not_taken_is_told(setting: str) -> None:

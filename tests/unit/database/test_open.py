@@ -60,4 +60,4 @@ def test_no_client_is_loaded_before_a_database_is_opened() -> None:
         text=True,
         check=True,
     ).stdout.split()
-    assert not {"http.client", "ssl", "sqlite3"} & set(loaded)
+    assert not {"http.client", "ssl", "sqlite3", "apsw"} & set(loaded)

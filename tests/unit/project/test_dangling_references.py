@@ -141,5 +141,5 @@ def test_what_holds_together_is_accepted(tmp_path: Path) -> None:
         )
     )
     assert len(project.wanted.triggers) == 4
-    stored = project.scratch.connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    stored = project.scratch.connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").rows
     assert [name for (name,) in stored] == list(project.wanted.triggers)

@@ -36,7 +36,7 @@ def test_a_project_is_its_schema_its_manifest_and_its_seeds() -> None:
     assert str(project.wanted.all_tables["books"].place) == "schema/tables.sql:6:14"
     assert project.manifest.schema_version == "1.0.0"
     assert [seed.table for seed in project.seeds] == ["authors", "books"]
-    assert project.scratch.connection.execute("SELECT count(*) FROM books").fetchone() == (2,)
+    assert project.scratch.connection.execute("SELECT count(*) FROM books").number() == 2
     assert str(project.manifest_place) == "schema/manifest.yml"
 
 

@@ -96,7 +96,7 @@ USERS = (
 def test_row_that_a_trigger_makes_may_be_a_seed_too(tmp_path: Path) -> None:
     seeds, scratch = simulate(tmp_path, USERS, user__csv="id,name\n2,b\n1,a\n", profile__csv="user,theme\n1,dark\n")
     assert [list(group.rows) for seed in seeds for group in seed.groups] == [[(1, "dark")], [(1, "a"), (2, "b")]]
-    assert scratch.connection.execute("SELECT * FROM profile").fetchall() == [(1, "dark"), (2, "light")]
+    assert scratch.connection.execute("SELECT * FROM profile").rows == ((1, "dark"), (2, "light"))
 
 
 def test_row_that_a_trigger_leaves_out_is_an_error_at_its_line(tmp_path: Path) -> None:
@@ -132,12 +132,12 @@ def test_columns_that_a_trigger_assigns_keep_the_values_of_the_file_in_the_seeds
     ]
     (seed,), scratch = simulate(tmp_path, schema, a__csv="id,n\n1,text\n")
     assert list(seed.groups[0].rows) == [(1, "text")]
-    assert scratch.connection.execute("SELECT n FROM a").fetchall() == [("TEXT",)]
+    assert scratch.connection.execute("SELECT n FROM a").rows == (("TEXT",),)
 
 
 def test_simulation_leaves_nothing_of_its_own_behind(tmp_path: Path) -> None:
     _, scratch = simulate(tmp_path, USERS, user__csv="id\n1\n", profile__csv="user\n1\n")
-    assert scratch.connection.execute("SELECT name FROM sqlite_temp_master").fetchall() == []
+    assert scratch.connection.execute("SELECT name FROM sqlite_temp_master").rows == ()
     assert [row.name for row in scratch.rows() if row.kind == "trigger"] == ["user_gets_profile"]
 
 
