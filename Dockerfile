@@ -1,5 +1,9 @@
-# Two stages: the first installs the locked packages, the second contains them without any installer.
-FROM python:3.13-slim-trixie AS build
+# `make base-image` pins it by digest, which a release requires; Dependabot keeps the digest current.
+FROM python:3.13-slim-trixie AS base
+
+
+# This stage installs the locked packages, the last one contains them without any installer.
+FROM base AS build
 
 WORKDIR /build
 RUN python -m venv --without-pip /opt/turso-deploy
@@ -18,7 +22,7 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
  && python -m pip --python /opt/turso-deploy/bin/python install --no-cache-dir --no-deps wheels/*.whl
 
 
-FROM python:3.13-slim-trixie
+FROM base
 
 # Removed files stay in the lower layers, but the program cannot reach them. The standard library comes without byte
 # code, and compiling it again in every container would double the time of a run.
@@ -39,11 +43,11 @@ LABEL org.opencontainers.image.title="turso-deploy" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
-# Show each line in the log of a job as soon as it is written.
-ENV PYTHONUNBUFFERED=1
-
 # No USER: the runner needs root to write its files. The folder is where the runner mounts the repository, so that
 # `docker run --volume "$PWD:/github/workspace"` is enough to run it elsewhere.
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support
 WORKDIR /github/workspace
-ENTRYPOINT ["/opt/turso-deploy/bin/turso-deploy"]
+
+# `-I`: no module comes from the repository or from PYTHONPATH, which a workflow may set for its own programs, and no
+# variable changes Python. `-u` shows each line in the log of a job as soon as it is written.
+ENTRYPOINT ["/opt/turso-deploy/bin/python", "-I", "-u", "-m", "turso_deploy"]

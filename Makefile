@@ -70,7 +70,12 @@ bench: $(DEVELOPMENT) $(SQLD) ## Measure speed, next to drizzle-kit and sqlite-u
 
 .PHONY: image
 image: $(DEVELOPMENT) ## Build the container image
-	tests/container/with-engine docker build --tag $(IMAGE) .
+	tests/container/with-engine tests/container/build --tag $(IMAGE)
+
+.PHONY: base-image
+base-image: ## Pin the base image of the Dockerfile by digest, where its registry can be reached
+	$(PYTHON) .github/release.py base "$$(docker buildx imagetools inspect \
+		"$$(sed -n 's/^FROM \([^ @]*\).*/\1/p;T;q' Dockerfile)" --format '{{ .Manifest.Digest }}')"
 
 .PHONY: e2e
 e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a real engine, runner and sqld

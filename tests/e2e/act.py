@@ -39,7 +39,7 @@ class Run:
 
 def base_image() -> str:
     """The image that the Dockerfile starts from. It has all that the steps of our workflows need."""
-    match = re.search(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    match = re.search(r"^FROM ([^@\s]+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert match
     return match[1]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.act import IMAGES_OF_ACT
-from tests.e2e.engine import ROOT, docker
+from tests.e2e.engine import build, docker
 
 TAG = "turso-deploy:test"
 
@@ -11,8 +11,8 @@ TAG = "turso-deploy:test"
 @pytest.fixture(scope="session", autouse=True)
 def image() -> str:
     """The image's name. act finds it too, so that it need not build one for each step."""
-    build = docker("build", "--tag", TAG, str(ROOT))
-    assert build.returncode == 0, build.stdout[-4000:] + build.stderr[-4000:]
+    built = build("--tag", TAG)
+    assert built.returncode == 0, built.stdout[-4000:] + built.stderr[-4000:]
     for name in IMAGES_OF_ACT:
         docker("tag", TAG, name).check_returncode()
     size = docker("image", "inspect", "--format", "{{.Size}}", TAG).stdout

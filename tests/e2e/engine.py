@@ -15,3 +15,9 @@ def docker(*arguments: str, environment: dict[str, str] | None = None) -> Comple
     command = ["docker", *arguments]
     values = os.environ | (environment or {})
     return subprocess.run(command, env=values, capture_output=True, text=True, timeout=10 * MINUTES)
+
+
+def build(*arguments: str) -> Completed:
+    """Build the image of this tree, on the base image that is there."""
+    command = [str(ROOT / "tests/container/build"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10 * MINUTES)

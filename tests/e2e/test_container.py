@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.engine import ROOT, Completed, docker
+from tests.e2e.engine import ROOT, Completed, build, docker
 from tests.support.sqld import Sqld
 
 pytestmark = pytest.mark.container
@@ -66,7 +66,7 @@ def test_all_that_runs_in_the_image_is_compiled_ahead(image: str) -> None:
 def test_the_image_says_what_it_is() -> None:
     given = {"VERSION": "1.2.3", "REVISION": "c0ffee", "SOURCE": "https://github.com/OWNER/turso-deploy"}
     arguments = [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
-    built = docker("build", "--quiet", *arguments, str(ROOT))
+    built = build("--quiet", *arguments)
     assert built.returncode == 0, built.stderr
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", built.stdout.strip()).stdout)
     told = {name: labels[f"org.opencontainers.image.{name}"] for name in ["version", "revision", "source", "licenses"]}
@@ -127,6 +127,26 @@ def test_the_image_tells_the_runner_what_it_did(image: str, sqld: Sqld, tmp_path
     assert mask == f"::add-mask::{token}"
     assert any(line.startswith("::debug::") and line.endswith("reading the database") for line in shown)
     assert token not in "\n".join(shown) + (tmp_path / "summary").read_text() + (tmp_path / "output").read_text()
+
+
+@pytest.mark.parametrize("module", ["yaml", "json", "pydantic", "turso_deploy", "sitecustomize", "simplejson"])
+@pytest.mark.parametrize("path", [WORKSPACE, f"{WORKSPACE}/src", "src"])
+def test_program_in_the_image_imports_nothing_of_the_repository(
+    image: str, folder: Path, module: str, path: str
+) -> None:
+    (folder / "src").mkdir()
+    for place in (folder, folder / "src"):
+        (place / f"{module}.py").write_text("print('a module of the repository runs')\nraise SystemExit(0)\n")
+    variables = {"PYTHONPATH": path, "PYTHONSTARTUP": f"{module}.py", "PYTHONHOME": "", "PYTHONINSPECT": "1"}
+    options = [
+        "--network",
+        "none",
+        *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
+    ]
+    run = run_by_hand(image, folder, "deploy", "--database-url", "file:site.db", options=options)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Deployed" in run.stdout
+    assert "a module of the repository runs" not in run.stdout + run.stderr
 
 
 LOCKED_DOWN = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]

@@ -1,6 +1,7 @@
 """A release is only made of a tag, a package and a changelog that agree, and names its image by digest."""
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,8 @@ import yaml
 from turso_deploy import __version__
 
 ROOT = Path(__file__).parents[2]
-IMAGE = f"ghcr.io/owner/turso-deploy@sha256:{'0123456789abcdef' * 4}"
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+IMAGE = f"ghcr.io/owner/turso-deploy@{DIGEST}"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def repository(tmp_path: Path) -> Path:
         "# Changelog\n\n## 1.2.3 (2026-01-31)\n\n- new\n- newer\n\n## 1.2.2 (2026-01-01)\n\n- old\n"
     )
     shutil.copy(ROOT / "action.yml", tmp_path)
+    (tmp_path / "Dockerfile").write_text(f"FROM python:3-slim@{DIGEST} AS base\nFROM base AS build\nFROM base\n")
     return tmp_path
 
 
@@ -45,6 +48,32 @@ def test_a_tag_that_agrees_gives_the_version(release: ModuleType, repository: Pa
 def test_a_tag_of_another_version_or_form_ends_the_release(tag: str, release: ModuleType, repository: Path) -> None:
     with pytest.raises(SystemExit, match=r"its tag is v1\.2\.3-source"):
         release.check(tag, repository)
+
+
+@pytest.mark.parametrize("image", ["python:3-slim", "python:3-slim@sha256:abc"])
+def test_base_image_without_its_digest_ends_the_release(image: str, release: ModuleType, repository: Path) -> None:
+    (repository / "Dockerfile").write_text(f"FROM {image} AS base\nFROM base\n")
+    with pytest.raises(SystemExit, match="`make base-image`"):
+        release.check("v1.2.3-source", repository)
+    release.base(DIGEST, repository)
+    assert (repository / "Dockerfile").read_text() == f"FROM python:3-slim@{DIGEST} AS base\nFROM base\n"
+    assert release.check("v1.2.3-source", repository) == "1.2.3"
+    with pytest.raises(SystemExit, match="not a digest"):
+        release.base("latest", repository)
+
+
+def test_dockerfile_names_one_image_for_dependabot_to_pin() -> None:
+    images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert images[0].startswith("python:3.")
+    assert images[1:] == ["base", "base"]
+
+
+def test_dependabot_updates_everything_that_is_locked() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    found = {(update["package-ecosystem"], update["directory"]) for update in updates}
+    locks = {("npm", f"/{path.parent.relative_to(ROOT)}") for path in ROOT.glob("*/package-lock.json")}
+    locks |= {("npm", f"/{path.parent.relative_to(ROOT)}") for path in ROOT.glob("docs/*/package-lock.json")}
+    assert found == {("github-actions", "/"), ("pip", "/requirements"), ("docker", "/"), *locks}
 
 
 def test_a_changelog_that_is_silent_ends_the_release(release: ModuleType, repository: Path) -> None:

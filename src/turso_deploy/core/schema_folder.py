@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -74,6 +75,19 @@ class SchemaFolder(NamedTuple):
                 self.place(name),
                 "Put the file itself in place of a link, a folder or a device.",
             )
+
+    def require_total(self, names: Iterable[str], max_bytes: int) -> None:
+        """Raise SchemaFileError if these files are larger in all; git stores a large file of one byte in a few."""
+        total = 0
+        for name in names:
+            path = self.path / name
+            total += path.stat().st_size if path.is_file() else 0
+            if total > max_bytes:
+                raise SchemaFileError(
+                    f"the files up to this one are larger than {max_bytes // 1_000_000} MB in all",
+                    self.place(name),
+                    "Import large data sets once, and leave them out of the deployment.",
+                )
 
     def read_text(self, name: str, max_bytes: int = MAX_SQL_BYTES) -> str:
         """Return the text of a UTF-8 file, without a byte order mark. Raises SchemaFileError.

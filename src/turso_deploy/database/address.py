@@ -57,7 +57,7 @@ def parse_address(url: str, *, allow_insecure_http: bool = False) -> Address:
         raise _invalid("the database URL has quotes around it", "Store the value again, without them.")
     if not url.isprintable():
         raise _invalid("the database URL contains a control character", _EXAMPLES)
-    if ":memory:" in url:
+    if ":memory:" in url or ":memory:" in unquote(url):
         raise _invalid("an in-memory database would be lost at the end of the run", _EXAMPLES)
     try:
         parts = urlsplit(url)

@@ -30,6 +30,9 @@ from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of
 
+_MAX_SQL_BYTES = 20_000_000
+_MAX_SEED_BYTES = 128_000_000
+
 
 def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False) -> Project:
     """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error.
@@ -38,6 +41,7 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     """
     report_step("reading the schema folder")
     folder = SchemaFolder.open(Path(path))
+    _require_limited_size(folder)
     sources = read_sources(folder)
     manifest = load_manifest(folder)
     scratch = Scratch()
@@ -59,6 +63,13 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
         scratch.close()
         raise
     return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)))
+
+
+def _require_limited_size(folder: SchemaFolder) -> None:
+    """Raise SchemaFileError if the files with SQL, or those with seeds, are larger together than could be read soon."""
+    names = folder.entries("**/*")
+    folder.require_total((name for name in names if name.lower().endswith(".sql")), _MAX_SQL_BYTES)
+    folder.require_total((name for name in names if name.startswith(f"{SEEDS_FOLDER}/")), _MAX_SEED_BYTES)
 
 
 def _define(sources: Iterable[Source], manifest: Manifest, scratch: Scratch) -> Catalog:

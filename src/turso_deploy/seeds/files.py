@@ -23,6 +23,12 @@ from turso_deploy.seeds.values import NUMBER, Number, Written
 
 _MAX_FIELD = 5_000_000  # characters: a row in Turso Cloud holds at most 5 MB
 _MAX_FILE_BYTES = 64_000_000  # three times the size of 100,000 rows, and small enough to be read at once
+_MAX_YAML_BYTES = 5_000_000  # read as a whole, at hundreds of bytes of memory for each value
+_MAX_LINES = 2_000_000
+_MAX_COLUMNS = 2_000  # of SQLite: https://www.sqlite.org/limits.html#max_column
+_MAX_ROW = 5_000_000  # characters of JSON: a row in Turso Cloud holds at most 5 MB
+_MAX_LITERAL = len("-Infinity")
+_IMPORT_ONCE = "Import large data sets once, and leave them out of the deployment."
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")  # `splitlines` would also break at U+2028 and similar characters
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _QUOTED_FIELD = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
@@ -62,9 +68,11 @@ def read_seed_file(folder: SchemaFolder, name: str) -> Iterator[RawRow]:
         if parse is None:
             hint = "Save the rows in one of these formats, or move a file that is no seed out of `seeds/`."
             raise seed_error(f"a seed file must end in {', '.join(_PARSERS)}", file, hint=hint)
-        text = folder.read_text(name, _MAX_FILE_BYTES)
+        text = folder.read_text(name, _MAX_YAML_BYTES if parse is _parse_yaml else _MAX_FILE_BYTES)
         if text.startswith("\ufeff"):
             raise seed_error("the file begins with two byte order marks", file, 1, "Save it as UTF-8 without one.")
+        if max(text.count("\n"), text.count("\r")) > _MAX_LINES:
+            raise seed_error(f"the file has more than {_MAX_LINES:,} lines", file, hint=_IMPORT_ONCE)
         return parse(text, file)
     except SchemaFileError as error:
         raise seed_error(error.reason, file, error.place.line, error.hint) from None
@@ -81,6 +89,8 @@ def _parse_csv(text: str, file: str) -> Iterator[RawRow]:
     if not all(columns):
         hint = "Name each column, and remove a comma at the end of the line."
         raise seed_error("the header has a column without a name", file, header_line, hint)
+    if len(columns) > _MAX_COLUMNS:
+        raise seed_error(f"the header has more than {_MAX_COLUMNS:,} columns", file, header_line)
     for name in columns:
         if columns.count(name) > 1:
             raise seed_error(f"the column `{name}` is given twice", file, header_line)
@@ -156,6 +166,10 @@ def _field_too_long(file: str, line: int) -> ProjectError:
     return seed_error(f"a field is longer than {_MAX_FIELD:,} characters", file, line)
 
 
+def _row_too_long(file: str, line: int) -> ProjectError:
+    return seed_error(f"a row is longer than {_MAX_ROW:,} characters, or never ends", file, line)
+
+
 def _parse_json(text: str, file: str) -> Iterator[RawRow]:
     """Parse one array of objects, item by item, to count the line of each row."""
 
@@ -177,9 +191,15 @@ def _parse_json(text: str, file: str) -> Iterator[RawRow]:
     position = after_white_space(position + 1)
     line, counted = 1, 0
     closed = text[position : position + 1] == "]"
+    part, start = text[: 2 * _MAX_ROW], 0
     while not closed:
         line, counted = line + text.count("\n", counted, position), position
-        row, position = _decode(text, position, file, line, 1)
+        if position - start > _MAX_ROW and start + len(part) < len(text):
+            part, start = text[position : position + 2 * _MAX_ROW], position
+        row, end = _decode(part, position - start, file, line, goes_on=start + len(part) < len(text))
+        if start + end - position > _MAX_ROW:
+            raise _row_too_long(file, line)
+        position = start + end
         yield _row_of(row, file, line)
         position = after_white_space(position)
         closed = expect(position, ",]") == "]"
@@ -194,7 +214,9 @@ def _parse_json_lines(text: str, file: str) -> Iterator[RawRow]:
     for line, content in enumerate(text.split("\n"), start=1):
         content = content.strip(" \t\r")
         if content:
-            row, end = _decode(content, 0, file, line, line)
+            if len(content) > _MAX_ROW:
+                raise _row_too_long(file, line)
+            row, end = _decode(content, 0, file, line)
             if end != len(content):
                 raise seed_error("malformed JSON, text after the object", file, line)
             yield _row_of(row, file, line)
@@ -227,11 +249,17 @@ class _UnstorableValueError(ValueError):
     """A value, or part of a JSON text, that no column can hold. The message quotes no value."""
 
 
-def _decode(text: str, position: int, file: str, line: int, first_line: int) -> tuple[Any, int]:
-    """Return the JSON value at `position`, and its end. `first_line` is the line on which `text` begins."""
+def _decode(text: str, position: int, file: str, line: int, *, goes_on: bool = False) -> tuple[Any, int]:
+    """Return the JSON value at `position`, which is in line `line`, and its end.
+
+    If the file `goes_on` behind the text, a value that does not end in it is too long.
+    """
     try:
         return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
+        if goes_on and (error.pos >= len(text) - _MAX_LITERAL or error.msg.startswith("Unterminated")):
+            raise _row_too_long(file, line) from None
+        first_line = line - text.count("\n", 0, position)
         raise seed_error(f"malformed JSON, {error.msg.lower()}", file, first_line + error.lineno - 1) from None
     except _UnstorableValueError as error:
         raise seed_error(str(error), file, line) from None

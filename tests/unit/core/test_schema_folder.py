@@ -10,6 +10,7 @@ from tests.support.schema_folders import write_folder
 from tests.unit.core.test_files import make_special
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
+from turso_deploy.project.loader import load_project
 from turso_deploy.schema_docs.generate import generate_docs
 
 
@@ -74,6 +75,26 @@ def test_a_file_above_the_maximum_is_not_read(folder: SchemaFolder) -> None:
     with pytest.raises(SchemaFileError, match="larger than 1 MB"):
         folder.read_text("large.csv", max_bytes=1_000_000)
     assert len(folder.read_text("large.csv", max_bytes=1_000_001)) == 1_000_001
+
+
+def test_files_that_are_too_large_together_are_an_error(folder: SchemaFolder) -> None:
+    names = ["a.sql", "missing.sql", "seeds", "seeds/b.csv"]
+    folder.require_total(names, 20)
+    with pytest.raises(SchemaFileError, match="larger than 0 MB in all") as caught:
+        folder.require_total(names, 16)
+    assert caught.value.place == Place("schema/seeds/b.csv")
+
+
+@pytest.mark.parametrize(("pattern", "number"), [("{}.sql", 5), ("scripts/{}.SQL", 5), ("seeds/t{}.csv", 3)])
+def test_schema_folder_is_limited_in_size(tmp_path: Path, pattern: str, number: int) -> None:
+    folder = write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    for count in range(number):
+        path = folder / pattern.format(count)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            file.truncate(4_500_000 if path.suffix.lower() == ".sql" else 60_000_000)
+    with pytest.raises(ProjectError, match="MB in all"):
+        load_project(folder)
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(folder: SchemaFolder) -> None:

@@ -236,3 +236,38 @@ def test_malformed_yaml_is_refused_at_its_line(tmp_path: Path, content: str, exp
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="the file cannot be read"):
         list(read_seed_file(SchemaFolder(tmp_path, "seeds"), "missing.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("t.csv", ",".join(f"c{number}" for number in range(2_001)), "the header has more than 2,000 columns"),
+        ("t.csv", "id\n" + "\n" * 2_000_001, "the file has more than 2,000,000 lines"),
+        ("t.csv", "id\r" + "\r" * 2_000_001, "the file has more than 2,000,000 lines"),
+        ("t.json", f'[{{"id": 1}},\n{{"a": [{"[]," * 3_000_000}[]]}}]', "a row is longer than 5,000,000 characters"),
+        ("t.json", f'[{{"id": 1}},\n{{"a": "{"x" * 11_000_000}"}}]', "a row is longer than 5,000,000 characters"),
+        ("t.json", f'[{{"id": 1}},\n{{"a": {"1" * 11_000_000}}}]', "a row is longer than 5,000,000 characters"),
+        ("t.jsonl", f'{{"id": 1}}\n{{"a": [{"[]," * 3_000_000}[]]}}', "a row is longer than 5,000,000 characters"),
+        ("t.yaml", f"- {{id: 1, a: [{'1,' * 2_500_000}]}}\n", "the file is larger than 5 MB"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_file_that_would_fill_the_memory_is_an_error(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    with pytest.raises(ProjectError, match=reason) as caught:
+        rows(tmp_path, name, text)
+    if name.startswith("t.json"):
+        assert caught.value.place
+        assert caught.value.place.line == 2
+
+
+def test_rows_of_a_large_json_file_are_read_part_by_part(tmp_path: Path) -> None:
+    value = "x" * 999_990
+    text = "[" + ",\n".join(f'{{"id": {number}, "a": "{value}"}}' for number in range(25)) + "]"
+    found = rows(tmp_path, "t.json", text)
+    assert [(str(row.values[0]), row.values[1] == value, row.line) for row in found] == [
+        (str(number), True, number + 1) for number in range(25)
+    ]
+    with pytest.raises(ProjectError, match="malformed JSON") as caught:
+        rows(tmp_path, "t.json", text.replace('"id": 20,', '"id" 20,'))
+    assert caught.value.place
+    assert caught.value.place.line == 21
