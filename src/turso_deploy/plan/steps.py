@@ -132,10 +132,15 @@ def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
 
 def impossible(step: str, reason: str, place: Place | None) -> PlanError:
     """Return the error for a step that fails in the scratch database, mostly because of an unmanaged object."""
+    hint = (
+        "The cause is often an index, a view or a trigger that the schema folder does not define and that depends on "
+        "what the plan changes. Change or drop it by hand, or define it in the schema folder."
+    )
+    if "rowid alias" in reason:
+        hint = (
+            "SQLite 3.54 renames no column from or to rowid, oid or _rowid_. Fill the new column with the old one by "
+            "`-- @using` in place of `-- @renamed`."
+        )
     return PlanError(
-        ErrorCode.PLAN_IMPOSSIBLE,
-        f"The plan cannot be carried out: {step}: {reason}.",
-        hint="The cause is often an index, a view or a trigger that the schema folder does not define and that depends "
-        "on what the plan changes. Change or drop it by hand, or define it in the schema folder.",
-        place=place,
+        ErrorCode.PLAN_IMPOSSIBLE, f"The plan cannot be carried out: {step}: {reason}.", hint=hint, place=place
     )
