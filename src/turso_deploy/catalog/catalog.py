@@ -78,11 +78,11 @@ def read_catalog(
     `shadows` are the names of the shadow tables that the engine reports, `ignore` the manifest's patterns,
     `places` the file and line of each object by (kind, folded name), if known.
     """
-    vector_shadows = _vector_shadows(rows)
+    of_vectors = vector_shadows(rows)
     shadow_names = {fold_case(name) for name in shadows} - _tables_named_like_shadows(rows)
-    shadow_names |= {fold_case(name) for _, name in vector_shadows}
-    has_history = any(map(_is_history, rows))
-    uncounted = set(vector_shadows)
+    shadow_names |= {fold_case(name) for _, name in of_vectors}
+    has_history = any(map(is_history, rows))
+    uncounted = set(of_vectors)
     ignored: set[str] = set()
     counted: list[CatalogRow] = []
     ignored_tables: dict[str, CatalogRow] = {}
@@ -110,7 +110,8 @@ def read_catalog(
     )
 
 
-def _vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
+def vector_shadows(rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
+    """Return kind and name of the tables and indexes in which libSQL keeps the vector indexes among the rows."""
     # libSQL lists the storage of a vector index as ordinary tables and an index, and no pragma marks them
     # (libsql-sqlite3/src/vectordiskann.c), so their names follow from the index, whether they are there yet or not.
     found: set[tuple[str, str]] = set()
@@ -145,7 +146,7 @@ def is_internal(name: str) -> bool:
     return name.startswith(INTERNAL_PREFIXES) or name in INTERNAL_NAMES
 
 
-def _is_history(row: CatalogRow) -> bool:
+def is_history(row: CatalogRow) -> bool:
     """Return True for the deployment history: a table of a user may have its name, and has other columns."""
     if row.kind != "table" or fold_case(row.name) != HISTORY_TABLE:
         return False

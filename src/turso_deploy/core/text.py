@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+MAX_NAMES = 10
+"""The number of objects that a sentence names; they may be all of a large database."""
 
 ZERO_WIDTH_JOINER = "\u200d"
 _COMMAND_AT_LINE_START = re.compile(r"^(\s*):(?=:)")
@@ -47,6 +51,12 @@ def printable_lines(text: str) -> list[str]:
 def count_of(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number with its noun: `1 row`, `1,200 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
+
+
+def enumerated(names: Sequence[str], noun: str = "object") -> str:
+    """Return the first names, and the number of the others."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {count_of(more, f'more {noun}')}" if more > 0 else "")
 
 
 def inert(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 
 from turso_deploy.catalog.column_order import tables_in_another_order
 from turso_deploy.core.errors import Place
-from turso_deploy.core.text import capitalized, count_of
+from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.write_estimate import RewrittenTable
@@ -18,9 +18,6 @@ from turso_deploy.project.scripts import SkippedScript
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, title
 from turso_deploy.transaction import history
-
-MAX_NAMES = 10
-"""The number of objects that a notice names; those that are newly managed may be all of a large database."""
 
 
 def notices_of(deployment: Deployment, pending: PendingChanges) -> tuple[str, ...]:
@@ -36,7 +33,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     """Return the notices of pending changes that do not depend on the database."""
     plan = pending.plan
     return (
-        *ignored_notices(project),
+        *project.notices,
         *unmanaged_notices(plan.unmanaged),
         *_managed_notices(pending, project.wanted),
         *column_order_notices(project.wanted, plan.predicted.schema, objects_of(plan.steps, StepKind.ADD_COLUMN)),
@@ -48,16 +45,6 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *_resumed_notices(pending),
         *_removed_seeds_notices(project, pending),
     )
-
-
-def ignored_notices(project: Project) -> Iterator[str]:
-    """Yield a notice of the definitions and seeds in the schema folder that the manifest ignores."""
-    names = [f"{ignored.title} ({ignored.place})" for ignored in project.ignored]
-    if names:
-        yield (
-            f"In the schema folder, and neither compared nor changed, because a pattern under `ignore:` covers it: "
-            f"{_enumerated(names)}."
-        )
 
 
 def _skipped_notice(skipped: SkippedScript) -> str:
@@ -93,7 +80,7 @@ def column_order_notices(wanted: Schema, live: Schema, appended_to: Set[str] = f
         ]
         if found:
             yield (
-                f"{what}: {_enumerated(found, 'table')}. Statements that name no columns, such as "
+                f"{what}: {enumerated(found, 'table')}. Statements that name no columns, such as "
                 "`INSERT INTO t VALUES (…)`, depend on the order: name the columns in them."
             )
 
@@ -120,14 +107,8 @@ def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
     if names:
         yield (
             "Already in the database, and managed from this deployment on, so that it is dropped when it is removed "
-            f"from the schema folder: {_enumerated(names)}."
+            f"from the schema folder: {enumerated(names)}."
         )
-
-
-def _enumerated(names: Sequence[str], noun: str = "object") -> str:
-    """Return the first names, and the number of the others."""
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {count_of(more, f'more {noun}')}" if more > 0 else "")
 
 
 def _unused_approval_notice(approval: Approval) -> str:

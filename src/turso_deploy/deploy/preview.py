@@ -20,7 +20,6 @@ from turso_deploy.deploy.failures import (
 from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import (
     column_order_notices,
-    ignored_notices,
     notices_of,
     plan_notices,
     unmanaged_notices,
@@ -140,7 +139,7 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
         difference = diff(project.wanted, state.catalog.schema)
         notices = (
-            *ignored_notices(project),
+            *project.notices,
             *unmanaged_notices(difference.unmanaged(state.managed)),
             *column_order_notices(project.wanted, state.catalog.schema),
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from turso_deploy.catalog.sources import Source
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.project.sql_files import Source
 from turso_deploy.sql.comments import column_comments, directives, plain
 from turso_deploy.sql.definitions import NO_DIRECTIVES, Directives, TableDirectives
 from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, scan

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.catalog.sources import Source
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
@@ -21,7 +22,7 @@ from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_check import require_compilable
 from turso_deploy.project.script_loader import read_scripts
-from turso_deploy.project.sql_files import Source, read_sources
+from turso_deploy.project.sql_files import read_sources
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SEEDS_FOLDER, SeedTable, read_seeds
@@ -42,7 +43,7 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     report_step("reading the schema folder")
     folder = SchemaFolder.open(Path(path))
     _require_limited_size(folder)
-    sources = read_sources(folder)
+    sources, skipped = read_sources(folder)
     manifest = load_manifest(folder)
     scratch = Scratch()
     try:
@@ -62,7 +63,7 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     except BaseException:
         scratch.close()
         raise
-    return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)))
+    return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)), skipped)
 
 
 def _require_limited_size(folder: SchemaFolder) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.catalog.sources import SkippedStatement, notice_of_skipped
 from turso_deploy.core.errors import ErrorCode, InputError, Place
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.text import enumerated
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 from turso_deploy.project.manifest_file import place_in_manifest
@@ -36,6 +38,19 @@ class Project(NamedTuple):
     seeds: tuple[SeedTable, ...]
     scratch: Scratch
     ignored: tuple[IgnoredDefinition, ...] = ()
+    skipped: tuple[SkippedStatement, ...] = ()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Notices of what is in the schema folder and not deployed: skipped statements, and what `ignore:` covers."""
+        reasons = dict.fromkeys(item.reason for item in self.skipped)
+        skipped = [notice_of_skipped(reason, self.skipped) for reason in reasons]
+        ignored = enumerated([f"{item.title} ({item.place})" for item in self.ignored])
+        covered = (
+            "In the schema folder, and neither compared nor changed, because a pattern under `ignore:` covers it: "
+            f"{ignored}."
+        )
+        return (*skipped, *([covered] if ignored else []))
 
     @property
     def manifest_place(self) -> Place:

@@ -1,16 +1,27 @@
-"""Read the SQL files of the schema folder: CREATE statements with their places, and an error for anything else."""
+"""Read the SQL files of the schema folder: CREATE statements with their places, and an error for all others at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from turso_deploy.catalog.scratch import find_syntax_error
+from turso_deploy.catalog.sources import (
+    DEFINITIONS,
+    Fault,
+    SkippedStatement,
+    Source,
+    error_of,
+    forbidden,
+    made_by_sqlite,
+    skipped_beside,
+)
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.text import capitalized
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
-from turso_deploy.sql.splitter import Statement, split
+from turso_deploy.sql.splitter import split
 from turso_deploy.sql.statement_kinds import Description, StatementKind, describe
 
 # Folders inside the schema folder whose files are not definitions, and names that mean them.
@@ -21,77 +32,48 @@ _OTHER_FOLDERS = {
 }
 _SEED_ENDINGS = frozenset({".csv", ".json", ".jsonl", ".yaml", ".yml"})
 
-# The order in which definitions run: an object comes after those it depends on, in whichever files they are.
-_ORDER = {
-    StatementKind.CREATE_TABLE: 0,
-    StatementKind.CREATE_VIRTUAL_TABLE: 1,
-    StatementKind.CREATE_INDEX: 2,
-    StatementKind.CREATE_VIEW: 3,
-    StatementKind.CREATE_TRIGGER: 4,
-}
 
-_DECLARE = "Schema files hold CREATE statements only. Change the definition itself; the plan is derived from it."
-_REASONS = {
-    StatementKind.CREATE_TABLE_AS_SELECT: "It copies rows and loses types and constraints. List the columns; put rows "
-    "into seeds/.",
-    StatementKind.CREATE_TEMPORARY: "Temporary objects exist for one connection only, and libSQL servers reject them.",
-    StatementKind.ALTER: _DECLARE,
-    StatementKind.DROP: _DECLARE,
-    StatementKind.WRITE: "Put rows into seeds/, one file for each table.",
-    StatementKind.SELECT: _DECLARE,
-    StatementKind.PRAGMA: "Pragmas are settings of a connection, not part of a schema; foreign keys are always on.",
-    StatementKind.TRANSACTION: "The whole deployment already is one transaction.",
-    StatementKind.VACUUM: "libSQL servers reject it, and it cannot run in a transaction.",
-    StatementKind.ANALYZE: "libSQL servers reject it.",
-    StatementKind.ATTACH: "A deployment changes one database.",
-    StatementKind.DETACH: "A deployment changes one database.",
-}
+class Sources(NamedTuple):
+    """The definitions of a schema folder in the order in which they can run, and the statements that are skipped."""
+
+    definitions: list[Source]
+    skipped: tuple[SkippedStatement, ...]
 
 
-class Source(NamedTuple):
-    """A CREATE statement of the schema folder."""
+def read_sources(folder: SchemaFolder) -> Sources:
+    """Read all definitions below a folder, those that others depend on first.
 
-    statement: Statement
-    description: Description
-    place: Place
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Kind and folded name, by which the catalog identifies the object."""
-        kind = self.description.kind.removeprefix("CREATE ").removeprefix("VIRTUAL ").lower()
-        return kind, fold_case(self.description.name or "")
-
-    @property
-    def stored_place(self) -> Place:
-        """Place at which the text stored by the engine begins: SQLite normalises what comes before the object's name.
-
-        https://www.sqlite.org/schematab.html#interpretation_of_the_schema_table
-        """
-        return self.place_at(self.description.named_at)
-
-    def place_at(self, offset: int) -> Place:
-        """Return the place of an offset in the statement."""
-        line, column = position(self.statement.text, offset)
-        column += self.statement.column - 1 if line == 1 else 0
-        return Place(self.place.file, self.statement.line + line - 1, column)
-
-
-def read_sources(folder: SchemaFolder) -> list[Source]:
-    """Return every CREATE statement of the folder, in an order in which they can run.
-
-    Raises ProjectError if a file cannot be read, or holds anything but definitions.
+    Raises ProjectError for all statements that are neither definitions nor skipped, and for a name that is defined
+    twice.
     """
     names = _other_files(folder)
-    sources = [source for name in filter(_is_sql, names) for source in _read_file(folder, name)]
-    if not sources:
+    files = [(name, *_read_file(folder, name)) for name in filter(_is_sql, names)]
+    definitions = [source for _, sources, _ in files for source in sources if source.is_definition]
+    made = list(made_by_sqlite(definitions))
+    faults = [
+        fault for name, sources, unreadable in files for fault in _in_order(*unreadable, *_forbidden(name, sources))
+    ]
+    faults += [found for found in made if isinstance(found, Fault)]
+    if faults:
+        raise error_of(faults)
+    skipped = [found for _, sources, _ in files for found in skipped_beside(sources)]
+    skipped += [found for found in made if isinstance(found, SkippedStatement)]
+    places = {found.place for found in skipped}
+    definitions = [source for source in definitions if source.place not in places]
+    if not definitions:
         raise ProjectError(
             ErrorCode.SCHEMA_EMPTY,
             f"The schema folder `{folder.shown}` holds no CREATE statement.",
             hint="Put the definitions into *.sql files in it. An empty folder would mean an empty database.",
         )
-    _require_unique_names(sources)
-    _require_no_seeds(folder, names, {source.key[1] for source in sources if source.key[0] == "table"})
-    return sorted(sources, key=lambda source: _ORDER[source.description.kind])
+    _require_unique_names(definitions)
+    _require_no_seeds(folder, names, {source.key[1] for source in definitions if source.key[0] == "table"})
+    in_order = sorted(definitions, key=lambda source: DEFINITIONS.index(source.description.kind))
+    return Sources(in_order, tuple(skipped))
+
+
+def _in_order(*faults: Fault) -> list[Fault]:
+    return sorted(faults, key=lambda fault: (fault.place.line or 0, fault.place.column or 0))
 
 
 def _other_files(folder: SchemaFolder) -> list[str]:
@@ -113,11 +95,11 @@ class _Misnamed(NamedTuple):
     meant: str
 
     @property
-    def hint(self) -> str:
-        """What to do about it."""
+    def remedy(self) -> str:
+        """What to do about it, as a clause."""
         return (
-            f"If `{self.folder}/` is the folder of {self.meant}, its name has to be `{self.meant}/`, directly in the "
-            "schema folder and in lower case."
+            f"if `{self.folder}/` is the folder of {self.meant}, its name has to be `{self.meant}/`, directly in the "
+            "schema folder and in lower case"
         )
 
 
@@ -142,7 +124,8 @@ def _require_no_seeds(folder: SchemaFolder, names: Iterable[str], tables: Set[st
             continue
         misnamed = _misnamed_folder(name)
         if misnamed and misnamed.meant == "seeds":
-            raise _unread_seeds(f"files in `{misnamed.folder}/` are not read", misnamed.hint, folder.place(name))
+            hint = f"{capitalized(misnamed.remedy)}."
+            raise _unread_seeds(f"files in `{misnamed.folder}/` are not read", hint, folder.place(name))
         if path.suffix.lower() == ".csv" and fold_case(path.stem) in tables:
             reason = f"this file is named for the table {path.stem}, and only files in `seeds/` are read"
             hint = "Move it into `seeds/`, or out of the schema folder if it holds no seeds."
@@ -153,50 +136,46 @@ def _unread_seeds(reason: str, hint: str, place: Place) -> ProjectError:
     return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {reason}.", hint=hint, place=place)
 
 
-def _read_file(folder: SchemaFolder, name: str) -> Iterator[Source]:
+def _read_file(folder: SchemaFolder, name: str) -> tuple[list[Source], list[Fault]]:
+    """Return the statements of a file, and the faults of those that cannot be read."""
     script = folder.read_text(name)
     try:
         statements = split(script)
     except SqlTextError as error:
-        raise _syntax_error(error.message, folder.place(name, *position(script, error.offset))) from None
+        return [], [_unreadable(error.message, folder.place(name, *position(script, error.offset)))]
+    sources, faults = [], []
     for statement in statements:
         place = folder.place(name, statement.line, statement.column)
         try:
             source = Source(statement, describe(statement.text), place)
         except SqlTextError as error:
-            raise _statement_error(Source(statement, Description(StatementKind.OTHER), place), error) from None
-        _require_definition(source, name)
-        yield source
+            faults.append(_syntax_fault(Source(statement, Description(StatementKind.OTHER), place), error))
+            continue
+        if source.description.kind is StatementKind.OTHER:
+            faults.append(_syntax_fault(source))
+        else:
+            sources.append(source)
+    return sources, faults
 
 
-def _require_definition(source: Source, name: str) -> None:
-    description, place = source.description, source.place
-    if description.kind is StatementKind.OTHER:
-        raise _statement_error(source)
-    if description.kind not in _ORDER:
-        misnamed = _misnamed_folder(name)
-        hint = misnamed.hint if misnamed else _REASONS.get(description.kind, _DECLARE)
-        raise _forbidden(description.kind.value, hint, place)
-    if description.schema and fold_case(description.schema) != "main":
-        raise _forbidden(f"an object of the schema {description.schema}", _REASONS[StatementKind.ATTACH], place)
+def _forbidden(name: str, sources: Sequence[Source]) -> list[Fault]:
+    """Return the faults of the statements of a file that are no definitions, and are not skipped."""
+    misnamed = _misnamed_folder(name)
+    faults = forbidden(sources)
+    return [fault._replace(remedy=misnamed.remedy) for fault in faults] if misnamed else list(faults)
 
 
-def _statement_error(source: Source, error: SqlTextError | None = None) -> ProjectError:
-    """Return the error for a statement, with SQLite's message and at the token that it rejects, if it rejects one."""
+def _syntax_fault(source: Source, error: SqlTextError | None = None) -> Fault:
+    """Return the fault of a statement, with SQLite's message and at the token that it rejects, if it rejects one."""
     if refused := find_syntax_error(source.statement.text):
-        return _syntax_error(refused.message, source.place_at(refused.offset or 0))
+        return _unreadable(refused.message, source.place_at(refused.offset or 0))
     message, offset = (error.message, error.offset) if error else ("this is not a CREATE statement", 0)
-    return _syntax_error(message, source.place_at(offset))
+    return _unreadable(message, source.place_at(offset))
 
 
-def _forbidden(subject: str, reason: str, place: Place) -> ProjectError:
-    return ProjectError(ErrorCode.SQL_FORBIDDEN, f"A schema file cannot hold {subject}.", hint=reason, place=place)
-
-
-def _syntax_error(message: str, place: Place) -> ProjectError:
-    return ProjectError(
-        ErrorCode.SQL_SYNTAX, f"The SQL cannot be read: {message}.", hint="Correct the statement here.", place=place
-    )
+def _unreadable(message: str, place: Place) -> Fault:
+    what = f"the SQL cannot be read: {message}"
+    return Fault(ErrorCode.SQL_SYNTAX, what, what, "correct the statement here", place)
 
 
 def _require_unique_names(sources: list[Source]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from itertools import chain, count
 from pathlib import PurePosixPath
 
+from turso_deploy.catalog.sources import Source
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.text import capitalized
-from turso_deploy.project.sql_files import Source, read_sources
+from turso_deploy.project.sql_files import read_sources
 from turso_deploy.schema_docs.page_data import INDEX, QUERIES, Category, Descriptions
 from turso_deploy.sql.comments import column_comments, documentation
 from turso_deploy.sql.lexer import TokenKind, scan
@@ -22,7 +23,7 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
     """Read the comments of a schema folder that was loaded before, except those of ignored definitions."""
     known = {key_of(item) for item in schema.objects()}
     by_file: dict[str, list[Source]] = {}
-    for source in read_sources(folder):
+    for source in read_sources(folder).definitions:
         by_file.setdefault(source.place.file, []).append(source)
     objects: dict[tuple[str, str], str] = {}
     columns: dict[str, Mapping[str, str]] = {}

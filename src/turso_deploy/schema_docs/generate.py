@@ -58,6 +58,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
         manifest_version=project.manifest.schema_version,
         steps=tuple(StepLine(StepKind.WRITE_PAGE, f"{shown}/{name}", "") for name in stale),
         counts=count_lines(project.manifest, project.wanted),
+        notices=project.notices,
         duration_ms=round((time.monotonic() - started) * 1000),
     )
 

@@ -1,7 +1,7 @@
 """Split a script into statements, each with its position and the comments above it.
 
 A statement ends where `sqlite3_complete` (https://www.sqlite.org/c3ref/complete.html) says so: at a semicolon, and for
-CREATE TRIGGER at the semicolon of its `; END ;`.
+CREATE TRIGGER at the semicolon of its `; END ;`. A dot command of SQLite's shell ends with its line.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ def _pieces(script: str) -> Iterator[tuple[list[Token], int, int]]:
             behind_another = finished_at and "\n" not in script[finished_at : token.start]
             if start is None and not behind_another:
                 above.append(token)
+        elif start is None and is_dot_command(script, token.start):
+            finished_at = at = _end_of_line(script, token.start)
+            yield above, token.start, at
+            above = []
         elif token.text != ";":
             start = token.start if start is None else start
             at = end = up_to_semicolon(script, token.end)
@@ -92,6 +96,20 @@ def _creates_trigger(script: str, start: int) -> bool:
         elif not is_explained or word in (";", "EXPLAIN", "TEMP", "TEMPORARY", "TRIGGER", "END"):
             return False
     return False
+
+
+def is_dot_command(text: str, start: int = 0) -> bool:
+    """Return True if a statement that begins at `start` is a dot command of SQLite's shell.
+
+    https://www.sqlite.org/cli.html#special_commands_to_sqlite3_dot_commands_
+    """
+    return text[start : start + 1] == "." and text[start + 1 : start + 2].isalpha()
+
+
+def _end_of_line(script: str, start: int) -> int:
+    """Return the end of the line from `start`, without the white space at its end."""
+    end = script.find("\n", start)
+    return start + len(script[start : end if end >= 0 else len(script)].rstrip())
 
 
 def _reject_open_comment(script: str) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from turso_deploy.sql.cursor import Cursor, at_header, read_header
 from turso_deploy.sql.lexer import canonical_tokens, fold_case, tokenize
+from turso_deploy.sql.splitter import is_dot_command
 
 
 class StatementKind(StrEnum):
@@ -32,6 +33,7 @@ class StatementKind(StrEnum):
     DETACH = "DETACH"
     REINDEX = "REINDEX"
     EXPLAIN = "EXPLAIN"
+    DOT_COMMAND = "dot command"
     OTHER = "other"
 
 
@@ -39,8 +41,10 @@ class Description(NamedTuple):
     """The kind and the object of a statement. Names are as written, without quotes.
 
     For CREATE: `name` and `schema` (the prefix, such as `main`) of the object, `named_at`, the offset of its name in
-    the statement, `table` that an index or a trigger stands on, and `if_not_exists`. For PRAGMA: its `name`, `schema`,
-    and `writes` when it may change something.
+    the statement, `table` that an index or a trigger stands on, and `if_not_exists`. For DROP: `name` and `schema` of
+    the object, `dropped`, its kind in lower case, and `if_exists`. For PRAGMA: its `name`, `schema`, and `writes` when
+    it may change something. `verb` is the word of a write or of a statement about transactions, and the name of a dot
+    command.
     """
 
     kind: StatementKind
@@ -50,6 +54,9 @@ class Description(NamedTuple):
     if_not_exists: bool = False
     writes: bool = False
     named_at: int = 0
+    dropped: str = ""
+    if_exists: bool = False
+    verb: str = ""
 
 
 _BY_FIRST_WORD = {
@@ -92,15 +99,20 @@ _ACTING_PRAGMAS = frozenset("incremental_vacuum optimize shrink_memory wal_check
 
 def describe(sql: str) -> Description:
     """Return the kind and the object of one statement. Raises SqlTextError if it cannot be read."""
+    if is_dot_command(sql):
+        return Description(StatementKind.DOT_COMMAND, verb=sql.split(maxsplit=1)[0])
     cursor = at_header(sql)
     first = cursor.word
     if first == "CREATE":
         return _describe_create(cursor, sql)
     if first == "PRAGMA":
         return _describe_pragma(cursor)
+    if first == "DROP":
+        return _describe_drop(cursor)
     if first == "WITH":
-        return Description(_kind_behind_with(sql))
-    return Description(_BY_FIRST_WORD.get(first, StatementKind.OTHER))
+        first = _verb_behind_with(sql)
+    kind = _BY_FIRST_WORD.get(first, StatementKind.OTHER)
+    return Description(kind, verb=first if kind in (StatementKind.WRITE, StatementKind.TRANSACTION) else "")
 
 
 def _describe_create(cursor: Cursor, sql: str) -> Description:
@@ -138,13 +150,22 @@ def _describe_pragma(cursor: Cursor) -> Description:
     return Description(StatementKind.PRAGMA, name, schema, writes=writes)
 
 
-def _kind_behind_with(sql: str) -> StatementKind:
-    """Return the kind of `WITH name AS (…), … <statement>`, which follows the last closing parenthesis."""
+def _describe_drop(cursor: Cursor) -> Description:
+    """Read `DROP kind [IF EXISTS] [schema.]name`: https://www.sqlite.org/lang_droptable.html."""
+    cursor.expect("DROP")
+    kind = cursor.words[cursor.advance()].lower()
+    if_exists = cursor.take_all("IF", "EXISTS")
+    schema, name = cursor.qualified_name()
+    return Description(StatementKind.DROP, name, schema, dropped=kind, if_exists=if_exists)
+
+
+def _verb_behind_with(sql: str) -> str:
+    """Return the verb of `WITH name AS (…), … <statement>`, which follows the last closing parenthesis."""
     depth = 0
     before = ""
     for word in canonical_tokens(sql):
         if depth == 0 and before == ")" and word in _BY_FIRST_WORD:
-            return _BY_FIRST_WORD[word]
+            return word
         depth += (word == "(") - (word == ")")
         before = word
-    return StatementKind.OTHER
+    return ""

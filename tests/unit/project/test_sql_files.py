@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.unprivileged import without_privileges
+from turso_deploy.catalog.sources import Source
 from turso_deploy.core.errors import ErrorCode, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
-from turso_deploy.project.sql_files import Source, read_sources
+from turso_deploy.project.sql_files import read_sources
 
 Read = Callable[..., list[Source]]
 
@@ -26,7 +27,7 @@ def read(tmp_path: Path) -> Read:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_sources(SchemaFolder.open(folder, "schema"))
+        return read_sources(SchemaFolder.open(folder, "schema")).definitions
 
     return read
 
@@ -108,14 +109,12 @@ def test_sql_that_cannot_be_read_is_placed(read: Read, sql: str, place: str, rea
         ("DETACH x", "DETACH"),
         ("PRAGMA journal_mode = WAL", "PRAGMA"),
         ("pragma user_version", "PRAGMA"),
-        ("BEGIN", "BEGIN"),
-        ("COMMIT", "COMMIT"),
-        ("END TRANSACTION", "COMMIT"),
         ("ROLLBACK", "ROLLBACK"),
         ("SAVEPOINT s", "SAVEPOINT"),
         ("INSERT INTO t VALUES (1)", "INSERT"),
         ("WITH x AS (SELECT 1) DELETE FROM t", "DELETE"),
-        ("REPLACE INTO t VALUES (1)", "INSERT"),
+        ("REPLACE INTO t VALUES (1)", "REPLACE"),
+        (".mode column", "dot command .mode"),
         ("SELECT 1", "SELECT"),
         ("ALTER TABLE t ADD COLUMN b", "ALTER"),
         ("DROP TABLE t", "DROP"),
@@ -300,7 +299,7 @@ from turso_deploy.core.errors import ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.sql_files import read_sources
 try:
-    print(len(read_sources(SchemaFolder.open(Path(sys.argv[1]), "schema"))))
+    print(len(read_sources(SchemaFolder.open(Path(sys.argv[1]), "schema")).definitions))
 except ProjectError as error:
     print(error.code, error.place, error.message)
 """
