@@ -55,6 +55,7 @@ class ErrorCode(StrEnum):
     HAZARD_BLOCKED = "hazard-blocked"
     SCRIPT_CHANGED = "script-changed"
     UPGRADE_BLOCKED = "upgrade-blocked"
+    HISTORY_TRIGGER = "history-trigger"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"

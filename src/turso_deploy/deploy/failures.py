@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.errors import EXIT_CODE_ORDER, Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Outcome, Purpose, Rows, TransactionStep
@@ -18,6 +19,7 @@ from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import place_in
 from turso_deploy.transaction.assemble import Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
+from turso_deploy.transaction.history import READ_BACK
 
 
 def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
@@ -48,6 +50,13 @@ def explain_failure(
     if failed.position is None:
         return explanation.error(DatabaseError, "The transaction failed: {}. It was rolled back.")
     step = assembly.steps[failed.position]
+    if step.label == READ_BACK:
+        return DatabaseError(
+            ErrorCode.CHECK_FAILED,
+            f"The deployment was not recorded: the row written to {HISTORY_TABLE} is not there, or not as it was "
+            "written. The transaction was rolled back.",
+            hint=f"Look for triggers and constraints of other programs on {HISTORY_TABLE}, and remove them.",
+        )
     for orphans in assembly.seeds.orphan_checks:
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:

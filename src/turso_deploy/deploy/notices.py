@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import tables_in_another_order
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
@@ -61,6 +62,12 @@ def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
     """Yield a notice of the objects that are not in the schema folder and were never deployed."""
     if objects:
         yield f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}."
+
+
+def history_notices(catalog: Catalog) -> Iterator[str]:
+    """Yield a notice of the triggers with which no deployment is possible."""
+    if names := history.writing_triggers(catalog):
+        yield f"Triggers are on {HISTORY_TABLE}, or write to it, which blocks every deployment: {', '.join(names)}."
 
 
 def column_order_notices(wanted: Schema, live: Schema, appended_to: Set[str] = frozenset()) -> Iterator[str]:

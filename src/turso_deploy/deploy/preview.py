@@ -20,6 +20,7 @@ from turso_deploy.deploy.failures import (
 from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import (
     column_order_notices,
+    history_notices,
     notices_of,
     plan_notices,
     unmanaged_notices,
@@ -140,6 +141,7 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
         difference = diff(project.wanted, state.catalog.schema)
         notices = (
             *project.notices,
+            *history_notices(state.catalog),
             *unmanaged_notices(difference.unmanaged(state.managed)),
             *column_order_notices(project.wanted, state.catalog.schema),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from turso_deploy.catalog.catalog import Catalog, read_catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Answers, Query, Rows, json_bytes
@@ -279,8 +279,9 @@ def _schemas(state: DatabaseState, plan: Plan) -> Mapping[Moment, Catalog]:
 def check_manifest(project: Project, pending: PendingChanges) -> None:
     """Raise an error if the version before the changes, or the schema after them, contradicts the manifest.
 
-    It is BlockedError (`upgrade-blocked`) or PlanError (`manifest-mismatch`).
+    It is BlockedError (`upgrade-blocked`, `history-trigger`) or PlanError (`manifest-mismatch`).
     """
+    _require_reliable_history(pending)
     plan = pending.plan
     _require_upgradable(project, pending)
     require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
@@ -297,6 +298,20 @@ def stopping_errors(project: Project, pending: PendingChanges, failed_checks: De
     except DeployError as error:
         errors.append(error)
     return [*errors, *pending.predicted_failures, *filter(None, (failed_checks, conflict_error(pending)))]
+
+
+def _require_reliable_history(pending: PendingChanges) -> None:
+    """Raise BlockedError (`history-trigger`) if a trigger is on the deployment history, or writes to it.
+
+    Such a history may not record what was deployed, and scripts could run twice.
+    """
+    if names := history.writing_triggers(pending.state.catalog):
+        raise BlockedError(
+            ErrorCode.HISTORY_TRIGGER,
+            f"Triggers of another program are on {HISTORY_TABLE}, or write to it: {', '.join(names)}.",
+            hint="Drop these triggers. Nothing else may write to the deployment history, because a script whose record "
+            "is lost would run again.",
+        )
 
 
 def _require_upgradable(project: Project, pending: PendingChanges) -> None:

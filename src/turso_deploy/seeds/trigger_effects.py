@@ -45,7 +45,7 @@ def trigger_effects(schema: Schema) -> TriggerEffects:
     by_keys: dict[str, set[str]] = {}
     touched = {fold_case(trigger.definition.table) for trigger in schema.triggers.values()}
     for trigger in schema.triggers.values():
-        for table, column in _writes(trigger.definition.body):
+        for table, column in writes_of(trigger.definition.body):
             touched.add(table)
             if column:
                 by_triggers.setdefault(table, set()).add(column)
@@ -63,7 +63,7 @@ def _columns(table: TableDefinition, assigned: Mapping[str, Set[str]]) -> frozen
     return frozenset(column.name for name, column in table.by_name.items() if name in found or "*" in found)
 
 
-def _writes(body: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def writes_of(body: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield each table that a trigger's statements write to, with each column that they assign in existing rows.
 
     The column is "" for a statement that assigns none, and `*` for one that may replace whole rows.

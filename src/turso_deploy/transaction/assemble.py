@@ -133,8 +133,9 @@ def assemble(
     steps.add(*count_violations_after(plan))
     steps.add_checks(foreign_key_checks(plan, show_keys=show_keys))
     steps.add(*drop_figures(plan))
+    # Nothing is written after the checks, and a trigger on the history could write to any table.
+    steps.add(*history.table_steps(state.catalog), *history.entry_steps(entry), history.read_back_step(entry))
     steps.add_checks(checks)
-    steps.add(*history.table_steps(state.catalog), *history.entry_steps(entry))
     transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
     return Assembly(transaction, tuple(steps.checks), seeds, tuple(deletion_checks))
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep
 from turso_deploy.core.versions import parse_version
-from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
+from turso_deploy.seeds.trigger_effects import writes_of
+from turso_deploy.sql.lexer import SqlTextError, canonical_tokens, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of, title
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ _CREATE = f"""CREATE TABLE {HISTORY_TABLE} (
 )"""
 SEED_ROWS_COLUMN = "seed_rows"
 """The column that the first versions of the table lack: the record of the seeded rows, in one row of the table only."""
+
+READ_BACK = f"read the deployment back from {HISTORY_TABLE}"
+"""The label of the step that proves that a deployment is recorded."""
 
 _LATEST_RECORD = f"(SELECT max(number) FROM {HISTORY_TABLE} WHERE {SEED_ROWS_COLUMN} IS NOT NULL)"
 
@@ -294,7 +298,20 @@ def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
 
 def entry_step(entry: HistoryEntry) -> TransactionStep:
     """Return the step that inserts or updates the row of a deployment, without the records of seeded rows."""
-    values = {
+    values = _values(entry)
+    if entry.continues is None:
+        places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
+        query = Query(f"INSERT INTO {HISTORY_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
+    else:
+        assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_UPDATED_COLUMNS, start=2))
+        updated = (values[name] for name in _UPDATED_COLUMNS)
+        query = Query(f"UPDATE {HISTORY_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *updated))
+    return TransactionStep(query, Purpose.HISTORY, f"record the deployment in {HISTORY_TABLE}")
+
+
+def _values(entry: HistoryEntry) -> dict[str, str | None]:
+    """Return the columns of the row of a deployment, without the records of seeded rows."""
+    return {
         "id": entry.id,
         "deployed_at": entry.deployed_at,
         "schema_version": entry.schema_version,
@@ -311,14 +328,41 @@ def entry_step(entry: HistoryEntry) -> TransactionStep:
         "plan_summary": _json(dict(entry.plan_summary)),
         "backup": entry.provenance.restore_point,
     }
-    if entry.continues is None:
-        places = ", ".join(f"?{number}" for number in range(1, len(values) + 1))
-        query = Query(f"INSERT INTO {HISTORY_TABLE} ({', '.join(values)}) VALUES ({places})", tuple(values.values()))
-    else:
-        assignments = ", ".join(f"{name} = ?{number}" for number, name in enumerate(_UPDATED_COLUMNS, start=2))
-        updated = (values[name] for name in _UPDATED_COLUMNS)
-        query = Query(f"UPDATE {HISTORY_TABLE} SET {assignments} WHERE id = ?1", (entry.continues, *updated))
-    return TransactionStep(query, Purpose.HISTORY, f"record the deployment in {HISTORY_TABLE}")
+
+
+def read_back_step(entry: HistoryEntry) -> TransactionStep:
+    """Return the step that fails unless the row of a deployment is the last one, as it was written.
+
+    A trigger, or a constraint that another program gave the table, may skip, delete or change it. A deployment that the
+    history does not know would run its scripts again.
+    """
+    values = _values(entry)
+    compared = ("id", "schema_version", "seeds_fingerprint", "seeds", "scripts")
+    same = " AND ".join(f"{name} IS ?{number}" for number, name in enumerate(compared, start=1))
+    found = f"SELECT count(*) FROM {HISTORY_TABLE} WHERE {same} AND number = (SELECT max(number) FROM {HISTORY_TABLE})"
+    sql = f"SELECT iif(({found}) = 1, 'ok', json('the deployment is not recorded'))"
+    return TransactionStep(Query(sql, tuple(values[name] for name in compared)), Purpose.CHECK, READ_BACK)
+
+
+def writing_triggers(catalog: Catalog) -> list[str]:
+    """Return the names of the triggers on the history table, and of those on other tables that write to it.
+
+    No deployment creates one. The manifest's `ignore` does not hide them.
+    """
+    return [
+        row.name
+        for row in catalog.rows
+        if row.kind == "trigger" and (fold_case(row.table) == HISTORY_TABLE or _writes_to_history(row.sql or ""))
+    ]
+
+
+def _writes_to_history(sql: str) -> bool:
+    if HISTORY_TABLE not in fold_case(sql):
+        return False
+    try:
+        return any(table == HISTORY_TABLE for table, _ in writes_of(canonical_tokens(sql)))
+    except SqlTextError:
+        return True
 
 
 def lookup_query(deployment_id: str) -> Query:
