@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from turso_deploy.core.errors import ErrorCode, PlanError
@@ -44,10 +44,21 @@ def publish(
         output.flush()
     finally:
         with _warning_on_error(runner, "The outputs"):
-            for name, value in outputs(report).items():
-                runner.set_output(name, value)
+            _write_outputs(report, runner)
         with _warning_on_error(runner, "The job summary"):
             runner.append_summary(lambda budget: summary(report, budget))
+
+
+def _write_outputs(report: Report, runner: Runner) -> None:
+    """Write each output that can be written. Raises the first error afterwards."""
+    errors: list[Exception] = []
+    for name, value in outputs(report).items():
+        try:
+            runner.set_output(name, value)
+        except (OSError, ValueError) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 @contextmanager
@@ -55,8 +66,10 @@ def _warning_on_error(runner: Runner, what: str) -> Iterator[None]:
     """Warn if a file of the runner cannot be written; the exit status is about the database only."""
     try:
         yield
-    except OSError as error:
-        runner.annotate(Level.WARNING, f"{what} could not be written: {error.strerror}.")
+    except Exception as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        with suppress(OSError, ValueError):  # the log may be closed, too
+            runner.annotate(Level.WARNING, f"{what} could not be written: {reason}.")
 
 
 def print_script(script: str, runner: Runner, output: TextIO) -> None:

@@ -73,9 +73,7 @@ def run(
         if settings and settings.check:
             report = _checked(report)
         if settings and settings.comment:
-            from turso_deploy.github.pull_request import comment_on
-
-            report = comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
+            report = _commented(report, context, settings)
     with ignore_signals(), _reporting_print_errors(errors):
         publish(
             report,
@@ -99,6 +97,18 @@ def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:
         file=error.file and runner.redacted(error.file),
         causes=causes,
     )
+
+
+def _commented(report: Report, context: RunContext, settings: Settings) -> Report:
+    """Return the report after writing the comment. Nothing that fails there may take the report with it."""
+    try:
+        from turso_deploy.github.pull_request import comment_on
+
+        return comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
+    except Exception as error:
+        reason = error.message if isinstance(error, DeployError) else f"{_bug(error).message} Please report it."
+        notice = f"The comment on the pull request was not written. {reason}"
+        return replace(report, notices=(*report.notices, notice))
 
 
 def _checked(report: Report) -> Report:

@@ -48,6 +48,11 @@ def printable_lines(text: str) -> list[str]:
     return [printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
 
 
+def encodable(text: str) -> str:
+    """Return the text with lone surrogates escaped, as which Python reads bytes that are not UTF-8 in a file's name."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 def count_of(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number with its noun: `1 row`, `1,200 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from turso_deploy.core.errors import DeployError, ErrorCode, ErrorExplanation, PlatformError
 from turso_deploy.core.secret import Secret
+from turso_deploy.core.text import encodable
 from turso_deploy.github.api import open_api
 from turso_deploy.github.context import RunContext
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply
@@ -73,7 +74,7 @@ def _write_comment(report: Report, context: RunContext, token: Secret | None, sc
     owner = _fingerprint(f"{schema_path}\n{report.database}")
     # These values differ in every run and would change a comment that is otherwise the same.
     stable = replace(report, duration_ms=0, requests=0, deployment_id=None)
-    text = summary(stable, MAX_COMMENT_SIZE - len(_marker(owner, owner)) - 1)
+    text = encodable(summary(stable, MAX_COMMENT_SIZE - len(_marker(owner, owner)) - 1))
     content = _fingerprint(text)
     body = {"body": f"{_marker(owner, content)}\n{text}"}
     with closing(open_api(token.reveal(), timeout, context.api_url)) as api:
@@ -112,4 +113,4 @@ def _marker(owner: str, content: str) -> str:
 
 
 def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]

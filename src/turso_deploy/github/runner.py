@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.secret import redact
-from turso_deploy.core.text import inert, printable, printable_lines
+from turso_deploy.core.text import encodable, inert, printable, printable_lines
 from turso_deploy.github.annotations import Level
 from turso_deploy.github.context import RunContext
 
@@ -135,7 +135,7 @@ class Runner:
             return
         used = path.stat().st_size if path.exists() else 0
         available = max(0, MAX_SUMMARY_SIZE - used)
-        markdown = render(available)
+        markdown = encodable(render(available))
         if len(markdown.encode()) > available:
             raise ValueError(f"the job summary has {len(markdown.encode())} bytes where {available} are left")
         self._append(path, markdown)
@@ -143,7 +143,7 @@ class Runner:
     def _append(self, path: Path | None, text: str) -> None:
         if path is not None:
             with path.open("a", encoding="utf-8", newline="") as file:
-                file.write(text)
+                file.write(encodable(text))
 
     def _command(
         self,

@@ -144,7 +144,12 @@ def segment(text: str) -> str:
 
 
 def _require_https(name: str, url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no IPv6 address
+        raise InputError(
+            ErrorCode.INPUT_INVALID, f"The address of {name} is not a URL.", hint="It starts with https:// and a host."
+        ) from None
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise InputError(

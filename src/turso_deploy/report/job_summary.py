@@ -44,7 +44,7 @@ def summary(report: Report, budget: float = math.inf) -> str:
     heading = f"## {_heading(report)}\n"
     texts = (f"{heading}\n{joined(*_parts(report, detail))}\n" for detail in _DETAILS)
     for text in chain(texts, [heading]):
-        if len(text.encode()) <= budget:
+        if len(text.encode(errors="backslashreplace")) <= budget:
             return text
     return ""
 
