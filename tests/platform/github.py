@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,8 @@ class Github:
     comments: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    clock: Callable[[int], str] = lambda written: f"2026-05-01T00:00:{written:02}Z"
+    """The time of a write, by its number."""
     frozen: bool = False
     """Whether a write is accepted and does not show."""
 
@@ -75,7 +77,7 @@ class Github:
         existed = request.path in self.secrets
         if not self.frozen or not existed:
             written = len([one for one in self.asked if one.method == "PUT"])
-            self.secrets[request.path] = {**request.body, "updated_at": f"2026-05-01T00:00:{written:02}Z"}
+            self.secrets[request.path] = {**request.body, "updated_at": self.clock(written)}
         return Answer(204 if existed else 201, None if existed else {})
 
     def _is_there(self, collection: str) -> bool:

@@ -216,11 +216,55 @@ def test_a_write_that_does_not_show_is_told(rotate: Rotator, github: Github) -> 
 
 
 def test_a_write_that_shows_late_is_waited_for(rotate: Rotator, github: Github) -> None:
-    github.faults.add("PUT .*", Answer(204))
+    github.faults.add("PUT .*", Answer(204), times=2)
     with pytest.raises(DeployError, match="has not changed"):
         rotate()
     github.faults.add(f"GET {SECRET}", Answer(404), times=3)
     rotate()
+    assert rotate.works(github.opened(SECRET))
+
+
+def test_write_in_the_same_second_as_the_one_before_is_repeated(rotate: Rotator, github: Github) -> None:
+    github.clock = lambda written: "2026-05-01T00:00:01Z" if written < 3 else "2026-05-01T00:00:02Z"
+    done = rotate(revoke_others=True)
+    assert rotate.works(github.opened(SECRET))
+    assert fingerprint(rotate.masked[1]) in done[-2]
+    assert [request.method for request in github.asked].count("PUT") == 3
+
+
+@pytest.mark.parametrize("fault", [Answer(drop=True), Answer(500), Answer(502), Answer(504)])
+def test_lost_reply_to_the_second_write_is_found_in_the_secret(rotate: Rotator, github: Github, fault: Answer) -> None:
+    github.faults.add("PUT .*", fault, after=True, skip=1)
+    rotate(revoke_others=True)
+    assert rotate.works(github.opened(SECRET))
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_second_write_of_which_nothing_is_known_is_not_called_a_lock_out(
+    rotate: Rotator, github: Github, *, is_done: bool
+) -> None:
+    github.clock = lambda written: "2026-05-01T00:00:01Z"
+    github.faults.add("PUT .*", Answer(drop=True), after=is_done, skip=1)
+    with pytest.raises(DeployError, match="The secret holds either the newest token, which works") as caught:
+        rotate(revoke_others=True)
+    assert "rejects all older tokens" not in caught.value.message
+    assert rotate.works(github.opened(SECRET)) is is_done
+
+
+def test_second_write_that_is_refused_is_a_lock_out(rotate: Rotator, github: Github) -> None:
+    github.faults.add("PUT .*", Answer(403, {"message": "not accessible"}), skip=1)
+    with pytest.raises(DeployError, match="rejects all older tokens, also the one in the secret"):
+        rotate(revoke_others=True)
+    assert not rotate.works(github.opened(SECRET))
+
+
+def test_keys_that_do_not_change_although_the_platform_says_so_lock_nobody_out(
+    rotate: Rotator, turso: Turso, github: Github
+) -> None:
+    turso.faults.add("POST .*/auth/rotate", Answer())
+    github.faults.add("PUT .*", Answer(403, {"message": "not accessible"}), skip=1)
+    with pytest.raises(DeployError, match="the server still accepts the token in the secret"):
+        rotate(revoke_others=True)
     assert rotate.works(github.opened(SECRET))
 
 

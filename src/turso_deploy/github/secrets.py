@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _MAX_READS = 5
+_RESOLUTION = 1.0  # seconds, of `updated_at`
 
 EXPLANATIONS = {
     401: ErrorExplanation(ErrorCode.API_TOKEN_REJECTED, "GitHub does not accept the token", "Renew `github-token`."),
@@ -166,28 +168,52 @@ class GithubSecrets:
     def store(self, name: str, value: str, interval: float = 1.0) -> None:
         """Encrypt and store the value, and wait until the secret's `updated_at` has changed.
 
-        `interval` is in seconds. Raises PlatformError, whose message says whether the secret was stored.
+        `updated_at` has whole seconds. If it has not changed, the secret may have been stored twice within one, and it
+        is stored once more in a later one. `interval` is in seconds. Raises PlatformError if the secret may not be
+        stored.
         """
         public = self._public_key()
         before = self._read(name)
         body = {"encrypted_value": seal(value, public.key), "key_id": public.key_id, **self._visibility(name, before)}
-        self._accept(
-            self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body), f"storing the secret {name}"
-        )
-        stored_at = before.updated_at if before else None
-        after = poll(
-            lambda: self._read(name),
-            lambda secret: secret is not None and secret.updated_at != stored_at,
-            interval=interval,
-            attempts=_MAX_READS,
-        )
-        if after and after.updated_at != stored_at:
-            return
+        for _ in range(2):
+            put_at = time.monotonic()
+            lost = self._put(name, body)
+            if self._has_changed(name, before, interval):
+                return
+            if lost:
+                raise lost
+            time.sleep(max(0.0, _RESOLUTION - (time.monotonic() - put_at)))
         raise PlatformError(
             ErrorCode.UNEXPECTED_REPLY,
             f"GitHub accepted the secret {name}, but its `updated_at` has not changed: it may hold the old value.",
             hint="Check the secret in the settings of the repository, and run it again.",
         )
+
+    def _put(self, name: str, body: dict[str, Any]) -> PlatformError | None:
+        """Store a secret; return an error if no reply says whether it is stored. Raises PlatformError if it is not."""
+        action = f"storing the secret {name}"
+        try:
+            reply = self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body)
+        except PlatformError as error:
+            return error
+        if reply.status >= 500:
+            return error_for_reply(reply, action, explain(reply), "GitHub")
+        self._accept(reply, action)
+        return None
+
+    def _has_changed(self, name: str, before: _StoredSecret | None, interval: float) -> bool:
+        """Return True as soon as the `updated_at` of a secret is another one; False if it cannot be read."""
+        stored_at = before.updated_at if before else None
+        try:
+            after = poll(
+                lambda: self._read(name),
+                lambda secret: secret is not None and secret.updated_at != stored_at,
+                interval=interval,
+                attempts=_MAX_READS,
+            )
+        except PlatformError:
+            return False
+        return after is not None and after.updated_at != stored_at
 
     def close(self) -> None:
         """Close the connection."""

@@ -27,9 +27,25 @@ _PERHAPS_ROTATED = (
     "It is unknown whether the keys were rotated. If they were, no stored token works: run "
     "`rotate-token` once more, without `--revoke-others`."
 )
+_AGAIN = "Run `rotate-token` once more, without `--revoke-others`"
 _LOCKED_OUT = (
     "The keys are rotated: the server rejects all older tokens, also the one in the secret. "
-    "Run `rotate-token` once more, without `--revoke-others`, or mint a token by hand and store it."
+    f"{_AGAIN}, or mint a token by hand and store it."
+)
+_PERHAPS_LOCKED_OUT = (
+    "The keys are rotated. The secret holds either the newest token, which works, or the one before, which the server "
+    f"rejects. {_AGAIN}: afterwards it holds one that works."
+)
+_NOT_REJECTED = (
+    "The keys are rotated, and the server still accepts the token in the secret, which it may reject at any moment. "
+    f"{_AGAIN}."
+)
+_UNKNOWN = f"The keys are rotated, and it is unknown whether the token in the secret works. {_AGAIN}."
+_SURELY_NOT_STORED = (
+    ErrorCode.API_TOKEN_REJECTED,
+    ErrorCode.API_FORBIDDEN,
+    ErrorCode.NOT_FOUND,
+    ErrorCode.RATE_LIMITED,
 )
 _REVOKED = "The secret holds a token that works with the new keys."
 
@@ -158,11 +174,29 @@ def _revoke_others(work: _Work, token: str, old_token: str | None) -> None:
         if error.code not in (ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE, ErrorCode.SERVER_ERROR):
             work.standing = _STORED
         raise
-    work.standing = _LOCKED_OUT
     work.steps.append(f"Rotated the keys of {work.database.name}: every older token is invalid.")
-    work.store(work.mint())
+    minted = ""
+    try:
+        minted = work.mint()
+        work.store(minted)
+    except DeployError as error:
+        is_unchanged = not minted or error.code in _SURELY_NOT_STORED
+        work.standing = _standing_after_rotation(ask(address, token, work.timeout), is_unchanged=is_unchanged)
+        raise
     work.standing = _REVOKED
     work.await_rejection(witness)
+
+
+def _standing_after_rotation(reply: TokenReply, *, is_unchanged: bool) -> str:
+    """Return which token works after the keys were rotated, by the server's reply to the one that was stored before.
+
+    `is_unchanged` means that the secret surely holds that one.
+    """
+    if reply.works:
+        return _NOT_REJECTED
+    if not reply.rejected:
+        return _UNKNOWN
+    return _LOCKED_OUT if is_unchanged else _PERHAPS_LOCKED_OUT
 
 
 def _claims_of_new(token: str, read_only: bool) -> Claims:
