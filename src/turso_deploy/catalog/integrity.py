@@ -6,6 +6,7 @@ from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Trigger, View, VirtualTable, key_of, title
+from turso_deploy.sql.spelling import as_written
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
@@ -40,7 +41,7 @@ def find_reference_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> s
         return None
     for key in table.definition.foreign_keys:
         if key.parent not in schema.all_tables:
-            return f"no such table: {key.parent}"
+            return f"no such table: {as_written(key.parent)}"
     try:
         scratch.run(f"PRAGMA foreign_key_check({quote_identifier(table.name)})")
     except ScratchError as error:

@@ -13,6 +13,7 @@ from turso_deploy.sql.definitions import Check, ColumnDefinition, ForeignKey, Ke
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import Tokens, column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
+from turso_deploy.sql.spelling import as_written, readable_sql
 
 _OLD_VALUE = "turso_deploy_before"
 _MAX_NAMES = 5  # of the new names that a remedy for one dropped object lists
@@ -46,7 +47,14 @@ def _hazard_of_columns(
 ) -> Hazard:
     """Return a hazard of one column, or of the columns of a key."""
     place = change.wanted.place_of(columns[0]) if len(columns) == 1 else change.wanted.place
-    return Hazard(name, column_title(change.wanted.name, *columns), Query(count), place, remedy=remedy)
+    return Hazard(name, title_of_columns(change, columns), Query(count), place, remedy=remedy)
+
+
+def title_of_columns(change: TableChange, columns: Sequence[str]) -> str:
+    """Return the title of columns of a table for approvals and messages, each as its table declares it."""
+    declared = (change.new.by_name.get(fold_case(name)) for name in columns)
+    names = [found.name if found else as_written(name) for found, name in zip(declared, columns, strict=True)]
+    return column_title(change.wanted.name, *names)
 
 
 def hazards_of_dropped_column(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
@@ -135,7 +143,7 @@ def _duplicates(change: TableChange) -> Iterator[Hazard]:
     known = {key.parts for key in change.old.keys}
     for key in change.new.keys:
         if key.parts not in known or any(part.column in change.changed_columns for part in key.parts):
-            columns = [part.column or _sql(part.expression) for part in key.parts]
+            columns = [part.column or readable_sql(part.expression) for part in key.parts]
             count = count_duplicates_after(change, key.parts)
             yield _hazard_of_columns(change, HazardName.ADD_UNIQUE, columns, count)
 

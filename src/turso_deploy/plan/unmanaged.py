@@ -19,6 +19,7 @@ from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
+from turso_deploy.sql.spelling import as_written
 
 
 def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
@@ -66,7 +67,7 @@ def check_parents_exist(schema: Schema, changes: Iterable[Change]) -> None:
             known = live.definition.foreign_keys if isinstance(live, Table) else ()
             for key in table.definition.foreign_keys:
                 if key.parent not in schema.all_tables and key.parent not in {old.parent for old in known}:
-                    reason = f"no such table: {key.parent}, which a pattern under `ignore:` covers"
+                    reason = f"no such table: {as_written(key.parent)}, which a pattern under `ignore:` covers"
                     raise impossible(f"{title(table)} would not work", reason, table.place)
 
 

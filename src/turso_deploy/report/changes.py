@@ -15,6 +15,7 @@ from turso_deploy.report.document import Effect, ObjectChange, PartChange
 from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, KeyPart, PrimaryKey, TableDefinition, Unique
 from turso_deploy.sql.lexer import Tokens, fold_case
 from turso_deploy.sql.schema import Schema, Table, key_of, title
+from turso_deploy.sql.spelling import as_written, readable_sql
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 
@@ -106,17 +107,19 @@ def _columns(before: TableDefinition, after: TableDefinition) -> Iterator[PartCh
     for name, column in before.by_name.items():
         if name not in after.by_name:
             yield PartChange(f"column {column.name}", _column(column), None)
-    orders = [[column.name for column in table.columns if fold_case(column.name) in both] for table in (before, after)]
-    if orders[0] != orders[1]:
-        yield PartChange("order of columns", *(", ".join(names) for names in orders))
+    shared = [[name for name in table.by_name if name in both] for table in (before, after)]
+    if shared[0] != shared[1]:
+        orders = zip((before, after), shared, strict=True)
+        shown = (", ".join(table.by_name[name].name for name in names) for table, names in orders)
+        yield PartChange("order of columns", *shown)
 
 
 def _rules(before: TableDefinition, after: TableDefinition) -> Iterator[PartChange]:
     """Yield constraints and options; a changed one is removed and added, because constraints have no stable name."""
-    constraints = ("constraint", _constraints(before), _constraints(after))
-    for part, old, new in (constraints, ("option", before.options, after.options)):
-        yield from (PartChange(part, text, None) for text in old if text not in new)
-        yield from (PartChange(part, None, text) for text in new if text not in old)
+    sides = [(_constraints(table), {option: option for option in table.options}) for table in (before, after)]
+    for part, (old, new) in zip(("constraint", "option"), zip(*sides, strict=True), strict=True):
+        yield from (PartChange(part, text, None) for meaning, text in old.items() if meaning not in new)
+        yield from (PartChange(part, None, text) for meaning, text in new.items() if meaning not in old)
 
 
 def _column(column: ColumnDefinition) -> str:
@@ -124,19 +127,24 @@ def _column(column: ColumnDefinition) -> str:
     words = [column.type or "no type"]
     words += ["NOT NULL" + _on_conflict(column.not_null_conflict)] if column.not_null else []
     words += [f"DEFAULT {_default(column.default)}"] if column.default else []
-    words += [f"COLLATE {column.collation}"] if column.collation else []
+    words += [f"COLLATE {as_written(column.collation)}"] if column.collation else []
     if column.generated:
-        words.append(f"AS ({_sql(column.generated.expression)}) {'STORED' if column.generated.stored else 'VIRTUAL'}")
+        kind = "STORED" if column.generated.stored else "VIRTUAL"
+        words.append(f"AS ({readable_sql(column.generated.expression)}) {kind}")
     return " ".join(words)
 
 
 def _default(default: Tokens) -> str:
-    return default[0] if len(default) == 1 else f"({_sql(default)})"
+    return default[0] if len(default) == 1 else f"({readable_sql(default)})"
 
 
-def _constraints(table: TableDefinition) -> tuple[str, ...]:
-    checks = (f"CHECK ({_sql(check.expression)})" for check in table.checks)
-    return (*map(_key, table.keys), *checks, *map(_foreign_key, table.foreign_keys))
+def _constraints(table: TableDefinition) -> Mapping[object, str]:
+    """Return the text of each constraint by its meaning, which does not depend on the spelling of names."""
+    found: dict[object, str] = {}
+    for key in table.keys:
+        found[key._replace(rowid_alias=False) if isinstance(key, PrimaryKey) else key] = _key(key)
+    found |= {check: f"CHECK ({readable_sql(check.expression)})" for check in table.checks}
+    return found | {key: _foreign_key(key) for key in table.foreign_keys}
 
 
 def _key(key: PrimaryKey | Unique) -> str:
@@ -147,29 +155,19 @@ def _key(key: PrimaryKey | Unique) -> str:
 
 
 def _key_part(part: KeyPart) -> str:
-    text = part.column if part.column is not None else _sql(part.expression)
-    text += f" COLLATE {part.collation}" if part.collation else ""
+    text = as_written(part.column) if part.column is not None else readable_sql(part.expression)
+    text += f" COLLATE {as_written(part.collation)}" if part.collation else ""
     return f"{text} DESC" if part.descending else text
 
 
 def _foreign_key(key: ForeignKey) -> str:
-    text = f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.parent}"
-    text += f" ({', '.join(key.parent_columns)})" if key.parent_columns else ""
+    text = f"FOREIGN KEY ({', '.join(map(as_written, key.columns))}) REFERENCES {as_written(key.parent)}"
+    text += f" ({', '.join(map(as_written, key.parent_columns))})" if key.parent_columns else ""
     text += f" ON DELETE {key.on_delete}" if key.on_delete else ""
     text += f" ON UPDATE {key.on_update}" if key.on_update else ""
-    text += f" MATCH {key.match}" if key.match else ""
+    text += f" MATCH {as_written(key.match)}" if key.match else ""
     return text + (" DEFERRABLE INITIALLY DEFERRED" if key.deferred else "")
 
 
 def _on_conflict(resolution: str | None) -> str:
     return f" ON CONFLICT {resolution}" if resolution else ""
-
-
-def _sql(tokens: Tokens) -> str:
-    """Join canonical tokens as people write SQL: no space inside parentheses or between a function and its own."""
-    text, before = "", "("
-    for token in tokens:
-        is_call = token == "(" and (before[0].islower() or before[0] in '_"')
-        text += token if is_call or token in (")", ",", ".") or before in ("(", ".") else f" {token}"
-        before = token
-    return text

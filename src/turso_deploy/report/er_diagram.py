@@ -14,6 +14,7 @@ from turso_deploy.report.document import Diagram, Effect, Entity, EntityColumn, 
 from turso_deploy.sql.definitions import ForeignKey, TableDefinition
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
+from turso_deploy.sql.spelling import as_written
 
 MAX_TABLES_SHOWN = 10
 """Above this number, a diagram of changes shows only the changed tables and those related to them."""
@@ -131,7 +132,7 @@ def _relations(schema: Schema, table: Table) -> Iterator[tuple[ForeignKey, Relat
         optional = not all(column.not_null for column in columns)
         single = any({part.column for part in each.parts} == set(key.columns) for each in definition.keys)
         names = ", ".join(column.name for column in columns)
-        yield key, Relation(table.name, parent.name if parent else key.parent, names, optional, single)
+        yield key, Relation(table.name, parent.name if parent else as_written(key.parent), names, optional, single)
 
 
 def _marked_relations(before: Schema, after: Schema) -> Iterator[Relation]:

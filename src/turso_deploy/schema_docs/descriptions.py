@@ -12,11 +12,11 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.text import capitalized
 from turso_deploy.project.sql_files import read_sources
 from turso_deploy.schema_docs.page_data import INDEX, QUERIES, Category, Descriptions
-from turso_deploy.sql.comments import column_comments, documentation
+from turso_deploy.sql.comments import column_comments, description, documentation, plain
 from turso_deploy.sql.lexer import TokenKind, scan
 from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.schema import Schema, key_of
-from turso_deploy.sql.splitter import comment_text, comments_directly_above
+from turso_deploy.sql.splitter import Comment, comments_directly_above
 
 
 def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
@@ -33,13 +33,13 @@ def read_descriptions(folder: SchemaFolder, schema: Schema) -> Descriptions:
         path = PurePosixPath(file.removeprefix(f"{folder.shown}/"))
         text = folder.read_text(path.as_posix())
         for source in sources:
-            above = documentation(source.statement.comments)
+            above = description(source.statement.comments)
             end = source.statement.offset + len(source.statement.text)
             objects[source.key] = _one_line(above) or _comment_after(text, end)
             kind, name = source.key
             if kind == "table" and name in schema.tables:
                 found = column_comments(source.statement.text, parse_table(source.statement.text))
-                columns[name] = {column: _one_line(documentation(comments)) for column, comments in found.items()}
+                columns[name] = {column: _one_line(description(comments)) for column, comments in found.items()}
         stem = path.with_suffix("").as_posix().replace("/", "-")
         title = " ".join(map(capitalized, stem.replace("_", "-").split("-")))
         keys = tuple(source.key for source in sources if source.key in known)
@@ -70,13 +70,13 @@ def _file_comment(text: str, sources: list[Source]) -> str:
     comments = [token for token in scan(text[:first]) if token.kind is TokenKind.COMMENT]
     of_statement = comments_directly_above(text, comments, first)
     of_file = comments[: len(comments) - len(of_statement)]
-    return "\n".join(comment_text(comment) for comment in of_file).strip()
+    return documentation(map(plain, of_file)).strip()
 
 
 def _comment_after(text: str, end: int) -> str:
     """Return the comment after a statement, on the line on which it ends."""
     line = text[end:].partition("\n")[0].strip().removeprefix(";").strip()
-    return line.removeprefix("--").strip() if line.startswith("--") else ""
+    return description([Comment(line.removeprefix("--").strip(), 0)]) if line.startswith("--") else ""
 
 
 def _one_line(text: str) -> str:

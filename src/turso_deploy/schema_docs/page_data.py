@@ -8,6 +8,7 @@ from typing import NamedTuple
 from turso_deploy.report.markdown import anchor, page_code
 from turso_deploy.schema_docs.notes import Notes
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
+from turso_deploy.sql.spelling import as_written
 
 INDEX = "README.md"
 """Name of the page that leads to all others."""
@@ -72,5 +73,5 @@ class PageData(NamedTuple):
     def link(self, item: str) -> str:
         """Return a link to a table by its folded name, or only the name if no page describes it."""
         known = self.schema.all_tables.get(item)
-        name = known.name if known else item
+        name = known.name if known else as_written(item)
         return f"[{page_code(name)}]({self.pages['table', item]}#{anchor(name)})" if known else page_code(name)

@@ -6,9 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from turso_deploy.report.markdown import fenced, joined, page_code, page_text, table
 from turso_deploy.schema_docs.page_data import PageData
-from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, IndexDefinition, KeyPart, TableDefinition
+from turso_deploy.sql.definitions import (
+    ColumnDefinition,
+    Definition,
+    ForeignKey,
+    IndexDefinition,
+    KeyPart,
+    TableDefinition,
+)
 from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
+from turso_deploy.sql.spelling import as_written, readable_sql
 
 
 def table_section(data: PageData, item: AnyTable) -> str:
@@ -26,7 +34,7 @@ def table_section(data: PageData, item: AnyTable) -> str:
             page_code(column.name),
             page_code(column.type or "any"),
             "; ".join(_rules(column, definition, data)),
-            page_code(" ".join(column.default)) if column.default else "",
+            page_code(readable_sql(column.default)) if column.default else "",
             page_text(data.descriptions.of_column(item, name)),
         )
         for name, column in definition.by_name.items()
@@ -61,10 +69,10 @@ def _rules(column: ColumnDefinition, definition: TableDefinition, data: PageData
     if any([part.column for part in unique.parts] == [name] for unique in definition.uniques):
         yield "UNIQUE"
     if column.collation:
-        yield f"COLLATE {page_code(column.collation)}"
+        yield f"COLLATE {page_code(as_written(column.collation))}"
     if column.generated:
         kind = "stored" if column.generated.stored else "computed"
-        yield f"{kind} {page_code(' '.join(column.generated.expression))}"
+        yield f"{kind} {page_code(readable_sql(column.generated.expression))}"
     for reference in definition.foreign_keys:
         if reference.columns == (name,):
             yield f"→ {data.link(reference.parent)}"
@@ -72,17 +80,26 @@ def _rules(column: ColumnDefinition, definition: TableDefinition, data: PageData
 
 def _constraints(definition: TableDefinition) -> Iterator[str]:
     if definition.primary_key and len(definition.primary_key.parts) > 1:
-        yield f"primary key ({_parts(definition.primary_key.parts)})"
-    yield from (f"UNIQUE ({_parts(unique.parts)})" for unique in definition.uniques if len(unique.parts) > 1)
-    yield from (f"CHECK ({page_code(' '.join(check.expression))})" for check in definition.checks)
+        yield f"primary key ({_parts(definition.primary_key.parts, definition)})"
+    yield from (
+        f"UNIQUE ({_parts(unique.parts, definition)})" for unique in definition.uniques if len(unique.parts) > 1
+    )
+    yield from (f"CHECK ({page_code(readable_sql(check.expression))})" for check in definition.checks)
     yield from definition.options
 
 
-def _parts(parts: Sequence[KeyPart]) -> str:
+def _parts(parts: Sequence[KeyPart], definition: Definition | None) -> str:
     return ", ".join(
-        page_code(part.column or " ".join(part.expression)) + (" descending" if part.descending else "")
+        page_code(readable_sql(part.expression) if part.column is None else _column_name(part.column, definition))
+        + (" descending" if part.descending else "")
         for part in parts
     )
+
+
+def _column_name(name: str, definition: Definition | None) -> str:
+    """Return a column's name as its table declares it, else as it is written here."""
+    column = definition.by_name.get(name) if isinstance(definition, TableDefinition) else None
+    return column.name if column else as_written(name)
 
 
 def _json(data: PageData, item: Table) -> str:
@@ -103,7 +120,7 @@ def _indexes(data: PageData, item: Table) -> str:
     rows = [
         (
             page_code(index.name),
-            _parts(index.definition.parts),
+            _parts(index.definition.parts, item.definition),
             _kind(index.definition),
             page_text(data.descriptions.of(index)),
         )
@@ -116,25 +133,26 @@ def _indexes(data: PageData, item: Table) -> str:
 
 def _kind(index: IndexDefinition) -> str:
     unique = "unique" if index.unique else ""
-    where = f"where {page_code(' '.join(index.where))}" if index.where else ""
+    where = f"where {page_code(readable_sql(index.where))}" if index.where else ""
     return ", ".join(part for part in (unique, where) if part)
 
 
 def _parents(data: PageData, definition: TableDefinition) -> Iterator[str]:
     for key in definition.foreign_keys:
-        target = f"{data.link(key.parent)} {_columns(data.schema.parent_columns(key))}"
-        yield f"{_columns(key.columns)} → {target}, {_actions(key)}"
+        parent = data.schema.all_tables.get(key.parent) or data.schema.ignored_parents.get(key.parent)
+        columns = _columns(data.schema.parent_columns(key), parent.definition if parent else None)
+        yield f"{_columns(key.columns, definition)} → {data.link(key.parent)} {columns}, {_actions(key)}"
 
 
 def _children(data: PageData, definition: TableDefinition) -> Iterator[str]:
     for child in data.schema.tables.values():
         for key in child.definition.foreign_keys:
             if key.parent == definition.name:
-                yield f"{data.link(child.definition.name)} {_columns(key.columns)}, {_actions(key)}"
+                yield f"{data.link(child.definition.name)} {_columns(key.columns, child.definition)}, {_actions(key)}"
 
 
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(map(page_code, names))
+def _columns(names: Sequence[str], definition: Definition | None) -> str:
+    return ", ".join(page_code(_column_name(name, definition)) for name in names)
 
 
 def _actions(key: ForeignKey) -> str:
@@ -163,8 +181,10 @@ def _triggers(data: PageData, name: str) -> Iterator[str]:
     for trigger in data.schema.triggers.values():
         definition = trigger.definition
         if definition.table == name:
-            of = f" OF {', '.join(sorted(definition.update_of))}" if definition.update_of else ""
-            when = f" when {page_code(' '.join(definition.when))}" if definition.when else ""
+            on = data.schema.tables.get(name)
+            columns = [_column_name(column, on.definition if on else None) for column in sorted(definition.update_of)]
+            of = f" OF {', '.join(columns)}" if columns else ""
+            when = f" when {page_code(readable_sql(definition.when))}" if definition.when else ""
             meaning = page_text(data.descriptions.of(trigger))
             yield f"{page_code(trigger.name)}: {definition.timing} {definition.event}{of}{when}. {meaning}".rstrip()
 

@@ -11,6 +11,7 @@ Directives are comments that control the change from the live to the wanted sche
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,12 @@ from turso_deploy.sql.definitions import ColumnDefinition, Directives, TableDefi
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, quote_identifier, scan, tokenize, unquote
 from turso_deploy.sql.splitter import Comment, comment_text, comments_directly_above
 
+# A rule is a line of dashes or the like, or stands at an end of a line.
+_MARKS = r"[-=*#~_+/\u2500-\u257f]"
+_RULE_AT_START = re.compile(rf"^(?:{_MARKS}{{5,}}|{_MARKS}{{2,}}(?=\s)|{_MARKS}+$)")
+_RULE_AT_END = re.compile(rf"(?:{_MARKS}{{5,}}|(?<=\s){_MARKS}{{2,}})$")
+_ASTERISK = re.compile(r"^\*(?=\s|$)\s*")
+_MAX_HEADING = 60
 # A comment may begin with another tool's @word, but hardly with one of these.
 _MISSPELT = ("@rename", "@using")
 
@@ -70,8 +77,44 @@ def expressions_in(sql: str, table: TableDefinition) -> dict[str, str]:
 
 
 def documentation(comments: Iterable[Comment]) -> str:
-    """Return the text of comments without the directives."""
-    return "\n".join(comment.text for comment in comments if not comment.text.startswith(("@renamed", "@using")))
+    """Return the text of comments without the directives and without rules, the lines of dashes and the like."""
+    return "\n".join(text for line in _lines(comments) if (text := undecorated(line)) or not line).strip("\n")
+
+
+def description(comments: Iterable[Comment]) -> str:
+    """Return the documentation in comments without banners, which are headings of all that follows.
+
+    A banner is a heading between two rules, or on a line with a rule: `-- ===== People =====`. A sentence is none.
+    """
+    kept: list[str] = []
+    since_rule: int | None = None  # the number of lines kept when the last rule was read
+    for line in _lines(comments):
+        text = undecorated(line)
+        if line and not text:
+            between = [kept_line for kept_line in kept[since_rule:] if kept_line]
+            if since_rule is not None and len(between) == 1 and _is_heading(between[0]):
+                del kept[since_rule:]
+            since_rule = len(kept)
+        elif text == line or not _is_heading(text):
+            kept.append(text)
+    return "\n".join(kept).strip("\n")
+
+
+def undecorated(line: str) -> str:
+    """Return a line of a comment without the rules at its ends."""
+    return _RULE_AT_END.sub("", _RULE_AT_START.sub("", line)).strip()
+
+
+def _lines(comments: Iterable[Comment]) -> Iterator[str]:
+    """Yield the lines of comments without the directives, and without the asterisks at the left of a block."""
+    for comment in comments:
+        if not comment.text.startswith(("@renamed", "@using")):
+            lines = [line.strip() for line in comment.text.split("\n")]
+            yield from lines if len(lines) == 1 else [_ASTERISK.sub("", line) for line in lines]
+
+
+def _is_heading(text: str) -> bool:
+    return len(text) <= _MAX_HEADING and not text.endswith((".", "!", "?", ":", ";", ","))
 
 
 def without_directives(sql: str) -> str:

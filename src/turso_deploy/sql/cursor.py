@@ -11,12 +11,11 @@ from turso_deploy.sql.lexer import (
     SqlTextError,
     Token,
     TokenKind,
-    Tokens,
     canonical_tokens,
     code_tokens,
-    fold_case,
     unquote,
 )
+from turso_deploy.sql.spelling import Expression, Name
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first token, and the index after the last."""
@@ -79,11 +78,11 @@ class Cursor:
         self.at = at + 1
         return unquote(self.tokens[at])
 
-    def folded_name(self) -> str:
+    def folded_name(self) -> Name:
         """Skip a name and return it folded."""
-        return fold_case(self.name())
+        return Name.of(self.name())
 
-    def folded_names(self) -> tuple[str, ...]:
+    def folded_names(self) -> tuple[Name, ...]:
         """Skip a list of names in parentheses and return them folded."""
         start, end = self.group()
         self.at = start
@@ -132,10 +131,10 @@ class Cursor:
             start, end = start + 1, end - 1
         return start, end
 
-    def expression(self, span: Span) -> Tokens:
+    def expression(self, span: Span) -> Expression:
         """Return an expression in canonical form, without parentheses around all of it."""
         start, end = self.without_parentheses(span)
-        return tuple(self.words[start:end])
+        return Expression.of(self.words[start:end], self.tokens[start:end])
 
     def rest(self) -> Span:
         """Skip everything to the end and return its span."""

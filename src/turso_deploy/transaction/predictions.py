@@ -12,15 +12,14 @@ from typing import NamedTuple
 from turso_deploy.core.transaction import Answers, Failure, Query, Rows, Value
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.plan.plan import Plan
-from turso_deploy.plan.table_change import TableChange
-from turso_deploy.plan.table_hazards import has_no_parent
+from turso_deploy.plan.table_hazards import has_no_parent, title_of_columns
 from turso_deploy.project.bound import Bound
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.definitions import ForeignKey
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, read_column_title
+from turso_deploy.sql.lexer import fold_case, quote_identifier, read_column_title
 from turso_deploy.sql.schema import Schema, VirtualTable
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows, key_of_rows
 from turso_deploy.transaction.checks import Check, invalid_json, json_check, row_check
@@ -212,14 +211,12 @@ def _key_questions(pending: Pending) -> Iterator[CheckQuestion]:
         if change is None or rows is None or parent in plan.changes or {table, parent} & pending.writers.keys():
             continue
         check = checks.get(f"foreign keys of {change.wanted.name} kept")
-        key = next((key for key in change.new.foreign_keys if _title(change, key) == hazard.object), None)
+        key = next(
+            (key for key in change.new.foreign_keys if title_of_columns(change, key.columns) == hazard.object), None
+        )
         if key is None or check is None:
             continue
         yield _key_question(pending, check, rows, key)._replace(hazard=f"{hazard.name} {hazard.object}")
-
-
-def _title(change: TableChange, key: ForeignKey) -> str:
-    return column_title(change.wanted.name, *key.columns)
 
 
 def _key_question(pending: Pending, check: Check, rows: TableRows, key: ForeignKey) -> CheckQuestion:

@@ -196,8 +196,9 @@ def _violating_rows(name: str, schema: Schema, *, show_keys: bool) -> str:
     """
     definition = schema.tables[fold_case(name)].definition
     if not definition.without_rowid:
-        key = "substr(worse.key, length(violation.parent) + 2)"
-        text = _violation_message(name, "'rowid ' || violation.rowid", key, "violation.parent")
+        ordered = f'SELECT "from" FROM pragma_foreign_key_list({quote_string(name)}) WHERE id = violation.fkid'
+        columns = f'(SELECT group_concat("from", \', \') FROM ({ordered} ORDER BY lower("from")))'
+        text = _violation_message(name, "'rowid ' || violation.rowid", columns, "violation.parent")
         return (
             f"SELECT {text} FROM ({_worse(name)}) AS worse CROSS JOIN pragma_foreign_key_check({quote_string(name)}) "
             f"AS violation WHERE {_key_of(name)} = worse.key"
@@ -211,13 +212,18 @@ def _violating_rows(name: str, schema: Schema, *, show_keys: bool) -> str:
         for part in definition.primary_key.parts
     )
     row = "'key ' || " + " || ', ' || ".join(parts)
-    return " UNION ALL ".join(
-        f"SELECT {_violation_message(name, row, quote_string(columns), quote_string(key.parent))} "
-        f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
-        f"WHERE worse.key = {quote_string(f'{key.parent}:{columns}')} AND {has_no_parent(key, schema)}"
-        for key in definition.foreign_keys
-        if key.parent in schema.all_tables and (columns := ", ".join(sorted(key.columns)))
-    )
+    queries = []
+    for key in definition.foreign_keys:
+        if parent := schema.all_tables.get(key.parent):
+            own = sorted(key.columns)
+            names = quote_string(", ".join(definition.by_name[column].name for column in own))
+            identity = quote_string(f"{key.parent}:{', '.join(own)}")
+            queries.append(
+                f"SELECT {_violation_message(name, row, names, quote_string(parent.name))} "
+                f"FROM ({_worse(name)}) AS worse CROSS JOIN {quote_identifier(name)} AS child "
+                f"WHERE worse.key = {identity} AND {has_no_parent(key, schema)}"
+            )
+    return " UNION ALL ".join(queries)
 
 
 def _violation_message(name: str, row: str, columns: str, parent: str) -> str:

@@ -62,7 +62,7 @@ def test_each_object_tells_which_of_its_parts_come_and_go(compared: Report) -> N
     assert found["table users"].parts == (
         PartChange("column name", "name", "full_name"),
         PartChange("column full_name", "TEXT", "TEXT NOT NULL"),
-        PartChange("column email", "VARCHAR(20) DEFAULT 'x'", "TEXT DEFAULT (lower('X') || 1) COLLATE nocase"),
+        PartChange("column email", "VARCHAR(20) DEFAULT 'x'", "TEXT DEFAULT (lower('X') || 1) COLLATE NOCASE"),
         PartChange("column boss", None, "INT"),
         PartChange("column upper_name", None, "TEXT AS (coalesce(upper(full_name), '')) STORED"),
         PartChange("column old", "INT", None),
@@ -88,6 +88,29 @@ def test_a_spelling_is_no_change(tmp_path: Path) -> None:
     )
     before, after = (write_project(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", BEFORE), ("a", spelt)))
     assert compare(after, before).changes == ()
+
+
+def test_changes_keep_the_case_of_names_and_other_spellings_are_no_change(tmp_path: Path) -> None:
+    after = (
+        "CREATE TABLE Person (personId INTEGER PRIMARY KEY, fullName TEXT COLLATE NoCase, UNIQUE (fullName, personId));"
+        "CREATE TABLE Pet (petId INTEGER PRIMARY KEY, ownerId REFERENCES Person (personId) ON DELETE CASCADE, kindOf "
+        "TEXT CHECK (kindOf != 'X' AND \"upper\" IS Upper(kindOf)), upper);"
+    )
+    before = (
+        "CREATE TABLE person (PERSONID INTEGER PRIMARY KEY, fullname TEXT COLLATE nocase, UNIQUE (FULLNAME, personid));"
+        "CREATE TABLE pet (petid INTEGER PRIMARY KEY, OwnerId REFERENCES PERSON (personID), KindOf TEXT, upper);"
+    )
+    projects = (write_project(tmp_path / name, {"s.sql": sql}) for name, sql in (("b", before), ("a", after)))
+    base, wanted = projects
+    [change] = compare(wanted, base).changes
+    assert (change.name, change.parts) == (
+        "Pet",
+        (
+            PartChange("constraint", "FOREIGN KEY (OwnerId) REFERENCES PERSON (personID)", None),
+            PartChange("constraint", None, "CHECK (kindOf != 'X' AND upper IS Upper(kindOf))"),
+            PartChange("constraint", None, "FOREIGN KEY (ownerId) REFERENCES Person (personId) ON DELETE CASCADE"),
+        ),
+    )
 
 
 def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> None:

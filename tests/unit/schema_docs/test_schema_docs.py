@@ -194,11 +194,61 @@ CREATE VIRTUAL TABLE search USING fts5 (room);
 
 def test_a_table_page_shows_collations_generated_columns_and_a_composite_key(tmp_path: Path) -> None:
     page = pages(tmp_path, tables=COMMENTED["tables.sql"] + UNUSUAL)["tables.md"]
-    assert "| `room` | `TEXT` | in the primary key; NOT NULL; COLLATE `nocase` |" in page
+    assert "| `room` | `TEXT` | in the primary key; NOT NULL; COLLATE `NOCASE` |" in page
     assert "| `taken` | `INTEGER` | in the primary key; NOT NULL |" in page
     assert "| `kelvin` | `REAL` | stored `celsius + 273.15` |" in page
     assert r"| `label` | `TEXT` | computed `room \|\| taken` |" in page
     assert "- primary key (`room`, `taken` descending)\n- WITHOUT ROWID" in page
+
+
+CAMEL_CASE = """\
+-------------------------------------------
+-- People
+-------------------------------------------
+CREATE TABLE Person (
+  personId INTEGER NOT NULL PRIMARY KEY,
+  -- ===== Names =====
+  fullName TEXT NOT NULL DEFAULT (Upper('x')),
+  UNIQUE (FULLNAME, "personId")
+);
+/******************
+ * Animals
+ ******************/
+-- One row for each animal.
+CREATE TABLE Pet (
+  petId INTEGER PRIMARY KEY,
+  ownerId INTEGER NOT NULL REFERENCES person (PERSONID),
+  kindOf TEXT CHECK (kindOf != 'X' AND `petId` > 0),
+  upperKind TEXT AS (upper(kindOf)),
+  FOREIGN KEY (kindOf, ownerId) REFERENCES Person (fullName, personId)
+);
+CREATE INDEX petByOwner ON pet (OWNERID, kindOf DESC, lower(kindOf)) WHERE kindOf <> 'B';
+CREATE TRIGGER petRenamed AFTER UPDATE OF KINDOF, ownerId ON Pet WHEN NEW.kindOf IS NOT NULL BEGIN SELECT 1; END;
+"""
+
+
+def test_pages_keep_the_case_of_names_as_tables_declare_them(tmp_path: Path) -> None:
+    page = render_pages(write_project(tmp_path / "schema", {"tables.sql": CAMEL_CASE}))["tables.md"]
+    for shown in (
+        "- UNIQUE (`fullName`, `personId`)",
+        "`Upper('x')`",
+        "- CHECK (`kindOf != 'X' AND petId > 0`)",
+        "computed `upper(kindOf)`",
+        "`ownerId` → [`Person`](tables.md#person) `personId`",
+        "`kindOf`, `ownerId` → [`Person`](tables.md#person) `fullName`, `personId`",
+        "- [`Pet`](tables.md#pet) `ownerId`, on delete",
+        "| `petByOwner` | `ownerId`, `kindOf` descending, `lower(kindOf)` | where `kindOf <> 'B'` |",
+        "AFTER UPDATE OF kindOf, ownerId when `NEW.kindOf IS NOT NULL`",
+    ):
+        assert shown in page
+    assert not re.search("personid|fullname|ownerid|kindof|petid", page, re.ASCII)
+
+
+def test_banner_is_no_description(tmp_path: Path) -> None:
+    page = render_pages(write_project(tmp_path / "schema", {"tables.sql": CAMEL_CASE}))["tables.md"]
+    assert "## Person\n\n| Column |" in page
+    assert "## Pet\n\nOne row for each animal.\n\n| Column |" in page
+    assert not any(word in page for word in ("People", "Animals", "Names", "-----", "====", "****"))
 
 
 def test_a_virtual_table_is_shown_by_its_statement(tmp_path: Path) -> None:

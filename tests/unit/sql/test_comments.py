@@ -2,7 +2,7 @@
 
 import pytest
 
-from turso_deploy.sql.comments import column_comments, directives, documentation, without_directives
+from turso_deploy.sql.comments import column_comments, description, directives, documentation, without_directives
 from turso_deploy.sql.definitions import Directives, TableDefinition
 from turso_deploy.sql.lexer import SqlTextError
 from turso_deploy.sql.parser import parse
@@ -94,3 +94,34 @@ def test_a_statement_without_its_directives_keeps_all_other_comments() -> None:
   UNIQUE (a)
 )"""
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "described"),
+    [
+        ("-- Plain text", "Plain text"),
+        ("-----\n-- People\n-----", ""),
+        ("----\n-- People\n----", ""),
+        ("--------\n--\n-- People\n--\n--------", ""),
+        ("---- People ----", ""),
+        ("-- ===== People =====", ""),
+        ("-- ──────── People ────────", ""),
+        ("-- ------ People", ""),
+        ("/*********\n * People\n *********/", ""),
+        ("-- #####\n-- People\n-- #####\n-- One row for each person.", "One row for each person."),
+        ("-- ---------\n-- One row for each person.\n-- ---------", "One row for each person."),
+        ("/**\n * One row.\n * More of it.\n */", "One row.\nMore of it."),
+        ("-- People\n-- ------", "People"),
+        ("-- - a\n-- - b", "- a\n- b"),
+        ("-- see --flag and ***bold***", "see --flag and ***bold***"),
+        ("-- a - b -- c", "a - b -- c"),
+    ],
+)
+def test_description_leaves_banners_and_rules_out(text: str, described: str) -> None:
+    [statement] = split(f"{text}\nSELECT 1")
+    assert description(statement.comments) == described
+
+
+def test_documentation_keeps_the_heading_of_a_banner() -> None:
+    [statement] = split("-----\n-- Top users\n-----\n-- By score.\nSELECT 1")
+    assert documentation(statement.comments) == "Top users\nBy score."
