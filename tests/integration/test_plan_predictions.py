@@ -68,6 +68,10 @@ def dry_run(target: DatabaseUnderTest, project: Project) -> Report:
         ),
         ({"t.sql": TABLE.replace("n INTEGER", "n INTEGER REFERENCES u")}, "foreign-key violations added in t"),
         (
+            {"t.sql": TABLE.replace("n INTEGER", "n INTEGER REFERENCES u, FOREIGN KEY (id) REFERENCES u")},
+            "foreign-key violations added in t: expected 0, found 6",
+        ),
+        (
             {"t.sql": TABLE.replace("n INTEGER", "n INTEGER REFERENCES u"), "seeds/u.csv": "id\n10\n20\n"},
             "foreign-key violations added in t: expected 0, found 1",
         ),

@@ -8,7 +8,7 @@ from functools import partial
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.transaction import Answers, Query, Rows, json_bytes
+from turso_deploy.core.transaction import Answers, Failure, Query, Rows, json_bytes
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
@@ -33,6 +33,7 @@ from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.transaction import history
+from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import (
     STATE_QUERIES,
     DatabaseState,
@@ -164,7 +165,8 @@ def _predicted_checks(changes: Pending) -> Inquiry:
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
         remaining = iter(answers)
         new_rows = partial(_rows_inserted, pending)
-        checks, undecided = [], list(undecided_parts(changes))
+        checks: dict[str, tuple[Check, Rows | Failure]] = {}
+        undecided = list(undecided_parts(changes))
         undecided += [text for decision in pending.decisions.values() for text in decision.undecided]
         uncounted = {f"{item.name} {item.object}" for item in pending.plan.hazards if item.rows is None}
         for question in questions:
@@ -175,7 +177,8 @@ def _predicted_checks(changes: Pending) -> Inquiry:
             if isinstance(answer, str):
                 undecided.append(f"{question.check.label}: {answer}")
             else:
-                checks.append((question.check, answer))
+                label = question.check.label
+                checks[label] = (question.check, _sum_of(checks[label][1], answer) if label in checks else answer)
         decided = {question.hazard for question in questions if question.hazard}
         undecided += [
             f"{hazard.name} {hazard.object}: its rows can only be counted in the transaction"
@@ -183,9 +186,16 @@ def _predicted_checks(changes: Pending) -> Inquiry:
             if hazard.severity is Severity.BLOCKED and hazard.rows is None
             if f"{hazard.name} {hazard.object}" not in decided
         ]
-        return pending._replace(predicted_checks=tuple(checks), undecided=tuple(undecided))
+        return pending._replace(predicted_checks=tuple(checks.values()), undecided=tuple(undecided))
 
     return Inquiry(tuple(query for question in questions for query in question.queries), add)
+
+
+def _sum_of(answer: Rows | Failure, other: Rows | Failure) -> Rows | Failure:
+    """Return the answer to a check of several foreign keys of a table, each with the number of its violations."""
+    if isinstance(answer, Rows) and isinstance(other, Rows):
+        return Rows(rows=((answer.number() + other.number(),),))
+    return answer if isinstance(answer, Failure) else other
 
 
 def _predicted_failures(changes: Pending) -> Inquiry:
