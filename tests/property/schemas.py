@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from turso_deploy.sql.lexer import quote_identifier
 
 TABLES = ("users", "Order", "größe", "two words")
-COLUMNS = ("a", "b", "select", 'quo"te', "two words", "é", "rowid")
+COLUMNS = ("a", "b", "select", 'quo"te', "true", "two words", "é", "rowid", "null")
 SEARCHES = ("s1", "s2")
 INDEXES, VIEWS, TRIGGERS = ("i1", "i 2", "i3", "i4"), ("v1", "v 2", "v3"), ("t1", "t 2", "t3")
 
@@ -29,6 +29,8 @@ CHECKS = (
     "length({0}) < 100",
     "{0} IS NULL OR {0} <> 99",
     "typeof({0}) IN ('null', 'text', 'integer')",
+    "{0} IS NOT '7' OR {0} IS NULL",
+    "{0} NOT IN (1, '2', 1.5)",
 )
 EXPRESSIONS = ("length({0})", "{0} || 'x'", "coalesce({0}, 0)", "typeof({0})")
 KEYS = ("none", "none", "alias", "alias", "counter", "one", "descending", "two", "without rowid", "two without rowid")

@@ -16,6 +16,7 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.renames import before_renames
 from turso_deploy.project.project import Project
 from turso_deploy.seeds.comparison import (
     Comparison,
@@ -33,7 +34,7 @@ from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
 from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.definitions import TableDefinition
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.lexer import fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
@@ -183,11 +184,11 @@ def _with_changed_values(table: LiveTable, plan: Plan, name: str, live: Schema) 
         now[_ROWID] = change.old.rowid_names[0]
     before = {column: f"turso_deploy_before_{position}" for position, column in enumerate(now)}
     rows = change.projection_with(*(f"{value} AS {before[column]}" for column, value in now.items()))
-    after = {column.name: column.name for column in change.new.columns if column.generated is None}
+    after = {column.name: projected_name(column.name) for column in change.new.columns if column.generated is None}
     return table._replace(
         defaults={},
         rowid=before.pop(_ROWID, None),
-        projection=f"({plan.with_clause}SELECT * FROM {rows})" if plan.with_clause else rows,
+        projection=f"({before_renames(plan.with_clause, f'SELECT * FROM {rows}')})" if plan.with_clause else rows,
         before=before,
         after=after,
     )

@@ -362,7 +362,7 @@ class _Planner:
         if change is not None:
             count = count_duplicates_after(change, definition.parts, definition.where)
         else:
-            count = count_duplicates(quote_identifier(table.name), table.definition, definition.parts, definition.where)
+            count = count_duplicates(table, definition.parts, definition.where)
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
 
     def _check_unmanaged(self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]) -> None:

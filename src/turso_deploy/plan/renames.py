@@ -10,7 +10,8 @@ from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import UnmatchedRename
 from turso_deploy.plan.steps import Step, StepKind
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
+from turso_deploy.sql.identifiers import with_projected_names
+from turso_deploy.sql.lexer import column_title, fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
 
 
@@ -202,7 +203,8 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
 
     The rows that a hazard affects are counted while the database has the old names.
     """
-    tables = []
+    tables: list[str] = []
+    others: list[str] = []
     for name, table in renamed.all_tables.items():
         old = live.all_tables.get(fold_case(old_names.get(name, name)))
         if old is None:
@@ -211,15 +213,22 @@ def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[s
             if table.name != old.name:
                 tables.append(f"{quote_identifier(table.name)} AS (SELECT * FROM main.{quote_identifier(old.name)})")
             continue
-        new_columns = [quote_identifier(column.name) for column in table.definition.columns]
+        new_columns = [quote_identifier(projected_name(column.name)) for column in table.definition.columns]
         old_columns = [quote_identifier(column.name) for column in old.definition.columns]
-        if (table.name, new_columns) != (old.name, old_columns):
+        is_renamed = (table.name, list(table.definition.by_name)) != (old.name, list(old.definition.by_name))
+        if is_renamed or new_columns != old_columns:
             # `main.` because the clause may have the same name as the table: https://www.sqlite.org/lang_with.html
             rowid = old.definition.rowid_names[:1]  # an old column may have one of the names of the rowid
             rowids = table.definition.rowid_names if rowid else ()
             rows = f"SELECT {', '.join([*old_columns, *rowid * len(rowids)])} FROM main.{quote_identifier(old.name)}"
-            tables.append(f"{quote_identifier(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})")
-    return f"WITH {', '.join(tables)} " if tables else ""
+            text = f"{quote_identifier(table.name)} ({', '.join([*new_columns, *rowids])}) AS ({rows})"
+            (tables if is_renamed else others).append(text)
+    return f"WITH {', '.join([*tables, *others])} " if tables else ""
+
+
+def before_renames(with_clause: str, sql: str) -> str:
+    """Return a query by the new names in a form for the database before the renames, by `old_rows_under_new_names`."""
+    return with_clause + with_projected_names(sql) if with_clause else sql
 
 
 def counted_before_renames(step: Step, with_clause: str) -> Step:
@@ -227,7 +236,9 @@ def counted_before_renames(step: Step, with_clause: str) -> Step:
     if not with_clause:
         return step
     hazards = (
-        item._replace(count_query=Query(with_clause + item.count_query.sql)) if item.count_query else item
+        item._replace(count_query=Query(before_renames(with_clause, item.count_query.sql)))
+        if item.count_query
+        else item
         for item in step.hazards
     )
     return step._replace(hazards=tuple(hazards))

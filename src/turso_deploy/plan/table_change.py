@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
-from turso_deploy.sql.lexer import canonical_tokens, fold_case, quote_identifier
+from turso_deploy.sql.identifiers import identifiers_in, with_columns
+from turso_deploy.sql.lexer import Tokens, canonical_tokens, fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import Schema, Table
+
+_COMPARISONS = frozenset("= <> < > <= >= IN IS BETWEEN CASE".split())
+_HIDDEN = ("true", "false")  # see `projected_name`
+_MAX_CASES = 3
+"""The number of columns of which each combination of types is judged."""
+
+
+class JudgedExpressions(NamedTuple):
+    """Expressions over the rows of `source`, which follows FROM."""
+
+    source: str
+    expressions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -193,25 +207,95 @@ class TableChange:
 
     @cached_property
     def projection(self) -> str:
-        """A subquery that gives the live rows as the wanted table will store them."""
+        """A subquery that gives the live rows as the wanted table will store them, under the names of `projected`."""
         return self.projection_with()
 
     def projection_with(self, *more: str) -> str:
         """Return the projection with `more` columns, which are expressions over the live row."""
+        return self._projection(more, self._typed_columns())
+
+    def judged(self, *expressions: Tokens) -> JudgedExpressions:
+        """Return rules over the wanted columns, with the rows on which they have the result that SQLite will give.
+
+        A comparison depends on the types of the columns in it, and the projection shows computed values, which have no
+        type: https://www.sqlite.org/datatype3.html#comparison_expressions
+        """
+        typed = self._typed_columns(*expressions)
+        rows = f"{self._projection((), typed)} AS {quote_identifier(self.wanted.name)}"
+        return JudgedExpressions(rows, tuple(self._judged(expression, typed) for expression in expressions))
+
+    def _projection(self, more: Sequence[str], typed: Set[str]) -> str:
+        """Return the projection in which the columns in `typed` are shown with their type, too."""
         columns = [
             *more,
             *(
-                f"{self._compared(column, self._stored(column))} AS {quote_identifier(column.name)}"
+                f"{self._compared(column, self._stored(column))} AS {projected(column.name)}"
                 for column in self.new.columns
                 if column.generated is None
             ),
         ]
         rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self.live_name}"
-        for column in self.new.columns:
+        stored = [column for name, column in self.new.by_name.items() if column.generated is None and name in typed]
+        if stored:
+            rows = f"SELECT *, {', '.join(map(self._typed_form, stored))} FROM ({rows})"
+        for name, column in self.new.by_name.items():
             if column.generated is not None:
-                value = self._compared(column, f"({self._generated(column)})")
-                rows = f"SELECT *, {value} AS {quote_identifier(column.name)} FROM ({rows})"
+                value = stored_form(f"({self._judged(column.generated.expression, typed)})", self.affinity(column))
+                rows = f"SELECT *, {self._compared(column, f'({value})')} AS {projected(column.name)} FROM ({rows})"
+                if name in typed:
+                    rows = f"SELECT *, {self._typed_form(column)} FROM ({rows})"
         return f"({rows})"
+
+    def _typed_columns(self, *expressions: Tokens) -> frozenset[str]:
+        """Return the folded names of the computed columns that expressions, or generated columns, compare."""
+        generated = (column.generated.expression for column in self.new.columns if column.generated is not None)
+        compared = [tokens for tokens in (*expressions, *generated) if not _COMPARISONS.isdisjoint(tokens)]
+        named = identifiers_in(" ".join(token for tokens in compared for token in tokens))
+        return frozenset(
+            name for name, column in self.new.by_name.items() if name in named and not self._keeps_its_type(column)
+        )
+
+    def _keeps_its_type(self, column: ColumnDefinition) -> bool:
+        """Return True if the projection shows a column with its affinity: a live column, or one without any."""
+        if self.affinity(column) is Affinity.BLOB:
+            return True
+        live = self.old.by_name.get(fold_case(column.name))
+        return column.generated is None and live is not None and self._stored(column) == quote_identifier(live.name)
+
+    def _typed_form(self, column: ColumnDefinition) -> str:
+        """Return a column of the projection with its type. The cast changes no value but those of `_has_other_type`."""
+        type_name = "TEXT" if self.affinity(column) is Affinity.TEXT else "NUMERIC"
+        return f"CAST({projected(column.name)} AS {type_name}) AS {self._typed_name(column)}"
+
+    def _typed_name(self, column: ColumnDefinition) -> str:
+        return f"turso_deploy_typed_{self.new.columns.index(column)}"
+
+    def _has_other_type(self, column: ColumnDefinition) -> str:
+        """Return the condition that a column holds a value that its affinity leaves as it is: no text, or no number."""
+        types = "('blob')" if self.affinity(column) is Affinity.TEXT else "('text', 'blob')"
+        return f"typeof({projected(column.name)}) IN {types}"
+
+    def _judged(self, expression: Tokens, typed: Set[str]) -> str:
+        """Return an expression over the projection.
+
+        A value of another type than its column's equals none of that type, so it is compared without one.
+        """
+        named = identifiers_in(" ".join(expression))
+        columns = [column for name, column in self.new.by_name.items() if name in named & typed]
+        names = {name: projected(column.name) for name, column in self.new.by_name.items() if name in _HIDDEN}
+        if _COMPARISONS.isdisjoint(expression):
+            return with_columns(expression, names)
+        return self._judged_by_type(expression, columns, names)
+
+    def _judged_by_type(self, expression: Tokens, columns: Sequence[ColumnDefinition], names: Mapping[str, str]) -> str:
+        if not columns:
+            return with_columns(expression, names)
+        first = columns[:1] if len(columns) <= _MAX_CASES else columns
+        rest = columns[len(first) :]
+        with_types = {**names, **{fold_case(column.name): self._typed_name(column) for column in first}}
+        without = " OR ".join(map(self._has_other_type, first))
+        bare, typed = (self._judged_by_type(expression, rest, each) for each in (names, with_types))
+        return f"CASE WHEN {without} THEN ({bare}) ELSE ({typed}) END"
 
     def affinity(self, column: ColumnDefinition) -> Affinity:
         """Return the affinity of a wanted column."""
@@ -233,10 +317,6 @@ class TableChange:
             return source  # as a column, it is compared by its affinity in a CHECK
         return f"({stored_form(source, after)})"
 
-    def _generated(self, column: ColumnDefinition) -> str:
-        assert column.generated is not None
-        return stored_form(f"({' '.join(column.generated.expression)})", self.affinity(column))
-
     def _compared(self, column: ColumnDefinition, value: str) -> str:
         """Return the value with the collation of its column, unless it is an unchanged column that has it already."""
         live = self.old.by_name.get(fold_case(column.name))
@@ -244,6 +324,11 @@ class TableChange:
         if column.collation == before:
             return value
         return f"{value} COLLATE {quote_identifier(column.collation or 'binary')}"
+
+
+def projected(column: str) -> str:
+    """Return the name of a column of a projection, quoted."""
+    return quote_identifier(projected_name(column))
 
 
 def is_rowid(column: ColumnDefinition, table: TableDefinition) -> bool:

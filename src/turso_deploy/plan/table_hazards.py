@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.table_change import TableChange, is_rowid
+from turso_deploy.plan.table_change import TableChange, is_rowid, projected
 from turso_deploy.sql.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.definitions import Check, ColumnDefinition, ForeignKey, KeyPart, TableDefinition
@@ -75,7 +75,7 @@ def _changed_values(change: TableChange, column: ColumnDefinition, live: ColumnD
     if column.generated is not None:
         if live.generated is None:
             rows = change.projection_with(f"quote({live_value}) AS {_OLD_VALUE}")
-            count = f"SELECT count(*) FROM {rows} WHERE {_OLD_VALUE} IS NOT quote({quote_identifier(column.name)})"
+            count = f"SELECT count(*) FROM {rows} WHERE {_OLD_VALUE} IS NOT quote({projected(column.name)})"
             yield _hazard_of_columns(change, HazardName.CHANGE_GENERATED, names, count)
         return
     if change.backfill(fold_case(column.name)) is not None:
@@ -101,7 +101,7 @@ def _missing_values(change: TableChange, column: ColumnDefinition) -> Iterator[H
         return
     if column.generated is not None and fold_case(column.name) not in change.changed_columns:
         return
-    count = f"SELECT count(*) FROM {change.projection} WHERE {quote_identifier(column.name)} IS NULL"
+    count = f"SELECT count(*) FROM {change.projection} WHERE {projected(column.name)} IS NULL"
     yield _hazard_of_columns(
         change, HazardName.ADD_NOT_NULL, (column.name,), count, _remedy_for_missing_values(change, column)
     )
@@ -128,7 +128,7 @@ def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> It
         return
     if live is not None and (is_rowid(live, change.old) or _has_type(change, live, column.type)):
         return
-    other_type = f"typeof({quote_identifier(column.name)}) NOT IN ('null', '{wanted_type}')"
+    other_type = f"typeof({projected(column.name)}) NOT IN ('null', '{wanted_type}')"
     count = f"SELECT count(*) FROM {change.projection} WHERE {other_type}"
     yield _hazard_of_columns(change, HazardName.ADD_STRICT, (column.name,), count)
 
@@ -152,9 +152,8 @@ def hazards_of_check(change: TableChange, check: Check) -> Iterator[Hazard]:
     """Yield the hazard of a CHECK that is new, or that reads changed columns."""
     reads_changes = not change.changed_columns.isdisjoint(identifiers_in(_sql(check.expression)))
     if check not in change.old.checks or reads_changes:
-        # The CHECK may qualify its columns with the name of the table.
-        rows = f"{change.projection} AS {quote_identifier(change.wanted.name)}"
-        count = f"SELECT count(*) FROM {rows} WHERE NOT ({_sql(check.expression)})"
+        rows, [condition] = change.judged(check.expression)
+        count = f"SELECT count(*) FROM {rows} WHERE NOT ({condition})"
         if check.at_column is None:
             yield hazard_of_table(change, HazardName.ADD_CHECK, count)
         else:
@@ -169,29 +168,38 @@ def rename_hint(subject: str, old: str, new: Sequence[str]) -> str:
 
 def count_duplicates_after(change: TableChange, parts: Sequence[KeyPart], where: Tokens | None = None) -> str:
     """Return a query that counts the rows which will share a key, of a constraint or of an index."""
-    return count_duplicates(f"{change.projection} AS {quote_identifier(change.wanted.name)}", change.new, parts, where)
+    source, expressions = change.judged(*(part.expression for part in parts), where or ())
+    terms = [
+        _term(part, change.new, projected, expression) for part, expression in zip(parts, expressions, strict=False)
+    ]
+    return _count_equal(source, terms, expressions[-1])
 
 
-def count_duplicates(source: str, table: TableDefinition, parts: Sequence[KeyPart], where: Tokens | None) -> str:
-    """Return a query that counts the rows of `source` which share a key. `source` is a table or a subquery.
+def count_duplicates(table: Table, parts: Sequence[KeyPart], where: Tokens | None) -> str:
+    """Return a query that counts the rows of a table which share a key."""
+    terms = [_term(part, table.definition, quote_identifier, _sql(part.expression)) for part in parts]
+    return _count_equal(quote_identifier(table.name), terms, _sql(where or ()))
+
+
+def _count_equal(source: str, terms: Sequence[str], where: str) -> str:
+    """Return a query that counts the rows of `source` which share the values of terms.
 
     NULLs are distinct from each other: https://www.sqlite.org/lang_createindex.html#uniqueidx
-    `table` gives the collations of the columns.
     """
-    terms = [_term(part, table) for part in parts]
-    given = " AND ".join([*(f"{term} IS NOT NULL" for term in terms), *([f"({_sql(where)})"] if where else [])])
+    given = " AND ".join([*(f"{term} IS NOT NULL" for term in terms), *([f"({where})"] if where else [])])
     return (
         f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {source} WHERE {given} "
         f"GROUP BY {', '.join(terms)} HAVING count(*) > 1)"
     )
 
 
-def _term(part: KeyPart, table: TableDefinition) -> str:
+def _term(part: KeyPart, table: TableDefinition, quoted: Callable[[str], str], expression: str) -> str:
+    """Return the value of a part, by which rows are grouped. `quoted` gives the SQL of the name of a column."""
     column = table.by_name.get(part.column or "")
     if column is not None:
         collation = part.collation or column.collation or "binary"
-        return f"{quote_identifier(column.name)} COLLATE {quote_identifier(collation)}"
-    value = quote_identifier(part.column) if part.column else f"({_sql(part.expression)})"
+        return f"{quoted(column.name)} COLLATE {quote_identifier(collation)}"
+    value = quote_identifier(part.column) if part.column else f"({expression})"
     return value + (f" COLLATE {quote_identifier(part.collation)}" if part.collation else "")
 
 
@@ -199,12 +207,15 @@ def _sql(tokens: Tokens) -> str:
     return " ".join(tokens)
 
 
-def has_no_parent(key: ForeignKey, schema: Schema) -> str:
-    """Return the condition that a row called `child` has a value for a foreign key, and no parent row."""
-    given = " AND ".join(f"child.{quote_identifier(name)} IS NOT NULL" for name in key.columns)
+def has_no_parent(key: ForeignKey, schema: Schema, quoted: Callable[[str], str] = quote_identifier) -> str:
+    """Return the condition that a row called `child` has a value for a foreign key, and no parent row.
+
+    `quoted` gives the SQL of the name of a column of `child`.
+    """
+    given = " AND ".join(f"child.{quoted(name)} IS NOT NULL" for name in key.columns)
     same = " AND ".join(
         # The + removes the affinity of the child's column, so that only the parent's affinity applies.
-        f"parent.{quote_identifier(parent)} = +child.{quote_identifier(name)}"
+        f"parent.{quote_identifier(parent)} = +child.{quoted(name)}"
         for parent, name in zip(schema.parent_columns(key), key.columns, strict=False)
     )
     return f"{given} AND NOT EXISTS (SELECT 1 FROM {quote_identifier(key.parent)} AS parent WHERE {same})"
@@ -232,7 +243,7 @@ def hazards_of_children(parent: TableChange, children: Iterable[str]) -> Iterato
                 continue  # it refers to no key, and SQLite reports that when rows are changed
             is_another = new_columns != old_columns
             if child is unchanged and (is_another or not parent.changed_columns.isdisjoint(new_columns)):
-                had_parent = f"NOT ({has_no_parent(old, parent.before)})"
+                had_parent = f"NOT ({has_no_parent(old, parent.before, projected)})"
                 yield _missing_parents(child, key, f"{_count_missing_parents(child, key)} AND {had_parent}")
             if is_another or not parent.revalued_columns.isdisjoint(new_columns):
                 count = _count_other_parents(parent, child, key, old_columns)
@@ -254,8 +265,8 @@ def _count_other_parents(parent: TableChange, child: TableChange, key: ForeignKe
         *(f"{quote_identifier(name)} AS {one}" for name, one in zip(old_columns, before, strict=True))
     )
     was = [_as_key(parent.old, *pair) for pair in zip(old_columns, before, strict=True)]
-    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(quote_identifier, key.columns), strict=True)]
-    new_names = [quote_identifier(name) for name in new_columns]
+    will_be = [_as_key(parent.new, *pair) for pair in zip(new_columns, map(projected, key.columns), strict=True)]
+    new_names = [projected(name) for name in new_columns]
     return (
         f"SELECT count(*) FROM {rows} WHERE ({', '.join(was)}) IN (SELECT {', '.join(before)} FROM {keys}) "
         f"AND ({', '.join(will_be)}) IN (SELECT {', '.join(new_names)} FROM {keys}) "
@@ -282,10 +293,10 @@ def _will_have_no_parent(change: TableChange, key: ForeignKey) -> str:
     """Return the condition of `has_no_parent` for rows and parents in their wanted form."""
     parent = change.other_changes.get(key.parent)
     if parent is None or not parent.changed_columns:
-        return has_no_parent(key, change.schema)
+        return has_no_parent(key, change.schema, projected)
     columns = change.schema.parent_columns(key)
-    names = [quote_identifier(parent.new.by_name[column].name) for column in columns]
-    child = [f"child.{quote_identifier(name)}" for name in key.columns]
+    names = [projected(parent.new.by_name[column].name) for column in columns]
+    child = [f"child.{projected(name)}" for name in key.columns]
     values = [_as_key(parent.new, column, value) for column, value in zip(columns, child, strict=True)]
     # A subquery has no index: NOT EXISTS would read all its rows for each child, NOT IN reads them once.
     keys = f"SELECT {', '.join(names)} FROM {parent.projection} WHERE {' AND '.join(map(_is_given, names))}"

@@ -14,8 +14,8 @@ from turso_deploy.seeds.upsert import same_key
 from turso_deploy.seeds.values import has_no_text_form
 from turso_deploy.sql.affinity import Affinity, affinity_of
 from turso_deploy.sql.definitions import IndexDefinition, KeyPart, PrimaryKey, TableDefinition, Unique
-from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.identifiers import identifiers_in, with_columns
+from turso_deploy.sql.lexer import fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import Schema
 
 _PREFIX = "turso_deploy_"  # of names beside those of columns
@@ -42,7 +42,7 @@ class UniqueKey(NamedTuple):
     def is_found_by(self, key: Sequence[str], definition: TableDefinition) -> bool:
         """Return True if the rows with equal values in this key are those that a key of the seeds finds."""
         collations = [(definition.by_name[fold_case(name)].collation or "binary") for name in key]
-        found = {quote_identifier(fold_case(name)): collation for name, collation in zip(key, collations, strict=True)}
+        found = {_shown(fold_case(name)): collation for name, collation in zip(key, collations, strict=True)}
         return self.where is None and dict(self.parts) == found
 
     def undecided_column(self, group: Sequence[str], definition: TableDefinition) -> str | None:
@@ -70,16 +70,24 @@ def collation_of(part: KeyPart, definition: TableDefinition) -> str | None:
 
 
 def _unique_key(key: PrimaryKey | Unique | IndexDefinition, definition: TableDefinition) -> UniqueKey:
-    parts = key.parts
-    where = " ".join(key.where) if isinstance(key, IndexDefinition) and key.where else None
-    texts = [quote_identifier(part.column) if part.column else " ".join(part.expression) for part in parts]
-    read = identifiers_in(" ".join((*texts, where or "")))
+    parts, condition = key.parts, key.where if isinstance(key, IndexDefinition) else None
+    expressions = (*(part.expression for part in parts), condition or ())
+    read = identifiers_in(" ".join(token for tokens in expressions for token in tokens))
+    read |= {part.column for part in parts if part.column}
+    shown = {name: _shown(name) for name in definition.by_name if projected_name(name) != name}
+    where = with_columns(condition, shown) if condition else None
+    texts = [_shown(part.column) if part.column else with_columns(part.expression, shown) for part in parts]
     return UniqueKey(
         tuple(column.name for name, column in definition.by_name.items() if name in read),
         tuple((text, collation_of(part, definition)) for text, part in zip(texts, parts, strict=True)),
         where,
         where is None and all(part.column for part in parts),
     )
+
+
+def _shown(column: str) -> str:
+    """Return the name of a column in a subquery, quoted."""
+    return quote_identifier(projected_name(column))
 
 
 class GivenRows(NamedTuple):
@@ -141,7 +149,7 @@ def conflicts_sql(
     if unique.is_plain and unique.is_found_by(given.key, definition):
         return None
     key = same_key("mine", {live.values_after[name]: f"given.{given.columns[name]}" for name in given.key})
-    values = [f"{_value(name, unique, given, live, definition)} AS {quote_identifier(name)}" for name in unique.columns]
+    values = [f"{_value(name, unique, given, live, definition)} AS {_shown(name)}" for name in unique.columns]
     keys = [f"given.{given.columns[name]} AS {_PREFIX}k{at}" for at, name in enumerate(given.key)]
     mine = f" LEFT JOIN {live.rows_as('mine')} ON {key}" if missing else ""
     condition = f" WHERE {unique.where}" if unique.where else ""
@@ -154,9 +162,9 @@ def conflicts_sql(
     )
     read = dict.fromkeys((*named, *unique.columns))
     existing = {name: f"live.{quote_identifier(column)}" for name, column in live.values_after.items()}
-    columns = [f"{existing.get(name) or f'({live.defaults.get(name)})'} AS {quote_identifier(name)}" for name in read]
+    columns = [f"{existing.get(name) or f'({live.defaults.get(name)})'} AS {_shown(name)}" for name in read]
     rowid = f"live.{live.rowid}" if live.rowid else "NULL"
-    found = [f"{quote_identifier(name)} AS v{at}" for at, name in enumerate(named)]
+    found = [f"{_shown(name)} AS v{at}" for at, name in enumerate(named)]
     rows = f"SELECT {', '.join([f'{rowid} AS {_PREFIX}rowid', *columns])} FROM {live.rows_as('live')}"
     others = f"(SELECT {', '.join([f'{_PREFIX}rowid AS place', *found, *parts])} FROM ({rows}){condition}) AS other"
     same = " AND ".join(

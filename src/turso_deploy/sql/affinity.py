@@ -44,8 +44,8 @@ def stored_form(expression: str, affinity: Affinity) -> str:
     number = f"CAST({value} AS NUMERIC)"
     is_number = f"typeof({value}) = 'text' AND {value} = {number}"
     match affinity:
-        case Affinity.BLOB:
-            return value
+        case Affinity.BLOB:  # https://www.sqlite.org/datatype3.html#affinity_of_expressions: the + takes the type away
+            return f"+{value}"
         case Affinity.TEXT:
             return f"CASE WHEN typeof({value}) IN ('integer', 'real') THEN CAST({value} AS TEXT) ELSE {value} END"
         case Affinity.REAL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
@@ -11,12 +12,15 @@ from turso_deploy.sql.lexer import (
     SqlTextError,
     Token,
     TokenKind,
+    Tokens,
     capitals,
     code_tokens,
     fold_case,
+    projected_name,
     quote_identifier,
     tokenize,
     unquote,
+    without_quotes,
 )
 
 
@@ -54,6 +58,21 @@ def names_in_double_quotes(sql: str) -> frozenset[str]:
     https://www.sqlite.org/quirks.html#dblquote
     """
     return frozenset(fold_case(unquote(token)) for token in code_tokens(sql) if token.text[0] == '"')
+
+
+def with_projected_names(sql: str) -> str:
+    """Return a query for tables of which subqueries show the columns (see `projected_name`). Raises SqlTextError."""
+    if not _HIDDEN.search(sql):
+        return sql
+    pieces, copied = [], 0
+    for token in code_tokens(sql):
+        if token.text[0] == '"':
+            pieces += [sql[copied : token.start], quote_identifier(projected_name(unquote(token)))]
+            copied = token.end
+    return "".join([*pieces, sql[copied:]])
+
+
+_HIDDEN = re.compile(r'"(true|false)"', re.IGNORECASE)
 
 
 def counts_columns_of(sql: str) -> frozenset[str]:
@@ -228,6 +247,22 @@ def with_table_name(sql: str, name: str) -> str:
         pieces += [sql[copied : token.start], quote_identifier(name)]
         copied = token.end
     return "".join([*pieces, sql[copied:]])
+
+
+def with_columns(expression: Tokens, names: Mapping[str, str]) -> str:
+    """Return an expression in which columns have other names. `names` gives the SQL of a name by the folded old one.
+
+    A column called `true` also hides the constant: https://www.sqlite.org/lang_expr.html#booleanexpr.
+    """
+    found = [*expression, "", ""]
+    pieces, in_type = [], False
+    for index, token in enumerate(expression):
+        before, behind = found[index - 1] if index else "", found[index + 1]
+        in_type = (in_type or before == "AS") and token != ")"
+        is_word = token[0] == '"' or (capitals(token) not in RESERVED or token in ("TRUE", "FALSE"))
+        is_column = is_word and before != "COLLATE" and behind not in (".", "(") and not in_type
+        pieces.append(names.get(fold_case(without_quotes(token)), token) if is_column else token)
+    return " ".join(pieces)
 
 
 def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:

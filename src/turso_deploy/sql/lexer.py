@@ -148,6 +148,15 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def projected_name(name: str) -> str:
+    """Return the name under which a subquery shows a column.
+
+    SQLite lets no column of a subquery be called `true` or `false`, not even in quotes, and reads such a name as text:
+    sqlite3ColumnsFromExprList in src/select.c.
+    """
+    return f"turso_deploy_{name}" if capitals(name) in ("TRUE", "FALSE") else name
+
+
 def readable_identifier(name: str) -> str:
     """Return a name as people write it in SQL: in quotes only if it needs them."""
     is_plain = name.isascii() and name.isidentifier() and capitals(name) not in _KEYWORDS

@@ -18,7 +18,7 @@ from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import NONE, Bound
 from turso_deploy.project.expectations import expected_counts
 from turso_deploy.project.manifest import Manifest
-from turso_deploy.sql.lexer import column_title, fold_case, quote_string, readable_identifier
+from turso_deploy.sql.lexer import column_title, fold_case, quote_string
 from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows
 
@@ -264,7 +264,7 @@ def json_check(name: str, columns: Sequence[str], rows: TableRows, shown: TableR
 
     `shown` are the rows for the SELECT that finds them; None if there is none to show.
     """
-    invalid = [invalid_json(column) for column in columns]
+    invalid = [invalid_json(rows.name_of(column)) for column in columns]
     key = rows.key.sql if rows.key else "NULL"
     flags = ", ".join(f"{condition} AS b{position}" for position, condition in enumerate(invalid))
     # SQLite keeps a subquery that is named and used more than once: https://www.sqlite.org/lang_with.html
@@ -294,13 +294,12 @@ def json_check(name: str, columns: Sequence[str], rows: TableRows, shown: TableR
 _INVALID = "turso_deploy_invalid"
 
 
-def invalid_json(column: str) -> str:
-    """Return the condition that a row has a value in a column, and that it is not JSON."""
-    name = readable_identifier(column)
+def invalid_json(name: str) -> str:
+    """Return the condition that a row has a value in a column, and that it is not JSON. `name` is its name in SQL."""
     return f"({name} IS NOT NULL AND NOT json_valid({name}))"
 
 
 def _select_invalid(column: str, rows: TableRows) -> str:
-    names = [*([rows.key.sql] if rows.key else []), readable_identifier(column)]
-    condition = invalid_json(column)[1:-1]
+    names = [*([rows.key.sql] if rows.key else []), rows.name_of(column)]
+    condition = invalid_json(rows.name_of(column))[1:-1]
     return f"{rows.with_clause}SELECT {', '.join(names)} FROM {rows.source} WHERE {condition}"

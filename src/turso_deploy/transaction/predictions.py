@@ -19,7 +19,8 @@ from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.definitions import ForeignKey
-from turso_deploy.sql.lexer import fold_case, quote_identifier, read_column_title
+from turso_deploy.sql.identifiers import with_projected_names
+from turso_deploy.sql.lexer import fold_case, quote_identifier, read_column_title, readable_identifier
 from turso_deploy.sql.schema import Schema, VirtualTable
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows, key_of_rows
 from turso_deploy.transaction.checks import Check, invalid_json, json_check, row_check
@@ -89,13 +90,17 @@ def rows_after(plan: Plan, live: Schema, name: str, *, show_keys: bool = False) 
     change = plan.changes.get(name)
     if change is None:
         table = (plan.renamed or live).all_tables.get(name) or live.all_tables[name]
-        return current_rows(table, show_keys=show_keys)._replace(with_clause=plan.with_clause)
-    key, rowids = key_of_rows(change.wanted, show_keys=show_keys), change.old.rowid_names
-    if key is None or key.sql not in change.new.rowid_names:
-        return TableRows(change.projection, key, plan.with_clause)
-    if not rowids:
-        return TableRows(change.projection, None, plan.with_clause)
-    return TableRows(change.projection_with(f"{rowids[0]} AS {key.sql}"), key, plan.with_clause)
+        hides = bool(plan.with_clause)
+        key = key_of_rows(table, show_keys=show_keys, is_projection=hides)
+        return TableRows(readable_identifier(table.name), key, plan.with_clause, is_projection=hides)
+    key = key_of_rows(change.wanted, show_keys=show_keys, is_projection=True)
+    rowids = change.old.rowid_names
+    source = change.projection
+    if key is not None and key.sql in change.new.rowid_names:
+        source = change.projection_with(f"{rowids[0]} AS {key.sql}") if rowids else source
+        key = key if rowids else None
+    source = with_projected_names(source) if plan.with_clause else source
+    return TableRows(source, key, plan.with_clause, is_projection=True)
 
 
 class CheckQuestion(NamedTuple):
@@ -220,10 +225,11 @@ def _key_questions(pending: Pending) -> Iterator[CheckQuestion]:
 
 
 def _key_question(pending: Pending, check: Check, rows: TableRows, key: ForeignKey) -> CheckQuestion:
-    columns = [f"child.{quote_identifier(name)}" for name in key.columns]
+    columns = [f"child.{rows.name_of(name)}" for name in key.columns]
     lonely = " AND ".join(f"{column} IS NOT NULL" for column in columns)
     if pending.rows_after(key.parent) is not None:
-        lonely = has_no_parent(key, pending.plan.predicted.with_ignored)
+        lonely = has_no_parent(key, pending.plan.predicted.with_ignored, rows.name_of)
+        lonely = with_projected_names(lonely) if rows.with_clause else lonely
     sql = (
         f"{rows.with_clause}SELECT {', '.join(columns)} FROM {rows.source} AS child "
         f"WHERE {lonely} LIMIT {MAX_COMPARED_ROWS + 1}"
@@ -264,8 +270,8 @@ class _Overwritten(NamedTuple):
     def query(self) -> Query:
         """The query for the name and the seed key of each row with invalid JSON."""
         name = self.rows.key.sql if self.rows.key else "NULL"
-        columns = ", ".join([name, *map(quote_identifier, self.group.key)])
-        condition = f"{invalid_json(self.column)} LIMIT {MAX_COMPARED_ROWS + 1}"
+        columns = ", ".join([name, *map(self.rows.name_of, self.group.key)])
+        condition = f"{invalid_json(self.rows.name_of(self.column))} LIMIT {MAX_COMPARED_ROWS + 1}"
         return Query(f"{self.rows.with_clause}SELECT {columns} FROM {self.rows.source} WHERE {condition}")
 
 

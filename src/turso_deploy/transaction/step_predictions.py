@@ -11,8 +11,9 @@ from typing import NamedTuple
 from turso_deploy.core.errors import DatabaseError
 from turso_deploy.core.transaction import Failure, Query, Rows
 from turso_deploy.database.engine_errors import explain
+from turso_deploy.plan.renames import before_renames
 from turso_deploy.plan.steps import Step, StepKind
-from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_change import TableChange, projected
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 from turso_deploy.transaction.predictions import Pending
@@ -56,7 +57,7 @@ def step_probes(changes: Pending) -> Iterator[StepProbe]:
         elif step.kind is StepKind.ADD_COLUMN and name not in changes.writers:
             query = _added_column_query(changes, step)
         if query:
-            yield StepProbe(step, Query(changes.plan.with_clause + query))
+            yield StepProbe(step, Query(before_renames(changes.plan.with_clause, query)))
 
 
 def _added_column_query(changes: Pending, step: Step) -> str:
@@ -89,15 +90,15 @@ def _rebuild_query(change: TableChange) -> str:
         if column.generated is not None or change.backfill(name) is not None
     ]
     stays = [
-        " ".join(check.expression)
+        check.expression
         for check in change.new.checks
         if check in change.old.checks and change.changed_columns.isdisjoint(identifiers_in(" ".join(check.expression)))
     ]
     if not (computed or stays):
         return ""
-    breaks = " OR ".join(f"NOT ({check})" for check in stays) or "0"
-    values = "".join(f", count({quote_identifier(name)})" for name in computed)
-    rows = f"{change.projection} AS {quote_identifier(change.wanted.name)}"
+    rows, checks = change.judged(*stays)
+    breaks = " OR ".join(f"NOT ({check})" for check in checks) or "0"
+    values = "".join(f", count({projected(name)})" for name in computed)
     return f"SELECT count(*) FILTER (WHERE {breaks}){values} FROM {rows}"
 
 
@@ -106,14 +107,17 @@ def _index_query(changes: Pending, name: str) -> str:
     index = changes.plan.predicted.schema.indexes.get(name)
     if index is None or index.definition.table in changes.writers:
         return ""
-    expressions = [" ".join(part.expression) for part in index.definition.parts if part.column is None]
-    where = " ".join(index.definition.where or ())
-    if not (expressions or where) or index.definition.table not in changes.plan.predicted.schema.tables:
+    tokens = [part.expression for part in index.definition.parts if part.column is None]
+    condition = index.definition.where or ()
+    if not (tokens or condition) or index.definition.table not in changes.plan.predicted.schema.tables:
         return ""
-    rows = changes.rows_after(index.definition.table)
+    rows, change = changes.rows_after(index.definition.table), changes.plan.changes.get(index.definition.table)
     if rows is None:
         return ""
+    if change is not None:
+        source, (*expressions, where) = change.judged(*tokens, condition)
+    else:
+        source = f"{rows.source} AS {quote_identifier(index.table)}"
+        *expressions, where = [" ".join(each) for each in (*tokens, condition)]
     values = "".join(f", count({expression})" for expression in expressions)
-    condition = f" WHERE {where}" if where else ""
-    source = f"{rows.source} AS {quote_identifier(index.table)}"
-    return f"SELECT 0{values or ', count(*)'} FROM {source}{condition}"
+    return f"SELECT 0{values or ', count(*)'} FROM {source}{f' WHERE {where}' if where else ''}"

@@ -1,0 +1,2 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, "true" TEXT NOT NULL CHECK ("true" <> 'x'), "False" TEXT UNIQUE);
+CREATE UNIQUE INDEX ix ON t ("true");

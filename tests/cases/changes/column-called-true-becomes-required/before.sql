@@ -1,0 +1,2 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, "true" TEXT, "False" TEXT);
+CREATE UNIQUE INDEX ix ON t ("true");

@@ -1,0 +1,1 @@
+CREATE TABLE t (id INTEGER PRIMARY KEY, "true" TEXT NOT NULL CHECK ("true" <> 'x') UNIQUE);
