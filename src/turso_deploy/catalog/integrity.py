@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
-from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.lexer import as_written, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Trigger, View, VirtualTable, key_of, title
-from turso_deploy.sql.spelling import as_written
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, suppress
-from enum import StrEnum
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import is_history, vector_shadows
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
-from turso_deploy.core.text import capitalized, enumerated
+from turso_deploy.core.schema_folder import SkippedStatement, SkipReason
+from turso_deploy.core.text import capitalized
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
 from turso_deploy.sql.parser import parse_table
@@ -101,27 +101,6 @@ class Source(NamedTuple):
     def is_definition(self) -> bool:
         """True for a CREATE statement of the database that is deployed."""
         return self.description.kind in DEFINITIONS and fold_case(self.description.schema or "main") == "main"
-
-
-class SkipReason(StrEnum):
-    """Why a statement of the schema folder is skipped, as a clause."""
-
-    OF_DEPLOYMENT = "a deployment is one transaction with foreign keys on, and its plan drops what has to be dropped"
-    OF_SQLITE = "SQLite, libSQL and turso-deploy create these tables and their indexes themselves"
-
-
-class SkippedStatement(NamedTuple):
-    """A statement of the schema folder that is skipped. `title` names it."""
-
-    title: str
-    place: Place
-    reason: SkipReason
-
-
-def notice_of_skipped(reason: SkipReason, skipped: Sequence[SkippedStatement]) -> str:
-    """Return the notice of the statements that are skipped for a reason."""
-    found = [f"{item.title} ({item.place})" for item in skipped if item.reason is reason]
-    return f"Skipped in the schema folder, because {reason}: {enumerated(found, 'statement')}."
 
 
 class Fault(NamedTuple):

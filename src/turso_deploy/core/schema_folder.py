@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.files import TooLargeError, read_file
+from turso_deploy.core.text import enumerated
 
 MAX_SQL_BYTES = 5_000_000
 """Maximum size of a file with SQL: ten times that of a schema with four thousand objects."""
@@ -24,6 +26,27 @@ class SchemaFileError(ProjectError):
     def __init__(self, reason: str, place: Place, hint: str, code: ErrorCode = ErrorCode.SCHEMA_NOT_FOUND) -> None:
         super().__init__(code, f"The schema folder cannot be used: {reason}", hint=hint, place=place)
         self.reason = reason
+
+
+class SkipReason(StrEnum):
+    """Why a statement of the schema folder is skipped, as a clause."""
+
+    OF_DEPLOYMENT = "a deployment is one transaction with foreign keys on, and its plan drops what has to be dropped"
+    OF_SQLITE = "SQLite, libSQL and turso-deploy create these tables and their indexes themselves"
+
+
+class SkippedStatement(NamedTuple):
+    """A statement of the schema folder that is skipped. `title` names it."""
+
+    title: str
+    place: Place
+    reason: SkipReason
+
+
+def notice_of_skipped(reason: SkipReason, skipped: Sequence[SkippedStatement]) -> str:
+    """Return the notice of the statements that are skipped for a reason."""
+    found = [f"{item.title} ({item.place})" for item in skipped if item.reason is reason]
+    return f"Skipped in the schema folder, because {reason}: {enumerated(found, 'statement')}."
 
 
 class SchemaFolder(NamedTuple):

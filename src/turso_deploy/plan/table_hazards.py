@@ -11,9 +11,8 @@ from turso_deploy.sql.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.definitions import Check, ColumnDefinition, ForeignKey, KeyPart, TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import Tokens, column_title, fold_case, quote_identifier
+from turso_deploy.sql.lexer import Tokens, as_written, column_title, fold_case, quote_identifier, readable_sql
 from turso_deploy.sql.schema import Schema, Table
-from turso_deploy.sql.spelling import as_written, readable_sql
 
 _OLD_VALUE = "turso_deploy_before"
 _MAX_NAMES = 5  # of the new names that a remedy for one dropped object lists

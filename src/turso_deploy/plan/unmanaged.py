@@ -17,9 +17,8 @@ from turso_deploy.plan.steps import Step, StepKind, impossible
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
+from turso_deploy.sql.lexer import as_written, column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
-from turso_deploy.sql.spelling import as_written
 
 
 def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.catalog.sources import SkippedStatement, notice_of_skipped
 from turso_deploy.core.errors import ErrorCode, InputError, Place
-from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.schema_folder import SchemaFolder, SkippedStatement, notice_of_skipped
 from turso_deploy.core.text import enumerated
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest

@@ -10,7 +10,6 @@ from turso_deploy.catalog.scratch import find_syntax_error
 from turso_deploy.catalog.sources import (
     DEFINITIONS,
     Fault,
-    SkippedStatement,
     Source,
     error_of,
     forbidden,
@@ -18,7 +17,7 @@ from turso_deploy.catalog.sources import (
     skipped_beside,
 )
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.schema_folder import SchemaFolder, SkippedStatement
 from turso_deploy.core.text import capitalized
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
 from turso_deploy.sql.splitter import split

@@ -13,9 +13,8 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.report.document import Effect, ObjectChange, PartChange
 from turso_deploy.sql.definitions import ColumnDefinition, ForeignKey, KeyPart, PrimaryKey, TableDefinition, Unique
-from turso_deploy.sql.lexer import Tokens, fold_case
+from turso_deploy.sql.lexer import Tokens, as_written, fold_case, readable_sql
 from turso_deploy.sql.schema import Schema, Table, key_of, title
-from turso_deploy.sql.spelling import as_written, readable_sql
 
 _SIGNS = {"added": "+", "changed": "~", "renamed": "~", "removed": "-"}
 

@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from turso_deploy.report.document import Diagram, Effect, Entity, EntityColumn, Key, Mark, Relation
 from turso_deploy.sql.definitions import ForeignKey, TableDefinition
-from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.lexer import as_written, fold_case
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
-from turso_deploy.sql.spelling import as_written
 
 MAX_TABLES_SHOWN = 10
 """Above this number, a diagram of changes shows only the changed tables and those related to them."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from turso_deploy.report.markdown import anchor, page_code
 from turso_deploy.schema_docs.notes import Notes
+from turso_deploy.sql.lexer import as_written
 from turso_deploy.sql.schema import Schema, SchemaObject, Table
-from turso_deploy.sql.spelling import as_written
 
 INDEX = "README.md"
 """Name of the page that leads to all others."""

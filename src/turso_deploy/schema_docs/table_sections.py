@@ -14,9 +14,8 @@ from turso_deploy.sql.definitions import (
     KeyPart,
     TableDefinition,
 )
-from turso_deploy.sql.lexer import fold_case, read_column_title
+from turso_deploy.sql.lexer import as_written, fold_case, read_column_title, readable_sql
 from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
-from turso_deploy.sql.spelling import as_written, readable_sql
 
 
 def table_section(data: PageData, item: AnyTable) -> str:

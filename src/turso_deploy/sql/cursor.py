@@ -11,11 +11,13 @@ from turso_deploy.sql.lexer import (
     SqlTextError,
     Token,
     TokenKind,
+    Tokens,
     canonical_tokens,
     code_tokens,
+    expression_of,
+    folded_name,
     unquote,
 )
-from turso_deploy.sql.spelling import Expression, Name
 
 Span = tuple[int, int]
 """A run of tokens: the index of the first token, and the index after the last."""
@@ -78,11 +80,11 @@ class Cursor:
         self.at = at + 1
         return unquote(self.tokens[at])
 
-    def folded_name(self) -> Name:
+    def folded_name(self) -> str:
         """Skip a name and return it folded."""
-        return Name.of(self.name())
+        return folded_name(self.name())
 
-    def folded_names(self) -> tuple[Name, ...]:
+    def folded_names(self) -> tuple[str, ...]:
         """Skip a list of names in parentheses and return them folded."""
         start, end = self.group()
         self.at = start
@@ -131,10 +133,10 @@ class Cursor:
             start, end = start + 1, end - 1
         return start, end
 
-    def expression(self, span: Span) -> Expression:
+    def expression(self, span: Span) -> Tokens:
         """Return an expression in canonical form, without parentheses around all of it."""
         start, end = self.without_parentheses(span)
-        return Expression.of(self.words[start:end], self.tokens[start:end])
+        return expression_of(self.words[start:end], self.tokens[start:end])
 
     def rest(self) -> Span:
         """Skip everything to the end and return its span."""

@@ -5,7 +5,7 @@ the order of columns and of constraints, the names of constraints (they show onl
 one column is written at the column or at the table, and a clause that states the default (NO ACTION, MATCH
 SIMPLE, ON CONFLICT ABORT, NOT DEFERRABLE, DEFERRABLE INITIALLY IMMEDIATE, COLLATE BINARY, DEFAULT NULL, ASC, BEFORE,
 FOR EACH ROW). Everything else is a difference. Names are folded, and expressions are in canonical form, unless a
-field says otherwise; both remember their spelling for messages (`spelling.as_written`, `spelling.readable_sql`).
+field says otherwise; both remember their spelling for messages (`lexer.as_written`, `lexer.readable_sql`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cache, lru_cache, partial
 from typing import NamedTuple
@@ -274,3 +274,58 @@ def canonical_tokens(sql: str | Iterable[Token]) -> Tokens:
     """
     tokens = tokenize(sql) if isinstance(sql, str) else sql
     return tuple([_CANONICAL[kind](text) for kind, text, _ in tokens])
+
+
+class Name(str):
+    """A folded name that remembers its spelling, without quotes, in `written`."""
+
+    __slots__ = ("written",)
+    written: str
+
+
+def folded_name(written: str) -> str:
+    """Return the folded form of a name, which remembers its spelling if that is another one."""
+    folded = fold_case(written)
+    if folded == written:
+        return folded
+    name = Name(folded)
+    name.written = written
+    return name
+
+
+class Expression(tuple[str, ...]):
+    """The tokens of an expression in canonical form, which remembers them as they are written, in `tokens`."""
+
+    tokens: Sequence[Token]
+
+
+def expression_of(words: Sequence[str], tokens: Sequence[Token]) -> Tokens:
+    """Return words in canonical form, which remember their tokens if those are written in another way."""
+    if [token.text for token in tokens] == list(words):
+        return tuple(words)
+    expression = Expression(words)
+    expression.tokens = tokens
+    return expression
+
+
+def as_written(name: str) -> str:
+    """Return a name in its own spelling, if it is known."""
+    return name.written if isinstance(name, Name) else name
+
+
+def readable_sql(tokens: Tokens) -> str:
+    """Return an expression as people write SQL: no space inside parentheses or between a function and its own.
+
+    Names and keywords are as they are written, if that is known, and names in quotes only if they need them.
+    """
+    texts = map(_text, tokens.tokens) if isinstance(tokens, Expression) else tokens
+    text, before = "", "("
+    for token, shown in zip(tokens, texts, strict=True):
+        is_call = token == "(" and (before[0].islower() or before[0] in '_"')
+        text += shown if is_call or token in (")", ",", ".") or before in ("(", ".") else f" {shown}"
+        before = token
+    return text
+
+
+def _text(token: Token) -> str:
+    return readable_identifier(unquote(token)) if token.kind is TokenKind.QUOTED else token.text

@@ -17,8 +17,7 @@ from turso_deploy.sql.definitions import (
     ViewDefinition,
     VirtualTableDefinition,
 )
-from turso_deploy.sql.lexer import TokenKind, Tokens, fold_case, quote_string, tokenize, unquote
-from turso_deploy.sql.spelling import Name
+from turso_deploy.sql.lexer import TokenKind, Tokens, fold_case, folded_name, quote_string, tokenize, unquote
 from turso_deploy.sql.table_parser import key_parts, read_table
 
 _TIMINGS = {"BEFORE": "BEFORE", "AFTER": "AFTER", "INSTEAD": "INSTEAD OF"}
@@ -102,7 +101,7 @@ def _read_trigger(cursor: Cursor, name: str) -> TriggerDefinition:
     if cursor.words[end - 1] != "END" or end <= start:
         raise cursor.error("END")
     return TriggerDefinition(
-        name, timing, event, frozenset(update_of), Name.of(table), when, tuple(cursor.words[start : end - 1])
+        name, timing, event, frozenset(update_of), folded_name(table), when, tuple(cursor.words[start : end - 1])
     )
 
 

@@ -15,8 +15,18 @@ from turso_deploy.sql.definitions import (
     TableDefinition,
     Unique,
 )
-from turso_deploy.sql.lexer import RESERVED, VALUE_WORDS, TokenKind, Tokens, capitals, fold_case, quote_string, unquote
-from turso_deploy.sql.spelling import Expression, Name
+from turso_deploy.sql.lexer import (
+    RESERVED,
+    VALUE_WORDS,
+    TokenKind,
+    Tokens,
+    capitals,
+    expression_of,
+    fold_case,
+    folded_name,
+    quote_string,
+    unquote,
+)
 
 _TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 _AFTER_TYPE = frozenset(
@@ -111,7 +121,7 @@ def _read_type(cursor: Cursor) -> str:
 
 def _read_column_constraint(cursor: Cursor, table: _Table, column: _Column) -> None:
     """Read one constraint of a column; SQLite accepts them in any order, and the last of a kind counts."""
-    name = Name.of(column.name)
+    name = folded_name(column.name)
     match cursor.words[cursor.advance()]:
         case "CONSTRAINT":
             cursor.name()
@@ -204,7 +214,7 @@ def _read_default(cursor: Cursor) -> Tokens | None:
         and cursor.tokens[start].kind in (TokenKind.WORD, TokenKind.QUOTED)
     ):
         return (quote_string(unquote(cursor.tokens[start])),)
-    return None if tokens == ("NULL",) else Expression.of(tokens, cursor.tokens[start:end])
+    return None if tokens == ("NULL",) else expression_of(tokens, cursor.tokens[start:end])
 
 
 def _read_references(cursor: Cursor, columns: tuple[str, ...], at_column: str | None) -> ForeignKey:
@@ -310,11 +320,11 @@ def _key_part(cursor: Cursor, span: Span) -> KeyPart:
     start, end = cursor.without_parentheses((start, end - bool(order)))
     collation = None
     while (operand_end := _end_of_collated_operand(cursor, (start, end))) != end:
-        collation = collation or Name.of(unquote(cursor.tokens[end - 1]))
+        collation = collation or folded_name(unquote(cursor.tokens[end - 1]))
         start, end = cursor.without_parentheses((start, operand_end))
     is_column = end - start == 1 and cursor.words[start] != "NULL" and cursor.tokens[start].kind <= TokenKind.STRING
-    column = Name.of(unquote(cursor.tokens[start])) if is_column else None
-    expression = () if is_column else Expression.of(cursor.words[start:end], cursor.tokens[start:end])
+    column = folded_name(unquote(cursor.tokens[start])) if is_column else None
+    expression = () if is_column else expression_of(cursor.words[start:end], cursor.tokens[start:end])
     return KeyPart(column, expression, collation, order == "DESC")
 
 

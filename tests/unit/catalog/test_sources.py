@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.catalog.sources import MAX_FAULTS, SkipReason
+from turso_deploy.catalog.sources import MAX_FAULTS
 from turso_deploy.core.errors import ErrorCode, ProjectError
-from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.core.schema_folder import SchemaFolder, SkipReason
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.sql_files import Sources, read_sources
 

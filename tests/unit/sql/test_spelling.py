@@ -3,12 +3,12 @@
 import pytest
 
 from turso_deploy.sql.definitions import IndexDefinition
+from turso_deploy.sql.lexer import as_written, folded_name, readable_sql
 from turso_deploy.sql.parser import parse, parse_table
-from turso_deploy.sql.spelling import Name, as_written, readable_sql
 
 
 def test_name_equals_its_other_spellings_and_keeps_its_own() -> None:
-    name = Name.of("ownerId")
+    name = folded_name("ownerId")
     assert name == "ownerid"
     assert "ownerid" in {name}
     assert (as_written(name), as_written("ownerid")) == ("ownerId", "ownerid")
