@@ -12,7 +12,13 @@ from pathlib import Path
 
 from tests.support.counters import collected
 
-FOLDERS = ("tests/faults", "tests/hostile", "tests/integration/test_secrets.py", "tests/unit/sql/test_nonsense.py")
+FOLDERS = (
+    "tests/faults",
+    "tests/hostile",
+    "tests/platform/test_faulty_rotations.py",
+    "tests/integration/test_secrets.py",
+    "tests/unit/sql/test_nonsense.py",
+)
 PROPERTIES = (
     *(sys.executable, "-m", "pytest", "tests/property/test_change_properties.py", "--quiet"),
     *("-k", "in_a_file or predicts", "--numprocesses", "auto"),

@@ -23,12 +23,14 @@ from tests.support.sqld import Sqld
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep, Value, change_step
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.preview import plan, verify
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report
 from turso_deploy.sql.lexer import quote_identifier
 
 TIMEOUT = 1.0
+FALSE_SUCCESS = "success of what is not"
 Change = Callable[[int, bytes], bytes]
 """A change of the reply to a request, which has a number, counted from 0."""
 
@@ -191,22 +193,26 @@ class Bench:
             self.judge(story, f"reply {number}, {lie}", _about(number, lie), tally)
 
     def mutate(self, seed: int, tally: Tally) -> None:
-        """Deploy a story with one reply changed at random, or with all; the seed decides which and how."""
+        """Deploy a story with one reply changed at random, or with all; the seed decides which and how.
+
+        Some are planned, on the database too, or verified.
+        """
         choice = random.Random(seed)
+        command = choice.choice(("deploy", "deploy", "deploy", "deploy", "plan", "dry run", "verify"))
         story = choice.choice(self.stories)
         chosen = None if choice.random() < 0.1 else choice.randrange(len(self.honest[story.name]))
 
         def change(number: int, content: bytes) -> bytes:
             return mutated(content, choice) if chosen in (None, number) else content
 
-        self.judge(story, f"seed {seed}", change, tally)
+        self.judge(story, f"seed {seed}, {command}", change, tally, command)
 
-    def judge(self, story: Story, title: str, change: Change, tally: Tally) -> Report | None:
+    def judge(self, story: Story, title: str, change: Change, tally: Tally, command: str = "deploy") -> Report | None:
         """Deploy through the liar, and compare the report with what is true afterwards."""
         self._reset(story)
         self._liar.begin(change)
         try:
-            report = self._deploy(story)
+            report = self._deploy(story) if command == "deploy" else self._preview(story, command)
         except Exception as error:
             tally.reported["a crash"] += 1
             trace = error.__traceback__
@@ -217,6 +223,8 @@ class Bench:
             return None
         committed = self._last() != self._before[story.name].last
         problem = contradiction(report, committed=committed, honest=not self._liar.unconditional)
+        if command != "deploy" and problem == FALSE_SUCCESS:
+            problem = None  # a preview may succeed, and commits nothing
         code = f", {report.error.code}" if report.error else ""
         tally.reported[f"{report.status}{code}, committed: {report.committed}; in truth: {committed}"] += 1
         if problem:
@@ -242,6 +250,12 @@ class Bench:
     def _deploy(self, story: Story) -> Report:
         with self._opened(self._liar.url) as database:
             return deploy(story.project, database, allow_hazards=_EVERYTHING)
+
+    def _preview(self, story: Story, command: str) -> Report:
+        with self._opened(self._liar.url) as database:
+            if command == "verify":
+                return verify(story.project, database)
+            return plan(story.project, database, allow_hazards=_EVERYTHING, dry_run=command == "dry run")
 
     def _opened(self, url: str) -> HranaDatabase:
         return HranaDatabase(url, self._token, TIMEOUT, retry_budget=quick_retries(TIMEOUT))
@@ -295,7 +309,7 @@ def contradiction(report: Report, *, committed: bool, honest: bool) -> str | Non
     if report.error and report.error.code == "internal":
         return "a crash"
     if report.exit_code == 0 and not (committed and honest):
-        return "success of what is not"
+        return FALSE_SUCCESS
     if report.committed is False and committed:
         return "nothing changed, it says"
     if report.committed is True and not committed:

@@ -6,6 +6,7 @@ Precedence: flag, then the Action's `INPUT_…` variable, then the `TURSO_…` v
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from turso_deploy.cli.settings import (
@@ -38,9 +39,25 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> S
     if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
+    _require_usable_paths(settings)
     if settings.command in DATABASE_COMMANDS and settings.compare_to is None:
         _reject_incomplete_platform(settings)
     return settings
+
+
+def _require_usable_paths(settings: Settings) -> None:
+    """Raise InputError for the name of a folder that no file system takes, or that cannot be reached."""
+    for name in ("schema_path", "compare_to", "output"):
+        try:
+            Path(getattr(settings, name) or ".").lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"The setting `{input_of(name)}` names a folder that cannot be used: {error.strerror}.",
+                hint="Check the name, and the permissions of the folders that lead to it.",
+            ) from None
 
 
 def wants_json(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:

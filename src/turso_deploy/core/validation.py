@@ -23,6 +23,7 @@ _SWITCH = "expected `true` or `false`"
 _MAPPING = "expected a mapping"
 _LIST = "expected a list"
 _UNICODE = "expected text in UTF-8"
+_NO_NUL = "expected text without the character NUL"
 REASONS: Mapping[str, str] = {
     "bool_parsing": _SWITCH,
     "bool_type": _SWITCH,
@@ -92,6 +93,8 @@ class Parsed(NamedTuple):
         return chain_schema([parsed, handler(source)]) if source in (int, float) else parsed
 
     def _parse(self, text: str) -> Any:
+        if "\x00" in text:  # no path, address or name may hold it
+            raise ValueError(_NO_NUL)
         try:
             text.encode()
             return self.parse(text)

@@ -24,6 +24,7 @@ _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _MAX_READS = 5
+_PERHAPS_STORED = (ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE, ErrorCode.SERVER_ERROR)
 _RESOLUTION = 1.0  # seconds, of `updated_at`
 
 EXPLANATIONS = {
@@ -177,11 +178,12 @@ class GithubSecrets:
         body = {"encrypted_value": seal(value, public.key), "key_id": public.key_id, **self._visibility(name, before)}
         for _ in range(2):
             put_at = time.monotonic()
-            lost = self._put(name, body)
-            if self._has_changed(name, before, interval):
+            error = self._put(name, body)
+            is_refused = error is not None and error.code not in _PERHAPS_STORED
+            if self._has_changed(name, before, interval, attempts=1 if is_refused else _MAX_READS):
                 return
-            if lost:
-                raise lost
+            if error:
+                raise error
             time.sleep(max(0.0, _RESOLUTION - (time.monotonic() - put_at)))
         raise PlatformError(
             ErrorCode.UNEXPECTED_REPLY,
@@ -190,18 +192,15 @@ class GithubSecrets:
         )
 
     def _put(self, name: str, body: dict[str, Any]) -> PlatformError | None:
-        """Store a secret; return an error if no reply says whether it is stored. Raises PlatformError if it is not."""
-        action = f"storing the secret {name}"
+        """Store a secret; return the error of a reply that is lost or not a success."""
         try:
             reply = self._api.call("PUT", f"{self.place.path}/{segment(name)}", body=body)
+            self._accept(reply, f"storing the secret {name}")
         except PlatformError as error:
             return error
-        if reply.status >= 500:
-            return error_for_reply(reply, action, explain(reply), "GitHub")
-        self._accept(reply, action)
         return None
 
-    def _has_changed(self, name: str, before: _StoredSecret | None, interval: float) -> bool:
+    def _has_changed(self, name: str, before: _StoredSecret | None, interval: float, attempts: int) -> bool:
         """Return True as soon as the `updated_at` of a secret is another one; False if it cannot be read."""
         stored_at = before.updated_at if before else None
         try:
@@ -209,7 +208,7 @@ class GithubSecrets:
                 lambda: self._read(name),
                 lambda secret: secret is not None and secret.updated_at != stored_at,
                 interval=interval,
-                attempts=_MAX_READS,
+                attempts=attempts,
             )
         except PlatformError:
             return False

@@ -172,7 +172,8 @@ def _revoke_others(work: _Work, token: str, old_token: str | None) -> None:
         work.platform.rotate(work.database.name)
     except PlatformError as error:
         if error.code not in (ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE, ErrorCode.SERVER_ERROR):
-            work.standing = _STORED
+            is_rejected = ask(address, token, work.timeout).rejected  # an error may arrive although the keys are new
+            work.standing = _LOCKED_OUT if is_rejected else _STORED
         raise
     work.steps.append(f"Rotated the keys of {work.database.name}: every older token is invalid.")
     minted = ""
