@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.support.databases import QUICK, DatabaseUnderTest
@@ -31,9 +31,13 @@ ERASED = "\r\x1b[K"
 @contextmanager
 def locked(path: Path) -> Iterator[Callable[[], None]]:
     """A database file on which somebody else holds the lock until the function is called."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(apsw.Connection(str(path))) as other:
         other.execute("BEGIN IMMEDIATE")
-        yield lambda: other.rollback()
+
+        def release() -> None:
+            other.execute("ROLLBACK")
+
+        yield release
 
 
 @dataclass(frozen=True)
