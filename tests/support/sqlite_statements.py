@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from unittest.mock import patch
 
-from turso_deploy.core.transaction import Rows, Value
-from turso_deploy.sqlite.connection import Connection
+from turso_deploy.sqlite.connection import Connection, Result, Value
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -19,7 +18,7 @@ def recorded_statements(instead: Mapping[str, str] = NOTHING) -> Iterator[list[s
     ran: list[str] = []
     execute = Connection.execute
 
-    def recorded(self: Connection, sql: str, arguments: Iterable[Value] = ()) -> Rows:
+    def recorded(self: Connection, sql: str, arguments: Iterable[Value] = ()) -> Result:
         ran.append(sql)
         return execute(self, instead.get(sql, sql), arguments)
 

@@ -95,7 +95,7 @@ class Scratch:
     ) -> Rows:
         while True:
             try:
-                return connection.execute(sql, arguments)
+                return Rows(*connection.execute(sql, arguments))
             except SqliteError as error:
                 if not self._stand_in_for(error.message):
                     raise _scratch_error(error, sql, cut) from None

@@ -149,7 +149,7 @@ def _require_usable_path(file: Path) -> None:
 
 def _run(connection: Connection, query: Query) -> Rows | Failure:
     try:
-        return connection.execute(query.sql, query.arguments)
+        return Rows(*connection.execute(query.sql, query.arguments))
     except SqliteError as error:
         return _failure(error)
 

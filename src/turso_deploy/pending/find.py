@@ -14,6 +14,7 @@ from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
+from turso_deploy.pending.engine_version import require_engine
 from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
@@ -67,6 +68,7 @@ def find_pending(
     report_step("planning")
     with expected_form():
         state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
+    require_engine(project, state, is_file=database.address.startswith("file:"))
     pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending)]
     if preview:

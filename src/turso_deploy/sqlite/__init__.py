@@ -1,1 +1,1 @@
-"""SQLite itself, in the version that is installed with turso-deploy; the only package that imports apsw."""
+"""SQLite in the version that is installed with turso-deploy, and what is new in it; only here is apsw imported."""

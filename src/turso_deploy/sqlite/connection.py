@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from threading import RLock
+from typing import NamedTuple
 
 import apsw
 
-from turso_deploy.core.transaction import Rows, Value
+Value = None | int | float | str | bytes
 
 VERSION = apsw.sqlite_lib_version()
 """The version of SQLite, such as 3.54.1."""
@@ -47,6 +48,21 @@ class SqliteError(Exception):
         self.message = message
         self.code = code
         self.offset = offset
+
+
+class Result(NamedTuple):
+    """The columns and rows of one statement, and the number of rows that it inserted, updated or deleted itself."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    affected: int
+
+    def number(self) -> int:
+        """Return the only value, an integer. Raises ValueError for rows of another form."""
+        [[value]] = self.rows
+        if isinstance(value, int):
+            return value
+        raise ValueError("not an integer")
 
 
 @contextmanager
@@ -84,7 +100,7 @@ class Connection:
         """
         return cls(str(path.absolute()), apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
-    def execute(self, sql: str, arguments: Iterable[Value] = ()) -> Rows:
+    def execute(self, sql: str, arguments: Iterable[Value] = ()) -> Result:
         """Run one statement and return all its rows. Raises SqliteError."""
         columns: tuple[str, ...] = ()
 
@@ -101,7 +117,7 @@ class Connection:
             rows = tuple(cursor.execute(sql, tuple(arguments)))
             # The number of the statement before remains if this one changes no rows, as CREATE TABLE does.
             changed = self._connection.total_changes() != before
-            return Rows(columns, rows, self._connection.changes() if changed else 0)
+            return Result(columns, rows, self._connection.changes() if changed else 0)
 
     def rows(self, sql: str, arguments: Iterable[Value] = ()) -> Iterator[tuple[Value, ...]]:
         """Run a query and yield its rows one by one. Raises SqliteError."""

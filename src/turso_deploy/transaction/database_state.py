@@ -11,7 +11,7 @@ from typing import NamedTuple
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
-from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value
+from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value, whole_number
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, LastDeployment, parse_last_deployment
@@ -25,7 +25,8 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 
 # A server executes each query by itself, so a deployment may commit between two of them. The values that the guard
 # compares are therefore read first: a change while the others are read makes the guard fail, and no plan wrong.
-STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, CLOCK_QUERY)
+_CLOCK_AND_VERSION_QUERY = Query(f"SELECT {_CLOCK}, sqlite_version()")
+STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, _CLOCK_AND_VERSION_QUERY)
 
 
 class DatabaseState(NamedTuple):
@@ -43,6 +44,7 @@ class DatabaseState(NamedTuple):
     received_at: float = 0.0
     past_schemas: tuple[str, ...] = ()
     past_version: str | None = None
+    sqlite_version: tuple[int, ...] = (3, 45)
 
     @property
     def managed(self) -> frozenset[str]:
@@ -113,12 +115,14 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
     if isinstance(history_answer, Failure) and catalog.has_history and not _had_no_history(history_answer):
         raise _unreadable(history_answer)
+    [[clock, version]] = clock_answer.rows
     return DatabaseState(
         catalog,
         None if isinstance(version_answer, Failure) else version_answer.number(),
         None if isinstance(history_answer, Failure) else parse_last_deployment(history_answer),
-        clock_answer.number(),
+        whole_number(clock),
         time.monotonic(),
+        sqlite_version=tuple(int(part) for part in str(version).split(".")),
     )
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.core.transaction import Rows, Value
-from turso_deploy.sqlite.connection import DELETE, SELECT, Connection, SqliteError, checking
+from turso_deploy.sqlite.connection import DELETE, SELECT, Connection, Result, SqliteError, Value, checking
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -30,7 +29,7 @@ def refusal(connection: Connection, sql: str, *arguments: Value) -> SqliteError:
 
 
 def test_columns_of_a_query_without_rows_are_known(connection: Connection) -> None:
-    assert connection.execute("SELECT 1 AS a, 2 AS b WHERE false") == Rows(("a", "b"), ())
+    assert connection.execute("SELECT 1 AS a, 2 AS b WHERE false") == Result(("a", "b"), (), 0)
 
 
 @pytest.mark.parametrize(

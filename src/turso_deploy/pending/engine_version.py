@@ -1,0 +1,94 @@
+"""Reject SQL of the schema folder that is newer than the SQLite of the database, or that only servers have.
+
+turso-deploy brings a newer SQLite than most databases have. What that accepts, an older one may reject, or give another
+result for. A file may be opened by other programs with an older SQLite, to which one definition that it cannot parse
+makes the whole file malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError, listed
+from turso_deploy.project.project import Project
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import column_title
+from turso_deploy.sql.schema import Index, SchemaObject, Table, key_of, place_in
+from turso_deploy.sqlite.connection import VERSION
+from turso_deploy.sqlite.newer_sql import OLDEST, NewerSql, find_newer_sql
+from turso_deploy.transaction.database_state import DatabaseState
+
+
+def require_engine(project: Project, state: DatabaseState, *, is_file: bool) -> None:
+    """Check what the database does not have yet. Raises PlanError (`plan-impossible`) with the place of each fault."""
+    live = {key_of(item): item.definition for item in state.catalog.schema.objects()}
+    new = [item for item in project.wanted.objects() if live.get(key_of(item)) != item.definition]
+    if is_file:
+        _require_no_vector_index(new)
+    causes = [
+        Cause(_fault(item.name, found), place)
+        for item in new
+        if (found := find_newer_sql(item.sql, OLDEST if is_file else state.sqlite_version, is_server=not is_file))
+        for place in [place_in(item.sql, found.offset, item.place)]
+    ]
+    if not is_file:
+        causes += [*_in_backfills(new, state), *_in_scripts(project, state)]
+    if causes:
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The schema folder uses newer SQL than the database, {_target(state, is_file=is_file)}:{listed(causes)}",
+            hint="Write it in the SQL of that version.",
+            place=causes[0].place,
+            causes=causes,
+        )
+
+
+def _target(state: DatabaseState, *, is_file: bool) -> str:
+    if is_file:
+        return (
+            f"a file that any program with SQLite {_text(OLDEST)} or newer must be able to open (turso-deploy has "
+            f"{VERSION})"
+        )
+    return f"a server with SQLite {_text(state.sqlite_version)} (turso-deploy has {VERSION})"
+
+
+def _in_backfills(new: Sequence[SchemaObject], state: DatabaseState) -> Iterator[Cause]:
+    for table in new:
+        if isinstance(table, Table):
+            for column, directives in table.directives.columns.items():
+                found = find_newer_sql(directives.using or "", state.sqlite_version, is_server=True)
+                if found:
+                    yield Cause(_fault(column_title(table.name, column), found), table.place_of(column))
+
+
+def _in_scripts(project: Project, state: DatabaseState) -> Iterator[Cause]:
+    """Yield the faults of the scripts that the database has not run; those of a file run in our own SQLite."""
+    ran = state.last_deployment.scripts if state.last_deployment else {}
+    for script in project.scripts:
+        if script.name in ran:
+            continue
+        for statement in script.statements:
+            if found := find_newer_sql(statement.text, state.sqlite_version, is_server=True):
+                line = statement.line + statement.text.count("\n", 0, found.offset)
+                yield Cause(_fault(script.name, found), Place(script.file, line))
+
+
+def _fault(name: str, found: NewerSql) -> str:
+    parser = ", and which the parser of libSQL does not accept" if found.on_server else ""
+    return f"{name} uses {found.name}, which came with SQLite {_text(found.since)}{parser}"
+
+
+def _require_no_vector_index(new: Sequence[SchemaObject]) -> None:
+    for item in new:
+        if isinstance(item, Index) and "libsql_vector_idx" in identifiers_in(item.sql):
+            raise PlanError(
+                ErrorCode.PLAN_IMPOSSIBLE,
+                f"The database is a file, and index {item.name} is a vector index, which only libSQL servers have.",
+                hint="Deploy to a server, for example sqld on this machine, or leave the index out of the folder. "
+                "Columns of vectors, such as F32_BLOB(3), need no server.",
+                place=item.place,
+            )
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
