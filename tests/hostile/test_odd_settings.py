@@ -152,3 +152,24 @@ def test_odd_setting_ends_with_a_report(tmp_path: Path, monkeypatch: pytest.Monk
             shown = {name: value[:30] for name, value in {**flags, **environment}.items() if name not in PLATFORM}
             wrong.setdefault(f"{found}, such as {shown!r}", 0)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\x00b", "x/" * 3_000])
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        *((command, "schema_path") for command in ("deploy", "verify", "docs", "pull")),
+        ("plan", "compare_to"),
+        ("docs", "output"),
+    ],
+)
+def test_folder_that_no_file_system_takes_is_an_input_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, setting: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "schema", SMALL)
+    printed = StringIO()
+    assert run({"command": command, "database_url": "file:a.db", setting: name}, {}, printed, StringIO()) == 2
+    assert any(
+        part in printed.getvalue() for part in ("names a folder that cannot be used", "without the character NUL")
+    )

@@ -52,10 +52,11 @@ def _require_usable_paths(settings: Settings) -> None:
             Path(getattr(settings, name) or ".").lstat()
         except (FileNotFoundError, NotADirectoryError):
             pass
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError for the character NUL
+            reason = error.strerror if isinstance(error, OSError) else "no name holds the character NUL"
             raise InputError(
                 ErrorCode.INPUT_INVALID,
-                f"The setting `{input_of(name)}` names a folder that cannot be used: {error.strerror}.",
+                f"The setting `{input_of(name)}` names a folder that cannot be used: {reason}.",
                 hint="Check the name, and the permissions of the folders that lead to it.",
             ) from None
 
