@@ -15,6 +15,7 @@ from turso_deploy.cli.main import main
 from turso_deploy.core.errors import DeployError
 from turso_deploy.project.loader import load_project
 from turso_deploy.schema_docs.generate import generate_docs
+from turso_deploy.sqlite import limits
 
 OUTSIDE = "CONTENT-OF-ANOTHER-FILE"
 FILES = {
@@ -161,3 +162,44 @@ def test_what_is_made_to_explode_elsewhere_is_refused_soon(
     started = time.monotonic()
     assert refusal(folder, tmp_path / "pages").place
     assert time.monotonic() - started < 30
+
+
+NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("queries/common.sql", f"SELECT 1;\n{NUMBERS} SELECT count(*) FROM n;", 2),
+        ("queries/common.sql", f"{NUMBERS} SELECT i FROM n;", 1),
+        ("queries/common.sql", f"SELECT 1;\n{NUMBERS} SELECT zeroblob(10000000) FROM n LIMIT 200;", 2),
+        (
+            "views.sql",
+            f"CREATE TRIGGER r AFTER INSERT ON authors BEGIN SELECT ({NUMBERS} SELECT sum(i) FROM n); END;",
+            2,
+        ),
+    ],
+)
+def test_sql_without_end_in_a_folder_is_an_error_at_its_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, line: int
+) -> None:
+    monkeypatch.setattr(limits, "MAX_STATEMENT_SECONDS", 1)
+    (folder / name).write_text(content, encoding="utf-8")
+    if name == "views.sql":
+        shutil.rmtree(folder / "queries")
+        (folder / "manifest.yml").unlink()
+    error = refusal(folder, tmp_path / "pages")
+    assert "SQLite was stopped in memory" in error.message
+    assert error.place is not None
+    assert error.place.file == f"{folder.as_posix()}/{name if name != 'views.sql' else 'seeds/authors.csv'}"
+    assert error.place.line == line
+
+
+@pytest.mark.parametrize("value", ["hex(zeroblob(200000000))", "printf('%.*c', 500000000, 'x')"])
+def test_default_that_is_too_large_is_an_error_at_the_row(folder: Path, tmp_path: Path, value: str) -> None:
+    (folder / "more.sql").write_text(f"CREATE TABLE t (id INTEGER PRIMARY KEY, a DEFAULT ({value}));", encoding="utf-8")
+    (folder / "seeds" / "t.csv").write_text("id\n1\n", encoding="utf-8")
+    error = refusal(folder, tmp_path / "pages")
+    assert "string or blob too big" in error.message
+    assert error.place is not None
+    assert error.place.line == 2

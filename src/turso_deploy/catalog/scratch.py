@@ -86,16 +86,21 @@ class Scratch:
         """Return the SQL of a table. Raises KeyError if there is none."""
         return {fold_case(row.name): row.sql or "" for row in self.rows() if row.kind == "table"}[fold_case(table)]
 
-    def query(self, query: Query) -> Rows:
-        """Run a query and return its rows. Raises ScratchError."""
-        return self._execute(self.connection, query.sql, query.arguments)
+    def query(self, query: Query, max_bytes: int | None = None) -> Rows:
+        """Run a query and return its rows, of `max_bytes` in all. Raises ScratchError."""
+        return self._execute(self.connection, query.sql, query.arguments, max_bytes=max_bytes)
 
     def _execute(
-        self, connection: Connection, sql: str, arguments: Sequence[Value] = (), cut: _Cut | None = None
+        self,
+        connection: Connection,
+        sql: str,
+        arguments: Sequence[Value] = (),
+        cut: _Cut | None = None,
+        max_bytes: int | None = None,
     ) -> Rows:
         while True:
             try:
-                return Rows(*connection.execute(sql, arguments))
+                return Rows(*connection.execute(sql, arguments, max_bytes))
             except SqliteError as error:
                 if not self._stand_in_for(error.message):
                     raise _scratch_error(error, sql, cut) from None

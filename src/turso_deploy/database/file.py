@@ -8,6 +8,7 @@ from pathlib import Path
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
+from turso_deploy.core.signals import StoppedError, cancellable
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
 from turso_deploy.database.interface import Database
@@ -59,14 +60,14 @@ class FileDatabase(Database):
             failure = self._begin(connection, foreign_keys=transaction.foreign_keys)
             if failure is not None:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
-            for index, one in enumerate(transaction.steps):
-                report_step(f"step {index + 1:,} of {len(results):,}: {one.label}")
-                reply = (_run_without_overwriting if one.leaves_copies else _run)(connection, one.query)
-                if isinstance(reply, Failure):
-                    return Outcome(False, tuple(results), FailedStep(index, reply))
-                results[index] = reply
-                if not connection.in_transaction:
-                    raise _ended_early()
+            try:
+                # Nothing is lost by a signal before COMMIT, and closing the connection rolls the transaction back.
+                with cancellable():
+                    failed = _run_steps(transaction, connection, results)
+            except StoppedError:
+                raise _stopped() from None
+            if failed:
+                return Outcome(False, tuple(results), failed)
             if not transaction.commit:
                 return Outcome(False, tuple(results))
             # A reader of the file delays the commit, which is retried:
@@ -124,11 +125,24 @@ class FileDatabase(Database):
             connection.close()
 
 
+def _run_steps(transaction: Transaction, connection: Connection, results: list[Rows | None]) -> FailedStep | None:
+    """Run the steps up to the first that fails, which is returned, and fill in their results."""
+    for index, one in enumerate(transaction.steps):
+        report_step(f"step {index + 1:,} of {len(results):,}: {one.label}")
+        reply = (_run_without_overwriting if one.leaves_copies else _run)(connection, one.query)
+        if isinstance(reply, Failure):
+            return FailedStep(index, reply)
+        results[index] = reply
+        if not connection.in_transaction:
+            raise _ended_early()
+    return None
+
+
 def _require_usable_path(file: Path) -> None:
     """Raise InputError if no such file can exist."""
     try:
         has_folder, is_folder = file.parent.is_dir(), file.is_dir()
-        file.exists()
+        is_special = file.exists() and not file.is_file()
     except OSError as error:  # for example a name that is too long, or a folder without permission
         raise InputError(
             ErrorCode.DATABASE_URL_INVALID,
@@ -144,6 +158,12 @@ def _require_usable_path(file: Path) -> None:
             ErrorCode.DATABASE_URL_INVALID,
             "the database file is a folder",
             hint="Name a file in it: file:folder/name.db.",
+        )
+    if is_special:
+        raise InputError(
+            ErrorCode.DATABASE_URL_INVALID,
+            "the database file is a device, a pipe or a socket",
+            hint="Name a regular file.",
         )
 
 
@@ -179,6 +199,14 @@ def _failure(error: SqliteError) -> Failure:
 
 def _is_busy(answer: Rows | Failure) -> bool:
     return isinstance(answer, Failure) and answer.code.startswith("SQLITE_BUSY")
+
+
+def _stopped() -> DatabaseError:
+    return DatabaseError(
+        ErrorCode.STOPPED,
+        "A signal stopped the run, and the transaction was rolled back",
+        hint="Run it again to deploy.",
+    )
 
 
 def _ended_early() -> DatabaseError:

@@ -30,6 +30,7 @@ from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema, key_of
+from turso_deploy.sqlite.limits import limited_at
 
 _MAX_SQL_BYTES = 20_000_000
 _MAX_SEED_BYTES = 128_000_000
@@ -77,7 +78,8 @@ def _define(sources: Iterable[Source], manifest: Manifest, scratch: Scratch) -> 
     """Run the definitions in an empty scratch database, and return the resulting catalog."""
     places = {}
     for source in sources:
-        _define_one(source, scratch)
+        with limited_at(source.place):
+            _define_one(source, scratch)
         places[source.key] = source.stored_place
     return read_catalog(scratch.rows(), scratch.shadows(), manifest.ignore, places)
 

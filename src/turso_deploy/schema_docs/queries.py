@@ -14,8 +14,11 @@ from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.splitter import Statement
 from turso_deploy.sql.statement_kinds import StatementKind
 from turso_deploy.sqlite.connection import FUNCTION, READ, RECURSIVE, SELECT
+from turso_deploy.sqlite.limits import limited_at, size_of
 
 QUERIES_FOLDER = "queries"
+MAX_RESULT_BYTES = 5_000_000
+"""Maximum size of all results together, which are on one page."""
 
 # Actions of a SELECT for sqlite3_set_authorizer(): https://www.sqlite.org/c3ref/c_alter_table.html
 _READING = {SELECT, READ, FUNCTION, RECURSIVE}
@@ -27,6 +30,7 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
     Raises ProjectError with the place of a statement that is not a SELECT, or that fails.
     """
     results = []
+    left = MAX_RESULT_BYTES
     if folder.has(QUERIES_FOLDER) and not folder.is_folder(QUERIES_FOLDER):
         raise _invalid("this is not a folder", folder.place(QUERIES_FOLDER))
     for name in folder.entries(f"{QUERIES_FOLDER}/*"):
@@ -45,17 +49,21 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
         statements = statements_of_kind(
             StatementKind.SELECT, "a query file may hold SELECT statements only", folder, name, text, _invalid
         )
-        results.append(
-            (PurePosixPath(name).stem, [_run(each, folder.place(name).file, scratch) for each in statements])
-        )
+        found = []
+        for statement in statements:
+            place = folder.place(name, statement.line)
+            with limited_at(place):
+                found.append(_run(statement, place.file, scratch, left))
+            left -= size_of(found[-1].rows)
+        results.append((PurePosixPath(name).stem, found))
     return results
 
 
-def _run(statement: Statement, file: str, scratch: Scratch) -> QueryResult:
+def _run(statement: Statement, file: str, scratch: Scratch, max_bytes: int) -> QueryResult:
     try:
         plan = _plan(statement.text, scratch)
         with scratch.connection.authorized_by(lambda action, *_: action in _READING):
-            found = scratch.query(Query(statement.text))
+            found = scratch.query(Query(statement.text), max_bytes)
     except ScratchError as error:
         line = statement.text.count("\n", 0, error.offset or 0)
         raise _invalid(error.message, Place(file, statement.line + line)) from None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 
-from turso_deploy.core.errors import ProjectError
+from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.packed_rows import RowPacker, SeedRow
 from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of, parents_first
@@ -21,6 +21,7 @@ from turso_deploy.seeds.values import has_no_text_form
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import Schema
 from turso_deploy.sqlite.connection import Connection, SqliteError
+from turso_deploy.sqlite.limits import WorkLimitError
 
 # Messages of SQLite about a row that quote none of its values: https://www.sqlite.org/rescode.html#constraint
 _WITHOUT_VALUES = (
@@ -31,6 +32,7 @@ _WITHOUT_VALUES = (
     "datatype mismatch",
     "malformed JSON",
     "no such ",
+    "string or blob too big",
 )
 
 _STORED = "turso_deploy_stored"  # a temporary table, and the trigger that fills it; no name of the wanted schema
@@ -107,6 +109,9 @@ def _insert(file: SeedFile, group: SeedGroup, wanted: Schema, connection: Connec
         position = next(fetched) - 1
         other = _line_of_equal_row(error.message, file, group, position, connection, copies)
         raise _error(error.message, file, group.lines[position], wanted, other) from None
+    except WorkLimitError as error:
+        error.place = Place(file.file, group.lines[next(fetched) - 1])
+        raise
 
 
 def _insert_sql(table: str, group: SeedGroup, verb: str = "INSERT OR ABORT") -> str:
@@ -176,6 +181,9 @@ def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection
                 connection.execute_for_each(f"{insert} {_on_conflict(seed.table, group)}", rows)
             except SqliteError as error:
                 raise _error(error.message, seed, group.lines[next(fetched) - 1], wanted, None) from None
+            except WorkLimitError as error:
+                error.place = Place(seed.file, group.lines[next(fetched) - 1])
+                raise
     for seed in ordered:
         for group in seed.groups:
             for line in _lines_left_out(seed, group, connection):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import NamedTuple
 
 import apsw
+
+from turso_deploy.sqlite.limits import MAX_MEMORY, MAX_PATTERN, MAX_VALUE, Clock, WorkLimitError, limited_in_size
 
 Value = None | int | float | str | bytes
 
@@ -26,14 +27,15 @@ SELECT, READ, FUNCTION, RECURSIVE = apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.S
 Authorizer = Callable[[int, str | None, str | None, str | None, str | None], bool]
 """Return True to allow an action: its code, its two names, the database, and the innermost trigger or view."""
 
-_CHECK_INTERVAL = 100_000
-"""Number of instructions of SQLite's virtual machine between two checks: a few milliseconds."""
+_CHECK_INTERVAL = 2_000
+"""Number of instructions of SQLite's virtual machine between two checks. Some instructions take milliseconds."""
 
 # SQLite 3.48 raised the number of arguments of a function, 3.46 and before take 127:
 # https://www.sqlite.org/limits.html#max_function_arg
 _MAX_ARGUMENTS = 127
 
-_check: ContextVar[Callable[[], object] | None] = ContextVar("check", default=None)
+_files = 0
+_files_lock = Lock()
 
 
 class SqliteError(Exception):
@@ -65,31 +67,33 @@ class Result(NamedTuple):
         raise ValueError("not an integer")
 
 
-@contextmanager
-def checking(check: Callable[[], object]) -> Iterator[None]:
-    """Call `check` every few milliseconds while SQLite works in this thread; an error that it raises ends the work."""
-    token = _check.set(check)
-    try:
-        yield
-    finally:
-        _check.reset(token)
-
-
 class Connection:
-    """A connection in autocommit mode that waits for no lock. Closing it rolls back an open transaction."""
+    """A connection in autocommit mode that waits for no lock. Closing it rolls back an open transaction.
 
-    def __init__(self, database: str, flags: int) -> None:
+    Python handles signals while SQLite works, and their errors end a statement. With a `clock`, so does its limit.
+    """
+
+    def __init__(self, database: str, flags: int, clock: Clock | None = None) -> None:
         with _sqlite_errors():
             # No cache: a cached EXPLAIN is not compiled again when the schema has changed.
             self._connection = apsw.Connection(database, flags, statementcachesize=0)
         self._lock = RLock()  # apsw raises an error if two threads use one connection
-        self._connection.set_progress_handler(_continue_unless_check_fails, _CHECK_INTERVAL)
+        self._clock = clock
+        self._is_open = True
+        self._connection.set_progress_handler(self._may_go_on, _CHECK_INTERVAL)
+        _count_file(0 if clock else 1)
 
     @classmethod
     def in_memory(cls) -> Connection:
-        """Return a connection to a new database in memory, with the limits of the databases that may be deployed to."""
-        connection = cls(":memory:", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        """Return a connection to a new database in memory, with the limits of the databases that may be deployed to.
+
+        Its methods raise WorkLimitError for SQL that takes too long or too much memory.
+        """
+        connection = cls(":memory:", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, Clock())
         connection._connection.limit(apsw.SQLITE_LIMIT_FUNCTION_ARG, _MAX_ARGUMENTS)
+        connection._connection.limit(apsw.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+        connection._connection.limit(apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN)
+        connection.execute("PRAGMA temp_store = memory")  # no value goes into a file, and the memory is limited
         return connection
 
     @classmethod
@@ -100,8 +104,8 @@ class Connection:
         """
         return cls(str(path.absolute()), apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
-    def execute(self, sql: str, arguments: Iterable[Value] = ()) -> Result:
-        """Run one statement and return all its rows. Raises SqliteError."""
+    def execute(self, sql: str, arguments: Iterable[Value] = (), max_bytes: int | None = None) -> Result:
+        """Run one statement and return all its rows, of `max_bytes` in all. Raises SqliteError."""
         columns: tuple[str, ...] = ()
 
         def before_first_step(cursor: apsw.Cursor, statement: str, _: object) -> bool:
@@ -110,19 +114,21 @@ class Connection:
             columns = tuple([column[0] for column in cursor.get_description()])
             return True
 
-        with self._lock, _sqlite_errors(sql):
+        with self._working(sql):
             before = self._connection.total_changes()
             cursor = self._connection.cursor()
             cursor.exec_trace = before_first_step
-            rows = tuple(cursor.execute(sql, tuple(arguments)))
+            found = cursor.execute(sql, tuple(arguments))
+            rows = tuple(found if max_bytes is None else limited_in_size(found, max_bytes))
             # The number of the statement before remains if this one changes no rows, as CREATE TABLE does.
             changed = self._connection.total_changes() != before
             return Result(columns, rows, self._connection.changes() if changed else 0)
 
     def rows(self, sql: str, arguments: Iterable[Value] = ()) -> Iterator[tuple[Value, ...]]:
         """Run a query and yield its rows one by one. Raises SqliteError."""
-        with self._lock, _sqlite_errors(sql):
-            yield from self._connection.execute(sql, tuple(arguments))
+        with self._working(sql):
+            found = self._connection.execute(sql, tuple(arguments))
+            yield from self._clock.each(found) if self._clock else found
 
     def row(self, sql: str, arguments: Iterable[Value] = ()) -> tuple[Value, ...] | None:
         """Return the first row of a query, or None. Raises SqliteError."""
@@ -130,8 +136,8 @@ class Connection:
 
     def execute_for_each(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Run one statement for each row of arguments. Raises SqliteError; the rows before the error stay written."""
-        with self._lock, _sqlite_errors(sql):
-            self._connection.executemany(sql, rows)
+        with self._working(sql):
+            self._connection.executemany(sql, self._clock.each(rows) if self._clock else rows)
 
     @property
     def in_transaction(self) -> bool:
@@ -173,6 +179,30 @@ class Connection:
         """Close the connection."""
         with self._lock:
             self._connection.close(True)
+            if self._is_open and not self._clock:
+                _count_file(-1)
+            self._is_open = False
+
+    @contextmanager
+    def _working(self, sql: str) -> Iterator[None]:
+        """Let one thread run one statement, with the errors of this module, and count its time."""
+        with self._lock:
+            if self._clock:
+                self._clock.begin()
+            try:
+                with _sqlite_errors(sql):
+                    yield
+                self._may_go_on()
+            except SqliteError as error:
+                if self._clock and error.code.startswith("SQLITE_NOMEM"):
+                    raise WorkLimitError(f"needs more than {MAX_MEMORY // 2**20} MiB of memory") from None
+                raise
+
+    def _may_go_on(self) -> bool:
+        """Check the limits. Python also handles signals now, which it does not while SQLite works."""
+        if self._clock:
+            self._clock.check()
+        return False
 
 
 def is_complete(sql: str) -> bool:
@@ -180,11 +210,12 @@ def is_complete(sql: str) -> bool:
     return apsw.complete(sql)
 
 
-def _continue_unless_check_fails() -> bool:
-    """Run the check of this thread. Python also handles signals now, which it does not while SQLite works."""
-    if check := _check.get():
-        check()
-    return False
+def _count_file(change: int) -> None:
+    """Limit the memory of SQLite, except while a file is open: the rows of live databases may need any amount."""
+    global _files
+    with _files_lock:
+        _files += change
+        apsw.hard_heap_limit(0 if _files else MAX_MEMORY)
 
 
 def _require_one_statement(sql: str, first: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.sqlite.connection import DELETE, SELECT, Connection, Result, SqliteError, Value, checking
+from turso_deploy.sqlite.connection import DELETE, SELECT, Connection, Result, SqliteError, Value
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -138,19 +138,6 @@ def test_action_that_the_authorizer_denies_is_an_error(connection: Connection) -
 
 class EnoughError(Exception):
     """Raised by a check."""
-
-
-def test_check_that_fails_ends_the_work_of_its_own_thread_only(connection: Connection) -> None:
-    def fail() -> None:
-        raise EnoughError
-
-    with checking(fail):
-        with pytest.raises(EnoughError):
-            connection.execute(ENDLESS)
-        with ThreadPoolExecutor(1) as threads:
-            finite = f"{ENDLESS.replace('FROM n)', 'FROM n WHERE i < 300000)')}"
-            assert threads.submit(connection.execute, finite).result().number() == 300_000
-    assert connection.execute(finite).number() == 300_000
 
 
 def test_signal_handler_runs_while_sqlite_works(connection: Connection) -> None:
