@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.property.schemas import Schema, Table
 from turso_deploy.core.transaction import Value
 from turso_deploy.sql.lexer import quote_identifier
+from turso_deploy.sql.splitter import split
+from turso_deploy.sqlite.connection import Connection, SqliteError
 
 Row = tuple[Value, ...]
 
@@ -67,14 +69,15 @@ def texts(schema: Schema) -> list[str]:
 def accepted(schema: Schema, offered: dict[str, list[Row]]) -> list[tuple[str, Row]]:
     """The statements that fill the tables, with the arguments that the schema accepts."""
     found = []
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
-        database.executescript(schema.files()["schema.sql"])
+    with closing(Connection.in_memory()) as database:
+        for statement in split(schema.files()["schema.sql"]):
+            database.execute(statement.text)
         database.execute("PRAGMA foreign_keys = on")
         for _ in range(2):  # what refers to a later row is accepted the second time
             for name, table in schema.tables.items():
                 sql, taken = insertion(table)
                 for row in offered[name]:
-                    with suppress(sqlite3.Error):
+                    with suppress(SqliteError):
                         database.execute(sql, row[taken])
                         found.append((sql, row[taken]))
     return found
