@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -298,3 +300,24 @@ def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "missing" / "database.db")
     with pytest.raises(DatabaseError, match="unable to open database file"):
         FileDatabase(str(link)).apply(Transaction((change(TABLE),)))
+
+
+def test_byte_in_the_catalog_that_is_no_text_is_reported_as_such(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        database.executescript(
+            "CREATE TABLE t (a DEFAULT 'cafe'); PRAGMA writable_schema = on;"
+            "UPDATE sqlite_master SET sql = CAST(replace(CAST(sql AS BLOB), 'cafe', x'636166e9') AS TEXT)"
+        )
+    [answer] = FileDatabase(str(tmp_path / "x.db")).query([Query("SELECT sql FROM sqlite_master")])
+    assert isinstance(answer, Failure)
+    explanation = explain(answer)
+    assert "a text in the database is not valid UTF-8" in explanation.message
+    assert "create that object again with UTF-8 text" in explanation.hint
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_special_file_is_no_database(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="a device, a pipe or a socket"):
+        FileDatabase(str(tmp_path / name))

@@ -81,6 +81,11 @@ _STATEMENT_HINTS = (
         "this kind of statement",
         "libSQL servers reject VACUUM, ANALYZE, ATTACH, TEMP objects and most PRAGMAs with a value.",
     ),
+    (
+        "a text in the database is not valid UTF-8",
+        "Another program wrote it in another encoding. If `.schema` in the `sqlite3` shell shows it in a definition, "
+        "create that object again with UTF-8 text.",
+    ),
     ("syntax error", "The server's parser does not accept this SQL, although SQLite's own parser may."),
 )
 
