@@ -207,8 +207,9 @@ def _hints(
         match check.section:
             case "json_columns":
                 yield (
-                    "The values are in rows of the database: correct them with a one-time script that runs before, or "
-                    f"by hand, or remove the column from `json_columns` ({check.place})."
+                    "Correct the values: those that the database has already with a one-time script that runs before, "
+                    "or by hand, those of a new column with its DEFAULT or `-- @using <expression>`. Or remove the "
+                    f"column from `json_columns` ({check.place})."
                 )
             case "rows":
                 yield _hint_for_rows(check, project)

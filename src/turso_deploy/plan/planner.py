@@ -17,7 +17,11 @@ from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.backfills import check_backfills, order_of_backfills, unused_backfills
+from turso_deploy.plan.backfills import (
+    check_backfills,
+    order_of_backfills,
+    unused_backfills,
+)
 from turso_deploy.plan.dependents import (
     Dependencies,
     DroppedDependents,
@@ -42,7 +46,14 @@ from turso_deploy.plan.renames import (
 )
 from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
 from turso_deploy.plan.table_change import TableChange
-from turso_deploy.plan.table_hazards import count_duplicates, count_duplicates_after, hazards_of_children
+from turso_deploy.plan.table_hazards import (
+    columns_read_by,
+    count_duplicates,
+    count_duplicates_after,
+    hazards_of_children,
+    remedy_for_live_rows,
+    remedy_for_rows,
+)
 from turso_deploy.plan.table_steps import add_columns, change_table, drop_table
 from turso_deploy.plan.unmanaged import (
     check_history_name_is_free,
@@ -359,11 +370,16 @@ class _Planner:
         if not definition.unique or table is None:
             return ()
         change = self.changes.get(definition.table)
+        goal = f"no two rows share a key of the index {index.name}"
+        read = columns_read_by(definition.parts, definition.where)
         if change is not None:
             count = count_duplicates_after(change, definition.parts, definition.where)
+            remedy = remedy_for_rows(change, read, goal)
         else:
             count = count_duplicates(table, definition.parts, definition.where)
-        return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place),)
+            columns = [column.name for name, column in table.definition.by_name.items() if name in read]
+            remedy = remedy_for_live_rows(table.name, columns, goal)
+        return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place, remedy=remedy),)
 
     def _check_unmanaged(self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]) -> None:
         """Check that unmanaged views, triggers and tables that worked before still work.

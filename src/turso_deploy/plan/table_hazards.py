@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
@@ -61,7 +61,8 @@ def hazards_of_dropped_column(change: TableChange, column: ColumnDefinition) -> 
     if column.generated is None:
         new = [added.name for added in change.added if added.generated is None]
         count = f"SELECT count({quote_identifier(column.name)}) FROM {change.live_name}"
-        remedy = rename_hint(f"column {column.name}", column.name, new) if new else None
+        subject = f"column {column_title(change.wanted.name, column.name)}"
+        remedy = rename_hint(subject, column.name, new) if new else None
         yield _hazard_of_columns(change, HazardName.DROP_COLUMN, (column.name,), count, remedy)
 
 
@@ -83,7 +84,8 @@ def _changed_values(change: TableChange, column: ColumnDefinition, live: ColumnD
     if before is not after:
         is_converted = f"quote({stored_form(live_value, after)}) IS NOT quote({live_value})"
         count = f"SELECT count(*) FROM {change.live_name} WHERE {is_converted}"
-        remedy = f"Or give the new values: `-- @using <expression>` at the column {column.name}."
+        title = column_title(change.wanted.name, column.name)
+        remedy = f"Or give the new values: `-- @using <expression>` at the column {title}."
         yield _hazard_of_columns(change, HazardName.CHANGE_TYPE, names, count, remedy)
 
 
@@ -107,13 +109,22 @@ def _missing_values(change: TableChange, column: ColumnDefinition) -> Iterator[H
 
 
 def _remedy_for_missing_values(change: TableChange, column: ColumnDefinition) -> str:
+    title, name = column_title(change.wanted.name, column.name), fold_case(column.name)
     if column.generated is not None:
-        return f"Correct the rows that the expression of {column.name} reads, or change it so that it is never NULL."
-    if backfill := change.backfill(fold_case(column.name)):
-        return f"`-- @using {backfill}` at the column {column.name} gives NULL there: change it so that it never does."
-    remedy = f"Give the missing values: `-- @using <expression>` at the column {column.name}"
-    is_new = fold_case(column.name) not in change.old.by_name
-    return f"{remedy}, or give it a DEFAULT." if is_new else f"{remedy}; a DEFAULT applies to new rows only."
+        return remedy_for_rows(change, {name}, f"{title} is never NULL")
+    if change.wanted.directives.of(name).using and (backfill := change.backfill(name)):
+        return f"`-- @using {backfill}` at the column {title} gives NULL there: change it so that it never does."
+    remedy = f"Give the missing values: `-- @using <expression>` at the column {title}"
+    if name in change.old.by_name:
+        return f"{remedy}; a DEFAULT applies to new rows only."
+    return f"{remedy}." if _is_unique_by_itself(change, name) else f"{remedy}, or give it a DEFAULT."
+
+
+def _is_unique_by_itself(change: TableChange, column: str) -> bool:
+    """Return True if a column is a key of its own, so that a DEFAULT would give two rows one key."""
+    indexes = (index.definition for index in change.schema.indexes.values())
+    unique = [index for index in indexes if index.unique and index.table == fold_case(change.wanted.name)]
+    return any([part.column for part in key.parts] == [column] for key in (*change.new.keys, *unique))
 
 
 def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
@@ -129,7 +140,9 @@ def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> It
         return
     other_type = f"typeof({projected(column.name)}) NOT IN ('null', '{wanted_type}')"
     count = f"SELECT count(*) FROM {change.projection} WHERE {other_type}"
-    yield _hazard_of_columns(change, HazardName.ADD_STRICT, (column.name,), count)
+    goal = f"{column_title(change.wanted.name, column.name)} holds values of the type {wanted_type.upper()} only"
+    remedy = remedy_for_rows(change, {fold_case(column.name)}, goal)
+    yield _hazard_of_columns(change, HazardName.ADD_STRICT, (column.name,), count, remedy)
 
 
 def _has_type(change: TableChange, live: ColumnDefinition, name: str) -> bool:
@@ -144,7 +157,15 @@ def _duplicates(change: TableChange) -> Iterator[Hazard]:
         if key.parts not in known or any(part.column in change.changed_columns for part in key.parts):
             columns = [part.column or readable_sql(part.expression) for part in key.parts]
             count = count_duplicates_after(change, key.parts)
-            yield _hazard_of_columns(change, HazardName.ADD_UNIQUE, columns, count)
+            title = title_of_columns(change, columns)
+            remedy = remedy_for_rows(change, columns_read_by(key.parts), f"no two rows share the key {title}")
+            yield _hazard_of_columns(change, HazardName.ADD_UNIQUE, columns, count, remedy)
+
+
+def columns_read_by(parts: Sequence[KeyPart], where: Tokens | None = None) -> frozenset[str]:
+    """Return the folded names that a key, or an index with a condition, reads: columns and functions."""
+    expressions = [*(part.expression for part in parts), where or ()]
+    return frozenset(part.column for part in parts if part.column).union(*map(identifiers_in, map(_sql, expressions)))
 
 
 def hazards_of_check(change: TableChange, check: Check) -> Iterator[Hazard]:
@@ -154,9 +175,11 @@ def hazards_of_check(change: TableChange, check: Check) -> Iterator[Hazard]:
         rows, [condition] = change.judged(check.expression)
         count = f"SELECT count(*) FROM {rows} WHERE NOT ({condition})"
         if check.at_column is None:
-            yield hazard_of_table(change, HazardName.ADD_CHECK, count)
+            hazard = hazard_of_table(change, HazardName.ADD_CHECK, count)
         else:
-            yield _hazard_of_columns(change, HazardName.ADD_CHECK, (check.at_column,), count)
+            hazard = _hazard_of_columns(change, HazardName.ADD_CHECK, (check.at_column,), count)
+        goal = f"CHECK ({readable_sql(check.expression)}) holds"
+        yield hazard._replace(remedy=remedy_for_rows(change, identifiers_in(_sql(check.expression)), goal))
 
 
 def rename_hint(subject: str, old: str, new: Sequence[str]) -> str:
@@ -275,7 +298,11 @@ def _count_other_parents(parent: TableChange, child: TableChange, key: ForeignKe
 
 
 def _missing_parents(change: TableChange, key: ForeignKey, count: str) -> Hazard:
-    hazard = _hazard_of_columns(change, HazardName.ADD_FOREIGN_KEY, key.columns, count)
+    title, parent = title_of_columns(change, key.columns), change.schema.tables.get(key.parent)
+    remedy = remedy_for_rows(change, key.columns, f"{title} refers to rows that exist")
+    if parent is not None:
+        remedy += f" Or add the missing rows to {parent.name}, for example as seeds."
+    hazard = _hazard_of_columns(change, HazardName.ADD_FOREIGN_KEY, key.columns, count, remedy)
     return hazard._replace(parent=key.parent)
 
 
@@ -314,3 +341,61 @@ def _as_key(parent: TableDefinition, name: str, value: str) -> str:
 
 def _is_given(value: str) -> str:
     return f"{value} IS NOT NULL"
+
+
+def remedy_for_live_rows(table: str, columns: Iterable[str], goal: str) -> str:
+    """Return how to correct the rows of a table whose columns are all there already, so that a rule holds.
+
+    `goal` says when it does, as a clause.
+    """
+    titles = ", ".join(column_title(table, column) for column in columns) or f"the rows of {table}"
+    how = "with a one-time script in scripts/ that runs before the schema changes, or by hand"
+    return f"Correct {titles} in the existing rows {how}, so that {goal}."
+
+
+def remedy_for_rows(change: TableChange, read: Collection[str], goal: str) -> str:
+    """Return how to correct the rows that break a rule of a changed table, so that it holds.
+
+    `read` are the folded names that the rule reads, and `goal` says when it holds, as a clause. A new column has no
+    values that a script could correct before; it gets them from a backfill. A generated column follows others.
+    """
+    generated = _generated_columns(change.new, read)
+    stored = _stored_columns(change.new, read)
+    name = change.wanted.name
+    filled = [column for column in stored if change.backfill(fold_case(column.name)) is not None]
+    new = [column for column in stored if column not in filled and fold_case(column.name) not in change.old.by_name]
+    live = [column.name for column in stored if column not in filled and column not in new]
+    parts = [
+        f"Change the `@using` at the column {column_title(name, column.name)}, so that {goal}." for column in filled
+    ]
+    if new:
+        of_new = " or ".join(column_title(name, column.name) for column in new)
+        parts.append(
+            f"Give the rows of {name} values, so that {goal}: `-- @using <expression>` at the column {of_new}."
+        )
+    if live or not (filled or new):
+        parts.append(remedy_for_live_rows(name, live, goal))
+    if generated:
+        parts.append(f"Or change the expression of {', '.join(column_title(name, each.name) for each in generated)}.")
+    return " ".join(parts)
+
+
+def _stored_columns(table: TableDefinition, read: Collection[str]) -> list[ColumnDefinition]:
+    """Return the columns among names that hold values, also those that generated columns among the names read."""
+    names = set(read).union(*map(_read_by, _generated_columns(table, read)))
+    return [column for name, column in table.by_name.items() if name in names and column.generated is None]
+
+
+def _generated_columns(table: TableDefinition, read: Collection[str]) -> list[ColumnDefinition]:
+    """Return the generated columns among names, and those that they read, in the order of the table."""
+    names = set(read)
+    while True:
+        found = [column for name, column in table.by_name.items() if name in names and column.generated]
+        more = names.union(*map(_read_by, found))
+        if more == names:
+            return found
+        names = more
+
+
+def _read_by(column: ColumnDefinition) -> frozenset[str]:
+    return identifiers_in(" ".join(column.generated.expression)) if column.generated else frozenset()

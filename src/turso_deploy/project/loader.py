@@ -92,9 +92,18 @@ def _define_one(source: Source, scratch: Scratch) -> None:
         raise ProjectError(
             ErrorCode.SQL_SYNTAX if is_syntax else error_code_for(error.message),
             f"SQLite does not accept this definition: {error.message}.",
-            hint="Correct the statement here.",
+            hint=_hint_for(error.message),
             place=source.place if error.offset is None else source.place_at(error.offset),
         ) from None
+
+
+def _hint_for(message: str) -> str:
+    """Return what to do about a definition that SQLite rejects with this message."""
+    if message.startswith("object name reserved"):
+        return "Rename the object: SQLite keeps the names that begin with `sqlite_` for itself."
+    if message.startswith("no such table"):
+        return "Define the table in the schema folder, or correct its name here."
+    return "Correct the statement here."
 
 
 def _managed_definitions(sources: list[Source], catalog: Catalog) -> list[Source]:

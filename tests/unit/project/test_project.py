@@ -86,6 +86,18 @@ def test_a_definition_that_sqlite_refuses_is_placed(sql: str, place: str, code: 
     assert (error.code, str(error.place)) == (code, f"schema/a.sql:{place}")
 
 
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("CREATE TABLE sqlite_t (a);", "Rename the object"),
+        ("CREATE INDEX i ON missing (a); CREATE TABLE t (a);", "Define the table in the schema folder"),
+        ("CREATE TABLE t (a, a);", "Correct the statement here."),
+    ],
+)
+def test_hint_about_a_definition_that_sqlite_rejects_says_what_helps(sql: str, hint: str) -> None:
+    assert (refusal(a_sql=sql).hint or "").startswith(hint)
+
+
 @pytest.mark.parametrize("name", ["schema_deployments", "turso_deploy_x", "libsql_wasm_func_table", "_litestream_seq"])
 @pytest.mark.parametrize("ignore", ["[]", "['*s*', '*x']"])
 def test_a_definition_that_would_never_be_deployed_is_refused(name: str, ignore: str) -> None:
