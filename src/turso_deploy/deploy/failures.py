@@ -106,10 +106,11 @@ def explain_contradiction(
 
 def with_outcome(reason: DeployError, *, committed: bool) -> DeployError:
     """Return an error with what the deployment history shows of the transaction whose reply is the reason for it."""
+    separator = "\n" if "\n" in reason.message else " "
     shown = "the transaction was committed all the same" if committed else "the transaction was not committed"
     return DatabaseError(
         reason.code,
-        f"{reason.message} According to the deployment history, {shown}.",
+        f"{reason.message}{separator}According to the deployment history, {shown}.",
         hint=_HINT_IF_COMMITTED if committed else _HINT_IF_NOT,
         place=reason.place,
         committed=committed,

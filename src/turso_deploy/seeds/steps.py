@@ -193,7 +193,7 @@ class _Writer:
             begin = self._number + 1
             for chunk in group.rows.chunks(self._chunk_bytes):
                 kept = _kept_digits(decision, first + chunk.first, chunk.row_count)
-                number = self._stage(seed, chunk, first, kept, stays)
+                number = self._stage(seed, chunk, first, kept, stays=stays, has_blobs=bool(group.blob_columns))
                 source = staged(number, number)
                 if self._after_scripts:
                     self.steps.append(_existing_rows(seed, group, source))
@@ -211,9 +211,11 @@ class _Writer:
             first += len(group.rows)
         return written
 
-    def _stage(self, seed: SeedTable, chunk: RowChunk, first: int, kept: str | None, stays: bool) -> int:
+    def _stage(
+        self, seed: SeedTable, chunk: RowChunk, first: int, kept: str | None, *, stays: bool, has_blobs: bool
+    ) -> int:
         """Add the step that stages a chunk, and return its number in the staging table."""
-        values: tuple[Value, ...] = (first + chunk.first, chunk.text, chunk.blobs, kept)
+        values: tuple[Value, ...] = (first + chunk.first, chunk.text, chunk.blobs if has_blobs else None, kept)
         if stays:
             self._number += 1
         number = self._number if stays else _SHARED
@@ -273,7 +275,7 @@ class _Writer:
         positions = [group.columns.index(name) for name in columns]
         begin = self._number + 1
         for chunk in pack(tuple(row[at] for at in positions) for row in overwritten.values()).chunks(self._chunk_bytes):
-            self._stage(seed, chunk, 0, None, stays=True)
+            self._stage(seed, chunk, 0, None, stays=True, has_blobs=True)
         table = live.rows_as("live")
         values = source.values(group.columns, group.blob_columns)
         key = same_key("live", {live.values_after[name]: values[name] for name in group.key})
