@@ -80,7 +80,7 @@ def test_an_unchanged_database_is_only_read(target: DatabaseUnderTest) -> None:
     else:
         assert all(sql.startswith("SELECT ") for sql in statements(target.proxy.bodies[-1]))
         reply = json.loads(target.proxy.replies[-1])["results"][0]["response"]["result"]
-        assert [result["rows_written"] for result in reply["step_results"]] == [0] * 6
+        assert [result["rows_written"] for result in reply["step_results"]] == [0] * 9
 
 
 def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(

@@ -15,7 +15,8 @@ _NAMED = re.compile(
     | unknown\ column\ "(.+)"\ in\ foreign\ key | has\ no\ column\ named\ (.+) | referencing\ "(.+)"
     | duplicate\ column\ name:\ (.+) | unknown\ table\ option:\ (.+) | missing\ datatype\ for\ .+\.(.+)
     | default\ value\ of\ column\ \[(.+)\] | unknown\ datatype\ for\ .+:\ "([^"(\ ]+)
-    | ambiguous\ column\ name:\ (.+)""",
+    | ambiguous\ column\ name:\ (.+) | unknown\ function:\ (.+)\(\)
+    | wrong\ number\ of\ arguments\ to\ function\ (.+)\(\) | non-deterministic\ use\ of\ (.+?)\(\)""",
     re.VERBOSE | re.DOTALL,
 )
 

@@ -1,7 +1,10 @@
-"""Detect broken views, triggers and foreign keys, which SQLite accepts unchecked."""
+"""Detect broken views, triggers, defaults and foreign keys, which SQLite accepts unchecked."""
 
 from __future__ import annotations
 
+from collections.abc import Set
+
+from turso_deploy.catalog.compilation import Action, Compilation, compilations, has_call, statement
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import as_written, fold_case, quote_identifier
@@ -22,11 +25,41 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     tried = {
         title(item): find_fault(item, schema, scratch)
         if isinstance(item, View | Trigger)
-        else find_reference_fault(item, schema, scratch)
+        else find_reference_fault(item, schema, scratch) or _default_fault(item, scratch)
         for item in items
         if key_of(item) in held
     }
     return {name: reason for name, reason in tried.items() if reason is not None}
+
+
+def compiled_by_server(schema: Schema, changed: Set[tuple[str, str]], scratch: Scratch) -> tuple[Compilation, ...]:
+    """Return the statements that make a server compile the changed objects, of those that compile here.
+
+    The others fail because of an object that was broken before, when nothing else is broken. `changed` holds kind and
+    folded name of the objects.
+    """
+
+    def compiles(item: Compilation) -> bool:
+        try:
+            scratch.compile(item.sql)
+        except ScratchError:
+            return False
+        return True
+
+    def columns(name: str) -> list[str]:
+        try:
+            return _columns(name, schema, scratch)[1]
+        except ScratchError:
+            return []
+
+    return tuple(filter(compiles, compilations(schema, changed, columns)))
+
+
+def _default_fault(table: AnyTable, scratch: Scratch) -> str | None:
+    """Return SQLite's message for a default that calls a missing function, or None if all work."""
+    if isinstance(table, VirtualTable) or not any(has_call(column.default) for column in table.definition.columns):
+        return None
+    return _fault(statement(Action.INSERT, table.name, lambda _: ()), table.sql, scratch)
 
 
 def find_reference_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
@@ -67,31 +100,28 @@ def find_fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | 
 
     A fault of another trigger of the same table and event, or of a view that the item reads, is reported here too.
     """
+    if isinstance(item, View):
+        return _fault(statement(Action.SELECT, item.name, lambda _: ()), item.sql, scratch)
     try:
-        scratch.run(
-            f"SELECT * FROM {quote_identifier(item.name)} LIMIT 0"
-            if isinstance(item, View)
-            else _fire(item, schema, scratch)
-        )
+        sql = statement(Action(item.definition.event), item.table, lambda _: _updated(item, schema, scratch))
+    except ScratchError as error:  # the view of an INSTEAD OF trigger is broken
+        return error.message
+    return _fault(sql, item.sql, scratch)
+
+
+def _fault(sql: str, text: str, scratch: Scratch) -> str | None:
+    """Return SQLite's message for a statement that reaches an object with this text, or None if it compiles."""
+    try:
+        scratch.compile(sql, text)
     except ScratchError as error:
         return error.message
     return None
 
 
-def _fire(trigger: Trigger, schema: Schema, scratch: Scratch) -> str:
-    """Return a statement that compiles the trigger; EXPLAIN does not run it (https://www.sqlite.org/lang_explain.html)."""
-    target = quote_identifier(trigger.table)
-    match trigger.definition.event:
-        case "INSERT":
-            return f"EXPLAIN INSERT INTO {target} DEFAULT VALUES"
-        case "DELETE":
-            return f"EXPLAIN DELETE FROM {target}"
-        case _:
-            generated, columns = _columns(trigger.table, schema, scratch)
-            updated = sorted(trigger.definition.update_of - generated) or columns[:1]
-            return (
-                f"EXPLAIN UPDATE {target} SET {', '.join(f'{quote_identifier(column)} = NULL' for column in updated)}"
-            )
+def _updated(trigger: Trigger, schema: Schema, scratch: Scratch) -> list[str]:
+    """Return the columns of an UPDATE that fires a trigger."""
+    generated, columns = _columns(trigger.table, schema, scratch)
+    return sorted(trigger.definition.update_of - generated) or columns[:1]
 
 
 def _columns(name: str, schema: Schema, scratch: Scratch) -> tuple[frozenset[str], list[str]]:

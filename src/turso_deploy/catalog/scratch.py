@@ -8,21 +8,29 @@ stand-ins.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from turso_deploy.catalog.engine import Engine
 from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
+from turso_deploy.catalog.stand_ins import TABLE_FUNCTIONS
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
-from turso_deploy.sqlite.connection import DELETE, INSERT, READ, UPDATE, Connection, SqliteError
+from turso_deploy.sqlite.connection import DELETE, FUNCTION, INSERT, READ, UPDATE, Connection, SqliteError
+from turso_deploy.sqlite.table_functions import Module
 
 _KIND_ORDER = {"table": 0, "index": 1, "view": 2, "trigger": 3}
 _MAKES_ONE = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(?:TABLE|INDEX)\s", re.IGNORECASE)
 _EXPLAIN = "EXPLAIN "
-_UNKNOWN_FUNCTION = ("no such function: ", "unknown function: ")
+_RESOLVED = ("CREATE TABLE", "CREATE INDEX", "CREATE UNIQUE INDEX", "ALTER TABLE")
+"""The beginnings of statements in which SQLite resolves all names at once."""
+_UNKNOWN_FUNCTION = ("no such function", "unknown function")
+_UNKNOWN_TABLE = "no such table"
 
 
 class ScratchError(Exception):
@@ -43,15 +51,20 @@ class _Cut(NamedTuple):
 
 
 class Scratch:
-    """One in-memory database, in autocommit mode with foreign keys on."""
+    """One in-memory database, in autocommit mode with foreign keys on.
 
-    def __init__(self) -> None:
+    With an `engine` only what that engine has gets a stand-in, and what it lacks cannot be used (see `compile`).
+    """
+
+    def __init__(self, engine: Engine | None = None) -> None:
         self.is_open = True
+        self._engine = engine
+        self._is_lenient = engine is None
         # Parallel deployments use the scratch database of one project from many threads.
         self._connection = Connection.in_memory()
         self._connection.execute("PRAGMA foreign_keys = on")
         self._catalog = ShortCatalog(self._connection)
-        self._functions: set[str] = set()
+        self._stand_ins: set[str] = set()
         self._cuts: dict[str, _Cut] = {}
         self._connection.accept_double_quoted_strings(False)  # they hide misspelt columns
 
@@ -62,15 +75,17 @@ class Scratch:
         return self._connection
 
     def run(self, sql: str) -> None:
-        """Run one statement. Functions that only the server has get a stand-in. Raises ScratchError."""
+        """Run one statement. What only a server has gets a stand-in. Raises ScratchError."""
         cut_sql, cut = _without_random_rowid(sql)
         before = self._table_names() if cut or self._cuts else set()
         if _MAKES_ONE.match(sql) and not (cut or self._cuts):
             self._catalog.write_noted()
-            self._execute(self._connection, cut_sql)
+            with self._without_missing_functions(sql):
+                self._execute(self._connection, cut_sql)
             self._catalog.count_created()
             return
-        self._execute(self.connection, cut_sql, cut=cut)
+        with self._without_missing_functions(sql if sql.startswith(_RESOLVED) else ""):
+            self._execute(self.connection, cut_sql, cut=cut)
         if cut or self._cuts:
             self._follow(cut, before)
 
@@ -89,6 +104,47 @@ class Scratch:
     def query(self, query: Query, max_bytes: int | None = None) -> Rows:
         """Run a query and return its rows, of `max_bytes` in all. Raises ScratchError."""
         return self._execute(self.connection, query.sql, query.arguments, max_bytes=max_bytes)
+
+    def compile(self, sql: str, text: str = "") -> None:
+        """Compile a statement without running it. Raises ScratchError.
+
+        `text` is the SQL of the object that the statement reaches.
+        """
+        with self._without_missing_functions(text):
+            self.query(Query(f"{_EXPLAIN}{sql}"))
+
+    @contextmanager
+    def _without_missing_functions(self, text: str) -> Iterator[None]:
+        """Reject the functions in a text that this SQLite has, but not the engine. Raises ScratchError for the first.
+
+        SQLite asks for each function that it compiles: https://www.sqlite.org/c3ref/c_alter_table.html.
+        """
+        missing = self._missing_functions
+        named = {fold_case(name) for name in missing.findall(text)} if missing and not self._is_lenient else set()
+        if not named:
+            yield
+            return
+        used = []
+
+        def note(action: int, _: str | None, function: str | None, *__: str | None) -> bool:
+            if action == FUNCTION and fold_case(function or "") in named:
+                used.append(fold_case(function or ""))
+            return True
+
+        with self.connection.authorized_by(note):
+            yield
+        if used:
+            raise ScratchError(f"no such function: {used[0]}")
+
+    @cached_property
+    def _missing_functions(self) -> re.Pattern[str] | None:
+        """A call of a function that this SQLite has, but not the engine; None if there is no such function."""
+        if self._engine is None:
+            return None
+        rows = self._connection.rows("SELECT DISTINCT name FROM pragma_function_list WHERE builtin")
+        names = sorted({str(name) for (name,) in rows} - self._engine.functions.keys())
+        words = "|".join(map(re.escape, filter(str.isidentifier, names)))
+        return re.compile(rf"\b({words})\s*\(", re.IGNORECASE) if words else None
 
     def _execute(
         self,
@@ -148,7 +204,8 @@ class Scratch:
     def load(self, rows: Sequence[CatalogRow], shadows: Sequence[str] | frozenset[str] = ()) -> list[CatalogRow]:
         """Create the objects of another database's catalog here, and return the rows that are not here afterwards.
 
-        Automatic indexes, `sqlite_` tables and shadow tables cannot be created by name; SQLite makes most of them.
+        What its engine has accepted gets a stand-in. Automatic indexes, `sqlite_` tables and shadow tables cannot
+        be created by name; SQLite makes most of them.
         """
         by_themselves = {fold_case(name) for name in shadows}
         wanted = [
@@ -160,11 +217,13 @@ class Scratch:
             and fold_case(row.table) not in by_themselves
         ]
         in_order = sorted(wanted, key=lambda row: _KIND_ORDER[row.kind])
+        self._is_lenient = True
         rejected = [row for row in in_order if not self._takes(row)]
         if rejected:
             self._connection.accept_double_quoted_strings(True)  # the other database has accepted what it holds
             for row in rejected:
                 self._takes(row)
+        self._is_lenient = self._engine is None
         present = {row.key for row in self.rows()}
         return [row for row in rows if row.key not in present]
 
@@ -181,18 +240,34 @@ class Scratch:
         self._connection.close()
 
     def _stand_in_for(self, message: str) -> bool:
-        """Register a function under the name that SQLite misses; return False if the error is another one."""
-        for prefix in _UNKNOWN_FUNCTION:
-            if message.startswith(prefix):
-                name = message.removeprefix(prefix).removesuffix("()")
-                if name in self._functions:
-                    return False
-                self._functions.add(name)
+        """Register a stand-in for what SQLite misses; return False for another error, or if the engine lacks it."""
+        kind, _, name = message.partition(": ")
+        name = fold_case(name.removesuffix("()").removeprefix("main."))
+        if name in self._stand_ins:
+            return False
+        if kind in _UNKNOWN_FUNCTION:
+            numbers = self._numbers_of_arguments(name)
+            for number in numbers:
                 # Deterministic, because indexes and generated columns accept nothing else:
                 # https://www.sqlite.org/deterministic.html
-                self._connection.create_function(name, lambda *_: None)
-                return True
-        return False
+                self._connection.create_function(name, lambda *_: None, max(number, -1))
+            if not numbers:
+                return False
+        elif kind == _UNKNOWN_TABLE and name in TABLE_FUNCTIONS and (self._is_lenient or self._has_module(name)):
+            self._connection.create_table_function(name, Module(TABLE_FUNCTIONS[name]))
+        else:
+            return False
+        self._stand_ins.add(name)
+        return True
+
+    def _has_module(self, name: str) -> bool:
+        return self._engine is not None and name in self._engine.modules
+
+    def _numbers_of_arguments(self, function: str) -> Iterable[int]:
+        """Return the numbers of arguments that the stand-in of a function takes; none if there is no such function."""
+        if self._engine is not None and function in self._engine.functions:
+            return self._engine.functions[function]
+        return (-1,) if self._is_lenient else ()
 
     def _table_names(self) -> set[str]:
         rows = self.connection.rows("SELECT name FROM sqlite_master WHERE type = 'table'")

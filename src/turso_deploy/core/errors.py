@@ -71,6 +71,7 @@ class ErrorCode(StrEnum):
     CHECK_FAILED = "check-failed"
     DATABASE_BUSY = "database-busy"
     DATABASE_FULL = "database-full"
+    ENGINE_UNSUPPORTED = "engine-unsupported"
     STALE_PLAN = "stale-plan"
     OUTCOME_UNKNOWN = "outcome-unknown"
     STOPPED = "stopped"

@@ -69,6 +69,7 @@ class Purpose(StrEnum):
     SEED = "seed"
     FIGURES = "figures"
     CHECK = "check"
+    COMPILE = "compile"
     HISTORY = "history"
 
 

@@ -47,6 +47,7 @@ no such trigger: {}
 no such column: {}
 no such column: {} - should this be a string literal in single-quotes?
 no such function: {}
+unknown function: {}
 no such module: {}
 no such savepoint: {}
 no such collation sequence: {}

@@ -235,7 +235,13 @@ def _renamed_records(pending: PendingChanges) -> dict[str, str]:
 def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence[Chunk]:
     """Return the seeds in chunks that leave room for the other steps of their transactions."""
     no_steps = replace(
-        pending.plan, renames=(), additions=(), steps=(), tables_with_verified_rows=(), tables_with_verified_keys=()
+        pending.plan,
+        renames=(),
+        additions=(),
+        steps=(),
+        compilations=(),
+        tables_with_verified_rows=(),
+        tables_with_verified_keys=(),
     )
     rest = pending._replace(plan=no_steps, seeds=(), scripts=())
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
+from turso_deploy.catalog.error_location import locate
 from turso_deploy.core.errors import EXIT_CODE_ORDER, Cause, DatabaseError, DeployError, ErrorCode, Place
 from turso_deploy.core.text import count_of
-from turso_deploy.core.transaction import Outcome, Purpose, Rows, TransactionStep
+from turso_deploy.core.transaction import Failure, Outcome, Purpose, Rows, TransactionStep
 from turso_deploy.database.engine_errors import explain
+from turso_deploy.database.engine_messages import showable
 from turso_deploy.plan.hazards import Approval, blocking_error
+from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.expectations import COUNTED_KINDS, corrections
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import place_in
-from turso_deploy.transaction.assemble import Assembly
+from turso_deploy.sql.schema import place_in, target_of, title
+from turso_deploy.transaction.assemble import COMPILE_LABEL, Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
 from turso_deploy.transaction.history import READ_BACK
 
@@ -67,6 +70,8 @@ def explain_failure(
         return error_for_missing_rows(assembly.seeds, missing)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
         return explain_failed_checks(checks, {}, project)
+    if step.purpose is Purpose.COMPILE:
+        return _compile_error(step, failed.failure, project)
     is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
     # The SQL of a step that creates an object keeps the lines of its file.
     offset = failed.failure.offset if step.label.startswith("create ") else None
@@ -133,6 +138,22 @@ _HINT_IF_COMMITTED = (
     "(`turso-deploy verify`), look at its rows, and go back to a restore point if they are wrong."
 )
 _HINT_IF_NOT = "The server, or a proxy before it, gave a reply that cannot be. Run again, without a proxy in between."
+
+
+def _compile_error(step: TransactionStep, failure: Failure, project: Project) -> DatabaseError:
+    """Return the error for an object that the engine cannot compile: the one with the name that the engine misses."""
+    explanation, reason = explain(failure), showable(failure.message)
+    items = {title(item): item for item in project.wanted.objects()}
+    first = items[step.label.removeprefix(COMPILE_LABEL)]
+    others = sorted(items.values(), key=lambda item: target_of(item) != target_of(first))
+    named = (item for item in (first, *others) if locate(item.sql, reason) is not None)
+    item = next(named, first)
+    return DatabaseError(
+        explanation.code,
+        f"{title(item)} would not work: {explanation.message}. The transaction was rolled back.",
+        hint=HINT_ABOUT_FUNCTIONS if is_missing_function(reason) else explanation.hint,
+        place=place_in(item.sql, locate(item.sql, reason), item.place),
+    )
 
 
 def combined(errors: Sequence[DeployError]) -> DeployError:

@@ -223,7 +223,9 @@ def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     """Return the changes from a state to a project, without the numbers of rows that the hazards concern."""
     last = state.last_deployment
-    plan = make_plan(project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore)
+    plan = make_plan(
+        project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore, engine=state.engine
+    )
     is_new = not (last or state.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())
     ran = last.scripts if last else {}
     scripts = pending_scripts(project.scripts, ran)
@@ -237,6 +239,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
             managed=state.managed,
             ignore=project.manifest.ignore,
             without_scripts=plan,
+            engine=state.engine,
         )
     require_runnable(to_run, _schemas(state, plan), foreign_keys=plan.keeps_foreign_keys_on)
     seeds = tuple(_pending_seeds(project, plan, state))

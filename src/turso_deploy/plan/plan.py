@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.compilation import Compilation
 from turso_deploy.core.errors import Place
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.plan.steps import KINDS_THAT_DROP_ROWS, Step, StepKind, objects_of
@@ -70,6 +71,8 @@ class Plan:
     additions: tuple[Step, ...] = ()
     extended: Catalog | None = None
     """The catalog after the additions, in which the scripts between run; None if no place is made for them."""
+    compilations: tuple[Compilation, ...] = ()
+    """The statements that make the engine compile the new and changed objects."""
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

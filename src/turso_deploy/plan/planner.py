@@ -12,7 +12,8 @@ from dataclasses import replace
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_with_significant_order
 from turso_deploy.catalog.diff import Difference, Managed, case_differences, diff
-from turso_deploy.catalog.integrity import broken_objects, find_reference_fault
+from turso_deploy.catalog.engine import Engine
+from turso_deploy.catalog.integrity import broken_objects, compiled_by_server, find_reference_fault
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
@@ -76,7 +77,7 @@ from turso_deploy.plan.virtual_tables import (
 )
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, place_in, title
 
 _VERBS_THAT_MAY_BREAK_OTHERS = frozenset({Verb.REBUILD, Verb.REPLACE, Verb.RENAME, Verb.DROP})
 _KINDS_OF_WHOLE_TABLES = (StepKind.CREATE_TABLE, StepKind.REBUILD_TABLE, StepKind.REPLACE_TABLE, StepKind.DROP_TABLE)
@@ -89,11 +90,13 @@ def make_plan(
     managed: Managed = frozenset(),
     ignore: Sequence[str] = (),
     without_scripts: Plan | None = None,
+    engine: Engine | None = None,
 ) -> Plan:
     """Plan the steps from the live schema to the wanted one, and run them in the scratch database.
 
     `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest. If scripts
-    run between, `without_scripts` is the plan without them: its hazards count the rows as they are now.
+    run between, `without_scripts` is the plan without them: its hazards count the rows as they are now. `engine` is
+    what the database runs on, if that is known.
     Raises PlanError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
     """
     check_renames(wanted)
@@ -102,7 +105,7 @@ def make_plan(
         check_history_name_is_free(live)
         unmanaged = tuple(change.object for change in difference.extra)
         return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema), extended=live)
-    planner = _Planner(wanted, live, difference, managed, ignore)
+    planner = _Planner(wanted, live, difference, managed, ignore, engine)
     try:
         plan = planner.plan(adds_first=without_scripts is not None)
     finally:
@@ -117,7 +120,13 @@ class _Planner:
     """
 
     def __init__(
-        self, wanted: Schema, live: Catalog, difference: Difference, managed: Managed, ignore: Sequence[str]
+        self,
+        wanted: Schema,
+        live: Catalog,
+        difference: Difference,
+        managed: Managed,
+        ignore: Sequence[str],
+        engine: Engine | None,
     ) -> None:
         self.wanted = wanted
         self.live = live
@@ -131,7 +140,7 @@ class _Planner:
         self.dependencies = Dependencies.of(live.with_ignored)
         self._catalog: Catalog | None = None
         self._difference: Difference | None = difference
-        self.scratch = Scratch()
+        self.scratch = Scratch(engine)
         # As in the transaction of a rebuild: a foreign key may refer to columns that a later step makes a key.
         self.scratch.run("PRAGMA foreign_keys = off")
         # Objects that plain SQLite cannot hold, for example of a module that only the server has, are unmanaged and
@@ -200,7 +209,11 @@ class _Planner:
             try:
                 self.scratch.run(sql)
             except ScratchError as error:
-                raise impossible(f"{step.kind} {step.title}", error.message, step.place) from None
+                offset = (
+                    error.offset if step.kind.verb is Verb.CREATE else None
+                )  # whose SQL keeps the lines of its file
+                place = place_in(sql, offset, step.place)
+                raise impossible(f"{step.kind} {step.title}", error.message, place) from None
 
     def _add(self, steps: Iterable[Step]) -> None:
         """Run steps in the scratch database, and add them to the plan."""
@@ -382,14 +395,15 @@ class _Planner:
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place, remedy=remedy),)
 
     def _check_unmanaged(self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]) -> None:
-        """Check that unmanaged views, triggers and tables that worked before still work.
+        """Check that new views, triggers and tables work, and unmanaged ones that worked before still do.
 
         A new column can break a view or a trigger that counts columns, or in which its name is ambiguous; it breaks no
         foreign key.
         """
         may_break = any(step.kind.verb in _VERBS_THAT_MAY_BREAK_OTHERS for step in (*renames, *self.steps))
-        if may_break or schema.views or schema.triggers:
-            check_nothing_breaks(schema, self.scratch, broken_before)
+        has_readers = bool(may_break or schema.views or schema.triggers)
+        check_nothing_breaks(schema, self.wanted, self.scratch, broken_before, only_tables=not has_readers)
+        if has_readers:
             check_meaning_stays(schema, self.wanted, self.changes, renames)
 
     def _finished(
@@ -426,7 +440,13 @@ class _Planner:
             renamed=renamed.schema if renames.steps else None,
             changes=self.changes,
             with_clause=with_clause,
+            compilations=compiled_by_server(predicted.with_ignored, self._changed_objects(predicted), self.scratch),
         )
+
+    def _changed_objects(self, predicted: Catalog) -> set[tuple[str, str]]:
+        """Return kind and folded name of each object that is created, or whose SQL changes."""
+        before = {(row.key, row.sql) for row in self.live.rows}
+        return {row.key for row in predicted.rows if (row.key, row.sql) not in before}
 
     def _check_convergence(self) -> tuple[SchemaObject, ...]:
         """Check that only unmanaged objects differ after all steps, and return them. Raises InternalError."""

@@ -130,13 +130,26 @@ def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:
     return frozenset(fold_case(step.object) for step in steps if step.kind in kinds)
 
 
+HINT_ABOUT_FUNCTIONS = (
+    "The engine of this database does not have the function with these arguments: `SELECT name, narg FROM "
+    "pragma_function_list` lists those that it has. Correct the name, or use another function."
+)
+
+
+def is_missing_function(reason: str) -> bool:
+    """Return True for the messages about a function that an engine does not have, or not with these arguments."""
+    return reason.startswith(("no such function", "unknown function", "wrong number of arguments"))
+
+
 def impossible(step: str, reason: str, place: Place | None) -> PlanError:
     """Return the error for a step that fails in the scratch database, mostly because of an unmanaged object."""
     hint = (
         "The cause is often an index, a view or a trigger that the schema folder does not define and that depends on "
         "what the plan changes. Change or drop it by hand, or define it in the schema folder."
     )
-    if "rowid alias" in reason:
+    if is_missing_function(reason):
+        hint = HINT_ABOUT_FUNCTIONS
+    elif "rowid alias" in reason:
         hint = (
             "SQLite 3.54 renames no column from or to rowid, oid or _rowid_. Fill the new column with the old one by "
             "`-- @using` in place of `-- @renamed`."

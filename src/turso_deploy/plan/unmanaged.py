@@ -1,8 +1,9 @@
-"""Protection of unmanaged objects: what worked before a plan must still work after it, and mean the same."""
+"""Protection of objects: new ones work after a plan, and what worked before still does, and means the same."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import depending_on_column_order
@@ -11,30 +12,54 @@ from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch
-from turso_deploy.core.errors import ErrorCode, PlanError
+from turso_deploy.core.errors import Cause, ErrorCode, PlanError
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.steps import Step, StepKind, impossible
+from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, Step, StepKind, impossible, is_missing_function
 from turso_deploy.plan.table_change import TableChange
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import as_written, column_title, fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, place_in, title
 
 
-def check_nothing_breaks(schema: Schema, scratch: Scratch, broken_before: Mapping[str, str]) -> None:
-    """Try all objects in the scratch database after the plan.
+def check_nothing_breaks(
+    schema: Schema, wanted: Schema, scratch: Scratch, broken_before: Mapping[str, str], *, only_tables: bool
+) -> None:
+    """Try all objects in the scratch database after the plan; `only_tables` if nothing can have broken another object.
 
-    `broken_before` are the faults before the plan. Raises PlanError (`plan-impossible`).
+    `broken_before` are the faults before the plan: what others have broken already stops nothing. Raises PlanError
+    (`plan-impossible`).
     """
+    if only_tables:
+        schema = replace(schema, views={}, triggers={})
     found = broken_objects(schema, scratch)
-    broken = {name: reason for name, reason in found.items() if name not in broken_before}
-    if broken:
-        # Other triggers of the same event and readers of a view fail too: the cause is the object that contains the
-        # missing name.
-        texts = {title(item): item.sql for item in schema.objects()}
-        at_fault = (name for name, reason in broken.items() if locate(texts[name], reason) is not None)
-        name = next(at_fault, next(iter(broken)))
-        raise impossible(f"{name} would no longer work", broken[name], None)
+    # Other triggers of the same event and readers of a view fail too: the cause is the object that contains the missing
+    # name.
+    items = {title(item): item for item in schema.objects()}
+    at_fault = {name for name, reason in found.items() if locate(items[name].sql, reason) is not None}
+    known = set(broken_before.values())
+    broken = [name for name in found if name not in broken_before and (name in at_fault or found[name] not in known)]
+    if not broken:
+        return
+    own = {title(item): item for item in wanted.objects()}
+    lacking = [name for name in broken if name in own and name in at_fault and is_missing_function(found[name])]
+    if not lacking:
+        name = next((name for name in broken if name in at_fault), broken[0])
+        raise impossible(f"{name} would no longer work", found[name], own[name].place if name in own else None)
+    causes = [
+        Cause(
+            f"{name} would not work: {found[name]}",
+            place_in(own[name].sql, locate(own[name].sql, found[name]), own[name].place),
+        )
+        for name in lacking
+    ]
+    raise PlanError(
+        ErrorCode.PLAN_IMPOSSIBLE,
+        f"The plan cannot be carried out: {'; '.join(cause.message for cause in causes)}.",
+        hint=HINT_ABOUT_FUNCTIONS,
+        place=causes[0].place,
+        causes=causes,
+    )
 
 
 def check_history_name_is_free(catalog: Catalog) -> None:

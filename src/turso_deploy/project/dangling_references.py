@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import find_fault, find_reference_fault
+from turso_deploy.catalog.row_trial import FailingExpression, failing_expressions
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError
 from turso_deploy.sql.identifiers import identifiers_in
@@ -14,14 +16,16 @@ from turso_deploy.sql.schema import Schema, SchemaObject, place_in, title
 
 
 def require_valid_references(wanted: Schema, all_objects: Schema, scratch: Scratch) -> None:
-    """Use every foreign key, view and trigger of the wanted schema.
+    """Use every foreign key, view and trigger of the wanted schema, and try its expressions with rows.
 
     `all_objects` are those that the scratch database holds: the wanted ones, and those that they may refer to.
-    Raises ProjectError (`missing-reference`) with the file and line of the object that names a missing one.
+    Raises ProjectError (`missing-reference`, `sql-invalid`) with the file and line of the object that cannot work.
     """
     for find_broken in (_broken_tables, _broken_views, _broken_triggers):
         if broken := find_broken(wanted, all_objects, scratch):
             raise _error(broken, scratch)
+    if failing := list(failing_expressions(wanted)):
+        raise _error_for_expressions(failing)
 
 
 _Broken = list[tuple[SchemaObject, str]]
@@ -52,6 +56,27 @@ def _broken_triggers(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _
             broken.append((trigger, message))
             scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     return broken
+
+
+def _error_for_expressions(failing: Sequence[FailingExpression]) -> ProjectError:
+    causes = [
+        Cause(
+            f"{title(item)}: {kind} can never be evaluated: {reason}",
+            place_in(item.sql, locate(item.sql, reason), item.place),
+        )
+        for item, kind, reason in failing
+    ]
+    hint = (
+        "SQLite accepts no current time in a CHECK, a generated column or an index. Store the time in a column, "
+        "compare in a view or a query, or in a trigger that raises an error."
+    )
+    return ProjectError(
+        ErrorCode.SQL_INVALID,
+        "; ".join(cause.message for cause in causes),
+        hint=hint if failing[0].is_about_time else "Correct the expression here.",
+        place=causes[0].place,
+        causes=causes,
+    )
 
 
 def error_code_for(message: str) -> ErrorCode:

@@ -109,6 +109,11 @@ def key_of(item: SchemaObject) -> tuple[str, str]:
     return item.kind, fold_case(item.name)
 
 
+def target_of(item: SchemaObject) -> str:
+    """Return the folded name of the table or view that an object is, or that its index or trigger belongs to."""
+    return fold_case(item.table if isinstance(item, Index | Trigger) else item.name)
+
+
 def title(item: SchemaObject) -> str:
     """Return the kind and name of an object, as in the deployment history and in messages."""
     return f"{item.kind} {item.name}"

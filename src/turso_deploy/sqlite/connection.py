@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, RLock
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import apsw
 
@@ -170,10 +170,16 @@ class Connection:
             self._connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, int(accepted))
             self._connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, int(accepted))
 
-    def create_function(self, name: str, function: Callable[..., Value]) -> None:
-        """Make a deterministic function available in SQL, with any number of arguments."""
+    def create_function(self, name: str, function: Callable[..., Value], arguments: int = -1) -> None:
+        """Make a deterministic function available in SQL, with a number of arguments, or -1 for any number."""
         with self._lock:
-            self._connection.create_scalar_function(name, function, -1, deterministic=True)
+            self._connection.create_scalar_function(name, function, arguments, deterministic=True)
+
+    def create_table_function(self, name: str, function: object) -> None:
+        """Make a table-valued function available in SQL: a `Module` of `sqlite.table_functions`."""
+        with self._lock:
+            module = cast("apsw.VTModule", function)
+            self._connection.create_module(name, module, use_bestindex_object=True, eponymous_only=True, read_only=True)
 
     def close(self) -> None:
         """Close the connection."""

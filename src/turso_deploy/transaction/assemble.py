@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.compilation import Compilation
 from turso_deploy.core.errors import ErrorCode, PlanError
 from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, Value, change_step
 from turso_deploy.plan.hazards import Hazard, loss_guards
@@ -15,6 +16,7 @@ from turso_deploy.project.scripts import Moment, Script, scripts_at
 from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.seeds.upsert import STAGING_TABLE
 from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.schema import title
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState, guard_step
@@ -38,6 +40,9 @@ from turso_deploy.transaction.row_verification import (
     with_written_rows,
 )
 from turso_deploy.transaction.statistics import keep_statistics, restore_statistics, statistics_to_keep
+
+COMPILE_LABEL = "compile "
+"""The beginning of the label of a step that compiles an object; its title follows."""
 
 
 class Assembly(NamedTuple):
@@ -125,6 +130,7 @@ def assemble(
     # Values that a script or a trigger on a seed deletes must leave no copy in the file.
     steps.add(*_change_steps(plan.steps, leave_copies=not (scripts or seeds.steps)))
     steps.add(*restore_statistics(statistics, state.catalog))
+    steps.add(*_compile_steps(plan.compilations))
     steps.add_checks(row_count_checks(plan))
     steps.add(*with_deletions_by_seeds(seeds.steps, deletions))
     steps.add(*with_deletions_by_scripts(scripts_at(Moment.AFTER, scripts), deletions), *left_rows)
@@ -166,6 +172,13 @@ class _Steps:
             queries = filter(None, (check.figures, check.details))
             self.steps += [TransactionStep(query, Purpose.FIGURES, check.label) for query in queries]
         self.steps += [TransactionStep(check.raising, Purpose.CHECK, check.label, check.place) for check in checks]
+
+
+def _compile_steps(items: Sequence[Compilation]) -> list[TransactionStep]:
+    return [
+        TransactionStep(item.query, Purpose.COMPILE, f"{COMPILE_LABEL}{title(item.objects[0])}", item.objects[0].place)
+        for item in items
+    ]
 
 
 def _change_steps(steps: Sequence[Step], *, leave_copies: bool = False) -> list[TransactionStep]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
+from turso_deploy.catalog.engine import FUNCTIONS_QUERY, MODULES_QUERY, Engine, read_engine
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value, whole_number
@@ -26,7 +27,15 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 # A server executes each query by itself, so a deployment may commit between two of them. The values that the guard
 # compares are therefore read first: a change while the others are read makes the guard fail, and no plan wrong.
 _CLOCK_AND_VERSION_QUERY = Query(f"SELECT {_CLOCK}, sqlite_version()")
-STATE_QUERIES = (_SCHEMA_VERSION_QUERY, LAST_DEPLOYMENT_QUERY, CATALOG_QUERY, SHADOW_QUERY, _CLOCK_AND_VERSION_QUERY)
+STATE_QUERIES = (
+    _SCHEMA_VERSION_QUERY,
+    LAST_DEPLOYMENT_QUERY,
+    CATALOG_QUERY,
+    SHADOW_QUERY,
+    _CLOCK_AND_VERSION_QUERY,
+    FUNCTIONS_QUERY,
+    MODULES_QUERY,
+)
 
 
 class DatabaseState(NamedTuple):
@@ -45,6 +54,8 @@ class DatabaseState(NamedTuple):
     past_schemas: tuple[str, ...] = ()
     past_version: str | None = None
     sqlite_version: tuple[int, ...] = (3, 45)
+    engine: Engine | None = None
+    """What the database runs on; None if it does not say which functions it has."""
 
     @property
     def managed(self) -> frozenset[str]:
@@ -106,7 +117,15 @@ def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Dat
 
 
 def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
-    version_answer, history_answer, catalog_answer, shadow_answer, clock_answer = answers
+    version_answer, history_answer, catalog_answer, shadow_answer, clock_answer, *engine_answers = answers
+    engine = read_engine(*engine_answers)
+    if engine is not None and engine.is_tursos_own:
+        raise DatabaseError(
+            ErrorCode.ENGINE_UNSUPPORTED,
+            "The database runs on Turso's own engine (`database_type: tursodb`), which turso-deploy does not support "
+            "yet.",
+            hint="Deploy to a database of libSQL or SQLite: `turso db create` without `--tursodb` makes one.",
+        )
     if isinstance(catalog_answer, Failure):
         raise _unreadable(catalog_answer)
     if isinstance(clock_answer, Failure):
@@ -123,6 +142,7 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
         whole_number(clock),
         time.monotonic(),
         sqlite_version=tuple(int(part) for part in str(version).split(".")),
+        engine=engine,
     )
 
 

@@ -28,6 +28,7 @@ _HEADER = f"""\
 
 # The shell accepts them in place of a semicolon, as Oracle and SQL Server do: https://www.sqlite.org/cli.html
 _TERMINATORS = ("/", "go")
+_CHECKING = (Purpose.GUARD, Purpose.CHECK, Purpose.COMPILE)
 
 
 def as_script(transaction: Transaction) -> str:
@@ -44,7 +45,11 @@ def as_script(transaction: Transaction) -> str:
         "FROM pragma_foreign_keys;",
     ]
     for step in transaction.steps:
-        if step.purpose in (Purpose.GUARD, Purpose.CHECK):  # the last title that is printed names the failed check
+        if step.purpose in (
+            Purpose.GUARD,
+            Purpose.CHECK,
+            Purpose.COMPILE,
+        ):  # the last title that is printed names the failed check
             lines += ["", f"SELECT {quote_string(f'checking: {_title(step)}')};", _statement(step)]
         elif step.purpose is not Purpose.FIGURES:  # only reported, and the raising form of each check follows
             lines += ["", f"-- {_title(step)}", _statement(step)]

@@ -102,9 +102,9 @@ def test_what_the_manifest_ignores_is_ignored(scratch: Scratch) -> None:
 
 def test_a_catalog_that_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
     failure = Failure("no", "SQLITE_AUTH")
-    version, deployments, _, shadows, clock = answers(scratch)
+    version, deployments, _, *others = answers(scratch)
     with pytest.raises(DatabaseError, match=r"The schema of the database could not be read: .*SQLITE_AUTH"):
-        parse_state([version, deployments, failure, shadows, clock], [])
+        parse_state([version, deployments, failure, *others], [])
 
 
 def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratch) -> None:
@@ -114,9 +114,10 @@ def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratc
 
 
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
-    _, deployments, catalog, _, clock = answers(scratch)
+    _, deployments, catalog, _, clock, *_ = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = parse_state([refused, deployments, catalog, refused, clock], [])
+    live = parse_state([refused, deployments, catalog, refused, clock, refused, refused], [])
+    assert live.engine is None
     assert live.schema_version is None
     assert passes(live, scratch)
 

@@ -1,0 +1,142 @@
+"""Nothing that cannot work is deployed: the engine compiles new objects, and a plan says beforehand what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import DatabaseUnderTest
+from tests.support.schema_folders import write_project
+from turso_deploy.project.project import Project
+from turso_deploy.report.document import Report, Status
+
+TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);\n"
+
+
+def project_of(tmp_path: Path, sql: str, **seeds: str) -> Project:
+    return write_project(
+        tmp_path / "schema", {"t.sql": sql, **{f"seeds/{name}.csv": text for name, text in seeds.items()}}
+    )
+
+
+def failed(report: Report, *parts: str, line: int) -> None:
+    """Assert that a report is a failure in a line of t.sql, with these parts of a message, which changed nothing."""
+    assert (report.status, report.committed) == (Status.FAILED, False)
+    assert report.error is not None
+    for part in parts:
+        assert part in report.error.message
+    assert (Path(str(report.error.file)).name, report.error.line) == ("t.sql", line)
+    assert "pragma_function_list" in str(report.error.hint)
+
+
+MISSPELT = [
+    ("CREATE VIEW v AS SELECT uper(a) AS u FROM t;", "view v", "uper"),
+    ("CREATE VIEW v AS SELECT a FROM t GROUP BY a HAVING cont(*) > 1;", "view v", "cont"),
+    ("CREATE TABLE d (id INTEGER PRIMARY KEY, at TEXT DEFAULT (datetim('now')));", "table d", "datetim"),
+    ("CREATE TABLE d (id INTEGER PRIMARY KEY, at TEXT CHECK (lenght(at) > 1));", "table d", "lenght"),
+    ("CREATE TABLE d (id INTEGER PRIMARY KEY, b AS (uper(id)));", "table d", "uper"),
+    ("CREATE TABLE d (\n  id INTEGER PRIMARY KEY,\n  b AS (uper(id)));", "table d", "uper"),
+    ("CREATE INDEX i ON t (uper(a));", "index i", "uper"),
+    ("CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = lowercase(a); END;", "trigger r", "lowercase"),
+    ("CREATE TRIGGER r AFTER UPDATE OF a ON t BEGIN SELECT lowercase(a) FROM t; END;", "trigger r", "lowercase"),
+    ("CREATE TRIGGER r BEFORE DELETE ON t WHEN lowercase(old.a) BEGIN SELECT 1; END;", "trigger r", "lowercase"),
+    (
+        "CREATE VIEW v AS SELECT a FROM t;\nCREATE TRIGGER r INSTEAD OF INSERT ON v BEGIN SELECT lowr(1); END;",
+        "r",
+        "lowr",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "name", "function"), MISSPELT)
+@pytest.mark.parametrize("exists", [False, True])
+def test_misspelt_function_is_an_error_of_the_plan_and_of_the_deployment(
+    target: DatabaseUnderTest, tmp_path: Path, sql: str, name: str, function: str, exists: bool
+) -> None:
+    if exists:
+        target.deploy(project_of(tmp_path, TABLE))
+    before = target.dump()
+    project = project_of(tmp_path, TABLE + sql)
+    for report in (target.plan(project), target.deploy(project)):
+        assert report.error is not None
+        failed(report, name, function, line=2 + sql.count("\n"))
+        assert report.requests == 1
+    assert target.dump() == before
+
+
+def test_all_misspelt_functions_are_reported_at_once(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    report = target.deploy(project_of(tmp_path, TABLE + "\n".join(sql for sql, *_ in (MISSPELT[0], MISSPELT[7]))))
+    failed(report, "view v would not work: no such function: uper", "trigger r would not work", line=2)
+
+
+def test_function_of_this_sqlite_that_the_server_lacks_is_an_error_of_the_plan(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path, TABLE + "CREATE VIEW v AS SELECT pow(id, 2) AS p FROM t;")
+    failed(on_sqld.plan(project), "view v would not work: no such function: pow", line=2)
+
+
+def test_server_compiles_in_the_transaction_what_the_plan_takes_for_good(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    # The server's log() takes one argument, that of this SQLite two as well.
+    sql = "CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = log(2, id); END;"
+    project = project_of(tmp_path, TABLE + sql, t="id,a\n1,x\n")
+    report = on_sqld.deploy(project)
+    failed(report, "rigger r would not work", "wrong number of arguments to function log()", line=2)
+    assert report.requests == 2
+    assert on_sqld.names() == set()
+
+
+def test_what_others_have_broken_does_not_stop_a_deployment(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path, TABLE))
+    target.run(
+        "CREATE TABLE theirs (id INTEGER PRIMARY KEY, a DEFAULT (datetim('now')))",
+        "CREATE VIEW their_view AS SELECT uper(a) AS u FROM t",
+        "CREATE TRIGGER their_trigger AFTER INSERT ON t BEGIN UPDATE t SET a = lowercase(a); END",
+        "CREATE TRIGGER their_other AFTER INSERT ON theirs BEGIN SELECT 1 FROM missing; END",
+    )
+    sql = """CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT CHECK (length(a) > 0), b TEXT DEFAULT (lower('X')));
+        CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET b = upper(b); END;
+        CREATE TRIGGER u AFTER UPDATE ON t BEGIN SELECT 1; END;"""
+    report = target.deploy(project_of(tmp_path, sql))
+    assert report.status is Status.DEPLOYED, report.error
+    assert target.deploy(project_of(tmp_path, sql)).status is Status.UNCHANGED
+
+
+def test_own_trigger_that_cannot_work_is_an_error_beside_a_broken_trigger_of_others(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(project_of(tmp_path, TABLE))
+    target.run("CREATE TRIGGER theirs AFTER INSERT ON t BEGIN UPDATE t SET a = lowercase(a); END")
+    sql = TABLE + "CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT uper(new.a); END;"
+    failed(target.deploy(project_of(tmp_path, sql)), "trigger r", "uper", line=2)
+
+
+def test_plan_with_a_read_only_token_says_what_the_server_lacks(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    on_sqld.token = on_sqld.read_only_token
+    failed(on_sqld.plan(project_of(tmp_path, TABLE + MISSPELT[0][0])), "view v", "uper", line=2)
+
+
+SERVER_FUNCTIONS = """
+CREATE TABLE d (
+  id TEXT PRIMARY KEY NOT NULL DEFAULT (uuid()),
+  email TEXT CHECK (email REGEXP '^[^@]+@[^@]+$'),
+  v F32_BLOB(3) DEFAULT (vector32('[1,2,3]'))
+);
+CREATE VIEW numbers AS SELECT value FROM generate_series(1, 3);
+CREATE INDEX d_v ON d (libsql_vector_idx(v));
+CREATE VIEW near AS SELECT d.id FROM vector_top_k('d_v', vector32('[1,2,3]'), 2) AS k JOIN d ON d.rowid = k.id;
+CREATE TRIGGER d_check BEFORE UPDATE ON d WHEN new.email NOT REGEXP '@' BEGIN SELECT RAISE(ABORT, 'no'); END;
+"""
+
+
+def test_what_only_the_server_has_is_deployed_and_works(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    project = project_of(tmp_path, SERVER_FUNCTIONS)
+    report = on_sqld.deploy(project)
+    assert report.status is Status.DEPLOYED, report.error
+    on_sqld.run("INSERT INTO d (email) VALUES ('a@b')")
+    assert on_sqld.rows("SELECT value FROM numbers") == [(1,), (2,), (3,)]
+    assert len(on_sqld.rows("SELECT * FROM near")) == 1
+    assert on_sqld.plan(project).status is Status.UNCHANGED
