@@ -19,6 +19,8 @@ from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, Transaction, TransactionStep, Value
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.file import FileDatabase
+from turso_deploy.deploy.deploy import deploy
+from turso_deploy.project.loader import load_project
 
 TABLE = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
 
@@ -321,3 +323,26 @@ def test_special_file_is_no_database(tmp_path: Path, name: str) -> None:
     (tmp_path / "device").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="a device, a pipe or a socket"):
         FileDatabase(str(tmp_path / name))
+
+
+def test_byte_that_is_no_text_blocks_only_what_it_concerns(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        database.executescript(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE other (a DEFAULT 'cafe');"
+            "PRAGMA writable_schema = on;"
+            "UPDATE sqlite_master SET sql = CAST(replace(CAST(sql AS BLOB), 'cafe', x'636166e9') AS TEXT)"
+            "WHERE name = 'other'"
+        )
+    folder = write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, a);"})
+    with load_project(folder) as project:
+        report = deploy(project, FileDatabase(str(tmp_path / "x.db")))
+    assert report.status == "deployed", report.error
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        database.text_factory = bytes
+        [(sql,)] = database.execute("SELECT sql FROM sqlite_master WHERE name = 'other'")
+        assert sql == b"CREATE TABLE other (a DEFAULT 'caf\xe9')"
+    (tmp_path / "schema" / "o.sql").write_text("CREATE TABLE other (a DEFAULT 'caf\U0010ff69', b);", encoding="utf-8")
+    with load_project(folder) as project:
+        report = deploy(project, FileDatabase(str(tmp_path / "x.db")))
+    assert report.error
+    assert report.committed is False

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from turso_deploy.catalog.rows import CATALOG_QUERY
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable
-from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction
+from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction, Value
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
 from turso_deploy.database.interface import Database
 from turso_deploy.http.backoff import Backoff, RetryBudget
@@ -19,6 +21,8 @@ from turso_deploy.sqlite.connection import Connection, SqliteError
 _CACHE = 98304
 _SECURE_DELETE_ON = 1
 """The value of `PRAGMA secure_delete` if all deleted content is overwritten; 2 is FAST."""
+_NOT_UTF_8 = "a text in the database is not valid UTF-8"
+_NO_TEXT = re.compile("[\U0010ff00-\U0010ff7f]")  # what `_decoded` makes of bytes; of the last private use area
 _LOCKED = "another connection has locked the database file"
 
 
@@ -35,6 +39,7 @@ class FileDatabase(Database):
         self.retry_budget = retry_budget or RetryBudget(0)
         self.address = f"file:{path}"
         self._connections = 0
+        self._has_replaced_bytes = False
         self.timeout = 0.0
         self.request_size: int | None = None
 
@@ -49,14 +54,17 @@ class FileDatabase(Database):
         while True:
             with self._connection(creates=False) as connection:
                 connection.execute("BEGIN")
-                answers = [_run(connection, query) for query in queries]
+                answers = [self._read(connection, query) for query in queries]
             if not any(map(_is_busy, answers)) or not retries.wait(_LOCKED):
                 return answers
 
     def apply(self, transaction: Transaction) -> Outcome:
         """Run a transaction (see `Database.apply`)."""
+        results: list[Rows | None] = [None] * len(transaction.steps)
+        for index, one in enumerate(transaction.steps if self._has_replaced_bytes else ()):
+            if any(_NO_TEXT.search(text) for text in (one.query.sql, *one.query.arguments) if isinstance(text, str)):
+                return Outcome(False, tuple(results), FailedStep(index, Failure(_NOT_UTF_8, "SQLITE_ERROR")))
         with self._connection(creates=transaction.commit) as connection:
-            results: list[Rows | None] = [None] * len(transaction.steps)
             failure = self._begin(connection, foreign_keys=transaction.foreign_keys)
             if failure is not None:
                 return Outcome(False, tuple(results), FailedStep(None, failure))
@@ -76,6 +84,22 @@ class FileDatabase(Database):
             if isinstance(reply, Failure):
                 return Outcome(False, tuple(results), FailedStep(None, reply))
             return Outcome(True, tuple(results))
+
+    def _read(self, connection: Connection, query: Query) -> Rows | Failure:
+        """Run a query. In the catalog, each byte that is no UTF-8 is read as a character that has no other use.
+
+        So the definition of one object does not hide all others; `apply` writes no statement with such a character.
+        """
+        answer = _run(connection, query)
+        if query != CATALOG_QUERY or not isinstance(answer, Failure) or answer.message != _NOT_UTF_8:
+            return answer
+        answer = _run(
+            connection, Query("SELECT type, name, tbl_name, CAST(sql AS BLOB) FROM sqlite_master ORDER BY rowid")
+        )
+        if isinstance(answer, Failure):
+            return answer
+        self._has_replaced_bytes = True
+        return answer._replace(rows=tuple((*row[:3], _decoded(row[3])) for row in answer.rows))
 
     def size(self, transaction: Transaction) -> int:
         """Return 0: a file takes no request."""
@@ -172,6 +196,14 @@ def _run(connection: Connection, query: Query) -> Rows | Failure:
         return Rows(*connection.execute(query.sql, query.arguments))
     except SqliteError as error:
         return _failure(error)
+
+
+def _decoded(sql: Value) -> Value:
+    if not isinstance(sql, bytes):
+        return sql
+    return re.sub(
+        "[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC80 + 0x10FF00), sql.decode(errors="surrogateescape")
+    )
 
 
 def _run_without_overwriting(connection: Connection, query: Query) -> Rows | Failure:
