@@ -16,7 +16,7 @@ from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, listed
 from turso_deploy.core.schema_folder import SkippedStatement, SkipReason
-from turso_deploy.core.text import capitalized
+from turso_deploy.core.text import capitalized, count_of
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
 from turso_deploy.sql.parser import parse_table
@@ -229,19 +229,19 @@ def _storage_of_vector_indexes(sources: Sequence[Source]) -> set[tuple[str, str]
 def forbidden(sources: Sequence[Source]) -> Iterator[Fault]:
     """Yield the faults among the statements of one file that are neither definitions nor skipped.
 
-    A dump of a database with its rows is one fault.
+    A dump of a database with its rows is one fault, of the whole file.
     """
     skipped = {found.place for found in skipped_beside(sources)}
     others = [source for source in sources if not source.is_definition and source.place not in skipped]
     if _is_dump(sources):
-        subject = "a dump of a database with its rows, of which " + (
-            "this statement is no definition" if len(others) == 1 else f"{len(others):,} statements are no definitions"
-        )
+        first = others[0].place
+        statements = count_of(len(others), "statement")
+        subject = f"a dump of a database with its rows ({statements} besides definitions, from line {first.line} on)"
         remedy = (
             "run `turso-deploy pull` with an empty folder, which writes the definitions of the database; put rows that "
             "belong to the schema into seeds/, one file for each table"
         )
-        yield _cannot_hold(subject, remedy, others[0].place)
+        yield _cannot_hold(subject, remedy, first._replace(line=None, column=None))
         return
     for source in others:
         yield _cannot_hold(*_subject_and_remedy(source), source.place)

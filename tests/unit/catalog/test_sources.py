@@ -179,8 +179,8 @@ def test_own_table_with_the_name_of_a_shadow_table_is_an_error_at_it(read: Read)
 def test_dump_with_rows_is_one_error_that_names_pull(read: Read) -> None:
     found = error(read, DUMP)
     assert found.code is ErrorCode.SQL_FORBIDDEN
-    assert str(found.place) == "schema/a.sql:4:1"
-    assert "a dump of a database with its rows, of which 3 statements are no definitions" in found.message
+    assert str(found.place) == "schema/a.sql"
+    assert "a dump of a database with its rows (3 statements besides definitions, from line 4 on)" in found.message
     assert "turso-deploy pull" in (found.hint or "")
     assert not found.causes
     assert "Ada" not in found.message
@@ -248,10 +248,10 @@ def test_all_faults_of_a_folder_are_reported_at_once_with_their_places(read: Rea
             "the SQL cannot be read: ' opens a string or a name that is not closed: correct the statement here",
         ),
         (
-            "schema/d.sql:4:1",
-            "a dump of a database with its rows, of which 3 statements are no definitions: run `turso-deploy pull` "
-            "with an empty folder, which writes the definitions of the database; put rows that belong to the schema "
-            "into seeds/, one file for each table",
+            "schema/d.sql",
+            "a dump of a database with its rows (3 statements besides definitions, from line 4 on): run "
+            "`turso-deploy pull` with an empty folder, which writes the definitions of the database; put rows "
+            "that belong to the schema into seeds/, one file for each table",
         ),
     ]
     assert all(str(cause.place) in found.message for cause in found.causes)
