@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 
 from turso_deploy.core.errors import Place, ProjectError
+from turso_deploy.core.transaction import whole_number
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.packed_rows import RowPacker, SeedRow
 from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of, parents_first
@@ -127,9 +128,9 @@ def _stored_group(group: SeedGroup, first: int, connection: Connection, copies: 
     stored = f"FROM temp.{_STORED} WHERE position BETWEEN {first} AND {first + len(group.rows) - 1}"
     packer = RowPacker()
     lines = []
-    for *row, position in connection.rows(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
-        packer.add(tuple(row))
-        lines.append(group.lines[int(str(position)) - first])
+    for row in connection.rows(f"SELECT {', '.join(names)}, position {stored} ORDER BY {key}"):
+        packer.add(row[:-1])
+        lines.append(group.lines[whole_number(row[-1]) - first])
     rows = packer.rows()
     blob_columns: set[str] = set()
     if rows.has_blobs:
@@ -154,7 +155,7 @@ def _require_keys_of_one_text(file: SeedFile, wanted: Schema, connection: Connec
         )
         if found:
             lines = [line for group in file.groups for line in group.lines]
-            first, second = sorted(lines[int(str(position)) - 1] for position in found)
+            first, second = sorted(lines[whole_number(position) - 1] for position in found)
             raise seed_error(
                 f"{', '.join(f'`{name}`' for name in key)} is a number here and a text in line {first}, or the other "
                 "way round, with the same characters",
@@ -237,7 +238,7 @@ def _lines_left_out(seed: SeedTable, group: SeedGroup, connection: Connection) -
     finally:
         connection.execute(f"DROP TABLE temp.{_STORED}")
     for (position,) in missing:
-        yield group.lines[int(str(position)) - 1]
+        yield group.lines[whole_number(position) - 1]
 
 
 def _error(message: str, seed: SeedFile | SeedTable, line: int, wanted: Schema, other_line: int | None) -> ProjectError:
@@ -281,4 +282,4 @@ def _line_of_equal_row(
         [row[group.columns.index(column)] for column in columns],
     )
     lines = [line for each in file.groups for line in each.lines]
-    return lines[int(str(found[0])) - 1] if found else None
+    return lines[whole_number(found[0]) - 1] if found else None

@@ -75,8 +75,8 @@ class Connection:
 
     def __init__(self, database: str, flags: int, clock: Clock | None = None) -> None:
         with _sqlite_errors():
-            # No cache: a cached EXPLAIN is not compiled again when the schema has changed.
-            self._connection = apsw.Connection(database, flags, statementcachesize=0)
+            # The cache is for `execute_for_each`, which would compile its statement again for each row.
+            self._connection = apsw.Connection(database, flags, statementcachesize=1)
         self._lock = RLock()  # apsw raises an error if two threads use one connection
         self._clock = clock
         self._is_open = True
@@ -118,7 +118,8 @@ class Connection:
             before = self._connection.total_changes()
             cursor = self._connection.cursor()
             cursor.exec_trace = before_first_step
-            found = cursor.execute(sql, tuple(arguments))
+            # A cached EXPLAIN would not be compiled again when the schema has changed.
+            found = cursor.execute(sql, tuple(arguments), can_cache=False)
             rows = tuple(found if max_bytes is None else limited_in_size(found, max_bytes))
             # The number of the statement before remains if this one changes no rows, as CREATE TABLE does.
             changed = self._connection.total_changes() != before
@@ -127,7 +128,7 @@ class Connection:
     def rows(self, sql: str, arguments: Iterable[Value] = ()) -> Iterator[tuple[Value, ...]]:
         """Run a query and yield its rows one by one. Raises SqliteError."""
         with self._working(sql):
-            found = self._connection.execute(sql, tuple(arguments))
+            found = self._connection.execute(sql, tuple(arguments), can_cache=False)
             yield from self._clock.each(found) if self._clock else found
 
     def row(self, sql: str, arguments: Iterable[Value] = ()) -> tuple[Value, ...] | None:
