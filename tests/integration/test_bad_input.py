@@ -90,9 +90,11 @@ def test_a_mistake_in_the_schema_folder_is_placed(
     finished = run_program("deploy", write_folder(tmp_path / "schema", files), deployed.url, deployed.token)
     needs_the_database = 'author": 9' in files["seeds/books.jsonl"]
     assert_refused(finished, code, status=1 if needs_the_database else 2, file=file, line=line)
+    # A reference may dangle in the database already, which only one read can show.
+    reads = int(code == "missing-reference" and "INDEX" not in files["more.sql"])
     if not needs_the_database:
-        assert finished.document["requests"] == 0
-        assert deployed.proxy.requests == came_before
+        assert finished.document["requests"] == reads
+        assert deployed.proxy.requests == came_before + (0 if deployed.is_file else reads)
 
 
 @pytest.mark.parametrize(

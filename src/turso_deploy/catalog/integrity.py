@@ -63,22 +63,25 @@ def _default_fault(table: AnyTable, scratch: Scratch) -> str | None:
 
 
 def find_reference_fault(table: AnyTable, schema: Schema, scratch: Scratch) -> str | None:
-    """Return SQLite's message for a broken reference of a table, or None if its references work.
+    """Return the first message of `find_reference_faults`, or None if the references of a table work."""
+    return next(iter(find_reference_faults(table, schema, scratch)), None)
+
+
+def find_reference_faults(table: AnyTable, schema: Schema, scratch: Scratch) -> list[str]:
+    """Return SQLite's messages for the broken references of a table.
 
     "foreign key mismatch" means that the columns of the parent are no key: https://www.sqlite.org/foreignkeys.html#fk_indexes
     """
     if isinstance(table, VirtualTable):
-        return _content_fault(table, scratch)
-    if not table.definition.foreign_keys:
-        return None
-    for key in table.definition.foreign_keys:
-        if key.parent not in schema.all_tables:
-            return f"no such table: {as_written(key.parent)}"
-    try:
-        scratch.run(f"PRAGMA foreign_key_check({quote_identifier(table.name)})")
-    except ScratchError as error:
-        return error.message
-    return None
+        return list(filter(None, [_content_fault(table, scratch)]))
+    parents = dict.fromkeys(key.parent for key in table.definition.foreign_keys)
+    found = [f"no such table: {as_written(parent)}" for parent in parents if parent not in schema.all_tables]
+    if parents:
+        try:
+            scratch.run(f"PRAGMA foreign_key_check({quote_identifier(table.name)})")
+        except ScratchError as error:
+            found.append(error.message)
+    return found
 
 
 def _content_fault(table: VirtualTable, scratch: Scratch) -> str | None:

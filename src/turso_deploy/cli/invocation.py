@@ -70,7 +70,7 @@ class Invocation(NamedTuple):
         """Load the schema folder and compare its version with the tag if that is set. Sends nothing."""
         from turso_deploy.project.loader import load_project
 
-        project = load_project(self.settings.schema_path)
+        project = load_project(self.settings.schema_path, may_dangle=True)
         if self.settings.version_from_tag:
             _require_version_of_tag(project, self.context)
         return project

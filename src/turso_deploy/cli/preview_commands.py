@@ -47,5 +47,8 @@ def compare(invocation: Invocation, folder: str) -> Report:
             f"There is no schema folder `{folder}` to compare with.",
             hint="Set --compare-to (input `compare-to`) to a folder, relative to the working directory.",
         )
-    with load_project(settings.schema_path) as project, load_project(folder, scripts_have_run=True) as other:
+    with (
+        load_project(settings.schema_path, may_dangle=True) as project,
+        load_project(folder, scripts_have_run=True, may_dangle=True) as other,
+    ):
         return preview.compare(project, other, settings.allow_hazards)

@@ -48,7 +48,7 @@ def pull(folder: Path, database: Database) -> Report:
             counts={kind: CountLine(str(number), number) for kind, number in actual_counts(schema).items()},
             notices=(f"The schema was written to the folder {shown}.",),
         )
-        _require_deployable(folder)
+        report = replace(report, notices=(*report.notices, *_notices_of(folder)))
     except DeployError as error:
         report = failed(report, error)
     return replace(report, requests=database.requests, duration_ms=round((time.monotonic() - started) * 1000))
@@ -102,10 +102,11 @@ def _not_writable(shown: str, reason: str) -> InputError:
     )
 
 
-def _require_deployable(folder: Path) -> None:
-    """Load the written folder. Raises ProjectError if it cannot be deployed."""
+def _notices_of(folder: Path) -> tuple[str, ...]:
+    """Load the written folder, and return its notices. Raises ProjectError if it cannot be deployed."""
     try:
-        load_project(folder).close()
+        with load_project(folder, may_dangle=True) as project:
+            return project.notices
     except ProjectError as error:
         raise ProjectError(
             error.code,

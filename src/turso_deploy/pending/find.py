@@ -26,6 +26,7 @@ from turso_deploy.plan.hazards import (
 )
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
+from turso_deploy.project.dangling_references import require_known
 from turso_deploy.project.expectations import require_expectations
 from turso_deploy.project.project import Project
 from turso_deploy.project.script_check import require_runnable, without_use
@@ -222,6 +223,7 @@ def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     """Return the changes from a state to a project, without the numbers of rows that the hazards concern."""
+    require_known(project.dangling, project.wanted, state.catalog)
     last = state.last_deployment
     plan = make_plan(
         project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore, engine=state.engine

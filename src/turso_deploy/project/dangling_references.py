@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.diff import have_same_meaning
 from turso_deploy.catalog.error_location import locate
-from turso_deploy.catalog.integrity import find_fault, find_reference_fault
+from turso_deploy.catalog.integrity import find_fault, find_reference_faults
 from turso_deploy.catalog.row_trial import FailingExpression, failing_expressions
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError
-from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import quote_identifier
-from turso_deploy.sql.schema import Schema, SchemaObject, place_in, title
+from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
+from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
+from turso_deploy.sql.schema import DanglingReference, Schema, SchemaObject, Trigger, View, place_in, title
 
 
-def require_valid_references(wanted: Schema, all_objects: Schema, scratch: Scratch) -> None:
-    """Use every foreign key, view and trigger of the wanted schema, and try its expressions with rows.
+def find_dangling_references(wanted: Schema, all_objects: Schema, scratch: Scratch) -> tuple[DanglingReference, ...]:
+    """Use every foreign key, view and trigger of the wanted schema, and return those that do not work.
 
     `all_objects` are those that the scratch database holds: the wanted ones, and those that they may refer to.
-    Raises ProjectError (`missing-reference`, `sql-invalid`) with the file and line of the object that cannot work.
     """
-    for find_broken in (_broken_tables, _broken_views, _broken_triggers):
-        if broken := find_broken(wanted, all_objects, scratch):
-            raise _error(broken, scratch)
+    broken = [
+        *_broken_tables(wanted, all_objects, scratch),
+        *_broken_views(wanted, all_objects, scratch),
+        *_broken_triggers(wanted, all_objects, scratch),
+    ]
+    # The place of the missing name in the SQL of the object, or else the beginning of the object.
+    return tuple(
+        DanglingReference(item, text, place_in(item.sql, locate(item.sql, text), item.place)) for item, text in broken
+    )
+
+
+def require_working_expressions(wanted: Schema) -> None:
+    """Try the expressions of the wanted schema with rows. Raises ProjectError (`sql-invalid`) with their places."""
     if failing := list(failing_expressions(wanted)):
         raise _error_for_expressions(failing)
 
@@ -33,8 +45,11 @@ _Broken = list[tuple[SchemaObject, str]]
 
 
 def _broken_tables(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
-    tried = ((table, find_reference_fault(table, all_objects, scratch)) for table in wanted.all_tables.values())
-    return [(table, message) for table, message in tried if message]
+    return [
+        (table, message)
+        for table in wanted.all_tables.values()
+        for message in find_reference_faults(table, all_objects, scratch)
+    ]
 
 
 def _broken_views(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
@@ -47,7 +62,7 @@ def _broken_views(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Bro
 
 def _broken_triggers(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
     """Fire every trigger. Each is created after those before it have passed, so that a failure is its own."""
-    broken: _Broken = []
+    broken: list[tuple[Trigger, str]] = []
     for trigger in wanted.triggers.values():
         scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
     for trigger in wanted.triggers.values():
@@ -55,7 +70,67 @@ def _broken_triggers(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _
         if message := find_fault(trigger, all_objects, scratch):
             broken.append((trigger, message))
             scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
-    return broken
+    for trigger, _ in broken:
+        scratch.run(trigger.sql)
+    return [*broken]
+
+
+def require_known(dangling: Sequence[DanglingReference], wanted: Schema, live: Catalog) -> None:
+    """Raise ProjectError (`missing-reference`) for references that do not dangle in a database already.
+
+    An application may have such references for years, for example since a RENAME of an old SQLite, and they break
+    nothing else. A view or a trigger must also be the one that the database has.
+    """
+    if not dangling:
+        return
+    schema = live.with_ignored
+    with closing(Scratch()) as scratch:
+        scratch.load(live.rows, live.shadows)
+        unknown = [one for one in dangling if not _is_known(one, wanted, schema, scratch)]
+    if unknown:
+        raise dangling_error(unknown)
+
+
+def _is_known(dangling: DanglingReference, wanted: Schema, live: Schema, scratch: Scratch) -> bool:
+    item, name = dangling.item, fold_case(dangling.item.name)
+    if isinstance(item, View | Trigger):
+        there = live.views.get(name) if isinstance(item, View) else live.triggers.get(name)
+        return there is not None and have_same_meaning(item, there) and find_fault(there, live, scratch) is not None
+    old = wanted.all_tables[name].directives.table.renamed_from
+    table = live.all_tables.get(name) or live.all_tables.get(fold_case(old or ""))
+    return table is not None and dangling.message in find_reference_faults(table, live, scratch)
+
+
+def dangling_error(dangling: Sequence[DanglingReference]) -> ProjectError:
+    """Return the error for references that dangle: tables before views, and those before triggers."""
+    shown = [one for one in dangling if one.item.kind == dangling[0].item.kind]
+    causes = [Cause(f"{title(one.item)}: {one.message}", one.place) for one in shown]
+    code = error_code_for(shown[0].message)
+    hint = "Define it in the schema folder, or correct the name."
+    if code is not ErrorCode.MISSING_REFERENCE:
+        hint = "Correct the definition here."
+    elif hints := list(filter(None, (hint_for_text(one.item.sql, one.message) for one in shown))):
+        hint = hints[0]
+    return ProjectError(
+        code, "; ".join(cause.message for cause in causes), hint=hint, place=causes[0].place, causes=causes
+    )
+
+
+def hint_for_text(sql: str, message: str) -> str | None:
+    """Return the hint for a text in double quotes, which SQLite can take for a name only; None for another error.
+
+    https://www.sqlite.org/quirks.html#dblquote
+    """
+    found = _MISSING_COLUMN.fullmatch(message)
+    if found is None or fold_case(found[1]) not in names_in_double_quotes(sql):
+        return None
+    return (
+        f"{quote_identifier(found[1])} is a name, because it is in double quotes. If a text is meant, write it in "
+        f"single quotes: {quote_string(found[1])}. Otherwise define the column, or correct its name."
+    )
+
+
+_MISSING_COLUMN = re.compile(r"no such column: \"?(.*?)\"?(?: - should this be .*)?", re.DOTALL)
 
 
 def _error_for_expressions(failing: Sequence[FailingExpression]) -> ProjectError:
@@ -85,18 +160,3 @@ def error_code_for(message: str) -> ErrorCode:
 
 
 _MISSING_OBJECT = re.compile(r"no such |has no column named|unknown column|foreign key mismatch")
-
-
-def _error(broken: _Broken, scratch: Scratch) -> ProjectError:
-    # The place of the missing name in the SQL of the object, or else the beginning of the object.
-    places = (place_in(item.sql, locate(item.sql, text), item.place) for item, text in broken)
-    causes = [Cause(f"{title(item)}: {text}", place) for (item, text), place in zip(broken, places, strict=True)]
-    code = error_code_for(broken[0][1])
-    is_missing = code is ErrorCode.MISSING_REFERENCE
-    return ProjectError(
-        code,
-        "; ".join(cause.message for cause in causes),
-        hint="Define it in the schema folder, or correct the name." if is_missing else "Correct the definition here.",
-        place=causes[0].place,
-        causes=causes,
-    )

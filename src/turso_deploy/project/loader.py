@@ -15,7 +15,13 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Query
 from turso_deploy.core.validation import Key
 from turso_deploy.core.versions import parse_version
-from turso_deploy.project.dangling_references import error_code_for, require_valid_references
+from turso_deploy.project.dangling_references import (
+    dangling_error,
+    error_code_for,
+    find_dangling_references,
+    hint_for_text,
+    require_working_expressions,
+)
 from turso_deploy.project.directives import read_directives
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
@@ -36,10 +42,11 @@ _MAX_SQL_BYTES = 20_000_000
 _MAX_SEED_BYTES = 128_000_000
 
 
-def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False) -> Project:
+def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False, may_dangle: bool = False) -> Project:
     """Read the schema folder and check everything in it. Raises ProjectError with the file and line of an error.
 
-    With `scripts_have_run` the scripts are not compiled, because this folder is never deployed again.
+    With `scripts_have_run` the scripts are not compiled, because this folder is never deployed again. With `may_dangle`
+    references to missing objects are kept in the project: plan and deployment accept those that a database has already.
     """
     report_step("reading the schema folder")
     folder = SchemaFolder.open(Path(path))
@@ -51,7 +58,10 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
         catalog = _define(sources, manifest, scratch)
         wanted, managed = catalog.schema, _managed_definitions(sources, catalog)
         ignored = [source for source in sources if source not in managed]
-        require_valid_references(wanted, catalog.with_ignored, scratch)
+        dangling = find_dangling_references(wanted, catalog.with_ignored, scratch)
+        if dangling and not may_dangle:
+            raise dangling_error(dangling)
+        require_working_expressions(wanted)
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
@@ -64,7 +74,8 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     except BaseException:
         scratch.close()
         raise
-    return Project(folder, manifest, wanted, scripts, seeds, scratch, tuple(_ignored(ignored, folder)), skipped)
+    names = tuple(_ignored(ignored, folder))
+    return Project(folder, manifest, wanted, scripts, seeds, scratch, names, skipped, dangling)
 
 
 def _require_limited_size(folder: SchemaFolder) -> None:
@@ -92,7 +103,7 @@ def _define_one(source: Source, scratch: Scratch) -> None:
         raise ProjectError(
             ErrorCode.SQL_SYNTAX if is_syntax else error_code_for(error.message),
             f"SQLite does not accept this definition: {error.message}.",
-            hint=_hint_for(error.message),
+            hint=hint_for_text(source.statement.text, error.message) or _hint_for(error.message),
             place=source.place if error.offset is None else source.place_at(error.offset),
         ) from None
 

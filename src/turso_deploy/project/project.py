@@ -13,7 +13,7 @@ from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 from turso_deploy.project.manifest_file import place_in_manifest
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.schema import DanglingReference, Schema
 
 
 class IgnoredDefinition(NamedTuple):
@@ -38,10 +38,11 @@ class Project(NamedTuple):
     scratch: Scratch
     ignored: tuple[IgnoredDefinition, ...] = ()
     skipped: tuple[SkippedStatement, ...] = ()
+    dangling: tuple[DanglingReference, ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Notices of what is in the schema folder and not deployed: skipped statements, and what `ignore:` covers."""
+        """Notices of what is not deployed (skipped statements, what `ignore:` covers) and of dangling references."""
         reasons = dict.fromkeys(item.reason for item in self.skipped)
         skipped = [notice_of_skipped(reason, self.skipped) for reason in reasons]
         ignored = enumerated([f"{item.title} ({item.place})" for item in self.ignored])
@@ -49,7 +50,11 @@ class Project(NamedTuple):
             "In the schema folder, and neither compared nor changed, because a pattern under `ignore:` covers it: "
             f"{ignored}."
         )
-        return (*skipped, *([covered] if ignored else []))
+        dangling = enumerated([str(one) for one in self.dangling])
+        broken = (
+            f"What this refers to does not exist, so it is deployed only where a database has it already: {dangling}."
+        )
+        return (*skipped, *([covered] if ignored else []), *([broken] if dangling else []))
 
     @property
     def manifest_place(self) -> Place:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.files import SpecialFileError, read_file, write_file
-from turso_deploy.core.transaction import Query
+from turso_deploy.core.transaction import Query, Value
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
@@ -37,7 +38,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
     """
     started = time.monotonic()
     _require_no_links(output)
-    with load_project(folder) as project:
+    with load_project(folder, may_dangle=True) as project:
         require_faultless(project.scripts)  # as for a new database, which would run all of them
         pages = render_pages(project)
     # Query plans may differ with another version of SQLite.
@@ -80,10 +81,7 @@ def render_pages(project: Project) -> dict[str, str]:
         pages={key: category.page for category in descriptions.categories for key in category.objects},
     )
     queries = run_queries(project.folder, project.scratch)
-    columns = {
-        name: project.scratch.query(Query("SELECT name, type FROM pragma_table_info(?)", (view.name,))).rows
-        for name, view in schema.views.items()
-    }
+    columns = {name: _columns_of_view(project.scratch, view.name) for name, view in schema.views.items()}
     views = {view: [(str(name), str(kind)) for name, kind in rows] for view, rows in columns.items()}
     return render(data, views, queries)
 
@@ -97,6 +95,14 @@ def _json_columns(project: Project, notes: Notes) -> dict[str, list[str]]:
         if noted.examples:
             found.setdefault(fold_case(name), {}).update(dict.fromkeys(map(fold_case, noted.examples)))
     return {name: list(columns) for name, columns in found.items()}
+
+
+def _columns_of_view(scratch: Scratch, name: str) -> tuple[tuple[Value, ...], ...]:
+    """Return name and type of the columns of a view; none if what it reads does not exist."""
+    try:
+        return scratch.query(Query("SELECT name, type FROM pragma_table_info(?)", (name,))).rows
+    except ScratchError:
+        return ()
 
 
 def _examples(project: Project, notes: Notes, json_columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:

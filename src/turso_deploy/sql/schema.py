@@ -172,3 +172,15 @@ class Schema:
         """Yield every object: tables, then indexes, views and triggers, each in creation order."""
         for found in self.by_kind.values():
             yield from found.values()
+
+
+class DanglingReference(NamedTuple):
+    """An object of the schema folder that refers to something missing: SQLite's message, and its place."""
+
+    item: SchemaObject
+    message: str
+    place: Place | None
+
+    def __str__(self) -> str:
+        """Return the object, the message and the place."""
+        return f"{title(self.item)}: {self.message}" + (f" ({self.place})" if self.place else "")
