@@ -140,3 +140,48 @@ def test_what_only_the_server_has_is_deployed_and_works(on_sqld: DatabaseUnderTe
     assert on_sqld.rows("SELECT value FROM numbers") == [(1,), (2,), (3,)]
     assert len(on_sqld.rows("SELECT * FROM near")) == 1
     assert on_sqld.plan(project).status is Status.UNCHANGED
+
+
+LOG = """CREATE TABLE log (id INTEGER PRIMARY KEY, n TEXT);
+CREATE TRIGGER log_grows BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log''s rows stay'); END;"""
+
+
+def test_text_that_a_trigger_of_the_folder_raises_is_shown(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path, LOG, log="id,n\n1,x\n"))
+    report = target.deploy(project_of(tmp_path, LOG, log="id,n\n1,y\n"))
+    assert report.error is not None
+    assert "trigger log_grows rejects a row: the log's rows stay." in report.error.message
+    assert "t.sql:2" in str(report.error.hint)
+    assert report.committed is False
+
+
+def test_text_that_a_trigger_of_others_raises_stays_back(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    target.deploy(project_of(tmp_path, TABLE, t="id,a\n1,x\n"))
+    target.run("CREATE TRIGGER theirs BEFORE UPDATE ON t BEGIN SELECT RAISE(ABORT, 'my secret'); END")
+    report = target.deploy(project_of(tmp_path, TABLE, t="id,a\n1,y\n"))
+    assert report.error is not None
+    assert "secret" not in report.error.message
+    assert "turso-deploy plan --sql" in str(report.error.hint)
+
+
+def test_vector_of_another_length_is_explained(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    sql = "CREATE TABLE e (id INTEGER PRIMARY KEY, v F32_BLOB(4));\nCREATE INDEX ei ON e (libsql_vector_idx(v));"
+    on_sqld.deploy(project_of(tmp_path, sql))
+    project = write_project(tmp_path / "schema", {"t.sql": sql, "seeds/e.json": '[{"id": 1, "v": [1, 2, 3]}]'})
+    report = on_sqld.deploy(project)
+    assert report.error is not None
+    assert "dimensions are different: 3 != 4" in report.error.message
+    assert "F32_BLOB(4)" in str(report.error.hint)
+
+
+def test_file_of_the_engine_of_turso_is_an_error(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    in_file.deploy(project_of(tmp_path, TABLE))
+    content = bytearray(in_file.file.read_bytes())
+    content[18:20] = b"\xff\xff"  # as in its MVCC mode
+    in_file.file.write_bytes(content)
+    project = project_of(tmp_path, TABLE + MISSPELT[0][0])
+    for report in (in_file.plan(project), in_file.deploy(project), in_file.verify(project)):
+        assert report.error is not None
+        assert report.error.code == "engine-unsupported"
+        assert "Turso's own engine" in report.error.message
+    assert in_file.file.read_bytes() == content

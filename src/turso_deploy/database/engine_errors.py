@@ -17,6 +17,13 @@ BLOCKED = ErrorExplanation(
 )
 """Turso Cloud gives the same answer for a read-only token, a blocked database and an exhausted plan."""
 
+UNSUPPORTED_ENGINE = ErrorExplanation(
+    ErrorCode.ENGINE_UNSUPPORTED,
+    "The database runs on Turso's own engine (`database_type: tursodb`), which turso-deploy does not support yet",
+    "Deploy to a database of libSQL (`turso db create` without `--tursodb`) or to a file of SQLite.",
+)
+"""The engine that Turso wrote itself supports another part of SQL."""
+
 READ_ONLY_TOKEN = ErrorExplanation(
     ErrorCode.TOKEN_READ_ONLY,
     "the database token is read-only, and a deployment or a dry run writes",
@@ -86,6 +93,15 @@ _STATEMENT_HINTS = (
         "Another program wrote it in another encoding. If `.schema` in the `sqlite3` shell shows it in a definition, "
         "create that object again with UTF-8 text.",
     ),
+    (
+        "vector index(insert): dimensions",
+        "The number of values in a vector and that of the column's type, as in F32_BLOB(4), must be the same: correct "
+        "the vectors in the seeds or scripts, or the type.",
+    ),
+    (
+        "vector: ",
+        "A vector is a text of numbers as in '[1, 2.5]', or what vector32() and the other functions make of one.",
+    ),
     ("syntax error", "The server's parser does not accept this SQL, although SQLite's own parser may."),
 )
 
@@ -103,7 +119,8 @@ def explain(failure: Failure) -> ErrorExplanation:
             return explanation._replace(message=explanation.message.format(reason=reason, code=failure.code))
     hint = next(
         (hint for start, hint in _STATEMENT_HINTS if reason.startswith(start)),
-        "Run the statement on a copy of the database to see the full message.",
+        "`turso-deploy plan --sql` prints the transaction as a script: run it on a copy of the database to see the "
+        "whole message.",
     )
     return ErrorExplanation(
         ErrorCode.STATEMENT_FAILED, f"the database rejected the statement: {reason} ({failure.code})", hint

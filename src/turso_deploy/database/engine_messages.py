@@ -15,7 +15,7 @@ _PREFIX = re.compile(
 _BYTE_OFFSET = re.compile(r" \(at offset (\d+)\)$")
 _LINE_COLUMN = re.compile(r" at \((\d+), (\d+)\)$")
 _SYNTAX_AROUND = re.compile(r"^syntax error around L(\d+):(\d+): `(.*)`$", re.DOTALL)
-_NAME = r"""(?:["'`\[]?[^\W\d][\w$]{0,63}["'`\]]?(?:\(\))?|\d{1,4})"""
+_NAME = r"""(?:["'`\[]?[^\W\d][\w$]{0,63}["'`\]]?(?:\(\))?|\d{1,5})"""
 _NAMES = re.compile(rf"{_NAME}(?:(?:\.|, ){_NAME}){{0,63}}")
 
 _MAX_LENGTH = 2_000  # characters of a message that are compared; every known message is shorter
@@ -129,6 +129,17 @@ parser stack overflow
 Expression tree is too large (maximum depth {})
 Arguments do not match SQL parameters: {}
 vector index: unexpected vector column type: {}
+vector index: libsql_vector_idx first argument must be column with vector type
+vector index(insert): dimensions are different: {} != {}
+vector index(insert): vector type differs from column type: {} != {}
+vector index(search): dimensions are different: {} != {}
+vector index(search): failed to parse vector index parameters
+vector: must start with '['
+vector: must end with ']'
+vector: unexpected binary type: {}
+vector: unexpected value type: got {}, expected TEXT or BLOB
+vector_distance: vectors must have the same length: {} != {}
+vector_distance: vectors must have the same type: {} != {}
 integer overflow
 string or blob too big
 incomplete input
@@ -162,6 +173,7 @@ a text in the database is not valid UTF-8
 """
 
 _REWORDED = (
+    (re.compile(r"^vector: invalid float at position \d+: .*$", re.DOTALL), "vector: invalid float"),
     (_SYNTAX_AROUND, "syntax error"),
     (re.compile(r"^near .*: syntax error$", re.DOTALL), "syntax error"),
     (re.compile(r"^unrecognized token: .*$", re.DOTALL), "syntax error"),
@@ -196,6 +208,11 @@ def showable(message: str) -> str:
         if match := pattern.fullmatch(text):
             return form.format(*(_name_only(part) for part in match.groups()))
     return WITHHELD
+
+
+def without_prefix(message: str) -> str:
+    """Return a message without the prefixes that servers put before it; it may quote data."""
+    return _PREFIX.sub("", message)
 
 
 def offset_in(sql: str, message: str) -> int | None:

@@ -12,7 +12,7 @@ from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction, Value
-from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, explain
+from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, UNSUPPORTED_ENGINE, explain
 from turso_deploy.database.interface import Database
 from turso_deploy.http.backoff import Backoff, RetryBudget
 from turso_deploy.sqlite.connection import Connection, SqliteError
@@ -138,6 +138,8 @@ class FileDatabase(Database):
         wait for a lock by itself, because SQLite's waiting cannot be interrupted.
         """
         self._connections += 1
+        if _is_of_tursos_engine(self._file):
+            raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}: the file is in its MVCC mode.")
         try:
             exists = creates or self._file.exists()
             connection = Connection.to_file(self._file) if exists else Connection.in_memory()
@@ -147,6 +149,19 @@ class FileDatabase(Database):
             yield connection
         finally:
             connection.close()
+
+
+def _is_of_tursos_engine(file: Path) -> bool:
+    """Return True for a file in the MVCC mode of Turso's own engine, which has versions of its own in the header.
+
+    https://www.sqlite.org/fileformat2.html#file_format_version_numbers
+    """
+    try:
+        with file.open("rb") as content:
+            header = content.read(20)
+    except OSError:  # SQLite reports what is wrong with it
+        return False
+    return header.startswith(b"SQLite format 3\0") and header[18:20] == b"\xff\xff"
 
 
 def _run_steps(transaction: Transaction, connection: Connection, results: list[Rows | None]) -> FailedStep | None:

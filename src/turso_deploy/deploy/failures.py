@@ -10,7 +10,7 @@ from turso_deploy.core.errors import EXIT_CODE_ORDER, Cause, DatabaseError, Depl
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Rows, TransactionStep
 from turso_deploy.database.engine_errors import explain
-from turso_deploy.database.engine_messages import showable
+from turso_deploy.database.engine_messages import showable, without_prefix
 from turso_deploy.plan.hazards import Approval, blocking_error
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
 from turso_deploy.project.bound import parse_bound
@@ -19,7 +19,7 @@ from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import place_in, target_of, title
+from turso_deploy.sql.schema import Trigger, place_in, target_of, title
 from turso_deploy.transaction.assemble import COMPILE_LABEL, Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
 from turso_deploy.transaction.history import READ_BACK
@@ -72,6 +72,14 @@ def explain_failure(
         return explain_failed_checks(checks, {}, project)
     if step.purpose is Purpose.COMPILE:
         return _compile_error(step, failed.failure, project)
+    if trigger := _raising_trigger(failed.failure, project):
+        return DatabaseError(
+            explanation.code,
+            f"{step.label}: {title(trigger)} rejects a row: {without_prefix(failed.failure.message)}. The "
+            "transaction was rolled back.",
+            hint=f"Change the rows so that the trigger accepts them, or change the trigger ({trigger.place}).",
+            place=step.place,
+        )
     is_statement = explanation.code is ErrorCode.STATEMENT_FAILED
     # The SQL of a step that creates an object keeps the lines of its file.
     offset = failed.failure.offset if step.label.startswith("create ") else None
@@ -138,6 +146,13 @@ _HINT_IF_COMMITTED = (
     "(`turso-deploy verify`), look at its rows, and go back to a restore point if they are wrong."
 )
 _HINT_IF_NOT = "The server, or a proxy before it, gave a reply that cannot be. Run again, without a proxy in between."
+
+
+def _raising_trigger(failure: Failure, project: Project) -> Trigger | None:
+    """Return the trigger of the schema folder whose RAISE has this message, which so quotes no row of the database."""
+    message = without_prefix(failure.message)
+    triggers = project.wanted.triggers.values()
+    return next((trigger for trigger in triggers if message in trigger.definition.raised_texts), None)
 
 
 def _compile_error(step: TransactionStep, failure: Failure, project: Project) -> DatabaseError:

@@ -232,6 +232,16 @@ class TriggerDefinition(NamedTuple):
     when: Tokens | None
     body: Tokens
 
+    @property
+    def raised_texts(self) -> frozenset[str]:
+        """The messages of RAISE that are written as a string."""
+        found = set()
+        for start, word in enumerate(self.body):
+            opening, _, comma, text, closing = (*self.body[start + 1 : start + 6], *[""] * 5)[:5]
+            if (word, opening, comma, closing) == ("RAISE", "(", ",", ")") and text.startswith("'"):
+                found.add(text[1:-1].replace("''", "'"))
+        return frozenset(found)
+
 
 _QUOTES = "\"'`[]"
 # https://www.sqlite.org/fts5.html#the_fts5vocab_virtual_table_module, https://www.sqlite.org/fts3.html#fts4aux

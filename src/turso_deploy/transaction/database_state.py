@@ -14,7 +14,7 @@ from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value, whole_number
 from turso_deploy.core.versions import parse_version
-from turso_deploy.database.engine_errors import explain
+from turso_deploy.database.engine_errors import UNSUPPORTED_ENGINE, explain
 from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, LastDeployment, parse_last_deployment
 
 # Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version
@@ -120,12 +120,7 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
     version_answer, history_answer, catalog_answer, shadow_answer, clock_answer, *engine_answers = answers
     engine = read_engine(*engine_answers)
     if engine is not None and engine.is_tursos_own:
-        raise DatabaseError(
-            ErrorCode.ENGINE_UNSUPPORTED,
-            "The database runs on Turso's own engine (`database_type: tursodb`), which turso-deploy does not support "
-            "yet.",
-            hint="Deploy to a database of libSQL or SQLite: `turso db create` without `--tursodb` makes one.",
-        )
+        raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}.")
     if isinstance(catalog_answer, Failure):
         raise _unreadable(catalog_answer)
     if isinstance(clock_answer, Failure):

@@ -202,3 +202,11 @@ def test_the_guard_stops_when_the_history_is_gone(scratch: Scratch, form: Form) 
     live = form(read(scratch))
     scratch.run("DROP TABLE schema_deployments")
     assert not passes(live, scratch)
+
+
+def test_database_of_the_engine_of_turso_is_an_error(scratch: Scratch) -> None:
+    *others, _, modules = answers(scratch)
+    functions = Rows(("f",), (('["upper 1", "turso_version 0"]',),))
+    with pytest.raises(DatabaseError, match=r"runs on Turso's own engine") as raised:
+        parse_state([*others, functions, modules], [])
+    assert raised.value.code == "engine-unsupported"
