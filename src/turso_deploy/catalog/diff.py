@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from turso_deploy.catalog.column_order import have_same_column_order, tables_with_significant_order
 from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.quoted_texts import differ_in_quotes_only
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
 Managed = frozenset[str]
@@ -60,6 +61,7 @@ def diff(wanted: Schema, live: Schema) -> Difference:
                 or have_same_meaning(
                     with_explicit_references(wanted_object, wanted), with_explicit_references(live_object, live)
                 )
+                or differ_in_quotes_only(wanted_object, live_object, live)
             ) or (name in ordered and _differ_in_column_order(wanted_object, live_object)):
                 changed.append(Change(wanted_object, live_object))
         extra += [Change(None, live_objects[name]) for name in live_objects if name not in wanted_objects]

@@ -14,7 +14,12 @@ from turso_deploy.database.interface import Database
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.loader import load_project
-from turso_deploy.project.schema_writer import FIRST_VERSION, records_of_other_tools, schema_files
+from turso_deploy.project.schema_writer import (
+    FIRST_VERSION,
+    records_of_other_tools,
+    schema_files,
+    with_texts_in_single_quotes,
+)
 from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.lines import failed
 from turso_deploy.sql.schema import Schema
@@ -33,7 +38,7 @@ def pull(folder: Path, database: Database) -> Report:
     report = Report("pull", Status.PULLED, committed=False, database=database.address)
     try:
         require_target(folder)
-        schema, last, ignore = _read(database)
+        schema, last, ignore, changed = _read(database)
         at = last.schema_version if last else None
         version = at or FIRST_VERSION
         files = schema_files(schema, version, ignore)
@@ -48,14 +53,22 @@ def pull(folder: Path, database: Database) -> Report:
             counts={kind: CountLine(str(number), number) for kind, number in actual_counts(schema).items()},
             notices=(f"The schema was written to the folder {shown}.",),
         )
-        report = replace(report, notices=(*report.notices, *_notices_of(folder)))
+        notices = (*report.notices, *([_QUOTES.format(", ".join(changed))] if changed else []))
+        report = replace(report, notices=notices)
+        report = replace(report, notices=(*notices, *_notices_of(folder)))
     except DeployError as error:
         report = failed(report, error)
     return replace(report, requests=database.requests, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _read(database: Database) -> tuple[Schema, LastDeployment | None, list[str]]:
-    """Return the schema of the database, its last deployment, and patterns for the records of other tools."""
+_QUOTES = "Texts in double quotes, which the database accepts, were written in single quotes: {}."
+
+
+def _read(database: Database) -> tuple[Schema, LastDeployment | None, list[str], list[str]]:
+    """Return the schema of the database, its last deployment, and patterns for the records of other tools.
+
+    The last value names the objects whose texts are in double quotes in the database, and not in the schema.
+    """
     state = parse_state(database.query(STATE_QUERIES), ())
     ignore = records_of_other_tools(state.catalog)
     schema = read_catalog(state.catalog.rows, state.catalog.shadows, ignore).schema
@@ -66,7 +79,8 @@ def _read(database: Database) -> tuple[Schema, LastDeployment | None, list[str]]
             f"There is nothing to pull: the database has no tables, views or triggers{other}.",
             hint="Check the database URL. A file that does not exist reads as an empty database.",
         )
-    return schema, state.last_deployment, ignore
+    schema, changed = with_texts_in_single_quotes(schema, state.catalog.schema)
+    return schema, state.last_deployment, ignore, changed
 
 
 def require_target(folder: Path) -> None:

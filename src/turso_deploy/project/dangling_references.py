@@ -121,13 +121,19 @@ def hint_for_text(sql: str, message: str) -> str | None:
 
     https://www.sqlite.org/quirks.html#dblquote
     """
-    found = _MISSING_COLUMN.fullmatch(message)
-    if found is None or fold_case(found[1]) not in names_in_double_quotes(sql):
+    text = text_in_double_quotes(sql, message)
+    if text is None:
         return None
     return (
-        f"{quote_identifier(found[1])} is a name, because it is in double quotes. If a text is meant, write it in "
-        f"single quotes: {quote_string(found[1])}. Otherwise define the column, or correct its name."
+        f"{quote_identifier(text)} is a name, because it is in double quotes. If a text is meant, write it in single "
+        f"quotes: {quote_string(text)}. Otherwise define the column, or correct its name."
     )
+
+
+def text_in_double_quotes(sql: str, message: str) -> str | None:
+    """Return the name in double quotes that SQLite misses according to a message; None for another error."""
+    found = _MISSING_COLUMN.fullmatch(message)
+    return found[1] if found and fold_case(found[1]) in names_in_double_quotes(sql) else None
 
 
 _MISSING_COLUMN = re.compile(r"no such column: \"?(.*?)\"?(?: - should this be .*)?", re.DOTALL)

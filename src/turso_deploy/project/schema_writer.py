@@ -6,18 +6,26 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import chain, count
+from types import MappingProxyType
+from typing import Any
 
 import yaml
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
+from turso_deploy.catalog.integrity import find_fault
+from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.project.dangling_references import text_in_double_quotes
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import MANIFEST_NAME, manifest_json_schema
 from turso_deploy.sql.comments import without_directives
 from turso_deploy.sql.identifiers import names_and_strings_in
-from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger
+from turso_deploy.sql.lexer import fold_case, quote_identifier
+from turso_deploy.sql.quoted_texts import names_visible_in, with_text
+from turso_deploy.sql.schema import Index, Schema, SchemaObject, Trigger, View, key_of, title
 from turso_deploy.sql.splitter import terminated
 
 FIRST_VERSION = "0.1.0"
@@ -151,6 +159,43 @@ def schema_files(schema: Schema, schema_version: str, ignore: Sequence[str]) -> 
         MANIFEST_NAME: _manifest(schema, schema_version, ignore),
         _MANIFEST_SCHEMA_NAME: manifest_json_schema(),
     }
+
+
+def with_texts_in_single_quotes(schema: Schema, all_objects: Schema) -> tuple[Schema, list[str]]:
+    """Return the schema with texts in single quotes where they are in double quotes, and the objects that have some.
+
+    SQLite says in the scratch database, which takes them for names, what it misses. `all_objects` are those of the
+    database.
+    """
+    changed: dict[tuple[str, str], str] = {}
+    with closing(Scratch()) as scratch:
+        for item in all_objects.objects() if any('"' in one.sql for one in all_objects.objects()) else ():
+            sql = _accepted(item, all_objects, scratch)
+            if sql != item.sql:
+                changed[key_of(item)] = sql
+    kinds: list[Any] = [
+        MappingProxyType({name: item._replace(sql=changed.get(key_of(item), item.sql)) for name, item in items.items()})
+        for items in schema.by_kind.values()
+    ]
+    found = [title(item) for item in schema.objects() if key_of(item) in changed]
+    return replace(schema, **dict(zip(("all_tables", "indexes", "views", "triggers"), kinds, strict=True))), found
+
+
+def _accepted(item: SchemaObject, schema: Schema, scratch: Scratch) -> str:
+    """Create an object in the scratch database, and return its SQL with those texts in single quotes that it needs."""
+    sql, visible = item.sql, names_visible_in(item, schema)
+    while True:
+        try:
+            scratch.run(sql)
+            message = find_fault(item, schema, scratch) if isinstance(item, View | Trigger) else None
+        except ScratchError as error:
+            message = error.message
+        text = text_in_double_quotes(sql, message) if message else None
+        if text is None or fold_case(text) in visible or (changed := with_text(sql, text)) == sql:
+            return sql
+        if isinstance(item, View | Trigger):
+            scratch.run(f"DROP {item.kind.upper()} IF EXISTS {quote_identifier(item.name)}")
+        sql = changed
 
 
 def _text(items: Sequence[SchemaObject]) -> str:

@@ -1,0 +1,15 @@
+CREATE TABLE members (uid TEXT PRIMARY KEY NOT NULL, nick TEXT NOT NULL, joined INT NOT NULL DEFAULT (unixepoch())) STRICT, WITHOUT ROWID;
+CREATE TABLE rooms (id INTEGER PRIMARY KEY, topic TEXT NOT NULL DEFAULT '', kind ANY, owner TEXT REFERENCES members ON DELETE RESTRICT) STRICT;
+CREATE TABLE messages_content (id INTEGER PRIMARY KEY, room INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE, author TEXT NOT NULL REFERENCES members (uid), text TEXT NOT NULL, sent REAL NOT NULL, edited REAL, CHECK (edited IS NULL OR edited >= sent));
+CREATE INDEX messages_recent ON messages_content (room, sent DESC);
+CREATE VIRTUAL TABLE messages USING fts5(text, content='messages_content', content_rowid='id', tokenize="unicode61 remove_diacritics 2", prefix='2 3');
+CREATE VIRTUAL TABLE message_words USING fts5vocab(messages, 'row');
+CREATE TRIGGER messages_ai AFTER INSERT ON messages_content BEGIN INSERT INTO messages(rowid, text) VALUES (new.id, new.text); END;
+CREATE TRIGGER messages_ad AFTER DELETE ON messages_content BEGIN INSERT INTO messages(messages, rowid, text) VALUES('delete', old.id, old.text); END;
+CREATE TRIGGER messages_au AFTER UPDATE OF text ON messages_content WHEN new.text IS NOT old.text BEGIN INSERT INTO messages(messages, rowid, text) VALUES('delete', old.id, old.text); INSERT INTO messages(rowid, text) VALUES (new.id, new.text); END;
+CREATE VIEW last_message AS WITH latest AS (SELECT room, max(sent) AS at FROM messages_content GROUP BY room) SELECT m.room, m.text, m.author FROM messages_content AS m JOIN latest ON latest.room = m.room AND latest.at = m.sent;
+CREATE VIEW talkative AS SELECT nick, count(*) OVER (PARTITION BY uid) AS n FROM members JOIN messages_content ON author = uid;
+CREATE TRIGGER last_message_edit INSTEAD OF UPDATE ON last_message BEGIN UPDATE messages_content SET text = new.text WHERE room = old.room AND author = old.author; END;
+INSERT INTO members (uid, nick) VALUES ('u1', 'ann'), ('u2', 'bob');
+INSERT INTO rooms VALUES (1, 'tea', 3, 'u1');
+INSERT INTO messages_content VALUES (1, 1, 'u1', 'hello there', 1.5, NULL), (2, 1, 'u2', 'good day', 2.5, 3);
