@@ -185,3 +185,17 @@ def test_file_of_the_engine_of_turso_is_an_error(in_file: DatabaseUnderTest, tmp
         assert report.error.code == "engine-unsupported"
         assert "Turso's own engine" in report.error.message
     assert in_file.file.read_bytes() == content
+
+
+def test_seed_beside_a_default_of_the_server_is_written(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    sql = """CREATE TABLE t (
+      id TEXT PRIMARY KEY NOT NULL DEFAULT (uuid()) CHECK (length(id) = 36),
+      code BLOB NOT NULL UNIQUE DEFAULT (uuid_blob(uuid())),
+      v F32_BLOB(2) NOT NULL DEFAULT (vector32('[1,2]')),
+      slug TEXT NOT NULL UNIQUE);"""
+    report = on_sqld.deploy(project_of(tmp_path, sql, t="slug\na\nb\n"))
+    assert report.status is Status.DEPLOYED, report.error
+    assert on_sqld.rows("SELECT length(id), slug, vector_extract(v) FROM t") == [(36, "a", "[1,2]"), (36, "b", "[1,2]")]
+    assert on_sqld.deploy(project_of(tmp_path, sql, t="slug\na\nb\n")).status is Status.UNCHANGED
+    assert on_sqld.deploy(project_of(tmp_path, sql, t="slug\na\nb\nc\n")).status is Status.DEPLOYED
+    assert on_sqld.value("SELECT count(*) FROM t") == 3

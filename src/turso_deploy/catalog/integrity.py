@@ -25,7 +25,7 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     tried = {
         title(item): find_fault(item, schema, scratch)
         if isinstance(item, View | Trigger)
-        else find_reference_fault(item, schema, scratch) or _default_fault(item, scratch)
+        else find_reference_fault(item, schema, scratch) or find_default_fault(item, scratch)
         for item in items
         if key_of(item) in held
     }
@@ -55,7 +55,7 @@ def compiled_by_server(schema: Schema, changed: Set[tuple[str, str]], scratch: S
     return tuple(filter(compiles, compilations(schema, changed, columns)))
 
 
-def _default_fault(table: AnyTable, scratch: Scratch) -> str | None:
+def find_default_fault(table: AnyTable, scratch: Scratch) -> str | None:
     """Return SQLite's message for a default that calls a missing function, or None if all work."""
     if isinstance(table, VirtualTable) or not any(has_call(column.default) for column in table.definition.columns):
         return None

@@ -18,7 +18,7 @@ from turso_deploy.catalog.engine import Engine
 from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
-from turso_deploy.catalog.stand_ins import TABLE_FUNCTIONS
+from turso_deploy.catalog.stand_ins import TABLE_FUNCTIONS, stand_in
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
 from turso_deploy.sqlite.connection import DELETE, FUNCTION, INSERT, READ, UPDATE, Connection, SqliteError
@@ -243,14 +243,15 @@ class Scratch:
         """Register a stand-in for what SQLite misses; return False for another error, or if the engine lacks it."""
         kind, _, name = message.partition(": ")
         name = fold_case(name.removesuffix("()").removeprefix("main."))
-        if name in self._stand_ins:
+        if name in self._stand_ins or (kind == "unknown function" and self._has_function(name)):
             return False
         if kind in _UNKNOWN_FUNCTION:
             numbers = self._numbers_of_arguments(name)
+            function = stand_in(name)
             for number in numbers:
                 # Deterministic, because indexes and generated columns accept nothing else:
                 # https://www.sqlite.org/deterministic.html
-                self._connection.create_function(name, lambda *_: None, max(number, -1))
+                self._connection.create_function(name, function, max(number, -1))
             if not numbers:
                 return False
         elif kind == _UNKNOWN_TABLE and name in TABLE_FUNCTIONS and (self._is_lenient or self._has_module(name)):
@@ -259,6 +260,11 @@ class Scratch:
             return False
         self._stand_ins.add(name)
         return True
+
+    def _has_function(self, name: str) -> bool:
+        """Return True for a function of this SQLite, which a DEFAULT calls with a wrong number of arguments."""
+        found = self._connection.rows("SELECT 1 FROM pragma_function_list WHERE name = ?1 AND builtin", (name,))
+        return next(found, None) is not None
 
     def _has_module(self, name: str) -> bool:
         return self._engine is not None and name in self._engine.modules

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice
 
 from turso_deploy.sqlite.table_functions import TableFunction, Value
 
@@ -30,3 +30,23 @@ TABLE_FUNCTIONS = {
     "vector_top_k": TableFunction(("id",), ("idx", "vector", "k"), _nothing),
 }
 """The table-valued functions of libSQL that SQLite does not have by itself."""
+
+
+def stand_in(name: str) -> Callable[..., Value]:
+    """Return the stand-in for a function: a new value where a DEFAULT needs one, else NULL, which passes each CHECK.
+
+    A function without arguments makes keys, as uuid() does, and one of blobs or vectors a blob.
+    """
+    numbers = count(1)
+
+    def value(*arguments: Value) -> Value:
+        if name.endswith("blob"):
+            return next(numbers).to_bytes(16, "big")
+        if not arguments:
+            return f"00000000-0000-4000-8000-{next(numbers):012x}"
+        return b"\0" * 16 if name.startswith("vector") and name not in _OF_VECTORS else None
+
+    return value
+
+
+_OF_VECTORS = ("vector_extract", "vector_distance_cos", "vector_distance_l2")

@@ -61,7 +61,7 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
         dangling = find_dangling_references(wanted, catalog.with_ignored, scratch)
         if dangling and not may_dangle:
             raise dangling_error(dangling)
-        require_working_expressions(wanted)
+        require_working_expressions(wanted, scratch)
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))

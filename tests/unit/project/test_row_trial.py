@@ -78,3 +78,8 @@ def test_expression_that_fails_for_every_row_is_an_error(tmp_path: Path) -> None
 )
 def test_expression_that_can_be_evaluated_is_none(tmp_path: Path, sql: str) -> None:
     load(tmp_path, sql)
+
+
+def test_default_with_a_wrong_number_of_arguments_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"a DEFAULT can never be evaluated: unknown function: upper\(\)"):
+        load(tmp_path, "CREATE TABLE t (a DEFAULT (upper('x', 2)), b DEFAULT (uuid(1, 2)))")
