@@ -199,3 +199,22 @@ def test_seed_beside_a_default_of_the_server_is_written(on_sqld: DatabaseUnderTe
     assert on_sqld.deploy(project_of(tmp_path, sql, t="slug\na\nb\n")).status is Status.UNCHANGED
     assert on_sqld.deploy(project_of(tmp_path, sql, t="slug\na\nb\nc\n")).status is Status.DEPLOYED
     assert on_sqld.value("SELECT count(*) FROM t") == 3
+
+
+@pytest.mark.parametrize("new", [", title AS (json_extract(doc, '$.title'))", ", title AS (upper(doc ->> 'title')), b"])
+def test_new_virtual_column_that_fails_for_a_live_row_is_an_error(
+    target: DatabaseUnderTest, tmp_path: Path, new: str
+) -> None:
+    sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, doc TEXT{});"
+    target.deploy(project_of(tmp_path, sql.format("")))
+    target.run("INSERT INTO t VALUES (1, '{}'), (7, 'no json'), (8, '{}')")
+    before = target.dump()
+    project = project_of(tmp_path, sql.format(new))
+    for report in (target.plan(project), target.deploy(project)):
+        assert report.error is not None
+        assert "malformed JSON" in report.error.message
+        assert "t" in report.error.message
+        assert (Path(str(report.error.file)).name, report.error.line) == ("t.sql", 1)
+    assert target.dump() == before
+    target.run("UPDATE t SET doc = NULL WHERE id = 7")
+    assert target.deploy(project).status is Status.DEPLOYED

@@ -169,6 +169,16 @@ class TableChange:
         return frozenset(found | generated if found else ())
 
     @property
+    def new_virtual_columns(self) -> tuple[str, ...]:
+        """The names of the virtual generated columns whose expression is new: no step evaluates it over the rows."""
+        return tuple(
+            column.name
+            for name, column in self.new.by_name.items()
+            if column.generated is not None and not column.generated.stored
+            if name not in self.old.by_name or self.old.by_name[name].generated != column.generated
+        )
+
+    @property
     def recollated_columns(self) -> frozenset[str]:
         """The folded names of the columns whose collation changes."""
         return frozenset(fold_case(column.name) for column, live in self.kept if column.collation != live.collation)

@@ -8,14 +8,23 @@ from typing import NamedTuple
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.compilation import Compilation
 from turso_deploy.core.errors import ErrorCode, PlanError
-from turso_deploy.core.transaction import Outcome, Purpose, Rows, Transaction, TransactionStep, Value, change_step
+from turso_deploy.core.transaction import (
+    Outcome,
+    Purpose,
+    Query,
+    Rows,
+    Transaction,
+    TransactionStep,
+    Value,
+    change_step,
+)
 from turso_deploy.plan.hazards import Hazard, loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
 from turso_deploy.project.scripts import Moment, Script, scripts_at
 from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.seeds.upsert import STAGING_TABLE
-from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import title
 from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
@@ -136,6 +145,7 @@ def assemble(
     steps.add(*with_deletions_by_scripts(scripts_at(Moment.AFTER, scripts), deletions), *left_rows)
     steps.add_checks([counted.check for counted in deletion_checks])
     steps.add(*end_counting(deletions))
+    steps.add(*_evaluation_steps(plan))
     steps.add(*count_violations_after(plan))
     steps.add_checks(foreign_key_checks(plan, show_keys=show_keys))
     steps.add(*drop_figures(plan))
@@ -178,6 +188,20 @@ def _compile_steps(items: Sequence[Compilation]) -> list[TransactionStep]:
     return [
         TransactionStep(item.query, Purpose.COMPILE, f"{COMPILE_LABEL}{title(item.objects[0])}", item.objects[0].place)
         for item in items
+    ]
+
+
+def _evaluation_steps(plan: Plan) -> list[TransactionStep]:
+    """Return the steps that read each new virtual column over all rows, because adding one evaluates nothing."""
+    return [
+        TransactionStep(
+            Query(f"SELECT count({quote_identifier(column)}) FROM {quote_identifier(change.wanted.name)}"),
+            Purpose.CHECK,
+            f"evaluate {column_title(change.wanted.name, column)}",
+            change.wanted.place_of(column),
+        )
+        for change in plan.changes.values()
+        for column in change.new_virtual_columns
     ]
 
 

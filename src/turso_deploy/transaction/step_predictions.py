@@ -61,22 +61,27 @@ def step_probes(changes: Pending) -> Iterator[StepProbe]:
 
 
 def _added_column_query(changes: Pending, step: Step) -> str:
-    """Return the query for the rows that break a rule of their table; "" if ADD COLUMN does not look for them.
+    """Return the query for the rows that break a rule of their table, which evaluates a new virtual column; else "".
 
-    It does if the new column has a CHECK, and in a STRICT table, and then it finds violations of older rules, too:
-    https://www.sqlite.org/lang_altertable.html#altertabaddcol
+    ADD COLUMN looks for such rows if the new column has a CHECK, and in a STRICT table, and then it finds violations of
+    older rules, too: https://www.sqlite.org/lang_altertable.html#altertabaddcol
     """
     name = fold_case(step.object)
     change = changes.plan.changes.get(name)
     if change is None:
         return ""
+    is_virtual = step.column in change.new_virtual_columns
     is_checked = any(check.at_column == fold_case(step.column or "") for check in change.new.checks)
-    if not (is_checked or change.new.strict):
+    if not (is_virtual or is_checked or change.new.strict):
         return ""
+    rows, _ = change.judged()
+    values = f", (SELECT count({projected(step.column or '')}) FROM {rows})" if is_virtual else ""
+    if not (is_checked or change.new.strict):
+        return f"SELECT 0{values}"
     live_name = changes.plan.old_names.get(name, change.live.name)
     found = f"pragma_quick_check({quote_string(live_name)})"
     kinds = " OR ".join(f"quick_check GLOB '{kind}'" for kind in ("CHECK*", "NULL*", "non-* value in*"))
-    return f"SELECT count(*) FROM {found} WHERE {kinds}"
+    return f"SELECT count(*){values} FROM {found} WHERE {kinds}"
 
 
 def _rebuild_query(change: TableChange) -> str:
