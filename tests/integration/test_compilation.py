@@ -213,7 +213,7 @@ def test_new_virtual_column_that_fails_for_a_live_row_is_an_error(
     for report in (target.plan(project), target.deploy(project)):
         assert report.error is not None
         assert "malformed JSON" in report.error.message
-        assert "t" in report.error.message
+        assert "for the row id 7" in report.error.message
         assert (Path(str(report.error.file)).name, report.error.line) == ("t.sql", 1)
     assert target.dump() == before
     target.run("UPDATE t SET doc = NULL WHERE id = 7")

@@ -17,6 +17,7 @@ from turso_deploy.core.errors import (
 )
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
+from turso_deploy.core.transaction import Outcome
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
@@ -39,6 +40,7 @@ from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.transaction.assemble import EVALUATE_LABEL
 from turso_deploy.transaction.history import Provenance
 
 MAX_STALE_PLANS = 3
@@ -160,12 +162,12 @@ class _Run:
         for batch in split_into_batches(self._deployment, pending, self._submission.deadline, last_id):
             self.report.add_batch(batch, self._deployment.database.request_size)
             report_step(f"deploying: {describe_batch(batch, pending, self.report.found.chunks)}")
-            attempt = self._submit(batch)
+            attempt = self._submit(batch, pending)
             if attempt is not _Attempt.COMMITTED:
                 break
         return attempt
 
-    def _submit(self, batch: Batch) -> _Attempt:
+    def _submit(self, batch: Batch, pending: PendingChanges) -> _Attempt:
         """Submit one batch. Raises DeployError if it failed and would fail again, or if no reply proves its outcome."""
         try:
             outcome = self._submission.send(batch)
@@ -191,7 +193,7 @@ class _Run:
                 return _Attempt.BUSY
             self.report.add_checks(checks)
             self.report.add_deletions(batch, outcome, approvals, is_last=False)
-            raise failure
+            raise self._with_failing_row(failure, batch, outcome, pending)
         self.report.add_checks(checks)
         self.report.add_deletions(batch, outcome, approvals, is_last=batch.id.completes)
         self.report.add_committed(batch.id, findings.seeds)
@@ -211,6 +213,24 @@ class _Run:
         if found:
             self._add_committed(found)
         return found is not None
+
+    def _with_failing_row(
+        self, failure: DeployError, batch: Batch, outcome: Outcome, pending: PendingChanges
+    ) -> DeployError:
+        """Return the failure; if a new virtual column cannot be evaluated, the predicted one, which names the row."""
+        failed = outcome.failed
+        if failed is None or failed.position is None:
+            return failure
+        if not batch.assembly.steps[failed.position].label.startswith(EVALUATE_LABEL):
+            return failure
+        deployment = self._deployment
+        try:
+            found = with_predictions(
+                deployment.project, deployment.database, pending, show_keys=deployment.show_keys
+            ).predicted_failures
+        except DeployError:  # the failure itself matters more
+            return failure
+        return found[0] if found else failure
 
     def _resolve(self, attempt: _Attempt) -> _Attempt:
         """Look a batch without a known outcome up in the deployment history, and count plans without progress.

@@ -74,7 +74,7 @@ def find_pending(
     inquiries = [_hazard_rows(pending)]
     if preview:
         inquiries.append(_table_sizes(pending))
-    predictions = _predictions(project, pending, show_keys=show_keys) if preview else []
+    predictions = _predictions(project, database, pending, show_keys=show_keys) if preview else []
     limit, empty = database.request_size, set[str]()
     if limit is None or not exceeds(pending.seeds, limit):
         return _ask(database, pending, [*inquiries, seed_inquiry(project, pending, limit), *predictions])
@@ -87,15 +87,15 @@ def with_predictions(
     project: Project, database: Database, pending: PendingChanges, *, show_keys: bool = False
 ) -> PendingChanges:
     """Return pending changes with the predictions that only the plan needs; one request, none without a question."""
-    return _ask(database, pending, _predictions(project, pending, show_keys=show_keys))
+    return _ask(database, pending, _predictions(project, database, pending, show_keys=show_keys))
 
 
-def _predictions(project: Project, pending: PendingChanges, *, show_keys: bool) -> list[Inquiry]:
+def _predictions(project: Project, database: Database, pending: PendingChanges, *, show_keys: bool) -> list[Inquiry]:
     """Return the inquiries for the checks of rows, the steps that would fail, and the missing parents of seeds."""
     if pending.nothing_to_do:
         return []
     changes = Pending.of(project, pending.state, pending.plan, pending.scripts, pending.seeds, show_keys=show_keys)
-    return [_predicted_checks(changes), _predicted_failures(changes), parents_inquiry(project, pending)]
+    return [_predicted_checks(changes), _predicted_failures(changes, database), parents_inquiry(project, pending)]
 
 
 def _ask(database: Database, pending: PendingChanges, inquiries: Sequence[Inquiry]) -> PendingChanges:
@@ -201,13 +201,14 @@ def _sum_of(answer: Rows | Failure, other: Rows | Failure) -> Rows | Failure:
     return answer if isinstance(answer, Failure) else other
 
 
-def _predicted_failures(changes: Pending) -> Inquiry:
+def _predicted_failures(changes: Pending, database: Database) -> Inquiry:
     """Return the inquiry for the steps of the plan that would fail on the rows; the first of them is reported."""
     probes = list(step_probes(changes))
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
-        errors = (probe.failure(answer) for probe, answer in zip(probes, answers, strict=True))
-        return pending._replace(predicted_failures=tuple(filter(None, errors))[:1])
+        errors = (probe.failure(answer, database.query) for probe, answer in zip(probes, answers, strict=True))
+        first = next(filter(None, errors), None)
+        return pending._replace(predicted_failures=(first,) if first else ())
 
     return Inquiry(tuple(probe.query for probe in probes), add)
 

@@ -54,6 +54,10 @@ COMPILE_LABEL = "compile "
 """The beginning of the label of a step that compiles an object; its title follows."""
 
 
+EVALUATE_LABEL = "evaluate "
+"""The beginning of the label of a step that reads a new virtual column; its title follows."""
+
+
 class Assembly(NamedTuple):
     """A transaction, and the position of each check's figures in it."""
 
@@ -197,7 +201,7 @@ def _evaluation_steps(plan: Plan) -> list[TransactionStep]:
         TransactionStep(
             Query(f"SELECT count({quote_identifier(column)}) FROM {quote_identifier(change.wanted.name)}"),
             Purpose.CHECK,
-            f"evaluate {column_title(change.wanted.name, column)}",
+            f"{EVALUATE_LABEL}{column_title(change.wanted.name, column)}",
             change.wanted.place_of(column),
         )
         for change in plan.changes.values()

@@ -5,17 +5,18 @@ Hazards count the rows that break a new constraint. These queries evaluate what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from turso_deploy.core.errors import DatabaseError
-from turso_deploy.core.transaction import Failure, Query, Rows
+from turso_deploy.core.transaction import Answers, Failure, Query, Rows
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.plan.renames import before_renames
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.plan.table_change import TableChange, projected
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
+from turso_deploy.sql.table_rows import TableRows
 from turso_deploy.transaction.predictions import Pending
 
 _ABSENT = ("no such table", "no such column", "not authorized")
@@ -27,9 +28,14 @@ class StepProbe(NamedTuple):
 
     step: Step
     query: Query
+    rows: TableRows | None = None
+    """The rows over which a new virtual column is evaluated, if they have integer keys."""
 
-    def failure(self, answer: Rows | Failure) -> DatabaseError | None:
-        """Return the error with which the step would fail; None if it would not."""
+    def failure(self, answer: Rows | Failure, query: Callable[[Sequence[Query]], Answers]) -> DatabaseError | None:
+        """Return the error with which the step would fail; None if it would not.
+
+        `query` asks the database which row is the first that fails.
+        """
         if isinstance(answer, Rows):
             if not int(str(answer.rows[0][0] or 0)):
                 return None
@@ -37,12 +43,40 @@ class StepProbe(NamedTuple):
         if any(text in answer.message for text in _ABSENT):
             return None
         explanation = explain(answer)
+        row = self._first_failing_row(query)
         return DatabaseError(
             explanation.code,
-            f"{self.step.label} would fail: {explanation.message}.",
+            f"{self.step.label} would fail{f' for the row {row}' if row else ''}: {explanation.message}.",
             hint=explanation.hint,
             place=self.step.place,
         )
+
+    def _first_failing_row(self, query: Callable[[Sequence[Query]], Answers]) -> str:
+        """Return the integer key of the first row for which a new virtual column fails; "" if it is not found.
+
+        SQLite names no row in an error, so ranges of keys are tried, each a fraction of the one before.
+        """
+        if self.rows is None or self.rows.key is None or self.rows.key.word == "key":  # a text
+            return ""
+        key, source, first = self.rows.key, self.rows.source, self.rows.with_clause
+        [bounds] = query([Query(f"{first}SELECT min({key.sql}), max({key.sql}) FROM {source}")])
+        if not isinstance(bounds, Rows) or not all(isinstance(value, int) for value in bounds.rows[0]):
+            return ""
+        low, high = (int(str(value)) for value in bounds.rows[0])
+        column = projected(self.step.column or "")
+        sql = f"{first}SELECT count({column}) FROM {source} WHERE {key.sql} BETWEEN ?1 AND ?2"
+        while low < high:
+            size = -((low - high - 1) // _RANGES)
+            ranges = [(start, min(start + size - 1, high)) for start in range(low, high + 1, size)]
+            answers = query([Query(sql, each) for each in ranges])
+            failed = [each for each, answer in zip(ranges, answers, strict=True) if isinstance(answer, Failure)]
+            if not failed:
+                return ""
+            low, high = failed[0]
+        return f"{key.word} {low}"
+
+
+_RANGES = 64
 
 
 def step_probes(changes: Pending) -> Iterator[StepProbe]:
@@ -57,7 +91,10 @@ def step_probes(changes: Pending) -> Iterator[StepProbe]:
         elif step.kind is StepKind.ADD_COLUMN and name not in changes.writers:
             query = _added_column_query(changes, step)
         if query:
-            yield StepProbe(step, Query(before_renames(changes.plan.with_clause, query)))
+            change = changes.plan.changes.get(name)
+            is_virtual = step.kind is StepKind.ADD_COLUMN and change and step.column in change.new_virtual_columns
+            rows = changes.rows_after(name) if is_virtual else None
+            yield StepProbe(step, Query(before_renames(changes.plan.with_clause, query)), rows)
 
 
 def _added_column_query(changes: Pending, step: Step) -> str:
