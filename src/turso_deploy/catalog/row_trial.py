@@ -105,7 +105,7 @@ def _errors(table: Table | None, expressions: Sequence[str], samples: Iterable[s
     condition = " + ".join(f"(({sql}) IS NULL)" for sql in expressions)
     rows = ", ".join(f"({', '.join([sample] * len(plain))})" for sample in samples)
     try:
-        scratch.run(f"CREATE TABLE {name} ({', '.join((*plain, *generated))}, CHECK ({condition} >= 0))")
+        scratch.query(Query(f"CREATE TABLE {name} ({', '.join((*plain, *generated))}, CHECK ({condition} >= 0))"))
     except ScratchError:
         return []  # what the probe cannot hold, it cannot try
     try:
@@ -113,7 +113,7 @@ def _errors(table: Table | None, expressions: Sequence[str], samples: Iterable[s
     except ScratchError as error:
         return [error.message]
     finally:
-        scratch.run(f"DROP TABLE {name}")
+        scratch.query(Query(f"DROP TABLE {name}"))
     return []
 
 

@@ -83,3 +83,7 @@ def test_expression_that_can_be_evaluated_is_none(tmp_path: Path, sql: str) -> N
 def test_default_with_a_wrong_number_of_arguments_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=r"a DEFAULT can never be evaluated: unknown function: upper\(\)"):
         load(tmp_path, "CREATE TABLE t (a DEFAULT (upper('x', 2)), b DEFAULT (uuid(1, 2)))")
+
+
+def test_many_tables_with_expressions_are_tried(tmp_path: Path) -> None:
+    load(tmp_path, ";\n".join(f"CREATE TABLE t{n} (a CHECK (length(a) > 1))" for n in range(300)))
