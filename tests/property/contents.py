@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
@@ -95,14 +94,14 @@ def as_stored(table: Table, columns: Sequence[str], rows: Sequence[Row], *, rowi
         return list(rows)
     types = [table.columns[name].type if name in table.columns else "INTEGER" for name in columns]
     declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in zip(columns, types, strict=True))
-    with closing(sqlite3.connect(":memory:")) as database:
+    with closing(Connection.in_memory()) as database:
         database.execute(f"CREATE TABLE copy ({declared}) {'STRICT' if table.strict else ''}")
         found: list[Row] = []
         for row in rows:
             literals = [_INFINITE.get(str(value), str(value)) for value in row[int(rowid) :]]
             database.execute(f"INSERT INTO copy VALUES ({', '.join(literals)})")
             terms = ", ".join(f"quote({quote_identifier(name)})" for name in columns)
-            [stored] = database.execute(f"SELECT {terms} FROM copy").fetchall()
+            [stored] = database.execute(f"SELECT {terms} FROM copy").rows
             found.append((*row[: int(rowid)], *stored))
             database.execute("DELETE FROM copy")
         return found
