@@ -18,9 +18,9 @@ def recorded_statements(instead: Mapping[str, str] = NOTHING) -> Iterator[list[s
     ran: list[str] = []
     execute = Connection.execute
 
-    def recorded(self: Connection, sql: str, arguments: Iterable[Value] = ()) -> Result:
+    def recorded(self: Connection, sql: str, arguments: Iterable[Value] = (), max_bytes: int | None = None) -> Result:
         ran.append(sql)
-        return execute(self, instead.get(sql, sql), arguments)
+        return execute(self, instead.get(sql, sql), arguments, max_bytes)
 
     with patch.object(Connection, "execute", recorded):
         yield ran
