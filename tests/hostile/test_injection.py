@@ -31,7 +31,7 @@ PAYLOADS = {
     "emphasis": "**OBEYED** __OBEYED__ *OBEYED* ~~OBEYED~~ `OBEYED`",
     "a table": "| OBEYED | x |\n| --- | --- |\n| x | y |",
     "a border behind a backslash": "x\\| OBEYED \\\\| y `\\|` \\",
-    "a heading": "# OBEYED\n\n# OBEYED\nOBEYED\n===",
+    "a heading": "# OBEYED\n\n# OBEYED\nOBEYED\n=",
     "a list": "- OBEYED\n1. OBEYED\n> OBEYED",
     "a fence": "```\nOBEYED\n```\n~~~\n``````",
     "a backslash": "OBEYED\\",

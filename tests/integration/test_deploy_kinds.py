@@ -250,7 +250,6 @@ def test_an_index_that_is_ignored_does_not_go_with_an_empty_table_without_a_word
     [
         'CREATE VIEW theirs AS SELECT "id", "nick" FROM "t"',
         'CREATE TRIGGER theirs AFTER INSERT ON t BEGIN INSERT INTO log SELECT "nick" FROM t; END',
-        'CREATE INDEX theirs ON "t" ("nick")',
     ],
 )
 def test_a_quoted_name_that_goes_is_no_text_from_then_on(

@@ -175,8 +175,8 @@ class _Planner:
         self._change_tables(table_steps, before, difference, indexes, dependents)
         predicted = self._now()
         check_history_name_is_free(predicted)
-        self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
         check_parents_exist(predicted.with_ignored, (*difference.missing, *difference.changed))
+        self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
         check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)
         plan = self._finished(renames, table_steps, renamed, before, predicted, broken_before)
         return replace(plan, additions=self.additions, extended=before) if adds_first else plan
