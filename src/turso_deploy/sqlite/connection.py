@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import apsw
 
-from turso_deploy.sqlite.limits import MAX_MEMORY, MAX_PATTERN, MAX_VALUE, Clock, WorkLimitError, limited_in_size
+from turso_deploy.sqlite.limits import MAX_MEMORY, MAX_PATTERN, MAX_VALUE, Clock, limited_in_size, work_limit_error
 
 Value = None | int | float | str | bytes
 
@@ -33,6 +33,8 @@ _CHECK_INTERVAL = 2_000
 # SQLite 3.48 raised the number of arguments of a function, 3.46 and before take 127:
 # https://www.sqlite.org/limits.html#max_function_arg
 _MAX_ARGUMENTS = 127
+
+_EXPLAIN = "EXPLAIN "
 
 _files = 0
 _files_lock = Lock()
@@ -119,7 +121,8 @@ class Connection:
             cursor = self._connection.cursor()
             cursor.exec_trace = before_first_step
             # A cached EXPLAIN would not be compiled again when the schema has changed.
-            found = cursor.execute(sql, tuple(arguments), can_cache=False)
+            found: Iterator[tuple[Value, ...]] = cursor.execute(sql, tuple(arguments), can_cache=False)
+            found = _without_undecodable(found) if sql.startswith(_EXPLAIN) else found
             rows = tuple(found if max_bytes is None else limited_in_size(found, max_bytes))
             # The number of the statement before remains if this one changes no rows, as CREATE TABLE does.
             changed = self._connection.total_changes() != before
@@ -202,7 +205,7 @@ class Connection:
                 self._may_go_on()
             except SqliteError as error:
                 if self._clock and error.code.startswith("SQLITE_NOMEM"):
-                    raise WorkLimitError(f"needs more than {MAX_MEMORY // 2**20} MiB of memory") from None
+                    raise work_limit_error(f"needs more than {MAX_MEMORY // 2**20} MiB of memory") from None
                 raise
 
     def _may_go_on(self) -> bool:
@@ -210,6 +213,17 @@ class Connection:
         if self._clock:
             self._clock.check()
         return False
+
+
+def _without_undecodable(rows: Iterator[tuple[Value, ...]]) -> Iterator[tuple[Value, ...]]:
+    """Yield the instructions of a program except those with a constant that is not UTF-8, which names no object."""
+    while True:
+        try:
+            yield next(rows)
+        except UnicodeDecodeError:
+            continue
+        except StopIteration:
+            return
 
 
 def is_complete(sql: str) -> bool:

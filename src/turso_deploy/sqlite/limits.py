@@ -27,12 +27,14 @@ MAX_PATTERN = 1_000
 class WorkLimitError(ProjectError):
     """SQL that takes longer than a limit, or more memory. It passes through the handlers of rejected statements."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            ErrorCode.SQL_INVALID,
-            f"SQLite was stopped in memory, because the SQL {reason}",
-            hint="Look for a recursion that never ends, for joins without a condition, and for values that grow.",
-        )
+
+def work_limit_error(reason: str) -> WorkLimitError:
+    """Return the error for SQL that exceeds a limit. `reason` continues a sentence about it."""
+    return WorkLimitError(
+        ErrorCode.SQL_INVALID,
+        f"SQLite was stopped in memory, because the SQL {reason}",
+        hint="Look for a recursion that never ends, for joins without a condition, and for values that grow.",
+    )
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def limited_in_size(rows: Iterable[Row], max_bytes: int) -> Iterator[Row]:
     for row in rows:
         size += size_of([row])
         if size > max_bytes:
-            raise WorkLimitError(f"finds more than {max_bytes:,} bytes")
+            raise work_limit_error(f"finds more than {max_bytes:,} bytes")
         yield row
 
 
@@ -88,6 +90,6 @@ class Clock:
         if self._rows != self._checked_rows:
             self._began, self._checked_rows = now, self._rows
         if now - self._began > MAX_STATEMENT_SECONDS:
-            raise WorkLimitError(f"takes longer than {MAX_STATEMENT_SECONDS} s")
+            raise work_limit_error(f"takes longer than {MAX_STATEMENT_SECONDS} s")
         if self._spent > MAX_SECONDS:
-            raise WorkLimitError(f"takes longer than {MAX_SECONDS} s in all")
+            raise work_limit_error(f"takes longer than {MAX_SECONDS} s in all")

@@ -169,3 +169,9 @@ def test_name_in_double_quotes_is_a_string_only_where_that_is_accepted(connectio
     assert connection.execute('SELECT "text"').rows == (("text",),)
     connection.accept_double_quoted_strings(False)
     assert "no such column" in refusal(connection, 'SELECT "text"').message
+
+
+def test_program_with_a_constant_that_is_not_utf_8_is_shown_without_it(connection: Connection) -> None:
+    connection.execute("CREATE TABLE given (a, b)")
+    program = connection.execute("EXPLAIN INSERT INTO given VALUES (CAST(x'ff41' AS TEXT), 'x')").rows
+    assert "Insert" in {row[1] for row in program}

@@ -10,7 +10,7 @@ import pytest
 from turso_deploy.core.errors import Place
 from turso_deploy.sqlite import limits
 from turso_deploy.sqlite.connection import Connection, SqliteError
-from turso_deploy.sqlite.limits import MAX_MEMORY, WorkLimitError, limited_at
+from turso_deploy.sqlite.limits import MAX_MEMORY, WorkLimitError, limited_at, work_limit_error
 
 NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
 ENDLESS = f"{NUMBERS}) SELECT count(*) FROM n"
@@ -104,7 +104,7 @@ def test_file_has_no_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_error_has_the_place_of_the_innermost_statement() -> None:
     with pytest.raises(WorkLimitError) as caught, limited_at(Place("b.sql")), limited_at(Place("a.sql", 3)):
-        raise WorkLimitError("grows")
+        raise work_limit_error("grows")
     assert caught.value.place == Place("a.sql", 3)
 
 
