@@ -26,10 +26,10 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = False) -> byte
     require_regular(path, follow_links=follow_links)
     with os.fdopen(_open(path, os.O_RDONLY | (0 if follow_links else _NO_LINK)), "rb") as file:
         # Nothing is read of a file that is too large; it may also grow while it is read.
-        content = b"" if os.fstat(file.fileno()).st_size > max_bytes else file.read(max_bytes + 1)
-        if os.fstat(file.fileno()).st_size > max_bytes or len(content) > max_bytes:
-            raise TooLargeError(errno.EFBIG, os.strerror(errno.EFBIG))
-    return content
+        is_small = os.fstat(file.fileno()).st_size <= max_bytes
+        if is_small and len(content := file.read(max_bytes + 1)) <= max_bytes:
+            return content
+    raise TooLargeError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 def write_file(path: Path, content: bytes) -> None:
