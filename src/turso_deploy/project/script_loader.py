@@ -30,32 +30,12 @@ def read_scripts(folder: SchemaFolder, wanted: Schema) -> tuple[Script, ...]:
     Raises ProjectError (`script-invalid`) with file and line; `require_compilable` finds what only SQLite can find.
     """
     correct = _correct_names(wanted)
-    return tuple(_read(folder, name, correct) for name in _script_names(folder))
+    reason = "`scripts/` holds one file for each script"
+    files = sql_files(folder, SCRIPTS_FOLDER, reason, script_error)
+    return tuple(_read(folder, name, text, correct) for name, text in files)
 
 
-def _script_names(folder: SchemaFolder) -> Iterator[str]:
-    """Yield the names of the scripts; hidden files, and those of other kinds, are none."""
-    if folder.has(SCRIPTS_FOLDER) and not folder.is_folder(SCRIPTS_FOLDER):
-        raise script_error("this is not a folder", folder.place(SCRIPTS_FOLDER))
-    for name in folder.entries(f"{SCRIPTS_FOLDER}/*"):
-        path = PurePosixPath(name)
-        if path.name.startswith("."):
-            continue
-        if folder.is_folder(name):
-            raise script_error(
-                "this is a folder, and `scripts/` holds one file for each script",
-                folder.place(name),
-                "Move its files one level up, into `scripts/`, or the folder out of it.",
-            )
-        if path.suffix.lower() == ".sql":
-            yield name
-
-
-def _read(folder: SchemaFolder, name: str, correct: _CorrectNames) -> Script:
-    try:
-        text = folder.read_text(name)
-    except SchemaFileError as error:
-        raise script_error(error.reason, error.place, error.hint) from None
+def _read(folder: SchemaFolder, name: str, text: str, correct: _CorrectNames) -> Script:
     first_line = text.partition("\n")[0].strip()
     if first_line not in _FIRST_LINES:
         reason = f"its first line has to be {', '.join(f'`{_RUN}{moment}`' for moment in Moment)}"
@@ -72,6 +52,31 @@ def _read(folder: SchemaFolder, name: str, correct: _CorrectNames) -> Script:
         _text_checksums(text),
         _positional_fault(folder, name, statements),
     )
+
+
+def sql_files(
+    folder: SchemaFolder, parent: str, reason: str, error_at: Callable[..., ProjectError]
+) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each SQL file directly in `parent`; hidden files, and those of other kinds, are left out.
+
+    Raises what `error_at` returns for a message, a place and perhaps a hint, with `reason` for a folder in `parent`.
+    """
+    if folder.has(parent) and not folder.is_folder(parent):
+        raise error_at("this is not a folder", folder.place(parent))
+    for name in folder.entries(f"{parent}/*"):
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            continue
+        if folder.is_folder(name):
+            hint = f"Move its files one level up, into `{parent}/`, or the folder out of it."
+            raise error_at(f"this is a folder, and {reason}", folder.place(name), hint)
+        if path.suffix.lower() != ".sql":
+            continue
+        try:
+            text = folder.read_text(name)
+        except SchemaFileError as error:
+            raise error_at(error.reason, error.place, error.hint) from None
+        yield name, text
 
 
 def statements_of_kind(

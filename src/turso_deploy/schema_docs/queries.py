@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Query
-from turso_deploy.project.script_loader import statements_of_kind
+from turso_deploy.project.script_loader import sql_files, statements_of_kind
 from turso_deploy.schema_docs.page_data import QueryResult
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.splitter import Statement
@@ -31,21 +31,8 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
     """
     results = []
     left = MAX_RESULT_BYTES
-    if folder.has(QUERIES_FOLDER) and not folder.is_folder(QUERIES_FOLDER):
-        raise _invalid("this is not a folder", folder.place(QUERIES_FOLDER))
-    for name in folder.entries(f"{QUERIES_FOLDER}/*"):
-        path = PurePosixPath(name)
-        if path.name.startswith("."):
-            continue
-        if folder.is_folder(name):
-            hint = "Move its files one level up, into `queries/`, or the folder out of it."
-            raise _invalid("this is a folder, and only files directly in `queries/` are read", folder.place(name), hint)
-        if path.suffix.lower() != ".sql":
-            continue
-        try:
-            text = folder.read_text(name)
-        except SchemaFileError as error:
-            raise _invalid(error.reason, error.place, error.hint) from None
+    reason = "only files directly in `queries/` are read"
+    for name, text in sql_files(folder, QUERIES_FOLDER, reason, _invalid):
         statements = statements_of_kind(
             StatementKind.SELECT, "a query file may hold SELECT statements only", folder, name, text, _invalid
         )
