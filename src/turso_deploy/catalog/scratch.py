@@ -106,12 +106,16 @@ class Scratch:
         return self._execute(self.connection, query.sql, query.arguments, max_bytes=max_bytes)
 
     def compile(self, sql: str, text: str = "") -> None:
-        """Compile a statement without running it. Raises ScratchError.
+        """Compile a statement without running it. Raises ScratchError, with the offset in the statement.
 
         `text` is the SQL of the object that the statement reaches.
         """
         with self._without_missing_functions(text):
-            self.query(Query(f"{_EXPLAIN}{sql}"))
+            try:
+                self.query(Query(f"{_EXPLAIN}{sql}"))
+            except ScratchError as error:
+                offset = None if error.offset is None else max(error.offset - len(_EXPLAIN), 0)
+                raise ScratchError(error.message, offset) from None
 
     @contextmanager
     def _without_missing_functions(self, text: str) -> Iterator[None]:
@@ -190,7 +194,7 @@ class Scratch:
             return True
 
         with self.connection.authorized_by(note):
-            self.query(Query(f"EXPLAIN {sql}"))
+            self.compile(sql)
         return frozenset(found)
 
     def rows(self) -> list[CatalogRow]:

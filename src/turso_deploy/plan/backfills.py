@@ -78,11 +78,11 @@ def _error_in(using: str, table: Table, scratch: Scratch) -> str | None:
     An aggregate would turn all rows into one. SQLite rejects it in WHERE: https://www.sqlite.org/lang_aggfunc.html
     """
     try:
-        scratch.run(f"EXPLAIN SELECT ({using}) FROM {quote_identifier(table.name)}")
+        scratch.compile(f"SELECT ({using}) FROM {quote_identifier(table.name)}")
     except ScratchError as error:
         return error.message
     try:
-        scratch.run(f"EXPLAIN SELECT 1 FROM {quote_identifier(table.name)} WHERE ({using})")
+        scratch.compile(f"SELECT 1 FROM {quote_identifier(table.name)} WHERE ({using})")
     except ScratchError as error:
         return error.message if "aggregate" in error.message else None
     return None

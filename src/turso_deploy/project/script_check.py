@@ -155,7 +155,7 @@ def _adds_missing_column(error: ScratchError, names: _Names, bare: Scratch) -> b
 def _compile(statement: Statement, scratch: Scratch) -> ScratchError | None:
     """Return SQLite's error for a statement, or None if it compiles."""
     try:
-        scratch.run(f"EXPLAIN {statement.text}")
+        scratch.compile(statement.text)
     except ScratchError as error:
         return error
     return None
@@ -179,8 +179,7 @@ def _loading_error(error: ScratchError, statement: Statement, script: Script) ->
 
 
 def _place_of(error: ScratchError, statement: Statement, script: Script) -> Place:
-    offset = (error.offset or len("EXPLAIN ")) - len("EXPLAIN ")
-    return Place(script.file, statement.line + statement.text.count("\n", 0, max(offset, 0)))
+    return Place(script.file, statement.line + statement.text.count("\n", 0, error.offset or 0))
 
 
 def without_use(
