@@ -59,12 +59,12 @@ def describe_batch(batch: Batch, pending: PendingChanges, chunks: ChunksLine | N
 
 def single_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
     """Return all changes as one transaction of any size."""
-    return _BatchMaker(deployment, commit=True).single(pending)
+    return _BatchMaker(deployment, effects_after(pending.plan), commit=True).single(pending)
 
 
 def first_batch(deployment: Deployment, pending: PendingChanges) -> Batch:
     """Return the batch that would be submitted first; it ends with ROLLBACK."""
-    return next(_split(_BatchMaker(deployment, commit=False), pending, None))
+    return next(_split(_BatchMaker(deployment, effects_after(pending.plan), commit=False), pending, None))
 
 
 def split_into_batches(
@@ -75,16 +75,19 @@ def split_into_batches(
     The caller asks for a batch after the one before it is committed. A SCHEMA batch is the only one, because the
     database has to be read again after it. `last_id` identifies the batch that this deployment committed last.
     """
-    yield from _split(_BatchMaker(deployment, commit=True, deadline=deadline), pending, last_id)
+    maker = _BatchMaker(deployment, effects_after(pending.plan), commit=True, deadline=deadline)
+    yield from _split(maker, pending, last_id)
 
 
 class _BatchMaker(NamedTuple):
     """Makes the batches of one deployment; each ends with COMMIT if `commit` is true, else with ROLLBACK.
 
-    A batch that is not submitted needs no `deadline`.
+    `effects` are those of all triggers after the changes of the schema. A batch that is not submitted needs no
+    `deadline`.
     """
 
     deployment: Deployment
+    effects: TriggerEffects
     commit: bool
     deadline: Deadline = lambda _: None
 
@@ -116,7 +119,7 @@ class _BatchMaker(NamedTuple):
                 pending.seeds,
                 self.project.wanted,
                 self.project.scratch.connection,
-                effects_after(pending.plan),
+                self.effects,
                 approved_decisions(pending, self.deployment.approvals),
                 after_scripts=any(script.runs_before for script in pending.scripts),
             ),
@@ -181,26 +184,25 @@ class _BatchMaker(NamedTuple):
 
         A record that takes half a request or more is not kept.
         """
-        last, effects = pending.state.last_deployment, effects_after(pending.plan)
+        last = pending.state.last_deployment
         return {
-            seed.table: self._record(seed, effects)
+            seed.table: self._record(seed)
             for seed in self.project.seeds
             if last is None or last.seeds.get(seed.table) != seed.fingerprint
         }
 
-    def partial_records(self, pending: PendingChanges, seeds: Iterable[SeedTable]) -> dict[str, str]:
+    def partial_records(self, seeds: Iterable[SeedTable]) -> dict[str, str]:
         """Return the records of the rows of a chunk, which stay until the table is recorded as a whole."""
-        effects = effects_after(pending.plan)
         small = {seed.table for seed in self.project.seeds if seed.row_count <= MAX_RECORDED_ROWS}
         return {
-            history.partial_record_name(seed.table, seed.before): self._record(seed, effects)
+            history.partial_record_name(seed.table, seed.before): self._record(seed)
             for seed in seeds
             if seed.table in small
         }
 
-    def _record(self, seed: SeedTable, effects: TriggerEffects) -> str:
+    def _record(self, seed: SeedTable) -> str:
         definition = self.project.wanted.tables[fold_case(seed.table)].definition
-        record = record_of(seed, effects.assigned_by_triggers(definition))
+        record = record_of(seed, self.effects.assigned_by_triggers(definition))
         limit = self.deployment.database.request_size
         return record if limit is None or json_bytes(record) <= limit // 2 else "null"
 
@@ -264,7 +266,7 @@ def _chunk_batches(
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
         piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
-        own_records = maker.partial_records(pending, chunk) | (records if is_last else {})
+        own_records = maker.partial_records(chunk) | (records if is_last else {})
         batch = maker.batch(piece, batch_id, reached, continues, own_records)
         if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, pending, maker, limit)):
             queue[:0] = smaller

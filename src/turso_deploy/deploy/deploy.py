@@ -146,14 +146,16 @@ class _Run:
             raise_if_blocked(pending.hazards, deployment.approvals)
         except BlockedError:
             with cancellable():
-                pending = with_predictions(
-                    deployment.project, deployment.database, pending, show_keys=deployment.show_keys
-                )
+                pending = self._with_predictions(pending)
             failed_checks = self.report.add_predicted_checks(pending)
             errors = stopping_errors(deployment.project, pending, failed_checks)
             if blocked := blocking_error(pending.hazards, deployment.approvals):
                 errors.append(blocked)
             raise combined(errors) from None
+
+    def _with_predictions(self, pending: PendingChanges) -> PendingChanges:
+        deployment = self._deployment
+        return with_predictions(deployment.project, deployment.database, pending, show_keys=deployment.show_keys)
 
     def _submit_all(self, pending: PendingChanges) -> _Attempt:
         """Submit batch after batch, for as long as each is committed."""
@@ -223,11 +225,8 @@ class _Run:
             return failure
         if not batch.assembly.steps[failed.position].label.startswith(EVALUATE_LABEL):
             return failure
-        deployment = self._deployment
         try:
-            found = with_predictions(
-                deployment.project, deployment.database, pending, show_keys=deployment.show_keys
-            ).predicted_failures
+            found = self._with_predictions(pending).predicted_failures
         except DeployError:  # the failure itself matters more
             return failure
         return found[0] if found else failure
