@@ -74,9 +74,12 @@ def seed_inquiry(
     """
     # The quotes of JSON are escaped in a request, and the text of a query takes room, too.
     chunk_bytes = CHUNK_BYTES if request_size is None else min(CHUNK_BYTES, request_size // 3)
+    tables = list(live_tables(pending))
+    if not tables:
+        return NO_INQUIRY
     questions = [
         _question(project, pending, seed, live, chunk_bytes)
-        for seed, live in live_tables(pending)
+        for seed, live in tables
         if fold_case(seed.table) not in empty
     ]
     effects = effects_after(pending.plan)
@@ -91,7 +94,7 @@ def seed_inquiry(
                 empty_table=live.name,
                 empty_before=seed.before,
             )
-            for seed, live in live_tables(pending)
+            for seed, live in tables
             if fold_case(seed.table) in empty
         }
         for question in questions:
