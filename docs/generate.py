@@ -13,11 +13,11 @@ from typing import Any
 
 import turso_deploy
 from turso_deploy.cli.arguments import COMMANDS
-from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, variable_of
 from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
+from turso_deploy.settings.settings import SETTINGS, flag_of, input_of, variable_of
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

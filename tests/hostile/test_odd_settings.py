@@ -15,7 +15,7 @@ from tests.support.counters import LONG, count
 from tests.support.databases import QUICK
 from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy.cli.run import run
-from turso_deploy.cli.settings import ALL_COMMANDS, SETTINGS, Command, variable_of
+from turso_deploy.settings.settings import ALL_COMMANDS, SETTINGS, Command, variable_of
 
 PARTS = 20 if LONG else 1
 ONE_IN = 3 if LONG else 300

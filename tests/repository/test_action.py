@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, input_of, variable_of
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.github.outputs import OUTPUTS
+from turso_deploy.settings.settings import SETTINGS, input_of, variable_of
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))

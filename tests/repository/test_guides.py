@@ -14,9 +14,9 @@ import yaml
 
 from tests.repository.prose import WORDS
 from turso_deploy.cli.arguments import COMMANDS
-from turso_deploy.cli.settings import SETTINGS, flag_of, input_of
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.plan.hazards import parse_approvals
+from turso_deploy.settings.settings import SETTINGS, flag_of, input_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, input_of
-from turso_deploy.cli.settings_reader import read_settings
+from turso_deploy.settings.reader import read_settings
+from turso_deploy.settings.settings import SETTINGS, input_of
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/tokens.md").read_text(encoding="utf-8")
 WORKFLOWS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from turso_deploy.cli.settings import SETTINGS, input_of
 from turso_deploy.github.outputs import OUTPUTS
+from turso_deploy.settings.settings import SETTINGS, input_of
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / ".github/workflows").glob("*.yml")), *sorted((ROOT / "docs/examples").glob("*.yml"))]

@@ -12,7 +12,7 @@ from turso_deploy import __version__
 from turso_deploy.core.text import capitalized
 
 if TYPE_CHECKING:
-    from turso_deploy.cli.settings import Setting
+    from turso_deploy.settings.settings import Setting
 
 COMMANDS = {
     "deploy": "bring the database to the schema and seeds of the schema folder, in one transaction",
@@ -198,7 +198,7 @@ def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
 
     Values are not checked here but with the settings, so that flags and variables have the same errors.
     """
-    from turso_deploy.cli.settings import SETTINGS, Group, flag_of
+    from turso_deploy.settings.settings import SETTINGS, Group, flag_of
 
     shown = {name for name, setting in SETTINGS.items() if command in setting.commands}
     used = {SETTINGS[name].group for name in shown}

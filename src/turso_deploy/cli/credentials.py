@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.secret import Secret
 from turso_deploy.database.address import Address, FileAddress
 from turso_deploy.github.context import RunContext
 from turso_deploy.report.document import FindingLine, TokenLine
+from turso_deploy.settings.settings import Settings
 from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, check_claims, is_due, token_error
 from turso_deploy.turso.tokens import fingerprint
 

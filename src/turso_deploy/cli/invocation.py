@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from turso_deploy.cli.credentials import Credentials, open_credentials
-from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError, ProjectError
 from turso_deploy.database.open import open_address
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.runner import Runner
 from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
 from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL
+from turso_deploy.settings.settings import Settings
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database

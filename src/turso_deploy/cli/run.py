@@ -12,8 +12,6 @@ from typing import Any, TextIO
 from turso_deploy.cli.credentials import DEFAULT_FILE, Credentials, require_database
 from turso_deploy.cli.invocation import Invocation, Timing
 from turso_deploy.cli.output import publish
-from turso_deploy.cli.settings import Settings
-from turso_deploy.cli.settings_reader import input_secrets, read_settings, secret_values, wants_json, wants_sql
 from turso_deploy.core.errors import DeployError, ErrorCode, InternalError
 from turso_deploy.core.signals import ignore_signals
 from turso_deploy.core.text import inert
@@ -22,6 +20,8 @@ from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
+from turso_deploy.settings.reader import input_secrets, read_settings, secret_values, wants_json, wants_sql
+from turso_deploy.settings.settings import Settings
 
 DEFAULT_TIMING = Timing()
 PENDING_OR_STALE = 3

@@ -16,9 +16,9 @@ from tests.support.schema_folders import SMALL, write_folder
 from turso_deploy import __version__
 from turso_deploy.cli.arguments import COMMANDS, WITHOUT_SETTINGS
 from turso_deploy.cli.main import main
-from turso_deploy.cli.settings import SETTINGS, flag_of, input_variable_of, variable_of
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
+from turso_deploy.settings.settings import SETTINGS, flag_of, input_variable_of, variable_of
 
 HEAVY = ["pydantic", "pydantic_core", "requests", "yaml", "sqlite3", "apsw"]
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, PlainValidator
 from pydantic_core.core_schema import ErrorType
 
-from turso_deploy.cli.settings import Settings
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.validation import (
     OTHER_REASON,
@@ -28,6 +27,7 @@ from turso_deploy.core.validation import (
 )
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.schema_docs.notes import Notes
+from turso_deploy.settings.settings import Settings
 
 
 def even(value: object) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from turso_deploy.cli.settings_reader import read_settings
 from turso_deploy.core.errors import InputError
 from turso_deploy.database.file import FileDatabase
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZES
 from turso_deploy.database.open import open_database
+from turso_deploy.settings.reader import read_settings
 
 
 def test_each_address_has_its_database(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turso_deploy.cli.settings import (
+from turso_deploy.core.errors import Cause, ErrorCode, InputError, listed
+from turso_deploy.core.validation import Issue, ValidationError, validate
+from turso_deploy.database.address import RemoteAddress, parse_address
+from turso_deploy.settings.settings import (
     DATABASE_COMMANDS,
     SETTINGS,
     WRITING_COMMANDS,
@@ -20,9 +23,6 @@ from turso_deploy.cli.settings import (
     input_variable_of,
     variable_of,
 )
-from turso_deploy.core.errors import Cause, ErrorCode, InputError, listed
-from turso_deploy.core.validation import Issue, ValidationError, validate
-from turso_deploy.database.address import RemoteAddress, parse_address
 
 
 def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:

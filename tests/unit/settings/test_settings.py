@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from turso_deploy.cli.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
-from turso_deploy.cli.settings_reader import read_settings, secret_values, wants_json
 from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.settings.reader import read_settings, secret_values, wants_json
+from turso_deploy.settings.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
 
 SECRET = "eyJhbGciOiJFZERTQSJ9.top.secret"
 
