@@ -68,10 +68,21 @@ def test_dump_without_rows_is_deployed_and_its_notices_are_reported(target: Data
 
 def test_forbidden_statements_are_annotated_each_at_its_line(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     text = "CREATE TABLE t (a);\n.mode box\nATTACH 'x' AS x;\n"
-    schema = write_folder(tmp_path / "schema", {"a.sql": text, "b.sql": "INSERT INTO t VALUES ('secret');\n"})
+    files = {
+        "a.sql": text,
+        "b.sql": "INSERT INTO t VALUES ('secret');\n",
+        "scripts/c.sql": "-- @run before\nVACUUM;\nBEGIN;\n",
+    }
+    schema = write_folder(tmp_path / "schema", files)
     output = StringIO()
     settings = {"command": "plan", "schema_path": str(schema), "database_url": in_file.url}
     assert run(settings, {"GITHUB_ACTIONS": "true"}, output) == 2
     found = re.findall(r"^::error .*?file=.*?(\w\.sql),line=(\d+).*?::(.*?)(?::|%3A)", output.getvalue(), re.MULTILINE)
-    assert found == [("a.sql", "2", "the dot command .mode"), ("a.sql", "3", "ATTACH"), ("b.sql", "1", "INSERT")]
+    assert found == [
+        ("a.sql", "2", "the dot command .mode"),
+        ("a.sql", "3", "ATTACH"),
+        ("b.sql", "1", "INSERT"),
+        ("c.sql", "2", "VACUUM in a script"),
+        ("c.sql", "3", "BEGIN in a script"),
+    ]
     assert "secret" not in output.getvalue()

@@ -7,7 +7,7 @@ thing to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from typing import NamedTuple
 
@@ -114,6 +114,35 @@ class Fault(NamedTuple):
     subject: str
     remedy: str
     place: Place
+
+
+class StatementFolder(NamedTuple):
+    """A folder of the schema folder whose files hold statements of one kind: scripts or queries.
+
+    `file_title` names one of its files, and `nested` says why a folder in it is an error. `remedies` are those that
+    differ from the remedies in schema files. `error_at` returns the error for a message, a place and perhaps a hint.
+    If there are `first_lines`, each file begins with one of them.
+    """
+
+    name: str
+    kind: StatementKind
+    file_title: str
+    nested: str
+    remedies: Mapping[StatementKind, str]
+    error_at: Callable[..., ProjectError]
+    code: ErrorCode
+    first_lines: Collection[str] = ()
+
+    def fault_of_first_line(self, text: str, place: Place) -> Fault | None:
+        """Return the fault of a file that does not begin as it has to; else None."""
+        if not self.first_lines or text.partition("\n")[0].strip() in self.first_lines:
+            return None
+        *others, last = (f"`{line}`" for line in self.first_lines)
+        choice = f"{', '.join(others)} or {last}"
+        remedy = f"write into its first line when it runs: {choice}"
+        return Fault(
+            self.code, f"{self.file_title} begins with {choice}", f"the first line of {self.file_title}", remedy, place
+        )
 
 
 def skipped_beside(sources: Sequence[Source]) -> Iterator[SkippedStatement]:
@@ -244,7 +273,12 @@ def forbidden(sources: Sequence[Source]) -> Iterator[Fault]:
         yield _cannot_hold(subject, remedy, first._replace(line=None, column=None))
         return
     for source in others:
-        yield _cannot_hold(*_subject_and_remedy(source), source.place)
+        description = source.description
+        if description.kind in DEFINITIONS:
+            remedy = f"remove `{description.schema}.` before its name: a deployment changes one database"
+            yield _cannot_hold(f"an object of the schema {description.schema}", remedy, source.place)
+        else:
+            yield _cannot_hold(_subject(description), _remedy(description), source.place)
 
 
 def _is_dump(sources: Sequence[Source]) -> bool:
@@ -255,25 +289,35 @@ def _is_dump(sources: Sequence[Source]) -> bool:
     return is_framed and writes_rows and not found.isdisjoint(DEFINITIONS)
 
 
-def _subject_and_remedy(source: Source) -> tuple[str, str]:
-    description = source.description
-    kind = description.kind
-    if kind in DEFINITIONS:
-        return (
-            f"an object of the schema {description.schema}",
-            f"remove `{description.schema}.` before its name: a deployment changes one database",
-        )
-    if kind is StatementKind.WRITE:
-        return description.verb, _WRITE_REMEDIES[description.verb]
-    if kind is StatementKind.TRANSACTION:
-        return description.verb, _REMEDIES[kind]
-    if kind is StatementKind.DOT_COMMAND:
-        return f"the dot command {description.verb}", _REMEDIES[kind]
-    if kind is StatementKind.DROP:
-        return f"DROP {description.dropped.upper()}", _REMEDIES[kind]
-    if kind is StatementKind.PRAGMA:
-        return f"PRAGMA {description.name}", _REMEDIES[kind]
-    return kind.value, _REMEDIES[kind]
+def of_another_kind(sources: Sequence[Source], folder: StatementFolder) -> Iterator[Fault]:
+    """Yield the faults among the statements of one file in a folder that holds one kind of statements."""
+    for source in sources:
+        description = source.description
+        if description.kind is not folder.kind:
+            subject = _subject(description)
+            remedy = folder.remedies.get(description.kind) or _remedy(description)
+            message, listed_as = f"{folder.file_title} cannot hold {subject}", f"{subject} in {folder.file_title}"
+            yield Fault(folder.code, message, listed_as, remedy, source.place)
+
+
+def _subject(description: Description) -> str:
+    """Return the words by which a message names a statement that is an error where it is."""
+    match description.kind:
+        case StatementKind.WRITE | StatementKind.TRANSACTION:
+            return description.verb
+        case StatementKind.DOT_COMMAND:
+            return f"the dot command {description.verb}"
+        case StatementKind.DROP:
+            return f"DROP {description.dropped.upper()}"
+        case StatementKind.PRAGMA:
+            return f"PRAGMA {description.name}"
+    return description.kind.value
+
+
+def _remedy(description: Description) -> str:
+    if description.kind is StatementKind.WRITE:
+        return _WRITE_REMEDIES[description.verb]
+    return _REMEDIES[description.kind]
 
 
 def _cannot_hold(subject: str, remedy: str, place: Place) -> Fault:
@@ -290,8 +334,9 @@ def error_of(faults: Sequence[Fault]) -> ProjectError:
     more = f"\n  and {len(faults) - MAX_FAULTS:,} more" if len(faults) > MAX_FAULTS else ""
     return ProjectError(
         first.code,
-        f"The schema folder holds {len(faults):,} statements that cannot be deployed:{listed(causes)}{more}",
-        hint="Change each statement as its line says. Schema files hold CREATE statements only.",
+        f"The schema folder holds {len(faults):,} statements that cannot be used:{listed(causes)}{more}",
+        hint="Change each statement as its line says. Schema files hold CREATE statements only; scripts hold INSERT, "
+        "UPDATE and DELETE, and queries SELECT.",
         place=first.place,
         causes=causes,
     )

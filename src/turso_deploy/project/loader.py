@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError
-from turso_deploy.catalog.sources import Source
+from turso_deploy.catalog.sources import Source, StatementFolder
 from turso_deploy.core.errors import Cause, ErrorCode, ProjectError, listed
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.schema_folder import SchemaFolder
@@ -27,7 +27,7 @@ from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_check import require_compilable
-from turso_deploy.project.script_loader import read_scripts
+from turso_deploy.project.script_loader import SCRIPTS, read_scripts
 from turso_deploy.project.sql_files import read_sources
 from turso_deploy.seeds.files import seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
@@ -48,10 +48,21 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
     With `scripts_have_run` the scripts are not compiled, because this folder is never deployed again. With `may_dangle`
     references to missing objects are kept in the project: plan and deployment accept those that a database has already.
     """
+    return load_project_with((), path, scripts_have_run=scripts_have_run, may_dangle=may_dangle)
+
+
+def load_project_with(
+    others: Sequence[StatementFolder],
+    path: str | os.PathLike[str],
+    *,
+    scripts_have_run: bool = False,
+    may_dangle: bool = False,
+) -> Project:
+    """Load a project as `load_project` does, with the statements in other folders among those that are checked."""
     report_step("reading the schema folder")
     folder = SchemaFolder.open(Path(path))
     _require_limited_size(folder)
-    sources, skipped = read_sources(folder)
+    sources, skipped, files = read_sources(folder, (SCRIPTS, *others))
     manifest = load_manifest(folder)
     scratch = Scratch()
     try:
@@ -65,11 +76,11 @@ def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
-        scripts = read_scripts(folder, wanted)
+        scripts = read_scripts(folder, files, wanted)
         if not scripts_have_run:
             require_compilable(scripts, wanted, scratch)
-        files = read_seeds(folder, wanted, _tables_of(ignored))
-        seeds = simulate_seeds(files, wanted, scratch.connection)
+        seed_files = read_seeds(folder, wanted, _tables_of(ignored))
+        seeds = simulate_seeds(seed_files, wanted, scratch.connection)
         _require_json_in_seeds(seeds, manifest, scratch)
     except BaseException:
         scratch.close()

@@ -3,107 +3,71 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from turso_deploy.core.errors import Place, ProjectError
-from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
+from turso_deploy.catalog.sources import DEFINITIONS, StatementFolder
+from turso_deploy.core.errors import ErrorCode, Place
+from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.project.scripts import Moment, Need, Script, script_error
+from turso_deploy.project.sql_files import SqlFile
 from turso_deploy.sql.identifiers import find_positional_use, identifiers_in
 from turso_deploy.sql.lexer import SqlTextError, Token, TokenKind, fold_case, position, scan, tokenize, unquote
 from turso_deploy.sql.schema import Schema
-from turso_deploy.sql.splitter import Statement, comment_text, split
-from turso_deploy.sql.statement_kinds import StatementKind, describe
+from turso_deploy.sql.splitter import Statement, comment_text
+from turso_deploy.sql.statement_kinds import StatementKind
 
-SCRIPTS_FOLDER = "scripts"
 _RUN = "-- @run "
 _FIRST_LINES = {f"{_RUN}{moment}": moment for moment in Moment}
+SCRIPTS = StatementFolder(
+    "scripts",
+    StatementKind.WRITE,
+    "a script",
+    "`scripts/` holds one file for each script",
+    {
+        **dict.fromkeys(DEFINITIONS, "move it into a schema file: the plan creates what the schema folder defines"),
+        StatementKind.CREATE_TABLE_AS_SELECT: "define the table in a schema file, and copy the rows with "
+        "INSERT … SELECT in a script that runs between or after",
+        StatementKind.CREATE_TEMPORARY: "write what it selects as `WITH … AS (…)` of the statements that read it: "
+        "libSQL servers reject temporary objects",
+        StatementKind.ALTER: "change the CREATE statement in its schema file instead: the plan is derived from it",
+        StatementKind.DROP: "remove it, and the definition from its schema file: the plan drops what left the folder",
+        StatementKind.PRAGMA: "remove it: pragmas are settings of a connection or a file, and a deployment sets what "
+        "it needs",
+    },
+    script_error,
+    ErrorCode.SCRIPT_INVALID,
+    first_lines=_FIRST_LINES.keys(),
+)
+"""The folder of the scripts. Its files are read together with the schema files, so that all faults are one error."""
+
 _NEEDS = "@needs"
 _MISSPELT = ("@need", "@require", "@run")
 
 
-def read_scripts(folder: SchemaFolder, wanted: Schema) -> tuple[Script, ...]:
-    """Read all scripts of a schema folder in the order of their names.
+def read_scripts(folder: SchemaFolder, files: Sequence[SqlFile], wanted: Schema) -> tuple[Script, ...]:
+    """Return the scripts among files, in the order of their names.
 
     Raises ProjectError (`script-invalid`) with file and line; `require_compilable` finds what only SQLite can find.
     """
     correct = _correct_names(wanted)
-    reason = "`scripts/` holds one file for each script"
-    files = sql_files(folder, SCRIPTS_FOLDER, reason, script_error)
-    return tuple(_read(folder, name, text, correct) for name, text in files)
+    return tuple(_read(folder, file, correct) for file in files if file.folder is SCRIPTS)
 
 
-def _read(folder: SchemaFolder, name: str, text: str, correct: _CorrectNames) -> Script:
-    first_line = text.partition("\n")[0].strip()
-    if first_line not in _FIRST_LINES:
-        reason = f"its first line has to be {', '.join(f'`{_RUN}{moment}`' for moment in Moment)}"
-        raise script_error(" or ".join(reason.rsplit(", ", 1)), folder.place(name, 1))
-    reason = "it may hold INSERT, UPDATE and DELETE only"
-    statements = tuple(statements_of_kind(StatementKind.WRITE, reason, folder, name, text, script_error))
+def _read(folder: SchemaFolder, file: SqlFile, correct: _CorrectNames) -> Script:
+    name, text, statements = file.name, file.text, file.statements
     return Script(
         PurePosixPath(name).stem,
         folder.place(name).file,
-        _FIRST_LINES[first_line],
+        _FIRST_LINES[text.partition("\n")[0].strip()],
         _checksum(statements),
         statements,
         tuple(_needs(folder, name, text, statements, correct)),
         _text_checksums(text),
         _positional_fault(folder, name, statements),
     )
-
-
-def sql_files(
-    folder: SchemaFolder, parent: str, reason: str, error_at: Callable[..., ProjectError]
-) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each SQL file directly in `parent`; hidden files, and those of other kinds, are left out.
-
-    Raises what `error_at` returns for a message, a place and perhaps a hint, with `reason` for a folder in `parent`.
-    """
-    if folder.has(parent) and not folder.is_folder(parent):
-        raise error_at("this is not a folder", folder.place(parent))
-    for name in folder.entries(f"{parent}/*"):
-        path = PurePosixPath(name)
-        if path.name.startswith("."):
-            continue
-        if folder.is_folder(name):
-            hint = f"Move its files one level up, into `{parent}/`, or the folder out of it."
-            raise error_at(f"this is a folder, and {reason}", folder.place(name), hint)
-        if path.suffix.lower() != ".sql":
-            continue
-        try:
-            text = folder.read_text(name)
-        except SchemaFileError as error:
-            raise error_at(error.reason, error.place, error.hint) from None
-        yield name, text
-
-
-def statements_of_kind(
-    kind: StatementKind,
-    reason: str,
-    folder: SchemaFolder,
-    name: str,
-    text: str,
-    error_at: Callable[[str, Place], ProjectError],
-) -> Iterator[Statement]:
-    """Yield the statements of a file that may hold one kind only.
-
-    Raises what `error_at` returns for a message and a place, with `reason` for a statement of another kind.
-    """
-    try:
-        statements = split(text)
-    except SqlTextError as error:
-        raise error_at(error.message, folder.place(name, *position(text, error.offset))) from None
-    for statement in statements:
-        place = folder.place(name, statement.line, statement.column)
-        try:
-            is_allowed = describe(statement.text).kind is kind
-        except SqlTextError as error:
-            raise error_at(error.message, place) from None
-        if not is_allowed:
-            raise error_at(reason, place)
-        yield statement
 
 
 def _checksum(statements: Sequence[Statement]) -> str:

@@ -1,8 +1,8 @@
-"""Read the SQL files of the schema folder: CREATE statements with their places, and an error for all others at once."""
+"""Read the SQL files of the schema folder: statements with their places, and one error for all in wrong files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -11,16 +11,18 @@ from turso_deploy.catalog.sources import (
     DEFINITIONS,
     Fault,
     Source,
+    StatementFolder,
     error_of,
     forbidden,
     made_by_sqlite,
+    of_another_kind,
     skipped_beside,
 )
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
-from turso_deploy.core.schema_folder import SchemaFolder, SkippedStatement
+from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder, SkippedStatement
 from turso_deploy.core.text import capitalized
 from turso_deploy.sql.lexer import SqlTextError, fold_case, position
-from turso_deploy.sql.splitter import split
+from turso_deploy.sql.splitter import Statement, split
 from turso_deploy.sql.statement_kinds import Description, StatementKind, describe
 
 # Folders inside the schema folder whose files are not definitions, and names that mean them.
@@ -32,27 +34,42 @@ _OTHER_FOLDERS = {
 _SEED_ENDINGS = frozenset({".csv", ".json", ".jsonl", ".yaml", ".yml"})
 
 
+class SqlFile(NamedTuple):
+    """The statements of a file with a content of its own: a script or a query file. `name` is that in the folder."""
+
+    folder: StatementFolder
+    name: str
+    text: str
+    statements: tuple[Statement, ...]
+
+
 class Sources(NamedTuple):
-    """The definitions of a schema folder in the order in which they can run, and the statements that are skipped."""
+    """The definitions of a schema folder in the order in which they can run, and the statements that are skipped.
+
+    `others` are the files of the folders for scripts and queries that were read with them.
+    """
 
     definitions: list[Source]
     skipped: tuple[SkippedStatement, ...]
+    others: tuple[SqlFile, ...] = ()
 
 
-def read_sources(folder: SchemaFolder) -> Sources:
-    """Read all definitions below a folder, those that others depend on first.
+def read_sources(folder: SchemaFolder, others: Sequence[StatementFolder] = ()) -> Sources:
+    """Read all definitions below a folder, those that others depend on first, and the files of other folders in it.
 
-    Raises ProjectError for all statements that are neither definitions nor skipped, and for a name that is defined
+    Raises ProjectError for all statements that are in a wrong file and not skipped, and for a name that is defined
     twice.
     """
     names = _other_files(folder)
-    files = [(name, *_read_file(folder, name)) for name in filter(_is_sql, names)]
+    files = [(name, *_parsed(folder, name, folder.read_text(name))) for name in filter(_is_sql, names)]
     definitions = [source for _, sources, _ in files for source in sources if source.is_definition]
     made = list(made_by_sqlite(definitions))
     faults = [
         fault for name, sources, unreadable in files for fault in _in_order(*unreadable, *_forbidden(name, sources))
     ]
     faults += [found for found in made if isinstance(found, Fault)]
+    found_files = [found for other in others for found in _files_of(folder, other)]
+    faults += [fault for _, found_faults in found_files for fault in found_faults]
     if faults:
         raise error_of(faults)
     skipped = [found for _, sources, _ in files for found in skipped_beside(sources)]
@@ -68,7 +85,43 @@ def read_sources(folder: SchemaFolder) -> Sources:
     _require_unique_names(definitions)
     _require_no_seeds(folder, names, {source.key[1] for source in definitions if source.key[0] == "table"})
     in_order = sorted(definitions, key=lambda source: DEFINITIONS.index(source.description.kind))
-    return Sources(in_order, tuple(skipped))
+    return Sources(in_order, tuple(skipped), tuple(file for file, _ in found_files))
+
+
+def read_statement_files(folder: SchemaFolder, others: StatementFolder) -> list[SqlFile]:
+    """Read the files of a folder for statements of one kind. Raises ProjectError for all statements of other kinds."""
+    found = list(_files_of(folder, others))
+    if faults := [fault for _, faults in found for fault in faults]:
+        raise error_of(faults)
+    return [file for file, _ in found]
+
+
+def _files_of(folder: SchemaFolder, others: StatementFolder) -> Iterator[tuple[SqlFile, list[Fault]]]:
+    """Yield each SQL file directly in a folder of the schema folder, with its faults; hidden files are left out.
+
+    Raises ProjectError for a file that cannot be read, and for a folder in the folder.
+    """
+    if folder.has(others.name) and not folder.is_folder(others.name):
+        raise others.error_at("this is not a folder", folder.place(others.name))
+    for name in folder.entries(f"{others.name}/*"):
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            continue
+        if folder.is_folder(name):
+            hint = f"Move its files one level up, into `{others.name}/`, or the folder out of it."
+            raise others.error_at(f"this is a folder, and {others.nested}", folder.place(name), hint)
+        if not _is_sql(name):
+            continue
+        try:
+            text = folder.read_text(name)
+        except SchemaFileError as error:
+            raise others.error_at(error.reason, error.place, error.hint) from None
+        sources, unreadable = _parsed(folder, name, text)
+        unreadable = [fault._replace(code=others.code) for fault in unreadable]
+        faults = _in_order(*unreadable, *of_another_kind(sources, others))
+        if first := others.fault_of_first_line(text, folder.place(name, 1)):
+            faults = [first, *(fault for fault in faults if fault not in unreadable or fault.place.line != 1)]
+        yield SqlFile(others, name, text, tuple(source.statement for source in sources)), faults
 
 
 def _in_order(*faults: Fault) -> list[Fault]:
@@ -135,13 +188,12 @@ def _unread_seeds(reason: str, hint: str, place: Place) -> ProjectError:
     return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {reason}.", hint=hint, place=place)
 
 
-def _read_file(folder: SchemaFolder, name: str) -> tuple[list[Source], list[Fault]]:
+def _parsed(folder: SchemaFolder, name: str, text: str) -> tuple[list[Source], list[Fault]]:
     """Return the statements of a file, and the faults of those that cannot be read."""
-    script = folder.read_text(name)
     try:
-        statements = split(script)
+        statements = split(text)
     except SqlTextError as error:
-        return [], [_unreadable(error.message, folder.place(name, *position(script, error.offset)))]
+        return [], [_unreadable(error.message, folder.place(name, *position(text, error.offset)))]
     sources, faults = [], []
     for statement in statements:
         place = folder.place(name, statement.line, statement.column)

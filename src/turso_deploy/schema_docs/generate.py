@@ -15,7 +15,7 @@ from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.files import SpecialFileError, read_file, write_file
 from turso_deploy.core.transaction import Query, Value
 from turso_deploy.plan.steps import StepKind
-from turso_deploy.project.loader import load_project
+from turso_deploy.project.loader import load_project_with
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import require_faultless
 from turso_deploy.report.document import Report, Status, StepLine
@@ -24,7 +24,7 @@ from turso_deploy.schema_docs.descriptions import read_descriptions
 from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
 from turso_deploy.schema_docs.page_data import PageData
 from turso_deploy.schema_docs.pages import PLAN, render
-from turso_deploy.schema_docs.queries import run_queries
+from turso_deploy.schema_docs.queries import QUERIES, run_queries
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
 _MAX_PAGE_BYTES = 64_000_000
@@ -38,7 +38,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
     """
     started = time.monotonic()
     _require_no_links(output)
-    with load_project(folder, may_dangle=True) as project:
+    with load_project_with([QUERIES], folder, may_dangle=True) as project:
         require_faultless(project.scripts)  # as for a new database, which would run all of them
         pages = render_pages(project)
     # Query plans may differ with another version of SQLite.

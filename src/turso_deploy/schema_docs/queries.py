@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
+from turso_deploy.catalog.sources import DEFINITIONS, StatementFolder
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Query
-from turso_deploy.project.script_loader import sql_files, statements_of_kind
+from turso_deploy.project.sql_files import read_statement_files
 from turso_deploy.schema_docs.page_data import QueryResult
 from turso_deploy.sql.comments import documentation
 from turso_deploy.sql.splitter import Statement
@@ -16,12 +17,35 @@ from turso_deploy.sql.statement_kinds import StatementKind
 from turso_deploy.sqlite.connection import FUNCTION, READ, RECURSIVE, SELECT
 from turso_deploy.sqlite.limits import limited_at, size_of
 
-QUERIES_FOLDER = "queries"
 MAX_RESULT_BYTES = 5_000_000
 """Maximum size of all results together, which are on one page."""
 
 # Actions of a SELECT for sqlite3_set_authorizer(): https://www.sqlite.org/c3ref/c_alter_table.html
 _READING = {SELECT, READ, FUNCTION, RECURSIVE}
+_HINT = "Correct it here. Queries are run with the schema and the seeds of this folder."
+
+
+def _invalid(message: str, place: Place, hint: str = _HINT) -> ProjectError:
+    return ProjectError(
+        ErrorCode.SQL_INVALID, f"The queries for the documentation cannot be used: {message}.", hint=hint, place=place
+    )
+
+
+QUERIES = StatementFolder(
+    "queries",
+    StatementKind.SELECT,
+    "a query file",
+    "only files directly in `queries/` are read",
+    {
+        **dict.fromkeys(DEFINITIONS, "move it into a schema file, and leave the queries that read it here"),
+        StatementKind.CREATE_TABLE_AS_SELECT: "leave its SELECT only: queries change nothing",
+        StatementKind.CREATE_TEMPORARY: "write what it selects as `WITH … AS (…)` of the queries that read it",
+        StatementKind.EXPLAIN: "leave the statement without it: the page shows the plan of each query",
+    },
+    _invalid,
+    ErrorCode.SQL_INVALID,
+)
+"""The folder of the queries. Only `docs` reads it."""
 
 
 def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[QueryResult]]]:
@@ -31,18 +55,14 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
     """
     results = []
     left = MAX_RESULT_BYTES
-    reason = "only files directly in `queries/` are read"
-    for name, text in sql_files(folder, QUERIES_FOLDER, reason, _invalid):
-        statements = statements_of_kind(
-            StatementKind.SELECT, "a query file may hold SELECT statements only", folder, name, text, _invalid
-        )
+    for file in read_statement_files(folder, QUERIES):
         found = []
-        for statement in statements:
-            place = folder.place(name, statement.line)
+        for statement in file.statements:
+            place = folder.place(file.name, statement.line)
             with limited_at(place):
                 found.append(_run(statement, place.file, scratch, left))
             left -= size_of(found[-1].rows)
-        results.append((PurePosixPath(name).stem, found))
+        results.append((PurePosixPath(file.name).stem, found))
     return results
 
 
@@ -73,12 +93,3 @@ def _plan(sql: str, scratch: Scratch) -> tuple[str, ...]:
         depths[step] = depths.get(parent, -1) + 1
         lines.append("  " * depths[step] + str(text))
     return tuple(lines)
-
-
-_HINT = "Correct it here. Queries are run with the schema and the seeds of this folder."
-
-
-def _invalid(message: str, place: Place, hint: str = _HINT) -> ProjectError:
-    return ProjectError(
-        ErrorCode.SQL_INVALID, f"The queries for the documentation cannot be used: {message}.", hint=hint, place=place
-    )

@@ -45,6 +45,49 @@ def test_another_first_line_is_an_error(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("statement", "subject", "remedy"),
+    [
+        ("CREATE TABLE u (a)", "CREATE TABLE", "Move it into a schema file"),
+        ("CREATE UNIQUE INDEX i ON users (name)", "CREATE INDEX", "Move it into a schema file"),
+        ("CREATE TABLE u AS SELECT * FROM users", "CREATE TABLE … AS SELECT", "INSERT … SELECT in a script that"),
+        ("CREATE TEMP TABLE u (a)", "CREATE TEMP", "`WITH … AS (…)` of the statements that read it"),
+        ("ALTER TABLE users ADD COLUMN x", "ALTER", "Change the CREATE statement in its schema file"),
+        ("DROP INDEX IF EXISTS i", "DROP INDEX", "Remove it, and the definition from its schema file"),
+        ("SELECT 1", "SELECT", "Remove it, or move it into queries/"),
+        ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys", "Remove it: pragmas"),
+        ("COMMIT", "COMMIT", "Remove it: a deployment is one transaction already"),
+        (".read more.sql", "the dot command .read", "Remove the line"),
+        ("UPDAET users SET name = 1", 'near "UPDAET": syntax error', "Correct the statement here"),
+    ],
+)
+def test_statement_of_another_kind_is_an_error_at_its_line_with_what_to_do(
+    tmp_path: Path, statement: str, subject: str, remedy: str
+) -> None:
+    error = error_of(tmp_path, f"-- @run before\nDELETE FROM users;\n{statement};\n")
+    assert subject in error.message
+    assert (error.hint or "").startswith(remedy) or remedy in (error.hint or "")
+    assert error.place is not None
+    assert error.place.line == 3
+
+
+def test_statements_of_other_kinds_are_reported_at_once_for_all_files(tmp_path: Path) -> None:
+    files = {
+        "a.sql": f"{TABLES}DELETE FROM users;\n",
+        "scripts/one.sql": "-- @run before\nDROP TABLE users;\nDELETE FROM users;\nSELECT 'a;\n",
+        "scripts/two.sql": "-- @run later\nDELETE FROM users;\n SELECT 1; VACUUM;\n",
+        "queries/one.sql": "DELETE FROM users;\n",  # only `docs` reads it
+    }
+    with pytest.raises(ProjectError) as raised:
+        write_project(tmp_path / "schema", files)
+    found = [(str(cause.place).rpartition("schema/")[2], cause.message) for cause in raised.value.causes]
+    places = ["a.sql:3:1", "scripts/one.sql:4:8", "scripts/two.sql:1", "scripts/two.sql:3:2", "scripts/two.sql:3:12"]
+    assert [place for place, _ in found] == places
+    assert raised.value.code is ErrorCode.SQL_FORBIDDEN
+    for place, message in found:
+        assert f"{place}: {message}" in raised.value.message
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "INSERT INTO users VALUES (1, 'a', 'b')",

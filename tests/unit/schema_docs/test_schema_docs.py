@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
+from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_folder, write_project
 from turso_deploy.core.errors import ErrorCode, InputError, ProjectError
 from turso_deploy.report.document import CountLine, Status
 from turso_deploy.schema_docs.generate import generate_docs, render_pages
@@ -91,14 +91,49 @@ def test_queries_are_shown_with_what_they_found_and_how(tmp_path: Path) -> None:
     ("query", "place", "reason"),
     [
         ("-- One\n\nSELECT 1;\nSELECT *\nFROM nowhere;", "5", "no such table: nowhere"),
-        ("DELETE FROM books;", "1:1", "SELECT statements only"),
+        ("DELETE FROM books;", "1:1", "A query file cannot hold DELETE"),
         ("SELECT 'a;", "1:8", "is not closed"),
+        ("SELECT 1;\n SELEKT 2;", "2:2", 'near "SELEKT": syntax error'),
     ],
 )
 def test_a_query_that_cannot_be_run_fails_at_its_line(tmp_path: Path, query: str, place: str, reason: str) -> None:
     with pytest.raises(ProjectError, match=reason) as caught:
         pages(tmp_path, common=query)
     assert str(caught.value.place).endswith(f"schema/queries/common.sql:{place}")
+
+
+def test_statements_in_wrong_files_are_reported_at_once_for_schema_files_scripts_and_queries(tmp_path: Path) -> None:
+    files = {
+        **SMALL,
+        "tables.sql": f"{SMALL['tables.sql']}INSERT INTO books DEFAULT VALUES;\n",
+        "scripts/one.sql": "-- @run before\nSELECT 1;\nDROP TABLE books;\n",
+        "scripts/two.sql": "-- @run after\nALTER TABLE books RENAME TO novels;\n",
+        "queries/common.sql": "SELECT 1;\nCREATE VIEW v AS SELECT 1;\nEXPLAIN SELECT 2;\n",
+        "queries/more.sql": "UPDATE books SET title = '';\n",
+    }
+    with pytest.raises(ProjectError) as caught:
+        generate_docs(write_folder(tmp_path / "schema", files), tmp_path / "docs", check=False)
+    found = [(str(cause.place).rpartition("schema/")[2], cause.message) for cause in caught.value.causes]
+    last_line = files["tables.sql"].count("\n")
+    assert [place for place, _ in found] == [
+        f"tables.sql:{last_line}:1",
+        "scripts/one.sql:2:1",
+        "scripts/one.sql:3:1",
+        "scripts/two.sql:2:1",
+        "queries/common.sql:2:1",
+        "queries/common.sql:3:1",
+        "queries/more.sql:1:1",
+    ]
+    assert [message.partition(":")[0] for _, message in found] == [
+        "INSERT",
+        "SELECT in a script",
+        "DROP TABLE in a script",
+        "ALTER in a script",
+        "CREATE VIEW in a query file",
+        "EXPLAIN in a query file",
+        "UPDATE in a query file",
+    ]
+    assert not (tmp_path / "docs").exists()
 
 
 @pytest.mark.parametrize(

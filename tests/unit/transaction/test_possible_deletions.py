@@ -15,7 +15,8 @@ from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
-from turso_deploy.project.script_loader import read_scripts
+from turso_deploy.project.script_loader import SCRIPTS, read_scripts
+from turso_deploy.project.sql_files import read_statement_files
 from turso_deploy.transaction.deletions import PossibleDeletion
 from turso_deploy.transaction.possible_deletions import (
     deletion_hazards,
@@ -35,7 +36,8 @@ TABLES = (
 def by_scripts(tmp_path: Path, script: str, *triggers: str, tables: Sequence[str] = TABLES) -> list[PossibleDeletion]:
     catalog = catalog_of(*tables, *triggers)
     write_folder(tmp_path / "schema", {"scripts/one.sql": f"-- @run before\n{script}"})
-    scripts = read_scripts(SchemaFolder(tmp_path / "schema", "schema"), catalog.schema)
+    folder = SchemaFolder(tmp_path / "schema", "schema")
+    scripts = read_scripts(folder, read_statement_files(folder, SCRIPTS), catalog.schema)
     return list(deletions_by_scripts(scripts, catalog, catalog.schema))
 
 
