@@ -6,8 +6,9 @@ import ast
 import inspect
 import json
 import re
+import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,25 @@ _TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-FILES: dict[str, Callable[[], str]] = {"reference/report.schema.json": report_json_schema}
+def action() -> str:
+    """Return `action.yml` with the inputs and outputs as the code has them now.
+
+    It sets no default: the runner would pass it on like a value that a workflow sets, and environment variables and
+    the settings file would never count.
+    """
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    settings = {input_of(name): setting.description_with_default for name, setting in SETTINGS.items()}
+    blocks = "\n".join(["inputs:", *_described(settings), "", "outputs:", *_described(OUTPUTS)])
+    return re.sub(r"^inputs:.*?(?=\n\nruns:)", lambda _: blocks, text, flags=re.DOTALL | re.MULTILINE)
+
+
+def _described(texts: Mapping[str, str]) -> Iterator[str]:
+    for name, text in texts.items():
+        yield f"  {name}:\n    description: >-"
+        yield textwrap.fill(text, 110, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
+
+
+FILES: dict[str, Callable[[], str]] = {"reference/report.schema.json": report_json_schema, "../action.yml": action}
 """Files that are generated as a whole."""
 
 

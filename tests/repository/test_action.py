@@ -25,9 +25,14 @@ def test_the_action_has_the_inputs_of_the_program_in_their_order() -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_input_of_the_action_is_the_setting_of_the_program(name: str) -> None:
     described, setting = ACTION["inputs"][name], FIELDS[name][1]
-    assert described["description"] == setting.description
-    assert described.get("default", "") == setting.default_text
-    assert not described.get("required")
+    assert described["description"] == setting.description_with_default
+    assert described["description"].startswith(setting.description)
+    assert described["description"].endswith(f"Default: `{setting.default_text}`.") is bool(setting.default_text)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_action_sets_no_default_which_would_win_over_a_variable(name: str) -> None:
+    assert set(ACTION["inputs"][name]) == {"description"}
 
 
 def test_the_actions_outputs_are_those_that_are_written() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from turso_deploy import __version__
 from turso_deploy.core.text import capitalized
+from turso_deploy.settings.other_tools import consent_hint, meant_by_flag, meant_command
 
 if TYPE_CHECKING:
     from turso_deploy.settings.settings import Setting
@@ -68,9 +69,7 @@ _METAVARS = {
 _FLAG_IN_MESSAGE = re.compile(r"argument (?:-h/)?(--[a-z-]+)(?:/--no-[a-z-]+)?: ")
 _WITHOUT_VALUE = "expected one argument"
 
-_EPILOGUE = """Without a command, turso-deploy runs `deploy`.
-
-examples:
+_EPILOGUE = """examples:
   turso-deploy deploy                                   deploy to a local SQLite file, turso-deploy.db
   turso-deploy plan --check --database-url libsql://…   exit with 3 if there are changes to deploy
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
@@ -85,16 +84,21 @@ A flag without a value turns an option on; with --no- in front it turns the opti
 """
 
 
-def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+def parse_arguments(arguments: Sequence[str], *, needs_command: bool = True) -> dict[str, Any]:
     """Parse the command line into the given settings, by the names of their fields, and `command`.
 
-    Exits with 2 for arguments that are unknown, with 0 after `--help` and `--version`. No message repeats a word of the
-    command line, because any of them may be a secret.
+    Exits with 2 for arguments that are unknown, or without a command if `needs_command`; with 0 after `--help` and
+    `--version`. No message repeats a word of the command line that is not known here, because it may be a secret.
     """
     parser = _parser(arguments)
+    if meant := meant_command(arguments, COMMANDS):
+        parser.suggest(*meant)
     flags, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.commands.get(flags.command, parser).reject(unknown, arguments)
+    if flags.command is None and needs_command:
+        parser.print_help(sys.stderr)
+        parser.exit(2, "\nNo command was given. Nothing was changed.\n")
     return {name: value for name, value in vars(flags).items() if value is not None}
 
 
@@ -131,6 +135,12 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\nNothing was changed. For help: {self.prog} --help\n")
 
+    def suggest(self, word: str, meant: str) -> NoReturn:
+        """Exit with 2 after a command of another tool, and name what is meant by it."""
+        command = meant.split()[0]
+        explained = f" ({COMMANDS[command]})" if command in COMMANDS else ""
+        self._exit(f"there is no command {word}; what is meant is turso-deploy {meant}{explained}")
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Reject an unknown command, and suggest the one that is like it."""
         if action.choices is not None and value not in action.choices:
@@ -146,18 +156,23 @@ class _Parser(argparse.ArgumentParser):
         if any(name in self._option_string_actions for name in names):
             hint = ": flags come after the command"
         else:
-            hint = _did_you_mean(flag for name in names for flag in self._flags_like(name))
+            hint = consent_hint(unknown) or _did_you_mean(self._meant_by(unknown))
         positions = sorted({arguments.index(word) + 1 for word in unknown})
         shown = f"{'s' if len(positions) > 1 else ''} at position {', '.join(map(str, positions))}"
         self._exit(f"unrecognized argument{shown}{hint}")
 
-    def _flags_like(self, name: str) -> Sequence[str]:
-        """Return the flag that is like a misspelt one, or that has its value directly behind it."""
+    def _meant_by(self, unknown: Iterable[str]) -> Iterator[str]:
+        """Yield what is meant by each unknown flag: of another tool, misspelt, or with its value directly behind."""
         from difflib import get_close_matches
 
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        starts = [flag for flag in flags if name.startswith(flag)]
-        return [max(starts, key=len)] if starts else get_close_matches(name, flags, n=1, cutoff=0.75)
+        for name in (word.partition("=")[0] for word in unknown if word.startswith("-")):
+            if meant := meant_by_flag(name, flags):
+                yield meant
+            elif starts := [flag for flag in flags if name.startswith(flag)]:
+                yield max(starts, key=len)
+            elif name.startswith("--"):
+                yield from get_close_matches(name, flags, n=1, cutoff=0.75)
 
 
 def _did_you_mean(names: Iterable[str]) -> str:

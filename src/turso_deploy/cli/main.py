@@ -6,13 +6,14 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from turso_deploy.cli.arguments import WITHOUT_SETTINGS, parse_arguments
 from turso_deploy.core.signals import StoppedError, cancel_on_signals
+from turso_deploy.github.context import read_context
 
 if TYPE_CHECKING:
     from turso_deploy.cli.invocation import Timing
@@ -28,12 +29,16 @@ _NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -> int:
-    """Run one command and return its exit status. Without a command, the Action's input `command` selects it."""
+    """Run one command and return its exit status.
+
+    Without a command on the command line, the environment selects it; the Action has a default, which is `deploy`.
+    """
     _open_streams()
     gc.set_threshold(_COLLECTION_INTERVAL)
     os.environ.setdefault(*_NO_PLUGINS)
     atexit.register(gc.freeze)
-    flags = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    flags = parse_arguments(given, needs_command=not _has_command(os.environ))
     _escape_what_cannot_be_encoded(sys.stdout, sys.stderr)
     if flags.get("command") in WITHOUT_SETTINGS:
         return _print_json_schema(flags["command"])
@@ -47,6 +52,12 @@ def main(arguments: Sequence[str] | None = None, timing: Timing | None = None) -
         return error.exit_code
     finally:
         _keep_exit_status(sys.stdout)
+
+
+def _has_command(environment: Mapping[str, str]) -> bool:
+    """Return True if the environment selects the command, or is that of the Action, which has a default."""
+    is_given = any(environment.get(variable) for variable in ("INPUT_COMMAND", "TURSO_COMMAND"))
+    return is_given or read_context(environment).is_action
 
 
 def _open_streams() -> None:

@@ -20,7 +20,14 @@ from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
-from turso_deploy.settings.reader import input_secrets, read_settings, secret_values, wants_json, wants_sql
+from turso_deploy.settings.reader import (
+    input_secrets,
+    named_command,
+    read_settings,
+    secret_values,
+    wants_json,
+    wants_sql,
+)
 from turso_deploy.settings.settings import Settings
 
 DEFAULT_TIMING = Timing()
@@ -61,8 +68,7 @@ def run(
             with _progress(settings, log, terminal, context, timing):
                 report = _report(Invocation(settings, context, runner, output, credentials, timing))
         except Exception as error:
-            command = settings.command if settings else str(flags.get("command", "deploy"))
-            report = Report(command, Status.FAILED, committed=False, database="")
+            report = Report(named_command(flags, environment), Status.FAILED, committed=False, database="")
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
         report = replace(
             report,

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from turso_deploy.core.errors import Cause, ErrorCode, InputError, listed
 from turso_deploy.core.validation import Issue, ValidationError, validate
 from turso_deploy.database.address import RemoteAddress, parse_address
+from turso_deploy.settings.other_tools import meant_command
 from turso_deploy.settings.settings import (
+    ALL_COMMANDS,
     DATABASE_COMMANDS,
     SETTINGS,
     WRITING_COMMANDS,
@@ -35,7 +37,7 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> S
     try:
         settings = validate(given, Settings)
     except ValidationError as error:
-        raise _invalid([_error(issue) for issue in error.issues]) from None
+        raise _invalid([_error(issue, given) for issue in error.issues]) from None
     if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
@@ -59,6 +61,12 @@ def _require_usable_paths(settings: Settings) -> None:
                 f"The setting `{input_of(name)}` names a folder that cannot be used: {reason}.",
                 hint="Check the name, and the permissions of the folders that lead to it.",
             ) from None
+
+
+def named_command(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Command:
+    """Return the given command, or the default if it is no command. It does not need the other settings."""
+    given = _raw("command", flags, environment)
+    return next((command for command in ALL_COMMANDS if command == given), Settings().command)
 
 
 def wants_json(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
@@ -106,15 +114,17 @@ def _variables(name: str, environment: Mapping[str, str]) -> list[str]:
     return [value for variable in (input_variable_of(name), variable_of(name)) if (value := environment.get(variable))]
 
 
-def _error(issue: Issue) -> InputError:
-    """Return the error of one setting, which does not repeat its value."""
+def _error(issue: Issue, given: Mapping[str, Any]) -> InputError:
+    """Return the error of one setting, which does not repeat its value, unless it is a command of another tool."""
     if isinstance(issue.error, InputError):
         return issue.error
     name = str(issue.path[0])
     flag = "the first word of the command line" if name == "command" else flag_of(name)
+    meant = meant_command([str(given[name])], ALL_COMMANDS) if name == "command" else None
+    reason = f"there is no command `{meant[0]}`; `{meant[1]}` is meant" if meant else issue.reason
     return InputError(
         ErrorCode.INPUT_INVALID,
-        f"The setting `{input_of(name)}` is not valid: {issue.reason}.",
+        f"The setting `{input_of(name)}` is not valid: {reason}.",
         hint=f"Set it with {flag}, with the Action's input `{input_of(name)}` or with {variable_of(name)}.",
     )
 

@@ -90,7 +90,8 @@ class Settings:
     command: Command = _setting(
         "deploy",
         "Command to run: `deploy`, `plan` (show the changes), `verify` (read only), `docs` (write the schema's "
-        "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`.",
+        "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`. Only the "
+        "Action has a default.",
     )
     schema_path: str = _setting(
         "schema",
@@ -323,6 +324,11 @@ class Setting(NamedTuple):
                 return format_duration(self.default)
             case _:
                 return str(self.default)
+
+    @property
+    def description_with_default(self) -> str:
+        """Description for the place that has no column for the default: `action.yml`, which sets none itself."""
+        return f"{self.description} Default: `{self.default_text}`." if self.default_text else self.description
 
 
 SETTINGS: Mapping[str, Setting] = {

@@ -252,7 +252,122 @@ def test_flag_that_would_be_rejected_again_is_not_suggested(
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     error = said(capsys, "depoly", status=2)[1]
     assert "the first word must be a command (did you mean deploy?); the commands are deploy, plan, verify, " in error
-    assert "did you mean" not in said(capsys, "adopt", status=2)[1]
+    assert "did you mean" not in said(capsys, "frobnicate", status=2)[1]
+
+
+def test_no_command_prints_the_help_and_runs_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    output, error = said(capsys, status=2)
+    assert output == ""
+    assert "usage: turso-deploy" in error
+    assert all(re.search(rf"^ +{command}( |$)", error, re.MULTILINE) for command in COMMANDS)
+    assert error.endswith("No command was given. Nothing was changed.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["schema"]
+
+
+def test_no_command_in_a_step_of_a_workflow_that_runs_a_shell_prints_the_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert "No command was given." in said(capsys, status=2)[1]
+
+
+def test_variable_selects_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    monkeypatch.setenv("TURSO_COMMAND", "plan")
+    assert main([]) == 0
+    assert "Planned" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("variable", "status"), [("", "deployed"), ("plan", "planned")])
+def test_action_with_empty_inputs_runs_what_the_variable_says_or_deploys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, status: str
+) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    for name in SETTINGS:
+        monkeypatch.setenv(input_variable_of(name), "")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("TURSO_COMMAND", variable)
+    monkeypatch.setenv("TURSO_DATABASE_URL", "file:x.db")
+    assert main([]) == 0
+    assert f"\n{status}\n" in (tmp_path / "output").read_text(encoding="utf-8")
+    assert (tmp_path / "x.db").exists() is (status == "deployed")
+
+
+MEANT = [
+    ("apply", "deploy"),
+    ("migrate", "deploy"),
+    ("push", "deploy"),
+    ("Up", "deploy"),
+    ("db push", "deploy"),
+    ("migrate status", "plan"),
+    ("diff", "plan"),
+    ("schema diff", "plan"),
+    ("check", "plan --check"),
+    ("dry-run", "plan --dry-run"),
+    ("drift", "verify"),
+    ("introspect", "pull"),
+    ("db pull", "pull"),
+    ("tokens", "check-tokens"),
+    ("help", "--help"),
+    ("version", "--version"),
+]
+
+
+@pytest.mark.parametrize(("words", "meant"), MEANT)
+def test_command_of_another_tool_names_what_is_meant_and_does_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str, meant: str
+) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    output, error = said(capsys, *words.split(), "--database-url", "file:x.db", status=2)
+    assert output == ""
+    assert f"there is no command {words.lower()}; what is meant is turso-deploy {meant}" in error
+    assert "Nothing was changed." in error
+    assert not list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.parametrize(("words", "meant"), [(words, meant) for words, meant in MEANT if " " not in words])
+def test_command_of_another_tool_is_named_where_a_variable_gives_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str, meant: str
+) -> None:
+    monkeypatch.setenv("TURSO_COMMAND", words)
+    assert main([]) == 2
+    assert f"there is no command `{words.lower()}`; `{meant}` is meant" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["--plan"], "did you mean turso-deploy plan?"),
+        (["--dry-run"], "did you mean turso-deploy plan --dry-run?"),
+        (["deploy", "--diff"], "did you mean turso-deploy plan?"),
+        (["deploy", "--url", "file:x.db"], "did you mean --database-url?"),
+        (["deploy", "--token=x"], "did you mean --auth-token?"),
+        (["plan", "--schema", "x"], "did you mean --schema-path?"),
+        (["plan", "-v"], "did you mean --verbose?"),
+        (["deploy", "--yes"], "--allow-hazards drop-column:users.nickname"),
+        (["deploy", "-y"], "--allow-hazards drop-column:users.nickname"),
+        (["deploy", "--force=true"], "--allow-hazards drop-column:users.nickname"),
+    ],
+)
+def test_flag_of_another_tool_names_what_is_meant(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
+) -> None:
+    output, error = said(capsys, *arguments, status=2)
+    assert output == ""
+    assert meant in error
+
+
+def test_dry_run_of_a_deployment_names_the_plan_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_folder(tmp_path / "schema", SMALL)
+    assert main(["deploy", "--dry-run", "--database-url", "file:x.db"]) == 2
+    assert "`turso-deploy plan`" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.db"))
 
 
 def test_without_a_command_the_actions_input_decides(
