@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form
+from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, with_numbers_beside
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, with_columns
-from turso_deploy.sql.lexer import Tokens, canonical_tokens, fold_case, projected_name, quote_identifier
+from turso_deploy.sql.lexer import (
+    Tokens,
+    canonical_tokens,
+    fold_case,
+    projected_name,
+    quote_identifier,
+    without_quotes,
+)
 from turso_deploy.sql.schema import Schema, Table
 
 _COMPARISONS = frozenset("= <> < > <= >= IN IS BETWEEN CASE".split())
@@ -245,15 +252,14 @@ class TableChange:
             ),
         ]
         rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self.live_name}"
-        stored = [column for name, column in self.new.by_name.items() if column.generated is None and name in typed]
-        if stored:
-            rows = f"SELECT *, {', '.join(map(self._typed_form, stored))} FROM ({rows})"
+        rows = self._with_types(
+            rows, [column for name, column in self.new.by_name.items() if column.generated is None and name in typed]
+        )
         for name, column in self.new.by_name.items():
             if column.generated is not None:
                 value = stored_form(f"({self._judged(column.generated.expression, typed)})", self.affinity(column))
                 rows = f"SELECT *, {self._compared(column, f'({value})')} AS {projected(column.name)} FROM ({rows})"
-                if name in typed:
-                    rows = f"SELECT *, {self._typed_form(column)} FROM ({rows})"
+                rows = self._with_types(rows, [column] if name in typed else [])
         return f"({rows})"
 
     def _typed_columns(self, *expressions: Tokens) -> frozenset[str]:
@@ -266,11 +272,27 @@ class TableChange:
         )
 
     def _keeps_its_type(self, column: ColumnDefinition) -> bool:
-        """Return True if the projection shows a column with its affinity: a live column, or one without any."""
-        if self.affinity(column) is Affinity.BLOB:
-            return True
+        """Return True if the projection shows a column with its affinity, as it does a live column."""
         live = self.old.by_name.get(fold_case(column.name))
         return column.generated is None and live is not None and self._stored(column) == quote_identifier(live.name)
+
+    def _with_types(self, rows: str, columns: Sequence[ColumnDefinition]) -> str:
+        """Return the query for rows with columns that have a type, too."""
+        by_cast = [column for column in columns if self.affinity(column) is not Affinity.BLOB]
+        if by_cast:
+            rows = f"SELECT *, {', '.join(map(self._typed_form, by_cast))} FROM ({rows})"
+        untyped = [column for column in columns if self.affinity(column) is Affinity.BLOB]
+        if untyped:
+            # A cast to BLOB would change values, and `+` takes any affinity away, so that a text beside it would give
+            # it one. The first SELECT of a compound decides: https://www.sqlite.org/datatype3.html#column_affinity_for_compound_views
+            types = ", ".join(f"CAST(NULL AS BLOB) AS {self._typed_name(column)}" for column in untyped)
+            values = ", ".join(projected(column.name) for column in untyped)
+            name = f"turso_deploy_rows_{self.new.columns.index(untyped[0])}"
+            rows = (
+                f"WITH {name} AS NOT MATERIALIZED ({rows}) SELECT *, {types} FROM {name} WHERE 0 "
+                f"UNION ALL SELECT *, {values} FROM {name} LIMIT -1"  # so that no condition moves into the second one
+            )
+        return rows
 
     def _typed_form(self, column: ColumnDefinition) -> str:
         """Return a column of the projection with its type. The cast changes no value but those of `_has_other_type`."""
@@ -295,7 +317,9 @@ class TableChange:
         names = {name: projected(column.name) for name, column in self.new.by_name.items() if name in _HIDDEN}
         if _COMPARISONS.isdisjoint(expression):
             return with_columns(expression, names)
-        return self._judged_by_type(expression, columns, names)
+        untyped = [column for column in columns if self.affinity(column) is Affinity.BLOB]
+        names |= {fold_case(column.name): self._typed_name(column) for column in untyped}
+        return self._judged_by_type(expression, [column for column in columns if column not in untyped], names)
 
     def _judged_by_type(self, expression: Tokens, columns: Sequence[ColumnDefinition], names: Mapping[str, str]) -> str:
         if not columns:
@@ -304,8 +328,28 @@ class TableChange:
         rest = columns[len(first) :]
         with_types = {**names, **{fold_case(column.name): self._typed_name(column) for column in first}}
         without = " OR ".join(map(self._has_other_type, first))
-        bare, typed = (self._judged_by_type(expression, rest, each) for each in (names, with_types))
+        bare = self._judged_by_type(self._beside_texts(expression, first), rest, names)
+        typed = self._judged_by_type(expression, rest, with_types)
         return f"CASE WHEN {without} THEN ({bare}) ELSE ({typed}) END"
+
+    def _beside_texts(self, expression: Tokens, columns: Sequence[ColumnDefinition]) -> Tokens:
+        """Return an expression for rows in which numeric columns hold texts, which become values without a type.
+
+        Nothing equals such a text, but it is less or greater than a number, also than one that is written as a text.
+        """
+        numeric = {fold_case(column.name) for column in columns if self.affinity(column) is not Affinity.TEXT}
+
+        def column_of(operand: Tokens) -> str:
+            while operand[:1] == ("(",) and operand[-1:] == (")",):
+                operand = operand[1:-1]
+            is_column = len(operand) == 1 or (len(operand) == 3 and operand[1] == ".")
+            return fold_case(without_quotes(operand[-1])) if is_column and operand[-1][0] != "'" else ""
+
+        def collation_of(operand: Tokens) -> str:
+            column = self.new.by_name.get(column_of(operand))
+            return (column.collation or "") if column is not None else ""
+
+        return with_numbers_beside(expression, lambda operand: column_of(operand) in numeric, collation_of)
 
     def affinity(self, column: ColumnDefinition) -> Affinity:
         """Return the affinity of a wanted column."""

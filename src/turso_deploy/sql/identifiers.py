@@ -254,15 +254,44 @@ def with_columns(expression: Tokens, names: Mapping[str, str]) -> str:
 
     A column called `true` also hides the constant: https://www.sqlite.org/lang_expr.html#booleanexpr.
     """
-    found = [*expression, "", ""]
+    quoted = with_quoted_names(expression)
+    found = [*quoted, "", ""]
     pieces, in_type = [], False
-    for index, token in enumerate(expression):
+    for index, token in enumerate(quoted):
         before, behind = found[index - 1] if index else "", found[index + 1]
         in_type = (in_type or before == "AS") and token != ")"
-        is_word = token[0] == '"' or (capitals(token) not in RESERVED or token in ("TRUE", "FALSE"))
+        is_word = token[0] == '"' or (capitals(token) not in _NEVER_NAMES or token in ("TRUE", "FALSE"))
         is_column = is_word and before != "COLLATE" and behind not in (".", "(") and not in_type
         pieces.append(names.get(fold_case(without_quotes(token)), token) if is_column else token)
     return " ".join(pieces)
+
+
+_OPERATORS_OR_NAMES = frozenset({"END", "LIKE", "GLOB", "MATCH", "REGEXP"})
+_NEVER_NAMES = RESERVED | _OPERATORS_OR_NAMES
+_BEFORE_AN_OPERAND = frozenset(
+    "( , . CASE WHEN THEN ELSE AND OR NOT IS IN LIKE GLOB MATCH REGEXP BETWEEN ESCAPE".split()
+)
+
+
+def with_quoted_names(expression: Tokens) -> Tokens:
+    """Return an expression in which columns with the name of an operator, or of the END of a CASE, are quoted.
+
+    SQLite tells them apart by what precedes them: https://www.sqlite.org/lang_keywords.html
+    """
+    if _OPERATORS_OR_NAMES.isdisjoint(expression):
+        return expression
+    found: list[str] = []
+    needs_operand, is_negated = True, False
+    for token in expression:
+        if token in _OPERATORS_OR_NAMES and needs_operand and not (is_negated and token != "END"):
+            found.append(quote_identifier(fold_case(token)))
+            needs_operand = False
+            continue
+        found.append(token)
+        is_negated = token == "NOT" and not needs_operand
+        is_symbol = token != ")" and not (token[0].isalnum() or token[0] in "\"'_.") and not token.isidentifier()
+        needs_operand = token in _BEFORE_AN_OPERAND or is_symbol
+    return tuple(found)
 
 
 def with_readers(objects: Set[tuple[str, str]], named: Mapping[tuple[str, str], Set[str]]) -> Set[tuple[str, str]]:

@@ -10,9 +10,10 @@ from turso_deploy.sql.identifiers import (
     identifiers_in,
     names_behind_from,
     takes_every_column,
+    with_columns,
     with_table_name,
 )
-from turso_deploy.sql.lexer import SqlTextError
+from turso_deploy.sql.lexer import SqlTextError, canonical_tokens
 from turso_deploy.sql.parser import parse
 
 
@@ -143,3 +144,21 @@ def test_positional_use_is_found_at_its_place(sql: str) -> None:
     found = find_positional_use(before + behind)
     assert found is not None
     assert found.offset in (len(before), before.rfind("INTO"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "renamed"),
+    [
+        ('CASE "end" WHEN 1 THEN "end" ELSE "end" END', "CASE x WHEN 1 THEN x ELSE x END"),
+        ('CASE WHEN "end" THEN a ELSE (CASE a WHEN b THEN "end" END) END', None),
+        ('"like" LIKE "like" AND a NOT LIKE "like" AND NOT "like"', "x LIKE x AND a NOT LIKE x AND NOT x"),
+        ('a GLOB "glob" OR "glob" IN (1, "glob")', "a GLOB x OR x IN ( 1 , x )"),
+        ('t."match" + "match" > "match"', "t . x + x > x"),
+        ("CASE a WHEN 'b' THEN x'31' END", "CASE a WHEN 'b' THEN x'31' END"),
+    ],
+)
+def test_column_called_like_an_operator_is_told_from_it(expression: str, renamed: str | None) -> None:
+    names = dict.fromkeys(("end", "like", "glob", "match"), "x")
+    if renamed is None:
+        renamed = "CASE WHEN x THEN a ELSE ( CASE a WHEN b THEN x END ) END"
+    assert with_columns(canonical_tokens(expression), names) == renamed
