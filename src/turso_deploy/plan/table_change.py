@@ -10,7 +10,7 @@ from typing import NamedTuple
 from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, with_numbers_beside
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
-from turso_deploy.sql.identifiers import identifiers_in, with_columns
+from turso_deploy.sql.identifiers import identifiers_in, with_columns, with_quoted_names
 from turso_deploy.sql.lexer import (
     Tokens,
     canonical_tokens,
@@ -349,7 +349,8 @@ class TableChange:
             column = self.new.by_name.get(column_of(operand))
             return (column.collation or "") if column is not None else ""
 
-        return with_numbers_beside(expression, lambda operand: column_of(operand) in numeric, collation_of)
+        quoted = with_quoted_names(expression)
+        return with_numbers_beside(quoted, lambda operand: column_of(operand) in numeric, collation_of)
 
     def affinity(self, column: ColumnDefinition) -> Affinity:
         """Return the affinity of a wanted column."""

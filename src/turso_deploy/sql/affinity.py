@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
-from turso_deploy.sql.identifiers import with_quoted_names
 from turso_deploy.sql.lexer import Tokens, canonical_tokens
 
 
@@ -81,10 +80,10 @@ def with_numbers_beside(
 ) -> Tokens:
     """Return an expression in which each value that is ordered against a numeric column is converted by its affinity.
 
-    So the column itself can be replaced by a value without affinity. `is_numeric` tells such a column, and `collation`
-    gives the collation of any operand that is a column, or "".
+    So the column itself can be replaced by a value without affinity. Names that may be operators have to be quoted.
+    `is_numeric` tells such a column, and `collation` gives the collation of any operand that is a column, or "".
     """
-    tokens = _without_between(with_quoted_names(expression))
+    tokens = _without_between(expression)
     converted: dict[tuple[int, int], str] = {}
     for at, token in enumerate(tokens):
         if token in _ORDERINGS:
