@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from turso_deploy.database.open import open_database
     from turso_deploy.deploy.deploy import deploy
     from turso_deploy.deploy.preview import plan, verify
+    from turso_deploy.history.entries import Provenance
     from turso_deploy.project.loader import load_project
     from turso_deploy.project.project import Project
     from turso_deploy.report.document import Report, Status
-    from turso_deploy.transaction.history import Provenance
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ _NAMES = {
     "project.loader": ("load_project",),
     "project.project": ("Project",),
     "report.document": ("Report", "Status"),
-    "transaction.history": ("Provenance",),
+    "history.entries": ("Provenance",),
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 

@@ -70,7 +70,10 @@ def damaged(file: Path, choice: random.Random) -> str:
             return f"{column} of the catalog"
         case _:
             column = choice.choice(
-                ("number", "id", "seeds", "managed_objects", "scripts", "schema_version", "seed_rows")
+                (
+                    *("number", "id", "seeds", "managed_objects", "scripts", "schema_version", "seed_rows"),
+                    *("deployed_at", "catalog", "catalog_fingerprint", "renames"),
+                )
             )
             _change(file, f"UPDATE schema_deployments SET {column} = {choice.choice(HISTORY)}")
             return f"{column} of the history"

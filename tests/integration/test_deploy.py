@@ -18,9 +18,9 @@ import pytest
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SHIPPED, SMALL, shipped_project, write_project
 from turso_deploy import __version__
+from turso_deploy.history.entries import Provenance
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import CountLine, Report, Status
-from turso_deploy.transaction.history import Provenance
 
 ROOT = Path(__file__).parents[2]
 DRIZZLE = (ROOT / "tests" / "cases" / "drizzle-2.2.0.sql").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_an_unchanged_database_is_only_read(target: DatabaseUnderTest) -> None:
     else:
         assert all(sql.startswith("SELECT ") for sql in statements(target.proxy.bodies[-1]))
         reply = json.loads(target.proxy.replies[-1])["results"][0]["response"]["result"]
-        assert [result["rows_written"] for result in reply["step_results"]] == [0] * 9
+        assert [result["rows_written"] for result in reply["step_results"]] == [0] * 10
 
 
 def test_a_manifest_that_does_not_hold_leaves_an_empty_database_empty(

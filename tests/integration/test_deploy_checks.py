@@ -9,12 +9,12 @@ from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.transaction import Purpose, Transaction, TransactionStep
+from turso_deploy.history.table import create_step
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.report.document import CheckLine, Status
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.checks import Check, Expectation, catalog_check, count_check
-from turso_deploy.transaction.history import create_step
 
 MANIFEST = SMALL["manifest.yml"]
 

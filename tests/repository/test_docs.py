@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 
 from turso_deploy.core.schema_folder import SchemaFolder
+from turso_deploy.history.table import create_step
 from turso_deploy.plan.hazards import HazardName
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.manifest_file import load_manifest
 from turso_deploy.project.scripts import Moment
-from turso_deploy.transaction.history import create_step
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "node_modules" not in path.parts)

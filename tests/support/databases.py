@@ -18,12 +18,12 @@ from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.history.entries import Provenance
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report
 from turso_deploy.sql.lexer import quote_identifier
-from turso_deploy.transaction.history import Provenance
 
 _Answer = TypeVar("_Answer")
 

@@ -18,9 +18,9 @@ from turso_deploy.report.document import Report, Status
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
+    from turso_deploy.history.entries import Provenance
     from turso_deploy.project.project import Project
     from turso_deploy.settings.settings import Settings
-    from turso_deploy.transaction.history import Provenance
     from turso_deploy.turso.restore_points import RestorePoint
 
 

@@ -17,8 +17,8 @@ from turso_deploy.settings.settings import Settings
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
+    from turso_deploy.history.entries import Provenance
     from turso_deploy.project.project import Project
-    from turso_deploy.transaction.history import Provenance
 
 
 class Timing(NamedTuple):
@@ -42,7 +42,7 @@ class Invocation(NamedTuple):
     @property
     def provenance(self) -> Provenance:
         """Commit, ref, run and actor, as the deployment history records them."""
-        from turso_deploy.transaction.history import Provenance
+        from turso_deploy.history.entries import Provenance
 
         return Provenance(self.context.commit_sha, self.context.ref, self.context.run_url, self.context.actor)
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
 from turso_deploy.database.interface import Database
+from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.loader import load_project
@@ -24,7 +25,6 @@ from turso_deploy.report.document import CountLine, Report, Status, StepLine
 from turso_deploy.report.lines import failed
 from turso_deploy.sql.schema import Schema
 from turso_deploy.transaction.database_state import STATE_QUERIES, parse_state
-from turso_deploy.transaction.history import LastDeployment
 
 
 def pull(folder: Path, database: Database) -> Report:

@@ -56,6 +56,8 @@ class ErrorCode(StrEnum):
     SCRIPT_CHANGED = "script-changed"
     UPGRADE_BLOCKED = "upgrade-blocked"
     HISTORY_TRIGGER = "history-trigger"
+    HISTORY_NEWER = "history-newer"
+    HISTORY_DAMAGED = "history-damaged"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"

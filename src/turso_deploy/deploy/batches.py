@@ -22,8 +22,16 @@ from turso_deploy.core.transaction import json_bytes
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.seed_results import left_row_steps
+from turso_deploy.history.catalogs import StoredCatalog, deployed_catalog, store
+from turso_deploy.history.entries import ApprovedHazard, HistoryEntry, RecordedBackfill, RecordedRename
+from turso_deploy.history.last_deployment import Baseline, LastDeployment, managed_names, schema_fingerprint
+from turso_deploy.history.seed_records import partial_mark, partial_record_name
+from turso_deploy.history.table import with_current_form
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
+from turso_deploy.plan.hazards import Approval, Hazard, Severity
+from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.steps import Step, Verb
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine
@@ -33,7 +41,6 @@ from turso_deploy.seeds.steps import seed_steps
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.seeds.trigger_effects import TriggerEffects
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.transaction import history
 from turso_deploy.transaction.assemble import assemble
 from turso_deploy.transaction.checks import Check, catalog_check, count_check, json_checks, row_checks
 from turso_deploy.transaction.database_state import DatabaseState
@@ -150,7 +157,7 @@ class _BatchMaker(NamedTuple):
         marks: Mapping[str, str],
         continues: str | None,
         records: Mapping[str, str],
-    ) -> history.HistoryEntry:
+    ) -> HistoryEntry:
         """Return the row that the batch writes. It records the project's version if the batch completes."""
         last, manifest = pending.state.last_deployment, self.project.manifest
         rows_of = {seed.table: seed.row_count for seed in self.project.seeds}
@@ -161,19 +168,26 @@ class _BatchMaker(NamedTuple):
         marks_of_scripts = {
             script.name: script.checksum if script.name in done else NEEDED for script in self.project.scripts
         }
-        return history.HistoryEntry(
+        return HistoryEntry(
             id=batch_id.deployment_id,
             deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             schema_version=manifest.schema_version if batch_id.completes else previous_version,
-            schema_fingerprint=history.schema_fingerprint(self.project.wanted),
+            schema_fingerprint=schema_fingerprint(self.project.wanted),
             seeds=marks,
-            managed=history.managed_names(self.project.wanted),
+            managed=managed_names(self.project.wanted),
             scripts={**known, **marks_of_scripts},
             tool_version=__version__,
             plan_summary=dict(Counter(step.kind for step in pending.plan.all_steps)),
             provenance=self.deployment.provenance,
             continues=continues,
             seed_records=records,
+            command=self.deployment.command,
+            previous_version=previous_version,
+            started_at=pending.state.started_at,
+            approved_hazards=_approved(pending.hazards, self.deployment.approvals),
+            renames=tuple(_recorded_rename(step) for step in pending.plan.renames if step.kind.verb is Verb.RENAME),
+            backfills=tuple(_recorded_backfills(pending.plan)),
+            catalog=_catalog_to_store(pending, manifest.ignore) if continues is None else None,
             completed=frozenset(
                 seed.table for seed in pending.seeds if seed.before + seed.row_count == rows_of[seed.table]
             ),
@@ -195,9 +209,7 @@ class _BatchMaker(NamedTuple):
         """Return the records of the rows of a chunk, which stay until the table is recorded as a whole."""
         small = {seed.table for seed in self.project.seeds if seed.row_count <= MAX_RECORDED_ROWS}
         return {
-            history.partial_record_name(seed.table, seed.before): self._record(seed)
-            for seed in seeds
-            if seed.table in small
+            partial_record_name(seed.table, seed.before): self._record(seed) for seed in seeds if seed.table in small
         }
 
     def _record(self, seed: SeedTable) -> str:
@@ -205,6 +217,37 @@ class _BatchMaker(NamedTuple):
         record = record_of(seed, self.effects.assigned_by_triggers(definition))
         limit = self.deployment.database.request_size
         return record if limit is None or json_bytes(record) <= limit // 2 else "null"
+
+
+def _approved(hazards: Iterable[Hazard], approvals: Sequence[Approval]) -> tuple[ApprovedHazard, ...]:
+    """Return the hazards that affect rows and are carried out because of an approval."""
+    return tuple(
+        ApprovedHazard(hazard.name, hazard.object, hazard.rows, entry.source)
+        for hazard in hazards
+        if hazard.severity is Severity.NEEDS_APPROVAL and hazard.affects_rows
+        for entry in [entry for entry in approvals if entry.covers(hazard)][:1]
+    )
+
+
+def _recorded_rename(step: Step) -> RecordedRename:
+    new = step.object if step.column is None else step.column
+    return RecordedRename("table" if step.column is None else "column", step.object, step.old_name or "", new)
+
+
+def _recorded_backfills(plan: Plan) -> Iterator[RecordedBackfill]:
+    for change in plan.changes.values():
+        for name, column in change.new.by_name.items():
+            if (expression := change.backfill(name)) is not None:
+                yield RecordedBackfill(change.wanted.name, column.name, expression)
+
+
+def _catalog_to_store(pending: PendingChanges, ignore: Sequence[str]) -> StoredCatalog:
+    """Return the catalog after the changes, without its content if the history can give it for the last deployment."""
+    catalog = store(deployed_catalog(pending.plan.predicted, ignore))
+    last = pending.state.last_deployment
+    baseline = last.baseline if last else None
+    is_stored = baseline is not None and tuple(baseline) == tuple(catalog)
+    return catalog._replace(content=None) if is_stored else catalog
 
 
 def _split(maker: _BatchMaker, pending: PendingChanges, last_id: str | None) -> Iterator[Batch]:
@@ -246,8 +289,19 @@ def _chunks(pending: PendingChanges, maker: _BatchMaker, limit: int) -> Sequence
         tables_with_verified_keys=(),
     )
     rest = pending._replace(plan=no_steps, seeds=(), scripts=())
+    if pending.changes_schema:
+        rest = rest._replace(state=_state_after_schema(pending, maker.project.manifest.ignore))
     empty = maker.batch(rest, _new_id(BatchKind.CHUNK), _seed_marks(maker.project, pending.seeds))
     return split_into_chunks(pending.seeds, maker.project.wanted, max(limit - empty.size, limit // 4), _waits(pending))
+
+
+def _state_after_schema(pending: PendingChanges, ignore: Sequence[str]) -> DatabaseState:
+    """Return the state that the chunks find after the schema: its history exists, and holds the catalog."""
+    state = pending.state
+    last = state.last_deployment or LastDeployment("", None, "", {}, frozenset(), {})
+    baseline = Baseline(*store(deployed_catalog(pending.plan.predicted, ignore)))
+    catalog = replace(with_current_form(state.catalog), has_history=True)
+    return state._replace(catalog=catalog, last_deployment=last._replace(baseline=baseline))
 
 
 def _chunk_batches(
@@ -261,7 +315,7 @@ def _chunk_batches(
     while queue:
         chunk = queue.pop(0)
         is_last = not queue
-        after = {seed.table: history.partial_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
+        after = {seed.table: partial_mark(seed.fingerprint, seed.before + seed.row_count) for seed in chunk}
         reached = _seed_marks(maker.project, ()) if is_last else marks | after
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
@@ -279,7 +333,7 @@ def _chunk_batches(
         if version is not None:
             version += batch.assembly.transaction.schema_changes
         state = pending.state._replace(
-            catalog=history.with_seed_records(pending.state.catalog),
+            catalog=with_current_form(pending.state.catalog),
             last_deployment=last._replace(id=continues),
             schema_version=version,
         )
@@ -314,7 +368,7 @@ def _own_entry(pending: PendingChanges, last_id: str | None) -> str | None:
 
 def _seed_marks(project: Project, pending: Sequence[SeedTable]) -> dict[str, str]:
     """Return what the history records of each seed while the rows of `pending` are not deployed yet."""
-    marks = {seed.table: history.partial_mark(seed.fingerprint, seed.before) for seed in pending}
+    marks = {seed.table: partial_mark(seed.fingerprint, seed.before) for seed in pending}
     return {seed.table: seed.fingerprint for seed in project.seeds} | marks
 
 

@@ -34,6 +34,7 @@ from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import notices_of
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.deploy.submission import MAX_LOOKUPS, Submission
+from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, stopping_errors, with_predictions
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
@@ -41,7 +42,6 @@ from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals,
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.assemble import EVALUATE_LABEL
-from turso_deploy.transaction.history import Provenance
 
 MAX_STALE_PLANS = 3
 """How many plans in a row may become stale: each time, another client changed the database after it was read."""

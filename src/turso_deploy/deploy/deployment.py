@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from turso_deploy.database.interface import Database
+from turso_deploy.history.entries import Provenance
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.project.project import Project
-from turso_deploy.transaction.history import Provenance
 
 NO_PROVENANCE = Provenance()
 """The provenance of a deployment outside of a pipeline."""
@@ -26,3 +26,5 @@ class Deployment(NamedTuple):
     approvals: Sequence[Approval] = ()
     provenance: Provenance = NO_PROVENANCE
     show_keys: bool = False
+    command: str = "deploy"
+    """The command, as the deployment history records it."""

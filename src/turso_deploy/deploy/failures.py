@@ -11,6 +11,7 @@ from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Purpose, Rows, TransactionStep
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.engine_messages import showable, without_prefix
+from turso_deploy.history.entries import READ_BACK
 from turso_deploy.plan.hazards import Approval, blocking_error
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
 from turso_deploy.project.bound import parse_bound
@@ -22,7 +23,6 @@ from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Trigger, place_in, target_of, title
 from turso_deploy.transaction.assemble import COMPILE_LABEL, Assembly
 from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
-from turso_deploy.transaction.history import READ_BACK
 
 
 def is_stale(assembly: Assembly, outcome: Outcome) -> bool:

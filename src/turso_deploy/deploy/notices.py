@@ -9,6 +9,8 @@ from turso_deploy.catalog.column_order import tables_in_another_order
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
 from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.history.last_deployment import managed_names
+from turso_deploy.history.table import writing_triggers
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
@@ -18,7 +20,6 @@ from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import SkippedScript
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject, Table, title
-from turso_deploy.transaction import history
 
 
 def notices_of(deployment: Deployment, pending: PendingChanges) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
 
 def history_notices(catalog: Catalog) -> Iterator[str]:
     """Yield a notice of the triggers with which no deployment is possible."""
-    if names := history.writing_triggers(catalog):
+    if names := writing_triggers(catalog):
         yield f"Triggers are on {HISTORY_TABLE}, or write to it, which blocks every deployment: {', '.join(names)}."
 
 
@@ -109,7 +110,7 @@ def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
     managed = set(map(fold_case, pending.state.managed))
     existing = {fold_case(title(item)) for item in pending.state.catalog.schema.objects()}
     names = sorted(
-        name for name in history.managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
+        name for name in managed_names(wanted) if fold_case(name) in existing and fold_case(name) not in managed
     )
     if names:
         yield (

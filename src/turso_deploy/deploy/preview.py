@@ -26,6 +26,7 @@ from turso_deploy.deploy.notices import (
     unmanaged_notices,
 )
 from turso_deploy.deploy.report_builder import ReportBuilder
+from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying, stopping_errors
 from turso_deploy.pending.seed_decisions import compare_with_folder
@@ -34,7 +35,6 @@ from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.transaction.checks import json_checks, row_checks
 from turso_deploy.transaction.database_state import STATE_QUERIES, expected_form, parse_state
-from turso_deploy.transaction.history import Provenance
 from turso_deploy.transaction.sql_script import as_script
 
 _DRY_RUN_NOTICES = {

@@ -34,9 +34,9 @@ from turso_deploy.core.transaction import Failure, Outcome, Purpose, Query, Rows
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId
+from turso_deploy.history.entries import is_committed, lookup_query
 from turso_deploy.http.backoff import Backoff
 from turso_deploy.transaction.database_state import CLOCK_QUERY, DatabaseState
-from turso_deploy.transaction.history import is_committed, lookup_query
 
 MAX_LOOKUPS = 20
 """With the pauses between them about 90 s, more than the default time-out, so that a server can restart meanwhile."""

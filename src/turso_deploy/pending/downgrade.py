@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from turso_deploy.core.errors import Place
 from turso_deploy.core.versions import parse_version
+from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.transaction.history import LastDeployment
 
 
 def downgrade_hazard(

@@ -12,6 +12,15 @@ from turso_deploy.core.transaction import Answers, Failure, Query, Rows, json_by
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_messages import showable
 from turso_deploy.database.interface import Database
+from turso_deploy.history.last_deployment import (
+    LastDeployment,
+    managed_names,
+    past_schemas_query,
+    past_version_query,
+    schema_fingerprint,
+)
+from turso_deploy.history.seed_records import rows_deployed
+from turso_deploy.history.table import require_writable, writing_triggers
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
 from turso_deploy.pending.engine_version import require_engine
@@ -34,7 +43,6 @@ from turso_deploy.project.scripts import Moment, Script, pending_scripts, script
 from turso_deploy.seeds.chunks import exceeds
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import (
     STATE_QUERIES,
@@ -63,8 +71,8 @@ def find_pending(
     plan needs that, because a deployment decides. With `show_keys` rows are named by text keys, too.
     """
     report_step("reading the database")
-    past_schemas = history.past_schemas_query(history.schema_fingerprint(project.wanted))
-    past_version = history.past_version_query(project.manifest.schema_version)
+    past_schemas = past_schemas_query(schema_fingerprint(project.wanted))
+    past_version = past_version_query(project.manifest.schema_version)
     *answers, schemas, versions = database.query((*STATE_QUERIES, past_schemas, past_version))
     report_step("planning")
     with expected_form():
@@ -267,7 +275,7 @@ def _downgrades(project: Project, pending: PendingChanges) -> Iterator[Hazard]:
     last, version = pending.state.last_deployment, project.manifest.schema_version
     if last and not pending.nothing_to_do:
         place = project.place_in_manifest(("schema_version",)) if version else None
-        fingerprint = history.schema_fingerprint(project.wanted)
+        fingerprint = schema_fingerprint(project.wanted)
         state = pending.state
         hazard = downgrade_hazard(version, fingerprint, last, state.past_schemas, state.past_version, place)
         if hazard:
@@ -297,7 +305,8 @@ def _schemas(state: DatabaseState, plan: Plan) -> Mapping[Moment, Catalog]:
 def check_manifest(project: Project, pending: PendingChanges) -> None:
     """Raise an error if the version before the changes, or the schema after them, contradicts the manifest.
 
-    It is BlockedError (`upgrade-blocked`, `history-trigger`) or PlanError (`manifest-mismatch`).
+    It is BlockedError (`upgrade-blocked`, `history-trigger`), PlanError (`manifest-mismatch`) or DatabaseError
+    (`history-newer`, `history-damaged`).
     """
     _require_reliable_history(pending)
     plan = pending.plan
@@ -319,11 +328,13 @@ def stopping_errors(project: Project, pending: PendingChanges, failed_checks: De
 
 
 def _require_reliable_history(pending: PendingChanges) -> None:
-    """Raise BlockedError (`history-trigger`) if a trigger is on the deployment history, or writes to it.
+    """Raise an error if the deployment history may not record what is deployed, so that scripts could run twice.
 
-    Such a history may not record what was deployed, and scripts could run twice.
+    It is BlockedError (`history-trigger`) if a trigger is on the history, or writes to it, and DatabaseError
+    (`history-newer`, `history-damaged`) if the history has another form than those that this program writes.
     """
-    if names := history.writing_triggers(pending.state.catalog):
+    require_writable(pending.state.catalog)
+    if names := writing_triggers(pending.state.catalog):
         raise BlockedError(
             ErrorCode.HISTORY_TRIGGER,
             f"Triggers of another program are on {HISTORY_TABLE}, or write to it: {', '.join(names)}.",
@@ -343,7 +354,7 @@ def _require_upgradable(project: Project, pending: PendingChanges) -> None:
     found, required = parse_version(version), parse_version(lowest)
     if lowest is None or required is None or pending.is_new or (found is not None and found >= required):
         return
-    if last and version is None and last.schema_fingerprint == history.schema_fingerprint(project.wanted):
+    if last and version is None and last.schema_fingerprint == schema_fingerprint(project.wanted):
         return
     if last is None:
         reason = "and this one has no deployment history, so its version is not known"
@@ -373,7 +384,7 @@ def _pending_seeds(project: Project, plan: Plan, state: DatabaseState) -> Iterat
             table = plan.old_names.get(fold_case(table), table)
             fingerprint = seed.fingerprint_under(table, plan.old_columns(seed.table, state.catalog.schema))
         if deployed.get(table) != fingerprint:
-            yield seed.slice(history.rows_deployed(deployed.get(table), fingerprint))
+            yield seed.slice(rows_deployed(deployed.get(table), fingerprint))
 
 
 def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseState:
@@ -383,17 +394,17 @@ def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseSt
     if project.ignored:  # its scratch database holds objects that a deployment would not create
         not_deployed = read_catalog(rows, shadows, project.manifest.ignore).ignored - catalog.ignored
         catalog = read_catalog([row for row in rows if row.name not in not_deployed], shadows, ignore)
-    last = history.LastDeployment(
+    last = LastDeployment(
         id="",
         schema_version=project.manifest.schema_version,
-        schema_fingerprint=history.schema_fingerprint(project.wanted),
+        schema_fingerprint=schema_fingerprint(project.wanted),
         seeds={seed.table: seed.fingerprint for seed in project.seeds},
-        managed=history.managed_names(project.wanted),
+        managed=managed_names(project.wanted),
         scripts={script.name: script.checksum for script in project.scripts},
     )
     return DatabaseState(catalog, None, last)
 
 
 def _history_is_outdated(project: Project, state: DatabaseState) -> bool:
-    last, wanted = state.last_deployment, (project.manifest.schema_version, history.managed_names(project.wanted))
+    last, wanted = state.last_deployment, (project.manifest.schema_version, managed_names(project.wanted))
     return last is None or (last.schema_version, last.managed) != wanted

@@ -13,6 +13,7 @@ from turso_deploy.core.errors import Cause, DatabaseError, ErrorCode
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Answers, Query, Rows, Value
 from turso_deploy.database.engine_errors import explain
+from turso_deploy.history.seed_records import has_seed_records, recorded_groups_query, recorded_rows_query
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.plan.hazards import Approval, Hazard, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
@@ -37,7 +38,6 @@ from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.lexer import fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
-from turso_deploy.transaction.history import has_seed_records, recorded_groups_query, recorded_rows_query
 
 _ROWID = ""  # no name of a column
 

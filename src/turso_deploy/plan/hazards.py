@@ -120,6 +120,11 @@ class Approval(NamedTuple):
     name: HazardName
     object: str | None = None
 
+    @property
+    def source(self) -> str:
+        """Where the approval was given, as the deployment history records it."""
+        return "allow-hazards"
+
     def covers(self, hazard: Hazard) -> bool:
         """Return True if this entry approves the hazard."""
         return self.name is hazard.name and (

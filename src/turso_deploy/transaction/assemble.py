@@ -18,6 +18,8 @@ from turso_deploy.core.transaction import (
     Value,
     change_step,
 )
+from turso_deploy.history.entries import HistoryEntry, entry_steps, read_back_step
+from turso_deploy.history.table import table_steps
 from turso_deploy.plan.hazards import Hazard, loss_guards
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step
@@ -26,7 +28,6 @@ from turso_deploy.seeds.steps import SeedPlan
 from turso_deploy.seeds.upsert import STAGING_TABLE
 from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import title
-from turso_deploy.transaction import history
 from turso_deploy.transaction.checks import Check
 from turso_deploy.transaction.database_state import DatabaseState, guard_step
 from turso_deploy.transaction.deletion_checks import (
@@ -105,7 +106,7 @@ def assemble(
     scripts: Sequence[Script],
     seeds: SeedPlan,
     checks: Sequence[Check],
-    entry: history.HistoryEntry,
+    entry: HistoryEntry,
     *,
     deletions: Sequence[PossibleDeletion] = (),
     deletion_checks: Sequence[DeletionCheck] = (),
@@ -154,7 +155,7 @@ def assemble(
     steps.add_checks(foreign_key_checks(plan, show_keys=show_keys))
     steps.add(*drop_figures(plan))
     # Nothing is written after the checks, and a trigger on the history could write to any table.
-    steps.add(*history.table_steps(state.catalog), *history.entry_steps(entry), history.read_back_step(entry))
+    steps.add(*table_steps(state.catalog), *entry_steps(entry), read_back_step(entry))
     steps.add_checks(checks)
     transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
     return Assembly(transaction, tuple(steps.checks), seeds, tuple(deletion_checks))

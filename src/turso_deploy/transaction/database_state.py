@@ -15,7 +15,13 @@ from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
 from turso_deploy.core.transaction import Failure, Purpose, Query, Rows, TransactionStep, Value, whole_number
 from turso_deploy.core.versions import parse_version
 from turso_deploy.database.engine_errors import UNSUPPORTED_ENGINE, explain
-from turso_deploy.transaction.history import LAST_DEPLOYMENT_QUERY, LastDeployment, parse_last_deployment
+from turso_deploy.history.last_deployment import (
+    BASELINE_QUERY,
+    LAST_DEPLOYMENT_QUERY,
+    LastDeployment,
+    parse_baseline,
+    parse_last_deployment,
+)
 
 # Changes with every change to the schema: https://www.sqlite.org/pragma.html#pragma_schema_version
 _SCHEMA_VERSION_QUERY = Query("SELECT schema_version FROM pragma_schema_version")
@@ -26,12 +32,13 @@ CLOCK_QUERY = Query(f"SELECT {_CLOCK}")
 
 # A server executes each query by itself, so a deployment may commit between two of them. The values that the guard
 # compares are therefore read first: a change while the others are read makes the guard fail, and no plan wrong.
-_CLOCK_AND_VERSION_QUERY = Query(f"SELECT {_CLOCK}, sqlite_version()")
+_CLOCK_AND_VERSION_QUERY = Query(f"SELECT {_CLOCK}, sqlite_version(), strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")
 STATE_QUERIES = (
     _SCHEMA_VERSION_QUERY,
     LAST_DEPLOYMENT_QUERY,
     CATALOG_QUERY,
     SHADOW_QUERY,
+    BASELINE_QUERY,
     _CLOCK_AND_VERSION_QUERY,
     FUNCTIONS_QUERY,
     MODULES_QUERY,
@@ -54,6 +61,10 @@ class DatabaseState(NamedTuple):
     past_schemas: tuple[str, ...] = ()
     past_version: str | None = None
     sqlite_version: tuple[int, ...] = (3, 45)
+    started_at: str | None = None
+    """The moment by the database's clock, in ISO 8601 with milliseconds."""
+    is_torn: bool = False
+    """True if a deployment committed while the database was read, so that catalog and history may not match."""
     engine: Engine | None = None
     """What the database runs on; None if it does not say which functions it has."""
 
@@ -117,7 +128,15 @@ def parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Dat
 
 
 def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> DatabaseState:
-    version_answer, history_answer, catalog_answer, shadow_answer, clock_answer, *engine_answers = answers
+    (
+        version_answer,
+        history_answer,
+        catalog_answer,
+        shadow_answer,
+        baseline_answer,
+        clock_answer,
+        *engine_answers,
+    ) = answers
     engine = read_engine(*engine_answers)
     if engine is not None and engine.is_tursos_own:
         raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}.")
@@ -129,16 +148,37 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
     catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
     if isinstance(history_answer, Failure) and catalog.has_history and not _had_no_history(history_answer):
         raise _unreadable(history_answer)
-    [[clock, version]] = clock_answer.rows
+    [[clock, version, started_at]] = clock_answer.rows
+    last = None if isinstance(history_answer, Failure) else parse_last_deployment(history_answer)
+    last, is_torn = _with_baseline(last, baseline_answer)
     return DatabaseState(
         catalog,
         None if isinstance(version_answer, Failure) else version_answer.number(),
-        None if isinstance(history_answer, Failure) else parse_last_deployment(history_answer),
+        last,
         whole_number(clock),
         time.monotonic(),
         sqlite_version=tuple(int(part) for part in str(version).split(".")),
+        started_at=str(started_at),
+        is_torn=is_torn,
         engine=engine,
     )
+
+
+def _with_baseline(last: LastDeployment | None, answer: Rows | Failure) -> tuple[LastDeployment | None, bool]:
+    """Return the last deployment with the catalog after it, and True if another deployment followed meanwhile.
+
+    The answer is a failure if the history has an older form, or does not exist. Raises DatabaseError for another one.
+    """
+    if isinstance(answer, Failure):
+        if not answer.message.rpartition(": ")[0].endswith(("no such column", "no such table")):
+            raise _unreadable(answer)
+        return last, False
+    if not answer.rows:
+        return last, last is not None
+    deployment_id, baseline = parse_baseline(answer)
+    if last is None or deployment_id != last.id:
+        return last, True
+    return last._replace(baseline=baseline), False
 
 
 def _had_no_history(answer: Failure) -> bool:

@@ -8,8 +8,8 @@ from tests.support.catalogs import catalog_of
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import ErrorCode, InternalError
+from turso_deploy.history.table import create_step
 from turso_deploy.project.expectations import actual_counts
-from turso_deploy.transaction.history import create_step
 
 
 def counted(catalog: Catalog) -> set[str]:

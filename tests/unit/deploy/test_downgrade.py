@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from turso_deploy.core.errors import Place
+from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.pending.downgrade import downgrade_hazard, is_earlier
-from turso_deploy.transaction.history import LastDeployment
 
 LAST = LastDeployment("0199", "2.0.0", "B", {}, frozenset(), {})
 

@@ -12,10 +12,10 @@ from tests.support.catalogs import catalog_of
 from tests.support.schema_folders import shipped_project
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.catalog.rows import CatalogRow
+from turso_deploy.history.table import create_step
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.sql.splitter import split
-from turso_deploy.transaction.history import create_step
 
 DRIZZLE = Path(__file__).parents[2] / "cases" / "drizzle-2.2.0.sql"
 WANTED = (

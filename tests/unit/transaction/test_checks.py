@@ -9,11 +9,11 @@ import pytest
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
+from turso_deploy.history.table import create_step
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.sql.lexer import column_title
 from turso_deploy.transaction.checks import Check, CheckResult, catalog_check, count_check, json_checks, row_checks
-from turso_deploy.transaction.history import create_step
 
 # Names that only a quoting function survives.
 ODD = ["order", "with space", 'with "quotes"', "it's", "semi;colon", "ünïcode 表", "[brackets]", "%", "a.b", "-- no"]

@@ -9,11 +9,12 @@ import pytest
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import DatabaseError
 from turso_deploy.core.transaction import Failure, Purpose, Rows
-from turso_deploy.transaction import history
+from turso_deploy.history.entries import HistoryEntry, entry_step
+from turso_deploy.history.table import create_step
 from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, guard_step, parse_state
 
 DATABASE = ("CREATE TABLE t (a UNIQUE)", "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT 'it''s' FROM t")
-HISTORY = history.create_step().query.sql
+HISTORY = create_step().query.sql
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def read(scratch: Scratch, ignore: Sequence[str] = ()) -> DatabaseState:
 
 
 def deployed(scratch: Scratch, deployment_id: str) -> None:
-    entry = history.HistoryEntry(
+    entry = HistoryEntry(
         id=deployment_id,
         deployed_at="2026-01-02T03:04:05.678Z",
         schema_version=None,
@@ -50,7 +51,7 @@ def deployed(scratch: Scratch, deployment_id: str) -> None:
         tool_version="1",
         plan_summary={},
     )
-    scratch.query(history.entry_step(entry).query)
+    scratch.query(entry_step(entry).query)
 
 
 def passes(live: DatabaseState, scratch: Scratch) -> bool:
@@ -114,9 +115,9 @@ def test_a_history_that_is_there_and_cannot_be_read_is_a_failure(scratch: Scratc
 
 
 def test_a_server_that_tells_neither_shadows_nor_its_version_is_read(scratch: Scratch) -> None:
-    _, deployments, catalog, _, clock, *_ = answers(scratch)
+    _, deployments, catalog, _, baseline, clock, *_ = answers(scratch)
     refused = Failure("not authorized", "SQLITE_AUTH")
-    live = parse_state([refused, deployments, catalog, refused, clock, refused, refused], [])
+    live = parse_state([refused, deployments, catalog, refused, baseline, clock, refused, refused], [])
     assert live.engine is None
     assert live.schema_version is None
     assert passes(live, scratch)
