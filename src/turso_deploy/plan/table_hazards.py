@@ -261,7 +261,7 @@ def hazards_of_children(parent: TableChange, children: Iterable[str]) -> Iterato
             if key.parent != fold_case(parent.wanted.name) or old is None:
                 continue
             new_columns, old_columns = parent.schema.parent_columns(key), parent.before.parent_columns(old)
-            if not (parent.new.by_name.keys() >= {*new_columns} and parent.old.by_name.keys() >= {*old_columns}):
+            if not (_has_columns(parent.new, new_columns) and _has_columns(parent.old, old_columns)):
                 continue  # it refers to no key, and SQLite reports that when rows are changed
             is_another = new_columns != old_columns
             if child is unchanged and (is_another or not parent.changed_columns.isdisjoint(new_columns)):
@@ -270,6 +270,10 @@ def hazards_of_children(parent: TableChange, children: Iterable[str]) -> Iterato
             if is_another or not parent.revalued_columns.isdisjoint(new_columns):
                 count = _count_other_parents(parent, child, key, old_columns)
                 yield _hazard_of_columns(child, HazardName.CHANGE_PARENT, key.columns, count)
+
+
+def _has_columns(parent: TableDefinition, columns: Collection[str]) -> bool:
+    return bool(columns) and parent.by_name.keys() >= {*columns}
 
 
 def _has_the_columns_of(one: ForeignKey, other: ForeignKey) -> bool:

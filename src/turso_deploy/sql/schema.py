@@ -152,16 +152,18 @@ class Schema:
         return replace(self, all_tables=tables)
 
     def parent_columns(self, key: ForeignKey) -> tuple[str, ...]:
-        """Return the folded names of the columns that a foreign key refers to, or () if its parent is unknown.
+        """Return the folded names of the columns that a foreign key refers to, or () if they are unknown.
 
         Without columns it means the parent's primary key: https://www.sqlite.org/foreignkeys.html#fk_basics
+        SQLite accepts it although that key has another number of columns: https://www.sqlite.org/foreignkeys.html#fk_indexes
         """
         if key.parent_columns is not None:
             return key.parent_columns
         parent = self.tables.get(key.parent) or self.ignored_parents.get(key.parent)
         if not isinstance(parent, Table) or parent.definition.primary_key is None:
             return ()
-        return tuple(part.column or "" for part in parent.definition.primary_key.parts)
+        columns = tuple(part.column or "" for part in parent.definition.primary_key.parts)
+        return columns if len(columns) == len(key.columns) else ()
 
     @property
     def by_kind(self) -> Mapping[str, Mapping[str, SchemaObject]]:

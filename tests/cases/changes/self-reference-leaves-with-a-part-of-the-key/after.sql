@@ -1,0 +1,5 @@
+CREATE TABLE part (
+  a TEXT NOT NULL,
+  b INTEGER NOT NULL,
+  PRIMARY KEY (a)
+);

@@ -1,0 +1,6 @@
+CREATE TABLE part (
+  a TEXT NOT NULL,
+  b INTEGER NOT NULL,
+  PRIMARY KEY (a, b),
+  FOREIGN KEY (a, b) REFERENCES part
+);

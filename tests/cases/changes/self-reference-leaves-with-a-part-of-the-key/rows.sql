@@ -1,0 +1,1 @@
+INSERT INTO part VALUES ('x', 1), ('y', 2);
