@@ -18,7 +18,9 @@ from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
 from turso_deploy.project.manifest import manifest_json_schema
 from turso_deploy.report.document import report_json_schema
+from turso_deploy.settings.fields import FileScope
 from turso_deploy.settings.settings import SETTINGS, flag_of, input_of, variable_of
+from turso_deploy.settings.settings_file import TOKEN_VARIABLE, keys_of
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -81,6 +83,22 @@ def inputs() -> str:
         for name, setting in SETTINGS.items()
     ]
     return _table(("input", "flag", "variable", "default", "meaning"), rows)
+
+
+def settings_file() -> str:
+    """Return the table of the settings file's keys: where each may stand, and its meaning."""
+    everywhere = keys_of(FileScope.ANYWHERE)
+    rows = [
+        (
+            f"`{key}`",
+            "the top or a database" if key in everywhere else "a database",
+            _default(SETTINGS[name].default_text),
+            SETTINGS[name].description.replace("|", "\\|"),
+        )
+        for key, name in keys_of(FileScope.DATABASE).items()
+    ]
+    rows.append((f"`{TOKEN_VARIABLE}`", "a database", "", "Environment variable that holds the token of the database."))
+    return _table(("key", "in", "default", "meaning"), rows)
 
 
 def _default(text: str) -> str:
@@ -152,6 +170,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "report": report,
     "commands": commands,
     "inputs": inputs,
+    "settings_file": settings_file,
     "outputs": outputs,
     "names": names,
     "functions": functions,

@@ -62,8 +62,12 @@ def local_job(tmp_path: Path, in_file: DatabaseUnderTest) -> Job:
 
 def test_verbose_run_logs_its_phases_to_stderr(job: Job) -> None:
     lines = job.run(verbose=True)
-    assert lines[0] == "reading the schema folder"
-    phases = [line for line in lines if not line.startswith(("POST", "step "))]
+    assert lines[0] == (
+        "settings: command from the first word, schema-path from --schema-path, database-url from --database-url, "
+        "auth-token from --auth-token, verbose from --verbose"
+    )
+    assert lines[1] == "reading the schema folder"
+    phases = [line for line in lines[1:] if not line.startswith(("POST", "step "))]
     assert phases[1:3] == ["reading the database", "planning"]
     assert phases[-3].startswith("deploying: ")
     assert re.fullmatch(r"committed the deployment [0-9a-f-]{36}", phases[-2])
@@ -102,7 +106,7 @@ def test_run_without_verbose_shows_no_log(local_job: Job) -> None:
 def test_debug_run_on_a_runner_logs_debug_commands(local_job: Job) -> None:
     local_job.run(environment={"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
     debug = re.findall(r"^::debug::(.*)$", local_job.output.getvalue(), re.MULTILINE)
-    assert [found[2] for found in map(LINE.fullmatch, debug) if found][:2] == [
+    assert [found[2] for found in map(LINE.fullmatch, debug) if found][1:3] == [
         "reading the schema folder",
         "reading the database",
     ]

@@ -213,7 +213,8 @@ def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
 
     Values are not checked here but with the settings, so that flags and variables have the same errors.
     """
-    from turso_deploy.settings.settings import SETTINGS, Group, flag_of
+    from turso_deploy.settings.fields import Group
+    from turso_deploy.settings.settings import SETTINGS, flag_of
 
     shown = {name for name, setting in SETTINGS.items() if command in setting.commands}
     used = {SETTINGS[name].group for name in shown}

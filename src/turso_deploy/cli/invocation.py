@@ -14,6 +14,7 @@ from turso_deploy.github.runner import Runner
 from turso_deploy.http.backoff import MAX_PAUSE, RetryBudget
 from turso_deploy.report.progress_display import SLOW_STEP, UPDATE_INTERVAL
 from turso_deploy.settings.settings import Settings
+from turso_deploy.settings.sources import Sources
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
@@ -30,9 +31,13 @@ class Timing(NamedTuple):
 
 
 class Invocation(NamedTuple):
-    """One command as it was called. `output` is for a script; reports are published by `run`."""
+    """One command as it was called. `output` is for a script; reports are published by `run`.
+
+    `settings` are those of the run and of its database; `all_databases` reads those of each database from `sources`.
+    """
 
     settings: Settings
+    sources: Sources
     context: RunContext
     runner: Runner
     output: TextIO

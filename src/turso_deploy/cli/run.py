@@ -20,15 +20,9 @@ from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
-from turso_deploy.settings.reader import (
-    input_secrets,
-    named_command,
-    read_settings,
-    secret_values,
-    wants_json,
-    wants_sql,
-)
+from turso_deploy.settings.reader import settings_of
 from turso_deploy.settings.settings import Settings
+from turso_deploy.settings.sources import read_sources
 
 DEFAULT_TIMING = Timing()
 PENDING_OR_STALE = 3
@@ -50,25 +44,27 @@ def run(
     nothing else goes there, and `errors` (stderr by default, which the runner reads too) gets the workflow commands.
     """
     errors = errors or sys.stderr
-    as_json = wants_json(flags, environment)
-    log = errors if as_json or wants_sql(flags, environment) else output
+    sources = read_sources(flags, environment)
+    as_json = sources.is_on("json_output")
+    log = errors if as_json or sources.wants_sql else output
     context = read_context(environment)
     runner = Runner(log, context, stream_for_masks(log, output, errors, context))
-    for secret in input_secrets(environment):
+    for secret in sources.unmasked_secrets:
         runner.mask(secret)
-    for secret in secret_values(flags, environment):
+    for secret in sources.secrets:
         runner.hide(secret)
     settings: Settings | None = None
     credentials = Credentials()
     with ExitStack() as shown:
         try:
-            settings = read_settings(flags, environment)
-            shown.enter_context(_log(settings, runner, log if context.on_runner else errors, context))
+            if sources.is_on("verbose") or context.debug:
+                shown.enter_context(_log(runner, log if context.on_runner else errors, context))
+            settings = settings_of(sources)
             terminal = None if environment.get("TERM") == "dumb" else errors
             with _progress(settings, log, terminal, context, timing):
-                report = _report(Invocation(settings, context, runner, output, credentials, timing))
+                report = _report(Invocation(settings, sources, context, runner, output, credentials, timing))
         except Exception as error:
-            report = Report(named_command(flags, environment), Status.FAILED, committed=False, database="")
+            report = Report(sources.command, Status.FAILED, committed=False, database="")
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
         report = replace(
             report,
@@ -168,10 +164,8 @@ def _report(invocation: Invocation) -> Report:
     return replace(report, notices=(_DEFAULT_DATABASE, *report.notices)) if uses_default else report
 
 
-def _log(settings: Settings, runner: Runner, stream: TextIO, context: RunContext) -> AbstractContextManager[None]:
-    """Show the log of the run with `verbose`, and in a debug run on a runner."""
-    if not (settings.verbose or context.debug):
-        return nullcontext()
+def _log(runner: Runner, stream: TextIO, context: RunContext) -> AbstractContextManager[None]:
+    """Show the log of the run: with `verbose`, and in a debug run on a runner."""
     from turso_deploy.cli.log import showing_log
 
     def write(line: str) -> None:

@@ -1,50 +1,166 @@
-"""Read the settings of a run from flags and environment, parse every value, and reject contradictions.
-
-Precedence: flag, then the Action's `INPUT_…` variable, then the `TURSO_…` variable, then the default.
-"""
+"""Read the settings of a run from their sources, parse every value, and reject contradictions."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turso_deploy.core.errors import Cause, ErrorCode, InputError, listed
+from turso_deploy.core.errors import Cause, ErrorCode, InputError, Place, listed
+from turso_deploy.core.text import enumerated
 from turso_deploy.core.validation import Issue, ValidationError, validate
 from turso_deploy.database.address import RemoteAddress, parse_address
 from turso_deploy.settings.other_tools import meant_command
 from turso_deploy.settings.settings import (
     ALL_COMMANDS,
     DATABASE_COMMANDS,
+    FOR_ALL_DATABASES,
     SETTINGS,
     WRITING_COMMANDS,
     Command,
     Settings,
     flag_of,
     input_of,
-    input_variable_of,
     variable_of,
 )
+from turso_deploy.settings.sources import Given, Sources, read_sources
+
+_log = logging.getLogger("turso_deploy.settings")
+
+_NAMING = ("database_url", "database")
+"""Settings that name a database."""
+
+_EVENTS_OF_OTHERS = ("pull_request_target", "workflow_run", "issue_comment", "pull_request_review")
+"""Events that run with secrets, and perhaps on the code of a stranger: the workflow that they start checks it out.
+
+https://securitylab.github.com/resources/github-actions-preventing-pwn-requests/
+"""
+
+
+class NamedDatabase(NamedTuple):
+    """A database with its settings; `name` is that of the settings file, or None for a database that is not in it."""
+
+    name: str | None
+    settings: Settings
 
 
 def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """Parse the settings of this run. `flags` are those of the command line.
+    """Parse the settings of this run. `flags` are those of the command line. Raises InputError as `settings_of`."""
+    return settings_of(read_sources(flags, environment))
+
+
+def settings_of(sources: Sources) -> Settings:
+    """Parse the settings of this run, with those of the selected database of the settings file.
 
     Raises InputError (`input-invalid`, `database-url-invalid`) for all errors; nothing was sent.
     """
-    variables = {name: values[0] for name in SETTINGS if (values := _variables(name, environment))}
-    given = variables | {name: value for name, value in flags.items() if value is not None}
-    try:
-        settings = validate(given, Settings)
-    except ValidationError as error:
-        raise _invalid([_error(issue, given) for issue in error.issues]) from None
+    if sources.error:
+        raise sources.error
+    uses_database = sources.command in DATABASE_COMMANDS
+    if sources.command == "plan" and sources.value("compare_to"):
+        uses_database = False
+    if sources.command in FOR_ALL_DATABASES and sources.value("target") is None:
+        uses_database = False
+    if uses_database or sources.value("target") is not None:
+        sources = sources._replace(selected=_selected(sources))
+    settings = _parsed(sources)
     if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
     _require_usable_paths(settings)
-    if settings.command in DATABASE_COMMANDS and settings.compare_to is None:
+    if uses_database:
         _reject_incomplete_platform(settings)
     return settings
+
+
+def all_databases(sources: Sources) -> Sequence[NamedDatabase]:
+    """Return the databases of the settings file in its order, each with its settings, for commands that read them all.
+
+    If `target`, a flag or an input names one database, or the file names none, that one is returned alone. A variable
+    that names a database (TURSO_DATABASE_URL) does not count: it belongs to no name of the file.
+    Raises InputError as `settings_of`.
+    """
+    if sources.error:
+        raise sources.error
+    names_one = [each for name in ("target", *_NAMING) for each in sources.given(name)]
+    variables = {variable_of(name) for name in _NAMING}
+    if not sources.databases or any(each.source not in variables and not each.place for each in names_one):
+        settings = settings_of(sources)
+        return [NamedDatabase(_selected(sources), settings)]
+    environment = {name: value for name, value in sources.environment.items() if name not in variables}
+    in_file = {name: value for name, value in sources.env_file.items() if name not in variables}
+    without = sources._replace(environment=environment, env_file=in_file)
+    return [
+        NamedDatabase(name, settings_of(without._replace(flags={**sources.flags, "target": name})))
+        for name in sources.databases
+    ]
+
+
+def _selected(sources: Sources) -> str | None:
+    """Return the database of the settings file that the run is for: `target`, or the only one if no other is named.
+
+    Raises InputError if that is not clear, so that no run is for a database that was not meant.
+    """
+    target, names = sources.text("target"), list(sources.databases)
+    named = [each for name in _NAMING for each in sources.given(name)]
+    if target is None and (named or not names):
+        return None
+    if target is None and len(names) > 1:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"The settings file names {len(names)} databases, and no setting says which one is meant.",
+            hint=f"Set --target (input `target`, TURSO_TARGET) to one of them: {enumerated(names, 'database')}.",
+        )
+    if target is not None and target not in names:
+        known = f"It names {enumerated(names, 'database')}." if names else "There is none, or it names no database."
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`target` is not the name of a database in the settings file. {known}",
+            hint="Give the name as in `[databases.NAME]`; --settings-file sets another file.",
+        )
+    if named:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`target` names a database of the settings file, and {named[0].source} names a database, too.",
+            hint="Leave one of the two out.",
+        )
+    selected = target or names[0]
+    if sources.value("settings_file") is None:
+        _reject_file_of_others(sources, sources.databases[selected].place)
+    return selected
+
+
+def _reject_file_of_others(sources: Sources, place: Place) -> None:
+    """Raise InputError if the settings file of a stranger could decide which server gets the token."""
+    event = sources.environment.get("GITHUB_EVENT_NAME")
+    if sources.environment.get("GITHUB_ACTIONS") == "true" and event in _EVENTS_OF_OTHERS:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"On the event `{event}`, the settings file of the workspace may be that of a stranger, and it would "
+            "decide which server gets the token.",
+            hint="Set `database-url` as an input, or `settings-file` to a file that no pull request can change.",
+            place=place,
+        )
+
+
+def _parsed(sources: Sources) -> Settings:
+    """Validate the first value of each setting."""
+    given = {name: values[0] for name in SETTINGS if (values := sources.given(name))}
+    if given:
+        _log.debug("settings: %s", ", ".join(f"{input_of(name)} from {each.source}" for name, each in given.items()))
+    token = given.get("auth_token")
+    if token and token.place and token.value == "":
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"The variable {token.source}, which the settings file names for the token of the database, is not set.",
+            hint="Set it in the environment of this run, or set `auth-token`.",
+            place=token.place,
+        )
+    try:
+        return validate({name: each.value for name, each in given.items()}, Settings)
+    except ValidationError as error:
+        raise _invalid([_error(issue, given[str(issue.path[0])]) for issue in error.issues]) from None
 
 
 def _require_usable_paths(settings: Settings) -> None:
@@ -63,64 +179,20 @@ def _require_usable_paths(settings: Settings) -> None:
             ) from None
 
 
-def named_command(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Command:
-    """Return the given command, or the default if it is no command. It does not need the other settings."""
-    given = _raw("command", flags, environment)
-    return next((command for command in ALL_COMMANDS if command == given), Settings().command)
-
-
-def wants_json(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    """Return True if the report is JSON. It does not need the other settings, so that their errors are JSON too."""
-    return _is_on("json_output", flags, environment)
-
-
-def wants_sql(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    """Return True if the output is the plan's script and nothing else. It does not need the other settings."""
-    return _is_on("sql", flags, environment) and _raw("command", flags, environment) == "plan"
-
-
-def secret_values(flags: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """Return every given value of a secret setting, used or not, so that no output shows one of them."""
-    return [value for name in _secrets() for value in (flags.get(name), *_variables(name, environment)) if value]
-
-
-def input_secrets(environment: Mapping[str, str]) -> list[str]:
-    """Return the values of the Action's secret inputs. The runner masks only those that are secrets of its own."""
-    return [value for name in _secrets() if (value := environment.get(input_variable_of(name)))]
-
-
-def _secrets() -> list[str]:
-    return [name for name, setting in SETTINGS.items() if setting.is_secret]
-
-
-def _is_on(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    try:
-        return validate(_raw(name, flags, environment) or False, bool)
-    except ValidationError:
-        return False
-
-
-def _raw(name: str, flags: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """Return a setting as it was given, by the first source that has it; None if none has."""
-    given = (flags.get(name), *_variables(name, environment))
-    return next((value for value in given if value not in (None, "")), None)
-
-
-def _variables(name: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the values of a setting in the environment, the Action's input first.
-
-    An empty variable counts as not set: the runner sets every input.
-    """
-    return [value for variable in (input_variable_of(name), variable_of(name)) if (value := environment.get(variable))]
-
-
-def _error(issue: Issue, given: Mapping[str, Any]) -> InputError:
+def _error(issue: Issue, given: Given) -> InputError:
     """Return the error of one setting, which does not repeat its value, unless it is a command of another tool."""
     if isinstance(issue.error, InputError):
         return issue.error
     name = str(issue.path[0])
+    if given.place:
+        return InputError(
+            ErrorCode.INPUT_INVALID,
+            f"The setting `{input_of(name)}` is not valid: {issue.reason}.",
+            hint=f"It is set in {given.place}.",
+            place=given.place,
+        )
     flag = "the first word of the command line" if name == "command" else flag_of(name)
-    meant = meant_command([str(given[name])], ALL_COMMANDS) if name == "command" else None
+    meant = meant_command([str(given.value)], ALL_COMMANDS) if name == "command" else None
     reason = f"there is no command `{meant[0]}`; `{meant[1]}` is meant" if meant else issue.reason
     return InputError(
         ErrorCode.INPUT_INVALID,
@@ -133,7 +205,7 @@ def _invalid(errors: Sequence[InputError]) -> InputError:
     """Return the only error, or one that lists them all."""
     if len(errors) == 1:
         return errors[0]
-    causes = [Cause(f"{error.message} {error.hint}") for error in errors]
+    causes = [Cause(f"{error.message} {error.hint}", error.place) for error in errors]
     return InputError(ErrorCode.INPUT_INVALID, f"{len(errors)} settings are not valid:{listed(causes)}", causes=causes)
 
 

@@ -4,79 +4,39 @@ The flags, the inputs of the Action, the environment variables and the reference
 """
 
 # ruff: noqa: RUF009 — `_setting` returns the field of a dataclass
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
-from turso_deploy.core.durations import format_duration, parse_duration
-from turso_deploy.core.secret import Secret
-from turso_deploy.core.validation import INTEGER, NUMBER, Parsed
-from turso_deploy.database.address import Address, parse_address
+from turso_deploy.core.durations import format_duration
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
-from turso_deploy.plan.hazards import Approval, parse_approvals
+from turso_deploy.settings.fields import (
+    Approvals,
+    DatabaseUrl,
+    Duration,
+    FileScope,
+    Group,
+    Integer,
+    Number,
+    SecretText,
+    Text,
+)
+from turso_deploy.settings.fields import (
+    setting as _setting,
+)
 
-T = TypeVar("T")
 Command = Literal["deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token"]
 
 ALL_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token")
 DATABASE_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "verify", "pull", "check-tokens", "rotate-token")
+FOR_ALL_DATABASES = ("status",)
+"""Commands that run for every database of the settings file, unless `target` names one."""
+
 WRITING_COMMANDS: tuple[Command, ...] = ("deploy", "pull", "rotate-token")
 
 # Turso's own name for the variable of the application token.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
-
-
-class Group(StrEnum):
-    """Group of settings under one title in the help of a command, in the order of the help."""
-
-    SCHEMA = "schema folder"
-    DATABASE = "database"
-    PLATFORM = "Turso Platform, to find the database and to mint a token"
-    OPTIONS = "options of this command"
-    GITHUB = "GitHub"
-    TOKENS = "token checks"
-    REPORT = "report"
-
-
-def _setting(
-    default: T, description: str, group: Group | None = None, commands: Sequence[Command] = (), **limits: Any
-) -> T:
-    """Return the field of a setting that the help of `commands` shows in `group`; the command itself is no flag.
-
-    pydantic takes the description and the limits from the metadata of the field:
-    https://docs.pydantic.dev/latest/concepts/dataclasses/.
-    """
-    return field(default=default, metadata={"description": description, "group": group, "commands": commands, **limits})
-
-
-def _address(text: str) -> Address:
-    """Parse a database URL. Plaintext HTTP depends on another setting, so `read_settings` decides on it."""
-    return parse_address(text, allow_insecure_http=True)
-
-
-def _integer(text: str) -> int:
-    """Parse an integer. Python and pydantic also accept `1_000`, which a reader could take for something else."""
-    if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text):
-        return int(text)
-    raise ValueError(INTEGER)
-
-
-def _number(text: str) -> float:
-    if re.fullmatch(r"\s*[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)(e[-+]?[0-9]+)?\s*", text, re.IGNORECASE):
-        return float(text)
-    raise ValueError(NUMBER)
-
-
-Text = Annotated[str, Parsed(str)]
-Integer = Annotated[int, Parsed(_integer, INTEGER)]
-Number = Annotated[float, Parsed(_number, NUMBER)]
-DatabaseUrl = Annotated[Address, Parsed(_address)]
-SecretText = Annotated[Secret, Parsed(Secret)]
-Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
-Duration = Annotated[timedelta, Parsed(parse_duration)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +59,7 @@ class Settings:
         Group.SCHEMA,
         ("deploy", "plan", "verify", "docs", "pull"),
         min_length=1,
+        file_scope=FileScope.ANYWHERE,
     )
     database_url: DatabaseUrl | None = _setting(
         None,
@@ -106,10 +67,17 @@ class Settings:
         "local SQLite file in the working directory.",
         Group.DATABASE,
         DATABASE_COMMANDS,
+        file_scope=FileScope.DATABASE,
     )
     auth_token: SecretText | None = _setting(
         None,
         "Database token. `deploy` and `dry-run` need full access; for everything else read-only is enough.",
+        Group.DATABASE,
+        DATABASE_COMMANDS,
+    )
+    target: Text | None = _setting(
+        None,
+        "Database of the settings file, by its name there. Not needed if the file names one database only.",
         Group.DATABASE,
         DATABASE_COMMANDS,
     )
@@ -118,6 +86,7 @@ class Settings:
         "Allow plaintext HTTP to hosts other than this one. The token is sent in clear text.",
         Group.DATABASE,
         DATABASE_COMMANDS,
+        file_scope=FileScope.DATABASE,
     )
     timeout: Number = _setting(
         60.0,
@@ -126,6 +95,7 @@ class Settings:
         DATABASE_COMMANDS,
         gt=0,
         le=MAX_TIMEOUT,
+        file_scope=FileScope.ANYWHERE,
     )
     request_size: Integer = _setting(
         REQUEST_SIZE,
@@ -134,6 +104,7 @@ class Settings:
         ("deploy", "plan"),
         ge=REQUEST_SIZES[0],
         le=REQUEST_SIZES[-1],
+        file_scope=FileScope.ANYWHERE,
     )
     allow_hazards: Approvals = _setting(
         (),
@@ -164,12 +135,20 @@ class Settings:
         Group.OPTIONS,
         ("plan", "docs"),
     )
-    output: str = _setting("docs/schema", "With `docs`: folder for the pages.", Group.SCHEMA, ("docs",), min_length=1)
+    output: str = _setting(
+        "docs/schema",
+        "With `docs`: folder for the pages.",
+        Group.SCHEMA,
+        ("docs",),
+        min_length=1,
+        file_scope=FileScope.ANYWHERE,
+    )
     version_from_tag: bool = _setting(
         False,
         "Stop unless the pushed tag (`v2.2.0`) matches `schema_version` in the manifest.",
         Group.SCHEMA,
         ("deploy", "plan", "verify"),
+        file_scope=FileScope.ANYWHERE,
     )
     api_token: SecretText | None = _setting(
         None,
@@ -179,10 +158,18 @@ class Settings:
         DATABASE_COMMANDS,
     )
     organization: Text | None = _setting(
-        None, "Turso organization; for a personal account, the user name.", Group.PLATFORM, DATABASE_COMMANDS
+        None,
+        "Turso organization; for a personal account, the user name.",
+        Group.PLATFORM,
+        DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     database: Text | None = _setting(
-        None, "Name of the database in the Turso organization.", Group.PLATFORM, DATABASE_COMMANDS
+        None,
+        "Name of the database in the Turso organization.",
+        Group.PLATFORM,
+        DATABASE_COMMANDS,
+        file_scope=FileScope.DATABASE,
     )
     api_url: Text | None = _setting(
         None, "Base URL of the Turso Platform API, if it is not Turso's own.", Group.PLATFORM, DATABASE_COMMANDS
@@ -204,24 +191,35 @@ class Settings:
         "Effect of a token that breaks the rotation policy: `warn`, `enforce` (fail) or `off`.",
         Group.TOKENS,
         DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     token_max_age: Duration = _setting(
         timedelta(days=90),
         "Maximum age of a token before it must be rotated: `90d`, `12h`.",
         Group.TOKENS,
         DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     token_expiry_warning: Duration = _setting(
-        timedelta(days=14), "Warn when a token expires within this time.", Group.TOKENS, DATABASE_COMMANDS
+        timedelta(days=14),
+        "Warn when a token expires within this time.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     token_require_expiry: bool = _setting(
-        False, "Count a token without an expiry date as breaking the policy.", Group.TOKENS, DATABASE_COMMANDS
+        False,
+        "Count a token without an expiry date as breaking the policy.",
+        Group.TOKENS,
+        DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     token_lifetime: Duration | None = _setting(
         None,
         "Lifetime of a minted token. Default: `15m` for a run, `90d` with `rotate-token`.",
         Group.PLATFORM,
         DATABASE_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
     )
     trial_branch: bool = _setting(
         False,
@@ -229,17 +227,31 @@ class Settings:
         "that succeeds.",
         Group.OPTIONS,
         ("deploy",),
+        file_scope=FileScope.ANYWHERE,
     )
-    keep_trial_branch: bool = _setting(False, "Keep the branch of `trial-branch`.", Group.OPTIONS, ("deploy",))
+    keep_trial_branch: bool = _setting(
+        False,
+        "Keep the branch of `trial-branch`.",
+        Group.OPTIONS,
+        ("deploy",),
+        file_scope=FileScope.ANYWHERE,
+    )
     restore_point: Literal["timestamp", "branch", "off"] = _setting(
         "timestamp",
         "Restore point of a deployment with an API token: `timestamp` (print the commands that restore the "
         "database to the time before the deployment), `branch` (create a branch) or `off`.",
         Group.OPTIONS,
         ("deploy",),
+        file_scope=FileScope.ANYWHERE,
     )
     keep_restore_points: Integer = _setting(
-        3, "Number of branches of `restore-point: branch` to keep.", Group.OPTIONS, ("deploy",), ge=1, le=100
+        3,
+        "Number of branches of `restore-point: branch` to keep.",
+        Group.OPTIONS,
+        ("deploy",),
+        ge=1,
+        le=100,
+        file_scope=FileScope.ANYWHERE,
     )
     comment: bool = _setting(
         False,
@@ -289,6 +301,19 @@ class Settings:
         ALL_COMMANDS,
     )
     json_output: bool = _setting(False, "Print one JSON document instead of the report.", Group.REPORT, ALL_COMMANDS)
+    settings_file: Text | None = _setting(
+        None,
+        "Settings file, with databases by name and policies. Default: `turso-deploy.toml` in the working directory, if "
+        "it is there.",
+        Group.SOURCES,
+        ALL_COMMANDS,
+    )
+    env_file: Text | None = _setting(
+        None,
+        "File with lines `NAME=VALUE`, whose variables are used where the environment does not set them.",
+        Group.SOURCES,
+        ALL_COMMANDS,
+    )
 
     @property
     def uses_platform(self) -> bool:
@@ -309,6 +334,7 @@ class Setting(NamedTuple):
     description: str
     group: Group | None
     commands: Sequence[Command]
+    file_scope: FileScope
 
     @property
     def default_text(self) -> str:
@@ -338,6 +364,7 @@ SETTINGS: Mapping[str, Setting] = {
         each.metadata["description"],
         each.metadata["group"],
         each.metadata["commands"],
+        each.metadata["file_scope"],
     )
     for each in fields(Settings)
 }

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.settings.reader import read_settings, secret_values, wants_json
+from turso_deploy.settings.reader import read_settings
 from turso_deploy.settings.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
+from turso_deploy.settings.sources import read_sources
 
 SECRET = "eyJhbGciOiJFZERTQSJ9.top.secret"
 
@@ -166,10 +167,15 @@ def test_a_secret_is_in_no_text_of_the_settings() -> None:
 
 def test_every_value_of_a_secret_setting_is_known_for_masking() -> None:
     environment = dict[str, str]()
-    assert secret_values({}, environment) == []
+    assert read_sources({}, environment).secrets == []
     environment["INPUT_AUTH-TOKEN"] = "from-input"
     environment["TURSO_AUTH_TOKEN"] = "from-variable"
-    assert secret_values({"auth_token": "from-flag"}, environment) == ["from-flag", "from-input", "from-variable"]
+    secrets = read_sources({"auth_token": "from-flag"}, environment).secrets
+    assert secrets == ["from-flag", "from-input", "from-variable"]
+
+
+def wants_json(flags: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+    return read_sources(flags, environment).is_on("json_output")
 
 
 def test_json_is_known_before_the_other_settings_are_judged() -> None:

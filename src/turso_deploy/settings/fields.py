@@ -1,0 +1,86 @@
+"""Fields of the settings: the types of their values, their groups in the help, and where a file may set them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import field
+from datetime import timedelta
+from enum import Enum, StrEnum
+from typing import Annotated, Any, TypeVar
+
+from turso_deploy.core.durations import parse_duration
+from turso_deploy.core.secret import Secret
+from turso_deploy.core.validation import INTEGER, NUMBER, Parsed
+from turso_deploy.database.address import Address, parse_address
+from turso_deploy.plan.hazards import Approval, parse_approvals
+
+T = TypeVar("T")
+
+
+class Group(StrEnum):
+    """Group of settings under one title in the help of a command, in the order of the help."""
+
+    SCHEMA = "schema folder"
+    DATABASE = "database"
+    PLATFORM = "Turso Platform, to find the database and to mint a token"
+    OPTIONS = "options of this command"
+    GITHUB = "GitHub"
+    TOKENS = "token checks"
+    REPORT = "report"
+    SOURCES = "files with settings"
+
+
+class FileScope(Enum):
+    """Part of the settings file that may hold a setting.
+
+    A new setting is in none. Neither are secrets, which must not be in a repository; approvals and what decides about
+    one run, because a file stays; and what shows more than the report does or decides where the API token is sent,
+    because the file may be that of a pull request.
+    """
+
+    NOWHERE = "nowhere"
+    DATABASE = "the table of one database"
+    ANYWHERE = "the top of the file or the table of one database"
+
+
+def setting(
+    default: T,
+    description: str,
+    group: Group | None = None,
+    commands: Sequence[str] = (),
+    file_scope: FileScope = FileScope.NOWHERE,
+    **limits: Any,
+) -> T:
+    """Return the field of a setting that the help of `commands` shows in `group`; the command itself is no flag.
+
+    pydantic takes the description and the limits from the metadata of the field:
+    https://docs.pydantic.dev/latest/concepts/dataclasses/.
+    """
+    metadata = {"description": description, "group": group, "commands": commands, "file_scope": file_scope}
+    return field(default=default, metadata={**metadata, **limits})
+
+
+def _address(text: str) -> Address:
+    """Parse a database URL. Plaintext HTTP depends on another setting, so `read_settings` decides on it."""
+    return parse_address(text, allow_insecure_http=True)
+
+
+def _integer(text: str) -> int:
+    """Parse an integer. Python and pydantic also accept `1_000`, which a reader could take for something else."""
+    if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text):
+        return int(text)
+    raise ValueError(INTEGER)
+
+
+def _number(text: str) -> float:
+    if re.fullmatch(r"\s*[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)(e[-+]?[0-9]+)?\s*", text, re.IGNORECASE):
+        return float(text)
+    raise ValueError(NUMBER)
+
+
+Text = Annotated[str, Parsed(str)]
+Integer = Annotated[int, Parsed(_integer, INTEGER)]
+Number = Annotated[float, Parsed(_number, NUMBER)]
+DatabaseUrl = Annotated[Address, Parsed(_address)]
+SecretText = Annotated[Secret, Parsed(Secret)]
+Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
+Duration = Annotated[timedelta, Parsed(parse_duration)]
