@@ -105,13 +105,84 @@ def test_what_others_have_broken_does_not_stop_a_deployment(target: DatabaseUnde
     assert target.deploy(project_of(tmp_path, sql)).status is Status.UNCHANGED
 
 
+@pytest.mark.parametrize("theirs", ["UPDATE t SET a = lowercase(a)", "INSERT INTO missing VALUES (1)"])
 def test_own_trigger_that_cannot_work_is_an_error_beside_a_broken_trigger_of_others(
+    target: DatabaseUnderTest, tmp_path: Path, theirs: str
+) -> None:
+    target.deploy(project_of(tmp_path, TABLE))
+    target.run(f"CREATE TRIGGER theirs BEFORE INSERT ON t BEGIN {theirs}; END")
+    sql = TABLE + "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT uper(new.a); END;"
+    failed(target.deploy(project_of(tmp_path, sql)), "trigger r", "uper", line=2)
+    assert target.deploy(project_of(tmp_path, sql.replace("uper", "upper"))).status is Status.DEPLOYED
+    failed(target.deploy(project_of(tmp_path, sql.replace("uper", "loower"))), "trigger r", "loower", line=2)
+
+
+BROKEN_ON_SERVERS = [
+    ("view theirs", "CREATE VIEW theirs AS SELECT log(2, id) AS p, a FROM t"),
+    ("trigger theirs", "CREATE TRIGGER theirs AFTER INSERT ON t BEGIN UPDATE t SET a = log(2, new.id); END"),
+    ("trigger theirs", "CREATE TRIGGER theirs AFTER UPDATE ON t BEGIN UPDATE t SET a = pow(new.id, 2); END"),
+    ("trigger theirs", "CREATE TRIGGER theirs BEFORE DELETE ON t BEGIN SELECT pow(old.id, 2); END"),
+]
+CHANGES_OF_A_TABLE = [
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT CHECK (b <> ''));",
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT CHECK (a <> ''));",
+    "-- @renamed from=t\nCREATE TABLE u (id INTEGER PRIMARY KEY, a TEXT);",
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);\nCREATE INDEX i ON t (lower(a));",
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);\n"
+    "CREATE TRIGGER r AFTER DELETE ON t BEGIN SELECT upper(old.a); END;",
+]
+
+
+@pytest.mark.parametrize(("name", "theirs"), BROKEN_ON_SERVERS)
+@pytest.mark.parametrize("sql", CHANGES_OF_A_TABLE)
+def test_what_others_have_broken_for_the_server_only_does_not_stop_a_deployment(
+    on_sqld: DatabaseUnderTest, tmp_path: Path, name: str, theirs: str, sql: str
+) -> None:
+    on_sqld.deploy(project_of(tmp_path, TABLE))
+    on_sqld.run(theirs)
+    project = project_of(tmp_path, sql)
+    assert on_sqld.plan(project).status is Status.PLANNED
+    report = on_sqld.deploy(project)
+    assert (report.status, report.requests <= 3) == (Status.DEPLOYED, True), report.error
+    assert on_sqld.plan(project).status is Status.UNCHANGED
+
+
+def test_broken_trigger_of_others_is_a_warning_of_plan_and_deployment(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    called = "missing_here" if target.is_file else "pow"  # which the SQLite has that deploys to files
+    target.deploy(project_of(tmp_path, TABLE))
+    target.run(f"CREATE TRIGGER theirs AFTER INSERT ON t BEGIN UPDATE t SET a = {called}(new.id, 2); END")
+    project = project_of(tmp_path, TABLE + "CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT upper(new.a); END;")
+    for report in (target.plan(project), target.deploy(project)):
+        [told] = [text for text in report.notices if text.startswith("Broken already")]
+        assert f"trigger theirs (no such function: {called})" in told
+        assert report.error is None
+
+
+def test_own_trigger_that_fires_a_broken_one_of_others_is_an_error_of_the_plan(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:
     target.deploy(project_of(tmp_path, TABLE))
-    target.run("CREATE TRIGGER theirs AFTER INSERT ON t BEGIN UPDATE t SET a = lowercase(a); END")
-    sql = TABLE + "CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT uper(new.a); END;"
-    failed(target.deploy(project_of(tmp_path, sql)), "trigger r", "uper", line=2)
+    target.run("CREATE TRIGGER theirs AFTER UPDATE ON t BEGIN INSERT INTO missing VALUES (1); END")
+    project = project_of(tmp_path, TABLE + "CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = 1; END;")
+    for report in (target.plan(project), target.deploy(project)):
+        assert report.error is not None
+        assert "trigger r would not work: no such table: main.missing" in report.error.message
+        assert report.error.line == 2
+
+
+def test_own_trigger_that_fires_one_of_others_which_is_broken_for_the_server_is_an_error(
+    on_sqld: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    on_sqld.deploy(project_of(tmp_path, TABLE))
+    on_sqld.run("CREATE TRIGGER theirs AFTER UPDATE ON t BEGIN SELECT log(2, new.id); END")
+    before = on_sqld.dump()
+    sql = TABLE + "CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = 1; END;"
+    report = on_sqld.deploy(project_of(tmp_path, sql))
+    failed(report, "rigger r would not work", "wrong number of arguments to function log()", line=2)
+    assert "one that only the database has" in str(report.error and report.error.hint)
+    assert on_sqld.dump() == before
 
 
 def test_plan_with_a_read_only_token_says_what_the_server_lacks(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -32,17 +32,28 @@ _WRITES = (Action.INSERT, Action.UPDATE, Action.DELETE)
 
 
 class Compilation(NamedTuple):
-    """A statement on a table or view, and those changed objects that it makes the engine compile."""
+    """A statement on a table or view, and those changed objects that it makes the engine compile.
+
+    `others` are the objects outside the schema folder that it reaches as well. If there are any, and the table or view
+    exists already, `before` does the same before the plan: it fails if one of them is broken already.
+    """
 
     action: Action
     target: str
     objects: tuple[SchemaObject, ...]
     sql: str
+    before: str = ""
+    others: tuple[SchemaObject, ...] = ()
 
     @property
     def query(self) -> Query:
         """The statement, which returns no row of the table."""
         return Query(f"{_EXPLAIN} {self.sql}")
+
+    @property
+    def query_before(self) -> Query | None:
+        """The statement for the database before the plan; None if there is nothing to compile."""
+        return Query(f"{_EXPLAIN} {self.before}") if self.before else None
 
 
 Columns = Callable[[str], Sequence[str]]
@@ -61,7 +72,7 @@ def compilations(schema: Schema, changed: Set[tuple[str, str]], columns: Columns
         if key_of(item) in changed:
             target = item.table if isinstance(item, Index | Trigger) else item.name
             names[fold_case(target)] = target
-            for action in _actions(item):
+            for action in actions_on(item):
                 found.setdefault((action, fold_case(target)), []).append(item)
     for (action, name), items in found.items():
         sql = statement(action, names[name], columns)
@@ -84,7 +95,7 @@ def statement(action: Action, target: str, columns: Columns) -> str:
             return f"UPDATE {name} SET {assignments}" if assignments else ""
 
 
-def _actions(item: SchemaObject) -> Sequence[Action]:
+def actions_on(item: SchemaObject) -> Sequence[Action]:
     """Return the actions that make the engine compile all expressions of an object."""
     match item:
         case View():
@@ -95,12 +106,12 @@ def _actions(item: SchemaObject) -> Sequence[Action]:
             is_plain = item.definition.where is None and all(part.column for part in item.definition.parts)
             return () if is_plain else _WRITES
         case Table():
-            return _actions_on(item.definition)
+            return _actions_on_table(item.definition)
         case _:
             return ()
 
 
-def _actions_on(table: TableDefinition) -> Sequence[Action]:
+def _actions_on_table(table: TableDefinition) -> Sequence[Action]:
     if any(column.generated for column in table.columns):
         return (*_WRITES, Action.SELECT)
     if table.checks:

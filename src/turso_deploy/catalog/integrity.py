@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Mapping, Set
+from typing import NamedTuple
 
-from turso_deploy.catalog.compilation import Action, Compilation, compilations, has_call, statement
+from turso_deploy.catalog.compilation import (
+    Action,
+    Columns,
+    Compilation,
+    actions_on,
+    compilations,
+    has_call,
+    statement,
+)
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.transaction import Query
 from turso_deploy.sql.lexer import as_written, fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Schema, Trigger, View, VirtualTable, key_of, title
+from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Trigger, View, VirtualTable, key_of, title
 
 
 def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
@@ -32,19 +41,27 @@ def broken_objects(schema: Schema, scratch: Scratch) -> dict[str, str]:
     return {name: reason for name, reason in tried.items() if reason is not None}
 
 
-def compiled_by_server(schema: Schema, changed: Set[tuple[str, str]], scratch: Scratch) -> tuple[Compilation, ...]:
-    """Return the statements that make a server compile the changed objects, of those that compile here.
+class Target(NamedTuple):
+    """The schemas between which the engine compiles objects: before the plan and after it, and that of the folder.
 
-    The others fail because of an object that was broken before, when nothing else is broken. `changed` holds kind and
-    folded name of the objects.
+    `old_names` are the names of the renamed tables before the plan, by folded new name.
     """
 
-    def compiles(item: Compilation) -> bool:
-        try:
-            scratch.compile(item.sql)
-        except ScratchError:
-            return False
-        return True
+    live: Schema
+    predicted: Schema
+    wanted: Schema
+    old_names: Mapping[str, str]
+
+
+def compiled_by_engine(target: Target, changed: Set[tuple[str, str]], scratch: Scratch) -> Iterator[Compilation]:
+    """Yield the statements that make an engine compile the changed objects, of those that compile here.
+
+    The others fail because of an object that was broken before, when nothing else is broken. `changed` holds kind and
+    folded name of the objects, and `scratch` the schema after the plan.
+    """
+    schema = target.predicted
+    own = set(map(key_of, target.wanted.objects()))
+    foreign = [item for item in schema.objects() if key_of(item) not in own]
 
     def columns(name: str) -> list[str]:
         try:
@@ -52,7 +69,32 @@ def compiled_by_server(schema: Schema, changed: Set[tuple[str, str]], scratch: S
         except ScratchError:
             return []
 
-    return tuple(filter(compiles, compilations(schema, changed, columns)))
+    for item in compilations(schema, changed, columns):
+        try:
+            reached = scratch.reached_by(item.sql)
+        except ScratchError:
+            continue
+        others = tuple(other for other in foreign if _is_compiled_with(other, reached))
+        before = _statement_before(item, target, columns) if others else ""
+        yield item._replace(before=before, others=others)
+
+
+def _is_compiled_with(item: SchemaObject, reached: Set[str]) -> bool:
+    """Return True if a statement that reaches these tables, views and triggers compiles the SQL of an object."""
+    is_part_of_table = isinstance(item, Index) and bool(actions_on(item))
+    return fold_case(item.table if isinstance(item, Index) and is_part_of_table else item.name) in reached
+
+
+def _statement_before(item: Compilation, target: Target, columns: Columns) -> str:
+    """Return the statement that does the same before the plan; "" for what is new, or a changed view of the folder."""
+    name = fold_case(item.target)
+    old = target.old_names.get(name, item.target)
+    if table := target.live.tables.get(fold_case(old)):
+        names = [column.name for column in table.definition.columns if not column.generated]
+        return statement(item.action, old, lambda _: names)
+    view = target.live.views.get(name)
+    is_same = view == target.predicted.views.get(name) or (name not in target.wanted.views and item.action != "UPDATE")
+    return statement(item.action, old, columns) if view and is_same else ""
 
 
 def find_default_fault(table: AnyTable, scratch: Scratch) -> str | None:
@@ -105,11 +147,16 @@ def find_fault(item: View | Trigger, schema: Schema, scratch: Scratch) -> str | 
     """
     if isinstance(item, View):
         return _fault(statement(Action.SELECT, item.name, lambda _: ()), item.sql, scratch)
+    return find_fault_of_event(item, schema, scratch)
+
+
+def find_fault_of_event(trigger: Trigger, schema: Schema, scratch: Scratch) -> str | None:
+    """Return SQLite's message for the event that fires a trigger, if it fails; the trigger may not exist yet."""
     try:
-        sql = statement(Action(item.definition.event), item.table, lambda _: _updated(item, schema, scratch))
+        sql = statement(Action(trigger.definition.event), trigger.table, lambda _: _updated(trigger, schema, scratch))
     except ScratchError as error:  # the view of an INSTEAD OF trigger is broken
         return error.message
-    return _fault(sql, item.sql, scratch)
+    return _fault(sql, trigger.sql, scratch)
 
 
 def _fault(sql: str, text: str, scratch: Scratch) -> str | None:

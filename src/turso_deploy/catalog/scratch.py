@@ -181,6 +181,20 @@ class Scratch:
             self.query(Query(f"SELECT * FROM {quote_identifier(view)} LIMIT 0"))
         return frozenset(found)
 
+    def reached_by(self, sql: str) -> frozenset[str]:
+        """Return the folded names of the tables, views and triggers that a statement uses. Raises ScratchError."""
+        found = set()
+
+        def note(action: int, table: str | None, _: str | None, __: str | None, reader: str | None) -> bool:
+            if action in (INSERT, UPDATE, DELETE, READ):
+                found.add(fold_case(table or ""))
+            found.add(fold_case(reader or ""))
+            return True
+
+        with self.connection.authorized_by(note):
+            self.compile(sql)
+        return frozenset(found)
+
     def tables_written_by(self, sql: str) -> frozenset[tuple[str, bool]]:
         """Return the folded names of the tables that a statement writes to, each with True if a trigger does it.
 

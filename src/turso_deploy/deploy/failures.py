@@ -159,16 +159,27 @@ def _compile_error(step: TransactionStep, failure: Failure, project: Project) ->
     """Return the error for an object that the engine cannot compile: the one with the name that the engine misses."""
     explanation, reason = explain(failure), showable(failure.message)
     items = {title(item): item for item in project.wanted.objects()}
-    first = items[step.label.removeprefix(COMPILE_LABEL)]
+    name = step.label.removeprefix(COMPILE_LABEL)
+    first = items.get(name)
+    if first is None:  # an object of others, whose SQL changes with a rename
+        message = f"{name} would no longer work: {{}}. The transaction was rolled back."
+        return explanation.error(DatabaseError, message)
     others = sorted(items.values(), key=lambda item: target_of(item) != target_of(first))
-    named = (item for item in (first, *others) if locate(item.sql, reason) is not None)
-    item = next(named, first)
+    named = next((item for item in (first, *others) if locate(item.sql, reason) is not None), None)
+    item = named or first
+    hint = HINT_ABOUT_FUNCTIONS if is_missing_function(reason) else explanation.hint
     return DatabaseError(
         explanation.code,
         f"{title(item)} would not work: {explanation.message}. The transaction was rolled back.",
-        hint=HINT_ABOUT_FUNCTIONS if is_missing_function(reason) else explanation.hint,
+        hint=hint if named else f"{_HINT_ABOUT_OTHERS} {hint}",
         place=place_in(item.sql, locate(item.sql, reason), item.place),
     )
+
+
+_HINT_ABOUT_OTHERS = (
+    "No definition in the schema folder contains the name: one that only the database has does, and is used here. "
+    "Correct or drop it by hand."
+)
 
 
 def combined(errors: Sequence[DeployError]) -> DeployError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import tables_in_another_order
@@ -37,6 +37,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     return (
         *project.notices,
         *unmanaged_notices(plan.unmanaged),
+        *_broken_notices(plan.broken),
         *_managed_notices(pending, project.wanted),
         *column_order_notices(project.wanted, plan.predicted.schema, objects_of(plan.steps, StepKind.ADD_COLUMN)),
         *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
@@ -63,6 +64,13 @@ def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
     """Yield a notice of the objects that are not in the schema folder and were never deployed."""
     if objects:
         yield f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}."
+
+
+def _broken_notices(broken: Mapping[str, str]) -> Iterator[str]:
+    """Yield a notice of the objects of others that did not work before."""
+    if broken:
+        found = (f"{name} ({reason})" for name, reason in sorted(broken.items()))
+        yield f"Broken already, not in the schema folder, and left as it is: {', '.join(found)}."
 
 
 def history_notices(catalog: Catalog) -> Iterator[str]:

@@ -21,6 +21,7 @@ from turso_deploy.history.last_deployment import (
 )
 from turso_deploy.history.seed_records import rows_deployed
 from turso_deploy.history.table import require_writable, writing_triggers
+from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
 from turso_deploy.pending.engine_version import require_engine
@@ -79,7 +80,7 @@ def find_pending(
         state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
     require_engine(project, state, is_file=database.address.startswith("file:"))
     pending = pending_for(project, state)
-    inquiries = [_hazard_rows(pending)]
+    inquiries = [_hazard_rows(pending), compiled_before(pending)]
     if preview:
         inquiries.append(_table_sizes(pending))
     predictions = _predictions(project, database, pending, show_keys=show_keys) if preview else []

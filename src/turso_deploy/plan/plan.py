@@ -73,6 +73,8 @@ class Plan:
     """The catalog after the additions, in which the scripts between run; None if no place is made for them."""
     compilations: tuple[Compilation, ...] = ()
     """The statements that make the engine compile the new and changed objects."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """The objects outside the schema folder that did not work before the plan, each with the reason."""
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

@@ -6,14 +6,14 @@ indexes; views; triggers. If scripts run between, new tables and columns come di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_with_significant_order
 from turso_deploy.catalog.diff import Difference, Managed, case_differences, diff
 from turso_deploy.catalog.engine import Engine
-from turso_deploy.catalog.integrity import broken_objects, compiled_by_server, find_reference_fault
+from turso_deploy.catalog.integrity import Target, compiled_by_engine, find_reference_fault
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InternalError
@@ -57,6 +57,7 @@ from turso_deploy.plan.table_hazards import (
 )
 from turso_deploy.plan.table_steps import add_columns, change_table, drop_table
 from turso_deploy.plan.unmanaged import (
+    Faults,
     check_history_name_is_free,
     check_meaning_stays,
     check_names_are_not_taken,
@@ -64,6 +65,7 @@ from turso_deploy.plan.unmanaged import (
     check_nothing_is_lost,
     check_parents_exist,
     drop_index_of_others,
+    faults_before,
     indexes_on_dropped_columns,
     unmanaged_by_table,
 )
@@ -152,7 +154,7 @@ class _Planner:
 
     def plan(self, *, adds_first: bool) -> Plan:
         """Run all stages in order. With `adds_first`, new tables and columns come before all other changes."""
-        broken_before = broken_objects(self.live.with_ignored, self.scratch)
+        faults = faults_before(self.live.with_ignored, self.wanted, self._difference_now(), self.scratch)
         renames = plan_renames(
             self.wanted, self.managed, lambda: self._now().schema, self._run, self._drop_dependents_of_renames
         )
@@ -176,9 +178,9 @@ class _Planner:
         predicted = self._now()
         check_history_name_is_free(predicted)
         check_parents_exist(predicted.with_ignored, (*difference.missing, *difference.changed))
-        self._check_unmanaged(predicted.with_ignored, broken_before, renames.steps)
+        self._check_unmanaged(predicted.with_ignored, faults, renames.steps)
         check_nothing_is_lost(before.with_ignored, predicted.with_ignored, removed, self.steps)
-        plan = self._finished(renames, table_steps, renamed, before, predicted, broken_before)
+        plan = self._finished(renames, table_steps, renamed, before, predicted, faults)
         return replace(plan, additions=self.additions, extended=before) if adds_first else plan
 
     def _rows_to_simulate(self, difference: Difference) -> Sequence[CatalogRow]:
@@ -394,7 +396,7 @@ class _Planner:
             remedy = remedy_for_live_rows(table.name, columns, goal)
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place, remedy=remedy),)
 
-    def _check_unmanaged(self, schema: Schema, broken_before: Mapping[str, str], renames: Sequence[Step]) -> None:
+    def _check_unmanaged(self, schema: Schema, faults: Faults, renames: Sequence[Step]) -> None:
         """Check that new views, triggers and tables work, and unmanaged ones that worked before still do.
 
         A new column can break a view or a trigger that counts columns, or in which its name is ambiguous; it breaks no
@@ -402,7 +404,7 @@ class _Planner:
         """
         may_break = any(step.kind.verb in _VERBS_THAT_MAY_BREAK_OTHERS for step in (*renames, *self.steps))
         has_readers = bool(may_break or schema.views or schema.triggers)
-        check_nothing_breaks(schema, self.wanted, self.scratch, broken_before, only_tables=not has_readers)
+        check_nothing_breaks(schema, self.wanted, self.scratch, faults, only_tables=not has_readers)
         if has_readers:
             check_meaning_stays(schema, self.wanted, self.changes, renames)
 
@@ -413,7 +415,7 @@ class _Planner:
         renamed: Catalog,
         before: Catalog,
         predicted: Catalog,
-        broken_before: Mapping[str, str],
+        faults: Faults,
     ) -> Plan:
         """Return the plan, after checking that the steps lead to the wanted schema.
 
@@ -422,9 +424,10 @@ class _Planner:
         unmanaged = self._check_convergence()
         dependencies = self.dependencies | Dependencies.of(predicted.with_ignored)
         with_rows, with_keys = tables_to_verify(
-            table_steps, before.with_ignored, predicted.with_ignored, dependencies, broken_before
+            table_steps, before.with_ignored, predicted.with_ignored, dependencies, faults.before
         )
         with_clause = old_rows_under_new_names(self.live.schema, renamed.schema, renames.old_names)
+        compiled = Target(self.live.with_ignored, predicted.with_ignored, self.wanted, renames.old_names)
         return Plan(
             renames.steps,
             tuple(counted_before_renames(step, with_clause) for step in self.steps),
@@ -433,14 +436,15 @@ class _Planner:
             tables_with_verified_rows=with_rows,
             tables_with_verified_keys=with_keys,
             places={name: table.place for name, table in self.wanted.all_tables.items()},
-            tables_with_keys=tables_with_foreign_keys(predicted.with_ignored, broken_before),
+            tables_with_keys=tables_with_foreign_keys(predicted.with_ignored, faults.before),
             case_differences=case_differences(self.wanted, predicted.schema),
             unmatched_renames=tuple(unmatched_renames(self.wanted, renamed.schema)),
             unused_backfills=tuple(unused_backfills(self.wanted, renamed.schema, renames.columns)),
             renamed=renamed.schema if renames.steps else None,
             changes=self.changes,
             with_clause=with_clause,
-            compilations=compiled_by_server(predicted.with_ignored, self._changed_objects(predicted), self.scratch),
+            compilations=tuple(compiled_by_engine(compiled, self._changed_objects(predicted), self.scratch)),
+            broken=faults.of_others,
         )
 
     def _changed_objects(self, predicted: Catalog) -> set[tuple[str, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.diff import Change, Difference
 from turso_deploy.catalog.error_location import locate
-from turso_deploy.catalog.integrity import broken_objects
+from turso_deploy.catalog.integrity import broken_objects, find_fault, find_fault_of_event
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, PlanError
@@ -22,30 +23,63 @@ from turso_deploy.sql.lexer import as_written, column_title, fold_case, quote_id
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, place_in, title
 
 
+class Faults(NamedTuple):
+    """What does not work before a plan: kind and name of the objects, each with SQLite's message.
+
+    `of_others` are those that are not in the schema folder and contain the missing name. `must_work` are the new and
+    changed triggers of the folder on whose tables the same action works before.
+    """
+
+    before: Mapping[str, str]
+    of_others: Mapping[str, str]
+    must_work: Set[str]
+    new: Set[str]
+    """All new and changed triggers of the folder."""
+
+
+def faults_before(live: Schema, wanted: Schema, difference: Difference, scratch: Scratch) -> Faults:
+    """Return the faults of a live schema, with the ignored objects. `scratch` holds it."""
+    found = broken_objects(live, scratch)
+    own = set(map(title, wanted.objects()))
+    others = ((title(item), item.sql) for item in live.objects() if title(item) not in own)
+    of_others = {name: found[name] for name, sql in others if name in found and locate(sql, found[name]) is not None}
+    changes = (change.object for change in (*difference.missing, *difference.changed))
+    new = {title(item): item for item in changes if isinstance(item, Trigger)} if found else {}
+    must_work = {name for name, item in new.items() if find_fault_of_event(item, live, scratch) is None}
+    return Faults(found, of_others, must_work, new.keys())
+
+
 def check_nothing_breaks(
-    schema: Schema, wanted: Schema, scratch: Scratch, broken_before: Mapping[str, str], *, only_tables: bool
+    schema: Schema, wanted: Schema, scratch: Scratch, faults: Faults, *, only_tables: bool
 ) -> None:
     """Try all objects in the scratch database after the plan; `only_tables` if nothing can have broken another object.
 
-    `broken_before` are the faults before the plan: what others have broken already stops nothing. Raises PlanError
-    (`plan-impossible`).
+    What others have broken already stops nothing. Raises PlanError (`plan-impossible`).
     """
     if only_tables:
         schema = replace(schema, views={}, triggers={})
     found = broken_objects(schema, scratch)
+    hidden = _hidden_faults(schema, wanted, scratch, faults, found)
+    found |= hidden
     # Other triggers of the same event and readers of a view fail too: the cause is the object that contains the missing
     # name.
     items = {title(item): item for item in schema.objects()}
     at_fault = {name for name, reason in found.items() if locate(items[name].sql, reason) is not None}
-    known = set(broken_before.values())
-    broken = [name for name in found if name not in broken_before and (name in at_fault or found[name] not in known)]
+    new = at_fault | faults.must_work
+    known = set(faults.before.values())
+    broken = [
+        name
+        for name in found
+        if name in hidden or (name not in faults.before and (name in new or found[name] not in known))
+    ]
     if not broken:
         return
     own = {title(item): item for item in wanted.objects()}
     lacking = [name for name in broken if name in own and name in at_fault and is_missing_function(found[name])]
     if not lacking:
         name = next((name for name in broken if name in at_fault), broken[0])
-        raise impossible(f"{name} would no longer work", found[name], own[name].place if name in own else None)
+        would_fail = "would not work" if name in faults.must_work else "would no longer work"
+        raise impossible(f"{name} {would_fail}", found[name], own[name].place if name in own else None)
     causes = [
         Cause(
             f"{name} would not work: {found[name]}",
@@ -60,6 +94,24 @@ def check_nothing_breaks(
         place=causes[0].place,
         causes=causes,
     )
+
+
+def _hidden_faults(
+    schema: Schema, wanted: Schema, scratch: Scratch, faults: Faults, found: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the faults of triggers of the folder that a broken trigger of others, on the same action, hides."""
+    reasons = faults.of_others.values()
+    triggers = (item for item in wanted.triggers.values() if title(item) in faults.new)
+    hidden = [item for item in triggers if found.get(title(item)) in reasons]
+    others = [item for item in schema.triggers.values() if title(item) in faults.of_others]
+    if not (hidden and others):
+        return {}
+    scratch.run("BEGIN")
+    for other in others:
+        scratch.run(f"DROP TRIGGER {quote_identifier(other.name)}")
+    alone = {title(item): find_fault(item, schema, scratch) for item in hidden}
+    scratch.run("ROLLBACK")
+    return {name: reason for name, reason in alone.items() if reason is not None}
 
 
 def check_history_name_is_free(catalog: Catalog) -> None:
