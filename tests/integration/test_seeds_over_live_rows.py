@@ -311,13 +311,14 @@ def test_row_that_a_trigger_made_at_another_seed_is_updated_without_approval(
     assert target.rows("SELECT * FROM profiles") == [(1, "dark"), (2, "blue")]
 
 
-def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["title", "rowid"])  # SQLite 3.54 renames none to `rowid`: a rebuild does
+def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, tmp_path: Path, title: str) -> None:
     target.deploy(folder(tmp_path))
     table = (
         "-- @renamed from=courses\nCREATE TABLE lessons (id TEXT PRIMARY KEY NOT NULL,\n"
-        "  title TEXT NOT NULL, -- @renamed from=name\n  hours INTEGER DEFAULT 40);\n"
+        f"  {title} TEXT NOT NULL, -- @renamed from=name\n  hours INTEGER DEFAULT 40);\n"
     )
-    seeds = ROWS.replace("name", "title").replace("Beta", "Beta 2")
+    seeds = ROWS.replace("name", title).replace("Beta", "Beta 2")
     path = write_folder(tmp_path / "renamed", {"schema.sql": table, "seeds/lessons.csv": seeds})
     report = target.deploy(load_project(path))
     assert (report.error, report.status) == (None, Status.DEPLOYED)
@@ -325,6 +326,19 @@ def test_renamed_table_and_column_keep_their_record(target: DatabaseUnderTest, t
     (path / "seeds/lessons.csv").write_text(seeds.replace("Gamma", "Gamma 2"))
     report = target.deploy(load_project(path))
     assert (report.error, report.seeds) == (None, (SeedLine("lessons", 3, 0, 1, 2),))
+
+
+def test_row_that_the_application_changed_is_kept_while_its_key_becomes_rowid(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    table = "CREATE TABLE courses (id INTEGER PRIMARY KEY, name TEXT);\n"
+    target.deploy(folder(tmp_path, "id,name\n1,a\n5,b\n", table))
+    target.run("UPDATE courses SET name = 'live' WHERE id = 5")
+    table = "CREATE TABLE courses (\n  rowid INTEGER PRIMARY KEY, -- @renamed from=id\n  name TEXT);\n"
+    for seeds, kept in (("rowid,name\n1,a\n5,b\n", 0), ("rowid,name\n1,a\n5,b\n7,c\n", 1)):
+        report = target.deploy(folder(tmp_path, seeds, table))
+        assert (report.error, sum(one.kept for one in report.seeds)) == (None, kept)
+    assert target.rows("SELECT oid, name FROM courses") == [(1, "a"), (5, "live"), (7, "c")]
 
 
 def test_empty_blob_of_a_seed_is_no_null(target: DatabaseUnderTest, tmp_path: Path) -> None:

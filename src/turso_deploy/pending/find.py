@@ -380,10 +380,10 @@ def _pending_seeds(project: Project, plan: Plan, state: DatabaseState) -> Iterat
         if fold_case(seed.table) in plan.created_tables:
             yield seed
             continue
-        table, fingerprint = seed.table, seed.fingerprint
-        if plan.renames:
-            table = plan.old_names.get(fold_case(table), table)
-            fingerprint = seed.fingerprint_under(table, plan.old_columns(seed.table, state.catalog.schema))
+        table = plan.old_names.get(fold_case(seed.table), seed.table)
+        old_columns = plan.old_columns(seed.table, state.catalog.schema)
+        is_renamed = bool(plan.renames or old_columns)
+        fingerprint = seed.fingerprint_under(table, old_columns) if is_renamed else seed.fingerprint
         if deployed.get(table) != fingerprint:
             yield seed.slice(rows_deployed(deployed.get(table), fingerprint))
 

@@ -158,7 +158,7 @@ def live_tables(pending: PendingChanges) -> Iterator[tuple[SeedTable, LiveTable]
         is_deployed = not seed.row_count and seed.before  # a file without rows may have had some
         if before is None or after is None or is_deployed or name in plan.created_tables | plan.dropped_tables:
             continue
-        old_names = plan.old_columns(seed.table, live) if plan.renamed else {}
+        old_names = plan.old_columns(seed.table, live)
         columns, defaults = {}, {}
         for column in after.definition.columns:
             old = before.definition.by_name.get(fold_case(old_names.get(column.name, column.name)))

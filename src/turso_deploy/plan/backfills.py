@@ -111,7 +111,7 @@ def unused_backfills(wanted: Schema, live: Schema, renamed: Collection[str]) -> 
 def _differs(column: str, change: TableChange) -> bool:
     """Return True if the definition of a column changes, or a constraint of its table that names it."""
     new, old = change.new, change.old
-    return new.by_name[column] != old.by_name[column] or _constraints(column, new) != _constraints(column, old)
+    return new.by_name[column] != change.live_column(column) or _constraints(column, new) != _constraints(column, old)
 
 
 def _constraints(column: str, table: TableDefinition) -> set[object]:

@@ -120,14 +120,19 @@ class Plan:
         tables = (step for step in self.renames if step.kind is StepKind.RENAME_TABLE)
         return {fold_case(step.object): step.old_name or "" for step in tables}
 
+    def moved_columns(self, table: str) -> Mapping[str, str]:
+        """Return the old names of the columns that a rebuild of a table renames, by new name."""
+        change = self.changes.get(fold_case(table))
+        return {change.new.by_name[name].name: old.name for name, old in change.moved.items()} if change else {}
+
     def old_columns(self, table: str, live: Schema) -> Mapping[str, str]:
         """Return the old names of the renamed columns of a table, by new name. `live` is the schema before the plan."""
         before = live.tables.get(fold_case(self.old_names.get(fold_case(table), table)))
         after = self.renamed.tables.get(fold_case(table)) if self.renamed else None
         if before is None or after is None:
-            return {}
+            return self.moved_columns(table)
         columns = zip(before.definition.columns, after.definition.columns, strict=True)
-        return {new.name: old.name for old, new in columns if new.name != old.name}
+        return {**self.moved_columns(table), **{new.name: old.name for old, new in columns if new.name != old.name}}
 
     def with_counts_of(self, other: Plan) -> Plan:
         """Return the plan with what another plan for the same change can count beforehand: its hazards and `changes`.

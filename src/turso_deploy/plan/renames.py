@@ -10,6 +10,7 @@ from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import UnmatchedRename
 from turso_deploy.plan.steps import Step, StepKind
+from turso_deploy.sql.definitions import ROWID_NAMES
 from turso_deploy.sql.identifiers import with_projected_names
 from turso_deploy.sql.lexer import column_title, fold_case, projected_name, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema, Table, VirtualTable
@@ -158,7 +159,8 @@ def _column_rename(table: Table, existing: Table, column: str, old: str) -> Iter
             title = column_title(table.name, new)
             raise _invalid(f"column {title} is renamed from {old}, and there is no column {old}", place)
         return
-    if old_exists:
+    is_moved = not existing.definition.without_rowid and {fold_case(old), column}.intersection(ROWID_NAMES)
+    if old_exists and not is_moved:  # SQLite 3.54 renames no such column: a table rebuild moves its values
         rename = f"RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
         sql = f"ALTER TABLE {quote_identifier(table.name)} {rename}"
         yield Step(StepKind.RENAME_COLUMN, table.name, (sql,), place=place, old_name=old, column=new)
@@ -193,9 +195,10 @@ def unmatched_renames(wanted: Schema, before: Schema) -> Iterator[UnmatchedRenam
         if not (isinstance(table, Table) and isinstance(existing, Table)):
             continue
         for column, at_column in table.directives.columns.items():
-            if at_column.renamed_from is not None and column not in existing.definition.by_name:
+            old, names = at_column.renamed_from, existing.definition.by_name
+            if old is not None and column not in names and fold_case(old) not in names:
                 title = column_title(table.name, table.definition.by_name[column].name)
-                yield UnmatchedRename("column", title, at_column.renamed_from, table.place_of(column))
+                yield UnmatchedRename("column", title, old, table.place_of(column))
 
 
 def old_rows_under_new_names(live: Schema, renamed: Schema, old_names: Mapping[str, str]) -> str:

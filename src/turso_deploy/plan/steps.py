@@ -149,11 +149,6 @@ def impossible(step: str, reason: str, place: Place | None) -> PlanError:
     )
     if is_missing_function(reason):
         hint = HINT_ABOUT_FUNCTIONS
-    elif "rowid alias" in reason:
-        hint = (
-            "SQLite 3.54 renames no column from or to rowid, oid or _rowid_. Fill the new column with the old one by "
-            "`-- @using` in place of `-- @renamed`."
-        )
     return PlanError(
         ErrorCode.PLAN_IMPOSSIBLE, f"The plan cannot be carried out: {step}: {reason}.", hint=hint, place=place
     )

@@ -68,26 +68,49 @@ class TableChange:
     @property
     def added(self) -> list[ColumnDefinition]:
         """The columns that only the wanted table has."""
-        return [column for name, column in self.new.by_name.items() if name not in self.old.by_name]
+        return [column for name, column in self.new.by_name.items() if self.live_column(name) is None]
 
     @property
     def dropped(self) -> list[ColumnDefinition]:
         """The columns that only the live table has."""
-        return [column for name, column in self.old.by_name.items() if name not in self.new.by_name]
+        moved = self.moved.values()
+        return [
+            column for name, column in self.old.by_name.items() if name not in self.new.by_name and column not in moved
+        ]
 
     @property
     def kept(self) -> list[tuple[ColumnDefinition, ColumnDefinition]]:
         """The wanted and the live definition of each column that both tables have."""
-        return [
-            (column, self.old.by_name[name]) for name, column in self.new.by_name.items() if name in self.old.by_name
-        ]
+        pairs = ((column, self.live_column(name)) for name, column in self.new.by_name.items())
+        return [(column, live) for column, live in pairs if live is not None]
+
+    @cached_property
+    def moved(self) -> Mapping[str, ColumnDefinition]:
+        """The live column of each wanted column that the rebuild renames, by folded wanted name.
+
+        SQLite renames no column from or to a name of the rowid since 3.54.
+        """
+        found = {}
+        for name, at_column in self.wanted.directives.columns.items():
+            live, new = self.old.by_name.get(fold_case(at_column.renamed_from or "")), self.new.by_name[name]
+            if live and name not in self.old.by_name and new.generated is None and live.generated is None:
+                found[name] = live
+        return found
+
+    def live_column(self, name: str) -> ColumnDefinition | None:
+        """Return the live column that a wanted column with this folded name was, or None."""
+        return self.old.by_name.get(name) or self.moved.get(name)
+
+    def old_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the folded names before the rebuild of columns with these folded names."""
+        return tuple(fold_case(self.moved[name].name) if name in self.moved else name for name in names)
 
     @cached_property
     def sources(self) -> dict[str, str]:
         """The expression over a live row that gives the value of each wanted column, if it is not the default."""
         found = {}
         for name, column in self.new.by_name.items():
-            backfill, live, rowid = self.backfill(name), self.old.by_name.get(name), _rowid_of(self.old)
+            backfill, live, rowid = self.backfill(name), self.live_column(name), _rowid_of(self.old)
             if column.generated is not None:
                 continue
             if live is not None and name in self.prepared:
@@ -109,7 +132,7 @@ class TableChange:
         if the stored SQL of the live table already contains it, it only replaces the NULLs of a column that becomes
         NOT NULL. So the comment may stay in the file, and later rebuilds do not change the values again.
         """
-        new, live = self.new.by_name[name], self.old.by_name.get(name)
+        new, live = self.new.by_name[name], self.live_column(name)
         using = self.wanted.directives.of(name).using
         if live is None or using is None or name in self.prepared:
             return using
@@ -171,7 +194,7 @@ class TableChange:
 
         If there is one, generated columns are included, because they may read it.
         """
-        found = {name for name, column in self.new.by_name.items() if self._differs(column, self.old.by_name.get(name))}
+        found = {name for name, column in self.new.by_name.items() if self._differs(column, self.live_column(name))}
         generated = {name for name, column in self.new.by_name.items() if column.generated is not None}
         return frozenset(found | generated if found else ())
 
@@ -198,7 +221,7 @@ class TableChange:
         """
         found, generated = set(), set()
         for name, column in self.new.by_name.items():
-            live = self.old.by_name.get(name)
+            live = self.live_column(name)
             if column.generated is not None:
                 generated.add(name)
                 is_kept = live is not None and not self._differs(column, live)
@@ -273,7 +296,7 @@ class TableChange:
 
     def _keeps_its_type(self, column: ColumnDefinition) -> bool:
         """Return True if the projection shows a column with its affinity, as it does a live column."""
-        live = self.old.by_name.get(fold_case(column.name))
+        live = self.live_column(fold_case(column.name))
         return column.generated is None and live is not None and self._stored(column) == quote_identifier(live.name)
 
     def _with_types(self, rows: str, columns: Sequence[ColumnDefinition]) -> str:
@@ -363,7 +386,7 @@ class TableChange:
 
     def _stored(self, column: ColumnDefinition) -> str:
         """Return the expression of the value that a wanted column stores."""
-        source, live = self.sources.get(column.name), self.old.by_name.get(fold_case(column.name))
+        source, live = self.sources.get(column.name), self.live_column(fold_case(column.name))
         after = self.affinity(column)
         if source is None:
             default = " ".join(column.default or ())
@@ -374,7 +397,7 @@ class TableChange:
 
     def _compared(self, column: ColumnDefinition, value: str) -> str:
         """Return the value with the collation of its column, unless it is an unchanged column that has it already."""
-        live = self.old.by_name.get(fold_case(column.name))
+        live = self.live_column(fold_case(column.name))
         before = live.collation if live is not None and value == quote_identifier(live.name) else None
         if column.collation == before:
             return value

@@ -91,7 +91,7 @@ def _changed_values(change: TableChange, column: ColumnDefinition, live: ColumnD
 
 def _missing_values(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
     """Yield the hazard of a column that must not be NULL, if existing rows may have no value for it."""
-    live = change.old.by_name.get(fold_case(column.name))
+    live = change.live_column(fold_case(column.name))
     becomes_rowid = is_rowid(column, change.new) and column.name in change.sources
     if not (column.not_null or becomes_rowid):
         return
@@ -115,7 +115,7 @@ def _remedy_for_missing_values(change: TableChange, column: ColumnDefinition) ->
     if change.wanted.directives.of(name).using and (backfill := change.backfill(name)):
         return f"`-- @using {backfill}` at the column {title} gives NULL there: change it so that it never does."
     remedy = f"Give the missing values: `-- @using <expression>` at the column {title}"
-    if name in change.old.by_name:
+    if change.live_column(name):
         return f"{remedy}; a DEFAULT applies to new rows only."
     return f"{remedy}." if _is_unique_by_itself(change, name) else f"{remedy}, or give it a DEFAULT."
 
@@ -129,7 +129,7 @@ def _is_unique_by_itself(change: TableChange, column: str) -> bool:
 
 def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> Iterator[Hazard]:
     """Yield the hazard of a STRICT column or a rowid, which accept values of their own type only."""
-    live, becomes_rowid = change.old.by_name.get(fold_case(column.name)), is_rowid(column, change.new)
+    live, becomes_rowid = change.live_column(fold_case(column.name)), is_rowid(column, change.new)
     wanted_type = "integer" if becomes_rowid else strict_type(column.type) if change.new.strict else None
     is_stored = column.generated is not None and column.generated.stored  # SQLite checks the type of these only
     if wanted_type is None or (column.name not in change.sources and column.default is None and not is_stored):
@@ -311,8 +311,10 @@ def _missing_parents(change: TableChange, key: ForeignKey, count: str) -> Hazard
 
 
 def _enforces_the_same(change: TableChange, new: ForeignKey, old: ForeignKey) -> bool:
+    parent = change.other_changes.get(new.parent)
     columns, others = change.schema.parent_columns(new), change.before.parent_columns(old)
-    return (new.columns, new.parent, columns) == (old.columns, old.parent, others)
+    was = parent.old_names(columns) if parent else tuple(columns)
+    return (change.old_names(new.columns), new.parent, was) == (old.columns, old.parent, tuple(others))
 
 
 def _count_missing_parents(change: TableChange, key: ForeignKey) -> str:
@@ -322,7 +324,7 @@ def _count_missing_parents(change: TableChange, key: ForeignKey) -> str:
 def _will_have_no_parent(change: TableChange, key: ForeignKey) -> str:
     """Return the condition of `has_no_parent` for rows and parents in their wanted form."""
     parent = change.other_changes.get(key.parent)
-    if parent is None or not parent.changed_columns:
+    if parent is None or not (parent.changed_columns or parent.moved):
         return has_no_parent(key, change.schema, projected)
     columns = change.schema.parent_columns(key)
     names = [projected(parent.new.by_name[column].name) for column in columns]
@@ -367,7 +369,7 @@ def remedy_for_rows(change: TableChange, read: Collection[str], goal: str) -> st
     stored = _stored_columns(change.new, read)
     name = change.wanted.name
     filled = [column for column in stored if change.backfill(fold_case(column.name)) is not None]
-    new = [column for column in stored if column not in filled and fold_case(column.name) not in change.old.by_name]
+    new = [column for column in stored if column not in filled and not change.live_column(fold_case(column.name))]
     live = [column.name for column in stored if column not in filled and column not in new]
     parts = [
         f"Change the `@using` at the column {column_title(name, column.name)}, so that {goal}." for column in filled

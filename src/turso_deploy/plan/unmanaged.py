@@ -16,8 +16,9 @@ from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import Cause, ErrorCode, PlanError
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, Step, StepKind, impossible, is_missing_function
-from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_change import TableChange, is_rowid
 from turso_deploy.sql.comments import renamed_from
+from turso_deploy.sql.definitions import ROWID_NAMES, TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import as_written, column_title, fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, place_in, title
@@ -180,6 +181,7 @@ def check_meaning_stays(
         if lost := _column_that_becomes_a_string(item, changes):
             raise impossible(f"{title(item)} would no longer work", f"no such column: {lost}", None)
     renamed = {fold_case(step.object) for step in renames if step.column is not None}
+    renamed |= {name for name, change in changes.items() if change.moved}
     for item in unmanaged:
         names = identifiers_in(item.sql)
         if "natural" in names and (names & renamed or _have_other_columns_in_common(names, schema, changes)):
@@ -193,6 +195,9 @@ def check_meaning_stays(
         reason = "it uses the columns of a table by position, and the positions change"
         raise impossible(f"{title(item)} would use other columns than before", reason, None)
     for item in unmanaged:
+        if name := _other_meaning_of_rowid(item, changes):
+            reason = f"it reads {name}, which becomes or was a column, and is a name of the rowid otherwise"
+            raise impossible(f"{title(item)} would read other values than before", reason, None)
         if table := _table_with_lost_rowids(item, changes):
             reason = f"it reads the rowid of {table}, whose rows get other rowids"
             raise impossible(f"{title(item)} would find other rows than before", reason, None)
@@ -216,6 +221,22 @@ def _columns_of(name: str, schema: Schema, changes: Mapping[str, TableChange]) -
     return before | after
 
 
+def _other_meaning_of_rowid(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
+    """Return a name in a view or trigger that is the rowid either before or after a change, and else a column."""
+    names = identifiers_in(item.sql)
+    for name, change in changes.items():
+        other = {one for one in ROWID_NAMES if _is_a_column(one, change.new) is not _is_a_column(one, change.old)}
+        if name in names and names & other:
+            return column_title(change.wanted.name, min(names & other))
+    return None
+
+
+def _is_a_column(name: str, table: TableDefinition) -> bool:
+    """Return True if a name of the rowid is that of a column with values of its own."""
+    column = table.by_name.get(name)
+    return column is not None and not is_rowid(column, table)
+
+
 def _table_with_lost_rowids(item: View | Trigger, changes: Mapping[str, TableChange]) -> str | None:
     """Return the table whose rows get other rowids, and whose rowids a view or a trigger of another table reads."""
     names = identifiers_in(item.sql)
@@ -234,7 +255,7 @@ def _column_that_becomes_a_string(item: View | Trigger | Index, changes: Mapping
     """
     quoted, names = names_in_double_quotes(item.sql), identifiers_in(item.sql)
     for name, change in changes.items():
-        gone = {fold_case(column.name) for column in change.dropped} & quoted
+        gone = {fold_case(column.name) for column in (*change.dropped, *change.moved.values())} & quoted
         if gone and name in names:
             return min(gone)
     return None

@@ -9,6 +9,7 @@ deployment: a trigger may make the row that a later file sets, and it must not l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 
@@ -36,6 +37,8 @@ _WITHOUT_VALUES = (
     "string or blob too big",
 )
 
+_MATCHES = re.compile(r"\b(LIKE|GLOB)\b", re.IGNORECASE)
+
 _STORED = "turso_deploy_stored"  # a temporary table, and the trigger that fills it; no name of the wanted schema
 
 
@@ -51,6 +54,8 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: Connec
         for trigger in wanted.triggers.values()
         if trigger.definition.event == "INSERT" and fold_case(trigger.table) in seeded
     ]
+    if _may_match_blobs(files, wanted):
+        connection.match_blobs()
     enforced = connection.execute("PRAGMA foreign_keys").number()
     connection.execute("PRAGMA foreign_keys = off")
     connection.execute("PRAGMA temp_store = memory")  # the rows of temporary tables go into no file
@@ -68,6 +73,13 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: Connec
             connection.execute("COMMIT")
         connection.execute(f"PRAGMA foreign_keys = {enforced}")
     return seeds
+
+
+def _may_match_blobs(files: Sequence[SeedFile], wanted: Schema) -> bool:
+    """Return True if LIKE or GLOB, in a CHECK for example, may compare a blob of the seeds."""
+    if not any(_MATCHES.search(item.sql) for item in wanted.objects()):
+        return False
+    return any(group.rows.has_blobs for file in files for group in file.groups)
 
 
 def _store(file: SeedFile, wanted: Schema, connection: Connection) -> SeedTable:

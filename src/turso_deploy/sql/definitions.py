@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from turso_deploy.sql.lexer import Tokens, fold_case
 
-_ROWID_NAMES = ("rowid", "_rowid_", "oid")
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
 class ComparedByMeaning:
@@ -178,7 +178,7 @@ class TableDefinition(ComparedByMeaning):
     @property
     def rowid_names(self) -> tuple[str, ...]:
         """The names of the rowid that no column has taken: https://www.sqlite.org/lang_createtable.html#rowid."""
-        return () if self.without_rowid else tuple(name for name in _ROWID_NAMES if name not in self.by_name)
+        return () if self.without_rowid else tuple(name for name in ROWID_NAMES if name not in self.by_name)
 
     def __hash__(self) -> int:
         """Return the hash of the name, which equal definitions share."""

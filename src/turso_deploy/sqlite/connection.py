@@ -34,6 +34,10 @@ _CHECK_INTERVAL = 2_000
 # https://www.sqlite.org/limits.html#max_function_arg
 _MAX_ARGUMENTS = 127
 
+# SQLite 3.53 raised it from 15, so that 0.1 + 0.2 has another text: https://www.sqlite.org/c3ref/c_dbconfig_defensive.html.
+# What an older one keeps of such texts, in an index or a generated column, must stay valid.
+_DIGITS_OF_REALS = 15
+
 _EXPLAIN = "EXPLAIN "
 
 _files = 0
@@ -79,6 +83,7 @@ class Connection:
         with _sqlite_errors():
             # The cache is for `execute_for_each`, which would compile its statement again for each row.
             self._connection = apsw.Connection(database, flags, statementcachesize=1)
+            self._connection.config(apsw.SQLITE_DBCONFIG_FP_DIGITS, _DIGITS_OF_REALS)
         self._lock = RLock()  # apsw raises an error if two threads use one connection
         self._clock = clock
         self._is_open = True
@@ -184,6 +189,24 @@ class Connection:
         with self._lock:
             module = cast("apsw.VTModule", function)
             self._connection.create_module(name, module, use_bestindex_object=True, eponymous_only=True, read_only=True)
+
+    def match_blobs(self) -> None:
+        """Let LIKE and GLOB match a blob as the text of its bytes, as servers do; the SQLite of apsw matches none.
+
+        A connection of its own compares the texts, with functions that are not replaced. That takes longer.
+        """
+        texts = apsw.Connection(":memory:", statementcachesize=4)
+        texts.config(apsw.SQLITE_DBCONFIG_FP_DIGITS, _DIGITS_OF_REALS)
+        texts.limit(apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN)
+        cursor = texts.cursor()
+
+        def matches(sql: str) -> Callable[..., Value]:
+            return lambda *arguments: cursor.execute(sql, arguments).get
+
+        for name, word in (("like", "LIKE"), ("glob", "GLOB")):
+            sql = f"SELECT CAST(?2 AS TEXT) {word} CAST(?1 AS TEXT)"
+            self.create_function(name, matches(sql), 2)
+        self.create_function("like", matches("SELECT CAST(?2 AS TEXT) LIKE CAST(?1 AS TEXT) ESCAPE ?3"), 3)
 
     def close(self) -> None:
         """Close the connection."""

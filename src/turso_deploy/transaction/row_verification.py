@@ -71,7 +71,7 @@ def count_references_before(plan: Plan, live: Schema | None = None) -> list[Tran
     return [
         change_step(f"CREATE TABLE {_TABLE} (name TEXT, key TEXT, figure INTEGER)", "create the table of figures"),
         *(
-            _count(_BEFORE + name, _violations_before_renames(name, plan, live) if live else _violations(name))
+            _count(_BEFORE + name, _violations_before(name, plan, live))
             for name in plan.tables_with_verified_keys
             if fold_case(name) not in plan.created_tables
         ),
@@ -157,11 +157,16 @@ def _violations(
     return f"SELECT {_key_of(name, new_tables, new_columns)}, sum(n) FROM ({by_number}) AS violation GROUP BY 1"
 
 
-def _violations_before_renames(name: str, plan: Plan, live: Schema) -> str:
-    """Return the query for the violations of a table, which reads it by its old names and returns the new ones."""
-    was = plan.old_names.get(fold_case(name), name)
-    new_tables = {fold_case(old): new for new, old in plan.old_names.items()}
-    new_columns = {fold_case(old): fold_case(new) for new, old in plan.old_columns(name, live).items()}
+def _violations_before(name: str, plan: Plan, live: Schema | None) -> str:
+    """Return the query for the violations of a table, which reads it by its old names and returns the new ones.
+
+    Without `live` the table has its new name, and its columns, too, unless a rebuild renames them.
+    """
+    old_names = plan.old_names if live else {}
+    was = old_names.get(fold_case(name), name)
+    old_columns = plan.old_columns(name, live) if live else plan.moved_columns(name)
+    new_tables = {fold_case(old): new for new, old in old_names.items()}
+    new_columns = {fold_case(old): fold_case(new) for new, old in old_columns.items()}
     return _violations(was, new_tables, new_columns)
 
 

@@ -1,0 +1,4 @@
+CREATE TABLE t (
+  rowid TEXT, -- @renamed from=a
+  b TEXT
+);

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES ('x', 'y');
+CREATE INDEX theirs ON t (a);

@@ -1,0 +1,5 @@
+CREATE TABLE t (code TEXT NOT NULL UNIQUE, a TEXT CHECK (code <> ''));
+CREATE TABLE child (id INTEGER PRIMARY KEY, code TEXT REFERENCES t (code) ON DELETE CASCADE);
+CREATE INDEX t_code ON t (lower(code));
+CREATE VIEW codes AS SELECT code FROM t;
+CREATE TRIGGER t_insert AFTER INSERT ON t BEGIN UPDATE t SET a = new.code WHERE code = new.code; END;

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES ('x');
+CREATE VIEW theirs AS SELECT rowid FROM t;

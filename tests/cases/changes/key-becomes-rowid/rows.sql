@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (7, 'x'), (9, 'y');
+DELETE FROM t WHERE id = 9;
+INSERT INTO child VALUES (1, 7);

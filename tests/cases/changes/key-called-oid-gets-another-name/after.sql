@@ -1,0 +1,5 @@
+CREATE TABLE t (
+  id INTEGER PRIMARY KEY, -- @renamed from=oid
+  a TEXT NOT NULL
+);
+CREATE VIEW v AS SELECT id FROM t;
