@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from turso_deploy.catalog.catalog import read_catalog
 from turso_deploy.core.errors import DeployError, ErrorCode, InputError, ProjectError
+from turso_deploy.core.files import make_folder, write_file
 from turso_deploy.database.interface import Database
 from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.plan.steps import StepKind
@@ -100,10 +101,9 @@ def require_target(folder: Path) -> None:
 
 def _write(files: dict[str, str], folder: Path, shown: str) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name, text in files.items():
-            with (folder / name).open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
+            write_file(folder / name, text.encode(), replace=False)
     except OSError as error:
         raise _not_writable(shown, error.strerror or "") from None
 

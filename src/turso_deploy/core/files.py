@@ -1,10 +1,14 @@
-"""Read and write regular files: no device, pipe or socket, which may never end, and no link unless that is allowed."""
+"""Read and write regular files: no device, pipe or socket, which may never end, and no link unless that is allowed.
+
+What root creates, as in a container, belongs to the owner of the folder that it is in.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 # Absent on Windows, where git writes no links unless it is asked to, and where no file name leads to a pipe.
@@ -32,13 +36,41 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = False) -> byte
     raise TooLargeError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a regular file, or replace its content. Raises OSError, among them SpecialFileError."""
-    if os.path.lexists(path):
+def write_file(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a regular file, or replace its content if that is allowed. Raises OSError, among them SpecialFileError."""
+    is_new = not os.path.lexists(path)
+    if not is_new and replace:
         require_regular(path)
-    with os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | _NO_LINK), "wb") as file:
+    exclusive = 0 if replace else os.O_EXCL
+    with os.fdopen(_open(path, os.O_WRONLY | os.O_CREAT | exclusive | _NO_LINK), "wb") as file:
+        if is_new:
+            give_to_owner(path, file.fileno())
         file.truncate(0)
         file.write(content)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and those that lead to it, if they are missing. Raises OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        give_to_owner(folder)
+
+
+def give_to_owner(path: Path, descriptor: int | None = None) -> None:
+    """Give a file or a folder that was just created to the owner and the group of the folder that it is in.
+
+    Only root can, and only root has to: the files of a container that runs as root would else be in the workspace of a
+    user who can neither change nor remove them. Where the file system does not let root do it, nothing happens.
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with suppress(OSError):
+        folder = path.absolute().parent.stat()
+        if descriptor is None:
+            os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)
+        else:
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
 
 
 def require_regular(path: Path, *, follow_links: bool = False) -> None:

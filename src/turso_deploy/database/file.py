@@ -9,6 +9,7 @@ from pathlib import Path
 
 from turso_deploy.catalog.rows import CATALOG_QUERY
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
+from turso_deploy.core.files import give_to_owner
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, Rows, Transaction, Value
@@ -141,8 +142,10 @@ class FileDatabase(Database):
         if _is_of_tursos_engine(self._file):
             raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}: the file is in its MVCC mode.")
         try:
-            exists = creates or self._file.exists()
-            connection = Connection.to_file(self._file) if exists else Connection.in_memory()
+            exists = self._file.exists()
+            connection = Connection.to_file(self._file) if creates or exists else Connection.in_memory()
+            if creates and not exists:  # SQLite gives the journal, the log and its index to the owner of the file
+                give_to_owner(self._file.resolve())
         except SqliteError as error:
             raise explain(_failure(error)).error(DatabaseError) from error
         try:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.core.files import SpecialFileError, read_file, write_file
+from turso_deploy.core.files import SpecialFileError, make_folder, read_file, write_file
 from turso_deploy.core.transaction import Query, Value
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.loader import load_project_with
@@ -136,7 +136,7 @@ def _current(path: Path) -> str | None:
 
 def _write(pages: dict[str, str], output: Path) -> None:
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
         for name, text in pages.items():
             write_file(output / name, text.encode())
     except SpecialFileError as error:
