@@ -18,7 +18,7 @@ from turso_deploy.catalog.engine import Engine
 from turso_deploy.catalog.error_location import is_syntax_error, locate
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
 from turso_deploy.catalog.scratch_speedup import ShortCatalog
-from turso_deploy.catalog.stand_ins import TABLE_FUNCTIONS, stand_in
+from turso_deploy.catalog.stand_ins import SERVER_FUNCTIONS, TABLE_FUNCTIONS, stand_in
 from turso_deploy.core.transaction import Query, Rows, Value
 from turso_deploy.sql.lexer import fold_case, quote_identifier, tokenize
 from turso_deploy.sqlite.connection import DELETE, FUNCTION, INSERT, READ, UPDATE, Connection, SqliteError
@@ -65,6 +65,8 @@ class Scratch:
         self._connection.execute("PRAGMA foreign_keys = on")
         self._catalog = ShortCatalog(self._connection)
         self._stand_ins: set[str] = set()
+        self.unknown_functions: set[str] = set()
+        """The folded names of the functions with a stand-in that no known engine has."""
         self._cuts: dict[str, _Cut] = {}
         self._connection.accept_double_quoted_strings(False)  # they hide misspelt columns
 
@@ -272,6 +274,8 @@ class Scratch:
                 self._connection.create_function(name, function, max(number, -1))
             if not numbers:
                 return False
+            if self._engine is None and name not in SERVER_FUNCTIONS:
+                self.unknown_functions.add(name)
         elif kind == _UNKNOWN_TABLE and name in TABLE_FUNCTIONS and (self._is_lenient or self._has_module(name)):
             self._connection.create_table_function(name, Module(TABLE_FUNCTIONS[name]))
         else:

@@ -109,6 +109,8 @@ use DROP TABLE to delete table {}
 use DROP VIEW to delete view {}
 ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint
 wrong number of arguments to function {}
+unsafe use of {}
+unsafe use of virtual table {}
 misuse of aggregate: {}
 misuse of aggregate function {}
 misuse of window function {}

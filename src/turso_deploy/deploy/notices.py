@@ -36,6 +36,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
     plan = pending.plan
     return (
         *project.notices,
+        *(project.unknown_functions() if pending.state.engine is None else ()),
         *unmanaged_notices(plan.unmanaged),
         *_broken_notices(plan.broken),
         *_managed_notices(pending, project.wanted),

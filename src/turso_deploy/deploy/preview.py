@@ -141,6 +141,7 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
         difference = diff(project.wanted, state.catalog.schema)
         notices = (
             *project.notices,
+            *(project.unknown_functions() if state.engine is None else ()),
             *history_notices(state.catalog),
             *unmanaged_notices(difference.unmanaged(state.managed)),
             *column_order_notices(project.wanted, state.catalog.schema),

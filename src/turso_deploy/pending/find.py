@@ -253,7 +253,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
             without_scripts=plan,
             engine=state.engine,
         )
-    require_runnable(to_run, _schemas(state, plan), foreign_keys=plan.keeps_foreign_keys_on)
+    require_runnable(to_run, _schemas(state, plan), state.engine, foreign_keys=plan.keeps_foreign_keys_on)
     seeds = tuple(_pending_seeds(project, plan, state))
     deletions = tuple(_deletions(project, state, plan, seeds, to_run))
     pending = PendingChanges(

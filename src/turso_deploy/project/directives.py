@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.catalog.sources import Source
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.sql.comments import column_comments, directives, plain
 from turso_deploy.sql.definitions import NO_DIRECTIVES, Directives, TableDirectives
-from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, scan
+from turso_deploy.sql.identifiers import identifiers_in
+from turso_deploy.sql.lexer import SqlTextError, TokenKind, fold_case, position, quote_identifier, scan
 from turso_deploy.sql.parser import parse_table
+from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.splitter import Comment
 from turso_deploy.sql.statement_kinds import StatementKind
 
@@ -89,3 +93,17 @@ def _malformed(error: SqlTextError, source: Source) -> ProjectError:
         hint="The directives are `-- @renamed from=old_name` and `-- @using <expression>`, each in its own comment.",
         place=Place(source.place.file, (source.place.line or 1) + lines),
     )
+
+
+def compile_backfills(wanted: Schema, scratch: Scratch) -> None:
+    """Compile each `@using` expression, so that the scratch database knows the functions that no engine has.
+
+    The columns of older databases are not known, so any name is a column here. Other errors are those of a plan.
+    """
+    for table in wanted.all_tables.values():
+        for at_column in table.directives.columns.values():
+            if at_column.using is not None:
+                names = sorted(identifiers_in(at_column.using))
+                columns = ", ".join(f"NULL AS {quote_identifier(name)}" for name in names) or "NULL"
+                with suppress(ScratchError):
+                    scratch.compile(f"SELECT ({at_column.using}) FROM (SELECT {columns})")

@@ -22,7 +22,7 @@ from turso_deploy.project.dangling_references import (
     hint_for_text,
     require_working_expressions,
 )
-from turso_deploy.project.directives import read_directives
+from turso_deploy.project.directives import compile_backfills, read_directives
 from turso_deploy.project.manifest import Manifest
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 from turso_deploy.project.project import IgnoredDefinition, Project
@@ -76,6 +76,7 @@ def load_project_with(
         _require_known_names(manifest, catalog, folder)
         _require_reachable_version(manifest, folder)
         wanted = wanted.with_directives(read_directives(managed))
+        compile_backfills(wanted, scratch)
         scripts = read_scripts(folder, files, wanted)
         if not scripts_have_run:
             require_compilable(scripts, wanted, scratch)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
+from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, InputError, Place
 from turso_deploy.core.schema_folder import SchemaFolder, SkippedStatement, notice_of_skipped
-from turso_deploy.core.text import enumerated
+from turso_deploy.core.text import MAX_NAMES, enumerated
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 from turso_deploy.project.manifest_file import place_in_manifest
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.schema import DanglingReference, Schema
+from turso_deploy.sql.lexer import column_title
+from turso_deploy.sql.schema import DanglingReference, Schema, place_in, title
 
 
 class IgnoredDefinition(NamedTuple):
@@ -55,6 +58,32 @@ class Project(NamedTuple):
             f"What this refers to does not exist, so it is deployed only where a database has it already: {dangling}."
         )
         return (*skipped, *([covered] if ignored else []), *([broken] if dangling else []))
+
+    def unknown_functions(self, others: Iterable[tuple[str, Place, str]] = ()) -> tuple[str, ...]:
+        """Return the notice of the functions that no known engine has, for a run that asks no engine; () if none.
+
+        `others` are more statements that may call them: a name, the place and the SQL.
+        """
+        calls = [(title(item), item.place, item.sql) for item in self.wanted.objects()]
+        for table in self.wanted.tables.values():
+            backfills = ((column, each.using) for column, each in table.directives.columns.items() if each.using)
+            calls += [(column_title(table.name, column), table.place_of(column), using) for column, using in backfills]
+        for script in self.scripts:
+            calls += [(f"script {script.name}", Place(script.file, one.line), one.text) for one in script.statements]
+        found = []
+        for name in sorted(self.scratch.unknown_functions):
+            places = [
+                f"{what} ({place_in(sql, offset, place)})"
+                for what, place, sql in (*calls, *others)
+                if (offset := locate(sql, f"no such function: {name}")) is not None
+            ]
+            found.append(f"{name} in {', '.join(places[:MAX_NAMES]) or 'the schema folder'}")
+        if not found:
+            return ()
+        return (
+            "No engine that turso-deploy knows has these functions, and no database was asked: "
+            f"{'; '.join(found)}. If a name is misspelt, each use of the object fails.",
+        )
 
     @property
     def manifest_place(self) -> Place:

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.engine import Engine
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Place, ProjectError
@@ -89,6 +90,7 @@ def _require_known_names(script: Script, wanted: Schema, scratch: Scratch) -> No
             )
             if error and not is_undecided and not _is_excused(error, statement):
                 raise _loading_error(error, statement, script)
+        scratch.unknown_functions |= bare.unknown_functions
 
 
 def _names_at(script: Script, wanted: Schema, scratch: Scratch) -> _Names:
@@ -155,7 +157,7 @@ def _adds_missing_column(error: ScratchError, names: _Names, bare: Scratch) -> b
 def _compile(statement: Statement, scratch: Scratch) -> ScratchError | None:
     """Return SQLite's error for a statement, or None if it compiles."""
     try:
-        scratch.compile(statement.text)
+        scratch.compile(statement.text, statement.text)
     except ScratchError as error:
         return error
     return None
@@ -224,8 +226,10 @@ def _defines(schema: Schema, need: Need) -> bool:
     return table is not None and fold_case(need.column) in table.definition.by_name
 
 
-def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog], *, foreign_keys: bool) -> None:
-    """Compile each script in the schema that the database has at its moment.
+def require_runnable(
+    scripts: Sequence[Script], schemas: Mapping[Moment, Catalog], engine: Engine | None = None, *, foreign_keys: bool
+) -> None:
+    """Compile each script in the schema that the database has at its moment, with what its engine has, if known.
 
     `foreign_keys` is True if they are enforced then: a key that refers to no key makes a statement fail only if so.
     What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`).
@@ -234,7 +238,7 @@ def require_runnable(scripts: Sequence[Script], schemas: Mapping[Moment, Catalog
         chosen = scripts_at(moment, scripts)
         if not chosen:
             continue
-        with closing(Scratch()) as scratch:
+        with closing(Scratch(engine)) as scratch:
             scratch.run(f"PRAGMA foreign_keys = {'on' if foreign_keys else 'off'}")
             unknown = frozenset(_left_out(scratch.load(catalog.rows, catalog.shadows)))
             for script in chosen:

@@ -24,7 +24,7 @@ from turso_deploy.schema_docs.descriptions import read_descriptions
 from turso_deploy.schema_docs.notes import Notes, as_json, load_notes
 from turso_deploy.schema_docs.page_data import PageData
 from turso_deploy.schema_docs.pages import PLAN, render
-from turso_deploy.schema_docs.queries import QUERIES, run_queries
+from turso_deploy.schema_docs.queries import QUERIES, run_queries, statements_of
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
 _MAX_PAGE_BYTES = 64_000_000
@@ -59,7 +59,7 @@ def generate_docs(folder: Path, output: Path, *, check: bool) -> Report:
         manifest_version=project.manifest.schema_version,
         steps=tuple(StepLine(StepKind.WRITE_PAGE, f"{shown}/{name}", "") for name in stale),
         counts=count_lines(project.manifest, project.wanted),
-        notices=project.notices,
+        notices=(*project.notices, *project.unknown_functions(statements_of(project.folder))),
         duration_ms=round((time.monotonic() - started) * 1000),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from turso_deploy.catalog.scratch import Scratch, ScratchError
@@ -64,6 +65,13 @@ def run_queries(folder: SchemaFolder, scratch: Scratch) -> list[tuple[str, list[
             left -= size_of(found[-1].rows)
         results.append((PurePosixPath(file.name).stem, found))
     return results
+
+
+def statements_of(folder: SchemaFolder) -> Iterator[tuple[str, Place, str]]:
+    """Yield the name of the file, the place and the SQL of every query."""
+    for file in read_statement_files(folder, QUERIES):
+        for statement in file.statements:
+            yield file.name, folder.place(file.name, statement.line), statement.text
 
 
 def _run(statement: Statement, file: str, scratch: Scratch, max_bytes: int) -> QueryResult:

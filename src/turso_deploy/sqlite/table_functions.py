@@ -16,12 +16,13 @@ Value = None | int | float | str | bytes
 class TableFunction(NamedTuple):
     """The columns of the rows, the parameters, and the function that returns the rows for some arguments.
 
-    An argument that is not given is None.
+    An argument that is not given is None. One that is `direct_only` cannot be used in views and triggers.
     """
 
     columns: tuple[str, ...]
     parameters: tuple[str, ...]
     rows: Callable[..., Iterable[tuple[Value, ...]]]
+    direct_only: bool = False
 
 
 class Module:
@@ -31,9 +32,11 @@ class Module:
         self._function = function
 
     def Connect(  # noqa: N802
-        self, _connection: apsw.Connection, _module: str, _database: str, _table: str, *_arguments: str
+        self, connection: apsw.Connection, _module: str, _database: str, _table: str, *_arguments: str
     ) -> tuple[str, _Table]:
         """Return the declaration of the table, in which the parameters are hidden columns."""
+        if self._function.direct_only:  # https://www.sqlite.org/c3ref/c_vtab_constraint_support.html
+            connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
         hidden = (f"{name} HIDDEN" for name in self._function.parameters)
         return f"CREATE TABLE x({', '.join((*self._function.columns, *hidden))})", _Table(self._function)
 
