@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from tests.support.databases import DatabaseUnderTest
+import pytest
+
+from tests.support.databases import DatabaseUnderTest, run_program
 from tests.support.schema_folders import write_folder
 from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep, Value
@@ -139,13 +142,35 @@ def test_script_of_a_file_runs_in_our_own_sqlite(in_file: DatabaseUnderTest, tmp
     assert plan(in_file, tmp_path / "schema", "CREATE TABLE t (a);", scripts__once=script).error is None
 
 
-def test_vector_index_in_a_file_is_an_error_that_names_servers(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
-    schema = "CREATE TABLE e (v F32_BLOB(3));\nCREATE INDEX near ON e (libsql_vector_idx(v));\n"
-    report = plan(in_file, tmp_path / "schema", schema)
-    assert report.error is not None
-    assert "index near is a vector index, which only libSQL servers have" in report.error.message
-    assert report.error.line == 2
-    assert plan(in_file, tmp_path / "other", "CREATE TABLE e (v F32_BLOB(3));\n").error is None
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("deploy", {}), ("plan", {}), ("plan", {"sql": True}), ("plan", {"dry_run": True}), ("verify", {})],
+)
+def test_what_only_servers_have_is_an_error_of_each_command_before_a_file_is_opened(
+    in_file: DatabaseUnderTest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    options: dict[str, Any],
+) -> None:
+    schema = (
+        "CREATE TABLE e (v F32_BLOB(3));\nCREATE INDEX near ON e (libsql_vector_idx(v));\n"
+        "CREATE TABLE r (a) RANDOM ROWID;\n"
+    )
+    folder = write_folder(tmp_path / "schema", {"schema.sql": schema})
+    done = run_program(command, folder, in_file.url, json_output=False, **options)
+    printed = done.printed + capsys.readouterr().err  # where the report of a script goes
+    assert done.status == 1
+    assert "schema.sql:2:14: index near is a vector index, which only libSQL servers have" in printed
+    assert "schema.sql:3:14: table r has RANDOM ROWID, which only libSQL servers have" in printed
+    assert not in_file.file.exists()
+    in_file.file.write_bytes(b"no database, which opening it would report")
+    done = run_program(command, folder, in_file.url, json_output=False, **options)
+    assert "only libSQL servers have" in done.printed + capsys.readouterr().err
+
+
+def test_columns_of_vectors_need_no_server(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    assert plan(in_file, tmp_path / "schema", "CREATE TABLE e (v F32_BLOB(3));\n").error is None
 
 
 def test_file_that_was_deployed_to_opens_in_the_sqlite_of_python(in_file: DatabaseUnderTest, tmp_path: Path) -> None:

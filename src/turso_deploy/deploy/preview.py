@@ -28,6 +28,7 @@ from turso_deploy.deploy.notices import (
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.engine_version import require_file_support
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying, stopping_errors
 from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
@@ -135,6 +136,8 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
         manifest, wanted = project.manifest, project.wanted
         checks = row_checks(manifest, wanted, show_keys=show_keys)
         checks += json_checks(manifest, wanted, show_keys=show_keys)
+        if database.address.startswith("file:"):
+            require_file_support(project)
         report_step("checking the database")
         answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
         state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)

@@ -23,8 +23,6 @@ def require_engine(project: Project, state: DatabaseState, *, is_file: bool) -> 
     """Check what the database does not have yet. Raises PlanError (`plan-impossible`) with the place of each fault."""
     live = {key_of(item): item.definition for item in state.catalog.schema.objects()}
     new = [item for item in project.wanted.objects() if live.get(key_of(item)) != item.definition]
-    if is_file:
-        _require_no_vector_index(new)
     causes = [
         Cause(_fault(item.name, found), place)
         for item in new
@@ -78,16 +76,27 @@ def _fault(name: str, found: NewerSql) -> str:
     return f"{name} uses {found.name}, which came with SQLite {_text(found.since)}{parser}"
 
 
-def _require_no_vector_index(new: Sequence[SchemaObject]) -> None:
-    for item in new:
-        if isinstance(item, Index) and "libsql_vector_idx" in identifiers_in(item.sql):
-            raise PlanError(
-                ErrorCode.PLAN_IMPOSSIBLE,
-                f"The database is a file, and index {item.name} is a vector index, which only libSQL servers have.",
-                hint="Deploy to a server, for example sqld on this machine, or leave the index out of the folder. "
-                "Columns of vectors, such as F32_BLOB(3), need no server.",
-                place=item.place,
-            )
+def require_file_support(project: Project) -> None:
+    """Check that no definition needs a server, before a file is opened or created. Raises PlanError."""
+    causes = [Cause(reason, item.place) for item in project.wanted.objects() if (reason := _reason_for_server(item))]
+    if causes:
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The database is a file, and the schema folder needs a libSQL server:{listed(causes)}",
+            hint="Deploy to a server, for example sqld on this machine, or leave these out of the folder. Columns of "
+            "vectors, such as F32_BLOB(3), need no server.",
+            place=causes[0].place,
+            causes=causes,
+        )
+
+
+def _reason_for_server(item: SchemaObject) -> str:
+    """Return the reason why only a server takes a definition; "" for any other."""
+    if isinstance(item, Index) and "libsql_vector_idx" in identifiers_in(item.sql):
+        return f"index {item.name} is a vector index, which only libSQL servers have"
+    if isinstance(item, Table) and item.definition.random_rowid:
+        return f"table {item.name} has RANDOM ROWID, which only libSQL servers have"
+    return ""
 
 
 def _text(version: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ from turso_deploy.history.table import require_writable, writing_triggers
 from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
-from turso_deploy.pending.engine_version import require_engine
+from turso_deploy.pending.engine_version import require_engine, require_file_support
 from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
@@ -71,6 +71,9 @@ def find_pending(
     With `preview` the rows of all rewritten tables are counted, too, and the checks of rows are predicted: only the
     plan needs that, because a deployment decides. With `show_keys` rows are named by text keys, too.
     """
+    is_file = database.address.startswith("file:")
+    if is_file:
+        require_file_support(project)
     report_step("reading the database")
     past_schemas = past_schemas_query(schema_fingerprint(project.wanted))
     past_version = past_version_query(project.manifest.schema_version)
@@ -78,7 +81,7 @@ def find_pending(
     report_step("planning")
     with expected_form():
         state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
-    require_engine(project, state, is_file=database.address.startswith("file:"))
+    require_engine(project, state, is_file=is_file)
     pending = pending_for(project, state)
     inquiries = [_hazard_rows(pending), compiled_before(pending)]
     if preview:
