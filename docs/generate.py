@@ -43,7 +43,8 @@ def manifest() -> str:
 
 def _keys(model: dict[str, Any], models: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     for name, field in model["properties"].items():
-        yield prefix + name, _kind(field), field["description"]
+        kind = "a mapping of versions to a list" if name == "approve" else _kind(field)
+        yield prefix + name, kind, field["description"]
         if "$ref" in field:
             yield from _keys(models[field["$ref"].rpartition("/")[2]], models, f"{prefix}{name}.")
 

@@ -98,7 +98,7 @@ class _Run:
             deployment.database,
             show_keys=deployment.show_keys,
         )
-        self._deployment = deployment
+        self._given = self._deployment = deployment
         self._submission = Submission(deployment.database)
         self._stale_plans = 0
         self._fewest_rows = math.inf
@@ -116,9 +116,10 @@ class _Run:
 
     def _attempt(self) -> _Attempt:
         """Read, plan and submit once."""
-        deployment = self._deployment
+        deployment = self._given
         with cancellable():
             pending = find_pending(deployment.project, deployment.database)
+        deployment = self._deployment = deployment.with_manifest(pending.state)
         found = self._submission.match_history(pending.state)
         if found is None:
             self.report.add_state(pending.state)
@@ -143,13 +144,13 @@ class _Run:
         try:
             check_manifest(deployment.project, pending)
             raise_if_seeds_conflict(pending)
-            raise_if_blocked(pending.hazards, deployment.approvals)
+            raise_if_blocked(pending.hazards, deployment.approvals, deployment.advice)
         except BlockedError:
             with cancellable():
                 pending = self._with_predictions(pending)
             failed_checks = self.report.add_predicted_checks(pending)
             errors = stopping_errors(deployment.project, pending, failed_checks)
-            if blocked := blocking_error(pending.hazards, deployment.approvals):
+            if blocked := blocking_error(pending.hazards, deployment.approvals, deployment.advice):
                 errors.append(blocked)
             raise combined(errors) from None
 
@@ -179,18 +180,19 @@ class _Run:
             return _Attempt.LOST
         findings = read_findings(batch, outcome, self.report.check_lines)
         checks, approvals, project = findings.checks, self._deployment.approvals, self._deployment.project
+        advice = self._deployment.advice
         if findings.contradiction:
             self.report.add_checks(checks)
             committed = self._is_committed(batch)
             if not committed and outcome.failed and findings.are_readable:
-                raise explain_failure(batch.assembly, outcome, checks, project, approvals)
+                raise explain_failure(batch.assembly, outcome, checks, project, approvals, advice)
             contradiction = findings.contradiction
             raise explain_contradiction(contradiction, batch.assembly, outcome, checks, project, committed=committed)
         if is_stale(batch.assembly, outcome):
             self._submission.add_possible_duplicate(batch)
             return _Attempt.STALE
         if not outcome.committed:
-            failure = explain_failure(batch.assembly, outcome, checks, project, approvals)
+            failure = explain_failure(batch.assembly, outcome, checks, project, approvals, advice)
             if failure.code is ErrorCode.DATABASE_BUSY and self._submission.try_again(failure.message):
                 return _Attempt.BUSY
             self.report.add_checks(checks)

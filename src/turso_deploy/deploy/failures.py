@@ -12,10 +12,11 @@ from turso_deploy.core.transaction import Failure, Outcome, Purpose, Rows, Trans
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.engine_messages import showable, without_prefix
 from turso_deploy.history.entries import READ_BACK
-from turso_deploy.plan.hazards import Approval, blocking_error
+from turso_deploy.plan.hazards import Advice, Approval, blocking_error, no_advice
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
 from turso_deploy.project.bound import parse_bound
-from turso_deploy.project.expectations import COUNTED_KINDS, corrections
+from turso_deploy.project.expectations import corrections
+from turso_deploy.project.manifest import COUNTED_KINDS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
@@ -45,6 +46,7 @@ def explain_failure(
     checks: Sequence[CheckLine],
     project: Project,
     approvals: Sequence[Approval] = (),
+    advice: Advice = no_advice,
 ) -> DeployError:
     """Return the error for a transaction that was rolled back. `checks` are its results before that."""
     failed = outcome.failed
@@ -64,7 +66,7 @@ def explain_failure(
         figures = outcome.results[assembly.steps.index(orphans.figures)]
         if step is orphans.check and figures is not None:
             return error_for_orphans(orphans, figures)
-    if step.purpose is Purpose.CHECK and (error := blocking_error(assembly.deletions(outcome), approvals)):
+    if step.purpose is Purpose.CHECK and (error := blocking_error(assembly.deletions(outcome), approvals, advice)):
         return error
     if step is assembly.seeds.check and (missing := _result_of(assembly.seeds.missing, assembly, outcome)):
         return error_for_missing_rows(assembly.seeds, missing)

@@ -11,9 +11,10 @@ from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.history.last_deployment import managed_names
 from turso_deploy.history.table import writing_triggers
+from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.write_estimate import RewrittenTable
-from turso_deploy.plan.hazards import HAZARDS, Approval, Severity, unused_approvals
+from turso_deploy.plan.hazards import Approval
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
 from turso_deploy.plan.steps import StepKind, objects_of
 from turso_deploy.project.project import Project
@@ -44,7 +45,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
         *map(_unmatched_rename_notice, plan.unmatched_renames),
         *map(_unused_backfill_notice, plan.unused_backfills),
-        *map(_unused_approval_notice, unused_approvals(pending.hazards, approvals)),
+        *(notice.message for notice in left_over_approvals(project, pending.hazards, approvals)),
         *map(_skipped_notice, pending.skipped),
         *_resumed_notices(pending),
         *_removed_seeds_notices(project, pending),
@@ -126,16 +127,6 @@ def _managed_notices(pending: PendingChanges, wanted: Schema) -> Iterator[str]:
             "Already in the database, and managed from this deployment on, so that it is dropped when it is removed "
             f"from the schema folder: {enumerated(names)}."
         )
-
-
-def _unused_approval_notice(approval: Approval) -> str:
-    match HAZARDS[approval.name][0]:
-        case Severity.NEEDS_APPROVAL:
-            return f"The approval {approval} matches nothing in this plan: it is misspelt, or can be removed."
-        case Severity.WARNING:
-            return f"The approval {approval} is not needed: {approval.name} is only a warning."
-        case Severity.BLOCKED:
-            return f"The approval {approval} has no effect: {approval.name} is about rows that have to be corrected."
 
 
 def _long_rewrite_notice(table: RewrittenTable, *, is_file: bool) -> str:

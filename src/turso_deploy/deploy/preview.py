@@ -10,7 +10,7 @@ from turso_deploy.core.progress import report_step
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchKind
 from turso_deploy.deploy.batches import describe_batch, first_batch, single_batch
-from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
+from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment, approvals_in_manifest
 from turso_deploy.deploy.failures import (
     combined,
     explain_failed_checks,
@@ -70,12 +70,12 @@ def plan(
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
     report = ReportBuilder("plan", project, database.address, database, show_keys=show_keys)
     try:
-        pending, failures = _planned(deployment, report)
+        deployment, pending, failures = _planned(deployment, report)
         if pending.nothing_to_do and not failures:
             return report.build(Status.UNCHANGED, committed=False)
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
-        if blocked := blocking_error(pending.hazards, deployment.approvals):
+        if blocked := blocking_error(pending.hazards, deployment.approvals, deployment.advice):
             failures.append(blocked)
         if failures and not (dry_run and all(isinstance(error, DatabaseError) for error in failures)):
             raise combined(failures)
@@ -97,12 +97,12 @@ def script(deployment: Deployment) -> tuple[Report, str]:
     database = deployment.database
     report = ReportBuilder("plan", deployment.project, database.address, database, show_keys=deployment.show_keys)
     try:
-        pending, failures = _planned(deployment, report)
+        deployment, pending, failures = _planned(deployment, report)
         if failures:
             raise combined(failures)
         if pending.nothing_to_do:
             return report.build(Status.UNCHANGED, committed=False), ""
-        raise_if_blocked(pending.hazards, deployment.approvals)
+        raise_if_blocked(pending.hazards, deployment.approvals, deployment.advice)
         text = as_script(single_batch(deployment, pending).assembly.transaction)
         return report.build(Status.PLANNED, committed=False), text
     except DeployError as error:
@@ -116,9 +116,11 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         pending = pending_for(project, state_after_deploying(base, project.manifest.ignore))
         pending = compare_with_folder(project, base, pending)
         report.add_state(pending.state)
+        in_manifest = approvals_in_manifest(project, pending.state)
+        approvals, advice = (*approvals, *in_manifest.counting), in_manifest.advice
         report.add_pending(pending, approvals, plan_notices(project, pending, approvals))
         check_manifest(project, pending)
-        report.add_blocking_error(blocking_error(pending.hazards, approvals, counted=False))
+        report.add_blocking_error(blocking_error(pending.hazards, approvals, advice, counted=False))
         downgrades = [hazard for hazard in pending.other_hazards if hazard.name is HazardName.DOWNGRADE]
         raise_if_blocked(downgrades, approvals)  # they do not depend on the rows of a database
         return report.build(Status.UNCHANGED if pending.nothing_to_do else Status.PLANNED, committed=False)
@@ -160,12 +162,16 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
         return report.build_failed(error)
 
 
-def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[PendingChanges, list[DeployError]]:
-    """Return the pending changes, which are added to the report, and the errors that would stop a deployment."""
+def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[Deployment, PendingChanges, list[DeployError]]:
+    """Return the deployment with the approvals of the manifest, the pending changes, and what would stop it.
+
+    The pending changes are added to the report.
+    """
     pending = find_pending(deployment.project, deployment.database, preview=True, show_keys=deployment.show_keys)
+    deployment = deployment.with_manifest(pending.state)
     report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-    return pending, stopping_errors(deployment.project, pending, report.add_predicted_checks(pending))
+    return deployment, pending, stopping_errors(deployment.project, pending, report.add_predicted_checks(pending))
 
 
 def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> None:
@@ -191,7 +197,9 @@ def _dry_run(deployment: Deployment, batch: Batch, report: ReportBuilder) -> Non
     report.add_checks(findings.checks)
     report.add_deletions(batch, outcome, deployment.approvals, is_last=batch.id.completes)
     if outcome.failed:
-        raise explain_failure(batch.assembly, outcome, findings.checks, deployment.project, deployment.approvals)
+        raise explain_failure(
+            batch.assembly, outcome, findings.checks, deployment.project, deployment.approvals, deployment.advice
+        )
     report.add_notice(_DRY_RUN_NOTICES[batch.id.kind])
     if batch.id.completes:
         report.add_dry_run(findings.seeds)

@@ -17,6 +17,7 @@ from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.failures import explain_failed_checks
 from turso_deploy.deploy.seed_results import SeedResult
+from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
@@ -27,7 +28,7 @@ from turso_deploy.project.scripts import Moment, scripts_at
 from turso_deploy.report.changes import object_changes
 from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
-from turso_deploy.report.lines import count_lines, error_line, failed, hazard_line, script_line
+from turso_deploy.report.lines import annotated_line, count_lines, error_line, failed, hazard_line, script_line
 from turso_deploy.seeds.decisions import Decision, LeftRow
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.schema import SchemaObject, title
@@ -105,7 +106,11 @@ class ReportBuilder:
             _seed_line(seed, to_write.get(seed.table), pending.decisions.get(seed.table), self._show_keys)
             for seed in self._project.seeds
         )
-        self.found = replace(self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices)
+        left_over = left_over_approvals(self._project, pending.hazards, approvals)
+        annotated = tuple(annotated_line("notice", notice) for notice in left_over)
+        self.found = replace(
+            self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices, annotated=annotated
+        )
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
         plan = pending.plan

@@ -59,6 +59,8 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
     for hazard in report.hazards:
         if hazard.text not in reported:
             yield Annotation(Level.WARNING, wording.hazard_text(hazard), f"{hazard.name} {hazard.object}")
+    for line in report.annotated:
+        yield Annotation(Level(line.level), line.message, title, Place(**vars(line.place)) if line.place else None)
 
 
 def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:

@@ -19,13 +19,13 @@ class Severity(StrEnum):
     WARNING = "warning"
     """Costs time or billed writes. No data is lost."""
     NEEDS_APPROVAL = "needs approval"
-    """Loses data. The deployment is blocked unless `allow-hazards` names the hazard."""
+    """Loses data. The deployment is blocked unless the manifest or `allow-hazards` approves the hazard."""
     BLOCKED = "blocked"
     """Existing rows violate a new constraint. No approval helps: the rows have to be corrected first."""
 
 
 class HazardName(StrEnum):
-    """The stable names of the hazards in `allow-hazards`, reports and the documentation."""
+    """The stable names of the hazards in approvals, reports and the documentation."""
 
     DROP_TABLE = "drop-table"
     DROP_COLUMN = "drop-column"
@@ -115,15 +115,19 @@ _WITHOUT_ROWS = (HazardName.DOWNGRADE, HazardName.DROP_INDEX)
 
 
 class Approval(NamedTuple):
-    """One entry of `allow-hazards`: the name of a hazard, for every object or for one."""
+    """The approval of a hazard, for every object or for one.
+
+    `version` is that under which the manifest lists it; None for an entry of `allow-hazards`.
+    """
 
     name: HazardName
     object: str | None = None
+    version: str | None = None
 
     @property
     def source(self) -> str:
-        """Where the approval was given, as the deployment history records it."""
-        return "allow-hazards"
+        """Where the approval was given: `allow-hazards`, or `manifest approve 2.3.0`."""
+        return "allow-hazards" if self.version is None else f"manifest approve {self.version}"
 
     def covers(self, hazard: Hazard) -> bool:
         """Return True if this entry approves the hazard."""
@@ -146,16 +150,18 @@ def _folded_names(title: str) -> tuple[str, ...]:
 
 # An object that begins with a double quote ends with one, because a name may contain commas.
 _ENTRY = re.compile(r'[^:,\n]*:\s*"(?:[^"]|"")*"\s*(?=[,\n]|$)|[^,\n]+')
+_DASH = re.compile(r"^-(?:\s+|$)")
 
 
 def parse_approvals(given: str | Iterable[str | Approval]) -> tuple[Approval, ...]:
     """Parse a list of `name`, `name:object` and `name:"object"`, separated by commas or line breaks, or several lists.
 
-    Raises InputError (`input-invalid`) for an unknown hazard and for an empty object.
+    A dash before an entry, as a list in YAML has it, is left out. Raises InputError (`input-invalid`) for an unknown
+    hazard and for an empty object.
     """
     if not isinstance(given, str):
         return tuple(one for each in given for one in ([each] if isinstance(each, Approval) else parse_approvals(each)))
-    entries = (entry.strip() for entry in _ENTRY.findall(given))
+    entries = (_DASH.sub("", entry.strip()) for entry in _ENTRY.findall(given))
     return tuple(map(_approval, filter(None, entries)))
 
 
@@ -177,6 +183,24 @@ def _approval(entry: str) -> Approval:
             hint=f"Write `{name}:object` to approve one object, or `{name}` to approve every object.",
         )
     return Approval(HazardName(name), without_quotes(target) or None)
+
+
+_OF_COLUMNS = (HazardName.DROP_COLUMN, HazardName.CHANGE_TYPE, HazardName.CHANGE_GENERATED, HazardName.CHANGE_PARENT)
+
+
+def reason_against(approval: Approval) -> str | None:
+    """Return why an approval can have no effect in the manifest, as a clause; None if it can have one."""
+    name, target = approval.name, approval.object
+    match HAZARDS[name][0]:
+        case Severity.WARNING:
+            return f"`{name}` needs no approval, because it is only a warning"
+        case Severity.BLOCKED:
+            return f"`{name}` cannot be approved, because it is about rows that have to be corrected"
+    if name is HazardName.DOWNGRADE:
+        return f"`{name}` cannot be approved here, because this is for databases of an earlier version"
+    if name in _OF_COLUMNS and target is not None and not all(read_column_title(target)):
+        return f"`{approval}` names no column of a table: write `{name}:table.column`"
+    return None
 
 
 def _suggestion(name: str) -> str:
@@ -226,6 +250,13 @@ def uncounted_before_seeds(hazards: Sequence[Hazard], seeded: Collection[str]) -
     )
 
 
+def approval_of(hazard: Hazard, approvals: Sequence[Approval]) -> Approval | None:
+    """Return the approval with which a deployment continues despite a hazard; None if it needs none, or has none."""
+    if hazard.severity is not Severity.NEEDS_APPROVAL or not hazard.affects_rows:
+        return None
+    return next((entry for entry in approvals if entry.covers(hazard)), None)
+
+
 def is_approved(hazard: Hazard, approvals: Sequence[Approval]) -> bool | None:
     """Return True if a deployment continues with a hazard that affects rows, and False if it is blocked.
 
@@ -244,12 +275,21 @@ def is_approved(hazard: Hazard, approvals: Sequence[Approval]) -> bool | None:
             return None if hazard.rows is None else False
 
 
-def raise_if_blocked(hazards: Iterable[Hazard], approvals: Sequence[Approval]) -> None:
+Advice = Callable[[Sequence[Hazard]], Sequence[str]]
+"""A function that returns, for hazards without an approval, the lines of the hint about approvals in the manifest."""
+
+
+def no_advice(_: Sequence[Hazard]) -> Sequence[str]:
+    """Return no line about approvals in the manifest."""
+    return ()
+
+
+def raise_if_blocked(hazards: Iterable[Hazard], approvals: Sequence[Approval], advice: Advice = no_advice) -> None:
     """Raise an error if a plan would lose data without approval, or if existing rows violate a new constraint.
 
     Raises BlockedError (`hazard-blocked`), which lists each hazard with its rows and the way to approve it.
     """
-    if error := blocking_error(hazards, approvals):
+    if error := blocking_error(hazards, approvals, advice):
         raise error
 
 
@@ -260,11 +300,12 @@ _MAX_HAZARDS_SHOWN = 100
 
 
 def blocking_error(
-    hazards: Iterable[Hazard], approvals: Sequence[Approval], *, counted: bool = True
+    hazards: Iterable[Hazard], approvals: Sequence[Approval], advice: Advice = no_advice, *, counted: bool = True
 ) -> BlockedError | None:
     """Return the error with which a deployment of the plan would be blocked; None if it would not.
 
-    If the rows were not `counted` because no database was read, every hazard that may block is in the error.
+    `advice` says how to approve them in the manifest. If the rows were not `counted` because no database was read,
+    every hazard that may block is in the error.
     """
     blocking_answers = (False,) if counted else (False, None)
     blocking = [
@@ -281,7 +322,7 @@ def blocking_error(
     return BlockedError(
         ErrorCode.HAZARD_BLOCKED,
         f"{_BLOCKED if counted else _MAYBE_BLOCKED}:\n{lines}",
-        hint="\n".join([*_corrections(violated), *_how_to_approve(unapproved)]),
+        hint="\n".join([*_corrections(violated), *_how_to_approve(unapproved, advice)]),
         place=ordered[0].place,
         causes=[Cause(str(hazard), hazard.place) for hazard in ordered],
     )
@@ -295,8 +336,8 @@ def _corrections(violated: Sequence[Hazard]) -> list[str]:
     return list(dict.fromkeys(hazard.remedy or general for hazard in violated[:_MAX_HAZARDS_SHOWN]))
 
 
-def _how_to_approve(unapproved: Sequence[Hazard]) -> list[str]:
-    """Return the remedies of the hazards, and the flag that approves exactly these hazards."""
+def _how_to_approve(unapproved: Sequence[Hazard], advice: Advice) -> list[str]:
+    """Return the remedies of the hazards, and how to approve exactly these: in the manifest, and with the flag."""
     if not unapproved:
         return []
     shown = unapproved[:_MAX_HAZARDS_SHOWN]
@@ -308,7 +349,8 @@ def _how_to_approve(unapproved: Sequence[Hazard]) -> list[str]:
             f"To approve these hazards for every object (input `allow-hazards`): --allow-hazards {names}",
         ]
     exact = shlex.quote(",".join(str(Approval(hazard.name, hazard.object)) for hazard in unapproved))
-    return [*remedies, f"To approve exactly this (input `allow-hazards`): --allow-hazards {exact}"]
+    flag = f"To approve exactly this (input `allow-hazards`): --allow-hazards {exact}"
+    return [*remedies, flag, *advice(unapproved)]
 
 
 def loss_guards(hazards: Iterable[Hazard]) -> list[TransactionStep]:

@@ -10,18 +10,11 @@ from glob import escape
 from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError
 from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import Bound
-from turso_deploy.project.manifest import Manifest
+from turso_deploy.project.manifest import Manifest, expected_counts
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import AnyTable, Schema, SchemaObject, View, title
 
 PlaceInManifest = Callable[[Key], Place]
-
-COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
-
-
-def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
-    """Return the bound of each kind of object in the manifest; None for a kind without one."""
-    return {kind: getattr(manifest.expect, kind) for kind in COUNTED_KINDS}
 
 
 def actual_counts(schema: Schema) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Query
 from turso_deploy.core.validation import Key
 from turso_deploy.core.versions import parse_version
+from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.dangling_references import (
     dangling_error,
     error_code_for,
@@ -34,12 +35,19 @@ from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SEEDS_FOLDER, SeedTable, read_seeds
 from turso_deploy.seeds.upsert import as_json
 from turso_deploy.sql.comments import renamed_from
-from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier
-from turso_deploy.sql.schema import Schema, key_of
+from turso_deploy.sql.lexer import column_title, fold_case, quote_identifier, read_column_title
+from turso_deploy.sql.schema import Schema, Table, key_of
 from turso_deploy.sqlite.limits import limited_at
 
 _MAX_SQL_BYTES = 20_000_000
 _MAX_SEED_BYTES = 128_000_000
+_ABOUT_DEFINED = (
+    HazardName.DROP_COLUMN,
+    HazardName.CHANGE_TYPE,
+    HazardName.CHANGE_GENERATED,
+    HazardName.OVERWRITE_ROWS,
+)
+"""The hazards whose table is in the schema folder. Those that may concern other objects are left out."""
 
 
 def load_project(path: str | os.PathLike[str], *, scripts_have_run: bool = False, may_dangle: bool = False) -> Project:
@@ -187,7 +195,7 @@ def _ignored(sources: Sequence[Source], folder: SchemaFolder) -> Iterator[Ignore
 
 
 def _require_known_names(manifest: Manifest, catalog: Catalog, folder: SchemaFolder) -> None:
-    """Raise ProjectError if rows, JSON columns or seeds of the manifest name tables or columns that are not defined."""
+    """Raise ProjectError if the manifest names tables or columns that are not defined, as in `rows` and `approve`."""
     ignored = set(map(fold_case, catalog.ignored))
     unknown = [
         Cause(
@@ -240,6 +248,24 @@ def _unknown_names(manifest: Manifest, wanted: Schema) -> Iterator[tuple[Key, st
     for name in manifest.seeds:
         if fold_case(name) not in wanted.tables:
             yield ("seeds", name), f"the table {name}"
+    for approval, key in manifest.approvals:
+        if approval.version == manifest.schema_version and (unknown := _unknown_object(approval, wanted)):
+            yield key, f"the {unknown} ({approval})"
+
+
+def _unknown_object(approval: Approval, wanted: Schema) -> str | None:
+    """Return the table or the column that an approval names, if its hazard can only be about one that is defined."""
+    if approval.object is None or approval.name not in _ABOUT_DEFINED:
+        return None
+    name, column = read_column_title(approval.object)
+    if approval.name is HazardName.OVERWRITE_ROWS:  # of which the whole object is the name
+        return None if fold_case(approval.object) in wanted.tables else f"table {approval.object}"
+    table = wanted.all_tables.get(fold_case(name))
+    if table is None:
+        return f"table {name}"
+    if approval.name is HazardName.DROP_COLUMN or not isinstance(table, Table):
+        return None
+    return None if fold_case(column) in table.definition.by_name else f"column {approval.object}"
 
 
 def _require_json_in_seeds(seeds: Iterable[SeedTable], manifest: Manifest, scratch: Scratch) -> None:

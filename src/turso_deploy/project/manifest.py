@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from turso_deploy.core.validation import json_schema
+from turso_deploy.core.errors import InputError
+from turso_deploy.core.validation import Key, json_schema
 from turso_deploy.core.versions import PATTERN, parse_version
+from turso_deploy.plan.hazards import Approval, HazardName, parse_approvals, reason_against
 from turso_deploy.project.bound import Bound, parse_bound
 
 MANIFEST_NAME = "manifest.yml"
+COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
 
 _BOUND_SCHEMA = {
     "description": 'An exact number, or a bound: ">=20", "<=40", "20..40".',
@@ -27,10 +31,43 @@ def _semantic(text: str) -> str:
     return text
 
 
+_APPROVABLE = "|".join(name for name in HazardName if reason_against(Approval(name)) is None)
+_APPROVAL_SCHEMA = {"type": "string", "pattern": rf"^\s*({_APPROVABLE})\s*([:,].*)?$"}
+
+
+def _approvals(value: object) -> tuple[Approval, ...]:
+    """Parse one entry of a list under `approve:`: an approval, or several separated by commas."""
+    if isinstance(value, dict):
+        raise ValueError("expected text: write `drop-column:users.nickname`, without a blank after the colon")
+    if not isinstance(value, str):
+        raise ValueError("expected text, as in drop-column:users.nickname")
+    try:
+        found = parse_approvals(value)
+    except InputError as error:
+        raise ValueError(f"{value.partition(':')[0]}: {error.message} {error.hint}") from None
+    if not found:
+        raise ValueError("expected the name of a hazard, as in drop-column:users.nickname")
+    if reason := next(filter(None, map(reason_against, found)), None):
+        raise ValueError(reason)
+    return found
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Version = Annotated[str, AfterValidator(_semantic), WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$"})]
 BoundValue = Annotated[Bound, PlainValidator(parse_bound), WithJsonSchema(_BOUND_SCHEMA)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """Names in a list, which is no tuple in the strict sense."""
+ApprovalEntry = Annotated[tuple[Approval, ...], PlainValidator(_approvals), WithJsonSchema(_APPROVAL_SCHEMA)]
+ApprovalList = Annotated[
+    tuple[ApprovalEntry, ...],
+    Field(strict=False),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": _APPROVAL_SCHEMA}, _APPROVAL_SCHEMA]}),
+]
+"""Approvals of one version. A single entry needs no list."""
 
 
 class Expect(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -96,6 +133,26 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
         validation_alias=AliasChoices("upgrade_from", "upgrade-from"),
         description="The lowest version of a database that this folder can be deployed to. An older one is blocked.",
     )
+    approve: dict[str, ApprovalList] = Field(
+        default={},
+        description="Approved hazards, by the version of the schema that brings them. They count for databases whose "
+        "version is lower.",
+    )
+
+    @property
+    def approvals(self) -> tuple[tuple[Approval, Key], ...]:
+        """The approvals under `approve`, each with its version and the key of its entry."""
+        return tuple(
+            (approval._replace(version=version), ("approve", version, position))
+            for version, entries in self.approve.items()
+            for position, entry in enumerate(entries)
+            for approval in entry
+        )
+
+
+def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
+    """Return the bound of each kind of object in the manifest; None for a kind without one."""
+    return {kind: getattr(manifest.expect, kind) for kind in COUNTED_KINDS}
 
 
 def manifest_json_schema() -> str:

@@ -86,6 +86,8 @@ class HazardLine:
     """Whether a deployment continues despite it; `null` if the database decides inside the transaction."""
     text: str
     """Description of the hazard."""
+    approved_by: str | None = None
+    """Where its approval was given: `allow-hazards`, or `manifest approve 2.3.0`; `null` if it needs or has none."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,15 @@ class CauseLine:
 
 
 @dataclass(frozen=True)
+class AnnotatedLine:
+    """A warning that is an annotation on GitHub, at its place in the repository if it has one."""
+
+    level: Literal["warning", "notice"]
+    message: str
+    place: PlaceLine | None = None
+
+
+@dataclass(frozen=True)
 class ErrorLine:
     """Error of a failed or blocked run. `file`, `line` and `column` name its cause in the repository, if known."""
 
@@ -316,6 +327,8 @@ class Report:
     """Chunks of seeds, sent and in total; `null` if everything is one transaction."""
     notices: tuple[str, ...] = ()
     """Warnings, one sentence each."""
+    annotated: tuple[AnnotatedLine, ...] = ()
+    """Those of the warnings that are annotations on GitHub: a comment that failed, approvals that are left over."""
     tokens: tuple[TokenLine, ...] = ()
     """The checked tokens by role, with expiry, age and findings; no part of a token."""
     restore_point: tuple[str, ...] = ()

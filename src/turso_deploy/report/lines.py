@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
-from turso_deploy.core.errors import BlockedError, DeployError
-from turso_deploy.plan.hazards import Approval, Hazard, is_approved
+from turso_deploy.core.errors import BlockedError, Cause, DeployError
+from turso_deploy.plan.hazards import Approval, Hazard, approval_of, is_approved
 from turso_deploy.plan.steps import StepKind
-from turso_deploy.project.expectations import actual_counts, expected_counts
-from turso_deploy.project.manifest import Manifest
+from turso_deploy.project.expectations import actual_counts
+from turso_deploy.project.manifest import Manifest, expected_counts
 from turso_deploy.project.scripts import Script
 from turso_deploy.report.document import (
+    AnnotatedLine,
     CauseLine,
     CountLine,
     ErrorLine,
@@ -35,8 +37,9 @@ def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
 
 def hazard_line(hazard: Hazard, approvals: Sequence[Approval]) -> HazardLine:
     """Return the line of a hazard, with its approval."""
-    approved = is_approved(hazard, approvals)
-    return HazardLine(hazard.name, hazard.object, hazard.rows, hazard.severity, approved, str(hazard))
+    approved, approval = is_approved(hazard, approvals), approval_of(hazard, approvals)
+    source = approval.source if approval else None
+    return HazardLine(hazard.name, hazard.object, hazard.rows, hazard.severity, approved, str(hazard), source)
 
 
 def script_line(script: Script) -> StepLine:
@@ -53,6 +56,11 @@ def failed(report: Report, error: DeployError) -> Report:
         error=error_line(error),
         exit_code=error.exit_code,
     )
+
+
+def annotated_line(level: Literal["warning", "notice"], notice: Cause) -> AnnotatedLine:
+    """Return the line of a notice that is an annotation, too."""
+    return AnnotatedLine(level, notice.message, PlaceLine(*notice.place) if notice.place else None)
 
 
 def error_line(error: DeployError) -> ErrorLine:

@@ -129,7 +129,7 @@ def hazard_text(line: HazardLine) -> str:
     """Return the severity of a hazard, or its approval, and its text."""
     does: str = line.severity
     if line.severity == "needs approval" and line.approved:
-        does = "approved"
+        does = f"approved ({line.approved_by})" if line.approved_by else "approved"
     if line.severity == "blocked" and line.approved is None:
         does = "blocked if rows break it"
     return f"{does}: {line.text}"

@@ -16,8 +16,7 @@ from turso_deploy.core.errors import Place
 from turso_deploy.core.transaction import Query, Rows, Value, whole_number
 from turso_deploy.core.validation import Key
 from turso_deploy.project.bound import NONE, Bound
-from turso_deploy.project.expectations import expected_counts
-from turso_deploy.project.manifest import Manifest
+from turso_deploy.project.manifest import Manifest, expected_counts
 from turso_deploy.sql.lexer import column_title, fold_case, quote_string
 from turso_deploy.sql.schema import Schema
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS, TableRows, current_rows

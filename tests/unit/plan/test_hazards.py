@@ -19,6 +19,12 @@ def test_permissions_are_for_every_object_or_for_one() -> None:
     )
 
 
+def test_lines_of_a_yaml_list_are_approvals() -> None:
+    assert parse_approvals("- drop-table:old\n  - drop-column:t.a\n-\n") == parse_approvals(
+        "drop-table:old,drop-column:t.a"
+    )
+
+
 @pytest.mark.parametrize("written", ["drop-table:", "drop-column,drop-table: ", "drop-table:,drop-column"])
 def test_a_permission_whose_object_is_empty_does_not_allow_everything(written: str) -> None:
     with pytest.raises(InputError, match=r"`drop-table:` names no object") as caught:

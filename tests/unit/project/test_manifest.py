@@ -15,6 +15,7 @@ from tests.support.schema_folders import SHIPPED
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.validation import ValidationError, validate
+from turso_deploy.plan.hazards import HAZARDS, HazardName, Severity
 from turso_deploy.project.manifest import Expect, Manifest, manifest_json_schema
 from turso_deploy.project.manifest_file import load_manifest, place_in_manifest
 
@@ -231,3 +232,61 @@ def test_many_places_are_found_soon(tmp_path: Path) -> None:
     for number in range(2_000):
         assert place_in_manifest(SchemaFolder(tmp_path, "schema"), ("rows", f"t{number}")).line == number + 2
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("approve: {1.0.0: [drop-table:a]}", 1, "`approve` needs `schema_version`"),
+        ("schema_version: 1.0.0\napprove:\n  1.0: [drop-table:a]", 3, "1.0, which is no semantic version"),
+        ("schema_version: 1.0.0\napprove:\n  spring: []", 3, "spring, which is no semantic version"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [drop-tabel:a]", 3, "There is no hazard `drop-tabel`. Did you"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0:\n    - drop-table:a\n    - boom:b", 5, "boom: There is no hazard"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [add-not-null:a.b]", 3, "rows that have to be corrected"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [rewrite-table]", 3, "only a warning"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [downgrade:1.0.0]", 3, "`downgrade` cannot be approved here"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [drop-column:users]", 3, "write `drop-column:table.column`"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: ['drop-table:']", 3, "names no object after its colon"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0:\n    - drop-column: a.b", 4, "without a blank after the colon"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: [7]", 3, "expected text, as in drop-column:users.nickname"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0: ['']", 3, "expected the name of a hazard"),
+        ("schema_version: 1.0.0\napprove:\n  1.0.0:", 3, "expected a list"),
+        ("schema_version: 1.0.0\napprove: [drop-table:a]", 2, "expected a mapping"),
+    ],
+)
+def test_approval_that_can_never_count_is_an_error_at_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    error = refusal(tmp_path, text)
+    assert told in error.message
+    assert error.place == Place("schema/manifest.yml", line)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "[drop-column:t.a, 'drop-table:\"odd, name\"']",
+        'drop-column:t.a,drop-table:"odd, name"',
+        "['drop-column:t.a,drop-table:\"odd, name\"']",
+        '\n    - drop-column:t.a\n    - drop-table:"odd, name"',
+    ],
+)
+def test_approvals_are_a_list_or_the_text_of_the_flag(tmp_path: Path, entries: str) -> None:
+    text = f"schema_version: 2.0.0\napprove:\n  1.0.0: {entries}\n"
+    manifest = load(tmp_path, text)
+    assert [(str(one), one.source) for one, _ in manifest.approvals] == [
+        ("drop-column:t.a", "manifest approve 1.0.0"),
+        ('drop-table:"odd, name"', "manifest approve 1.0.0"),
+    ]
+    Draft202012Validator(json.loads(manifest_json_schema())).validate(yaml.safe_load(text))
+
+
+def test_every_hazard_that_can_be_approved_in_the_manifest_is_in_its_json_schema(tmp_path: Path) -> None:
+    is_valid = Draft202012Validator(json.loads(manifest_json_schema())).is_valid
+    for name in HazardName:
+        entry = f"{name}:t.a"
+        try:
+            load(tmp_path, f"schema_version: 1.0.0\napprove: {{1.0.0: ['{entry}']}}")
+            accepted = True
+        except ProjectError:
+            accepted = False
+        assert is_valid({"schema_version": "1.0.0", "approve": {"1.0.0": [entry]}}) is accepted
+        assert accepted is (HAZARDS[name][0] is Severity.NEEDS_APPROVAL and name is not HazardName.DOWNGRADE)
