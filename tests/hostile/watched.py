@@ -86,7 +86,7 @@ class Watcher:
                 "stderr": _MASK.sub("", printed.err),
                 "outputs": outputs.read_text(encoding="utf-8"),
                 "summary": summary.read_text(encoding="utf-8"),
-                "comment": "\n".join(self.github.comments),
+                "comment": "\n".join(one["body"] for one in self.github.comments.get(7, [])),
                 "debug log": self.caplog.text,
                 "errors": "\n".join(f"{error!r} {error.__cause__!r} {error.hint} {error.place}" for error in made),
             },

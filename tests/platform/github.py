@@ -1,4 +1,9 @@
-"""A stand-in of GitHub's API: secrets, with a real key pair (the test opens what was sealed), and comments."""
+"""A stand-in of GitHub's API: secrets, with a real key pair (the test opens what was sealed), and comments.
+
+Comments and pull requests answer as https://docs.github.com/en/rest/issues/comments and
+https://docs.github.com/en/rest/commits/commits describe it: pages of at most 100, the author by the token, 403 without
+the permission.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,10 @@ from tests.platform.server import Answer, Faults, Request, serving
 
 WRITER = "github_pat_writer"
 READER = "github_pat_reader"
-COMMENTS = "/repos/acme/quiz/issues/7/comments"
+WORKFLOW = "ghs_workflow"
+USERS = {WRITER: "octocat", READER: "hubot", WORKFLOW: "github-actions[bot]"}
+"""The user as whom each token writes. `READER` may read only."""
+REPOSITORY = "/repos/acme/quiz"
 PLACES = ("/repos/acme/quiz/actions/secrets", "/repos/acme/quiz/environments/*/secrets", "/orgs/acme/actions/secrets")
 
 
@@ -28,7 +36,10 @@ class Github:
     key: PrivateKey = field(default_factory=PrivateKey.generate)
     secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: set[str] = field(default_factory=lambda: {"production"})
-    comments: list[str] = field(default_factory=list)
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    """The comments of each pull request, the oldest first."""
+    pull_requests: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """The pull requests of each commit."""
     asked: list[Request] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
     clock: Callable[[int], str] = lambda written: f"2026-05-01T00:00:{written:02}Z"
@@ -43,10 +54,15 @@ class Github:
 
     def answer(self, request: Request) -> Answer:
         """The API itself."""
-        if request.bearer not in (WRITER, READER):
+        if request.bearer not in USERS:
             return Answer(401, {"message": "Bad credentials"})
-        if request.path == COMMENTS:
-            return self._comment(request)
+        if match := re.fullmatch(
+            f"{REPOSITORY}/issues/(?:(?P<number>[0-9]+)/)?comments(?:/(?P<id>[0-9]+))?", request.path
+        ):
+            return self._comment(request, match["number"], match["id"])
+        if match := re.fullmatch(f"{REPOSITORY}/commits/(.+)/pulls", request.path):
+            found = self.pull_requests.get(match[1])
+            return Answer(422, {"message": "No commit found for SHA"}) if found is None else Answer(document=found)
         collection, _, name = request.path.removesuffix("/repositories").rpartition("/")
         if not self._is_there(collection):
             return Answer(404, {"message": "Not Found"})
@@ -63,11 +79,48 @@ class Github:
         shown = {key: value for key, value in self.secrets[request.path].items() if key != "encrypted_value"}
         return Answer(document=shown)
 
-    def _comment(self, request: Request) -> Answer:
+    def comment(self, number: int, user: str, body: str) -> dict[str, Any]:
+        """Write a comment on a pull request as a user."""
+        identifier = sum(map(len, self.comments.values())) + 1
+        written = {
+            "id": identifier,
+            "html_url": f"https://github.com/acme/quiz/pull/{number}#issuecomment-{identifier}",
+            "body": body,
+            "user": {"login": user, "type": "Bot" if user.endswith("[bot]") else "User"},
+        }
+        self.comments.setdefault(number, []).append(written)
+        return written
+
+    def pull_request(self, number: int, head: str, merged: str | None = None) -> None:
+        """Let a pull request have its head at a commit, and be merged by another one."""
+        document = {
+            "number": number,
+            "state": "closed" if merged else "open",
+            "merge_commit_sha": merged,
+            "head": {"sha": head},
+            "base": {"ref": "main", "repo": {"full_name": "acme/quiz"}},
+        }
+        for commit in filter(None, (head, merged)):
+            self.pull_requests.setdefault(commit, []).append(document)
+
+    def _comment(self, request: Request, number: str | None, identifier: str | None) -> Answer:
         if request.method == "GET":
-            return Answer(document=[])
-        self.comments.append(request.body["body"])
-        return Answer(201, {"id": len(self.comments)})
+            comments = self.comments.get(int(number or 0), [])
+            size, page = min(int(request.query.get("per_page", "30")), 100), int(request.query.get("page", "1"))
+            return Answer(document=comments[size * (page - 1) : size * page])
+        if request.bearer == READER:
+            return Answer(403, {"message": "Resource not accessible by integration"})
+        if len(request.body["body"]) > 65_536:
+            return Answer(422, {"message": "Validation Failed"})
+        if request.method == "POST":
+            return Answer(201, self.comment(int(number or 0), USERS[request.bearer], request.body["body"]))
+        written = next((one for all_ in self.comments.values() for one in all_ if str(one["id"]) == identifier), None)
+        if written is None:
+            return Answer(404, {"message": "Not Found"})
+        if written["user"]["login"] != USERS[request.bearer] and request.bearer != WRITER:
+            return Answer(403, {"message": "Resource not accessible by integration"})
+        written["body"] = request.body["body"]
+        return Answer(document=written)
 
     def _put(self, request: Request) -> Answer:
         if request.bearer != WRITER:

@@ -43,16 +43,19 @@ def publish(
             runner.annotate(note.level, note.message, title=note.title, place=note.place)
         output.flush()
     finally:
+        path = ""
+        with _warning_on_error(runner, "The report file"):
+            path = runner.write_report(report.command, _json(report))
         with _warning_on_error(runner, "The outputs"):
-            _write_outputs(report, runner)
+            _write_outputs(report, path, runner)
         with _warning_on_error(runner, "The job summary"):
             runner.append_summary(lambda budget: summary(report, budget))
 
 
-def _write_outputs(report: Report, runner: Runner) -> None:
+def _write_outputs(report: Report, path: str, runner: Runner) -> None:
     """Write each output that can be written. Raises the first error afterwards."""
     errors: list[Exception] = []
-    for name, value in outputs(report).items():
+    for name, value in outputs(report, path).items():
         try:
             runner.set_output(name, value)
         except (OSError, ValueError) as error:

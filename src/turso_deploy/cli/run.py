@@ -17,11 +17,12 @@ from turso_deploy.core.signals import ignore_signals
 from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner, stream_for_masks
-from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.http.backoff import RetryBudget
+from turso_deploy.report.document import AnnotatedLine, ErrorLine, Report, Status
 from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
-from turso_deploy.settings.reader import settings_of
-from turso_deploy.settings.settings import Settings
+from turso_deploy.settings.reader import settings_of, usable_settings
+from turso_deploy.settings.settings import SETTINGS, Settings
 from turso_deploy.settings.sources import read_sources
 
 DEFAULT_TIMING = Timing()
@@ -74,8 +75,7 @@ def run(
         )
         if settings and settings.check:
             report = _checked(report)
-        if settings and settings.comment:
-            report = _commented(report, context, settings)
+        report = _commented(report, context, settings or usable_settings(sources), timing)
     with ignore_signals(), _reporting_print_errors(errors):
         publish(
             report,
@@ -101,16 +101,27 @@ def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:
     )
 
 
-def _commented(report: Report, context: RunContext, settings: Settings) -> Report:
+def _commented(report: Report, context: RunContext, settings: Settings, timing: Timing) -> Report:
     """Return the report after writing the comment. Nothing that fails there may take the report with it."""
+    if not settings.comment or settings.command not in SETTINGS["comment"].commands:
+        return report
     try:
-        from turso_deploy.github.pull_request import comment_on
+        from turso_deploy.github.pull_request import CommentSettings, comment_on
 
-        return comment_on(report, context, settings.github_token, settings.schema_path, settings.timeout)
+        wanted = CommentSettings(
+            settings.schema_path,
+            settings.named_database,
+            settings.github_token,
+            settings.comment_author,
+            settings.timeout,
+            RetryBudget(settings.timeout, max_pause=timing.max_pause),
+        )
+        return comment_on(report, context, wanted)
     except Exception as error:
         reason = error.message if isinstance(error, DeployError) else f"{_bug(error).message} Please report it."
         notice = f"The comment on the pull request was not written. {reason}"
-        return replace(report, notices=(*report.notices, notice))
+        annotated = AnnotatedLine("warning", notice)
+        return replace(report, notices=(*report.notices, notice), annotated=(*report.annotated, annotated))
 
 
 def _checked(report: Report) -> Report:

@@ -29,7 +29,7 @@ from turso_deploy.history.seed_records import partial_mark, partial_record_name
 from turso_deploy.history.table import with_current_form
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
-from turso_deploy.plan.hazards import Approval, Hazard, Severity
+from turso_deploy.plan.hazards import Approval, Hazard, approval_of
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, Verb
 from turso_deploy.project.project import Project
@@ -222,10 +222,9 @@ class _BatchMaker(NamedTuple):
 def _approved(hazards: Iterable[Hazard], approvals: Sequence[Approval]) -> tuple[ApprovedHazard, ...]:
     """Return the hazards that affect rows and are carried out because of an approval."""
     return tuple(
-        ApprovedHazard(hazard.name, hazard.object, hazard.rows, entry.source)
+        ApprovedHazard(hazard.name, hazard.object, hazard.rows, approval.source)
         for hazard in hazards
-        if hazard.severity is Severity.NEEDS_APPROVAL and hazard.affects_rows
-        for entry in [entry for entry in approvals if entry.covers(hazard)][:1]
+        if (approval := approval_of(hazard, approvals))
     )
 
 

@@ -19,6 +19,7 @@ from turso_deploy.deploy.failures import explain_failed_checks
 from turso_deploy.deploy.seed_results import SeedResult
 from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.plan_fingerprint import plan_fingerprint
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, Verb
@@ -111,6 +112,8 @@ class ReportBuilder:
         self.found = replace(
             self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices, annotated=annotated
         )
+        if self._database:  # without one, no row was counted
+            self.found = replace(self.found, plan_fingerprint=plan_fingerprint(self._project, pending))
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
         plan = pending.plan

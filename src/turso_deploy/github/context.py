@@ -17,28 +17,27 @@ class RunContext(NamedTuple):
     """Variables of a workflow run. `on_runner` is False and the files are None outside of a runner.
 
     `is_action` is True if the runner itself started this process, with the inputs of the Action as variables.
-    `output_file` and `summary_file` receive the outputs and the job summary of the step. `debug` is true if the log
-    shows debug messages.
+    `event_file` describes the event that started the run. `output_file` and `summary_file` receive the outputs and the
+    job summary of the step; files below `workspace` are left to later steps. `debug` is true if the log shows debug
+    messages.
     Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
 
     on_runner: bool = False
     is_action: bool = False
+    event_name: str | None = None
+    event_file: Path | None = None
     commit_sha: str | None = None
     ref: str | None = None
     run_url: str | None = None
     actor: str | None = None
     repository: str | None = None
+    server_url: str | None = None
     api_url: str = API_URL
     output_file: Path | None = None
     summary_file: Path | None = None
+    workspace: Path | None = None
     debug: bool = False
-
-    @property
-    def pull_request(self) -> int | None:
-        """Number of the pull request that triggered the run; None for another trigger."""
-        match = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", self.ref or "")
-        return int(match[1]) if match else None
 
     @property
     def tag_version(self) -> str | None:
@@ -54,14 +53,18 @@ def read_context(environment: Mapping[str, str]) -> RunContext:
     return RunContext(
         on_runner=on_runner,
         is_action=on_runner and any(name.startswith("INPUT_") for name in environment),
+        event_name=environment.get("GITHUB_EVENT_NAME") or None,
+        event_file=_file(environment, "GITHUB_EVENT_PATH") if on_runner else None,
         commit_sha=environment.get("GITHUB_SHA") or None,
         ref=environment.get("GITHUB_REF") or None,
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
         actor=environment.get("GITHUB_ACTOR") or None,
         repository=repository or None,
+        server_url=server or None,
         api_url=environment.get("GITHUB_API_URL") or API_URL,
         output_file=_file(environment, "GITHUB_OUTPUT") if on_runner else None,
         summary_file=_file(environment, "GITHUB_STEP_SUMMARY") if on_runner else None,
+        workspace=_file(environment, "GITHUB_WORKSPACE") if on_runner else None,
         debug=on_runner and environment.get("RUNNER_DEBUG") == "1",
     )
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
+from typing import get_args
 
-from turso_deploy.report.document import Report
+from turso_deploy.plan.steps import StepKind
+from turso_deploy.report.document import Effect, HazardLine, Report, Status
 from turso_deploy.report.wording import rows_seeded
 
 OUTPUTS: Mapping[str, str] = {
     "status": "Result of the run: deployed, unchanged, planned, pending (with `check`), verified, documented, stale, "
     "pulled, checked, rotated, blocked (by a hazard or a policy; nothing was changed) or failed.",
+    "error-code": "Code of the error, as docs/reference/errors.md lists them; empty without an error.",
     "changed": "Whether the database was changed: true or false.",
+    "would-change": "Whether the run found something to deploy: true or false; empty if nothing was planned.",
+    "blocked": "Whether a hazard or a policy blocks the deployment: true or false; empty if only the rows of a "
+    "database can decide that, or if nothing was planned.",
+    "pending": "Whether the folder has changes that are not deployed after the run: true or false; empty if unknown.",
+    "drifted": "Whether the database is not as it was last deployed: true or false; empty if unknown.",
+    "changes": "Numbers of what was planned or done, as JSON: objects added, changed, renamed and removed, scripts and "
+    "seed rows.",
+    "hazards": "Hazards as a JSON list, the first 100: name, object, rows, severity, approved and approved_by of each.",
+    "plan-fingerprint": "SHA-256 of the plan; empty if none was made. It is the same for the deployment that follows, "
+    "unless schema, seeds, scripts, the live schema or a hazard has changed.",
+    "report-path": "Path of the JSON report, relative to the workspace; empty if it could not be written.",
+    "comment-url": "Address of the comment on the pull request; empty if there is none.",
     "deployment-id": "Id of the deployment in the deployment history; empty if nothing was deployed.",
     "schema-version": "Version of the schema in the database after the run; empty if it has none or was not read.",
     "previous-version": "Version of the schema in the database before the run; empty if it has none or was not read.",
@@ -28,8 +45,12 @@ OUTPUTS: Mapping[str, str] = {
 """Every output of the Action with its meaning; `action.yml` and the documentation are tested against it."""
 
 
-def outputs(report: Report) -> dict[str, str]:
-    """Return a value for every name of OUTPUTS; empty if it is unknown.
+_PLANNING = ("deploy", "plan")
+_MAX_HAZARDS = 100  # an output is a variable, and those have a maximum size
+
+
+def outputs(report: Report, report_path: str = "") -> dict[str, str]:
+    """Return a value for every name of OUTPUTS; empty if it is unknown. `report_path` is that of the JSON report.
 
     The counts of objects are empty for a run that was blocked or failed, because the report predicts them.
     """
@@ -37,7 +58,17 @@ def outputs(report: Report) -> dict[str, str]:
     found = {name: line.actual for name, line in counts.items()}
     values = {
         "status": report.status.value,
-        "changed": "true" if report.changed else "false",
+        "error-code": report.error.code if report.error else None,
+        "changed": _switch(report.changed),
+        "would-change": _switch(_would_change(report)),
+        "blocked": _switch(_is_blocked(report)),
+        "pending": _switch(_is_pending(report)),
+        "drifted": _switch(report.drifted),
+        "changes": _changes(report),
+        "hazards": json.dumps([vars(hazard) for hazard in _hazards(report)[:_MAX_HAZARDS]]),
+        "plan-fingerprint": report.plan_fingerprint,
+        "report-path": report_path,
+        "comment-url": report.comment_url,
         "deployment-id": report.deployment_id,
         "schema-version": report.schema_version,
         "previous-version": report.previous_version,
@@ -47,6 +78,52 @@ def outputs(report: Report) -> dict[str, str]:
         **_token_outputs(report),
     }
     return {name: "" if values[name] is None else str(values[name]) for name in OUTPUTS}
+
+
+def _switch(value: bool | None) -> str | None:
+    return None if value is None else str(value).lower()
+
+
+def _would_change(report: Report) -> bool | None:
+    """Return whether the run found something to deploy; None if nothing was planned."""
+    match report.status:
+        case Status.DEPLOYED | Status.PLANNED | Status.PENDING if report.command in _PLANNING:
+            return True
+        case Status.UNCHANGED:
+            return False
+        case Status.BLOCKED | Status.FAILED if report.command in _PLANNING and report.plan_fingerprint:
+            return bool(report.steps or any(seed.written for seed in report.seeds))
+    return None
+
+
+def _is_pending(report: Report) -> bool | None:
+    """Return whether the folder has changes that are not deployed after the run; None if that is not known."""
+    if report.pending is None and report.command in _PLANNING and report.plan_fingerprint is not None:
+        return False if report.status is Status.DEPLOYED else _would_change(report)
+    return report.pending
+
+
+def _is_blocked(report: Report) -> bool | None:
+    """Return whether the deployment is blocked; None if that is not known."""
+    if report.status is Status.BLOCKED or any(hazard.approved is False for hazard in _hazards(report)):
+        return None if report.blocked_by else True
+    is_known = report.command in _PLANNING and (report.succeeded or report.plan_fingerprint is not None)
+    return False if is_known and not report.blocked_by else None
+
+
+def _hazards(report: Report) -> list[HazardLine]:
+    """Return all hazards, those that block first."""
+    hazards = [*(hazard for step in report.steps for hazard in step.hazards), *report.hazards]
+    return sorted(hazards, key=lambda hazard: hazard.approved is not False)
+
+
+def _changes(report: Report) -> str | None:
+    if report.command not in _PLANNING or not (report.succeeded or report.plan_fingerprint):
+        return None
+    effects = Counter(change.effect for change in report.changes)
+    numbers = {effect: effects[effect] for effect in get_args(Effect)}
+    scripts = sum(step.kind is StepKind.RUN_SCRIPT for step in report.steps)
+    return json.dumps({**numbers, "scripts": scripts, "seed_rows": sum(seed.written for seed in report.seeds)})
 
 
 def _token_outputs(report: Report) -> dict[str, str | int | None]:

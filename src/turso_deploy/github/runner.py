@@ -19,6 +19,7 @@ from turso_deploy.core.secret import redact
 from turso_deploy.core.text import encodable, inert, printable, printable_lines
 from turso_deploy.github.annotations import Level
 from turso_deploy.github.context import RunContext
+from turso_deploy.github.report_file import write_report_file
 
 MAX_SUMMARY_SIZE = 1024 * 1024
 """Maximum size of the job summary of one step, in bytes.
@@ -139,6 +140,16 @@ class Runner:
         if len(markdown.encode()) > available:
             raise ValueError(f"the job summary has {len(markdown.encode())} bytes where {available} are left")
         self._append(path, markdown)
+
+    def write_report(self, command: str, report: str) -> str:
+        """Write the JSON report of a command below the workspace, and return its path there; empty without one.
+
+        Raises OSError.
+        """
+        workspace = self._context.workspace
+        if workspace is None or self._context.output_file is None:
+            return ""
+        return write_report_file(workspace, command, report)
 
     def _append(self, path: Path | None, text: str) -> None:
         if path is not None:

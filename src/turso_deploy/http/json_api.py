@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,11 +27,15 @@ _SECRET_LIKE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|[A
 
 
 class Reply(NamedTuple):
-    """The reply of an API. `document` is its JSON, or None. `retry_after` is in seconds."""
+    """The reply of an API. `document` is its JSON, or None. `retry_after` is in seconds.
+
+    Names of `headers` are found in any case.
+    """
 
     status: int
     document: Any = None
     retry_after: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def ok(self) -> bool:
@@ -84,7 +89,7 @@ class JsonApi:
             )
         except TransportError as error:
             raise self._unanswered(error.kind) from None
-        return Reply(answer.status, self._document(answer.body), answer.retry_after)
+        return Reply(answer.status, self._document(answer.body), answer.retry_after, answer.headers)
 
     def read(self, document: Any, model: type[T], action: str) -> T:
         """Return the document of a reply as a model. Raises PlatformError, which names the values that are wrong."""

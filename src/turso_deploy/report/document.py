@@ -333,6 +333,14 @@ class Report:
     """The checked tokens by role, with expiry, age and findings; no part of a token."""
     restore_point: tuple[str, ...] = ()
     """Commands that restore the database to its state before the run."""
+    plan_fingerprint: str | None = None
+    """SHA-256 of what was planned: equal if the same would be deployed to a database that means the same."""
+    pending: bool | None = None
+    """Whether the folder has changes that are not deployed to the database; `null` if that was not found out."""
+    drifted: bool | None = None
+    """Whether the database is not as it was last deployed; `null` if that was not found out."""
+    comment_url: str | None = None
+    """Address of the comment on the pull request; `null` if there is none."""
     rows_to_write: int | None = None
     """Estimate of the rows that a plan writes, which Turso bills; `null` if unknown."""
     requests: int = 0

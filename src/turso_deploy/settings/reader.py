@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,21 @@ def settings_of(sources: Sources) -> Settings:
     if uses_database:
         _reject_incomplete_platform(settings)
     return settings
+
+
+def usable_settings(sources: Sources) -> Settings:
+    """Return the settings of a run, with the default in place of each value that is not valid.
+
+    They are for what has to be done even if a run cannot begin: to report that.
+    """
+    with suppress(InputError):
+        sources = sources._replace(selected=_selected(sources))
+    given = {name: values[0].value for name in SETTINGS if (values := sources.given(name))}
+    try:
+        return validate(given, Settings)
+    except ValidationError as error:
+        wrong = {str(issue.path[0]) for issue in error.issues if issue.path}
+        return validate({name: value for name, value in given.items() if name not in wrong}, Settings)
 
 
 def all_databases(sources: Sources) -> Sequence[NamedDatabase]:

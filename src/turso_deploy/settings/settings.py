@@ -259,6 +259,12 @@ class Settings:
         Group.GITHUB,
         ("deploy", "plan", "verify"),
     )
+    comment_author: Text = _setting(
+        "github-actions[bot]",
+        "With `comment`: user as whom `github-token` writes. Only comments of this user are updated.",
+        Group.GITHUB,
+        ("deploy", "plan", "verify"),
+    )
     github_token: SecretText | None = _setting(
         None,
         "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. With "
@@ -319,6 +325,15 @@ class Settings:
     def uses_platform(self) -> bool:
         """True if the settings of the Turso Platform are given; `read_settings` requires all three together."""
         return self.api_token is not None
+
+    @property
+    def named_database(self) -> str:
+        """The database as the settings name it, without secrets, whether it exists or not; empty if they name none."""
+        if self.command == "plan" and self.compare_to is not None:
+            return f"folder {self.compare_to}"
+        if self.database_url is not None:
+            return self.database_url.display
+        return "/".join(filter(None, (self.organization, self.database)))
 
     @property
     def writes_to_database(self) -> bool:

@@ -182,7 +182,17 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
     assert not any(line.startswith("::error") for line in job.log)
     assert job.outputs == {
         "status": "deployed",
+        "error-code": "",
         "changed": "true",
+        "would-change": "true",
+        "blocked": "false",
+        "pending": "false",
+        "drifted": "",
+        "changes": '{"added": 5, "changed": 0, "renamed": 0, "removed": 0, "scripts": 0, "seed_rows": 4}',
+        "hazards": "[]",
+        "plan-fingerprint": job.outputs["plan-fingerprint"],
+        "report-path": "",
+        "comment-url": "",
         "deployment-id": job.outputs["deployment-id"],
         "schema-version": "1.0.0",
         "previous-version": "",
