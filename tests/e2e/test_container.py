@@ -1,6 +1,7 @@
 """The container image: what is in it, what is not, and that it deploys as the program does."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -177,6 +178,24 @@ def test_by_hand_a_file_database_in_the_mounted_folder_is_deployed_and_verified(
         assert verdict in run.stdout
     with closing(sqlite3.connect(folder / "site.db")) as database:
         assert database.execute("SELECT count(*) FROM questions").fetchone() == (26,)
+
+
+def test_files_that_it_writes_belong_to_the_owner_of_the_mounted_folder(image: str, folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 1001, 1002)
+    for arguments in (["docs"], ["deploy", "--database-url", "file:site.db"]):
+        run = run_by_hand(image, folder, *arguments, options=["--network", "none"])
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / "site.db").is_file()
+    assert (folder / "docs/schema/README.md").is_file()
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in folder.rglob("*")} == {(1001, 1002)}
+
+
+def test_without_a_command_it_prints_its_help_and_changes_nothing(image: str, folder: Path) -> None:
+    run = run_by_hand(image, folder, options=["--network", "none"])
+    assert run.returncode == 2
+    assert "No command was given." in run.stderr
+    assert [path.name for path in folder.iterdir()] == ["schema"]
 
 
 def test_it_needs_no_capability_and_writes_nowhere_but_in_the_mounted_folder(image: str, folder: Path) -> None:

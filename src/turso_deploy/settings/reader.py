@@ -56,6 +56,7 @@ def settings_of(sources: Sources) -> Settings:
 
     Raises InputError (`input-invalid`, `database-url-invalid`) for all errors; nothing was sent.
     """
+    _log_sources({name: values[0] for name in SETTINGS if (values := sources.given(name))})
     if sources.error:
         raise sources.error
     uses_database = sources.command in DATABASE_COMMANDS
@@ -65,6 +66,8 @@ def settings_of(sources: Sources) -> Settings:
         uses_database = False
     if uses_database or sources.value("target") is not None:
         sources = sources._replace(selected=_selected(sources))
+    if sources.selected:
+        _log.debug("database of the settings file: %s", sources.selected)
     settings = _parsed(sources)
     if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
@@ -160,11 +163,15 @@ def _reject_file_of_others(sources: Sources, place: Place) -> None:
         )
 
 
+def _log_sources(given: Mapping[str, Given]) -> None:
+    """Log where each setting was found, before any of them is judged."""
+    if given:
+        _log.debug("settings: %s", ", ".join(f"{input_of(name)} from {each.source}" for name, each in given.items()))
+
+
 def _parsed(sources: Sources) -> Settings:
     """Validate the first value of each setting."""
     given = {name: values[0] for name in SETTINGS if (values := sources.given(name))}
-    if given:
-        _log.debug("settings: %s", ", ".join(f"{input_of(name)} from {each.source}" for name, each in given.items()))
     token = given.get("auth_token")
     if token and token.place and token.value == "":
         raise InputError(
