@@ -120,7 +120,7 @@ def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(
     assert told.verdict == "Failed: nothing was changed"
     drift = "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
     assert told.errors == [
-        ("b.sql:1", f"table b is missing in the database\n{drift}"),
+        ("b.sql:1", f"table b is missing in the database\n{drift}\n{target.url} · {tmp_path / 'schema'}"),
         ("a.sql:1", "table a is different in the database"),
     ]
 

@@ -99,6 +99,32 @@ CASES = {
         "or by hand, so that other.n holds values of the type INTEGER only.",
         {"scripts/fix.sql": f"{SCRIPT}UPDATE other SET n = 2 WHERE n = 'seven';"},
     ),
+    "unique column that is renamed": (
+        memo("id INTEGER PRIMARY KEY,\n-- @renamed from=t\ntitle TEXT UNIQUE, n TEXT"),
+        "Correct memo.t (which becomes memo.title) in the existing rows with a one-time script in scripts/ that runs "
+        "before the schema changes, or by hand, so that no two rows share the key memo.title.",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE memo SET t = id;"},
+    ),
+    "unique index on a column that is renamed": (
+        memo(
+            "id INTEGER PRIMARY KEY,\n-- @renamed from=t\ntitle TEXT, n TEXT",
+            "CREATE UNIQUE INDEX memo_t ON memo (title) WHERE lower(n) <> '';",
+        ),
+        "Correct memo.t (which becomes memo.title), memo.n in the existing rows",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE memo SET t = id;"},
+    ),
+    "CHECK of a renamed table": (
+        BEFORE.replace("CREATE TABLE memo", "-- @renamed from=memo\nCREATE TABLE note").replace(
+            "n TEXT)", "n TEXT CHECK (n <> 'x'))"
+        ),
+        "Correct memo.n (which becomes note.n) in the existing rows",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE memo SET n = NULL WHERE n = 'x';"},
+    ),
+    "reference of a renamed column to a table that is rebuilt": (
+        BEFORE.replace("n INTEGER", "\n-- @renamed from=n\nowner_id INTEGER REFERENCES owner (id)"),
+        "Correct other.n (which becomes other.owner_id) in the existing rows",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE other SET n = NULL WHERE n <> 1;"},
+    ),
     "backfill that gives rows one key": (
         memo(f"{KEPT},\n-- @using 'same'\nuid TEXT UNIQUE"),
         "Change the `@using` at the column memo.uid, so that no two rows share the key memo.uid.",
@@ -131,3 +157,96 @@ def test_hints_about_renames_name_the_table_of_each_column(target: DatabaseUnder
     for table in "ab":
         hint = f"If the column {table}.userId was renamed to user_id, write there: `-- @renamed from=userId`."
         assert hint in (blocked.error.hint or "")
+
+
+JSON = "json_columns: {{{}: [{}]}}\n"
+JSON_CASES = {
+    "column that is there": (
+        {"a.sql": memo(f"{KEPT}, more TEXT"), "manifest.yml": JSON.format("memo", "t")},
+        "Correct memo.t in the existing rows with a one-time script in scripts/ that runs before the schema changes, "
+        "or by hand, so that each value of memo.t is JSON. Or remove memo.t from `json_columns` (",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE memo SET t = json_quote(t);"},
+    ),
+    "renamed column of a renamed table": (
+        {
+            "a.sql": "-- @renamed from=memo\n"
+            + memo("id INTEGER PRIMARY KEY,\n-- @renamed from=t\ntags TEXT, n TEXT").replace("memo", "note"),
+            "manifest.yml": JSON.format("note", "tags"),
+        },
+        "Correct memo.t (which becomes note.tags) in the existing rows",
+        {"scripts/fix.sql": f"{SCRIPT}UPDATE memo SET t = json_quote(t);"},
+    ),
+    "new column": (
+        {"a.sql": memo(f"{KEPT}, tags TEXT DEFAULT 'none'"), "manifest.yml": JSON.format("memo", "tags")},
+        "Give the rows of memo values, so that each value of memo.tags is JSON: `-- @using <expression>` at the column "
+        "memo.tags. Or remove memo.tags",
+        {"a.sql": memo(f"{KEPT},\n-- @using '[]'\ntags TEXT DEFAULT 'none'")},
+    ),
+    "backfill": (
+        {"a.sql": memo(f"{KEPT},\n-- @using t\ntags TEXT"), "manifest.yml": JSON.format("memo", "tags")},
+        "Change the `@using` at the column memo.tags, so that each value of memo.tags is JSON.",
+        {"a.sql": memo(f"{KEPT},\n-- @using json_quote(t)\ntags TEXT")},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", JSON_CASES)
+def test_advice_about_values_that_are_not_json_names_the_column_and_works(
+    target: DatabaseUnderTest, tmp_path: Path, case: str
+) -> None:
+    files, advice, fix = JSON_CASES[case]
+    target.deploy(write_project(tmp_path / "before", {"a.sql": BEFORE}))
+    target.run(*ROWS)
+    project = write_project(tmp_path / "after", files)
+    for failed in (target.plan(project), target.deploy(project)):
+        assert failed.status is Status.FAILED
+        assert failed.error is not None
+        assert advice in (failed.error.hint or "")
+    followed = target.deploy(write_project(tmp_path / "fixed", {**files, **fix}))
+    assert followed.status is Status.DEPLOYED, followed.error
+
+
+UNFINISHED = "scripts/unfinished.sql"
+UNFINISHED_CASES = {
+    "UNIQUE": (
+        memo("id INTEGER PRIMARY KEY,\n-- @renamed from=t\ntitle TEXT UNIQUE, n TEXT"),
+        "Correct memo.t (which becomes memo.title) in the existing rows with a one-time script",
+        {UNFINISHED: f"{SCRIPT}UPDATE memo SET t = id;"},
+    ),
+    "unique index": (
+        BEFORE + "CREATE UNIQUE INDEX memo_t ON memo (t);",
+        "so that no two rows share a key of the index memo_t.",
+        {UNFINISHED: f"{SCRIPT}UPDATE memo SET t = id;"},
+    ),
+    "NOT NULL": (
+        memo("id INTEGER PRIMARY KEY, t TEXT NOT NULL, n TEXT NOT NULL"),
+        "Give the missing values: `-- @using <expression>` at the column memo.t; a DEFAULT applies to new rows only.",
+        {"a.sql": memo("id INTEGER PRIMARY KEY,\n-- @using ''\nt TEXT NOT NULL, n TEXT NOT NULL")},
+    ),
+    "CHECK": (
+        memo("id INTEGER PRIMARY KEY, t TEXT, n TEXT CHECK (n <> 'x')"),
+        "Correct memo.n in the existing rows with a one-time script",
+        {UNFINISHED: f"{SCRIPT}UPDATE memo SET n = '2' WHERE n = 'x';"},
+    ),
+    "STRICT": (
+        BEFORE.replace("n INTEGER);", "n INTEGER) STRICT;"),
+        "so that other.n holds values of the type INTEGER only.",
+        {UNFINISHED: f"{SCRIPT}UPDATE other SET n = 2 WHERE n = 'seven';"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFINISHED_CASES)
+def test_advice_where_a_script_leaves_wrong_rows_is_that_about_the_broken_rule(
+    target: DatabaseUnderTest, tmp_path: Path, case: str
+) -> None:
+    after, advice, fix = UNFINISHED_CASES[case]
+    target.deploy(write_project(tmp_path / "before", {"a.sql": BEFORE}))
+    target.run(*ROWS)
+    script = f"{SCRIPT}UPDATE memo SET t = t; UPDATE other SET t = t;"
+    failed = target.deploy(write_project(tmp_path / "after", {"a.sql": after, UNFINISHED: script}))
+    assert failed.status is Status.FAILED
+    assert failed.error is not None
+    assert advice in (failed.error.hint or "")
+    followed = target.deploy(write_project(tmp_path / "fixed", {"a.sql": after, UNFINISHED: script, **fix}))
+    assert followed.status is Status.DEPLOYED, followed.error

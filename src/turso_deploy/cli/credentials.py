@@ -46,6 +46,13 @@ class Credentials:
     hosted: HostedDatabase | None = None
     checks: dict[Role, TokenCheck] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    platform: Platform | None = None
+
+    @property
+    def requests(self) -> int:
+        """The number of requests that the checks have sent, to the database and to the Turso Platform."""
+        of_platform = self.platform.requests if self.platform else 0
+        return of_platform + sum(check.requests for check in self.checks.values())
 
     @property
     def lines(self) -> tuple[TokenLine, ...]:
@@ -74,7 +81,7 @@ def open_credentials(
     The claims of the tokens are checked before the first request. `mask` is called with a minted token.
     Raises DeployError if a token cannot be used, or if it breaks the policy and the policy is enforced.
     """
-    platform = _platform(settings)
+    platform = credentials.platform = _platform(settings)
     with closing(platform) if platform else nullcontext():
         _open(credentials, settings, platform, mask)
         yield credentials
@@ -171,7 +178,8 @@ def _line(check: TokenCheck, now: datetime) -> TokenLine:
         state=check.state,
         access=check.access,
         expires_at=expires_at.isoformat().replace("+00:00", "Z") if expires_at else None,
-        days_left=(expires_at - now).days if expires_at else None,
+        days_left=max(0, (expires_at - now).days) if expires_at else None,
+        expired=claims is not None and claims.expired(now),
         age_days=max(0, (now - issued_at).days) if issued_at else None,
         key=fingerprint(claims.key_id) if claims and claims.key_id else None,
         due=is_due(check),

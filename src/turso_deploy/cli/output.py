@@ -12,7 +12,7 @@ from turso_deploy.core.text import inert
 from turso_deploy.github.annotations import Level, annotations_of
 from turso_deploy.github.outputs import outputs
 from turso_deploy.github.runner import Runner
-from turso_deploy.report import console
+from turso_deploy.report import console, wording
 from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
 
@@ -39,6 +39,8 @@ def publish(
             with runner.group(f"turso-deploy {report.command}"):
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)
+            if runner.present and report.succeeded:  # errors stand outside of the folded group as annotations
+                runner.print_untrusted(f"{wording.verdict(report)} ({wording.subject(report)})\n")
         for note in annotations_of(report):
             runner.annotate(note.level, note.message, title=note.title, place=note.place)
         output.flush()

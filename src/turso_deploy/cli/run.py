@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -23,7 +24,7 @@ from turso_deploy.report.lines import failed
 from turso_deploy.report.progress_display import display_progress
 from turso_deploy.settings.reader import settings_of, usable_settings
 from turso_deploy.settings.settings import SETTINGS, Settings
-from turso_deploy.settings.sources import read_sources
+from turso_deploy.settings.sources import Sources, read_sources
 
 DEFAULT_TIMING = Timing()
 PENDING_OR_STALE = 3
@@ -56,6 +57,7 @@ def run(
         runner.hide(secret)
     settings: Settings | None = None
     credentials = Credentials()
+    started = time.monotonic()
     with ExitStack() as shown:
         try:
             if sources.is_on("verbose") or context.debug:
@@ -66,10 +68,13 @@ def run(
                 report = _report(Invocation(settings, sources, context, runner, output, credentials, timing))
         except Exception as error:
             report = Report(sources.command, Status.FAILED, committed=False, database="")
+            report = _with_context(report, sources, settings, credentials, context)
             report = failed(report, error if isinstance(error, DeployError) else _bug(error))
+            report = replace(report, duration_ms=round((time.monotonic() - started) * 1000))
         report = replace(
             report,
             database=runner.redacted(report.database),
+            schema_path=runner.redacted(_schema_path(sources, settings)),
             error=report.error and _redacted(report.error, runner),
             tokens=credentials.lines,
         )
@@ -83,10 +88,43 @@ def run(
             output if as_json else log,
             environment,
             as_json=as_json,
-            quiet=settings is not None and settings.quiet,
+            quiet=settings is not None and (settings.quiet or settings.sql),
             verbose=settings is not None and settings.verbose,
         )
     return report.exit_code
+
+
+_WITH_VERSION = ("deploy", "plan", "verify", "docs")
+
+
+def _schema_path(sources: Sources, settings: Settings | None) -> str:
+    """Return the path of the schema folder as it was given; "" for a command that reads none."""
+    if sources.command in ("check-tokens", "rotate-token"):
+        return ""
+    if settings:
+        return str(settings.schema_path)
+    path = sources.text("schema_path") or SETTINGS["schema_path"].default
+    with suppress(OSError, ValueError):
+        return path if Path(path).is_dir() else ""  # another value may be a secret in the place of a path
+    return ""
+
+
+def _with_context(
+    report: Report, sources: Sources, settings: Settings | None, credentials: Credentials, context: RunContext
+) -> Report:
+    """Return the report of a run that failed early with the database, the version and the requests that are known."""
+    version = None
+    if sources.command in _WITH_VERSION:
+        with suppress(Exception):  # what is wrong with the folder or the manifest is reported elsewhere
+            from turso_deploy.core.schema_folder import SchemaFolder
+            from turso_deploy.project.manifest_file import load_manifest
+
+            version = load_manifest(SchemaFolder.open(Path(_schema_path(sources, settings)))).schema_version
+    database = ""
+    if sources.command != "docs":
+        found = (settings or usable_settings(sources)).named_database
+        database = found or ("" if settings is None or context.on_runner else credentials.address.display)
+    return replace(report, database=database, manifest_version=version, requests=credentials.requests)
 
 
 def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:

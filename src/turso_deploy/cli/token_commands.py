@@ -19,9 +19,12 @@ ROTATED_LIFETIME = timedelta(days=90)
 
 def check_tokens(invocation: Invocation) -> Report:
     """Check every given token, by its claims and with one request."""
+    started = time.monotonic()
     with invocation.open_credentials() as credentials:
         if credentials.checks:
-            return Report("check-tokens", Status.CHECKED, committed=False, database=credentials.address.display)
+            report = Report("check-tokens", Status.CHECKED, committed=False, database=credentials.address.display)
+            duration = round((time.monotonic() - started) * 1000)
+            return replace(report, requests=credentials.requests, duration_ms=duration)
     raise InputError(
         ErrorCode.INPUT_INVALID,
         "There is no token to check.",

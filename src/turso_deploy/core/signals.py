@@ -44,7 +44,7 @@ def cancelled(*, half_way: bool = False) -> StoppedError:
     """Return the error for a run that stopped before any change or, with `half_way`, after a part of its changes."""
     outcome = "after a part of its changes." if half_way else "before it changed the database."
     return StoppedError(
-        ErrorCode.STOPPED, f"A signal stopped the run {outcome}", hint="Run it again to deploy.", committed=half_way
+        ErrorCode.STOPPED, f"A signal stopped the run {outcome}", hint="Run it again.", committed=half_way
     )
 
 

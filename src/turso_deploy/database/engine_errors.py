@@ -12,8 +12,8 @@ SETTING_NOT_TAKEN = "SETTING_NOT_TAKEN"
 BLOCKED = ErrorExplanation(
     ErrorCode.ACCESS_BLOCKED,
     "the server forbids this access: the database is blocked, or the token is read-only",
-    "Check the plan's quota (`turso plan show`), block_reads and block_writes of the database, and whether the token "
-    "is read-only.",
+    "Check whether the token is read-only and, on Turso Cloud, the plan's quota (`turso plan show`), block_reads and "
+    "block_writes of the database.",
 )
 """Turso Cloud gives the same answer for a read-only token, a blocked database and an exhausted plan."""
 
@@ -27,7 +27,7 @@ UNSUPPORTED_ENGINE = ErrorExplanation(
 READ_ONLY_TOKEN = ErrorExplanation(
     ErrorCode.TOKEN_READ_ONLY,
     "the database token is read-only, and a deployment or a dry run writes",
-    "Mint a token with full access: `turso db tokens create <database>`.",
+    "Mint a token with full access (on Turso Cloud `turso db tokens create <database>`).",
 )
 
 

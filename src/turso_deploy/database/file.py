@@ -255,7 +255,7 @@ def _stopped() -> DatabaseError:
     return DatabaseError(
         ErrorCode.STOPPED,
         "A signal stopped the run, and the transaction was rolled back",
-        hint="Run it again to deploy.",
+        hint="Run it again.",
     )
 
 

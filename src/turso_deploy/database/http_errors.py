@@ -12,7 +12,10 @@ from turso_deploy.core.errors import ErrorCode, ErrorExplanation
 from turso_deploy.core.text import retry_hint
 from turso_deploy.database.engine_errors import BLOCKED, READ_ONLY_TOKEN
 
-_MINT = "Mint a token for exactly this database (`turso db tokens create <database>`) and store it as the secret."
+_MINT = (
+    "Mint a token for exactly this database (on Turso Cloud `turso db tokens create <database>`) and store it as the "
+    "secret."
+)
 
 UNREADABLE = ErrorExplanation(
     ErrorCode.UNEXPECTED_REPLY,
@@ -25,7 +28,8 @@ EXPLANATIONS = {
     404: ErrorExplanation(
         ErrorCode.DATABASE_NOT_FOUND,
         "there is no database at this address",
-        "Compare the host with `turso db show --url <database>`; a deleted database is not found either.",
+        "Check the host; for Turso Cloud `turso db show --url <database>` prints it. A deleted database is not found "
+        "either.",
     ),
     407: ErrorExplanation(
         ErrorCode.UNREACHABLE,
@@ -79,13 +83,13 @@ def _by_class(status: int) -> ErrorExplanation:
         return ErrorExplanation(
             ErrorCode.UNEXPECTED_REPLY,
             f"the server answered with a redirect (HTTP {status}), which is not followed: it would pass the token on",
-            "Use the URL that `turso db show --url <database>` prints.",
+            "Use the URL of the server itself; for Turso Cloud `turso db show --url <database>` prints it.",
         )
     if status >= 500:
         return ErrorExplanation(
             ErrorCode.SERVER_ERROR,
             f"the server failed (HTTP {status})",
-            "Run it again later; wake an archived database first (`turso group unarchive <group>`).",
+            "Run it again later; on Turso Cloud wake an archived database first (`turso group unarchive <group>`).",
         )
     return ErrorExplanation(
         ErrorCode.UNEXPECTED_REPLY,

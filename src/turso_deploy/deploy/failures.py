@@ -12,18 +12,21 @@ from turso_deploy.core.transaction import Failure, Outcome, Purpose, Rows, Trans
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.engine_messages import showable, without_prefix
 from turso_deploy.history.entries import READ_BACK
-from turso_deploy.plan.hazards import Advice, Approval, blocking_error, no_advice
+from turso_deploy.plan.hazards import Advice, Approval, HazardName, blocking_error, no_advice
+from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
+from turso_deploy.plan.table_hazards import remedy_for_live_rows, remedy_for_rows
 from turso_deploy.project.bound import parse_bound
 from turso_deploy.project.expectations import corrections
 from turso_deploy.project.manifest import COUNTED_KINDS
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, CountLine
 from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
-from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.lexer import fold_case, read_column_title
 from turso_deploy.sql.schema import Trigger, place_in, target_of, title
 from turso_deploy.transaction.assemble import COMPILE_LABEL, Assembly
-from turso_deploy.transaction.checks import CATALOG_CHECK, count_name
+from turso_deploy.transaction.checks import CATALOG_CHECK, INVALID_JSON, count_name
+from turso_deploy.transaction.row_verification import ADDED_VIOLATIONS
 
 
 def is_stale(assembly: Assembly, outcome: Outcome) -> bool:
@@ -71,7 +74,7 @@ def explain_failure(
     if step is assembly.seeds.check and (missing := _result_of(assembly.seeds.missing, assembly, outcome)):
         return error_for_missing_rows(assembly.seeds, missing)
     if step.purpose is Purpose.CHECK and any(not check.ok for check in checks):
-        return explain_failed_checks(checks, {}, project)
+        return explain_failed_checks(checks, {}, project, plan=assembly.plan)
     if step.purpose is Purpose.COMPILE:
         return _compile_error(step, failed.failure, project)
     if trigger := _raising_trigger(failed.failure, project):
@@ -89,9 +92,32 @@ def explain_failure(
     return DatabaseError(
         explanation.code,
         f"{step.label}: {explanation.message}. The transaction was rolled back.",
-        hint=explanation.hint,
+        hint=_remedies_at(step, failed.failure, assembly.plan) or explanation.hint,
         place=place if is_statement else None,
     )
+
+
+_BROKEN_RULES = {
+    "UNIQUE constraint": HazardName.ADD_UNIQUE,
+    "NOT NULL constraint": HazardName.ADD_NOT_NULL,
+    "CHECK constraint": HazardName.ADD_CHECK,
+    "cannot store": HazardName.ADD_STRICT,
+    "datatype mismatch": HazardName.ADD_STRICT,
+}
+
+
+def _remedies_at(step: TransactionStep, failure: Failure, plan: Plan) -> str:
+    """Return the remedies of the hazards of a plan's step that breaks a rule; "" for another step, or without any.
+
+    Where scripts run first, the rows that break a rule are not counted, so the database finds them.
+    """
+    reason = without_prefix(failure.message)
+    rule = next((name for start, name in _BROKEN_RULES.items() if reason.startswith(start)), None)
+    steps = (planned for planned in plan.all_steps if planned.label == step.label)
+    found = [hazard for planned in steps for hazard in planned.hazards if hazard.name is rule and hazard.remedy]
+    column = reason.rpartition(".")[2]
+    named = [hazard for hazard in found if fold_case(read_column_title(hazard.object)[1]) == fold_case(column)]
+    return "\n".join(dict.fromkeys(hazard.remedy or "" for hazard in named or found))
 
 
 def explain_contradiction(
@@ -112,7 +138,7 @@ def explain_contradiction(
         ErrorCode.UNEXPECTED_REPLY, f"The reply of the server does not prove what happened: {contradiction}."
     )
     if failed:
-        reason = explain_failed_checks(failed, {}, project)
+        reason = explain_failed_checks(failed, {}, project, plan=assembly.plan)
     elif outcome.failed and outcome.failed.position is not None:
         label, explanation = assembly.steps[outcome.failed.position].label, explain(outcome.failed.failure)
         reason = explanation.error(DatabaseError, f"{label}: {{}}.")
@@ -206,11 +232,16 @@ def _result_of(step: TransactionStep | None, assembly: Assembly, outcome: Outcom
 
 
 def explain_failed_checks(
-    checks: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, differences: Sequence[Cause] = ()
+    checks: Sequence[CheckLine],
+    counts: Mapping[str, CountLine],
+    project: Project,
+    differences: Sequence[Cause] = (),
+    plan: Plan | None = None,
 ) -> DatabaseError:
     """Return the error for the checks and counts that failed, each with what it expected and found.
 
-    `differences` are the objects that differ from the schema folder, each with its place there.
+    `differences` are the objects that differ from the schema folder, each with its place there. `plan` is that of the
+    deployment, if there is one.
     """
     failed = [check for check in checks if not check.ok]
     causes = [
@@ -231,7 +262,7 @@ def explain_failed_checks(
     return DatabaseError(
         ErrorCode.CHECK_FAILED,
         f"{count_of(len(causes), 'check')} failed: {messages}.{''.join(details)}",
-        hint="\n".join(dict.fromkeys(_hints(failed, counts, project, has_differences=bool(differences)))),
+        hint="\n".join(dict.fromkeys(_hints(failed, counts, project, plan, has_differences=bool(differences)))),
         place=placed[0].place if placed else None,
         causes=placed,
     )
@@ -250,22 +281,25 @@ def _hint_for_bounds(project: Project, found: Mapping[str, int]) -> str:
 
 
 def _hints(
-    failed: Sequence[CheckLine], counts: Mapping[str, CountLine], project: Project, *, has_differences: bool
+    failed: Sequence[CheckLine],
+    counts: Mapping[str, CountLine],
+    project: Project,
+    plan: Plan | None,
+    *,
+    has_differences: bool,
 ) -> Iterator[str]:
     """Yield what to do about the failed checks: correct live rows, seeds, bounds or the schema."""
     for check in failed:
         match check.section:
             case "json_columns":
-                yield (
-                    "Correct the values: those that the database has already with a one-time script that runs before, "
-                    "or by hand, those of a new column with its DEFAULT or `-- @using <expression>`. Or remove the "
-                    f"column from `json_columns` ({check.place})."
-                )
+                title = check.name.removeprefix(INVALID_JSON)
+                yield f"{_remedy_for_json(title, plan)} Or remove {title} from `json_columns` ({check.place})."
             case "rows":
                 yield _hint_for_rows(check, project)
             case "" if check.details:
+                table = check.name.removeprefix(ADDED_VIOLATIONS)
                 yield (
-                    "Correct these rows with a script in the schema folder, or add the rows that they refer to, for "
+                    f"Correct these rows of {table} with a script in scripts/, or add the rows that they refer to, for "
                     "example as seeds."
                 )
     if any(check.name == CATALOG_CHECK for check in failed):
@@ -279,6 +313,16 @@ def _hints(
         )
     elif any(not count.ok for count in counts.values()) or any(check.section == "expect" for check in failed):
         yield _hint_for_bounds(project, _counts_found(failed, counts))
+
+
+def _remedy_for_json(title: str, plan: Plan | None) -> str:
+    """Return what to do about values that are not JSON in a column, as it is before the deployment."""
+    table, column = read_column_title(title)
+    goal = f"each value of {title} is JSON"
+    change = plan.changes.get(fold_case(table)) if plan else None
+    if change is not None:
+        return remedy_for_rows(change, {fold_case(column)}, goal)
+    return remedy_for_live_rows(table, [column], goal, plan.former_names if plan else {})
 
 
 def _hint_for_rows(check: CheckLine, project: Project) -> str:

@@ -245,7 +245,9 @@ class ReportBuilder:
         with expected_form():
             checks = self.check_lines(pending.predicted_checks)
         self.add_checks(checks)
-        return None if all(check.ok for check in checks) else explain_failed_checks(checks, {}, self._project)
+        if all(check.ok for check in checks):
+            return None
+        return explain_failed_checks(checks, {}, self._project, plan=pending.plan)
 
     def add_batch(self, batch: Batch, request_size: int | None) -> None:
         """Add the number of chunks that are left before a batch, and a notice if its request exceeds the limit."""

@@ -41,10 +41,11 @@ def annotations_of(report: Report) -> list[Annotation]:
 def _unsorted(report: Report) -> Iterator[Annotation]:
     """Yield an annotation for each error, then for each finding and hazard that no error mentions already."""
     title = wording.verdict(report)
+    subject = wording.subject(report)
     if report.error:
-        yield from _of_error(report.error, title, Level.ERROR)
+        yield from _of_error(report.error, title, Level.ERROR, subject)
     if report.blocked_by:
-        yield from _of_error(report.blocked_by, title, Level.WARNING)
+        yield from _of_error(report.blocked_by, title, Level.WARNING, subject)
     reported = "".join(error.message for error in (report.error, report.blocked_by) if error)
     for token in report.tokens:
         for finding in token.findings:
@@ -63,9 +64,12 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
         yield Annotation(Level(line.level), line.message, title, Place(**vars(line.place)) if line.place else None)
 
 
-def _of_error(error: ErrorLine, title: str, level: Level) -> Iterator[Annotation]:
-    """Yield one annotation for each cause of the error, the first with the hint; otherwise the error itself."""
-    hint = f"\n{error.hint}" if error.hint else ""
+def _of_error(error: ErrorLine, title: str, level: Level, subject: str) -> Iterator[Annotation]:
+    """Yield one annotation for each cause of the error; otherwise the error itself.
+
+    The first has the hint and the subject of the run, because several runs may share a page.
+    """
+    hint = "".join(f"\n{text}" for text in (error.hint, subject) if text)
     causes = [(cause.message, Place(**vars(cause.place)) if cause.place else None) for cause in error.causes]
     for number, (message, place) in enumerate(causes if causes[1:] else [(error.message, wording.place_of(error))]):
         yield Annotation(level, f"{message}{'' if number else hint}", title, place)

@@ -12,7 +12,7 @@ from turso_deploy.catalog.compilation import Compilation
 from turso_deploy.core.errors import Place
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.plan.steps import KINDS_THAT_DROP_ROWS, Step, StepKind, objects_of
-from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_change import FormerNames, TableChange
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import Schema, SchemaObject
 
@@ -66,6 +66,7 @@ class Plan:
     """The live schema after the renames; None without renames."""
     changes: Mapping[str, TableChange] = field(default_factory=dict)
     """The changes of ordinary tables, by folded name."""
+    former_names: FormerNames = field(default_factory=dict)
     with_clause: str = ""
     """The clause that lets a query use the names after the renames while the database has those before them."""
     additions: tuple[Step, ...] = ()

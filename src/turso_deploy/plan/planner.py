@@ -46,7 +46,7 @@ from turso_deploy.plan.renames import (
     unmatched_renames,
 )
 from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
-from turso_deploy.plan.table_change import TableChange
+from turso_deploy.plan.table_change import FormerNames, TableChange
 from turso_deploy.plan.table_hazards import (
     columns_read_by,
     count_duplicates,
@@ -138,6 +138,7 @@ class _Planner:
         self.additions: tuple[Step, ...] = ()
         self.prepared: dict[str, Set[str]] = {}
         self.changes: dict[str, TableChange] = {}
+        self.former_names: FormerNames = {}
         self.dropped_for_renames = DroppedForRenames()
         self.dependencies = Dependencies.of(live.with_ignored)
         self._catalog: Catalog | None = None
@@ -158,6 +159,7 @@ class _Planner:
         renames = plan_renames(
             self.wanted, self.managed, lambda: self._now().schema, self._run, self._drop_dependents_of_renames
         )
+        self.former_names = renames.former_names
         renamed = before = self._now()
         if adds_first:
             self._make_additions(before, self._difference_now(), renames.managed)
@@ -263,7 +265,13 @@ class _Planner:
             if isinstance(change.wanted, Table) and isinstance(change.live, Table):
                 prepared = self.prepared.get(fold_case(change.wanted.name), frozenset())
                 found = TableChange(
-                    change.wanted, change.live, self.wanted, before.with_ignored, self.changes, prepared
+                    change.wanted,
+                    change.live,
+                    self.wanted,
+                    before.with_ignored,
+                    self.changes,
+                    prepared,
+                    self.former_names,
                 )
                 check_backfills(found, self.scratch)
                 self.changes[fold_case(change.wanted.name)] = found
@@ -393,7 +401,7 @@ class _Planner:
         else:
             count = count_duplicates(table, definition.parts, definition.where)
             columns = [column.name for name, column in table.definition.by_name.items() if name in read]
-            remedy = remedy_for_live_rows(table.name, columns, goal)
+            remedy = remedy_for_live_rows(table.name, columns, goal, self.former_names)
         return (Hazard(HazardName.ADD_UNIQUE, index.name, Query(count), index.place, remedy=remedy),)
 
     def _check_unmanaged(self, schema: Schema, faults: Faults, renames: Sequence[Step]) -> None:
@@ -442,6 +450,7 @@ class _Planner:
             unused_backfills=tuple(unused_backfills(self.wanted, renamed.schema, renames.columns)),
             renamed=renamed.schema if renames.steps else None,
             changes=self.changes,
+            former_names=self.former_names,
             with_clause=with_clause,
             compilations=tuple(compiled_by_engine(compiled, self._changed_objects(predicted), self.scratch)),
             broken=faults.of_others,

@@ -10,6 +10,7 @@ from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.plan import UnmatchedRename
 from turso_deploy.plan.steps import Step, StepKind
+from turso_deploy.plan.table_change import FormerNames
 from turso_deploy.sql.definitions import ROWID_NAMES
 from turso_deploy.sql.identifiers import with_projected_names
 from turso_deploy.sql.lexer import column_title, fold_case, projected_name, quote_identifier
@@ -23,6 +24,15 @@ class Renames(NamedTuple):
     managed: Managed
     old_names: Mapping[str, str]
     """The old names of the renamed tables, by folded new name."""
+
+    @property
+    def former_names(self) -> FormerNames:
+        """The names of renamed tables and columns before the renames."""
+        tables = {(name, None): old for name, old in self.old_names.items()}
+        columns = (step for step in self.steps if step.kind is StepKind.RENAME_COLUMN)
+        return tables | {
+            (fold_case(step.object), fold_case(step.column or "")): step.old_name or "" for step in columns
+        }
 
     @property
     def columns(self) -> frozenset[str]:

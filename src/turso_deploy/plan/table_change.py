@@ -23,6 +23,9 @@ from turso_deploy.sql.schema import Schema, Table
 
 _COMPARISONS = frozenset("= <> < > <= >= IN IS BETWEEN CASE".split())
 _HIDDEN = ("true", "false")  # see `projected_name`
+FormerNames = Mapping[tuple[str, str | None], str]
+"""The names before the renames of a plan: of a table by its folded new name and None, of a column by both its names."""
+
 _MAX_CASES = 3
 """The number of columns of which each combination of types is judged."""
 
@@ -41,6 +44,7 @@ class TableChange:
     `schema` is the wanted schema, and `before` the live schema after the renames, including ignored objects.
     `other_changes` are the changes of all tables, by folded name. `prepared` are the folded names of new columns that
     were added without their constraints, so that scripts could fill them: they are live, and NULL where none did.
+    `former_names` are those of all tables.
     """
 
     wanted: Table
@@ -49,6 +53,7 @@ class TableChange:
     before: Schema
     other_changes: Mapping[str, TableChange] = field(default_factory=dict)
     prepared: Set[str] = frozenset()
+    former_names: FormerNames = field(default_factory=dict)
 
     @property
     def new(self) -> TableDefinition:

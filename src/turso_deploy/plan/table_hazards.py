@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from types import MappingProxyType
 
 from turso_deploy.core.transaction import Query
 from turso_deploy.plan.hazards import Hazard, HazardName
-from turso_deploy.plan.table_change import TableChange, is_rowid, projected
+from turso_deploy.plan.table_change import FormerNames, TableChange, is_rowid, projected
 from turso_deploy.sql.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.definitions import Check, ColumnDefinition, ForeignKey, KeyPart, TableDefinition
@@ -254,7 +255,9 @@ def hazards_of_children(parent: TableChange, children: Iterable[str]) -> Iterato
         wanted = parent.schema.all_tables.get(name, live)
         if live is None or not isinstance(wanted, Table):
             continue
-        unchanged = TableChange(wanted, live, parent.schema, parent.before, parent.other_changes)
+        unchanged = TableChange(
+            wanted, live, parent.schema, parent.before, parent.other_changes, former_names=parent.former_names
+        )
         child = parent.other_changes.get(name, unchanged)
         for key in child.new.foreign_keys:
             old = next((old for old in child.old.foreign_keys if _has_the_columns_of(old, key)), None)
@@ -349,14 +352,22 @@ def _is_given(value: str) -> str:
     return f"{value} IS NOT NULL"
 
 
-def remedy_for_live_rows(table: str, columns: Iterable[str], goal: str) -> str:
+def remedy_for_live_rows(
+    table: str, columns: Iterable[str], goal: str, former: FormerNames = MappingProxyType({})
+) -> str:
     """Return how to correct the rows of a table whose columns are all there already, so that a rule holds.
 
-    `goal` says when it does, as a clause.
+    `goal` says when it does, as a clause. The table and its columns have their `former` names until the renames.
     """
-    titles = ", ".join(column_title(table, column) for column in columns) or f"the rows of {table}"
+    old_table = former.get((fold_case(table), None), table)
+    subjects = []
+    for column in columns:
+        new = column_title(table, column)
+        old = column_title(old_table, former.get((fold_case(table), fold_case(column)), column))
+        subjects.append(new if new == old else f"{old} (which becomes {new})")
+    rows = table if table == old_table else f"{old_table} (which becomes {table})"
     how = "with a one-time script in scripts/ that runs before the schema changes, or by hand"
-    return f"Correct {titles} in the existing rows {how}, so that {goal}."
+    return f"Correct {', '.join(subjects) or f'the rows of {rows}'} in the existing rows {how}, so that {goal}."
 
 
 def remedy_for_rows(change: TableChange, read: Collection[str], goal: str) -> str:
@@ -380,7 +391,7 @@ def remedy_for_rows(change: TableChange, read: Collection[str], goal: str) -> st
             f"Give the rows of {name} values, so that {goal}: `-- @using <expression>` at the column {of_new}."
         )
     if live or not (filled or new):
-        parts.append(remedy_for_live_rows(name, live, goal))
+        parts.append(remedy_for_live_rows(name, live, goal, change.former_names))
     if generated:
         parts.append(f"Or change the expression of {', '.join(column_title(name, each.name) for each in generated)}.")
     return " ".join(parts)

@@ -12,7 +12,6 @@ from turso_deploy.report.document import (
     CheckLine,
     ErrorLine,
     HazardLine,
-    ObjectChange,
     Report,
     Status,
     StepLine,
@@ -66,11 +65,11 @@ def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
     yield _manifest(report, paint)
-    in_full = verbose or report.is_plan
-    if in_full:
-        yield _titled(count_of(len(report.changes), "change"), report, _changes(report.changes, paint))
-    steps = _script(report.steps, paint) if in_full else _steps(report.steps, paint)
-    yield _titled(count_of(len(wording.visible_steps(report.steps)), "step"), report, steps)
+    if report.is_plan and report.changes and not verbose:
+        yield _titled(count_of(len(report.changes), "change"), report, _changes(report, paint))
+    else:
+        steps = _script(report.steps, paint) if verbose else _steps(report, paint)
+        yield _titled(count_of(len(wording.visible_steps(report.steps)), "step"), report, steps)
     yield _seeds(report, paint)
     yield _hazards(report.hazards, paint)
     yield _undecided(report, paint)
@@ -85,11 +84,13 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
 
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
-    done = "!" if report.status in (Status.STALE, Status.PENDING) or report.blocked_by else "✔"
+    is_doubtful = report.blocked_by or (report.command == "check-tokens" and any(one.findings for one in report.tokens))
+    done = "!" if report.status in (Status.STALE, Status.PENDING) or is_doubtful else "✔"
     sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
         "database": printable(report.database),
+        "schema": "" if report.succeeded else printable(report.schema_path),
         "deployment": printable(report.deployment_id or ""),
         "versions": wording.versions_of_failure(report),
         "writes": wording.rows_to_write(report),
@@ -118,9 +119,15 @@ def _titled(title: str, report: Report, lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
-    """Yield one paragraph for each kind of step: its sign, the number of steps, the names."""
-    groups = wording.steps_by_kind(wording.visible_steps(steps))
+def _steps(report: Report, paint: _Paint) -> Iterator[str]:
+    """Yield one paragraph for each kind of step: its sign, the number of steps, the names; then the hazards."""
+    yield from _kinds(wording.visible_steps(report.steps), paint)
+    yield from _dependents(report.steps, paint)
+    yield from _hazards(wording.hazards_of_steps(report), paint)
+
+
+def _kinds(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
+    groups = wording.steps_by_kind(steps)
     kinds = max((len(printable(kind)) for kind in groups), default=0)
     numbers = max((len(f"{len(group):,}") for group in groups.values()), default=0)
     for kind, group in groups.items():
@@ -128,14 +135,15 @@ def _steps(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
         first, *rest = _wrapped(_names(group), indent=4 + len(start) + 2)
         yield f"  {paint.sign(_SIGNS[wording.effect(kind)])} {start}  {first}"
         yield from rest
-    yield from _dependents(steps, paint)
-    yield from _hazards([hazard for step in steps for hazard in step.hazards], paint)
 
 
-def _changes(changes: Sequence[ObjectChange], paint: _Paint) -> Iterator[str]:
-    """Yield the changes object by object."""
-    for line in diff_lines(changes):
+def _changes(report: Report, paint: _Paint) -> Iterator[str]:
+    """Yield the changes object by object, then the steps that change no object, and the hazards."""
+    for line in diff_lines(report.changes):
         yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"
+    yield from _kinds(wording.steps_beside_changes(report), paint)
+    yield from _dependents(report.steps, paint)
+    yield from _hazards(wording.hazards_of_steps(report), paint)
 
 
 def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:

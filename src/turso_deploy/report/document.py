@@ -186,6 +186,7 @@ class TokenLine:
     expires_at: str | None = None
     """ISO 8601 in UTC; `null` if it has no expiry."""
     days_left: int | None = None
+    """Whole days until it expires; 0 if it has."""
     age_days: int | None = None
     key: str | None = None
     """Distinguishes the keys that signed tokens, and is no part of them."""
@@ -194,6 +195,7 @@ class TokenLine:
     minted: bool = False
     """Whether it was created for this run."""
     findings: tuple[FindingLine, ...] = ()
+    expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -343,6 +345,8 @@ class Report:
     """Address of the comment on the pull request; `null` if there is none."""
     rows_to_write: int | None = None
     """Estimate of the rows that a plan writes, which Turso bills; `null` if unknown."""
+    schema_path: str = ""
+    """Path of the schema folder as it was given; empty for a command that reads none."""
     requests: int = 0
     """Number of requests."""
     duration_ms: int = 0

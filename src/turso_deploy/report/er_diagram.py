@@ -158,7 +158,7 @@ def _is_within(relation: Relation, shown: Set[str]) -> bool:
     return {fold_case(relation.child), fold_case(relation.parent)} <= shown
 
 
-def mermaid(diagram: Diagram, budget: int = MAX_TEXT_LENGTH) -> str:
+def mermaid(diagram: Diagram, budget: int = MAX_TEXT_LENGTH, *, with_columns: bool = True) -> str:
     """Return the diagram as Mermaid text of at most `budget` bytes; empty if it has no table or does not fit.
 
     To fit, it loses first the columns that are neither keys nor changed, then all columns.
@@ -166,7 +166,7 @@ def mermaid(diagram: Diagram, budget: int = MAX_TEXT_LENGTH) -> str:
     if not diagram.entities or len(diagram.relations) > _MAX_RELATIONS:
         return ""
     names = _names(diagram)
-    for detail in (2, 1, 0):
+    for detail in (2, 1, 0) if with_columns else (0,):
         lines = [line for entity in diagram.entities for line in _entity(entity, names[entity.name], detail)]
         lines += [_relation(relation, names) for relation in diagram.relations]
         text = "\n".join(["erDiagram", *lines])

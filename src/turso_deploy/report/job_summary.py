@@ -17,6 +17,7 @@ from turso_deploy.report.markdown import collapsible, fenced, joined, summary_co
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
 _MARKS = {True: "✅", False: "❌", None: ""}
 _MAX_OPEN_LINES = 20
+_MAX_TABLES_WITH_COLUMNS = 8  # of a diagram, which is as wide as the page
 _HAZARDS = {True: "⚠️ ", False: "⛔ ", None: "⚠️ "}
 
 
@@ -57,11 +58,12 @@ def _heading(report: Report) -> str:
 
 
 def _parts(report: Report, detail: _Detail) -> Iterator[str]:
+    yield _subject(report)
     if report.blocked_by:
         yield from _error(report.blocked_by, wording.OUTLOOK.capitalize())
     if report.error:
         yield from _error(report.error, "Blocked" if report.status is Status.BLOCKED else "Error")
-    yield _manifest(report)
+    yield _manifest(report, fulfilled=False)
     yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _failed_checks(report.checks, detail)
     yield _changes(report, detail)
@@ -71,6 +73,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _diagram(report.diagram, detail)
     yield _sql(report, detail)
     yield _seeds(report, detail)
+    yield _manifest(report, fulfilled=True)
     yield _passed_checks(report.checks, detail)
     yield _tokens(report.tokens)
     yield _restore_point(report.restore_point)
@@ -100,13 +103,30 @@ def _prose(text: str) -> str:
     return joined(summary_text(first.strip()), fenced(rest, "text") if rest.strip() else "")
 
 
-def _manifest(report: Report) -> str:
+def _subject(report: Report) -> str:
+    """Return the database, the versions and the schema folder in one line."""
+    versions = wording.versions_of_failure(report) or wording.versions(report)
+    facts = [
+        f"database {summary_code(report.database)}" if report.database else "",
+        f"versions {summary_text(versions)}" if versions else "",
+        f"schema {summary_code(report.schema_path)}" if report.schema_path else "",
+    ]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _manifest(report: Report, *, fulfilled: bool) -> str:
+    """Return the expectations of the manifest: those that do not hold, or in a closed section those that do."""
+    lines = [line for line in wording.manifest_lines(report) if (line.ok is not False) is fulfilled]
     rows = [
         (summary_text(line.name), summary_text(line.expected), summary_text(line.actual), _MARKS[line.ok])
-        for line in wording.manifest_lines(report)
+        for line in lines
     ]
     found = wording.counts_heading(report).capitalize()
-    return _limited_table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
+    shown = _limited_table("lrrc", ("Manifest", "Expected", found, ""), rows, limit=None)
+    if not fulfilled or not shown:
+        return shown
+    held = sum(line.ok is True for line in lines)
+    return collapsible(f"Manifest: {count_of(held, 'expectation')} fulfilled", shown)
 
 
 def _hazards(report: Report, detail: _Detail) -> str:
@@ -146,7 +166,8 @@ def _steps(report: Report, detail: _Detail) -> str:
 
 
 def _diagram(diagram: Diagram | None, detail: _Detail) -> str:
-    text = mermaid(diagram) if diagram and detail.diagram else ""
+    with_columns = diagram is not None and len(diagram.entities) <= _MAX_TABLES_WITH_COLUMNS
+    text = mermaid(diagram, with_columns=with_columns) if diagram and detail.diagram else ""
     if diagram is None or not text:
         return ""
     title = f"Diagram; {count_of(diagram.left_out, 'table')} omitted" if diagram.left_out else "Diagram"
@@ -232,9 +253,7 @@ def _restore_point(commands: Sequence[str]) -> str:
 
 def _footer(report: Report) -> str:
     facts = [
-        f"database {summary_code(report.database)}",
         f"deployment {summary_code(report.deployment_id)}" if report.deployment_id else "",
-        f"versions {summary_text(versions)}" if (versions := wording.versions_of_failure(report)) else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
         count_of(report.requests, "request"),

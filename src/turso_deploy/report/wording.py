@@ -164,6 +164,22 @@ def visible_steps(steps: Sequence[StepLine]) -> list[StepLine]:
     return [step for step in steps if step.kind.verb not in _DEPENDENTS]
 
 
+def hazards_of_steps(report: Report) -> list[HazardLine]:
+    """Return the hazards of the steps, without those that the error of the run lists."""
+    reported = "".join(error.message for error in (report.error, report.blocked_by) if error)
+    return [hazard for step in report.steps for hazard in step.hazards if hazard.text not in reported]
+
+
+def steps_beside_changes(report: Report) -> list[StepLine]:
+    """Return the steps to list beside the changed objects: scripts, and rebuilds of tables that mean the same after."""
+    changed = {name for change in report.changes for name in (change.name, change.old_name)}
+    return [
+        step
+        for step in visible_steps(report.steps)
+        if not changed.intersection((step.object, read_column_title(step.object)[0]))
+    ]
+
+
 def recreated_dependents(steps: Sequence[StepLine]) -> str:
     """Return `2 indexes, 1 view and 3 triggers dropped and recreated`, or an empty text without such steps."""
     recreated = [step.kind.noun for step in steps if step.kind.verb is Verb.RECREATE]
@@ -235,11 +251,13 @@ def verdict(report: Report) -> str:
                 [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"],
             )
         case Status.CHECKED:
-            return f"Checked {count_of(len(report.tokens), 'token')}: {_judgement(report)}"
+            return f"Checked {_checked_tokens(report)}"
         case Status.ROTATED:
             return "Rotated: the secret holds a new, working token"
         case Status.BLOCKED if report.is_plan and report.first_deployment is not None:  # the plan is known
             return f"{_titled('Blocked', versions(report), _planned(report))}; a deployment would be blocked"
+        case Status.BLOCKED | Status.FAILED if report.command == "check-tokens" and report.tokens:
+            return f"{report.status.capitalize()}: checked {_checked_tokens(report)}"
         case Status.BLOCKED:
             return f"Blocked: {outcome(report)}"
         case Status.FAILED:
@@ -265,12 +283,20 @@ def versions(report: Report) -> str:
 
 def versions_of_failure(report: Report) -> str:
     """Return the versions that the verdict on a run that did not succeed does not state; empty for other runs."""
-    if report.succeeded or report.first_deployment is None:
+    if report.succeeded:
         return ""
+    if report.first_deployment is None:  # the database was not read
+        return f"{_version(report.manifest_version)} in the schema folder" if report.manifest_version else ""
     if report.command == "verify":
         return _standing(report)
     found = versions(report)
     return "" if found in verdict(report) else found
+
+
+def subject(report: Report) -> str:
+    """Return the database, the versions and the schema folder of a run in one line; what is not known is left out."""
+    facts = (report.database, versions_of_failure(report) or versions(report), report.schema_path)
+    return " · ".join(printable(fact) for fact in facts if fact)
 
 
 def _standing(report: Report) -> str:
@@ -350,6 +376,10 @@ def _one(kind: str) -> str:
     return "index" if kind == "indexes" else label(kind).removesuffix("s")
 
 
+def _checked_tokens(report: Report) -> str:
+    return f"{count_of(len(report.tokens), 'token')}: {_judgement(report)}"
+
+
 def token_cells(token: TokenLine) -> tuple[str, ...]:
     """Return the cells of a token in a table: role, fingerprint, state, access, age and time until it expires."""
     age = "-" if token.age_days is None else count_of(token.age_days, "day")
@@ -357,9 +387,10 @@ def token_cells(token: TokenLine) -> tuple[str, ...]:
         expires = "-" if token.state == "malformed" or token.access == "-" else "never"
     elif token.minted:
         expires = "minted for this run"
+    elif token.expired:
+        expires = "expired"
     else:
-        days = token.days_left or 0
-        expires = f"in {count_of(days, 'day')}" if days >= 0 else "expired"
+        expires = f"in {count_of(token.days_left, 'day')}" if token.days_left else "in less than a day"
     cells = (token.role, token.fingerprint, token.state, token.access, age, expires)
     return tuple(printable(cell) for cell in cells)
 

@@ -60,11 +60,12 @@ EVALUATE_LABEL = "evaluate "
 
 
 class Assembly(NamedTuple):
-    """A transaction, and the position of each check's figures in it."""
+    """A transaction for a plan, and the position of each check's figures in it."""
 
     transaction: Transaction
     checks: tuple[tuple[int, Check], ...]
     seeds: SeedPlan
+    plan: Plan
     deletion_checks: tuple[DeletionCheck, ...] = ()
 
     @property
@@ -158,7 +159,7 @@ def assemble(
     steps.add(*table_steps(state.catalog), *entry_steps(entry), read_back_step(entry))
     steps.add_checks(checks)
     transaction = Transaction(tuple(steps.steps), plan.keeps_foreign_keys_on, commit)
-    return Assembly(transaction, tuple(steps.checks), seeds, tuple(deletion_checks))
+    return Assembly(transaction, tuple(steps.checks), seeds, plan, tuple(deletion_checks))
 
 
 def _check_staging_is_free(seeds: SeedPlan, live: Catalog) -> None:

@@ -276,7 +276,7 @@ def json_check(name: str, columns: Sequence[str], rows: TableRows, shown: TableR
     sql = f"WITH {_INVALID} AS ({found}) SELECT {', '.join(figures)}"
     expectations = tuple(
         Expectation(
-            f"invalid JSON in {column_title(name, column)}",
+            f"{INVALID_JSON}{column_title(name, column)}",
             NONE,
             key=("json_columns", name, position),
             subject=column_title(name, column),
@@ -291,6 +291,8 @@ def json_check(name: str, columns: Sequence[str], rows: TableRows, shown: TableR
 
 
 _INVALID = "turso_deploy_invalid"
+INVALID_JSON = "invalid JSON in "
+"""The beginning of the name of a check for JSON; the title of a column follows."""
 
 
 def invalid_json(name: str) -> str:

@@ -105,6 +105,10 @@ def row_count_checks(plan: Plan) -> list[Check]:
     ]
 
 
+ADDED_VIOLATIONS = "foreign-key violations added in "
+"""The beginning of the name of a check for foreign keys; the name of a table follows."""
+
+
 def foreign_key_checks(plan: Plan, *, show_keys: bool = False) -> list[Check]:
     """Return the checks that no foreign key has more violations than before, and a new one none at all.
 
@@ -115,7 +119,7 @@ def foreign_key_checks(plan: Plan, *, show_keys: bool = False) -> list[Check]:
             f"foreign keys of {name} kept",
             f"SELECT coalesce(sum(more), 0) AS c0 FROM ({_worse(name)})",
             (),
-            (Expectation(f"foreign-key violations added in {name}", NONE),),
+            (Expectation(f"{ADDED_VIOLATIONS}{name}", NONE),),
             Query(f"SELECT * FROM ({rows}) LIMIT {MAX_NAMED_ROWS}") if rows else None,
             plan.places.get(fold_case(name)),
         )

@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 _REJECTED = (ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED)
 _NO_ACCESS = (*_REJECTED, ErrorCode.DATABASE_NOT_FOUND)
 _ALL_ROLES = frozenset({Role.DEPLOY, Role.APPLICATION, Role.PREVIOUS})
-_REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`, or wait until it expires."
-_MINT = "Mint one for exactly this database (`turso db tokens create <database>`) and store it as the secret."
+_REVOKE = "Revoke it: `turso-deploy rotate-token --revoke-others`"
+_MINT = "Mint one for exactly this database (on Turso Cloud `turso db tokens create <database>`), and store it."
 
 
 class TokenReply(NamedTuple):
-    """The reply of the server to one token: an error, or None if it accepts the token."""
+    """The reply of the server to one token: an error, or None if it accepts the token; and the number of requests."""
 
     error: DeployError | None = None
+    requests: int = 0
 
     @property
     def works(self) -> bool:
@@ -53,14 +54,17 @@ class TokenReply(NamedTuple):
 
 def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
     """Send one read-only request with the token. A failure is part of the reply and never raised."""
+    requests = 0
     try:
         with open_address(address, token, timeout) as database:
-            (reply,) = database.query([Query("SELECT 1")])
+            try:
+                (reply,) = database.query([Query("SELECT 1")])
+            finally:
+                requests = database.requests
     except DeployError as error:
-        return TokenReply(error)
-    if isinstance(reply, Failure):
-        return TokenReply(explain(reply).error(DeployError))
-    return TokenReply()
+        return TokenReply(error, requests)
+    failure = explain(reply).error(DeployError) if isinstance(reply, Failure) else None
+    return TokenReply(failure, requests)
 
 
 def check_claims_of_all(
@@ -103,6 +107,7 @@ def check_on_platform(
 
 
 def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
+    check = check._replace(requests=check.requests + answer.requests)
     if check.role is Role.PREVIOUS:
         return _answered_previous(check, answer)
     if answer.error is None:
@@ -110,7 +115,7 @@ def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     state: State = "rejected" if answer.error.code in _NO_ACCESS else "unknown"
     if answer.error.code is ErrorCode.ACCESS_BLOCKED:
         state = "blocked"
-    return check.found(finding_of(answer.error, stops=check.role is Role.DEPLOY, remedy=_MINT), state=state)
+    return check.found(finding_of(answer.error, check.role, stops=check.role is Role.DEPLOY, remedy=_MINT), state=state)
 
 
 def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
@@ -118,10 +123,12 @@ def _answered_previous(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     if answer.rejected:
         return check.found(state="rejected")
     if answer.works or (answer.error and answer.error.code is ErrorCode.ACCESS_BLOCKED):
-        finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", _REVOKE)
+        expires = check.claims is not None and check.claims.expires_at is not None
+        remedy = f"{_REVOKE}, or wait until it expires." if expires else f"{_REVOKE}."
+        finding = Finding(Level.ERROR, ErrorCode.TOKEN_POLICY, "the old token still works", remedy)
         return check.found(finding, state="still works")
     assert answer.error is not None
-    finding = finding_of(answer.error, stops=False, remedy=_MINT)._replace(level=Level.WARNING)
+    finding = finding_of(answer.error, check.role, stops=False, remedy=_MINT)._replace(level=Level.WARNING)
     return check.found(finding, state="unknown")
 
 
@@ -132,7 +139,7 @@ def _with_expiry(check: TokenCheck, platform: Platform, policy: Policy, now: dat
     issued_at = check.claims.issued_at if check.claims else None
     known = Claims(expires_at=expires_at, issued_at=issued_at)
     kept = [finding for finding in check.findings if finding.code is not ErrorCode.TOKEN_POLICY]
-    return TokenCheck(check.role, check.fingerprint, "works", known, (*kept, *aging(known, policy, now)))
+    return check._replace(state="works", claims=known, findings=(*kept, *aging(check.role, known, policy, now)))
 
 
 def _blocked(database: PlatformDatabase) -> Finding:

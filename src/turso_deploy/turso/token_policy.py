@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from turso_deploy.core.errors import EXIT_CODE_ORDER, BlockedError, DatabaseError, DeployError, ErrorCode, InputError
-from turso_deploy.turso.tokens import check_access, fingerprint, read_claims, read_platform_claims
+from turso_deploy.turso.tokens import MINT_API_TOKEN, check_access, fingerprint, read_claims, read_platform_claims
 
 if TYPE_CHECKING:
     from turso_deploy.turso.token_claims import Claims
@@ -20,8 +20,9 @@ State = Literal[_ClaimsState, "minted", "works", "still works", "blocked", "reje
 
 _NEEDED_TO_WRITE = frozenset({"data_read", "data_add", "data_update", "schema_add"})
 _NEEDED_TO_READ = frozenset({"data_read"})
-_ROTATE = "Rotate it: `turso-deploy rotate-token`, or mint a new one and store it as the secret."
 _MINT_READ_ONLY = "Mint one with `turso db tokens create --read-only <database>` and store it as the secret."
+_SWAP = "Swap the two secrets."
+_CREATE, _CREATE_READ_ONLY = "`turso db tokens create ", "`turso db tokens create --read-only "
 
 _SEEN_IN_THE_TOKEN = (
     ErrorCode.TOKEN_MALFORMED,
@@ -38,6 +39,14 @@ class Role(StrEnum):
     APPLICATION = "read-only-auth-token"
     PREVIOUS = "previous-auth-token"
     PLATFORM = "api-token"
+
+
+_ROTATE = {
+    Role.DEPLOY: "Rotate it: `turso-deploy rotate-token`, or mint a new one and store it as the secret.",
+    Role.APPLICATION: "Rotate it: `turso-deploy rotate-token --token-access read-only --secret-name NAME`, or mint one "
+    "with `turso db tokens create --read-only <database>` and store it as the secret.",
+    Role.PLATFORM: MINT_API_TOKEN,
+}
 
 
 class Level(StrEnum):
@@ -72,7 +81,7 @@ class Finding(NamedTuple):
 class TokenCheck(NamedTuple):
     """The result of checking the token of a role. It holds no part of the token.
 
-    `claims` is None if the token could not be read.
+    `claims` is None if the token could not be read. `requests` counts those that were sent with it to the database.
     """
 
     role: Role
@@ -80,6 +89,7 @@ class TokenCheck(NamedTuple):
     state: State
     claims: Claims | None = None
     findings: tuple[Finding, ...] = ()
+    requests: int = 0
 
     @property
     def level(self) -> Level | None:
@@ -99,13 +109,25 @@ class TokenCheck(NamedTuple):
         """Return the check with more findings, and another state if one is given."""
         return self._replace(findings=(*self.findings, *findings), state=state or self.state)
 
+    def without(self, code: ErrorCode) -> TokenCheck:
+        """Return the check without its findings of a code, because another finding says more."""
+        return self._replace(findings=tuple(finding for finding in self.findings if finding.code is not code))
+
+    def with_remedy(self, code: ErrorCode, remedy: str) -> TokenCheck:
+        """Return the check with another remedy at its findings of a code."""
+        return self._replace(
+            findings=tuple(
+                finding._replace(remedy=remedy) if finding.code is code else finding for finding in self.findings
+            )
+        )
+
 
 def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs_write: bool = True) -> TokenCheck:
     """Check the claims of a token. `needs_write` is True if the run writes with the deploy token."""
     try:
         claims = read_platform_claims(token) if role is Role.PLATFORM else read_claims(token)
     except InputError as error:
-        finding = finding_of(error, stops=_is_needed_by_run(role))
+        finding = finding_of(error, role, stops=_is_needed_by_run(role))
         return TokenCheck(role, fingerprint(token), "malformed", None, (finding,))
     state: State = "expired" if claims.expired(now) else "valid"
     check = TokenCheck(role, fingerprint(token), state, claims)
@@ -114,20 +136,20 @@ def check_claims(role: Role, token: str, policy: Policy, now: datetime, *, needs
     usable = _usable(role, claims, now, needs_write=needs_write and role is Role.DEPLOY)
     if usable and usable[0].stops and not claims.expired(now):
         check = check.found(state="unusable")
-    return check.found(*usable, *_rights(role, claims, needs_write), *aging(claims, policy, now))
+    return check.found(*usable, *_rights(role, claims, needs_write), *aging(role, claims, policy, now))
 
 
-def aging(claims: Claims, policy: Policy, now: datetime) -> Iterator[Finding]:
+def aging(role: Role, claims: Claims, policy: Policy, now: datetime) -> Iterator[Finding]:
     """Yield the findings about age and expiry. An expired token is not a matter of the policy."""
     if policy.mode == "off" or claims.expired(now):
         return
     if claims.issued_at is not None and now - claims.issued_at > policy.max_age:
         age, limit = whole_days(now - claims.issued_at), whole_days(policy.max_age)
-        yield _policy_finding(Level.ERROR, f"it is {age} old, over `token-max-age` ({limit})")
+        yield _policy_finding(role, Level.ERROR, f"it is {age} old, over `token-max-age` ({limit})")
     if claims.expires_at is not None and claims.expires_at - now <= policy.expiry_warning:
-        yield _policy_finding(Level.WARNING, f"it expires in {whole_days(claims.expires_at - now)}")
+        yield _policy_finding(role, Level.WARNING, f"it expires in {whole_days(claims.expires_at - now)}")
     if claims.expires_at is None and policy.require_expiry:
-        yield _policy_finding(Level.ERROR, "it never expires, and `token-require-expiry` is on")
+        yield _policy_finding(role, Level.ERROR, "it never expires, and `token-require-expiry` is on")
 
 
 def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck]) -> dict[Role, TokenCheck]:
@@ -139,10 +161,13 @@ def compare_roles(tokens: Mapping[Role, str], checks: Mapping[Role, TokenCheck])
         result[role] = result[role].found(_mismatch(text, remedy), state="wrong token")
 
     if serving is not None and serving == deploy:
+        result[Role.APPLICATION] = result[Role.APPLICATION].without(ErrorCode.TOKEN_MISMATCH)
         add(Role.APPLICATION, "it is the same as the deploy token", _MINT_READ_ONLY)
     elif _swapped(checks):
         swapped = "it can write, and the token in `auth-token` cannot: the two are swapped"
-        add(Role.APPLICATION, swapped, "Swap the two secrets.")
+        result[Role.APPLICATION] = result[Role.APPLICATION].without(ErrorCode.TOKEN_MISMATCH)
+        add(Role.APPLICATION, swapped, _SWAP)
+        result[Role.DEPLOY] = result[Role.DEPLOY].with_remedy(ErrorCode.TOKEN_READ_ONLY, _SWAP)
     if previous is not None and previous == deploy:
         remedy = "Store the new token in the secret for `auth-token`, and the previous one in this secret."
         add(Role.PREVIOUS, "it is the same as the deploy token: there was no rotation", remedy)
@@ -156,7 +181,7 @@ def belongs(check: TokenCheck, database: str, database_id: str) -> TokenCheck:
         return check
     finding = _mismatch(
         f"it belongs to another database than {database}, or was minted before {database} was recreated",
-        f"Mint one with `turso db tokens create {database}` and store it as the secret.",
+        _for_role(check.role, f"Mint one with {_CREATE}{database}` and store it as the secret."),
         stops=check.role is Role.DEPLOY,
     )
     return check.found(finding, state="wrong database")
@@ -200,7 +225,7 @@ def _usable(role: Role, claims: Claims, now: datetime, *, needs_write: bool) -> 
     try:
         check_access(claims, needs_write=needs_write, now=now)
     except InputError as error:
-        return [finding_of(error, stops=_is_needed_by_run(role))]
+        return [finding_of(error, role, stops=_is_needed_by_run(role))]
     if claims.not_before is not None and claims.not_before - LEEWAY > now:
         text = f"it is not valid before {claims.not_before:%Y-%m-%d %H:%M} UTC"
         remedy = "Wait until then, or mint another one."
@@ -236,14 +261,20 @@ def _swapped(checks: Mapping[Role, TokenCheck]) -> bool:
     return read_only.get(Role.DEPLOY) is True and read_only.get(Role.APPLICATION) is False
 
 
-def _policy_finding(level: Level, text: str) -> Finding:
-    return Finding(level, ErrorCode.TOKEN_POLICY, text, _ROTATE)
+def _policy_finding(role: Role, level: Level, text: str) -> Finding:
+    return Finding(level, ErrorCode.TOKEN_POLICY, text, _ROTATE[role])
 
 
 def _mismatch(text: str, remedy: str, *, stops: bool = False) -> Finding:
     return Finding(Level.ERROR, ErrorCode.TOKEN_MISMATCH, text, remedy, stops)
 
 
-def finding_of(error: DeployError, *, stops: bool, remedy: str = "") -> Finding:
-    """Return the finding that an error states; `remedy` is for an error without a hint."""
-    return Finding(Level.ERROR, error.code, error.message.removesuffix("."), error.hint or remedy, stops)
+def finding_of(error: DeployError, role: Role, *, stops: bool, remedy: str = "") -> Finding:
+    """Return the finding that an error with the token of a role states; `remedy` is for an error without a hint."""
+    text = error.message.removesuffix(".")
+    return Finding(Level.ERROR, error.code, text, _for_role(role, error.hint or remedy), stops)
+
+
+def _for_role(role: Role, remedy: str) -> str:
+    """Return a remedy with the access that a new token of the role needs."""
+    return remedy.replace(_CREATE, _CREATE_READ_ONLY) if role is Role.APPLICATION else remedy

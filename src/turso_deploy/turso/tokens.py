@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from turso_deploy.turso.token_claims import Claims
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
-_MINT_API_TOKEN = (
+MINT_API_TOKEN = (
     "Create an API token with `turso auth api-tokens mint <name> --org <organization>` and store it, unchanged, as the "
     "secret for `api-token`."
 )
@@ -61,7 +61,7 @@ def read_platform_claims(token: str) -> Claims:
     except (InputError, IndexError):
         return Claims()
     if header.get("alg") == "EdDSA" and not payload.keys().isdisjoint({"a", "p", "rid"}):
-        raise _malformed("this is a database token, not a token of the Turso Platform API", _MINT_API_TOKEN)
+        raise _malformed("this is a database token, not a token of the Turso Platform API", MINT_API_TOKEN)
     try:
         return validate({name: payload[name] for name in ("iat", "exp") if name in payload}, Claims)
     except ValidationError:

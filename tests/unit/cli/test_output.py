@@ -117,7 +117,7 @@ def test_a_plan_that_would_be_refused_is_a_warning_with_what_to_do_at_its_line_a
     text = published(plan, {"GITHUB_ACTIONS": "true"}, io.StringIO())
     [annotation] = [line for line in text.splitlines() if line.startswith(("::error ", "::warning "))]
     assert annotation.startswith("::warning title=Planned")
-    assert annotation.endswith("line=12::It costs:%0A  change-type books.pages%0AAllow it.")
+    assert annotation.endswith("line=12::It costs:%0A  change-type books.pages%0AAllow it.%0Afile:x.db")
 
 
 def test_of_each_level_ten_annotations_are_sent() -> None:

@@ -48,6 +48,8 @@ def test_the_outputs_of_a_deployment(deployed: Report) -> None:
         "report-path": "turso-deploy-reports/deploy-1.json",
         "comment-url": "",
         "deployment-id": "0199f3a2-7c1e",
+        "database": "https://quiz-acme.turso.io",
+        "schema-path": "",
         "schema-version": "2.2.0",
         "previous-version": "",
         "manifest-version": "2.2.0",

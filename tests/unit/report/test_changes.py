@@ -125,7 +125,9 @@ def test_the_terminal_and_the_summary_show_them_as_a_diff(compared: Report) -> N
         "  - table gone",
     ):
         assert line in shown.splitlines()
-    assert shown.index("+ table fresh") < shown.index("CREATE TABLE fresh")
+    assert shown.count("table fresh") == 1
+    assert render(compared, colour=False, verbose=True).count("table fresh") == 1
+    assert "CREATE TABLE fresh" in render(compared, colour=False, verbose=True)
     page = summary(compared)
     assert "```diff\n+ table fresh\n" in page
     assert "\n!   column full_name: TEXT → TEXT NOT NULL\n" in page

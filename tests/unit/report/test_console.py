@@ -153,7 +153,7 @@ def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_g
     text = render(replace(plan, status=Status.BLOCKED, error=refusal), colour=False)
     assert text.startswith("✗ Blocked 2.2.0: ")
     assert text.split("\n")[0].endswith("; a deployment would be blocked")
-    assert "CREATE INDEX" in text
+    assert "create index" in text
     assert text.endswith(
         "  blocked     It costs:\n                drop-table old\n  where       a.sql:2\n"
         "  outcome     nothing was changed\n"
@@ -161,9 +161,9 @@ def test_a_plan_that_would_be_refused_says_so_at_its_top_and_at_its_end_how_to_g
     )
 
 
-def test_a_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> None:
+def test_verbose_plan_shows_the_sql_of_each_step_and_its_place(deployed: Report) -> None:
     planned = replace(deployed, status=Status.PLANNED, committed=False, steps=deployed.steps[:2])
-    text = render(planned, colour=False)
+    text = render(planned, colour=False, verbose=True)
     assert (
         "  + create table users  schema/tables.sql:1\n"
         "      CREATE TABLE users (\n        id TEXT PRIMARY KEY\n      );\n" in text
@@ -196,9 +196,27 @@ def test_what_is_set_aside_and_restored_is_one_line_and_every_step_of_json(deplo
     assert [step["kind"] for step in done.as_json()["steps"]] == [step.kind for step in REBUILD]
 
 
-def test_a_plan_shows_a_hazard_once_and_every_statement_of_a_rebuild_on_lines_of_its_own(deployed: Report) -> None:
-    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=REBUILD, rows_to_write=9)
+def test_plan_shows_each_object_and_hazard_once_with_scripts_and_rebuilds_that_change_nothing(deployed: Report) -> None:
+    changed = ObjectChange("changed", "table", "users", parts=(PartChange("column a", "INT", "TEXT"),))
+    steps = (*REBUILD, StepLine(StepKind.REBUILD_TABLE, "other", "SELECT 1", (DROP,)))
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=steps, changes=(changed,))
     text = render(planned, colour=False)
+    assert (
+        "  ~ table users\n      ~ column a: INT → TEXT\n"
+        "  ~ run script     1  clean\n"
+        "  ~ rebuild table  1  other\n"
+        "  ~ 1 view dropped and recreated\n"
+        "  ! warning: rewrite-table users: slow (9 rows)\n"
+        "  ✗ needs approval: drop-table old: gone (12 rows)\n\n" in text
+    )
+    assert "CREATE" not in text
+    blocked = replace(planned, status=Status.BLOCKED, error=ErrorLine(ErrorCode.HAZARD_BLOCKED, f"No:\n  {DROP.text}"))
+    assert render(blocked, colour=False).count(DROP.text) == 1
+
+
+def test_verbose_plan_shows_every_statement_of_a_rebuild_on_lines_of_its_own(deployed: Report) -> None:
+    planned = replace(deployed, status=Status.PLANNED, committed=False, steps=REBUILD, rows_to_write=9)
+    text = render(planned, colour=False, verbose=True)
     assert (
         "  ~ run script clean  schema/scripts/clean.sql\n"
         "      DELETE FROM t;\n      DELETE FROM u;\n\n"
@@ -225,8 +243,8 @@ def test_the_definitions_of_what_is_no_table_stand_below_each_other(deployed: Re
         ObjectChange("changed", "index", "i", parts=(PartChange("definition", was, now),)),
         ObjectChange("changed", "table", "t", parts=(PartChange("column a", "INT", "TEXT"),)),
     )
-    report = replace(deployed, changes=changes)
-    text = render(report, colour=False, verbose=True)
+    report = replace(deployed, status=Status.PLANNED, changes=changes)
+    text = render(report, colour=False)
     assert f"  ~ index i\n      - {was}\n      + {now}\n  ~ table t\n      ~ column a: INT → TEXT\n" in text
     assert f"\n! index i\n-   {was}\n+   {now}\n! table t\n" in summary(report)
 

@@ -15,6 +15,9 @@ from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import (
     CheckLine,
     CountLine,
+    Diagram,
+    Entity,
+    EntityColumn,
     ErrorLine,
     HazardLine,
     ObjectChange,
@@ -43,8 +46,14 @@ def test_the_verdict_is_the_first_line(deployed: Report) -> None:
 
 def test_a_failure_shows_its_cause_and_cure_before_anything_else(failed: Report) -> None:
     text = summary(failed)
-    assert text.startswith("## ❌ Failed: nothing was changed\n\n**Error** <code>manifest-mismatch</code>")
-    order = ["<code>schema/manifest.yml:4:11</code>", "expects 13 tables", "**What to do:** Correct", "| Manifest |"]
+    assert text.startswith("## ❌ Failed: nothing was changed\n\ndatabase <code>https&#58;&#47;&#47;quiz-acme.turso.io")
+    order = [
+        "**Error** <code>manifest-mismatch</code>",
+        "<code>schema/manifest.yml:4:11</code>",
+        "expects 13 tables",
+        "**What to do:** Correct",
+        "| Manifest |",
+    ]
     assert sorted(order, key=text.index) == order
 
 
@@ -75,12 +84,40 @@ def test_counts_are_held_against_the_manifest(failed: Report) -> None:
 
 
 def test_rows_and_json_stand_in_the_manifest_in_one_line_each_and_singly_where_they_fail(failed: Report) -> None:
-    rows = rows_of(summary(failed))[:10]
-    assert rows[7:] == [
+    rows = rows_of(summary(failed))
+    assert rows[3:5] == [
         "| rows as expected | 2 tables | 1 table | ❌ |",
         "| rows of questions | &#62;&#61;50 | 45 | ❌ |",
-        "| valid JSON | 1 column | 1 column | ✅ |",
     ]
+    assert "| valid JSON | 1 column | 1 column | ✅ |" in rows[5:]
+
+
+def test_summary_begins_with_database_versions_and_schema_folder(deployed: Report) -> None:
+    report = replace(deployed, first_deployment=False, previous_version="2.1.0", schema_path="db/schema")
+    assert summary(report).split("\n")[2] == (
+        "database <code>https&#58;&#47;&#47;quiz-acme.turso.io</code> · versions 2.1.0 &#45;&#62; 2.2.0 · "
+        "schema <code>db/schema</code>"
+    )
+
+
+def test_what_holds_is_folded_and_what_does_not_is_in_sight(deployed: Report, failed: Report) -> None:
+    in_sight = re.sub(r"<details>.*?</details>", "", summary(deployed), flags=re.DOTALL)
+    assert "✅" not in in_sight.partition("\n")[2]
+    assert "<details><summary>Manifest: " in summary(deployed)
+    in_sight = re.sub(r"<details>.*?</details>", "", summary(failed), flags=re.DOTALL)
+    assert "| tables | 13 | 12 | ❌ |" in in_sight
+    assert "✅" not in in_sight
+
+
+def test_diagram_of_more_than_eight_tables_leaves_columns_out(deployed: Report) -> None:
+    def shown(number: int) -> str:
+        column = EntityColumn("name", "TEXT")
+        entities = tuple(Entity(f"t{each}", (column,)) for each in range(number))
+        return summary(replace(deployed, diagram=Diagram(entities, ())))
+
+    assert "TEXT name" in shown(8)
+    assert "TEXT name" not in shown(9)
+    assert '"t8"' in shown(9)
 
 
 def test_of_hundreds_of_failed_bounds_ten_stand_in_the_manifest_and_all_in_the_checks(deployed: Report) -> None:
@@ -143,12 +180,12 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
         deployed, command="plan", committed=False, previous_version="2.1.0", first_deployment=False, steps=steps
     )
     text = summary(replace(plan, status=Status.PLANNED, blocked_by=refusal))
-    first, _, second = text.split("\n")[:3]
+    first, _, _, _, second = text.split("\n")[:5]
     assert first.startswith("## ⚠️ Planned 2.1.0 &#45;&#62; 2.2.0: 1 object to change")
     assert first.endswith("; a deployment may be blocked, depending on the rows")
     assert second.startswith("**A deployment may be blocked, depending on the rows** <code>hazard-blocked</code>")
     text = summary(replace(plan, status=Status.BLOCKED, error=refusal))
-    first, _, second = text.split("\n")[:3]
+    first, _, _, _, second = text.split("\n")[:5]
     assert first.startswith("## ⛔ Blocked 2.1.0 &#45;&#62; 2.2.0: 1 object to change")
     assert first.endswith("; a deployment would be blocked")
     assert second == "**Blocked** <code>hazard-blocked</code> at <code>a.sql</code>"
@@ -208,7 +245,7 @@ def test_no_name_breaks_a_row_or_adds_html(name: str) -> None:
     text, fences = re.subn(r"^(`{3,})(diff|sql)\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert fences == 2, "in a fence, nothing has to be escaped"
     assert {row.count("|") for row in rows_of(text)} == {4, 5, 6}
-    assert len(rows_of(text)) == 15
+    assert len(rows_of(text)) == 17
     tags = re.sub(r"</?(code|details( open)?|summary)>", "", text)
     assert "<" not in tags
     assert "\\|" not in tags

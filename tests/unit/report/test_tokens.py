@@ -58,8 +58,8 @@ def test_a_finding_that_looks_like_markup_is_shown_as_it_is(checked: Report) -> 
     [
         (SERVING, "never"),
         (replace(SERVING, state="malformed", access="-"), "-"),
-        (replace(DEPLOY, days_left=0), "in 0 days"),
-        (replace(DEPLOY, days_left=-1), "expired"),
+        (replace(DEPLOY, days_left=0), "in less than a day"),
+        (replace(DEPLOY, days_left=0, expired=True), "expired"),
         (replace(DEPLOY, days_left=0, minted=True), "minted for this run"),
     ],
 )
