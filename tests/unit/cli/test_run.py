@@ -267,8 +267,8 @@ def test_success_on_a_runner_is_one_line_outside_of_the_folded_group(job: Job) -
 
 def test_approval_without_effect_is_an_annotation(job: Job) -> None:
     assert job.run(database_url="file:x.db", allow_hazards="drop-column:users.old") == 0
-    [annotation] = [line for line in job.log if line.startswith("::warning ")]
-    assert annotation.startswith("::warning title=Approval without effect::The approval drop-column:users.old matches")
+    [annotation] = [line for line in job.log if line.startswith("::notice ")]
+    assert "::The approval drop-column:users.old matches nothing in this plan" in annotation
 
 
 def test_script_of_a_plan_is_alone_on_stdout_beside_a_short_summary(tmp_path: Path) -> None:
@@ -373,9 +373,7 @@ def test_a_plan_that_cannot_comment_says_so_and_succeeds(job: Job) -> None:
     assert job.run(command="plan", database_url="file:x.db", comment=True) == 0
     assert "The comment on the pull request was not written" in job.summary_file.read_text(encoding="utf-8")
     [annotation] = [line for line in job.log if line.startswith("::warning ")]
-    assert annotation.startswith(
-        "::warning title=Pull-request comment::The comment on the pull request was not written"
-    )
+    assert "::The comment on the pull request was not written" in annotation
 
 
 def test_a_deployment_is_drawn_in_the_summary(job: Job) -> None:
