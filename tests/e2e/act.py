@@ -52,8 +52,9 @@ def run_workflow(
     payload: dict[str, Any] | None = None,
     variables: dict[str, str] | None = None,
     secrets: dict[str, str] | None = None,
+    root: Path = ROOT,
 ) -> Run:
-    """Run the workflow of this repository on an event. `folder` is for act's own files."""
+    """Run a workflow on an event, in this repository or another one. `folder` is for act's own files."""
     files = {"event.json": json.dumps(payload or {}), "vars": _lines(variables), "secrets": _lines(secrets), "env": ""}
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -68,7 +69,7 @@ def run_workflow(
         *options,
     ]
     own_home = os.environ | {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
-    done = subprocess.run(command, cwd=ROOT, env=own_home, capture_output=True, text=True, timeout=15 * MINUTES)
+    done = subprocess.run(command, cwd=root, env=own_home, capture_output=True, text=True, timeout=15 * MINUTES)
     assert "docker build" not in done.stdout, "act did not find the image that was built for it"
     return _read(done.stdout, done.stderr)
 

@@ -1,6 +1,7 @@
 """The workflows that docs/examples/ offers, each run as it stands, with this tree for the published Action."""
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,36 @@ def test_the_nightly_check_verifies(sqld: Sqld, tmp_path: Path) -> None:
     assert told["verify"].startswith("## ✅ Verified")
 
 
+def test_pull_request_from_a_fork_is_compared_with_its_base_branch(tmp_path: Path) -> None:
+    root, folder = tmp_path / "repository", tmp_path / "act"
+    folder.mkdir()
+    shutil.copytree(ROOT / "schema", root / "schema")
+    commit(root, "the base branch")
+    (root / "schema/notes.sql").write_text("CREATE TABLE notes (id INTEGER PRIMARY KEY);\n")
+    manifest = root / "schema/manifest.yml"
+    manifest.write_text(manifest.read_text().replace("tables: 12", "tables: 13"))
+    commit(root, "the merge of the pull request")
+    run = run_workflow(
+        FOLDER / "pull-request-from-fork.yml",
+        "pull_request",
+        folder,
+        *("--local-repository", f"OWNER/turso-deploy@v1={ROOT}"),
+        *("--container-options", f"--volume {shutil.which('git')}:/usr/local/bin/git:ro"),
+        payload=EVENTS["fork"],
+        root=root,
+    )
+    assert run.jobs == {"compare": "success"}, run.log
+    [verdict] = [step.summary.splitlines()[0] for step in run.steps.values() if step.summary]
+    assert unescape(verdict).startswith("## ✅ Planned 2.2.0: 1 object to create")
+
+
+def commit(root: Path, message: str) -> None:
+    """Commit everything in a folder, which becomes a repository."""
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "--message", message]):
+        subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
 def test_every_example_is_tried() -> None:
-    tried = {name for name, *_ in CASES} | {"matrix", "nightly-drift"}
+    tried = {name for name, *_ in CASES} | {"matrix", "nightly-drift", "pull-request-from-fork"}
     assert {path.stem for path in FOLDER.glob("*.yml")} == tried  # fleet.py is tried with the Python API
