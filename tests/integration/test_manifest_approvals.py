@@ -146,7 +146,12 @@ def test_hint_shows_the_flag_and_the_lines_of_the_manifest(in_file: DatabaseUnde
 def test_hint_says_why_an_approval_in_the_manifest_would_not_count(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     at_version(in_file, tmp_path / "before", "2.2.0")
     same = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "schema_version: 2.2.0"))
-    assert hint(same).endswith("An approval in the manifest would not count: the database is at 2.2.0 already.")
+    assert hint(same).endswith(
+        "An approval in the manifest would not count: the database is at 2.2.0 already.\n"
+        "Raise `schema_version`, and approve it under that version."
+    )
+    lower = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "schema_version: 2.1.0"))
+    assert hint(lower).endswith("An approval in the manifest would not count: the database is at 2.2.0 already.")
     none = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "{}"))
     assert hint(none).endswith("To approve it in the manifest, set `schema_version` there first.")
 
@@ -155,7 +160,9 @@ def test_database_without_a_history_needs_allow_hazards(in_file: DatabaseUnderTe
     in_file.run(WITH_NOTE, "INSERT INTO t VALUES (1, NULL, 'a')")
     manifest = "schema_version: 2.3.0\napprove: {2.3.0: [drop-column:t.note]}\n"
     after = project(tmp_path / "after", WITHOUT_NOTE, manifest)
-    assert "the version of the database is not known" in hint(in_file.plan(after))
+    assert hint(in_file.plan(after)).endswith(
+        "does not count: the version of the database is not known, so it may be a later one."
+    )
     allowed = in_file.deploy(after, approvals=parse_approvals("drop-column:t.note"))
     assert (allowed.status, hazard(allowed).approved_by) == (Status.DEPLOYED, "allow-hazards")
 
