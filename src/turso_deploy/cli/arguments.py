@@ -62,6 +62,7 @@ _METAVARS = {
     "token_lifetime": "DURATION",
     "restore_point": "KIND",
     "keep_restore_points": "NUMBER",
+    "target": "NAME",
 }
 """Names of the values in the help, where the last word of the flag says too little."""
 
@@ -157,6 +158,8 @@ class _Parser(argparse.ArgumentParser):
             hint = ": flags come after the command"
         else:
             hint = consent_hint(unknown) or _did_you_mean(self._meant_by(unknown))
+        if not hint and self.commands:
+            hint = ": the first word must be a command, and flags come after it"
         positions = sorted({arguments.index(word) + 1 for word in unknown})
         shown = f"{'s' if len(positions) > 1 else ''} at position {', '.join(map(str, positions))}"
         self._exit(f"unrecognized argument{shown}{hint}")

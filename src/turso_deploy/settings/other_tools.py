@@ -38,6 +38,9 @@ _FLAGS: Mapping[str, str] = {
     **dict.fromkeys("--exit-code --detailed-exitcode --fail-on-changes".split(), "--check"),
     **dict.fromkeys("--script --to-sql --print-sql".split(), "--sql"),
     **dict.fromkeys("--backup --snapshot".split(), "--restore-point"),
+    **dict.fromkeys("--settings --config --config-file -c".split(), "--settings-file"),
+    **dict.fromkeys("--dotenv --env --envfile".split(), "--env-file"),
+    **dict.fromkeys("--environment --stage --profile".split(), "--target"),
     "--org": "--organization",
 }
 """Flags of other tools, and the flags that are meant here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,7 +74,7 @@ def settings_of(sources: Sources) -> Settings:
     _reject_contradictions(settings)
     _require_usable_paths(settings)
     if uses_database:
-        _reject_incomplete_platform(settings)
+        _reject_incomplete_platform(settings, sources.databases)
     return settings
 
 
@@ -295,8 +295,11 @@ def _is_given(settings: Settings, name: str) -> bool:
     return bool(getattr(settings, name) != SETTINGS[name].default)
 
 
-def _reject_incomplete_platform(settings: Settings) -> None:
-    """Raise InputError if a part of the Turso Platform's settings is missing, or all that a setting needs."""
+def _reject_incomplete_platform(settings: Settings, databases: Collection[str]) -> None:
+    """Raise InputError if a part of the Turso Platform's settings is missing, or all that a setting needs.
+
+    `databases` are those of the settings file, whose names may have been meant.
+    """
     parts = ("api_token", "organization", "database")
     missing = [name for name in parts if not getattr(settings, name)]
     if 0 < len(missing) < len(parts):
@@ -305,7 +308,9 @@ def _reject_incomplete_platform(settings: Settings) -> None:
             ErrorCode.INPUT_INVALID,
             "`api-token`, `organization` and `database` can only be used together; "
             f"{names} {'is' if len(missing) == 1 else 'are'} missing.",
-            hint="Set all three, or use `database-url` and `auth-token` alone.",
+            hint="Set --target to select a database of the settings file."
+            if settings.database in databases
+            else "Set all three, or use `database-url` and `auth-token` alone.",
         )
     if missing:
         for setting in _needing_platform(settings):

@@ -103,6 +103,18 @@ def test_setting_of_the_file_is_read_as_toml_writes_it(name: str, table: str) ->
     assert getattr(read_settings(flags, environment), name) == expected
 
 
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "env_file"])
+def test_flag_wins_over_input_over_variable_over_file_of_variables(name: str) -> None:
+    write(f"{variable_of(name)}=in-env-file\n", ".env")
+    environment = {input_variable_of(name): "in-input", variable_of(name): "in-variable", "TURSO_ENV_FILE": ".env"}
+    flags = {name: "in-flag"}
+    expected = ["in-flag", "in-input", "in-variable", "in-env-file"]
+    assert [each.value for each in read_sources(flags, environment).given(name)] == expected
+    assert read_sources({name: ""}, {**environment, input_variable_of(name): ""}).value(name) == "in-variable"
+    del environment[variable_of(name)], environment[input_variable_of(name)]
+    assert read_sources({}, environment).value(name) == "in-env-file"
+
+
 PRECEDENCE = {name: setting for name, setting in SETTINGS.items() if setting.file_scope is not FileScope.NOWHERE}
 
 
@@ -149,6 +161,11 @@ def test_several_databases_without_a_target_are_an_error(command: str) -> None:
     error = error_for(TWO, command=command)
     assert "names 2 databases" in error.message
     assert error.hint == "Set --target (input `target`, TURSO_TARGET) to one of them: production, staging."
+
+
+def test_name_of_the_file_in_place_of_a_name_of_turso_is_explained() -> None:
+    assert error_for(TWO, database="staging").hint == "Set --target to select a database of the settings file."
+    assert "Set all three" in (error_for(TWO, database="another").hint or "")
 
 
 def test_command_without_a_database_needs_no_target() -> None:
