@@ -13,7 +13,7 @@ from turso_deploy.core.text import capitalized
 from turso_deploy.settings.other_tools import consent_hint, meant_by_flag, meant_command
 
 if TYPE_CHECKING:
-    from turso_deploy.settings.settings import Setting
+    from turso_deploy.settings.fields import Setting
 
 COMMANDS = {
     "deploy": "bring the database to the schema and seeds of the schema folder, in one transaction",

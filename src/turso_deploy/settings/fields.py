@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import timedelta
 from enum import Enum, StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from turso_deploy.core.durations import parse_duration
+from turso_deploy.core.durations import format_duration, parse_duration
 from turso_deploy.core.secret import Secret
 from turso_deploy.core.validation import INTEGER, NUMBER, Parsed
 from turso_deploy.database.address import Address, parse_address
@@ -40,6 +40,37 @@ class FileScope(Enum):
     NOWHERE = "nowhere"
     DATABASE = "the table of one database"
     ANYWHERE = "the top of the file or the table of one database"
+
+
+class Setting(NamedTuple):
+    """One setting, as its field of `Settings` describes it. `group` is None for the command, which is no flag."""
+
+    default: Any
+    is_secret: bool
+    description: str
+    group: Group | None
+    commands: Sequence[str]
+    file_scope: FileScope
+
+    @property
+    def default_text(self) -> str:
+        """Default as a workflow writes it; empty if there is none."""
+        match self.default:
+            case None | ():
+                return ""
+            case bool():
+                return str(self.default).lower()
+            case float():
+                return f"{self.default:g}"
+            case timedelta():
+                return format_duration(self.default)
+            case _:
+                return str(self.default)
+
+    @property
+    def description_with_default(self) -> str:
+        """Description for the place that has no column for the default: `action.yml`, which sets none itself."""
+        return f"{self.description} Default: `{self.default_text}`." if self.default_text else self.description
 
 
 def setting(

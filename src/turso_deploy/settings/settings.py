@@ -4,12 +4,11 @@ The flags, the inputs of the Action, the environment variables and the reference
 """
 
 # ruff: noqa: RUF009 — `_setting` returns the field of a dataclass
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-from turso_deploy.core.durations import format_duration
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
 from turso_deploy.settings.fields import (
     Approvals,
@@ -20,11 +19,10 @@ from turso_deploy.settings.fields import (
     Integer,
     Number,
     SecretText,
+    Setting,
     Text,
 )
-from turso_deploy.settings.fields import (
-    setting as _setting,
-)
+from turso_deploy.settings.fields import setting as _setting
 
 Command = Literal["deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token"]
 
@@ -339,37 +337,6 @@ class Settings:
     def writes_to_database(self) -> bool:
         """True if the command executes writing statements on the database, even if it rolls them back."""
         return self.command == "deploy" or self.dry_run
-
-
-class Setting(NamedTuple):
-    """One setting, as its field of `Settings` describes it. `group` is None for the command, which is no flag."""
-
-    default: Any
-    is_secret: bool
-    description: str
-    group: Group | None
-    commands: Sequence[Command]
-    file_scope: FileScope
-
-    @property
-    def default_text(self) -> str:
-        """Default as a workflow writes it; empty if there is none."""
-        match self.default:
-            case None | ():
-                return ""
-            case bool():
-                return str(self.default).lower()
-            case float():
-                return f"{self.default:g}"
-            case timedelta():
-                return format_duration(self.default)
-            case _:
-                return str(self.default)
-
-    @property
-    def description_with_default(self) -> str:
-        """Description for the place that has no column for the default: `action.yml`, which sets none itself."""
-        return f"{self.description} Default: `{self.default_text}`." if self.default_text else self.description
 
 
 SETTINGS: Mapping[str, Setting] = {
