@@ -179,7 +179,7 @@ def _line(check: TokenCheck, now: datetime) -> TokenLine:
         access=check.access,
         expires_at=expires_at.isoformat().replace("+00:00", "Z") if expires_at else None,
         days_left=max(0, (expires_at - now).days) if expires_at else None,
-        expired=claims is not None and claims.expired(now),
+        expired=check.state == "expired" or (claims is not None and claims.expired(now)),
         age_days=max(0, (now - issued_at).days) if issued_at else None,
         key=fingerprint(claims.key_id) if claims and claims.key_id else None,
         due=is_due(check),

@@ -40,7 +40,7 @@ def publish(
                 text = console.render(report, _wants_colour(output, environment), quiet=quiet, verbose=verbose)
                 runner.print_untrusted(text)
             if runner.present and report.succeeded:  # errors stand outside of the folded group as annotations
-                runner.print_untrusted(f"{wording.verdict(report)} ({wording.subject(report)})\n")
+                runner.print_untrusted(wording.one_line(report))
         for note in annotations_of(report):
             runner.annotate(note.level, note.message, title=note.title, place=note.place)
         output.flush()

@@ -299,6 +299,12 @@ def subject(report: Report) -> str:
     return " · ".join(printable(fact) for fact in facts if fact)
 
 
+def one_line(report: Report) -> str:
+    """Return the verdict with the database and the schema folder."""
+    facts = [printable(fact) for fact in (report.database, report.schema_path) if fact]
+    return f"{verdict(report)} ({' · '.join(facts)})" if facts else verdict(report)
+
+
 def _standing(report: Report) -> str:
     """Return at which version the database is, and the manifest's where it differs; empty if neither has one."""
     at, manifest = _version(report.schema_version), _version(report.manifest_version)

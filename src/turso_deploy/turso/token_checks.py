@@ -115,6 +115,8 @@ def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
     state: State = "rejected" if answer.error.code in _NO_ACCESS else "unknown"
     if answer.error.code is ErrorCode.ACCESS_BLOCKED:
         state = "blocked"
+    if answer.error.code is ErrorCode.TOKEN_EXPIRED:  # by the clock of the server
+        state, check = "expired", check.without(ErrorCode.TOKEN_POLICY)
     return check.found(finding_of(answer.error, check.role, stops=check.role is Role.DEPLOY, remedy=_MINT), state=state)
 
 

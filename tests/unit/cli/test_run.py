@@ -262,7 +262,7 @@ def test_success_on_a_runner_is_one_line_outside_of_the_folded_group(job: Job) -
     outside = job.log[job.log.index("::endgroup::") + 1 :]
     [line] = [line for line in outside if not line.startswith("::")]
     assert line.startswith("Deployed 1.0.0 (first deployment): ")
-    assert line.endswith(" (file:x.db · 1.0.0 (first deployment) · schema)")
+    assert line.endswith(" (file:x.db · schema)")
 
 
 def test_approval_without_effect_is_an_annotation(job: Job) -> None:

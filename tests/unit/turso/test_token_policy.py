@@ -10,7 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.sqld import sign
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.turso.token_checks import check_claims_of_all
-from turso_deploy.turso.token_policy import Level, Policy, Role, TokenCheck, belongs, check_claims, is_due, token_error
+from turso_deploy.turso.token_claims import Claims
+from turso_deploy.turso.token_policy import (
+    Level,
+    Policy,
+    Role,
+    TokenCheck,
+    aging,
+    belongs,
+    check_claims,
+    is_due,
+    token_error,
+)
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 KEY = Ed25519PrivateKey.generate()
@@ -196,3 +207,36 @@ def test_the_age_of_an_api_token_is_judged_when_it_says_it() -> None:
 def test_what_the_server_says_is_no_wrong_input() -> None:
     check = checked(token(nbf=NOW + timedelta(hours=1)))
     assert isinstance(token_error({Role.DEPLOY: check}, POLICY), DatabaseError)
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "remedy"),
+    [
+        (Role.DEPLOY, token(exp=NOW - timedelta(days=3)), "`turso db tokens create <database>`"),
+        (Role.APPLICATION, token("ro", exp=NOW - timedelta(days=3)), "`turso db tokens create --read-only <database>`"),
+        (Role.APPLICATION, "abc", "`turso db tokens create --read-only <database>`"),
+        (Role.DEPLOY, token(exp=NOW + timedelta(days=3)), "Rotate it: `turso-deploy rotate-token`, or mint"),
+        (
+            Role.APPLICATION,
+            token("ro", exp=NOW + timedelta(days=3)),
+            "`turso-deploy rotate-token --token-access read-only --secret-name NAME`",
+        ),
+    ],
+)
+def test_advice_about_a_token_gives_one_that_its_role_needs(role: Role, text: str, remedy: str) -> None:
+    [finding] = checked(text, role).findings
+    assert remedy in finding.remedy
+
+
+def test_advice_about_an_old_api_token_is_no_rotation() -> None:
+    [finding] = aging(Role.PLATFORM, Claims(expires_at=NOW + timedelta(days=3)), POLICY, NOW)
+    assert finding.remedy.startswith("Create an API token with `turso auth api-tokens mint")
+
+
+def test_two_tokens_that_are_swapped_have_one_advice() -> None:
+    tokens = {Role.DEPLOY: token("ro"), Role.APPLICATION: token("rw", kid="b")}
+    checks = check_claims_of_all(tokens, POLICY, NOW)
+    assert [finding.remedy for check in checks.values() for finding in check.findings] == ["Swap the two secrets."] * 2
+    error = token_error(checks, POLICY)
+    assert error is not None
+    assert error.hint == "Swap the two secrets."
