@@ -300,7 +300,7 @@ class Settings:
     )
     verbose: bool = _setting(
         False,
-        "Print the SQL of every step, also of a deployment, and a log of phases and requests.",
+        "Print every step with its SQL, and a log of phases and requests.",
         Group.REPORT,
         ALL_COMMANDS,
     )
