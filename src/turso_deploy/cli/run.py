@@ -25,6 +25,7 @@ from turso_deploy.report.progress_display import display_progress
 from turso_deploy.settings.reader import settings_of, usable_settings
 from turso_deploy.settings.settings import SETTINGS, Settings
 from turso_deploy.settings.sources import Sources, read_sources
+from turso_deploy.sqlite.watcher import watching
 
 DEFAULT_TIMING = Timing()
 PENDING_OR_STALE = 3
@@ -58,19 +59,8 @@ def run(
     settings: Settings | None = None
     credentials = Credentials()
     started = time.monotonic()
-    with ExitStack() as shown:
-        try:
-            if sources.is_on("verbose") or context.debug:
-                shown.enter_context(_log(runner, log if context.on_runner else errors, context))
-            settings = settings_of(sources)
-            terminal = None if environment.get("TERM") == "dumb" else errors
-            with _progress(settings, log, terminal, context, timing):
-                report = _report(Invocation(settings, sources, context, runner, output, credentials, timing))
-        except Exception as error:
-            report = Report(sources.command, Status.FAILED, committed=False, database="")
-            report = _with_context(report, sources, settings, credentials, context)
-            report = failed(report, error if isinstance(error, DeployError) else _bug(error))
-            report = replace(report, duration_ms=round((time.monotonic() - started) * 1000))
+
+    def complete(report: Report) -> Report:
         report = replace(
             report,
             database=runner.redacted(report.database),
@@ -80,18 +70,40 @@ def run(
         )
         if settings and settings.check:
             report = _checked(report)
-        report = _commented(report, context, settings or usable_settings(sources), timing)
-    with ignore_signals(), _reporting_print_errors(errors):
-        publish(
-            report,
-            runner,
-            output if as_json else log,
-            environment,
-            as_json=as_json,
-            quiet=settings is not None and (settings.quiet or settings.sql),
-            verbose=settings is not None and settings.verbose,
-        )
-    return report.exit_code
+        return _commented(report, context, settings or usable_settings(sources), timing)
+
+    def failure(error: Exception) -> Report:
+        report = Report(sources.command, Status.FAILED, committed=False, database="")
+        report = _with_context(report, sources, settings, credentials, context)
+        report = failed(report, error if isinstance(error, DeployError) else _bug(error))
+        return complete(replace(report, duration_ms=round((time.monotonic() - started) * 1000)))
+
+    def finish(report: Report) -> int:
+        with ignore_signals(), _reporting_print_errors(errors):
+            publish(
+                report,
+                runner,
+                output if as_json else log,
+                environment,
+                as_json=as_json,
+                quiet=settings is not None and (settings.quiet or settings.sql),
+                verbose=settings is not None and settings.verbose,
+            )
+        return report.exit_code
+
+    with ExitStack() as shown:
+        try:
+            if sources.is_on("verbose") or context.debug:
+                shown.enter_context(_log(runner, log if context.on_runner else errors, context))
+            settings = settings_of(sources)
+            terminal = None if environment.get("TERM") == "dumb" else errors
+            with _progress(settings, log, terminal, context, timing), watching(lambda error: finish(failure(error))):
+                report = _report(Invocation(settings, sources, context, runner, output, credentials, timing))
+        except Exception as error:
+            report = failure(error)
+        else:
+            report = complete(report)
+    return finish(report)
 
 
 _WITH_VERSION = ("deploy", "plan", "verify", "docs")

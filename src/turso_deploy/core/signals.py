@@ -29,6 +29,7 @@ class _SignalState:
         self.received = 0
         self.deferred: float = 0
         """Number of signals to defer before one raises StoppedError."""
+        self.has_written = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Raise StoppedError unless the signal is deferred."""
@@ -53,7 +54,7 @@ def cancel_on_signals() -> Iterator[None]:
     """Raise StoppedError in the main thread when SIGINT or SIGTERM arrives inside the block."""
     with _deferring(0), _handled_by(_state.receive):
         yield
-    _state.received = 0
+    _state.received, _state.has_written = 0, False
 
 
 @contextmanager
@@ -66,7 +67,17 @@ def ignore_signals() -> Iterator[None]:
 def defer_signals() -> None:
     """Defer signals until the end of the run."""
     if _receives_signals():
-        _state.deferred = math.inf
+        _state.deferred, _state.has_written = math.inf, True
+
+
+def may_end_process() -> bool:
+    """Return True if a signal ends the run at once, and nothing was written yet."""
+    return not (_state.deferred or _state.has_written)
+
+
+def signals_received() -> int:
+    """Return the number of signals that Python has handled."""
+    return _state.received
 
 
 @contextmanager

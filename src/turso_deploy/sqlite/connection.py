@@ -6,14 +6,22 @@ apsw brings its own SQLite, so that the version and the compile-time options do 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock, RLock
 from typing import NamedTuple, cast
 
 import apsw
 
-from turso_deploy.sqlite.limits import MAX_MEMORY, MAX_PATTERN, MAX_VALUE, Clock, limited_in_size, work_limit_error
+from turso_deploy.sqlite.limits import (
+    MAX_MEMORY,
+    MAX_PATTERN,
+    MAX_VALUE,
+    Clock,
+    limited_in_size,
+    watched,
+    work_limit_error,
+)
 
 Value = None | int | float | str | bytes
 
@@ -223,7 +231,7 @@ class Connection:
             if self._clock:
                 self._clock.begin()
             try:
-                with _sqlite_errors(sql):
+                with watched(self._clock) if self._clock else nullcontext(), _sqlite_errors(sql):
                     yield
                 self._may_go_on()
             except SqliteError as error:

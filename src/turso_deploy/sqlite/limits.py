@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from threading import current_thread, main_thread
+from typing import NamedTuple, TypeVar
 
 from turso_deploy.core.errors import ErrorCode, Place, ProjectError
 
@@ -37,14 +38,25 @@ def work_limit_error(reason: str) -> WorkLimitError:
     )
 
 
+_places: list[Place] = []
+
+
 @contextmanager
 def limited_at(place: Place) -> Iterator[None]:
     """Give the place of a statement to the error of a limit that is exceeded in the block."""
+    _places.append(place)
     try:
         yield
     except WorkLimitError as error:
         error.place = error.place or place
         raise
+    finally:
+        _places.pop()
+
+
+def current_place() -> Place | None:
+    """Return the place of the statement that runs in memory, if it is known."""
+    return _places[-1] if _places else None
 
 
 def limited_in_size(rows: Iterable[Row], max_bytes: int) -> Iterator[Row]:
@@ -69,7 +81,8 @@ class Clock:
         self._spent = 0.0
         self._began = 0.0
         self._checked_at = 0.0
-        self._rows = 0
+        self.rows = 0
+        """The number of rows that statements were given or have found."""
         self._checked_rows = 0
 
     def begin(self) -> None:
@@ -79,7 +92,7 @@ class Clock:
     def each(self, rows: Iterable[T]) -> Iterator[T]:
         """Yield the rows that a statement is given or finds; each has the time of a statement."""
         for row in rows:
-            self._rows += 1
+            self.rows += 1
             yield row
 
     def check(self) -> None:
@@ -87,9 +100,49 @@ class Clock:
         now = time.thread_time()
         self._spent += now - self._checked_at
         self._checked_at = now
-        if self._rows != self._checked_rows:
-            self._began, self._checked_rows = now, self._rows
+        if self.rows != self._checked_rows:
+            self._began, self._checked_rows = now, self.rows
         if now - self._began > MAX_STATEMENT_SECONDS:
             raise work_limit_error(f"takes longer than {MAX_STATEMENT_SECONDS} s")
         if self._spent > MAX_SECONDS:
             raise work_limit_error(f"takes longer than {MAX_SECONDS} s in all")
+
+
+class WatchedStatement(NamedTuple):
+    """A statement in memory that the main thread runs, and the clock that counts its rows."""
+
+    number: int
+    clock: Clock
+
+
+class Work:
+    """The innermost statement in memory of the main thread, None while there is none.
+
+    `is_ending` is True while another thread ends the process, because neither a limit nor a signal stops the statement.
+    """
+
+    def __init__(self) -> None:
+        self.statement: WatchedStatement | None = None
+        self.count = 0
+        self.is_ending = False
+
+
+work = Work()
+_INTERVAL = 0.25  # seconds
+
+
+@contextmanager
+def watched(clock: Clock) -> Iterator[None]:
+    """Let a watcher know the statement of the block. Those of other threads than the main one are not watched."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    outer, work.count = work.statement, work.count + 1
+    work.statement = WatchedStatement(work.count, clock)
+    try:
+        yield
+    finally:
+        work.statement = outer
+        while work.is_ending:  # only one thread may report; a signal changes nothing any more
+            with suppress(Exception):
+                time.sleep(_INTERVAL)
