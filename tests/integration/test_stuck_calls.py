@@ -101,6 +101,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[DeployError]:
         found.append(error)
 
     monkeypatch.setattr(watcher, "_end", end)
+    monkeypatch.setattr(limits, "MAX_STATEMENT_SECONDS", 100)
     return found
 
 
@@ -112,13 +113,13 @@ def run(sql: str) -> None:
 
 def long_call() -> str:
     """Return a query with one call that takes at least two seconds of processor time here."""
-    size = 500
+    size = 100
     while True:
         began = time.thread_time()
         run(LONG.format(size))
         if time.thread_time() - began > 2:
             return LONG.format(size)
-        size *= 2
+        size = size * 3 // 2
 
 
 def ignoring(_: DeployError) -> int:

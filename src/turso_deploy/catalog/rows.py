@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Query, Rows
@@ -10,6 +11,10 @@ from turso_deploy.sql.lexer import fold_case
 CATALOG_QUERY = Query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
 # No other source marks the shadow tables of a virtual table: https://www.sqlite.org/pragma.html#pragma_table_list
 SHADOW_QUERY = Query("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'")
+
+
+NO_TEXT = re.compile("[\U0010ff00-\U0010ff7f]")
+"""The characters as which the bytes of a file are read that are no UTF-8: of the last private use area."""
 
 
 class CatalogRow(NamedTuple):

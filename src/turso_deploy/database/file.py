@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from turso_deploy.catalog.rows import CATALOG_QUERY
+from turso_deploy.catalog.rows import CATALOG_QUERY, NO_TEXT
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InputError
 from turso_deploy.core.files import give_to_owner
 from turso_deploy.core.progress import report_step
@@ -23,7 +23,6 @@ _CACHE = 98304
 _SECURE_DELETE_ON = 1
 """The value of `PRAGMA secure_delete` if all deleted content is overwritten; 2 is FAST."""
 _NOT_UTF_8 = "a text in the database is not valid UTF-8"
-_NO_TEXT = re.compile("[\U0010ff00-\U0010ff7f]")  # what `_decoded` makes of bytes; of the last private use area
 _LOCKED = "another connection has locked the database file"
 
 
@@ -63,7 +62,7 @@ class FileDatabase(Database):
         """Run a transaction (see `Database.apply`)."""
         results: list[Rows | None] = [None] * len(transaction.steps)
         for index, one in enumerate(transaction.steps if self._has_replaced_bytes else ()):
-            if any(_NO_TEXT.search(text) for text in (one.query.sql, *one.query.arguments) if isinstance(text, str)):
+            if any(NO_TEXT.search(text) for text in (one.query.sql, *one.query.arguments) if isinstance(text, str)):
                 return Outcome(False, tuple(results), FailedStep(index, Failure(_NOT_UTF_8, "SQLITE_ERROR")))
         with self._connection(creates=transaction.commit) as connection:
             failure = self._begin(connection, foreign_keys=transaction.foreign_keys)

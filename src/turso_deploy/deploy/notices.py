@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import tables_in_another_order
+from turso_deploy.catalog.rows import NO_TEXT
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
 from turso_deploy.deploy.deployment import Deployment
@@ -40,6 +41,7 @@ def plan_notices(project: Project, pending: PendingChanges, approvals: Sequence[
         *(project.unknown_functions() if pending.state.engine is None else ()),
         *unmanaged_notices(plan.unmanaged),
         *_broken_notices(plan.broken),
+        *text_notices(pending.state.catalog),
         *_managed_notices(pending, project.wanted),
         *column_order_notices(project.wanted, plan.predicted.schema, objects_of(plan.steps, StepKind.ADD_COLUMN)),
         *(f"{capitalized(text)}; only the case differs, which is left as it is." for text in plan.case_differences),
@@ -66,6 +68,15 @@ def unmanaged_notices(objects: Sequence[SchemaObject]) -> Iterator[str]:
     """Yield a notice of the objects that are not in the schema folder and were never deployed."""
     if objects:
         yield f"In the database and not in the schema folder, left as it is: {', '.join(map(title, objects))}."
+
+
+def text_notices(catalog: Catalog) -> Iterator[str]:
+    """Yield a notice of the definitions in a file that have bytes which are not UTF-8."""
+    if names := [f"{row.kind} {row.name}" for row in catalog.rows if row.sql and NO_TEXT.search(row.sql)]:
+        yield (
+            f"In the database with bytes that are not UTF-8, which another program wrote: {', '.join(names)}. Each is "
+            "left as it is, unless the schema folder defines it."
+        )
 
 
 def _broken_notices(broken: Mapping[str, str]) -> Iterator[str]:

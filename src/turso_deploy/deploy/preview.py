@@ -23,6 +23,7 @@ from turso_deploy.deploy.notices import (
     history_notices,
     notices_of,
     plan_notices,
+    text_notices,
     unmanaged_notices,
 )
 from turso_deploy.deploy.report_builder import ReportBuilder
@@ -148,6 +149,7 @@ def verify(project: Project, database: Database, *, show_keys: bool = False) -> 
             *project.notices,
             *(project.unknown_functions() if state.engine is None else ()),
             *history_notices(state.catalog),
+            *text_notices(state.catalog),
             *unmanaged_notices(difference.unmanaged(state.managed)),
             *column_order_notices(project.wanted, state.catalog.schema),
         )

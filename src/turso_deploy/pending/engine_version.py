@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from turso_deploy.catalog.catalog import Catalog
+from turso_deploy.catalog.rows import NO_TEXT
 from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError, listed
+from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import Project
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import column_title
@@ -87,6 +90,28 @@ def require_file_support(project: Project) -> None:
             "vectors, such as F32_BLOB(3), need no server.",
             place=causes[0].place,
             causes=causes,
+        )
+
+
+def require_text(live: Catalog, plan: Plan) -> None:
+    """Check that no definition of a file with bytes that are no UTF-8 is written again. Raises PlanError."""
+    foreign = {row.key: row for row in live.rows if row.sql and NO_TEXT.search(row.sql)}
+    if not foreign:
+        return
+    predicted = {row.key: row.sql or "" for row in plan.predicted.rows}
+    written = {sql for step in plan.all_steps for sql in step.statements}
+    names = [
+        f"{row.kind} {row.name}"
+        for key, row in foreign.items()
+        if row.sql in written or (NO_TEXT.search(predicted.get(key, "")) and predicted[key] != row.sql)
+    ]
+    if names:
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            "The plan would write definitions again that have bytes which are not UTF-8, written by another program: "
+            f"{', '.join(names)}.",
+            hint="Create them again with UTF-8 text by hand, or drop them. `.schema` in the `sqlite3` shell shows the "
+            "bytes.",
         )
 
 

@@ -24,7 +24,7 @@ from turso_deploy.history.table import require_writable, writing_triggers
 from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
-from turso_deploy.pending.engine_version import require_engine, require_file_support
+from turso_deploy.pending.engine_version import require_engine, require_file_support, require_text
 from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
@@ -83,6 +83,8 @@ def find_pending(
         state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
     require_engine(project, state, is_file=is_file)
     pending = pending_for(project, state)
+    if is_file:
+        require_text(state.catalog, pending.plan)
     inquiries = [_hazard_rows(pending), compiled_before(pending)]
     if preview:
         inquiries.append(_table_sizes(pending))
