@@ -147,6 +147,27 @@ def test_masks_of_the_inputs_are_the_first_lines_of_an_action(job: Job, monkeypa
     assert not any("add-mask" in line for line in job.log[1:])
 
 
+@pytest.mark.parametrize("settings", [{}, {"schema_path": SECRET}, {"timeout": "soon"}, {"verbose": True}])
+def test_secret_of_a_file_of_variables_is_masked_first_and_shown_nowhere(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    (tmp_path / "secrets.env").write_text(f"TURSO_AUTH_TOKEN='{SECRET}'\n", encoding="utf-8")
+    monkeypatch.setenv("INPUT_ENV-FILE", "secrets.env")
+    job.run(command="plan", database_url="file:x.db", **settings)
+    first, *others = job.log
+    assert first == f"::add-mask::{SECRET}"
+    assert SECRET not in "\n".join([*others, job.stderr.getvalue(), job.summary_file.read_text(encoding="utf-8")])
+
+
+def test_file_that_cannot_be_used_is_an_error_in_the_form_that_was_asked_for(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "turso-deploy.toml").write_text("auth-token = 'x'\n", encoding="utf-8")
+    assert job.run(command="plan", json_output=True) == 2
+    report = json.loads(job.stdout.getvalue())
+    assert (report["status"], report["error"]["code"]) == ("failed", "input-invalid")
+    assert (report["error"]["file"], report["error"]["line"]) == ("turso-deploy.toml", 1)
+    assert ",file=turso-deploy.toml,line=1::" in job.stderr.getvalue()
+
+
 def test_a_secret_is_masked_before_a_bad_setting_is_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INPUT_AUTH-TOKEN", SECRET)
     assert job.run(timeout="soon") == 2
