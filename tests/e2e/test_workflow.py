@@ -56,7 +56,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("schedule", "schedule", "drift", NOTHING_CHANGED, [("error", "idx_questions_channel")]),
     ("schedule", "schedule", "tokens", "✅ Checked 2 tokens: no problems found", []),
     ("schedule", "schedule", "short", "✅ Checked 1 token: 1 warning", [("warning", "expires in 2 days")]),
-    ("schedule", "schedule", "ended", NOTHING_CHANGED, [("error", "token expired")]),
+    ("schedule", "schedule", "ended", "❌ Failed: checked 1 token: 1 error", [("error", "token expired")]),
 ]
 
 
