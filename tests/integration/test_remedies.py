@@ -250,3 +250,18 @@ def test_advice_where_a_script_leaves_wrong_rows_is_that_about_the_broken_rule(
     assert advice in (failed.error.hint or "")
     followed = target.deploy(write_project(tmp_path / "fixed", {"a.sql": after, UNFINISHED: script, **fix}))
     assert followed.status is Status.DEPLOYED, followed.error
+
+
+def test_advice_where_a_script_that_runs_between_writes_wrong_values_begins_with_that_script(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    target.deploy(write_project(tmp_path / "before", {"a.sql": BEFORE}))
+    target.run(*ROWS)
+    files = {"a.sql": memo(f"{KEPT}, uid TEXT UNIQUE"), UNFINISHED: "-- @run between\nUPDATE memo SET uid = 'u';"}
+    failed = target.deploy(write_project(tmp_path / "after", files))
+    assert failed.error is not None
+    assert "UNIQUE constraint failed: memo.uid" in failed.error.message
+    assert (failed.error.hint or "").startswith("Correct what the scripts that run between write")
+    files[UNFINISHED] = "-- @run between\nUPDATE memo SET uid = 'u' || id;"
+    followed = target.deploy(write_project(tmp_path / "fixed", files))
+    assert followed.status is Status.DEPLOYED, followed.error

@@ -14,6 +14,7 @@ from turso_deploy.database.engine_messages import showable, without_prefix
 from turso_deploy.history.entries import READ_BACK
 from turso_deploy.plan.hazards import Advice, Approval, HazardName, blocking_error, no_advice
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.rebuild import TEMPORARY_PREFIX
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, is_missing_function
 from turso_deploy.plan.table_hazards import remedy_for_live_rows, remedy_for_rows
 from turso_deploy.project.bound import parse_bound
@@ -91,7 +92,7 @@ def explain_failure(
     place = place_in(step.query.sql, offset, step.place)
     return DatabaseError(
         explanation.code,
-        f"{step.label}: {explanation.message}. The transaction was rolled back.",
+        f"{step.label}: {explanation.message.replace(TEMPORARY_PREFIX, '')}. The transaction was rolled back.",
         hint=_remedies_at(step, failed.failure, assembly.plan) or explanation.hint,
         place=place if is_statement else None,
     )
@@ -117,7 +118,10 @@ def _remedies_at(step: TransactionStep, failure: Failure, plan: Plan) -> str:
     found = [hazard for planned in steps for hazard in planned.hazards if hazard.name is rule and hazard.remedy]
     column = reason.rpartition(".")[2]
     named = [hazard for hazard in found if fold_case(read_column_title(hazard.object)[1]) == fold_case(column)]
-    return "\n".join(dict.fromkeys(hazard.remedy or "" for hazard in named or found))
+    remedies = list(dict.fromkeys(hazard.remedy or "" for hazard in named or found))
+    if remedies and plan.additions:  # for values that such a script writes, a backfill is too late
+        remedies.insert(0, "Correct what the scripts that run between write, and the rows that they leave:")
+    return "\n".join(remedies)
 
 
 def explain_contradiction(

@@ -14,7 +14,8 @@ from turso_deploy.sql.definitions import TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, with_table_name
 from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string
 
-_TEMPORARY_PREFIX = "turso_deploy_new_"
+TEMPORARY_PREFIX = "turso_deploy_new_"
+"""The beginning of the name of a table while it is rebuilt."""
 
 
 def rebuild(change: TableChange, taken: Collection[str]) -> tuple[str, ...]:
@@ -44,10 +45,10 @@ def copy_rows(new: str, columns: Sequence[str], values: Sequence[str], live: str
 
 def temporary_name(name: str, taken: Collection[str]) -> str:
     """Return a free name for the new table while the old one exists."""
-    candidate, number = f"{_TEMPORARY_PREFIX}{name}", 1
+    candidate, number = f"{TEMPORARY_PREFIX}{name}", 1
     while fold_case(candidate) in taken:
         number += 1
-        candidate = f"{_TEMPORARY_PREFIX}{name}_{number}"
+        candidate = f"{TEMPORARY_PREFIX}{name}_{number}"
     return candidate
 
 
