@@ -124,5 +124,6 @@ def test_table_valued_function_that_a_file_lacks_is_an_error_before_the_file_exi
         for report in (in_file.plan(project), in_file.deploy(project)):
             assert report.error is not None
             assert "no such table: " in report.error.message
+            assert "no longer" not in report.error.message
             assert "generate_series" in report.error.message
         assert not in_file.file.exists()

@@ -17,7 +17,7 @@ from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Approval
 from turso_deploy.plan.plan import UnmatchedRename, UnusedBackfill
-from turso_deploy.plan.steps import StepKind, objects_of
+from turso_deploy.plan.steps import StepKind, is_missing_function, objects_of
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import SkippedScript
 from turso_deploy.sql.lexer import fold_case
@@ -83,7 +83,9 @@ def _broken_notices(broken: Mapping[str, str]) -> Iterator[str]:
     """Yield a notice of the objects of others that did not work before."""
     if broken:
         found = (f"{name} ({reason})" for name, reason in sorted(broken.items()))
-        yield f"Broken already, not in the schema folder, and left as it is: {', '.join(found)}."
+        lacks_function = any(map(is_missing_function, broken.values()))
+        hint = " The program that created it may bring the function." if lacks_function else ""
+        yield f"Broken already, not in the schema folder, and left as it is: {', '.join(found)}.{hint}"
 
 
 def history_notices(catalog: Catalog) -> Iterator[str]:

@@ -35,7 +35,7 @@ class Faults(NamedTuple):
     of_others: Mapping[str, str]
     must_work: Set[str]
     new: Set[str]
-    """All new and changed triggers of the folder."""
+    """All new and changed objects of the folder."""
 
 
 def faults_before(live: Schema, wanted: Schema, difference: Difference, scratch: Scratch) -> Faults:
@@ -44,9 +44,9 @@ def faults_before(live: Schema, wanted: Schema, difference: Difference, scratch:
     own = set(map(title, wanted.objects()))
     others = ((title(item), item.sql) for item in live.objects() if title(item) not in own)
     of_others = {name: found[name] for name, sql in others if name in found and locate(sql, found[name]) is not None}
-    changes = (change.object for change in (*difference.missing, *difference.changed))
-    new = {title(item): item for item in changes if isinstance(item, Trigger)} if found else {}
-    must_work = {name for name, item in new.items() if find_fault_of_event(item, live, scratch) is None}
+    new = {title(change.object): change.object for change in (*difference.missing, *difference.changed)}
+    triggers = {name: item for name, item in new.items() if isinstance(item, Trigger)} if found else {}
+    must_work = {name for name, item in triggers.items() if find_fault_of_event(item, live, scratch) is None}
     return Faults(found, of_others, must_work, new.keys())
 
 
@@ -79,7 +79,7 @@ def check_nothing_breaks(
     lacking = [name for name in broken if name in own and name in at_fault and is_missing_function(found[name])]
     if not lacking:
         name = next((name for name in broken if name in at_fault), broken[0])
-        would_fail = "would not work" if name in faults.must_work else "would no longer work"
+        would_fail = "would not work" if name in faults.new else "would no longer work"
         raise impossible(f"{name} {would_fail}", found[name], own[name].place if name in own else None)
     causes = [
         Cause(
