@@ -25,8 +25,9 @@ class Way:
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def back(self) -> Way:
-        """From the second to the first, which has no comments: what was renamed is dropped and made again."""
-        return Way(self.second, self.first)
+        """From the second to the first, which has no comments: the history knows what was renamed."""
+        columns = {(self.tables.get(table, table), old): new for (table, new), old in self.columns.items()}
+        return Way(self.second, self.first, {old: new for new, old in self.tables.items()}, columns)
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""Two random schemas and random rows: any change converges and keeps what both schemas know, or is refused.
+"""Two random schemas and random rows: any change, and its rollback, keeps what both schemas know, or is refused.
 
 The examples are the same in every run. `HYPOTHESIS_PROFILE=long pytest tests/property` tries fifty times as many, new
 ones each time, and makes what fails as small as it can, which may take minutes.
@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,13 @@ from tests.support.schema_folders import write_folder
 from tests.support.sqld import running_sqld
 from turso_deploy.cli.pull_command import pull
 from turso_deploy.core.transaction import Purpose, Query, Transaction, TransactionStep, Value
+from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
 from turso_deploy.plan.hazards import HAZARDS, Approval
 from turso_deploy.project.loader import load_project
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.rollback.project import load_earlier
 from turso_deploy.sql.lexer import quote_identifier, quote_string
 
 # The one rule that is not counted before: rows that will refer to a table which the same deployment makes.
@@ -67,6 +70,21 @@ def test_any_schema_becomes_any_other_in_a_file(way: Way, data: st.DataObject) -
 def test_any_schema_becomes_any_other_on_a_server(way: Way, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
         _there_and_back(DatabaseUnderTest(server.url, server.url, server.token()), Path(folder), way, data)
+
+
+@_examples(500)
+@given(ways(), st.data())
+def test_rollback_leads_back_from_any_schema_in_a_file(way: Way, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"file:{folder}/database.db"
+        _there_and_rolled_back(DatabaseUnderTest(url, url), Path(folder), way, data)
+
+
+@_examples(20)
+@given(ways(), st.data())
+def test_rollback_leads_back_from_any_schema_on_a_server(way: Way, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder, running_sqld(Path(folder)) as server:
+        _there_and_rolled_back(DatabaseUnderTest(server.url, server.url, server.token()), Path(folder), way, data)
 
 
 @_examples(30)
@@ -113,6 +131,32 @@ def _there_and_back(target: DatabaseUnderTest, folder: Path, way: Way, data: st.
         _change(target, way.back(), first)
 
 
+def _there_and_rolled_back(target: DatabaseUnderTest, folder: Path, way: Way, data: st.DataObject) -> None:
+    """Deploy both, and roll back: blocked, or the schema means the first, and what both know is as it was."""
+    first, second = _project(way.first, folder), _project(way.second, folder)
+    assert _deploy(target, first).succeeded
+    _fill(target, way.first, accepted(way.first, data.draw(rows_for(way.first))))
+    report = _deploy(target, second)
+    numbers = [number for (number,) in target.rows("SELECT number FROM schema_deployments")]
+    if report.error is not None or numbers != [1, 2]:
+        event(f"not deployed: {report.status}")
+        return
+    event(f"renames {len(way.tables)} table, {len(way.columns)} column")
+    is_there = _change_with(
+        target,
+        way.back(),
+        lambda: _rolled_back(target, preview.plan),
+        lambda: _rolled_back(target, deploy),
+    )
+    if is_there:
+        assert target.plan(first).status is Status.UNCHANGED
+
+
+def _rolled_back(target: DatabaseUnderTest, act: Callable[..., Report]) -> Report:
+    with closing(target.open()) as database, load_earlier(database, 1) as project:
+        return act(project, database, allow_hazards=EVERYTHING)
+
+
 def _project(schema: Schema, folder: Path) -> Project:
     note(schema.files()["schema.sql"])
     return load_project(write_folder(folder / "schema", schema.files()))
@@ -146,9 +190,16 @@ class _Kept:
 
 def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
     """Deploy, and hold the database against what it was. False when the change was refused."""
+    is_there = _change_with(target, way, lambda: target.plan(project, EVERYTHING), lambda: _deploy(target, project))
+    assert not is_there or target.plan(project).status is Status.UNCHANGED
+    return is_there
+
+
+def _change_with(target: DatabaseUnderTest, way: Way, plans: Callable[[], Report], acts: Callable[[], Report]) -> bool:
+    """Plan and act, and hold the database against what it was. False when the change was refused."""
     dump, kept, found, faults = target.dump(), _kept(target, way), _found(target, way), _faults(target)
-    plan = target.plan(project, EVERYTHING)
-    report = _deploy(target, project)
+    plan = plans()
+    report = acts()
     _expect_the_plan_to_be_the_deployment(plan, report)
     if report.error is not None:
         note(f"{report.error.code}: {report.error.message}")
@@ -156,7 +207,6 @@ def _change(target: DatabaseUnderTest, way: Way, project: Project) -> bool:
         assert report.error.code == "hazard-blocked" or _DANGLING in report.error.message
         assert target.dump() == dump
         return False
-    assert target.plan(project).status is Status.UNCHANGED
     for was in kept:
         table = way.second.tables[was.name]
         rows = target.rows(reading(table, was.columns, rowid=was.rowid))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.catalog.column_order import have_same_column_order, tables_with_significant_order
@@ -13,6 +14,20 @@ from turso_deploy.sql.schema import Schema, SchemaObject, Table, key_of, title
 
 Managed = frozenset[str]
 """The managed objects of the deployment history, by kind and name: `table users`, `index idx_users_name`, …"""
+
+
+class PresentNames(NamedTuple):
+    """The names that the tables and columns of an earlier schema have in the database now, where they differ.
+
+    All names are folded. `tables` maps the earlier name of a table to the present one, `columns` the earlier name of a
+    table to those of its columns.
+    """
+
+    tables: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+
+NO_PRESENT_NAMES = PresentNames()
 
 
 class Change(NamedTuple):

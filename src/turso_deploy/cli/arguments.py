@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "deploy": "bring the database to the schema and seeds of the schema folder, in one transaction",
     "plan": "show the changes that a deployment would make; change nothing",
+    "rollback": "go back to the schema of an earlier deployment, from the deployment history alone",
     "verify": "check the database against the schema folder and the manifest; read only",
     "docs": "write the documentation of the schema folder, with diagrams and the results of its queries",
     "pull": "write a schema folder that describes an existing database; read only",
@@ -43,6 +44,11 @@ _EXAMPLES = {
         "turso-deploy plan --compare-to base/schema",
         "turso-deploy plan --sql > plan.sql",
     ],
+    "rollback": [
+        "turso-deploy rollback --dry-run",
+        "turso-deploy rollback 12 --allow-hazards drop-column:users.nickname",
+        "turso-deploy rollback --to 2.3.0 --keep-done merge_names --backfill \"users.email='unknown'\"",
+    ],
     "verify": ["turso-deploy verify --json", "turso-deploy verify --quiet"],
     "docs": ["turso-deploy docs --output docs/schema", "turso-deploy docs --check"],
     "pull": ["turso-deploy pull --schema-path schema --database-url file:site.db"],
@@ -63,8 +69,16 @@ _METAVARS = {
     "restore_point": "KIND",
     "keep_restore_points": "NUMBER",
     "target": "NAME",
+    "deployment": "NUMBER",
+    "to": "VERSION",
+    "run_again": "NAME",
+    "keep_done": "NAME",
+    "backfill": "TABLE.COLUMN=EXPRESSION",
 }
 """Names of the values in the help, where the last word of the flag says too little."""
+
+_FIRST_WORDS = {"rollback": "deployment"}
+"""The settings that may be given as a word without a flag, by command."""
 
 # Messages of argparse about one argument: its flags, then what is wrong with it, perhaps with its value.
 _FLAG_IN_MESSAGE = re.compile(r"argument (?:-h/)?(--[a-z-]+)(?:/--no-[a-z-]+)?: ")
@@ -100,7 +114,9 @@ def parse_arguments(arguments: Sequence[str], *, needs_command: bool = True) -> 
     if flags.command is None and needs_command:
         parser.print_help(sys.stderr)
         parser.exit(2, "\nNo command was given. Nothing was changed.\n")
-    return {name: value for name, value in vars(flags).items() if value is not None}
+    # A list may be given in several flags.
+    given = {name: "\n".join(value) if isinstance(value, list) else value for name, value in vars(flags).items()}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 class _Help(argparse.HelpFormatter):
@@ -200,7 +216,7 @@ def _parser(arguments: Sequence[str]) -> _Parser:
             name,
             help=description,
             description=f"{capitalized(description)}.",
-            usage=f"turso-deploy {name} [--FLAG …]" if has_settings else None,
+            usage=f"turso-deploy {name}{_first_word(name)} [--FLAG …]" if has_settings else None,
             epilog=(_VARIABLES if has_settings else "") + "\n  ".join(["examples:", *_EXAMPLES[name]]),
             formatter_class=_Help,
             allow_abbrev=False,
@@ -209,6 +225,11 @@ def _parser(arguments: Sequence[str]) -> _Parser:
             _add_flags(command, name)
     parser.commands = commands.choices
     return parser
+
+
+def _first_word(command: str) -> str:
+    """Return the word that may follow a command, for its usage."""
+    return f" [{_METAVARS[_FIRST_WORDS[command]]}]" if command in _FIRST_WORDS else ""
 
 
 def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
@@ -230,8 +251,12 @@ def _add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         if isinstance(setting.default, bool):
             options["action"] = argparse.BooleanOptionalAction
         else:
+            if setting.default == ():
+                options["action"] = "append"
             options["metavar"] = _METAVARS.get(name) or name.rpartition("_")[2].upper()
         (groups[setting.group] if name in shown else parser).add_argument(flag_of(name), **options)
+    if word := _FIRST_WORDS.get(command):
+        parser.add_argument(word, metavar=_METAVARS[word], nargs="?", help=argparse.SUPPRESS, default=argparse.SUPPRESS)
 
 
 def _help_of(setting: Setting) -> str:

@@ -1,4 +1,4 @@
-"""The command `deploy`: on a trial branch first and with a restore point, if the settings ask for it."""
+"""The commands `deploy` and `rollback`: on a trial branch first and with a restore point, if the settings say so."""
 
 from __future__ import annotations
 
@@ -27,10 +27,36 @@ if TYPE_CHECKING:
 def deploy(invocation: Invocation) -> Report:
     """Deploy the schema folder to the database."""
     with invocation.load_project() as project, invocation.open_database() as database:
-        hosted = invocation.credentials.hosted
-        if hosted is None:
-            return _deploy(project, database, invocation.settings, invocation.provenance)
-        return _deploy_hosted(project, database, hosted, invocation)
+        return _deploy_as_set(project, database, invocation)
+
+
+def rollback(invocation: Invocation) -> Report:
+    """Go back to an earlier deployment; with `dry-run` on the database only, and nothing of it stays."""
+    from turso_deploy.rollback.project import Terms, load_earlier
+
+    settings = invocation.settings
+    terms = Terms(frozenset(settings.run_again), frozenset(settings.keep_done), dict(settings.backfill))
+    with (
+        invocation.open_database() as database,
+        load_earlier(database, settings.deployment, settings.to, terms) as project,
+    ):
+        if settings.dry_run:
+            return preview.plan(
+                project,
+                database,
+                allow_hazards=settings.allow_hazards,
+                provenance=invocation.provenance,
+                show_keys=settings.show_keys,
+                dry_run=True,
+            )
+        return _deploy_as_set(project, database, invocation)
+
+
+def _deploy_as_set(project: Project, database: Database, invocation: Invocation) -> Report:
+    hosted = invocation.credentials.hosted
+    if hosted is None:
+        return _deploy(project, database, invocation.settings, invocation.provenance)
+    return _deploy_hosted(project, database, hosted, invocation)
 
 
 def _deploy(project: Project, database: Database, settings: Settings, provenance: Provenance) -> Report:
@@ -53,7 +79,7 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
     if settings.trial_branch or settings.restore_point == "branch":
         planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
         if not planned.succeeded:  # the deployment would report the same error
-            return replace(planned, command="deploy")
+            return replace(planned, command=settings.command)
         if planned.status is Status.UNCHANGED:
             return _deploy(project, database, settings, provenance)
         if settings.trial_branch:

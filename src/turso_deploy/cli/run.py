@@ -111,7 +111,7 @@ _WITH_VERSION = ("deploy", "plan", "verify", "docs")
 
 def _schema_path(sources: Sources, settings: Settings | None) -> str:
     """Return the path of the schema folder as it was given; "" for a command that reads none."""
-    if sources.command in ("check-tokens", "rotate-token"):
+    if sources.command in ("check-tokens", "rotate-token", "rollback"):
         return ""
     if settings:
         return str(settings.schema_path)
@@ -213,6 +213,10 @@ def _report(invocation: Invocation) -> Report:
             from turso_deploy.cli.preview_commands import plan
 
             report = plan(invocation)
+        case "rollback":
+            from turso_deploy.cli.deploy_command import rollback
+
+            report = rollback(invocation)
         case "verify":
             from turso_deploy.cli.preview_commands import verify
 

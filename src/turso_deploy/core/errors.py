@@ -55,6 +55,8 @@ class ErrorCode(StrEnum):
     HAZARD_BLOCKED = "hazard-blocked"
     SCRIPT_CHANGED = "script-changed"
     UPGRADE_BLOCKED = "upgrade-blocked"
+    ROLLBACK_IMPOSSIBLE = "rollback-impossible"
+    SCRIPTS_UNDECIDED = "scripts-undecided"
     HISTORY_TRIGGER = "history-trigger"
     HISTORY_NEWER = "history-newer"
     HISTORY_DAMAGED = "history-damaged"

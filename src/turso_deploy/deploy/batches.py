@@ -24,14 +24,21 @@ from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.seed_results import left_row_steps
 from turso_deploy.history.catalogs import StoredCatalog, deployed_catalog, store
 from turso_deploy.history.entries import ApprovedHazard, HistoryEntry, RecordedBackfill, RecordedRename
-from turso_deploy.history.last_deployment import Baseline, LastDeployment, managed_names, schema_fingerprint
+from turso_deploy.history.last_deployment import Baseline, LastDeployment
 from turso_deploy.history.seed_records import partial_mark, partial_record_name
 from turso_deploy.history.table import with_current_form
 from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.rollback import (
+    fingerprint_of,
+    managed_by,
+    records_forgotten,
+    scripts_kept,
+    seeds_kept,
+)
 from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
 from turso_deploy.plan.hazards import Approval, Hazard, approval_of
 from turso_deploy.plan.plan import Plan
-from turso_deploy.plan.steps import Step, Verb
+from turso_deploy.plan.steps import Verb
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import NEEDED
 from turso_deploy.report.document import ChunksLine
@@ -148,6 +155,9 @@ class _BatchMaker(NamedTuple):
         chunks = int(bool(last_id and pending.seed_rows))
         continues = None if pending.changes_schema else _own_entry(pending, last_id)
         marks, records = _seed_marks(self.project, ()), self.seed_records(pending)
+        last = pending.state.last_deployment
+        if self.project.earlier and last:
+            marks, records = seeds_kept(pending.plan, last), records_forgotten(pending.plan, last)
         return self.batch(pending, _new_id(kind, chunks), marks, continues, records)
 
     def _history_entry(
@@ -163,6 +173,8 @@ class _BatchMaker(NamedTuple):
         rows_of = {seed.table: seed.row_count for seed in self.project.seeds}
         previous_version = last.schema_version if last else None
         known = last.scripts if last else {}
+        if last and self.project.earlier:
+            known = scripts_kept(self.project.earlier, last)
         done = {script.name for script in (*pending.scripts, *(item.script for item in pending.skipped))}
         done |= {name for name, checksum in known.items() if checksum != NEEDED}
         marks_of_scripts = {
@@ -172,9 +184,9 @@ class _BatchMaker(NamedTuple):
             id=batch_id.deployment_id,
             deployed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             schema_version=manifest.schema_version if batch_id.completes else previous_version,
-            schema_fingerprint=schema_fingerprint(self.project.wanted),
+            schema_fingerprint=fingerprint_of(self.project),
             seeds=marks,
-            managed=managed_names(self.project.wanted),
+            managed=managed_by(self.project),
             scripts={**known, **marks_of_scripts},
             tool_version=__version__,
             plan_summary=dict(Counter(step.kind for step in pending.plan.all_steps)),
@@ -185,7 +197,7 @@ class _BatchMaker(NamedTuple):
             previous_version=previous_version,
             started_at=pending.state.started_at,
             approved_hazards=_approved(pending.hazards, self.deployment.approvals),
-            renames=tuple(_recorded_rename(step) for step in pending.plan.renames if step.kind.verb is Verb.RENAME),
+            renames=tuple(_recorded_renames(pending.plan)),
             backfills=tuple(_recorded_backfills(pending.plan)),
             catalog=_catalog_to_store(pending, manifest.ignore) if continues is None else None,
             completed=frozenset(
@@ -228,9 +240,15 @@ def _approved(hazards: Iterable[Hazard], approvals: Sequence[Approval]) -> tuple
     )
 
 
-def _recorded_rename(step: Step) -> RecordedRename:
-    new = step.object if step.column is None else step.column
-    return RecordedRename("table" if step.column is None else "column", step.object, step.old_name or "", new)
+def _recorded_renames(plan: Plan) -> Iterator[RecordedRename]:
+    """Yield the renames of a plan in their order; table rebuilds, which move the values of a column, come last."""
+    for step in plan.renames:
+        if step.kind.verb is Verb.RENAME:
+            new = step.object if step.column is None else step.column
+            yield RecordedRename("table" if step.column is None else "column", step.object, step.old_name or "", new)
+    for change in plan.changes.values():
+        for new, old in plan.moved_columns(change.wanted.name).items():
+            yield RecordedRename("column", change.wanted.name, old, new)
 
 
 def _recorded_backfills(plan: Plan) -> Iterator[RecordedBackfill]:

@@ -37,6 +37,7 @@ from turso_deploy.deploy.submission import MAX_LOOKUPS, Submission
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, stopping_errors, with_predictions
+from turso_deploy.pending.rollback import command_of
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
@@ -63,7 +64,8 @@ def deploy(
     (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
     """
     project.require_open()
-    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys))
+    command = command_of(project)
+    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys, command))
     try:
         return run.complete()
     except StoppedError:
@@ -92,7 +94,7 @@ class _Run:
 
     def __init__(self, deployment: Deployment) -> None:
         self.report = ReportBuilder(
-            "deploy",
+            deployment.command.split()[0],
             deployment.project,
             deployment.database.address,
             deployment.database,

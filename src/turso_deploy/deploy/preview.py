@@ -69,7 +69,8 @@ def plan(
     """
     project.require_open()
     deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
-    report = ReportBuilder("plan", project, database.address, database, show_keys=show_keys)
+    command = "rollback" if project.earlier else "plan"
+    report = ReportBuilder(command, project, database.address, database, show_keys=show_keys)
     try:
         deployment, pending, failures = _planned(deployment, report)
         if pending.nothing_to_do and not failures:

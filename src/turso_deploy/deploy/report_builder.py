@@ -304,7 +304,7 @@ class ReportBuilder:
 
     def build(self, status: Status, *, committed: bool) -> Report:
         """Return the report of a run that succeeded."""
-        if self.found.command == "deploy" and not self._has_lost_numbers:
+        if self.found.command in ("deploy", "rollback") and not self._has_lost_numbers:
             self.found = replace(self.found, seeds=self._seeds_written())
         return replace(self._report(status), status=status, committed=committed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
@@ -21,6 +21,11 @@ _MARK = re.compile(r"([0-9a-f]+):([0-9]{1,18})")
 def partial_mark(fingerprint: str, rows: int) -> str:
     """Return the record of a table's seeds of which the first `rows` rows are deployed."""
     return f"{fingerprint}:{rows}"
+
+
+def removed_records(tables: Iterable[str]) -> dict[str, str]:
+    """Return the records that remove those of tables, also of rows that were deployed in part."""
+    return dict.fromkeys(tables, "null")
 
 
 def rows_deployed(mark: str | None, fingerprint: str) -> int:

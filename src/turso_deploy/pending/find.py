@@ -19,12 +19,21 @@ from turso_deploy.history.last_deployment import (
     past_version_query,
     schema_fingerprint,
 )
+from turso_deploy.history.lineage import since_number_query, since_schema_query
 from turso_deploy.history.seed_records import rows_deployed
 from turso_deploy.history.table import require_writable, writing_triggers
 from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
 from turso_deploy.pending.engine_version import require_engine, require_file_support, require_text
+from turso_deploy.pending.rollback import (
+    fingerprint_of,
+    in_words_of_flags,
+    managed_by,
+    require_possible,
+    scripts_kept,
+    with_present_names,
+)
 from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
@@ -75,12 +84,14 @@ def find_pending(
     if is_file:
         require_file_support(project)
     report_step("reading the database")
-    past_schemas = past_schemas_query(schema_fingerprint(project.wanted))
-    past_version = past_version_query(project.manifest.schema_version)
-    *answers, schemas, versions = database.query((*STATE_QUERIES, past_schemas, past_version))
+    fingerprint, earlier = fingerprint_of(project), project.earlier
+    past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
+    since = since_number_query(earlier.number) if earlier else since_schema_query(fingerprint)
+    *answers, schemas, versions, renames = database.query((*STATE_QUERIES, past_schemas, past_version, since))
     report_step("planning")
     with expected_form():
         state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
+        state = with_present_names(renames, state, is_required=earlier is not None)
     require_engine(project, state, is_file=is_file)
     pending = pending_for(project, state)
     if is_file:
@@ -240,9 +251,16 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     """Return the changes from a state to a project, without the numbers of rows that the hazards concern."""
     require_known(project.dangling, project.wanted, state.catalog)
     last = state.last_deployment
-    plan = make_plan(
-        project.wanted, state.catalog, managed=state.managed, ignore=project.manifest.ignore, engine=state.engine
+    planned = partial(
+        make_plan,
+        project.wanted,
+        state.catalog,
+        managed=state.managed,
+        ignore=project.manifest.ignore,
+        engine=state.engine,
+        present=state.present_names,
     )
+    plan = planned()
     is_new = not (last or state.catalog.schema.all_tables.keys() & project.wanted.all_tables.keys())
     ran = last.scripts if last else {}
     scripts = pending_scripts(project.scripts, ran)
@@ -250,14 +268,9 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     not_needed = {item.script.name for item in skipped}
     to_run = tuple(script for script in scripts if script.name not in not_needed)
     if scripts_at(Moment.BETWEEN, to_run):
-        plan = make_plan(
-            project.wanted,
-            state.catalog,
-            managed=state.managed,
-            ignore=project.manifest.ignore,
-            without_scripts=plan,
-            engine=state.engine,
-        )
+        plan = planned(without_scripts=plan)
+    if project.earlier:
+        plan = plan.with_hazards(in_words_of_flags(plan.hazards))
     require_runnable(to_run, _schemas(state, plan), state.engine, foreign_keys=plan.keeps_foreign_keys_on)
     seeds = tuple(_pending_seeds(project, plan, state))
     deletions = tuple(_deletions(project, state, plan, seeds, to_run))
@@ -279,7 +292,7 @@ def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
 def _downgrades(project: Project, pending: PendingChanges) -> Iterator[Hazard]:
     """Yield the hazard of going back to an earlier version."""
     last, version = pending.state.last_deployment, project.manifest.schema_version
-    if last and not pending.nothing_to_do:
+    if last and not pending.nothing_to_do and project.earlier is None:
         place = project.place_in_manifest(("schema_version",)) if version else None
         fingerprint = schema_fingerprint(project.wanted)
         state = pending.state
@@ -312,9 +325,10 @@ def check_manifest(project: Project, pending: PendingChanges) -> None:
     """Raise an error if the version before the changes, or the schema after them, contradicts the manifest.
 
     It is BlockedError (`upgrade-blocked`, `history-trigger`), PlanError (`manifest-mismatch`) or DatabaseError
-    (`history-newer`, `history-damaged`).
+    (`history-newer`, `history-damaged`), or one of `require_possible`.
     """
     _require_reliable_history(pending)
+    require_possible(project, pending)
     plan = pending.plan
     _require_upgradable(project, pending)
     require_expectations(project.manifest, plan.predicted.schema, plan.unmanaged, project.place_in_manifest)
@@ -412,5 +426,7 @@ def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseSt
 
 
 def _history_is_outdated(project: Project, state: DatabaseState) -> bool:
-    last, wanted = state.last_deployment, (project.manifest.schema_version, managed_names(project.wanted))
+    last, wanted = state.last_deployment, (project.manifest.schema_version, managed_by(project))
+    if last and project.earlier and scripts_kept(project.earlier, last) != last.scripts:
+        return True
     return last is None or (last.schema_version, last.managed) != wanted

@@ -28,13 +28,14 @@ def check_backfills(change: TableChange, scratch: Scratch) -> None:
         views = sorted(_read_from(using) & change.before.views.keys())
         reason = f"it reads the view {views[0]}" if views else _error_in(using, change.live, scratch)
         if reason is not None:
-            title = column_title(change.wanted.name, column.name)
+            title, place = column_title(change.wanted.name, column.name), change.wanted.place_of(name)
+            given = f"`@using {using}` at the column {title}" if place else f"`--backfill` for the column {title}"
             raise PlanError(
                 ErrorCode.DIRECTIVE_INVALID,
-                f"`@using {using}` at the column {title} cannot be used: {reason}.",
+                f"{given} cannot be used: {reason}.",
                 hint="It must be an expression over the columns of one row of the table, as the database has it after "
                 "renames. It may read other tables, but no views.",
-                place=change.wanted.place_of(name),
+                place=place,
             )
 
 

@@ -118,8 +118,7 @@ class Plan:
     @property
     def old_names(self) -> Mapping[str, str]:
         """The old names of the renamed tables, by folded new name."""
-        tables = (step for step in self.renames if step.kind is StepKind.RENAME_TABLE)
-        return {fold_case(step.object): step.old_name or "" for step in tables}
+        return old_names_of(self.renames)
 
     def moved_columns(self, table: str) -> Mapping[str, str]:
         """Return the old names of the columns that a rebuild of a table renames, by new name."""
@@ -163,6 +162,16 @@ class Plan:
 
         renames, additions = recounted(self.renames), recounted(self.additions)
         return replace(self, renames=renames, additions=additions, steps=recounted(self.steps))
+
+
+def old_names_of(renames: Sequence[Step]) -> dict[str, str]:
+    """Return the names that renamed tables had before all renames, by folded new name: one may be renamed twice."""
+    names: dict[str, str] = {}
+    for step in renames:
+        if step.kind is StepKind.RENAME_TABLE:
+            old = step.old_name or ""
+            names[fold_case(step.object)] = names.pop(fold_case(old), old)
+    return names
 
 
 def _similarity(one: Step, other: Step) -> tuple[bool, bool]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.column_order import tables_with_significant_order
-from turso_deploy.catalog.diff import Difference, Managed, case_differences, diff
+from turso_deploy.catalog.diff import NO_PRESENT_NAMES, Difference, Managed, PresentNames, case_differences, diff
 from turso_deploy.catalog.engine import Engine
 from turso_deploy.catalog.integrity import Target, compiled_by_engine, find_reference_fault
 from turso_deploy.catalog.rows import CatalogRow
@@ -44,6 +44,7 @@ from turso_deploy.plan.renames import (
     old_rows_under_new_names,
     plan_renames,
     unmatched_renames,
+    with_moved_columns,
 )
 from turso_deploy.plan.steps import Step, StepKind, Verb, impossible, objects_of
 from turso_deploy.plan.table_change import FormerNames, TableChange
@@ -93,21 +94,24 @@ def make_plan(
     ignore: Sequence[str] = (),
     without_scripts: Plan | None = None,
     engine: Engine | None = None,
+    present: PresentNames = NO_PRESENT_NAMES,
 ) -> Plan:
     """Plan the steps from the live schema to the wanted one, and run them in the scratch database.
 
     `managed` are the objects that the deployment history lists, and `ignore` the patterns of the manifest. If scripts
     run between, `without_scripts` is the plan without them: its hazards count the rows as they are now. `engine` is
-    what the database runs on, if that is known.
+    what the database runs on, if that is known. `present` are the present names of what the deployment history knows
+    under the names of the wanted schema.
     Raises PlanError if a step cannot be carried out, InternalError if the steps do not lead to the wanted schema.
     """
     check_renames(wanted)
+    wanted = with_moved_columns(wanted, live.schema, present)
     difference = diff(wanted, live.schema)
-    if not (difference.missing or difference.changed or difference.removed(managed)):
+    if not (difference.missing or difference.changed or difference.removed(managed) or any(present)):
         check_history_name_is_free(live)
         unmanaged = tuple(change.object for change in difference.extra)
         return Plan((), (), live, unmanaged, case_differences=case_differences(wanted, live.schema), extended=live)
-    planner = _Planner(wanted, live, difference, managed, ignore, engine)
+    planner = _Planner(wanted, live, difference, managed, ignore, engine, present)
     try:
         plan = planner.plan(adds_first=without_scripts is not None)
     finally:
@@ -129,8 +133,10 @@ class _Planner:
         managed: Managed,
         ignore: Sequence[str],
         engine: Engine | None,
+        present: PresentNames,
     ) -> None:
         self.wanted = wanted
+        self.present = present
         self.live = live
         self.managed = managed
         self.ignore = ignore
@@ -157,7 +163,12 @@ class _Planner:
         """Run all stages in order. With `adds_first`, new tables and columns come before all other changes."""
         faults = faults_before(self.live.with_ignored, self.wanted, self._difference_now(), self.scratch)
         renames = plan_renames(
-            self.wanted, self.managed, lambda: self._now().schema, self._run, self._drop_dependents_of_renames
+            self.wanted,
+            self.managed,
+            lambda: self._now().schema,
+            self._run,
+            self._drop_dependents_of_renames,
+            self.present,
         )
         self.former_names = renames.former_names
         renamed = before = self._now()
@@ -187,7 +198,7 @@ class _Planner:
 
     def _rows_to_simulate(self, difference: Difference) -> Sequence[CatalogRow]:
         """Return the live objects to load: all if there are directives, because a rename may affect any object."""
-        if any(table.directives.affect_other_objects for table in self.wanted.all_tables.values()):
+        if any(self.present) or any(table.directives.affect_other_objects for table in self.wanted.all_tables.values()):
             return self.live.rows
         return rows_to_simulate(self.wanted, self.live, difference, self.managed, self.dependencies)
 

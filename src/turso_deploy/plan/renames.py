@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from turso_deploy.catalog.diff import Managed
+from turso_deploy.catalog.diff import Managed, PresentNames
 from turso_deploy.core.errors import ErrorCode, Place, PlanError
 from turso_deploy.core.transaction import Query
-from turso_deploy.plan.plan import UnmatchedRename
+from turso_deploy.plan.plan import UnmatchedRename, old_names_of
 from turso_deploy.plan.steps import Step, StepKind
 from turso_deploy.plan.table_change import FormerNames
 from turso_deploy.sql.definitions import ROWID_NAMES
@@ -46,27 +46,145 @@ def plan_renames(
     live: Callable[[], Schema],
     run: Callable[[Step], None],
     drop_dependents: Callable[[Sequence[Step]], list[Step]],
+    present: PresentNames,
 ) -> Renames:
     """Plan the renames that are not done yet, tables before columns, and run each in the scratch database.
 
     `live` returns the schema after the steps so far, `run` runs a step in the scratch database, and `drop_dependents`
     returns the steps that must come before the renames of columns. A rename that is done already, or whose table never
-    existed in this database, is skipped.
+    existed in this database, is skipped. `present` are the names of what the deployment history knows under the names
+    of the wanted schema; they come before the directives.
     Raises PlanError (`rename-invalid`) if a rename cannot be carried out.
     """
     steps: list[Step] = []
-    old_names: dict[str, str] = {}
-    for step, old, new in _table_renames(wanted, managed, live()):
+    wanted = _without_known(wanted, present)
+    for step in [*_known_tables(wanted, present, live()), *_table_renames(wanted, managed, live())]:
         run(step)
         steps.append(step)
-        old_names[fold_case(new)] = old
-        if f"table {old}" in managed:
-            managed |= {f"table {new}"}
-    columns = list(_column_renames(wanted, live()))
+        if f"table {step.old_name}" in managed:
+            managed |= {f"table {step.object}"}
+    columns = [*_known_columns(wanted, present, live()), *_column_renames(wanted, live())]
     for step in [*(drop_dependents(columns) if columns else ()), *columns]:
         run(step)
         steps.append(step)
-    return Renames(tuple(steps), managed, old_names)
+    return Renames(tuple(steps), managed, old_names_of(steps))
+
+
+def with_moved_columns(wanted: Schema, live: Schema, present: PresentNames) -> Schema:
+    """Return the wanted schema with directives for the columns in `present` that only a table rebuild can rename."""
+    directives = {}
+    for name, columns in present.columns.items():
+        table, existing = wanted.tables.get(name), live.tables.get(present.tables.get(name, name))
+        if table is None or existing is None:
+            continue
+        new_columns, live_columns = table.definition.by_name, existing.definition.by_name
+        moved = {
+            column: table.directives.of(column)._replace(renamed_from=live_columns[old].name)
+            for column, old in columns.items()
+            if column in new_columns and old in live_columns and _is_moved(existing, column, old)
+        }
+        if moved:
+            at_columns = {**table.directives.columns, **moved}
+            directives[name] = table.directives._replace(columns=at_columns)
+    return wanted.with_directives(directives) if directives else wanted
+
+
+def _is_moved(table: Table, *names: str) -> bool:
+    """Return True if only a rebuild can rename a column: SQLite 3.54 renames none from or to the rowid's names."""
+    return not table.definition.without_rowid and not {*map(fold_case, names)}.isdisjoint(ROWID_NAMES)
+
+
+def _without_known(wanted: Schema, present: PresentNames) -> Schema:
+    """Return the wanted schema without the renames in directives whose present names are known."""
+    directives = {}
+    for name in present.tables.keys() | present.columns.keys():
+        table = wanted.all_tables.get(name)
+        if table is None:
+            continue
+        known = present.columns.get(name, {})
+        columns = {
+            column: found._replace(renamed_from=None) if column in known and found.renamed_from else found
+            for column, found in table.directives.columns.items()
+        }
+        at_table = table.directives.table
+        directives[name] = table.directives._replace(
+            table=at_table._replace(renamed_from=None) if name in present.tables else at_table, columns=columns
+        )
+    return wanted.with_directives(directives) if directives else wanted
+
+
+def _known_tables(wanted: Schema, present: PresentNames, live: Schema) -> Iterator[Step]:
+    """Yield the steps that give tables the names that the deployment history knows."""
+    known = {
+        name: old
+        for name, old in present.tables.items()
+        if name in wanted.all_tables and old in live.all_tables and _can_be_renamed(live.all_tables[old])
+    }
+    taken = live.all_tables.keys() | live.views.keys() | live.indexes.keys()
+    for old, new in _in_order(known, taken, "table "):
+        before = live.all_tables[old].name if old in live.all_tables else old
+        table = wanted.all_tables.get(new)
+        after, place = (table.name, table.place) if table else (new, None)
+        sql = f"ALTER TABLE {quote_identifier(before)} RENAME TO {quote_identifier(after)}"
+        yield Step(StepKind.RENAME_TABLE, after, (sql,), place=place, old_name=before)
+
+
+def _known_columns(wanted: Schema, present: PresentNames, live: Schema) -> Iterator[Step]:
+    """Yield the steps that give columns the names that the deployment history knows. `live` has the new table names."""
+    for table_name, columns in present.columns.items():
+        table, existing = wanted.tables.get(table_name), live.tables.get(table_name)
+        if table is None or existing is None:
+            continue
+        new_columns, live_columns = table.definition.by_name, existing.definition.by_name
+        known = {
+            name: old
+            for name, old in columns.items()
+            if name in new_columns and old in live_columns and not _is_moved(existing, name, old)
+        }
+        for old, new in _in_order(known, live_columns.keys(), f"column {table.name}."):
+            before = live_columns[old].name if old in live_columns else old
+            after = new_columns[new].name if new in new_columns else new
+            rename = f"RENAME COLUMN {quote_identifier(before)} TO {quote_identifier(after)}"
+            sql = f"ALTER TABLE {quote_identifier(table.name)} {rename}"
+            place = table.place_of(new)
+            yield Step(StepKind.RENAME_COLUMN, table.name, (sql,), place=place, old_name=before, column=after)
+
+
+_INTERMEDIATE = "turso_deploy_renamed"
+
+
+def _in_order(known: Mapping[str, str], taken: Collection[str], title: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs of old and new name in an order in which each new name is free; names that change places need three.
+
+    `title` begins the name of one in a message. Raises PlanError (`rename-invalid`) if another object, which is not
+    renamed, has one of the names.
+    """
+    left, names = dict(known), set(taken)
+    while left:
+        free = [name for name in left if name not in names]
+        if not free:
+            present = set(left.values())
+            blocked = [name for name in left if name not in present]
+            if blocked:
+                raise _taken(title + blocked[0], left[blocked[0]])
+            name = next(iter(left))
+            old, left[name] = left[name], _INTERMEDIATE
+            yield old, _INTERMEDIATE
+            names = names - {old} | {_INTERMEDIATE}
+            continue
+        name = free[0]
+        old = left.pop(name)
+        yield old, name
+        names = names - {old} | {name}
+
+
+def _taken(title: str, present: str) -> PlanError:
+    return PlanError(
+        ErrorCode.RENAME_INVALID,
+        f"A rename cannot be undone: {title} is called {present} now, and its name was given to something else since.",
+        hint="Go back in two steps: first to the deployment that gave the name away, as `turso-deploy history` shows "
+        "it, and then to this one.",
+    )
 
 
 def check_renames(wanted: Schema) -> None:
@@ -104,8 +222,8 @@ def _check_column_renames(table: Table) -> None:
         renamed.add(fold_case(old))
 
 
-def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[tuple[Step, str, str]]:
-    """Yield a step for each rename of a table, with the old and the new name."""
+def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[Step]:
+    """Yield a step for each rename of a table."""
     for name, table in wanted.all_tables.items():
         old = table.directives.table.renamed_from
         if old is None:
@@ -125,8 +243,7 @@ def _table_renames(wanted: Schema, managed: Managed, live: Schema) -> Iterator[t
             continue
         _check_name_is_free(existing, table, live)
         sql = f"ALTER TABLE {quote_identifier(existing.name)} RENAME TO {quote_identifier(table.name)}"
-        step = Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=existing.name)
-        yield step, existing.name, table.name
+        yield Step(StepKind.RENAME_TABLE, table.name, (sql,), place=table.place, old_name=existing.name)
 
 
 def _can_be_renamed(table: AnyTable | None) -> bool:
@@ -169,8 +286,7 @@ def _column_rename(table: Table, existing: Table, column: str, old: str) -> Iter
             title = column_title(table.name, new)
             raise _invalid(f"column {title} is renamed from {old}, and there is no column {old}", place)
         return
-    is_moved = not existing.definition.without_rowid and {fold_case(old), column}.intersection(ROWID_NAMES)
-    if old_exists and not is_moved:  # SQLite 3.54 renames no such column: a table rebuild moves its values
+    if old_exists and not _is_moved(existing, old, column):
         rename = f"RENAME COLUMN {quote_identifier(old)} TO {quote_identifier(new)}"
         sql = f"ALTER TABLE {quote_identifier(table.name)} {rename}"
         yield Step(StepKind.RENAME_COLUMN, table.name, (sql,), place=place, old_name=old, column=new)

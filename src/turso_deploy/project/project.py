@@ -26,11 +26,29 @@ class IgnoredDefinition(NamedTuple):
     place: Place
 
 
+class EarlierDeployment(NamedTuple):
+    """The deployment that a rollback goes back to, and its terms.
+
+    `managed` are the objects that it managed, `fingerprint` is that of its schema, `scripts` are those that had run.
+    `last_id` is the id of the last deployment when it was chosen. `run_again` and `keep_done` name scripts that ran
+    later.
+    """
+
+    number: int
+    managed: frozenset[str]
+    fingerprint: str
+    scripts: frozenset[str]
+    last_id: str
+    run_again: frozenset[str] = frozenset()
+    keep_done: frozenset[str] = frozenset()
+
+
 class Project(NamedTuple):
     """The state that a repository wants a database to have. It is loaded once; many databases may be deployed from it.
 
     `scratch` is a database in memory with the wanted schema and the seeds. It is open until the project is closed; use
     the project as a context manager. It holds the `ignored` definitions too, because others may refer to them.
+    `earlier` is set if the project is not that of a folder, but the schema of an earlier deployment.
     """
 
     folder: SchemaFolder
@@ -42,6 +60,7 @@ class Project(NamedTuple):
     ignored: tuple[IgnoredDefinition, ...] = ()
     skipped: tuple[SkippedStatement, ...] = ()
     dangling: tuple[DanglingReference, ...] = ()
+    earlier: EarlierDeployment | None = None
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def counts_heading(report: Report) -> str:
 
 
 def _is_predicted(report: Report) -> bool:
-    return report.is_plan or (report.command == "deploy" and not report.succeeded and not report.committed)
+    is_stopped = report.command in ("deploy", "rollback") and not report.succeeded and not report.committed
+    return report.is_plan or is_stopped
 
 
 def seed_numbers(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:

@@ -95,6 +95,22 @@ def _address(text: str) -> Address:
     return parse_address(text, allow_insecure_http=True)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """Parse names, separated by commas or line breaks."""
+    return tuple(filter(None, (name.strip() for name in re.split(r"[,\n]", text))))
+
+
+def _backfills(text: str) -> tuple[tuple[str, str], ...]:
+    """Parse lines `TABLE.COLUMN=EXPRESSION`. A name with an equals sign is in double quotes."""
+    found = []
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        parsed = re.fullmatch(r'((?:"(?:[^"]|"")*"|[^="])+)=(.+)', line)
+        if parsed is None or not parsed[2].strip():
+            raise ValueError("expected TABLE.COLUMN=EXPRESSION, each in a line")
+        found.append((parsed[1].strip(), parsed[2].strip()))
+    return tuple(found)
+
+
 def _integer(text: str) -> int:
     """Parse an integer. Python and pydantic also accept `1_000`, which a reader could take for something else."""
     if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text):
@@ -113,5 +129,7 @@ Integer = Annotated[int, Parsed(_integer, INTEGER)]
 Number = Annotated[float, Parsed(_number, NUMBER)]
 DatabaseUrl = Annotated[Address, Parsed(_address)]
 SecretText = Annotated[Secret, Parsed(Secret)]
+Names = Annotated[tuple[str, ...], Parsed(_names)]
+Backfills = Annotated[tuple[tuple[str, str], ...], Parsed(_backfills)]
 Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
 Duration = Annotated[timedelta, Parsed(parse_duration)]

@@ -16,6 +16,7 @@ from turso_deploy.settings.other_tools import meant_command
 from turso_deploy.settings.settings import (
     ALL_COMMANDS,
     DATABASE_COMMANDS,
+    DEPLOYING_COMMANDS,
     FOR_ALL_DATABASES,
     SETTINGS,
     WRITING_COMMANDS,
@@ -246,8 +247,8 @@ _USE_PLAN = "Use it with `turso-deploy plan` (input `command: plan`), or leave i
 _MISPLACED = (
     _Misplaced("compare_to", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
     _Misplaced("dry_run", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
-    _Misplaced("sql", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
-    _Misplaced("check", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
+    _Misplaced("sql", (*WRITING_COMMANDS, "rollback"), _ONLY_READS, _USE_PLAN),
+    _Misplaced("check", (*WRITING_COMMANDS, "rollback"), _ONLY_READS, _USE_PLAN),
     _Misplaced(
         "trial_branch",
         ("plan",),
@@ -268,6 +269,7 @@ class _Exclusive(NamedTuple):
 
 _EXCLUSIVE = (
     _Exclusive("quiet", "verbose"),
+    _Exclusive("deployment", "to", "rollback"),
     _Exclusive("sql", "json_output", "plan"),
     _Exclusive("sql", "dry_run", "plan"),
     _Exclusive("sql", "compare_to", "plan"),
@@ -322,7 +324,7 @@ def _reject_incomplete_platform(settings: Settings, databases: Collection[str]) 
 
 
 def _needing_platform(settings: Settings) -> Iterator[str]:
-    if settings.command == "deploy" and settings.trial_branch:
+    if settings.command in DEPLOYING_COMMANDS and settings.trial_branch:
         yield "trial-branch"
-    if settings.command == "deploy" and settings.restore_point == "branch":
+    if settings.command in DEPLOYING_COMMANDS and settings.restore_point == "branch":
         yield "restore-point: branch"

@@ -12,11 +12,13 @@ from typing import Literal
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
 from turso_deploy.settings.fields import (
     Approvals,
+    Backfills,
     DatabaseUrl,
     Duration,
     FileScope,
     Group,
     Integer,
+    Names,
     Number,
     SecretText,
     Setting,
@@ -24,14 +26,32 @@ from turso_deploy.settings.fields import (
 )
 from turso_deploy.settings.fields import setting as _setting
 
-Command = Literal["deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token"]
+Command = Literal["deploy", "plan", "rollback", "verify", "docs", "pull", "check-tokens", "rotate-token"]
 
-ALL_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "verify", "docs", "pull", "check-tokens", "rotate-token")
-DATABASE_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "verify", "pull", "check-tokens", "rotate-token")
+ALL_COMMANDS: tuple[Command, ...] = (
+    "deploy",
+    "plan",
+    "rollback",
+    "verify",
+    "docs",
+    "pull",
+    "check-tokens",
+    "rotate-token",
+)
+DATABASE_COMMANDS: tuple[Command, ...] = (
+    "deploy",
+    "plan",
+    "rollback",
+    "verify",
+    "pull",
+    "check-tokens",
+    "rotate-token",
+)
 FOR_ALL_DATABASES = ("status",)
 """Commands that run for every database of the settings file, unless `target` names one."""
 
 WRITING_COMMANDS: tuple[Command, ...] = ("deploy", "pull", "rotate-token")
+DEPLOYING_COMMANDS: tuple[Command, ...] = ("deploy", "rollback")
 
 # Turso's own name for the variable of the application token.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
@@ -47,7 +67,8 @@ class Settings:
 
     command: Command = _setting(
         "deploy",
-        "Command to run: `deploy`, `plan` (show the changes), `verify` (read only), `docs` (write the schema's "
+        "Command to run: `deploy`, `plan` (show the changes), `rollback` (go back to an earlier deployment), `verify` "
+        "(read only), `docs` (write the schema's "
         "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`. Only the "
         "Action has a default.",
     )
@@ -69,7 +90,7 @@ class Settings:
     )
     auth_token: SecretText | None = _setting(
         None,
-        "Database token. `deploy` and `dry-run` need full access; for everything else read-only is enough.",
+        "Database token. `deploy`, `rollback` and `dry-run` need full access; for everything else read-only is enough.",
         Group.DATABASE,
         DATABASE_COMMANDS,
     )
@@ -108,19 +129,53 @@ class Settings:
         (),
         "Approved hazards, separated by commas: `name`, or `name:object` for one object.",
         Group.OPTIONS,
-        ("deploy", "plan"),
+        ("deploy", "plan", "rollback"),
     )
     show_keys: bool = _setting(
         False,
         "Name live rows by their text keys in the report, too. Without it only integer keys are shown.",
         Group.OPTIONS,
-        ("deploy", "plan", "verify"),
+        ("deploy", "plan", "rollback", "verify"),
+    )
+    deployment: Integer | None = _setting(
+        None,
+        "With `rollback`: number of the deployment to go back to, which may also be its first word. Default: the one "
+        "before the last one.",
+        Group.OPTIONS,
+        ("rollback",),
+        ge=1,
+    )
+    to: Text | None = _setting(
+        None,
+        "With `rollback`: version to go back to, in place of a number: that of the last deployment with it.",
+        Group.OPTIONS,
+        ("rollback",),
+    )
+    run_again: Names = _setting(
+        (),
+        "With `rollback`: scripts that ran since, and that the next forward deployment runs again, by name.",
+        Group.OPTIONS,
+        ("rollback",),
+    )
+    keep_done: Names = _setting(
+        (),
+        "With `rollback`: scripts that ran since, and that are not run again, by name.",
+        Group.OPTIONS,
+        ("rollback",),
+    )
+    backfill: Backfills = _setting(
+        (),
+        "With `rollback`: values of a column that comes back, as `TABLE.COLUMN=EXPRESSION` over the row as it is. Each "
+        "in a line, or a flag for each.",
+        Group.OPTIONS,
+        ("rollback",),
     )
     dry_run: bool = _setting(
         False,
-        "With `plan`: run the whole transaction on the database and roll it back. Needs a token that can write.",
+        "With `plan` and `rollback`: run the whole transaction on the database and roll it back. Needs a token that "
+        "can write.",
         Group.OPTIONS,
-        ("plan",),
+        ("plan", "rollback"),
     )
     compare_to: Text | None = _setting(
         None, "With `plan`: schema folder to compare with, instead of a database.", Group.OPTIONS, ("plan",)
@@ -221,17 +276,16 @@ class Settings:
     )
     trial_branch: bool = _setting(
         False,
-        "With `deploy` and an API token: deploy to a temporary branch of the database first, and continue only if "
-        "that succeeds.",
+        "With an API token: deploy to a temporary branch of the database first, and continue only if that succeeds.",
         Group.OPTIONS,
-        ("deploy",),
+        DEPLOYING_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
     keep_trial_branch: bool = _setting(
         False,
         "Keep the branch of `trial-branch`.",
         Group.OPTIONS,
-        ("deploy",),
+        DEPLOYING_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
     restore_point: Literal["timestamp", "branch", "off"] = _setting(
@@ -239,14 +293,14 @@ class Settings:
         "Restore point of a deployment with an API token: `timestamp` (print the commands that restore the "
         "database to the time before the deployment), `branch` (create a branch) or `off`.",
         Group.OPTIONS,
-        ("deploy",),
+        DEPLOYING_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
     keep_restore_points: Integer = _setting(
         3,
         "Number of branches of `restore-point: branch` to keep.",
         Group.OPTIONS,
-        ("deploy",),
+        DEPLOYING_COMMANDS,
         ge=1,
         le=100,
         file_scope=FileScope.ANYWHERE,
@@ -255,7 +309,7 @@ class Settings:
         False,
         "Keep the report in one comment on the pull request. Needs `github-token`.",
         Group.GITHUB,
-        ("deploy", "plan", "verify"),
+        ("deploy", "plan", "rollback", "verify"),
     )
     comment_author: Text = _setting(
         "github-actions[bot]",
@@ -268,7 +322,7 @@ class Settings:
         "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. With "
         "`rotate-token`: a token that can write secrets, which the workflow's own token cannot.",
         Group.GITHUB,
-        ("deploy", "plan", "verify", "rotate-token"),
+        ("deploy", "plan", "rollback", "verify", "rotate-token"),
     )
     secret_name: Text = _setting(
         "TURSO_AUTH_TOKEN",
@@ -336,7 +390,7 @@ class Settings:
     @property
     def writes_to_database(self) -> bool:
         """True if the command executes writing statements on the database, even if it rolls them back."""
-        return self.command == "deploy" or self.dry_run
+        return self.command in DEPLOYING_COMMANDS or self.dry_run
 
 
 SETTINGS: Mapping[str, Setting] = {

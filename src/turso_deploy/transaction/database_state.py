@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
+from turso_deploy.catalog.diff import NO_PRESENT_NAMES, PresentNames
 from turso_deploy.catalog.engine import FUNCTIONS_QUERY, MODULES_QUERY, Engine, read_engine
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, catalog_rows
 from turso_deploy.core.errors import DatabaseError, ErrorCode, InternalError
@@ -67,6 +68,8 @@ class DatabaseState(NamedTuple):
     """True if a deployment committed while the database was read, so that catalog and history may not match."""
     engine: Engine | None = None
     """What the database runs on; None if it does not say which functions it has."""
+    present_names: PresentNames = NO_PRESENT_NAMES
+    """What the database calls now what was renamed since the wanted schema was deployed, if it ever was."""
 
     @property
     def managed(self) -> frozenset[str]:

@@ -251,7 +251,8 @@ def test_flag_that_would_be_rejected_again_is_not_suggested(
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     error = said(capsys, "depoly", status=2)[1]
-    assert "the first word must be a command (did you mean deploy?); the commands are deploy, plan, verify, " in error
+    commands = "deploy, plan, rollback, verify, "
+    assert f"the first word must be a command (did you mean deploy?); the commands are {commands}" in error
     assert "did you mean" not in said(capsys, "frobnicate", status=2)[1]
 
 
