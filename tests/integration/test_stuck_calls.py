@@ -161,3 +161,19 @@ def test_many_short_rows_and_statements_are_not_ended(
                 connection.execute("SELECT 1")
     connection.close()
     assert reported == []
+
+
+def test_run_without_a_pipe_or_a_thread_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError
+
+    def unable(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watcher.Thread, "start", unable)
+        with watcher.watching(ignoring):
+            run("SELECT 1")
+    monkeypatch.setattr(os, "pipe", failing)
+    with watcher.watching(ignoring):
+        run("SELECT 1")

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread, current_thread, main_thread
 from typing import NoReturn
 
@@ -31,23 +31,36 @@ def watching(report: Callable[[DeployError], int]) -> Iterator[None]:
     """End the process in the block if a statement in memory goes on after a signal, or after its time.
 
     `report` publishes the error, and returns the exit status. While the outcome of a write is unknown nothing ends the
-    process, nor after the first write. Only the main thread receives signals, and is watched.
+    process, nor after the first write. Only the main thread receives signals, and is watched. Where the system has no
+    clock of a thread, as macOS, nothing is watched.
     """
-    if current_thread() is not main_thread():
+    ends = _pipe() if current_thread() is main_thread() and hasattr(time, "pthread_getcpuclockid") else None
+    if ends is None:
         yield
         return
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    reading, writing = ends
     watcher = Thread(target=_watch, args=(reading, report), name="watcher", daemon=True)
-    watcher.start()
+    with suppress(RuntimeError):  # no thread can be started
+        watcher.start()
+    previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(previous)
         os.close(writing)  # which ends the thread
-        watcher.join()
+        if watcher.ident is not None:
+            watcher.join()
         os.close(reading)
+
+
+def _pipe() -> tuple[int, int] | None:
+    """Return the ends of a pipe into which a signal writes without waiting; None if no more files can be opened."""
+    try:
+        reading, writing = os.pipe()
+    except OSError:
+        return None
+    os.set_blocking(writing, False)
+    return reading, writing
 
 
 def _watch(wakeups: int, report: Callable[[DeployError], int]) -> None:
@@ -55,8 +68,10 @@ def _watch(wakeups: int, report: Callable[[DeployError], int]) -> None:
     clock = time.pthread_getcpuclockid(main_thread().ident or 0)
     seen: tuple[WatchedStatement, int] | None = None
     began, signalled, received = 0.0, 0.0, 0
+    poll = select.poll()
+    poll.register(wakeups, select.POLLIN)
     while True:
-        ready, _, _ = select.select([wakeups], [], [], _INTERVAL)
+        ready = poll.poll(_INTERVAL * 1_000)
         now = time.monotonic()
         if ready:
             if not os.read(wakeups, 64):
