@@ -171,7 +171,7 @@ def test_run_without_a_pipe_or_a_thread_is_not_watched(monkeypatch: pytest.Monke
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(watcher.Thread, "start", unable)
+        patched.setattr(threading.Thread, "start", unable)
         with watcher.watching(ignoring):
             run("SELECT 1")
     monkeypatch.setattr(os, "pipe", failing)
