@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
     from turso_deploy.database.open import open_database
     from turso_deploy.deploy.deploy import deploy
-    from turso_deploy.deploy.preview import plan, verify
+    from turso_deploy.deploy.preview import plan
+    from turso_deploy.deploy.verify import verify
     from turso_deploy.history.entries import Provenance
     from turso_deploy.project.loader import load_project
     from turso_deploy.project.project import Project
@@ -44,7 +45,8 @@ _NAMES = {
     "database.interface": ("Database",),
     "database.open": ("open_database",),
     "deploy.deploy": ("deploy",),
-    "deploy.preview": ("plan", "verify"),
+    "deploy.preview": ("plan",),
+    "deploy.verify": ("verify",),
     "project.loader": ("load_project",),
     "project.project": ("Project",),
     "report.document": ("Report", "Status"),

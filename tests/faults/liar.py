@@ -23,7 +23,8 @@ from tests.support.sqld import Sqld
 from turso_deploy.core.transaction import Purpose, Query, Rows, Transaction, TransactionStep, Value, change_step
 from turso_deploy.database.hrana import HranaDatabase
 from turso_deploy.deploy.deploy import deploy
-from turso_deploy.deploy.preview import plan, verify
+from turso_deploy.deploy.preview import plan
+from turso_deploy.deploy.verify import verify
 from turso_deploy.plan.hazards import Approval, HazardName
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report

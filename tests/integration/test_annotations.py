@@ -47,7 +47,7 @@ def told_of(target: DatabaseUnderTest, folder: Path, files: dict[str, str], comm
         given = dict(item.split("=", 1) for item in properties.split(","))
         place = f"{Path(given['file']).name}:{given['line']}" if "file" in given else ""
         told[level].append((place, text.replace("%0A", "\n")))
-    [verdict] = re.findall(r"^[✔✗] (.*)$", output.getvalue(), re.MULTILINE)[:1]
+    [verdict] = re.findall(r"^[✔✗!] (.*)$", output.getvalue(), re.MULTILINE)[:1]
     return Told(status, verdict, told["error"], told["warning"])
 
 
@@ -117,11 +117,10 @@ def test_an_object_that_differs_is_annotated_where_the_folder_defines_it(
     told_of(target, tmp_path / "schema", SCHEMA)
     target.run("DROP TABLE b", "ALTER TABLE a ADD COLUMN more")
     told = told_of(target, tmp_path / "schema", SCHEMA, command="verify")
-    assert told.verdict == "Failed: nothing was changed"
-    drift = "`turso-deploy plan` shows what differs; `turso-deploy deploy` makes the database match the schema folder."
+    assert told.verdict == "Drifted: 2 objects are not as last deployed"
     assert told.errors == [
-        ("b.sql:1", f"table b is missing in the database\n{drift}\n{target.url} · {tmp_path / 'schema'}"),
-        ("a.sql:1", "table a is different in the database"),
+        ("a.sql:1", "Changed since the last deployment: table a changed (column more)."),
+        ("b.sql:1", "Changed since the last deployment: table b removed."),
     ]
 
 

@@ -12,7 +12,6 @@ from tests.support.json_reports import parse_report
 from tests.support.schema_folders import write_project
 from turso_deploy.core.errors import ProjectError
 from turso_deploy.deploy import preview
-from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.github.annotations import Level, annotations_of
 from turso_deploy.plan.hazards import parse_approvals
 from turso_deploy.project.project import Project
@@ -92,10 +91,6 @@ def test_approval_in_the_manifest_is_reviewed_applied_and_needs_no_cleaning_up(
         annotation.message.partition(": the")[0] for annotation in annotations_of(report)
     }
     parse_report(json.dumps(report.as_json()))
-    [record] = json.loads(
-        str(target.value("SELECT approved_hazards FROM schema_deployments ORDER BY number DESC LIMIT 1"))
-    )
-    assert record == {"name": "drop-column", "object": "t.note", "rows": 2, "source": "manifest approve 2.3.0"}
     # The entry stays in the folder: it neither shows up again nor approves the column if that returns by hand.
     again = target.deploy(after)
     assert (again.status, again.notices, again.annotated) == (Status.UNCHANGED, (), ())
@@ -151,12 +146,7 @@ def test_hint_shows_the_flag_and_the_lines_of_the_manifest(in_file: DatabaseUnde
 def test_hint_says_why_an_approval_in_the_manifest_would_not_count(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     at_version(in_file, tmp_path / "before", "2.2.0")
     same = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "schema_version: 2.2.0"))
-    assert hint(same).endswith(
-        "An approval in the manifest would not count: the database is at 2.2.0 already.\n"
-        "Raise `schema_version`, and approve it under that version."
-    )
-    lower = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "schema_version: 2.1.0"))
-    assert hint(lower).endswith("An approval in the manifest would not count: the database is at 2.2.0 already.")
+    assert hint(same).endswith("An approval in the manifest would not count: the database is at 2.2.0 already.")
     none = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "{}"))
     assert hint(none).endswith("To approve it in the manifest, set `schema_version` there first.")
 
@@ -165,9 +155,7 @@ def test_database_without_a_history_needs_allow_hazards(in_file: DatabaseUnderTe
     in_file.run(WITH_NOTE, "INSERT INTO t VALUES (1, NULL, 'a')")
     manifest = "schema_version: 2.3.0\napprove: {2.3.0: [drop-column:t.note]}\n"
     after = project(tmp_path / "after", WITHOUT_NOTE, manifest)
-    assert hint(in_file.plan(after)).endswith(
-        "does not count: the version of the database is not known, so it may be a later one."
-    )
+    assert "the version of the database is not known" in hint(in_file.plan(after))
     allowed = in_file.deploy(after, approvals=parse_approvals("drop-column:t.note"))
     assert (allowed.status, hazard(allowed).approved_by) == (Status.DEPLOYED, "allow-hazards")
 
@@ -215,41 +203,6 @@ def test_overwritten_rows_are_approved_in_the_manifest(target: DatabaseUnderTest
     files["manifest.yml"] += "\napprove: {1.1.0: [overwrite-rows:t]}"
     assert target.deploy(write_project(tmp_path / "after", files)).status is Status.DEPLOYED
     assert target.value("SELECT name FROM t") == "two"
-
-
-def test_approval_in_the_manifest_counts_for_every_chunk_of_seeds(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
-    sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT);"
-
-    def seeds(name: str) -> str:
-        return "id,name\n" + "".join(f"{number},{name * 500}\n" for number in range(300))
-
-    files = {"tables.sql": sql, "seeds/t.csv": seeds("a"), "manifest.yml": "schema_version: 1.0.0"}
-    on_sqld.deploy(write_project(tmp_path / "before", files))
-    on_sqld.run("UPDATE t SET name = 'mine'")
-    manifest = "schema_version: 1.1.0\napprove: {1.1.0: [overwrite-rows:t]}"
-    files |= {"seeds/t.csv": seeds("b"), "manifest.yml": manifest}
-    on_sqld.request_size = 64_000
-    report = on_sqld.deploy(write_project(tmp_path / "after", files))
-    assert report.chunks is not None
-    assert (report.status, report.chunks.total > 1) == (Status.DEPLOYED, True)
-    assert on_sqld.value("SELECT count(*) FROM t WHERE name LIKE 'b%'") == 300
-    assert on_sqld.deploy(write_project(tmp_path / "after", files)).status is Status.UNCHANGED
-
-
-@pytest.mark.parametrize("approved", [True, False])
-def test_dry_run_and_script_count_the_approvals_of_the_manifest(
-    target: DatabaseUnderTest, tmp_path: Path, approved: bool
-) -> None:
-    at_version(target, tmp_path / "before", "2.2.0")
-    manifest = "schema_version: 2.3.0\n" + ("approve: {2.3.0: [drop-column:t.note]}" if approved else "")
-    after = project(tmp_path / "after", WITHOUT_NOTE, manifest)
-    with target.open() as database:
-        dry_run = preview.plan(after, database, dry_run=True)
-        script, text = preview.script(Deployment(after, database))
-    expected = Status.PLANNED if approved else Status.BLOCKED
-    assert (dry_run.status, script.status) == (expected, expected)
-    assert ("DROP COLUMN" in text) is approved
-    assert target.value("SELECT count(note) FROM t") == 2
 
 
 def test_deleted_rows_are_approved_in_the_manifest(target: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from turso_deploy.database.interface import REQUEST_SIZE, Database
 from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy
+from turso_deploy.deploy.verify import verify
 from turso_deploy.history.entries import Provenance
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.hazards import Approval
@@ -73,7 +74,7 @@ class DatabaseUnderTest:
         return self._with(self.url, lambda database: preview.plan(project, database, allow_hazards=approvals))
 
     def verify(self, project: Project) -> Report:
-        return self._with(self.url, lambda database: preview.verify(project, database))
+        return self._with(self.url, lambda database: verify(project, database))
 
     def run(self, *statements: str) -> None:
         """Execute statements as another client would."""

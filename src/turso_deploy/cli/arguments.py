@@ -90,8 +90,8 @@ _EPILOGUE = """examples:
   TURSO_DATABASE_URL=… TURSO_AUTH_TOKEN=… turso-deploy deploy
   turso-deploy docs --check                             exit with 3 if pages in docs/schema are stale
 
-exit status: 0 done or nothing to do, 1 failed, 2 invalid input or schema folder, 3 changes are pending or pages stale
-(with --check), 5 blocked by a hazard or a policy
+exit status: 0 done or nothing to do, 1 failed, 2 invalid input or schema folder, 3 changes are pending (verify, and
+plan with --check) or pages stale, 4 the database drifted (verify), 5 blocked by a hazard or a policy
 """
 _VARIABLES = """Each flag can also be set as an environment variable: --schema-path is TURSO_SCHEMA_PATH.
 A flag without a value turns an option on; with --no- in front it turns the option off.

@@ -9,6 +9,7 @@ from turso_deploy.cli.output import print_script
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deployment import Deployment
+from turso_deploy.deploy.verify import verify as verify_database
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Report
 
@@ -35,7 +36,7 @@ def plan(invocation: Invocation) -> Report:
 def verify(invocation: Invocation) -> Report:
     """Check the database against the schema folder and the manifest."""
     with invocation.load_project() as project, invocation.open_database() as database:
-        return preview.verify(project, database, show_keys=invocation.settings.show_keys)
+        return verify_database(project, database, show_keys=invocation.settings.show_keys)
 
 
 def compare(invocation: Invocation, folder: str) -> Report:

@@ -12,7 +12,7 @@ DeployError
 ├── PlatformError       an API of Turso or GitHub rejected a request or failed          exit 1
 └── InternalError       a bug of turso-deploy                                           exit 1
 
-Exit code 3 is that of pending changes and stale pages, which are no errors; 4 is reserved for a database that drifted.
+Exit code 3 is that of pending changes and stale pages, and 4 that of a database that drifted; these are no errors.
 """
 
 from __future__ import annotations

@@ -22,10 +22,11 @@ from turso_deploy.core.transaction import json_bytes
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.seed_results import left_row_steps
-from turso_deploy.history.catalogs import StoredCatalog, deployed_catalog, store
+from turso_deploy.history.catalogs import deployed_catalog, store
 from turso_deploy.history.entries import ApprovedHazard, HistoryEntry, RecordedBackfill, RecordedRename
-from turso_deploy.history.last_deployment import Baseline, LastDeployment
+from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.history.seed_records import partial_mark, partial_record_name
+from turso_deploy.history.stored_catalog import StoredCatalog
 from turso_deploy.history.table import with_current_form
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.rollback import (
@@ -263,7 +264,7 @@ def _catalog_to_store(pending: PendingChanges, ignore: Sequence[str]) -> StoredC
     catalog = store(deployed_catalog(pending.plan.predicted, ignore))
     last = pending.state.last_deployment
     baseline = last.baseline if last else None
-    is_stored = baseline is not None and tuple(baseline) == tuple(catalog)
+    is_stored = baseline == catalog
     return catalog._replace(content=None) if is_stored else catalog
 
 
@@ -316,7 +317,7 @@ def _state_after_schema(pending: PendingChanges, ignore: Sequence[str]) -> Datab
     """Return the state that the chunks find after the schema: its history exists, and holds the catalog."""
     state = pending.state
     last = state.last_deployment or LastDeployment("", None, "", {}, frozenset(), {})
-    baseline = Baseline(*store(deployed_catalog(pending.plan.predicted, ignore)))
+    baseline = store(deployed_catalog(pending.plan.predicted, ignore))
     catalog = replace(with_current_form(state.catalog), has_history=True)
     return state._replace(catalog=catalog, last_deployment=last._replace(baseline=baseline))
 

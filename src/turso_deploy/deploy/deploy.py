@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from turso_deploy.core.errors import (
@@ -64,14 +64,8 @@ def deploy(
     (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
     """
     project.require_open()
-    command = command_of(project)
-    run = _Run(Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys, command))
-    try:
-        return run.complete()
-    except StoppedError:
-        return run.report.build_failed(cancelled(half_way=run.report.has_committed))
-    except DeployError as error:
-        return run.report.build_failed(error)
+    command, approvals = command_of(project), parse_approvals(allow_hazards)
+    return DeploymentRun(Deployment(project, database, approvals, provenance, show_keys, command)).result()
 
 
 class _Attempt(Enum):
@@ -89,8 +83,11 @@ class _Attempt(Enum):
     """The database was locked, and the time to wait for it has passed."""
 
 
-class _Run:
+class DeploymentRun:
     """The attempts of one deployment, its report, and the transactions whose outcome is not known yet."""
+
+    done = Status.DEPLOYED
+    """The status of the report of a run that has committed."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.report = ReportBuilder(
@@ -100,12 +97,34 @@ class _Run:
             deployment.database,
             show_keys=deployment.show_keys,
         )
-        self._given = self._deployment = deployment
-        self._submission = Submission(deployment.database)
+        self._given = self.deployment = deployment
+        self.submission = Submission(deployment.database)
         self._stale_plans = 0
         self._fewest_rows = math.inf
 
-    def complete(self) -> Report:
+    def result(self) -> Report:
+        """Return the report of the run, also of one that failed."""
+        try:
+            return self._complete()
+        except StoppedError:
+            return self.report.build_failed(cancelled(half_way=self.report.has_committed))
+        except DeployError as error:
+            return self.report.build_failed(error)
+
+    def find_pending(self) -> PendingChanges:
+        """Read the database, and return what the run has to do."""
+        return find_pending(self.deployment.project, self.deployment.database)
+
+    def report_pending(self, pending: PendingChanges) -> None:
+        """Add what the run has to do to its report."""
+        self.report.add_pending(pending, self.deployment.approvals, notices_of(self.deployment, pending))
+
+    def batches(self, pending: PendingChanges) -> Iterator[Batch]:
+        """Yield the transactions of the run; each is asked for after the one before it is committed."""
+        last_id = self.report.found.deployment_id
+        return split_into_batches(self.deployment, pending, self.submission.deadline, last_id)
+
+    def _complete(self) -> Report:
         """Repeat attempts until nothing is left to deploy. Raises the DeployError that ends the deployment."""
         attempt = _Attempt.COMMITTED
         while attempt is not _Attempt.DONE:
@@ -114,35 +133,34 @@ class _Run:
             except DeployError as error:
                 attempt = self._resolve_error(error)
         committed = self.report.has_committed
-        return self.report.build(Status.DEPLOYED if committed else Status.UNCHANGED, committed=committed)
+        return self.report.build(self.done if committed else Status.UNCHANGED, committed=committed)
 
     def _attempt(self) -> _Attempt:
         """Read, plan and submit once."""
-        deployment = self._given
         with cancellable():
-            pending = find_pending(deployment.project, deployment.database)
-        deployment = self._deployment = deployment.with_manifest(pending.state)
-        found = self._submission.match_history(pending.state)
+            pending = self.find_pending()
+        self.deployment = self._given.with_manifest(pending.state)
+        found = self.submission.match_history(pending.state)
         if found is None:
             self.report.add_state(pending.state)
         elif self.report.found.chunks:
             self._add_committed(found)
-        self.report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
-        self._require_allowed(pending)
+        self.report_pending(pending)
+        self.require_allowed(pending)
         if pending.nothing_to_do:
-            if found := self._submission.find_commit():
+            if found := self.submission.find_commit():
                 self._add_last_found(found)
             return _Attempt.DONE
         if pending.seed_rows < self._fewest_rows:  # another client deploys the same seeds: that is progress, too
             self._stale_plans, self._fewest_rows = 0, pending.seed_rows
         return self._submit_all(pending)
 
-    def _require_allowed(self, pending: PendingChanges) -> None:
+    def require_allowed(self, pending: PendingChanges) -> None:
         """Raise the error that stops the deployment before it begins, if there is one.
 
         A failure precedes a hazard, as in a plan. So the rows are asked for more failures before a hazard blocks.
         """
-        deployment = self._deployment
+        deployment = self.deployment
         try:
             check_manifest(deployment.project, pending)
             raise_if_seeds_conflict(pending)
@@ -157,15 +175,14 @@ class _Run:
             raise combined(errors) from None
 
     def _with_predictions(self, pending: PendingChanges) -> PendingChanges:
-        deployment = self._deployment
+        deployment = self.deployment
         return with_predictions(deployment.project, deployment.database, pending, show_keys=deployment.show_keys)
 
     def _submit_all(self, pending: PendingChanges) -> _Attempt:
         """Submit batch after batch, for as long as each is committed."""
         attempt = _Attempt.COMMITTED
-        last_id = self.report.found.deployment_id
-        for batch in split_into_batches(self._deployment, pending, self._submission.deadline, last_id):
-            self.report.add_batch(batch, self._deployment.database.request_size)
+        for batch in self.batches(pending):
+            self.report.add_batch(batch, self.deployment.database.request_size)
             report_step(f"deploying: {describe_batch(batch, pending, self.report.found.chunks)}")
             attempt = self._submit(batch, pending)
             if attempt is not _Attempt.COMMITTED:
@@ -175,14 +192,14 @@ class _Run:
     def _submit(self, batch: Batch, pending: PendingChanges) -> _Attempt:
         """Submit one batch. Raises DeployError if it failed and would fail again, or if no reply proves its outcome."""
         try:
-            outcome = self._submission.send(batch)
+            outcome = self.submission.send(batch)
         except RejectedError as rejected:
             raise self._error_for_rejection(batch, rejected) from None
         if outcome is None:
             return _Attempt.LOST
         findings = read_findings(batch, outcome, self.report.check_lines)
-        checks, approvals, project = findings.checks, self._deployment.approvals, self._deployment.project
-        advice = self._deployment.advice
+        checks, approvals, project = findings.checks, self.deployment.approvals, self.deployment.project
+        advice = self.deployment.advice
         if findings.contradiction:
             self.report.add_checks(checks)
             committed = self._is_committed(batch)
@@ -191,11 +208,11 @@ class _Run:
             contradiction = findings.contradiction
             raise explain_contradiction(contradiction, batch.assembly, outcome, checks, project, committed=committed)
         if is_stale(batch.assembly, outcome):
-            self._submission.add_possible_duplicate(batch)
+            self.submission.add_possible_duplicate(batch)
             return _Attempt.STALE
         if not outcome.committed:
             failure = explain_failure(batch.assembly, outcome, checks, project, approvals, advice)
-            if failure.code is ErrorCode.DATABASE_BUSY and self._submission.try_again(failure.message):
+            if failure.code is ErrorCode.DATABASE_BUSY and self.submission.try_again(failure.message):
                 return _Attempt.BUSY
             self.report.add_checks(checks)
             self.report.add_deletions(batch, outcome, approvals, is_last=False)
@@ -203,7 +220,7 @@ class _Run:
         self.report.add_checks(checks)
         self.report.add_deletions(batch, outcome, approvals, is_last=batch.id.completes)
         self.report.add_committed(batch.id, findings.seeds)
-        self._submission.reset()
+        self.submission.reset()
         return _Attempt.DONE if batch.id.completes else _Attempt.COMMITTED
 
     def _error_for_rejection(self, batch: Batch, rejected: RejectedError) -> DeployError:
@@ -215,7 +232,7 @@ class _Run:
 
     def _is_committed(self, batch: Batch, attempts: int = MAX_LOOKUPS) -> bool:
         """Look in the deployment history for a batch whose reply does not prove its outcome, and report its commit."""
-        found = self._submission.is_committed(batch, attempts)
+        found = self.submission.is_committed(batch, attempts)
         if found:
             self._add_committed(found)
         return found is not None
@@ -242,12 +259,12 @@ class _Run:
         `MAX_STALE_PLANS`.
         """
         if attempt is _Attempt.LOST or (attempt is _Attempt.STALE and self.report.found.chunks):
-            if found := self._submission.find_commit():
+            if found := self.submission.find_commit():
                 return self._add_found(found)
-            if attempt is _Attempt.LOST and not self._submission.try_again(
+            if attempt is _Attempt.LOST and not self.submission.try_again(
                 "the reply was lost, and the deployment history shows no commit"
             ):
-                raise self._submission.failure()
+                raise self.submission.failure()
         if attempt in (_Attempt.STALE, _Attempt.COMMITTED):
             self._stale_plans += 1
             if self._stale_plans == MAX_STALE_PLANS:
@@ -264,7 +281,7 @@ class _Run:
 
         Raises the error, unless the batch that it reports as lost, or the last batch, is committed.
         """
-        found = None if error.committed is None else self._submission.resolve()
+        found = None if error.committed is None else self.submission.resolve()
         if found is None:
             raise error
         attempt = self._add_found(found)
@@ -287,4 +304,4 @@ class _Run:
 
     def _add_committed(self, batch: BatchId) -> None:
         self.report.add_committed(batch)
-        self._submission.reset()
+        self.submission.reset()

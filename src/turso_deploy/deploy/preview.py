@@ -1,10 +1,9 @@
-"""Preview and verify without deploying: plan, dry run, SQL script, comparison of two folders, verification."""
+"""Preview a deployment: plan, dry run, SQL script, and comparison of two folders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
 from turso_deploy.database.interface import Database
@@ -13,30 +12,22 @@ from turso_deploy.deploy.batches import describe_batch, first_batch, single_batc
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment, approvals_in_manifest
 from turso_deploy.deploy.failures import (
     combined,
-    explain_failed_checks,
     explain_failure,
     is_stale,
 )
 from turso_deploy.deploy.findings import read_findings
 from turso_deploy.deploy.notices import (
-    column_order_notices,
-    history_notices,
     notices_of,
     plan_notices,
-    text_notices,
-    unmanaged_notices,
 )
 from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.engine_version import require_file_support
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying, stopping_errors
 from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.transaction.checks import json_checks, row_checks
-from turso_deploy.transaction.database_state import STATE_QUERIES, expected_form, parse_state
 from turso_deploy.transaction.sql_script import as_script
 
 _DRY_RUN_NOTICES = {
@@ -126,41 +117,6 @@ def compare(project: Project, base: Project, approvals: Sequence[Approval] = ())
         downgrades = [hazard for hazard in pending.other_hazards if hazard.name is HazardName.DOWNGRADE]
         raise_if_blocked(downgrades, approvals)  # they do not depend on the rows of a database
         return report.build(Status.UNCHANGED if pending.nothing_to_do else Status.PLANNED, committed=False)
-    except DeployError as error:
-        return report.build_failed(error)
-
-
-def verify(project: Project, database: Database, *, show_keys: bool = False) -> Report:
-    """Compare the database with the schema folder and the manifest, in one request that a read-only token may make.
-
-    With `show_keys` the report names live rows by text keys, too.
-    """
-    report = ReportBuilder("verify", project, database.address, database)
-    try:
-        manifest, wanted = project.manifest, project.wanted
-        checks = row_checks(manifest, wanted, show_keys=show_keys)
-        checks += json_checks(manifest, wanted, show_keys=show_keys)
-        if database.address.startswith("file:"):
-            require_file_support(project)
-        report_step("checking the database")
-        answers = database.query([*STATE_QUERIES, *(check.figures for check in checks)])
-        state = parse_state(answers[: len(STATE_QUERIES)], project.manifest.ignore)
-        difference = diff(project.wanted, state.catalog.schema)
-        notices = (
-            *project.notices,
-            *(project.unknown_functions() if state.engine is None else ()),
-            *history_notices(state.catalog),
-            *text_notices(state.catalog),
-            *unmanaged_notices(difference.unmanaged(state.managed)),
-            *column_order_notices(project.wanted, state.catalog.schema),
-        )
-        report.add_schema(state, difference, notices)
-        with expected_form():
-            lines = report.check_lines(zip(checks, answers[len(STATE_QUERIES) :], strict=True))
-        report.add_checks(lines)
-        if not report.all_passed:
-            raise explain_failed_checks(report.found.checks, report.found.counts, project, report.differences)
-        return report.build(Status.VERIFIED, committed=False)
     except DeployError as error:
         return report.build_failed(error)
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 
-from turso_deploy.catalog.diff import Difference
-from turso_deploy.core.errors import BlockedError, Cause, DeployError, Place
+from turso_deploy.core.errors import BlockedError, DeployError, Place
 from turso_deploy.core.progress import log
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Failure, Outcome, Rows
@@ -17,27 +16,37 @@ from turso_deploy.database.interface import Database
 from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.failures import explain_failed_checks
 from turso_deploy.deploy.seed_results import SeedResult
+from turso_deploy.history.drift import Drift, find_drift
 from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.plan_fingerprint import plan_fingerprint
+from turso_deploy.pending.undeployed import Undeployed
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, Verb
-from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Moment, scripts_at
-from turso_deploy.report.changes import object_changes
-from turso_deploy.report.document import CheckLine, ChunksLine, ErrorLine, Report, SeedLine, Status, StepLine
+from turso_deploy.report.changes import changes_of, object_changes
+from turso_deploy.report.document import CheckLine, ChunksLine, CountLine, ErrorLine, Report, SeedLine, Status, StepLine
 from turso_deploy.report.er_diagram import diagram_of_changes
-from turso_deploy.report.lines import annotated_line, count_lines, error_line, failed, hazard_line, script_line
+from turso_deploy.report.lines import (
+    annotated_line,
+    count_lines,
+    drift_lines,
+    drift_notices,
+    error_line,
+    failed,
+    hazard_line,
+    script_line,
+)
 from turso_deploy.seeds.decisions import Decision, LeftRow
 from turso_deploy.seeds.tables import SeedTable
-from turso_deploy.sql.schema import SchemaObject, title
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
 from turso_deploy.transaction.checks import Check, CheckResult
 from turso_deploy.transaction.database_state import DatabaseState, expected_form
 from turso_deploy.transaction.deletions import first_of_each
 
+_EXIT_CODES = {Status.DRIFTED: 4, Status.PENDING: 3}
 _NO_DETAILS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
@@ -45,8 +54,8 @@ class ReportBuilder:
     """A report in progress. The `add_…` methods add to it, `build` and `build_failed` return it.
 
     `address` names the database without secrets, or the folder in place of one; then `database` is None. `found` holds
-    what the run has found so far, without the verdict. `differences` are the objects of a verified database that differ
-    from the schema folder.
+    what the run has found so far, without the verdict. `drift` compares the database with its last deployment, None if
+    there is none.
     """
 
     def __init__(
@@ -69,7 +78,7 @@ class ReportBuilder:
         self._counted_again: set[str] = set()
         self._left: dict[str, tuple[LeftRow, ...]] = {}
         self._has_lost_numbers = False
-        self.differences: list[Cause] = []
+        self.drift: Drift | None = None
         version = project.manifest.schema_version
         self.found = Report(command, Status.FAILED, False, address, manifest_version=version)
 
@@ -90,6 +99,12 @@ class ReportBuilder:
             version = last.schema_version if last else None
             at = version if self._database else None  # there is no database if folders are compared
             self.found = replace(self.found, schema_version=at, previous_version=version, first_deployment=last is None)
+            if last and self._database and not state.is_torn:
+                self._add_drift(find_drift(last, state.catalog, self._project.manifest.ignore, self._project.wanted))
+
+    def _add_drift(self, drift: Drift) -> None:
+        self.drift = drift
+        self.found = replace(self.found, drifted=drift.exists, drift=drift_lines(drift, self._project.wanted))
 
     def add_pending(
         self, pending: PendingChanges, approvals: Sequence[Approval], notices: tuple[str, ...] = ()
@@ -108,9 +123,13 @@ class ReportBuilder:
             for seed in self._project.seeds
         )
         left_over = left_over_approvals(self._project, pending.hazards, approvals)
-        annotated = tuple(annotated_line("notice", notice) for notice in left_over)
         self.found = replace(
-            self.found, seeds=seeds, rows_to_write=pending.rows_to_write, notices=notices, annotated=annotated
+            self.found,
+            seeds=seeds,
+            rows_to_write=pending.rows_to_write,
+            pending=not pending.nothing_to_do if self._database else None,
+            notices=(*notices, *drift_notices(self.drift, self.found.drift)),
+            annotated=tuple(annotated_line("notice", notice) for notice in left_over),
         )
         if self._database:  # without one, no row was counted
             self.found = replace(self.found, plan_fingerprint=plan_fingerprint(self._project, pending))
@@ -173,26 +192,13 @@ class ReportBuilder:
         """Add the error with which a deployment would be blocked."""
         self.found = replace(self.found, blocked_by=error_line(error) if error else None)
 
-    def add_schema(self, state: DatabaseState, difference: Difference, notices: tuple[str, ...] = ()) -> None:
-        """Add the difference between a database and the schema folder, its version and counts, and notices."""
-        self.add_state(state)
-        objects = {
-            "missing": [change.object for change in difference.missing],
-            "different": [change.object for change in difference.changed],
-            "still": difference.removed(state.managed),  # removed from the folder: the next deployment drops it
-        }
-        absent = missing_names(self._project.manifest, state.catalog.schema)
-        self.add_checks(_schema_lines(objects, [name for _, name in absent]))
-        self.differences = [
-            Cause(f"{title(item)} is {word} in the database", item.place)
-            for word, items in objects.items()
-            for item in items
-        ]
-        self.differences += [
-            Cause(f"{name} is missing in the database", self._project.place_in_manifest(key)) for key, name in absent
-        ]
-        counts = count_lines(self._project.manifest, state.catalog.schema)
-        self.found = replace(self.found, counts=counts, notices=notices)
+    def add_compared(
+        self, undeployed: Undeployed, counts: dict[str, CountLine], lines: Sequence[CheckLine], notices: tuple[str, ...]
+    ) -> None:
+        """Add what the folder has and the last deployment had not, the counts and checks of a database, and notices."""
+        changes = changes_of(undeployed.difference)
+        self.found = replace(self.found, changes=changes, pending=undeployed.exists, counts=counts, notices=notices)
+        self.add_checks(lines)
 
     def check_lines(
         self,
@@ -306,7 +312,9 @@ class ReportBuilder:
         """Return the report of a run that succeeded."""
         if self.found.command in ("deploy", "rollback") and not self._has_lost_numbers:
             self.found = replace(self.found, seeds=self._seeds_written())
-        return replace(self._report(status), status=status, committed=committed)
+        pending = False if status is Status.DEPLOYED else self.found.pending
+        code = _EXIT_CODES.get(status, 0) if self.found.command == "verify" else 0
+        return replace(self._report(status), status=status, committed=committed, pending=pending, exit_code=code)
 
     def build_failed(self, error: DeployError) -> Report:
         """Return the report of a run that failed. Batches that were committed before stay committed."""
@@ -389,15 +397,6 @@ def _keys_to_show(left: Sequence[LeftRow], show_keys: bool) -> tuple[str, ...]:
     """Return the keys of the first rows: integers, and other keys only with `show_keys`."""
     shown = (row.key for row in left if show_keys or all(isinstance(value, int) for value in row.key))
     return tuple(", ".join(map(str, key)) for key in islice(shown, MAX_NAMED_ROWS))
-
-
-def _schema_lines(objects: Mapping[str, Sequence[SchemaObject]], absent: Sequence[str]) -> list[CheckLine]:
-    """Return the lines of the comparison with the schema folder and with the names in the manifest."""
-    findings = [f"{word}: {', '.join(map(title, items))}" for word, items in objects.items() if items]
-    lines = [CheckLine("schema", not findings, "as in the schema folder", "; ".join(findings) or "the same")]
-    if absent:
-        lines.append(CheckLine("objects by name", False, "all present", f"missing: {', '.join(absent)}"))
-    return lines
 
 
 def _chunks_notices(chunks: ChunksLine | None) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from turso_deploy.core.errors import Place
 from turso_deploy.report import wording
-from turso_deploy.report.document import ErrorLine, Report
+from turso_deploy.report.changes import phrases
+from turso_deploy.report.document import ErrorLine, Report, Status
 
 MAX_PER_LEVEL = 10
 """Number of annotations of one level that GitHub shows for a step; it drops further ones silently."""
@@ -46,6 +47,9 @@ def _unsorted(report: Report) -> Iterator[Annotation]:
         yield from _of_error(report.error, title, Level.ERROR, subject)
     if report.blocked_by:
         yield from _of_error(report.blocked_by, title, Level.WARNING, subject)
+    if report.status is Status.DRIFTED:
+        for change, phrase in zip(report.drift, phrases(report.drift), strict=True):
+            yield Annotation(Level.ERROR, f"{wording.DRIFT_TITLE}: {phrase}.", title, Place.read(change.place))
     reported = "".join(error.message for error in (report.error, report.blocked_by) if error)
     for token in report.tokens:
         for finding in token.findings:

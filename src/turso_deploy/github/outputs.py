@@ -12,7 +12,7 @@ from turso_deploy.report.document import Effect, HazardLine, Report, Status
 from turso_deploy.report.wording import rows_seeded
 
 OUTPUTS: Mapping[str, str] = {
-    "status": "Result of the run: deployed, unchanged, planned, pending (with `check`), verified, documented, stale, "
+    "status": "Result of the run: deployed, unchanged, planned, pending, drifted, verified, documented, stale, "
     "pulled, checked, rotated, blocked (by a hazard or a policy; nothing was changed) or failed.",
     "error-code": "Code of the error, as docs/reference/errors.md lists them; empty without an error.",
     "changed": "Whether the database was changed: true or false.",

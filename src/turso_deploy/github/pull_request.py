@@ -25,6 +25,8 @@ from turso_deploy.report.markdown import summary_code
 
 MAX_COMMENT_SIZE = 64 * 1024
 """Maximum size of a comment in bytes; GitHub counts 65,536 characters."""
+DEFAULT_AUTHOR = "github-actions[bot]"
+"""The author of comments that are written with the workflow's own token."""
 
 _MARKER = re.compile(r"<!-- turso-deploy ([0-9a-f]{16}) -->")
 _LINK = re.compile(r"https?://[^\s()<>\"]+")

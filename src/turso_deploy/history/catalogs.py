@@ -11,19 +11,10 @@ from typing import Any, NamedTuple
 from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.core.errors import InternalError
+from turso_deploy.history.stored_catalog import StoredCatalog
 
 MAX_CATALOG_SIZE = 64 * 1024 * 1024
 """The largest catalog that is read, in bytes: a damaged one may claim to be of any size."""
-
-
-class StoredCatalog(NamedTuple):
-    """A catalog as the deployment history stores it: the SHA-256 of its JSON, and the JSON compressed by zlib.
-
-    `content` is None if the history holds it already.
-    """
-
-    fingerprint: str
-    content: bytes | None
 
 
 class DeployedCatalog(NamedTuple):

@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.transaction import Purpose, Query, Rows, TransactionStep, Value
-from turso_deploy.history.catalogs import StoredCatalog
 from turso_deploy.history.last_deployment import seeds_fingerprint
 from turso_deploy.history.seed_records import record_steps
+from turso_deploy.history.stored_catalog import StoredCatalog
 
 READ_BACK = f"read the deployment back from {HISTORY_TABLE}"
 """The label of the step that proves that a deployment is recorded."""

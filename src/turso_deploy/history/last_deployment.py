@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.core.transaction import Query, Rows, whole_number
 from turso_deploy.core.versions import parse_version
+from turso_deploy.history.stored_catalog import StoredCatalog
 from turso_deploy.sql.lexer import canonical_tokens
 from turso_deploy.sql.schema import Schema, key_of, title
 
@@ -49,22 +50,12 @@ ORDER BY number DESC LIMIT (
 )"""
 
 
-class Baseline(NamedTuple):
-    """The catalog as the last deployment left it, as it is stored.
-
-    `catalog` is None if no row holds the catalog with this fingerprint any more.
-    """
-
-    fingerprint: str
-    catalog: bytes | None
-
-
 class LastDeployment(NamedTuple):
     """The last row of the deployment history.
 
     `seeds` maps a table to the fingerprint of its seed rows, or to a `partial_mark` of it; `scripts` maps each script
-    that was ever run to its checksum; `managed` holds the objects that were deployed. `baseline` is None if an older
-    program wrote the row.
+    that was ever run to its checksum; `managed` holds the objects that were deployed. `baseline` is the catalog after
+    it, None if an older program wrote the row.
     """
 
     id: str
@@ -75,7 +66,7 @@ class LastDeployment(NamedTuple):
     scripts: Mapping[str, str]
     number: int = 0
     deployed_at: str = ""
-    baseline: Baseline | None = None
+    baseline: StoredCatalog | None = None
 
 
 def parse_last_deployment(rows: Rows) -> LastDeployment | None:
@@ -96,7 +87,7 @@ def _row_type() -> TypeAdapter[tuple[Any, ...]]:
     return TypeAdapter(tuple[str, str | None, str, checksums, Json[frozenset[str]], checksums])
 
 
-def parse_baseline(rows: Rows) -> tuple[str, Baseline | None]:
+def parse_baseline(rows: Rows) -> tuple[str, StoredCatalog | None]:
     """Parse the answer to `BASELINE_QUERY`: the id of the last deployment, and the catalog after it.
 
     A catalog of another type than a blob is damaged, and returned as one without content.
@@ -105,7 +96,7 @@ def parse_baseline(rows: Rows) -> tuple[str, Baseline | None]:
     if fingerprint is None:
         return str(deployment_id), None
     stored = catalog if catalog is None or isinstance(catalog, bytes) else b""
-    return str(deployment_id), Baseline(str(fingerprint), stored)
+    return str(deployment_id), StoredCatalog(str(fingerprint), stored)
 
 
 def managed_names(schema: Schema) -> frozenset[str]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, is_history
-from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.core.errors import BlockedError, DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
 from turso_deploy.seeds.trigger_effects import writes_of
 from turso_deploy.sql.definitions import TableDefinition
@@ -110,11 +110,12 @@ def with_current_form(catalog: Catalog) -> Catalog:
     return replace(catalog, rows=tuple(row._replace(sql=sql) if is_history(row) else row for row in catalog.rows))
 
 
-def require_writable(catalog: Catalog) -> None:
-    """Raise DatabaseError if this program cannot record a deployment in the history of a database.
+def require_reliable(catalog: Catalog) -> None:
+    """Raise an error if the deployment history may not record what is deployed, so that scripts could run twice.
 
-    The code is `history-newer` for a column of a later program, whose meaning is not known, and `history-damaged` for a
-    missing column.
+    It is DatabaseError with the code `history-newer` for a column of a later program, whose meaning is not known, or
+    `history-damaged` for a missing column, and BlockedError (`history-trigger`) if a trigger is on the history, or
+    writes to it.
     """
     form = history_form(catalog)
     if form.unknown:
@@ -131,6 +132,13 @@ def require_writable(catalog: Catalog) -> None:
             f"The deployment history of the database lacks columns: {', '.join(form.missing)}.",
             hint=f"Another program has changed {HISTORY_TABLE}. Add the columns again, as docs/concepts/"
             "deployment-history.md lists them, or restore the table.",
+        )
+    if names := writing_triggers(catalog):
+        raise BlockedError(
+            ErrorCode.HISTORY_TRIGGER,
+            f"Triggers of another program are on {HISTORY_TABLE}, or write to it: {', '.join(names)}.",
+            hint="Drop these triggers. Nothing else may write to the deployment history, because a script whose record "
+            "is lost would run again.",
         )
 
 

@@ -50,10 +50,7 @@ class ManifestApprovals(NamedTuple):
         if own is None:
             return [*lines, "To approve it in the manifest, set `schema_version` there first."]
         if reason := self._reason_against(own):
-            lines = lines or [f"An approval in the manifest would not count: {reason}."]
-            at, new = self.last_version, parse_version(own)
-            is_same = own == at or (new is not None and new == parse_version(at))
-            return [*lines, "Raise `schema_version`, and approve it under that version."] if is_same else lines
+            return lines or [f"An approval in the manifest would not count: {reason}."]
         return [*lines, *self._lines_to_add(wanted, own)]
 
     def _lines_to_add(self, wanted: Sequence[Approval], own: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
+from turso_deploy.catalog.catalog import Catalog, read_catalog
 from turso_deploy.core.errors import BlockedError, DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.transaction import Answers, Failure, Query, Rows, json_bytes
@@ -21,7 +21,7 @@ from turso_deploy.history.last_deployment import (
 )
 from turso_deploy.history.lineage import since_number_query, since_schema_query
 from turso_deploy.history.seed_records import rows_deployed
-from turso_deploy.history.table import require_writable, writing_triggers
+from turso_deploy.history.table import require_reliable
 from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
@@ -327,7 +327,7 @@ def check_manifest(project: Project, pending: PendingChanges) -> None:
     It is BlockedError (`upgrade-blocked`, `history-trigger`), PlanError (`manifest-mismatch`) or DatabaseError
     (`history-newer`, `history-damaged`), or one of `require_possible`.
     """
-    _require_reliable_history(pending)
+    require_reliable(pending.state.catalog)
     require_possible(project, pending)
     plan = pending.plan
     _require_upgradable(project, pending)
@@ -345,22 +345,6 @@ def stopping_errors(project: Project, pending: PendingChanges, failed_checks: De
     except DeployError as error:
         errors.append(error)
     return [*errors, *pending.predicted_failures, *filter(None, (failed_checks, conflict_error(pending)))]
-
-
-def _require_reliable_history(pending: PendingChanges) -> None:
-    """Raise an error if the deployment history may not record what is deployed, so that scripts could run twice.
-
-    It is BlockedError (`history-trigger`) if a trigger is on the history, or writes to it, and DatabaseError
-    (`history-newer`, `history-damaged`) if the history has another form than those that this program writes.
-    """
-    require_writable(pending.state.catalog)
-    if names := writing_triggers(pending.state.catalog):
-        raise BlockedError(
-            ErrorCode.HISTORY_TRIGGER,
-            f"Triggers of another program are on {HISTORY_TABLE}, or write to it: {', '.join(names)}.",
-            hint="Drop these triggers. Nothing else may write to the deployment history, because a script whose record "
-            "is lost would run again.",
-        )
 
 
 def _require_upgradable(project: Project, pending: PendingChanges) -> None:

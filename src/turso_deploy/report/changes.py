@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from turso_deploy.catalog.diff import Change, diff
+from turso_deploy.catalog.diff import Change, Difference, diff
 from turso_deploy.core.text import printable, printable_lines
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Step, StepKind
@@ -68,6 +68,34 @@ def object_changes(plan: Plan, live: Schema) -> tuple[ObjectChange, ...]:
         *changed,
         *(ObjectChange("removed", change.object.kind, change.object.name) for change in difference.extra),
     )
+
+
+def changes_between(before: Schema, after: Schema) -> tuple[ObjectChange, ...]:
+    """Return the objects that were added, changed or removed between two schemas, in this order."""
+    return changes_of(diff(after, before))
+
+
+def changes_of(difference: Difference) -> tuple[ObjectChange, ...]:
+    """Return the objects that are added, changed or removed on the way from the live schema to the wanted one."""
+    return (
+        *(ObjectChange("added", change.object.kind, change.object.name) for change in difference.missing),
+        *(
+            ObjectChange("changed", change.object.kind, change.object.name, parts=_parts(change))
+            for change in difference.changed
+        ),
+        *(ObjectChange("removed", change.object.kind, change.object.name) for change in difference.extra),
+    )
+
+
+def phrases(changes: Sequence[ObjectChange]) -> list[str]:
+    """Return a phrase for each change: `index i added`, `table books changed (column pages, constraint)`."""
+    return [_phrase(change) for change in changes]
+
+
+def _phrase(change: ObjectChange) -> str:
+    parts = list(dict.fromkeys(part.part for part in change.parts if part.part != "definition"))
+    named = f" ({', '.join(parts)})" if parts else ""
+    return f"{change.kind} {change.name} {change.effect}{named}"
 
 
 def _renamed_columns(renames: Sequence[Step]) -> Mapping[tuple[str, str], Sequence[PartChange]]:

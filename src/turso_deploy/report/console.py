@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from turso_deploy.core.text import count_of, printable, printable_lines
-from turso_deploy.report import wording
+from turso_deploy.report import deployments, wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import (
     CheckLine,
     ErrorLine,
     HazardLine,
+    ObjectChange,
     Report,
     Status,
     StepLine,
@@ -65,7 +66,11 @@ def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
     yield _manifest(report, paint)
-    if report.is_plan and report.changes and not verbose:
+    yield _history(report, paint)
+    yield _with_title(wording.DRIFT_TITLE, _diff(report.drift, paint))
+    if report.command in ("verify", "history"):
+        yield _with_title(wording.changes_title(report), _diff(report.changes, paint))
+    elif report.is_plan and report.changes and not verbose:
         yield _titled(count_of(len(report.changes), "change"), report, _changes(report, paint))
     else:
         steps = _script(report.steps, paint) if verbose else _steps(report, paint)
@@ -85,7 +90,8 @@ def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator
 
 def _heading(report: Report, paint: _Paint) -> Iterator[str]:
     is_doubtful = report.blocked_by or (report.command == "check-tokens" and any(one.findings for one in report.tokens))
-    done = "!" if report.status in (Status.STALE, Status.PENDING) or is_doubtful else "✔"
+    is_open = report.status in (Status.STALE, Status.PENDING, Status.DRIFTED)
+    done = "!" if is_open or is_doubtful else "✔"
     sign = done if report.succeeded else "?" if report.committed is None else "✗"
     yield f"{paint(sign, _COLOURS[sign], _BOLD)} {paint(wording.verdict(report), _BOLD)}"
     facts = {
@@ -119,6 +125,27 @@ def _titled(title: str, report: Report, lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
+def _history(report: Report, paint: _Paint) -> Iterator[str]:
+    """Yield a table of deployments; of a single one also its details."""
+    if not report.history:
+        return
+    lines = [deployments.HEADER, *map(deployments.cells, report.history)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(deployments.HEADER))]
+    for line in lines:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True) if width).rstrip()
+        yield f"  {paint(text, _DIM) if line is deployments.HEADER else text}"
+    for name, value in deployments.details(report.history[0]) if report.shows_one else ():
+        yield f"  {paint(name.ljust(13), _DIM)}  {value}"
+
+
+def _with_title(title: str, lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines under a title, and nothing without lines."""
+    for number, line in enumerate(lines):
+        if not number:
+            yield f"  {title}:"
+        yield line
+
+
 def _steps(report: Report, paint: _Paint) -> Iterator[str]:
     """Yield one paragraph for each kind of step: its sign, the number of steps, the names; then the hazards."""
     yield from _kinds(wording.visible_steps(report.steps), paint)
@@ -139,11 +166,16 @@ def _kinds(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:
 
 def _changes(report: Report, paint: _Paint) -> Iterator[str]:
     """Yield the changes object by object, then the steps that change no object, and the hazards."""
-    for line in diff_lines(report.changes):
-        yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"
+    yield from _diff(report.changes, paint)
     yield from _kinds(wording.steps_beside_changes(report), paint)
     yield from _dependents(report.steps, paint)
     yield from _hazards(wording.hazards_of_steps(report), paint)
+
+
+def _diff(changes: Sequence[ObjectChange], paint: _Paint) -> Iterator[str]:
+    """Yield the changes object by object."""
+    for line in diff_lines(changes):
+        yield f"  {'    ' * line.depth}{paint.sign(line.sign)} {line.text if line.depth else paint(line.text, _BOLD)}"
 
 
 def _script(steps: Sequence[StepLine], paint: _Paint) -> Iterator[str]:

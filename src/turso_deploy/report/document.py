@@ -34,9 +34,14 @@ class Status(StrEnum):
 
     DEPLOYED = "deployed"
     UNCHANGED = "unchanged"
+    ACCEPTED = "accepted"
+    """The drift of the database is recorded in the deployment history."""
     PLANNED = "planned"
     PENDING = "pending"
-    """The folder has changes that are not deployed, with `plan --check`."""
+    """The folder has changes that are not deployed, with `verify` and `plan --check`."""
+    DRIFTED = "drifted"
+    """The database is not as it was last deployed."""
+    LISTED = "listed"
     VERIFIED = "verified"
     PULLED = "pulled"
     CHECKED = "checked"
@@ -71,6 +76,8 @@ class ObjectChange:
     old_name: str | None = None
     """Its name before a renaming."""
     parts: tuple[PartChange, ...] = ()
+    place: str | None = None
+    """With drift: file and line at which the folder defines it."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +292,69 @@ class ErrorLine:
 
 
 @dataclass(frozen=True)
+class ApprovedLine:
+    """A hazard that a deployment carried out because it was approved."""
+
+    name: str
+    object: str
+    rows: int | None
+    """Number of affected rows; `null` if they were not counted beforehand."""
+    source: str
+    """Where it was approved."""
+
+
+@dataclass(frozen=True)
+class RenameLine:
+    """A rename that a deployment made."""
+
+    kind: str
+    """`table` or `column`."""
+    table: str
+    """The table, or that of the column, by its new name."""
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class BackfillLine:
+    """An `@using` expression that a deployment followed."""
+
+    table: str
+    column: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class DeploymentLine:
+    """A deployment in the history. A value that was not recorded is `null`."""
+
+    number: int
+    id: str
+    command: str | None
+    """The command that made it: `deploy`, or `accept-drift`."""
+    deployed_at: str
+    """Time in UTC, by the clock of the machine that deployed."""
+    started_at: str | None
+    """Time in UTC, by the clock of the database, at which it was read."""
+    duration_ms: int | None
+    """Milliseconds from then until the row was written."""
+    schema_version: str | None
+    previous_version: str | None
+    commit_sha: str | None
+    ref: str | None
+    run_url: str | None
+    actor: str | None
+    tool_version: str
+    steps: dict[str, int] | None
+    """Number of steps of each kind."""
+    approved_hazards: tuple[ApprovedLine, ...] | None
+    renames: tuple[RenameLine, ...] | None
+    backfills: tuple[BackfillLine, ...] | None
+    restore_point: str | None
+    catalog_fingerprint: str | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Result of a run. Contains no secret and no seed value, so it can be printed."""
 
@@ -311,6 +381,8 @@ class Report:
     """Whether nothing was deployed to the database before the run; `null` if its deployment history was not read."""
     changes: tuple[ObjectChange, ...] = ()
     """Objects that are added, changed, renamed or removed, each with its changed parts."""
+    drift: tuple[ObjectChange, ...] = ()
+    """Objects that are not as the last deployment left them, each with its changed parts."""
     steps: tuple[StepLine, ...] = ()
     """Steps of the plan with their SQL, hazards and place (file and line)."""
     hazards: tuple[HazardLine, ...] = ()
@@ -327,20 +399,22 @@ class Report:
     """For each seeded table: rows in the file, inserted, updated, unchanged and kept, and those that left the file."""
     chunks: ChunksLine | None = None
     """Chunks of seeds, sent and in total; `null` if everything is one transaction."""
+    pending: bool | None = None
+    """Whether the folder has changes that are not deployed to the database; `null` if that was not found out."""
+    drifted: bool | None = None
+    """Whether the database is not as it was last deployed; `null` if that was not found out."""
     notices: tuple[str, ...] = ()
     """Warnings, one sentence each."""
     annotated: tuple[AnnotatedLine, ...] = ()
     """Those of the warnings that are annotations on GitHub: a comment that failed, approvals that are left over."""
+    history: tuple[DeploymentLine, ...] = ()
+    """With `history`: deployments, the newest first. With a number, `changes` are those of this deployment."""
     tokens: tuple[TokenLine, ...] = ()
     """The checked tokens by role, with expiry, age and findings; no part of a token."""
     restore_point: tuple[str, ...] = ()
     """Commands that restore the database to its state before the run."""
     plan_fingerprint: str | None = None
     """SHA-256 of what was planned: equal if the same would be deployed to a database that means the same."""
-    pending: bool | None = None
-    """Whether the folder has changes that are not deployed to the database; `null` if that was not found out."""
-    drifted: bool | None = None
-    """Whether the database is not as it was last deployed; `null` if that was not found out."""
     comment_url: str | None = None
     """Address of the comment on the pull request; `null` if there is none."""
     rows_to_write: int | None = None
@@ -361,7 +435,12 @@ class Report:
     @property
     def is_plan(self) -> bool:
         """True if the run showed what a deployment would do; then everything in it is a prediction."""
-        return self.command == "plan" or self.status in (Status.PLANNED, Status.PENDING)
+        return self.command == "plan" or self.status is Status.PLANNED
+
+    @property
+    def shows_one(self) -> bool:
+        """True if the report is about a single deployment of the history."""
+        return self.command == "history" and len(self.history) == 1
 
     @property
     def succeeded(self) -> bool:

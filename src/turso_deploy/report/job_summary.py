@@ -8,9 +8,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from turso_deploy.core.text import count_of
-from turso_deploy.report import wording
+from turso_deploy.report import deployments, wording
 from turso_deploy.report.changes import diff_lines
-from turso_deploy.report.document import CheckLine, Diagram, ErrorLine, Report, Status, TokenLine
+from turso_deploy.report.document import CheckLine, Diagram, ErrorLine, ObjectChange, Report, Status, TokenLine
 from turso_deploy.report.er_diagram import mermaid
 from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
 
@@ -52,8 +52,9 @@ def summary(report: Report, budget: float = math.inf) -> str:
 
 def _heading(report: Report) -> str:
     failed = "⚠️" if report.committed is None else "❌"
-    signs = {Status.BLOCKED: "⛔", Status.FAILED: failed, Status.STALE: "⚠️", Status.PENDING: "⚠️"}
-    sign = signs.get(report.status, "⚠️" if report.blocked_by else "✅")
+    signs = {Status.BLOCKED: "⛔", Status.FAILED: failed}
+    is_open = report.blocked_by or report.status in (Status.STALE, Status.PENDING, Status.DRIFTED)
+    sign = signs.get(report.status, "⚠️" if is_open else "✅")
     return f"{sign} {summary_text(wording.verdict(report))}"
 
 
@@ -66,6 +67,8 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _manifest(report, fulfilled=False)
     yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _failed_checks(report.checks, detail)
+    yield _history(report, detail)
+    yield _drift(report.drift, detail)
     yield _changes(report, detail)
     yield _hazards(report, detail)
     yield _list([f"Undecided: {summary_text(text)}" for text in report.undecided], detail)
@@ -139,13 +142,30 @@ def _hazards(report: Report, detail: _Detail) -> str:
 
 def _changes(report: Report, detail: _Detail) -> str:
     """Return the changes object by object as a diff, which GitHub colours by the first character of a line."""
-    lines = [f"{_SIGNS[line.sign]} {'  ' * line.depth}{line.text}" for line in diff_lines(report.changes)]
+    title = f"{count_of(len(report.changes), 'change')}{wording.not_executed(report)}"
+    title = wording.changes_title(report) if report.command in ("verify", "history") else title
+    return _diff(title, report.changes, detail, is_open=report.is_plan)
+
+
+def _history(report: Report, detail: _Detail) -> str:
+    """Return a table of deployments; of a single one also its details."""
+    rows = [tuple(map(summary_text, deployments.cells(line))) for line in report.history]
+    found = _limited_table("l" * len(deployments.HEADER), deployments.HEADER, rows, detail.rows) if rows else ""
+    shown = deployments.details(report.history[0]) if report.shows_one else ()
+    return joined(found, _list([f"{name}: {summary_text(value)}" for name, value in shown], detail))
+
+
+def _drift(drift: Sequence[ObjectChange], detail: _Detail) -> str:
+    """Return the changes that others made to the database."""
+    return _diff(wording.DRIFT_TITLE, drift, detail, is_open=True)
+
+
+def _diff(title: str, changes: Sequence[ObjectChange], detail: _Detail, *, is_open: bool) -> str:
+    lines = [f"{_SIGNS[line.sign]} {'  ' * line.depth}{line.text}" for line in diff_lines(changes)]
     if not lines or detail.rows == 0:
         return ""
     body = "\n\n".join([fenced("\n".join(lines[: detail.rows]), "diff"), *_more(len(lines), detail.rows, "")])
-    is_open = report.is_plan or len(lines) <= _MAX_OPEN_LINES
-    title = f"{count_of(len(report.changes), 'change')}{wording.not_executed(report)}"
-    return collapsible(title, body, is_open=is_open)
+    return collapsible(title, body, is_open=is_open or len(lines) <= _MAX_OPEN_LINES)
 
 
 def _steps(report: Report, detail: _Detail) -> str:

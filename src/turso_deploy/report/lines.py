@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from turso_deploy.core.errors import BlockedError, Cause, DeployError
+from turso_deploy.core.text import enumerated
+from turso_deploy.history.drift import Drift
 from turso_deploy.plan.hazards import Approval, Hazard, approval_of, is_approved
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import Manifest, expected_counts
 from turso_deploy.project.scripts import Script
+from turso_deploy.report.changes import changes_between, phrases
 from turso_deploy.report.document import (
     AnnotatedLine,
     CauseLine,
     CountLine,
     ErrorLine,
     HazardLine,
+    ObjectChange,
     PlaceLine,
     Report,
     Status,
     StepLine,
 )
-from turso_deploy.sql.schema import Schema
+from turso_deploy.sql.lexer import fold_case
+from turso_deploy.sql.schema import Schema, key_of
 
 
 def count_lines(manifest: Manifest, schema: Schema) -> dict[str, CountLine]:
@@ -45,6 +50,28 @@ def hazard_line(hazard: Hazard, approvals: Sequence[Approval]) -> HazardLine:
 def script_line(script: Script) -> StepLine:
     """Return the line of a one-time script."""
     return StepLine(StepKind.RUN_SCRIPT, script.name, script.sql, (), script.file)
+
+
+def drift_lines(drift: Drift, wanted: Schema) -> tuple[ObjectChange, ...]:
+    """Return the objects that differ from the last deployment, each with its place in the schema folder."""
+    if drift.before is None or not drift.exists:
+        return ()
+    places = {key_of(item): item.place for item in wanted.objects()}
+    found = changes_between(drift.before, drift.after)
+    at = (places.get((change.kind, fold_case(change.name))) for change in found)
+    return tuple(replace(change, place=str(place) if place else None) for change, place in zip(found, at, strict=True))
+
+
+def drift_notices(drift: Drift | None, changes: Sequence[ObjectChange]) -> Iterator[str]:
+    """Yield a notice of a database that is not as it was last deployed, or of a history that cannot say so."""
+    if changes:
+        yield (
+            f"The database is not as it was last deployed: {enumerated(phrases(changes))}. "
+            "`turso-deploy pull --update` takes that into the schema folder, `turso-deploy accept-drift` into the "
+            "deployment history."
+        )
+    elif drift and drift.is_damaged:
+        yield f"It is not known whether the database is as it was last deployed: {drift.unknown}."
 
 
 def failed(report: Report, error: DeployError) -> Report:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 from turso_deploy.core.errors import Place
 from turso_deploy.core.text import count_of, printable, printable_lines
 from turso_deploy.plan.steps import StepKind, Verb
-from turso_deploy.report.document import CheckLine, ErrorLine, HazardLine, Report, Status, StepLine, TokenLine
+from turso_deploy.report.document import (
+    CheckLine,
+    ErrorLine,
+    HazardLine,
+    ObjectChange,
+    Report,
+    Status,
+    StepLine,
+    TokenLine,
+)
 from turso_deploy.sql.lexer import read_column_title
 
 _PLANNED = {"created": "to create", "changed": "to change", "dropped": "to drop", "run": "to run", "seeded": "to seed"}
@@ -226,11 +235,23 @@ def verdict(report: Report) -> str:
         case Status.DEPLOYED:
             work = _work(report, _PAST, rows_seeded(report))
             return f"{_titled('Deployed', versions(report), work)}, in {count_of(report.requests, 'request')}"
+        case Status.UNCHANGED if report.command == "accept-drift":
+            return "Unchanged: the database is as it was last deployed"
         case Status.UNCHANGED:
             version = _version(report.manifest_version) or "the wanted schema"
             if not report.requests:  # no database was read
                 return f"Unchanged: {version} does not differ from the {printable(report.database)}"
             return f"Unchanged: the database is already at {version}, in {count_of(report.requests, 'request')}"
+        case Status.ACCEPTED:
+            accepted = [f"{count_of(len(report.drift), 'object')} that others changed"] if report.drift else []
+            return _titled("Accepted the drift", _version(report.schema_version), accepted)
+        case Status.DRIFTED:
+            return _titled(
+                "Drifted", _version(report.schema_version), [f"{_differing(report.drift)} not as last deployed"]
+            )
+        case Status.PENDING if report.command == "verify":
+            found = [f"{_differing(report.changes)} not deployed yet"] if report.changes else ["not deployed yet"]
+            return _titled("Pending", versions(report), found)
         case Status.PLANNED | Status.PENDING:
             title = _titled(report.status.capitalize(), versions(report), _planned(report))
             return f"{title}; {OUTLOOK}" if report.blocked_by else title
@@ -251,6 +272,10 @@ def verdict(report: Report) -> str:
                 _version(report.manifest_version),
                 [f"{count_of(len(report.steps), 'page')} to write with turso-deploy docs"],
             )
+        case Status.LISTED if not report.history:
+            return "History: nothing was deployed yet"
+        case Status.LISTED:
+            return f"History: {count_of(len(report.history), 'deployment')}"
         case Status.CHECKED:
             return f"Checked {_checked_tokens(report)}"
         case Status.ROTATED:
@@ -263,6 +288,18 @@ def verdict(report: Report) -> str:
             return f"Blocked: {outcome(report)}"
         case Status.FAILED:
             return f"Failed: {outcome(report)}"
+
+
+DRIFT_TITLE = "Changed since the last deployment"
+"""The title of the changes that others made to a database."""
+
+PENDING_TITLE = "Not deployed yet"
+"""The title of the changes in the folder that a verification finds."""
+
+
+def changes_title(report: Report) -> str:
+    """Return the title of the changes that a report without a plan has."""
+    return PENDING_TITLE if report.command == "verify" else "Changed by this deployment"
 
 
 OUTLOOK = "a deployment may be blocked, depending on the rows"
@@ -332,6 +369,10 @@ def _verified(report: Report) -> str:
     if standing == _version(report.schema_version):
         return _titled("Verified", standing, found)
     return f"{_titled('Verified', '', found)}; {standing}" if found else f"Verified: {standing}"
+
+
+def _differing(changes: Sequence[ObjectChange]) -> str:
+    return f"{count_of(len(changes), 'object')} {'is' if len(changes) == 1 else 'are'}"
 
 
 def _planned(report: Report) -> list[str]:

@@ -15,12 +15,11 @@ from tests.support.clocks import PausingClock
 from turso_deploy.core.secret import Secret
 from turso_deploy.github.annotations import Level, annotations_of
 from turso_deploy.github.context import API_URL, RunContext, read_context
-from turso_deploy.github.pull_request import MAX_COMMENT_SIZE, CommentSettings, comment_on
+from turso_deploy.github.pull_request import DEFAULT_AUTHOR, MAX_COMMENT_SIZE, CommentSettings, comment_on
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import ErrorLine, Report, Status, StepLine
 from turso_deploy.report.job_summary import summary
-from turso_deploy.settings.settings import Settings
 
 COMMENTS = f"{API_URL}/repos/acme/quiz/issues/7/comments"
 ONE = f"{API_URL}/repos/acme/quiz/issues/comments/42"
@@ -36,8 +35,7 @@ PLACE = {
 }
 PULL_REQUEST = read_context(PLACE)
 PUSH = read_context({**PLACE, "GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "push"})
-AUTHOR = Settings().comment_author
-OURS = {"login": AUTHOR}
+OURS = {"login": DEFAULT_AUTHOR}
 PLAN = Report(
     "plan",
     Status.PLANNED,
@@ -57,7 +55,7 @@ FAILED = Report(
     exit_code=2,
 )
 SETTINGS = CommentSettings(
-    "schema", "libsql://quiz.turso.io", Secret("ghs_token"), AUTHOR, 5, RetryBudget(60, clock=PausingClock())
+    "schema", "libsql://quiz.turso.io", Secret("ghs_token"), DEFAULT_AUTHOR, 5, RetryBudget(60, clock=PausingClock())
 )
 
 

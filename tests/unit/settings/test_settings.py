@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.settings.reader import read_settings, usable_settings
+from turso_deploy.settings.reader import read_settings
 from turso_deploy.settings.settings import SETTINGS, flag_of, input_of, input_variable_of, variable_of
 from turso_deploy.settings.sources import read_sources
 
@@ -222,39 +222,3 @@ def test_a_trial_that_an_input_asks_for_is_not_passed_over_either() -> None:
     environment["INPUT_TRIAL-BRANCH"] = "true"
     with pytest.raises(InputError, match="`trial-branch` cannot be used with `plan`"):
         read_settings({"command": "plan"}, environment)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"timeout": "soon"},
-        {"allow_hazards": "drop-tabel"},
-        {"command": "plna", "timeout": "-1"},
-        {"sql": "true", "dry_run": "true"},
-        {"target": "nowhere"},
-        {"settings_file": "missing.toml"},
-        {"env_file": "missing.env"},
-        {"schema_path": "schema", "token_max_age": "\x00"},
-    ],
-)
-def test_settings_that_are_valid_are_usable_beside_others_that_are_not(wrong: dict[str, str]) -> None:
-    environment = {"INPUT_COMMENT": "true", "TURSO_DATABASE_URL": "libsql://quiz.turso.io"}
-    with pytest.raises(InputError):
-        read_settings(wrong, environment)
-    usable = usable_settings(read_sources(wrong, environment))
-    assert (usable.comment, usable.named_database) == (True, "https://quiz.turso.io")
-    assert usable.timeout == 60
-
-
-@pytest.mark.parametrize(
-    ("given", "named"),
-    [
-        ({"database_url": "https://quiz.turso.io"}, "https://quiz.turso.io"),
-        ({"database_url": "file:data/a.db"}, "file:data/a.db"),
-        ({"organization": "acme", "database": "quiz"}, "acme/quiz"),
-        ({"command": "plan", "compare_to": "base", "database_url": "file:a.db"}, "folder base"),
-        ({"command": "deploy"}, ""),
-    ],
-)
-def test_database_is_named_as_the_settings_name_it(given: dict[str, str], named: str) -> None:
-    assert usable_settings(read_sources(given, {})).named_database == named
