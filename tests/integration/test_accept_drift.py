@@ -12,7 +12,7 @@ from tests.support.databases import NO_PROVENANCE, DatabaseUnderTest, Intercepte
 from tests.support.schema_folders import SMALL, write_project
 from turso_deploy.core.errors import ErrorCode, LostReplyError
 from turso_deploy.core.transaction import Outcome
-from turso_deploy.deploy.accept_drift import accept_drift
+from turso_deploy.deploy.deploy import accept_drift
 from turso_deploy.history.entries import Provenance
 from turso_deploy.report.changes import phrases
 from turso_deploy.report.document import Report, Status

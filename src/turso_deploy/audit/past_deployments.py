@@ -58,7 +58,7 @@ def show_history(database: Database, *, number: int | None = None, limit: int = 
 def _listed(database: Database, report: Report, limit: int) -> Report:
     rows = _read(database.query(past_deployments_queries(limit)))
     if not rows:
-        return replace(report, first_deployment=True, notices=("Nothing was deployed to this database yet.",))
+        return replace(report, notices=("Nothing was deployed to this database yet.",))
     return _with_rows(report, rows)
 
 
@@ -109,7 +109,7 @@ def _read(answers: Answers) -> list[PastDeployment]:
 def _with_rows(report: Report, rows: Sequence[PastDeployment]) -> Report:
     at = rows[0].schema_version
     lines = tuple(map(_line, rows))
-    return replace(report, history=lines, schema_version=at, previous_version=at, first_deployment=False)
+    return replace(report, history=lines, schema_version=at, previous_version=at)
 
 
 def _line(row: PastDeployment) -> DeploymentLine:

@@ -20,6 +20,9 @@ COMMANDS = {
     "plan": "show the changes that a deployment would make; change nothing",
     "rollback": "go back to the schema of an earlier deployment, from the deployment history alone",
     "verify": "check the database against the schema folder and the manifest; read only",
+    "history": "list the deployments of the database, or show what one of them changed; read only",
+    "status": "show for each database its version, last deployment, pending changes and drift; read only",
+    "accept-drift": "record what others changed in the database in the deployment history; change nothing else",
     "docs": "write the documentation of the schema folder, with diagrams and the results of its queries",
     "pull": "write a schema folder that describes an existing database; read only",
     "check-tokens": "check each token: its claims, and one read-only request with it",
@@ -50,6 +53,9 @@ _EXAMPLES = {
         "turso-deploy rollback --to 2.3.0 --keep-done merge_names --backfill \"users.email='unknown'\"",
     ],
     "verify": ["turso-deploy verify --json", "turso-deploy verify --quiet"],
+    "history": ["turso-deploy history", "turso-deploy history 7", "turso-deploy history --limit 100 --json"],
+    "status": ["turso-deploy status", "turso-deploy status --settings-file turso-deploy.toml --json"],
+    "accept-drift": ["turso-deploy accept-drift"],
     "docs": ["turso-deploy docs --output docs/schema", "turso-deploy docs --check"],
     "pull": ["turso-deploy pull --schema-path schema --database-url file:site.db"],
     "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
@@ -77,7 +83,7 @@ _METAVARS = {
 }
 """Names of the values in the help, where the last word of the flag says too little."""
 
-_FIRST_WORDS = {"rollback": "deployment"}
+_FIRST_WORDS = {"rollback": "deployment", "history": "deployment"}
 """The settings that may be given as a word without a flag, by command."""
 
 # Messages of argparse about one argument: its flags, then what is wrong with it, perhaps with its value.

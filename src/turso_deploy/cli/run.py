@@ -111,7 +111,7 @@ _WITH_VERSION = ("deploy", "plan", "verify", "docs")
 
 def _schema_path(sources: Sources, settings: Settings | None) -> str:
     """Return the path of the schema folder as it was given; "" for a command that reads none."""
-    if sources.command in ("check-tokens", "rotate-token", "rollback"):
+    if sources.command in ("check-tokens", "rotate-token", "rollback", "history"):
         return ""
     if settings:
         return str(settings.schema_path)
@@ -193,6 +193,10 @@ def _report(invocation: Invocation) -> Report:
         from turso_deploy.cli.preview_commands import compare
 
         return compare(invocation, settings.compare_to)
+    if settings.command == "status":
+        from turso_deploy.cli.history_commands import status
+
+        return status(invocation)
     require_database(settings, invocation.context)
     match settings.command:
         case "check-tokens":
@@ -209,6 +213,14 @@ def _report(invocation: Invocation) -> Report:
             require_target(Path(settings.schema_path))
             with invocation.open_database() as database:
                 return pull(Path(settings.schema_path), database)
+        case "history":
+            from turso_deploy.cli.history_commands import history
+
+            report = history(invocation)
+        case "accept-drift":
+            from turso_deploy.cli.history_commands import accept_drift
+
+            report = accept_drift(invocation)
         case "plan":
             from turso_deploy.cli.preview_commands import plan
 

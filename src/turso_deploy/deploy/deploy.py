@@ -19,6 +19,7 @@ from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
 from turso_deploy.core.transaction import Outcome
 from turso_deploy.database.interface import Database
+from turso_deploy.deploy.accept_drift import acceptance_batch, pending_acceptance
 from turso_deploy.deploy.batch import Batch, BatchId
 from turso_deploy.deploy.batches import describe_batch, split_into_batches
 from turso_deploy.deploy.deployment import NO_PROVENANCE, Deployment
@@ -305,3 +306,34 @@ class DeploymentRun:
     def _add_committed(self, batch: BatchId) -> None:
         self.report.add_committed(batch)
         self.submission.reset()
+
+
+def accept_drift(project: Project, database: Database, *, provenance: Provenance = NO_PROVENANCE) -> Report:
+    """Record what others changed in a database as part of it, and return the report, also of a failure.
+
+    A row is added to the deployment history: the deployment before it, with the catalog of the database. No object and
+    no other row changes. `project` says which objects are ignored. Raises InputError (`input-invalid`) for a project
+    that is closed, before any request.
+    """
+    project.require_open()
+    return _Acceptance(Deployment(project, database, provenance=provenance, command="accept-drift")).result()
+
+
+class _Acceptance(DeploymentRun):
+    """A run that records the catalog of a database, with the guard and the proofs of a deployment."""
+
+    done = Status.ACCEPTED
+
+    def find_pending(self) -> PendingChanges:
+        """Read the database, and return a plan without steps."""
+        return pending_acceptance(self.deployment)
+
+    def report_pending(self, pending: PendingChanges) -> None:
+        """Add nothing: the report has the drift already."""
+
+    def require_allowed(self, pending: PendingChanges) -> None:
+        """Allow everything: nothing but the history is written."""
+
+    def batches(self, pending: PendingChanges) -> Iterator[Batch]:
+        """Yield the transaction that adds the row."""
+        yield acceptance_batch(self.deployment, pending, self.submission.deadline(pending.state))

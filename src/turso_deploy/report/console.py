@@ -66,11 +66,12 @@ def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
     yield _manifest(report, paint)
+    yield _databases(report, paint)
     yield _history(report, paint)
     yield _with_title(wording.DRIFT_TITLE, _diff(report.drift, paint))
     if report.command in ("verify", "history"):
         yield _with_title(wording.changes_title(report), _diff(report.changes, paint))
-    elif report.is_plan and report.changes and not verbose:
+    if report.is_plan and report.changes and not verbose:
         yield _titled(count_of(len(report.changes), "change"), report, _changes(report, paint))
     else:
         steps = _script(report.steps, paint) if verbose else _steps(report, paint)
@@ -129,13 +130,24 @@ def _history(report: Report, paint: _Paint) -> Iterator[str]:
     """Yield a table of deployments; of a single one also its details."""
     if not report.history:
         return
-    lines = [deployments.HEADER, *map(deployments.cells, report.history)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(deployments.HEADER))]
-    for line in lines:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True) if width).rstrip()
-        yield f"  {paint(text, _DIM) if line is deployments.HEADER else text}"
+    yield from _left_aligned([deployments.HEADER, *map(deployments.cells, report.history)], paint)
     for name, value in deployments.details(report.history[0]) if report.shows_one else ():
         yield f"  {paint(name.ljust(13), _DIM)}  {value}"
+
+
+def _databases(report: Report, paint: _Paint) -> Iterator[str]:
+    """Yield a table of the states of databases."""
+    if report.databases:
+        yield from _left_aligned([deployments.STATUS_HEADER, *map(deployments.status_cells, report.databases)], paint)
+
+
+def _left_aligned(lines: Sequence[Sequence[str]], paint: _Paint) -> Iterator[str]:
+    """Yield a table whose first line is the header; columns without any text are left out."""
+    shown = [column for column in range(len(lines[0])) if any(line[column] for line in lines[1:])]
+    widths = {column: max(len(line[column]) for line in lines) for column in shown}
+    for number, line in enumerate(lines):
+        text = "  ".join(line[column].ljust(width) for column, width in widths.items()).rstrip()
+        yield f"  {text if number else paint(text, _DIM)}"
 
 
 def _with_title(title: str, lines: Iterator[str]) -> Iterator[str]:

@@ -7,12 +7,36 @@ from collections.abc import Iterator
 
 from turso_deploy.core.text import count_of, printable
 from turso_deploy.report import wording
-from turso_deploy.report.document import DeploymentLine
+from turso_deploy.report.changes import phrases
+from turso_deploy.report.document import DatabaseLine, DeploymentLine
 
 HEADER = ("number", "version", "deployed (UTC)", "took", "by", "from", "run", "steps", "approved")
 """The headings of the table."""
 
+STATUS_HEADER = ("database", "version", "last deployment", "state", "details")
+"""The headings of the table of databases."""
+
 _UNKNOWN = "?"
+
+
+def status_cells(line: DatabaseLine) -> tuple[str, ...]:
+    """Return the cells of a database, in the order of `STATUS_HEADER`."""
+    last = "-" if line.deployment is None else f"{line.deployment}, {_time(line.deployed_at or '')}"
+    found = (line.name or line.database, line.schema_version or "-", last, _state(line), "; ".join(_reasons(line)))
+    return tuple(map(printable, found))
+
+
+def _state(line: DatabaseLine) -> str:
+    states = [line.status.value, *(["pending"] if line.pending and line.drifted else [])]
+    return ", ".join(states)
+
+
+def _reasons(line: DatabaseLine) -> Iterator[str]:
+    if line.error:
+        yield f"{line.error.code}: {line.error.message}"
+    yield from phrases(line.drift)
+    if line.drifted is None and line.error is None and line.deployment is not None:
+        yield "it is not known what others changed"
 
 
 def cells(line: DeploymentLine) -> tuple[str, ...]:

@@ -355,6 +355,32 @@ class DeploymentLine:
 
 
 @dataclass(frozen=True)
+class DatabaseLine:
+    """State of one database."""
+
+    name: str | None
+    """Its name in the settings file; `null` for a database that is not in it."""
+    database: str
+    """The database, without credentials."""
+    status: Status
+    """`verified`, `pending`, `drifted` or `failed`."""
+    schema_version: str | None = None
+    deployment: int | None = None
+    """Number of the last deployment; `null` before the first."""
+    deployed_at: str | None = None
+    """Time of the last deployment, in UTC."""
+    pending: bool | None = None
+    """Whether the folder has changes that are not deployed to it; `null` if it could not be read."""
+    drifted: bool | None = None
+    """Whether it is not as it was last deployed; `null` if that is not known."""
+    drift: tuple[ObjectChange, ...] = ()
+    """Objects that are not as the last deployment left them."""
+    error: ErrorLine | None = None
+    """The error of a database that could not be read."""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
     """Result of a run. Contains no secret and no seed value, so it can be printed."""
 
@@ -407,6 +433,8 @@ class Report:
     """Warnings, one sentence each."""
     annotated: tuple[AnnotatedLine, ...] = ()
     """Those of the warnings that are annotations on GitHub: a comment that failed, approvals that are left over."""
+    databases: tuple[DatabaseLine, ...] = ()
+    """With `status`: the state of each database."""
     history: tuple[DeploymentLine, ...] = ()
     """With `history`: deployments, the newest first. With a number, `changes` are those of this deployment."""
     tokens: tuple[TokenLine, ...] = ()

@@ -67,6 +67,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _manifest(report, fulfilled=False)
     yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _failed_checks(report.checks, detail)
+    yield _databases(report, detail)
     yield _history(report, detail)
     yield _drift(report.drift, detail)
     yield _changes(report, detail)
@@ -145,6 +146,13 @@ def _changes(report: Report, detail: _Detail) -> str:
     title = f"{count_of(len(report.changes), 'change')}{wording.not_executed(report)}"
     title = wording.changes_title(report) if report.command in ("verify", "history") else title
     return _diff(title, report.changes, detail, is_open=report.is_plan)
+
+
+def _databases(report: Report, detail: _Detail) -> str:
+    """Return a table of the states of databases."""
+    rows = [tuple(map(summary_text, deployments.status_cells(line))) for line in report.databases]
+    header = deployments.STATUS_HEADER
+    return _limited_table("l" * len(header), header, rows, detail.rows) if rows else ""
 
 
 def _history(report: Report, detail: _Detail) -> str:

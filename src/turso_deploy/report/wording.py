@@ -232,6 +232,8 @@ def chunks(report: Report) -> str:
 def verdict(report: Report) -> str:
     """Return the result of the run in one line."""
     match report.status:
+        case Status.VERIFIED | Status.PENDING | Status.DRIFTED | Status.FAILED if report.databases:
+            return f"Status: {_states(report)}"
         case Status.DEPLOYED:
             work = _work(report, _PAST, rows_seeded(report))
             return f"{_titled('Deployed', versions(report), work)}, in {count_of(report.requests, 'request')}"
@@ -369,6 +371,12 @@ def _verified(report: Report) -> str:
     if standing == _version(report.schema_version):
         return _titled("Verified", standing, found)
     return f"{_titled('Verified', '', found)}; {standing}" if found else f"Verified: {standing}"
+
+
+def _states(report: Report) -> str:
+    """Return the number of databases in each state: `2 verified, 1 drifted`."""
+    states = [line.status.value for line in report.databases]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "no databases"
 
 
 def _differing(changes: Sequence[ObjectChange]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _COMMANDS: Mapping[str, str] = {
     **dict.fromkeys("apply migrate push up sync seed release upgrade update run execute start".split(), "deploy"),
-    **dict.fromkeys("diff preview pending generate show explain status state info".split(), "plan"),
+    **dict.fromkeys("diff preview pending generate show explain state info".split(), "plan"),
     **dict.fromkeys("check changes".split(), "plan --check"),
     **dict.fromkeys("dry-run dryrun simulate try test".split(), "plan --dry-run"),
     **dict.fromkeys("validate drift compare".split(), "verify"),

@@ -7,7 +7,7 @@ The flags, the inputs of the Action, the environment variables and the reference
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_SIZES
 from turso_deploy.settings.fields import (
@@ -26,31 +26,26 @@ from turso_deploy.settings.fields import (
 )
 from turso_deploy.settings.fields import setting as _setting
 
-Command = Literal["deploy", "plan", "rollback", "verify", "docs", "pull", "check-tokens", "rotate-token"]
-
-ALL_COMMANDS: tuple[Command, ...] = (
+Command = Literal[
     "deploy",
     "plan",
     "rollback",
     "verify",
+    "history",
+    "status",
+    "accept-drift",
     "docs",
     "pull",
     "check-tokens",
     "rotate-token",
-)
-DATABASE_COMMANDS: tuple[Command, ...] = (
-    "deploy",
-    "plan",
-    "rollback",
-    "verify",
-    "pull",
-    "check-tokens",
-    "rotate-token",
-)
+]
+
+ALL_COMMANDS: tuple[Command, ...] = get_args(Command)
+DATABASE_COMMANDS: tuple[Command, ...] = tuple(command for command in ALL_COMMANDS if command != "docs")
 FOR_ALL_DATABASES = ("status",)
 """Commands that run for every database of the settings file, unless `target` names one."""
 
-WRITING_COMMANDS: tuple[Command, ...] = ("deploy", "pull", "rotate-token")
+WRITING_COMMANDS: tuple[Command, ...] = ("deploy", "accept-drift", "pull", "rotate-token")
 DEPLOYING_COMMANDS: tuple[Command, ...] = ("deploy", "rollback")
 
 # Turso's own name for the variable of the application token.
@@ -68,7 +63,7 @@ class Settings:
     command: Command = _setting(
         "deploy",
         "Command to run: `deploy`, `plan` (show the changes), `rollback` (go back to an earlier deployment), `verify` "
-        "(read only), `docs` (write the schema's "
+        "(read only), `history`, `status`, `accept-drift` (record what others changed), `docs` (write the schema's "
         "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`. Only the "
         "Action has a default.",
     )
@@ -76,7 +71,7 @@ class Settings:
         "schema",
         "Folder with the SQL files, `seeds/` and `manifest.yml`.",
         Group.SCHEMA,
-        ("deploy", "plan", "verify", "docs", "pull"),
+        ("deploy", "plan", "verify", "status", "accept-drift", "docs", "pull"),
         min_length=1,
         file_scope=FileScope.ANYWHERE,
     )
@@ -139,10 +134,10 @@ class Settings:
     )
     deployment: Integer | None = _setting(
         None,
-        "With `rollback`: number of the deployment to go back to, which may also be its first word. Default: the one "
-        "before the last one.",
+        "With `rollback`: number of the deployment to go back to; by default the one before the last one. With "
+        "`history`: number of the deployment to show, with what it changed. It may also follow the command.",
         Group.OPTIONS,
-        ("rollback",),
+        ("rollback", "history"),
         ge=1,
     )
     to: Text | None = _setting(
@@ -187,6 +182,9 @@ class Settings:
         "when pages are stale.",
         Group.OPTIONS,
         ("plan", "docs"),
+    )
+    limit: Integer = _setting(
+        20, "With `history`: number of deployments to list.", Group.OPTIONS, ("history",), ge=1, le=1000
     )
     output: str = _setting(
         "docs/schema",
@@ -390,7 +388,7 @@ class Settings:
     @property
     def writes_to_database(self) -> bool:
         """True if the command executes writing statements on the database, even if it rolls them back."""
-        return self.command in DEPLOYING_COMMANDS or self.dry_run
+        return self.command in DEPLOYING_COMMANDS or self.command == "accept-drift" or self.dry_run
 
 
 SETTINGS: Mapping[str, Setting] = {

@@ -304,7 +304,7 @@ MEANT = [
     ("push", "deploy"),
     ("Up", "deploy"),
     ("db push", "deploy"),
-    ("migrate status", "plan"),
+    ("migrate status", "status"),
     ("diff", "plan"),
     ("schema diff", "plan"),
     ("check", "plan --check"),
