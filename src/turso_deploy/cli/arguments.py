@@ -73,6 +73,7 @@ _METAVARS = {
     "token_expiry_warning": "DURATION",
     "token_lifetime": "DURATION",
     "restore_point": "KIND",
+    "restore_point_folder": "FOLDER",
     "keep_restore_points": "NUMBER",
     "target": "NAME",
     "deployment": "NUMBER",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turso_deploy.cli.credentials import RUN_LIFETIME, HostedDatabase
@@ -54,9 +55,31 @@ def rollback(invocation: Invocation) -> Report:
 
 def _deploy_as_set(project: Project, database: Database, invocation: Invocation) -> Report:
     hosted = invocation.credentials.hosted
-    if hosted is None:
-        return _deploy(project, database, invocation.settings, invocation.provenance)
-    return _deploy_hosted(project, database, hosted, invocation)
+    if hosted is not None:
+        return _deploy_hosted(project, database, hosted, invocation)
+    if invocation.settings.restore_point == "file":
+        return _deploy_after_copy(project, database, invocation)
+    return _deploy(project, database, invocation.settings, invocation.provenance)
+
+
+def _deploy_after_copy(
+    project: Project, database: Database, invocation: Invocation, notices: Sequence[str] = ()
+) -> Report:
+    """Deploy, after the database is copied to a file if the deployment has hazards."""
+    from turso_deploy.database.snapshots import save_restore_point
+    from turso_deploy.turso.restore_points import RestorePoint
+
+    settings, provenance = invocation.settings, invocation.provenance
+    planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
+    if not planned.succeeded:  # the deployment would report the same error
+        return replace(planned, command=settings.command)
+    if not (planned.hazards or any(step.hazards for step in planned.steps)):
+        return _with_restore_point(_deploy(project, database, settings, provenance), None, notices)
+    report_step("saving the restore point")
+    folder, keep = Path(settings.restore_point_folder), settings.keep_restore_points
+    name, lines = save_restore_point(database, folder, datetime.now(UTC), keep=keep)
+    report = _deploy(project, database, settings, provenance._replace(restore_point=name))
+    return _with_restore_point(report, RestorePoint("file", name, lines), notices)
 
 
 def _deploy(project: Project, database: Database, settings: Settings, provenance: Provenance) -> Report:
@@ -86,6 +109,8 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
             failed = _deploy_to_trial_branch(project, hosted, invocation, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
+    if settings.restore_point == "file":
+        return _deploy_after_copy(project, database, invocation, notices)
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
     provenance = provenance._replace(restore_point=reference)
@@ -148,7 +173,7 @@ def _with_restore_point(report: Report, restore_point: RestorePoint | None, noti
     """Add the notices to a report, and the commands to restore the database if a write or a branch may need them."""
     if restore_point is None:
         return replace(report, notices=(*notices, *report.notices))
-    is_shown = report.committed is not False or restore_point.kind == "branch"
+    is_shown = report.committed is not False or restore_point.kind != "timestamp"
     return replace(
         report,
         notices=(*notices, *report.notices, *restore_point.notices),

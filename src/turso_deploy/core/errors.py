@@ -76,6 +76,7 @@ class ErrorCode(StrEnum):
     DATABASE_BUSY = "database-busy"
     DATABASE_FULL = "database-full"
     ENGINE_UNSUPPORTED = "engine-unsupported"
+    RESTORE_POINT_FAILED = "restore-point-failed"
     STALE_PLAN = "stale-plan"
     OUTCOME_UNKNOWN = "outcome-unknown"
     STOPPED = "stopped"

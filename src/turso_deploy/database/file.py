@@ -44,6 +44,11 @@ class FileDatabase(Database):
         self.request_size: int | None = None
 
     @property
+    def file(self) -> Path:
+        """The file, which may not exist yet."""
+        return self._file
+
+    @property
     def requests(self) -> int:
         """The number of connections so far."""
         return self._connections

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Purpose, Query, Rows, Transaction, json_bytes
@@ -92,6 +93,36 @@ class HranaDatabase(Database):
         if isinstance(replies, Failure):
             return self._rejected(transaction, replies)
         return _outcome(transaction, replies)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[Sequence[Query]], list[Rows | Failure]]]:
+        """Open a read transaction, and yield the function that runs queries in it, one request for each call.
+
+        The requests belong to one stream of the server, which ends when it is not used for some seconds. Raises
+        DatabaseError, also for a stream that has ended.
+        """
+        self._read_in_stream([Query("BEGIN")], last=False, first=True)
+        try:
+            yield lambda queries: self._read_in_stream(queries, last=False)
+        finally:
+            with suppress(DatabaseError):
+                self._read_in_stream([Query("ROLLBACK")], last=True)
+
+    def _read_in_stream(self, queries: Sequence[Query], *, last: bool, first: bool = False) -> list[Rows | Failure]:
+        steps = [step(query, want_rows=True) for query in queries]
+        results = self._transport.send_in_stream([batch(steps), *([CLOSE] if last else [])], is_first=first)
+        try:
+            replies = read_batch(results[0], steps)
+        except _UNREADABLE as error:
+            raise transport_error(UNREADABLE, lost=False) from error
+        if isinstance(replies, Failure):
+            raise transport_error(explain(replies), lost=False)
+        answers = [reply for reply in replies if reply is not None]
+        if len(answers) != len(queries):
+            raise transport_error(UNREADABLE, lost=False)
+        if first and isinstance(answers[0], Failure):
+            raise transport_error(explain(answers[0]), lost=False)
+        return answers
 
     def size(self, transaction: Transaction) -> int:
         """Return the size of the request for a transaction in bytes; long JSON arguments are counted, not encoded."""

@@ -96,6 +96,7 @@ class Transport:
         self._client = HttpClient(url, token, timeout)
         self._timeout = timeout
         self.requests = 0
+        self._baton: str | None = None
         self.retry_budget = retry_budget
 
     def send(self, pipeline: list[dict[str, Any]], *, writes: bool) -> list[dict[str, Any]]:
@@ -118,6 +119,18 @@ class Transport:
                 raise transport_error(answer.explanation, lost=lost)
         return answer
 
+    def send_in_stream(self, pipeline: list[dict[str, Any]], *, is_first: bool) -> list[dict[str, Any]]:
+        """Return the results of a pipeline in the stream of the one before it, which may not be sent again.
+
+        The server names the stream in each answer. Raises DatabaseError.
+        """
+        answer = self._attempt(encode_pipeline(pipeline, None if is_first else self._baton), len(pipeline))
+        if isinstance(answer, _FailedAttempt):
+            raise transport_error(answer.explanation, lost=False)
+        if self._baton is None and pipeline[-1].get("type") != "close":
+            raise transport_error(UNREADABLE, lost=False)
+        return answer
+
     def _attempt(self, body: bytes, count: int) -> list[dict[str, Any]] | _FailedAttempt:
         self.requests += 1
         try:
@@ -135,8 +148,10 @@ class Transport:
                 rejected=not may_have_run,
             )
         try:
-            results = json.loads(response.body)["results"]
+            document = json.loads(response.body)
+            results = document["results"]
             if len(results) == count:
+                self._baton = document.get("baton")
                 return list(results)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
@@ -148,9 +163,9 @@ class Transport:
         self._client.close()
 
 
-def encode_pipeline(pipeline: list[dict[str, Any]]) -> bytes:
-    """Return the body of the request for a pipeline."""
-    return json.dumps({"baton": None, "requests": pipeline}).encode()
+def encode_pipeline(pipeline: list[dict[str, Any]], baton: str | None = None) -> bytes:
+    """Return the body of the request for a pipeline; `baton` names the stream of an earlier one."""
+    return json.dumps({"baton": baton, "requests": pipeline}).encode()
 
 
 def transport_error(explanation: ErrorExplanation, *, lost: bool) -> DatabaseError:

@@ -286,17 +286,25 @@ class Settings:
         DEPLOYING_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
-    restore_point: Literal["timestamp", "branch", "off"] = _setting(
+    restore_point: Literal["timestamp", "branch", "file", "off"] = _setting(
         "timestamp",
-        "Restore point of a deployment with an API token: `timestamp` (print the commands that restore the "
-        "database to the time before the deployment), `branch` (create a branch) or `off`.",
+        "Restore point before a deployment: with an API token `timestamp` (print the commands that restore to that "
+        "time) or `branch` (create a branch); for every database `file` (if there are hazards, copy a file or dump a "
+        "server into `restore-point-folder`); or `off`.",
+        Group.OPTIONS,
+        DEPLOYING_COMMANDS,
+        file_scope=FileScope.ANYWHERE,
+    )
+    restore_point_folder: Text = _setting(
+        "restore-points",
+        "Folder for the files of `restore-point: file`. They hold all rows.",
         Group.OPTIONS,
         DEPLOYING_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
     keep_restore_points: Integer = _setting(
         3,
-        "Number of branches of `restore-point: branch` to keep.",
+        "Number of branches, or of files of each database, that `restore-point` keeps.",
         Group.OPTIONS,
         DEPLOYING_COMMANDS,
         ge=1,

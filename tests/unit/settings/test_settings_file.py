@@ -89,6 +89,7 @@ VALUES = {
     "trial_branch": ("true", True),
     "keep_trial_branch": ("true", True),
     "restore_point": ('"off"', "off"),
+    "restore_point_folder": ('"points"', "points"),
     "keep_restore_points": ("7", 7),
 }
 

@@ -1,0 +1,182 @@
+"""`restore-point: file`: the database before a deployment with hazards, in a file that restores it, on each engine."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import stat
+import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.databases import DatabaseUnderTest
+from tests.support.rollbacks import deploy_sql, done
+from tests.support.schema_folders import write_folder
+from turso_deploy.cli.run import run
+from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.core.transaction import Query
+from turso_deploy.database.snapshots import save_restore_point
+from turso_deploy.sqlite.connection import Connection
+
+NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
+SCHEMA = """\
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT,
+  size REAL,
+  data BLOB,
+  short TEXT AS (substr(name, 1, 1))
+) STRICT;
+CREATE TABLE pairs (a TEXT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE "two words" (x, y);
+CREATE VIRTUAL TABLE notes USING fts5(body);
+CREATE VIRTUAL TABLE search USING fts5(name, content='users', content_rowid='id');
+CREATE INDEX by_name ON users (name);
+CREATE VIEW names AS SELECT name FROM users;
+CREATE TRIGGER note AFTER INSERT ON users BEGIN INSERT INTO notes (body) VALUES (new.name); END;
+"""
+ROWS = (
+    "INSERT INTO users (id, name, size, data) VALUES (1, 'Ada', 0.1, x'00ff'), (2, 'two' || char(13, 10) || 'lines', "
+    "9e999, NULL), (3, 'it''s' || char(0) || 'nul', -1e-300, x''), (9, '/', 1e15, NULL)",
+    "DELETE FROM users WHERE id = 9",
+    "INSERT INTO pairs VALUES ('b', 2), ('a', 1)",
+    "INSERT INTO \"two words\" (rowid, x, y) VALUES (7, 9007199254740993, 1.0), (5, '1', NULL)",
+    "INSERT INTO search (search) VALUES ('rebuild')",
+)
+TABLES = (
+    "SELECT id, hex(name), size = 9e999, quote(nullif(size, 9e999)), quote(data), short FROM users",
+    "SELECT * FROM pairs",
+    'SELECT rowid, quote(x), quote(y) FROM "two words" ORDER BY rowid',
+    "SELECT rowid, hex(body) FROM notes ORDER BY rowid",
+    "SELECT rowid FROM search WHERE search MATCH 'ada'",
+    "SELECT name, seq FROM sqlite_sequence",
+    "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name",
+    "SELECT number, id, hex(catalog) FROM schema_deployments",
+)
+
+
+def saved(target: DatabaseUnderTest, folder: Path, now: datetime = NOW, keep: int = 3) -> tuple[str, tuple[str, ...]]:
+    with closing(target.open()) as database:
+        return save_restore_point(database, folder, now, keep=keep)
+
+
+def contents(file: Path) -> list[Any]:
+    with closing(Connection.to_file(file)) as database:
+        return [list(database.rows(sql)) for sql in TABLES]
+
+
+def test_commands_restore_every_row_and_object(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, SCHEMA))
+    target.run(*ROWS)
+    name, commands = saved(target, tmp_path / "points")
+    path = tmp_path / "points" / name
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    wanted = [target.rows(sql) for sql in TABLES]
+    subprocess.run(["sh", "-euc", commands[0]], cwd=tmp_path, check=True)
+    found = contents(tmp_path / "restored.db")
+    for sql, one, other in zip(TABLES, wanted, found, strict=True):
+        assert [tuple(map(str, row)) for row in other] == [tuple(map(str, row)) for row in one], sql
+    assert shlex.quote(path.as_posix()) in commands[0]
+
+
+def test_large_tables_are_read_in_pages(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(on_sqld, tmp_path, "CREATE TABLE many (id INTEGER PRIMARY KEY, text TEXT);\n"))
+    on_sqld.run(
+        "INSERT INTO many WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234) "
+        "SELECT i, printf('%.1000c', 'x') FROM n"
+    )
+    name, _ = saved(on_sqld, tmp_path / "points")
+    text = (tmp_path / "points" / name).read_text(encoding="utf-8")
+    assert text.count('INSERT INTO "many"') == 1234
+    assert text.endswith("COMMIT;\n")
+
+
+def test_dump_is_of_one_moment(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(on_sqld, tmp_path, "CREATE TABLE a (x);\nCREATE TABLE b (x);\n"))
+    with closing(on_sqld.open()) as database, database.reading() as read:  # type: ignore[attr-defined]
+        assert read([Query("SELECT count(*) FROM a")])[0].rows == ((0,),)
+        on_sqld.run("INSERT INTO a VALUES (1)", "INSERT INTO b VALUES (1)")
+        assert read([Query("SELECT count(*) FROM b")])[0].rows == ((0,),)
+
+
+def test_newest_files_of_each_database_are_kept(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(in_file, tmp_path, "CREATE TABLE a (x);\n"))
+    folder = tmp_path / "points"
+    other = folder / "restore-point-000000000000-20200101-000000-000000.db"
+    mine = folder / "notes.txt"
+    folder.mkdir()
+    other.touch()
+    mine.touch()
+    names = [saved(in_file, folder, NOW.replace(second=second), keep=2)[0] for second in range(4)]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([other.name, mine.name, *names[2:]])
+
+
+def test_without_a_restore_point_nothing_is_deployed(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(in_file, tmp_path, "CREATE TABLE a (x);\n"))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "points").symlink_to(tmp_path / "real")
+    (tmp_path / "file").touch()
+    for folder in ("points", "file"):
+        with pytest.raises(DatabaseError) as caught:
+            saved(in_file, tmp_path / folder)
+        assert caught.value.code is ErrorCode.RESTORE_POINT_FAILED
+        assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_deployment_with_a_hazard_saves_first_and_prints_the_commands(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "schema"
+    points = tmp_path / "points"
+    users = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);\n"
+    flags = {
+        "command": "deploy",
+        "schema_path": str(folder),
+        "database_url": target.url,
+        "restore_point": "file",
+        "restore_point_folder": str(points),
+        "allow_hazards": "drop-column:users.email",
+        "json_output": True,
+    }
+    environment = {"TURSO_AUTH_TOKEN": target.token} if target.token else {}
+
+    def deployed(sql: str) -> dict[str, Any]:
+        write_folder(folder, {"schema.sql": sql})
+        output = StringIO()
+        assert run(flags, environment, output, StringIO()) == 0, output.getvalue()
+        report: dict[str, Any] = json.loads(output.getvalue())
+        return report
+
+    assert deployed(users)["restore_point"] == []
+    assert not points.exists()
+    target.run("INSERT INTO users VALUES (1, 'Ada', 'a@b.c')")
+    report = deployed(users.replace(", email TEXT", ""))
+    [file] = points.iterdir()
+    assert target.value("SELECT backup FROM schema_deployments ORDER BY number DESC LIMIT 1") == file.name
+    subprocess.run(["sh", "-euc", report["restore_point"][0]], cwd=tmp_path, check=True)
+    with closing(Connection.to_file(tmp_path / "restored.db")) as restored:
+        assert list(restored.rows("SELECT * FROM users")) == [(1, "Ada", "a@b.c")]
+
+
+def test_deployment_without_its_restore_point_stops(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(in_file, tmp_path, "CREATE TABLE a (x, y);\n"))
+    in_file.run("INSERT INTO a VALUES (1, 2)")
+    write_folder(tmp_path / "schema", {"schema.sql": "CREATE TABLE a (x);\n"})
+    (tmp_path / "points").touch()
+    before, output = in_file.dump(), StringIO()
+    flags = {
+        "command": "deploy",
+        "schema_path": str(tmp_path / "schema"),
+        "database_url": in_file.url,
+        "restore_point": "file",
+        "restore_point_folder": str(tmp_path / "points"),
+        "allow_hazards": "drop-column",
+    }
+    assert run(flags, {}, output, StringIO()) == 1
+    assert "restore-point-failed" in output.getvalue()
+    assert in_file.dump() == before
