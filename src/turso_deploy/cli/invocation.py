@@ -48,7 +48,10 @@ class Invocation(NamedTuple):
     def provenance(self) -> Provenance:
         """Commit, ref, run and actor, as the deployment history records them."""
         from turso_deploy.history.entries import Provenance
+        from turso_deploy.history.provenance import provenance_of
 
+        if not self.context.commit_sha:
+            return provenance_of(self.sources.environment)
         return Provenance(self.context.commit_sha, self.context.ref, self.context.run_url, self.context.actor)
 
     def open_credentials(self) -> AbstractContextManager[Credentials]:
