@@ -223,6 +223,17 @@ def test_backfill_computes_values_back(target: DatabaseUnderTest, tmp_path: Path
     assert target.rows("SELECT * FROM products") == [(1, 2.5)]
 
 
+def test_values_that_using_has_computed_since_are_named(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, PRODUCTS))
+    target.run("INSERT INTO products VALUES (1, 2.5)")
+    done(deploy_sql(target, tmp_path, CENTS))
+    report = try_rollback(target)
+    assert any("stay as they are: products.price." in notice for notice in report.notices)
+    report = try_rollback(target, terms=Terms(backfills={"products.price": "price / 100.0"}))
+    assert not any("stay as they are" in notice for notice in report.notices)
+    assert target.rows("SELECT * FROM products") == [(1, 250)]
+
+
 def test_column_without_values_is_blocked_until_a_backfill_gives_them(
     target: DatabaseUnderTest, tmp_path: Path
 ) -> None:

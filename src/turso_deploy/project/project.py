@@ -41,6 +41,8 @@ class EarlierDeployment(NamedTuple):
     last_id: str
     run_again: frozenset[str] = frozenset()
     keep_done: frozenset[str] = frozenset()
+    computed: tuple[str, ...] = ()
+    """Columns whose values an `@using` has computed since, and that no backfill of the rollback computes back."""
 
 
 class Project(NamedTuple):
@@ -76,7 +78,17 @@ class Project(NamedTuple):
         broken = (
             f"What this refers to does not exist, so it is deployed only where a database has it already: {dangling}."
         )
-        return (*skipped, *([covered] if ignored else []), *([broken] if dangling else []))
+        computed = self.earlier.computed if self.earlier else ()
+        forward = (
+            f"Values that `@using` has computed since stay as they are: {enumerated(computed)}. To compute them back, "
+            "use `--backfill TABLE.COLUMN=EXPRESSION`. The newer folder would compute them again, from these values."
+        )
+        return (
+            *skipped,
+            *([covered] if ignored else []),
+            *([broken] if dangling else []),
+            *([forward] if computed else []),
+        )
 
     def unknown_functions(self, others: Iterable[tuple[str, Place, str]] = ()) -> tuple[str, ...]:
         """Return the notice of the functions that no known engine has, for a run that asks no engine; () if none.

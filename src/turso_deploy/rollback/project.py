@@ -65,6 +65,7 @@ def load_earlier(
         target.last_id,
         terms.run_again,
         terms.keep_done,
+        tuple(title for title in target.backfilled if _is_kept(title, wanted)),
     )
     manifest = Manifest(schema_version=target.version or None, ignore=target.catalog.ignored)
     return Project(SchemaFolder(Path(shown), shown), manifest, wanted, (), (), scratch, earlier=earlier)
@@ -95,6 +96,13 @@ def _schema_to_restore(target: Target, catalog: Catalog) -> Schema:
         views=restored(schema.views),
         triggers=restored(schema.triggers),
     )
+
+
+def _is_kept(title: str, wanted: Schema) -> bool:
+    """Return True for a column that the earlier schema has, too, and that no backfill computes."""
+    table_name, column = map(fold_case, read_column_title(title))
+    table = wanted.tables.get(table_name)
+    return bool(table and column in table.definition.by_name and table.directives.of(column).using is None)
 
 
 def _with_backfills(wanted: Schema, backfills: Mapping[str, str]) -> Schema:

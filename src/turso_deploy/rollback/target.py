@@ -14,6 +14,7 @@ from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
 from turso_deploy.history.catalogs import DeployedCatalog, restore
 from turso_deploy.history.lineage import UnknownNamesError, present_names, since_number_query
+from turso_deploy.sql.lexer import column_title
 
 _LAST = f"SELECT number, id, managed_objects, command, schema_version FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1"
 _TARGET = f"""SELECT found.number, found.schema_version, found.schema_fingerprint, found.managed_objects, found.scripts,
@@ -24,6 +25,10 @@ _TARGET = f"""SELECT found.number, found.schema_version, found.schema_fingerprin
   )
 FROM {HISTORY_TABLE} AS found WHERE {{0}} ORDER BY found.number DESC LIMIT 1"""
 _BEFORE_LAST = f"found.number < (SELECT max(number) FROM {HISTORY_TABLE})"
+_BACKFILLS = (
+    f"SELECT value->>'table', value->>'column' FROM {HISTORY_TABLE}, json_each(backfills) "
+    "WHERE number > ?1 AND json_valid(backfills)"
+)
 _OF_VERSION = "ltrim(found.schema_version, 'v') = ltrim(?1, 'v')"
 _ROLLBACK = "rollback "
 """The beginning of the command that the deployment history records for a rollback."""
@@ -41,6 +46,8 @@ class Target(NamedTuple):
     last_id: str
     managed_now: frozenset[str]
     present: PresentNames
+    backfilled: tuple[str, ...] = ()
+    """The columns whose values an `@using` has computed since, by their names then."""
 
 
 def read_target(database: Database, number: int | None, version: str | None) -> Target:
@@ -113,7 +120,9 @@ def _read(database: Database, row: tuple[Any, ...], last_row: tuple[Any, ...]) -
         managed_now = frozenset(map(str, json.loads(last_row[2])))
     except (ValueError, TypeError) as error:
         raise damaged(number, "its managed objects or scripts cannot be read") from error
-    [answer] = database.query((since_number_query(whole_number(number)),))
+    after = whole_number(number)
+    [answer, backfills] = database.query((since_number_query(after), Query(_BACKFILLS, (after,))))
+    columns = backfills.rows if isinstance(backfills, Rows) else ()
     try:
         if isinstance(answer, Failure):
             raise explain(answer).error(DatabaseError, f"The table {HISTORY_TABLE} could not be read: {{}}.")
@@ -130,6 +139,7 @@ def _read(database: Database, row: tuple[Any, ...], last_row: tuple[Any, ...]) -
         str(last_row[1]),
         managed_now,
         present,
+        tuple(dict.fromkeys(column_title(str(table), str(column)) for table, column in columns)),
     )
 
 
