@@ -52,6 +52,11 @@ def dry_run(target: DatabaseUnderTest, project: Project) -> Report:
             {"t.sql": TABLE.replace("n INTEGER", "n TEXT -- @using json_extract(j, '$.n')\n")},
             "malformed JSON",
         ),
+        ({"t.sql": TABLE.replace("n INTEGER", "n INTEGER CHECK (json_extract(j, '$.a') > 0)")}, "malformed JSON"),
+        (
+            {"t.sql": TABLE.replace("n INTEGER", "n INTEGER, k TEXT CHECK (json_extract(j, '$.a') IS k)")},
+            "malformed JSON",
+        ),
         (
             {
                 "t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT -- @renamed from=j\n, n INTEGER);\n",

@@ -62,6 +62,7 @@ from turso_deploy.plan.unmanaged import (
     check_history_name_is_free,
     check_meaning_stays,
     check_names_are_not_taken,
+    check_names_are_not_taken_elsewhere,
     check_nothing_breaks,
     check_nothing_is_lost,
     check_parents_exist,
@@ -180,6 +181,7 @@ class _Planner:
             self.dependencies = Dependencies.of(before.with_ignored)
         removed = difference.removed(renames.managed)
         check_names_are_not_taken(before, difference, removed)
+        check_names_are_not_taken_elsewhere(self.wanted, difference, removed, renames.managed)
         self._find_table_changes(difference, before)
         lost = indexes_on_dropped_columns(before.with_ignored, self.wanted, removed, self.changes)
         indexes = [*indexes_to_drop(difference, removed), *lost]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence, Set
 
 from turso_deploy.catalog.diff import with_explicit_references
@@ -13,14 +12,13 @@ from turso_deploy.plan.rebuild import rebuild
 from turso_deploy.plan.steps import AlteredTable, Step, StepKind
 from turso_deploy.plan.table_change import TableChange, is_rowid
 from turso_deploy.plan.table_hazards import hazards_of_check, hazards_of_dropped_column, hazards_of_rebuild, rename_hint
-from turso_deploy.sql.affinity import Affinity, affinity_of, stored_form, strict_type
+from turso_deploy.sql.affinity import affinity_of, stored_form, strict_type
 from turso_deploy.sql.comments import expressions_in
 from turso_deploy.sql.definitions import ColumnDefinition, TableDefinition
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.schema import AnyTable, Table, VirtualTable
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
@@ -188,11 +186,18 @@ def _fails_on_servers(column: ColumnDefinition, change: TableChange) -> bool:
 
 
 def _has_fraction(column: ColumnDefinition, *, strict: bool) -> bool:
-    """Return True if a default is a number that no integer equals, in a column that does not store it as text."""
-    default = "".join(column.default or ())
-    if affinity_of(column.type, strict=strict) is Affinity.TEXT or not _NUMBER.fullmatch(default):
+    """Return True if a column stores its default as a number that no integer equals: 1.5, and '1.5' in NUMERIC."""
+    if not column.default:
         return False
-    return not float(default).is_integer() or abs(float(default)) >= 2**63
+    scratch = Scratch()
+    try:
+        stored = stored_form(" ".join(column.default), affinity_of(column.type, strict=strict))
+        [(value,)] = scratch.query(Query(f"SELECT {stored}")).rows
+    except ScratchError:  # a function, which no column that was added has
+        return False
+    finally:
+        scratch.close()
+    return isinstance(value, float) and (not value.is_integer() or abs(value) >= 2**63)
 
 
 def _default_reads_as_stored(column: ColumnDefinition, *, strict: bool) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.catalog.column_order import depending_on_column_order
-from turso_deploy.catalog.diff import Change, Difference
+from turso_deploy.catalog.diff import Change, Difference, Managed
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects, find_fault, find_fault_of_event
 from turso_deploy.catalog.rows import CatalogRow
@@ -323,6 +323,33 @@ def check_names_are_not_taken(before: Catalog, difference: Difference, removed: 
             f"The schema folder defines {_with_article(item.kind)} {item.name}, and the database has "
             f"{_with_article(row.kind)} of that name, {owner}.",
             hint=f"{by_hand or 'G'}ive the {item.kind} of the schema folder another name.",
+            place=item.place,
+        )
+
+
+def check_names_are_not_taken_elsewhere(
+    wanted: Schema, difference: Difference, removed: Iterable[SchemaObject], managed: Managed
+) -> None:
+    """Find indexes and triggers of the folder whose name an unmanaged one has that belongs to a table of others.
+
+    Changing it would drop it from a table that the folder does not define. Raises PlanError (`plan-impossible`).
+    """
+    gone = {name for _, name in map(key_of, removed)}
+    ours = {fold_case(name) for name in managed}
+    for change in difference.changed:
+        item, live = change.wanted, change.live
+        if not isinstance(item, Index | Trigger) or not isinstance(live, Index | Trigger):
+            continue
+        table = fold_case(live.table)
+        if fold_case(title(live)) in ours or table in gone or table in wanted.tables or table in wanted.views:
+            continue
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The schema folder defines {_with_article(item.kind)} {item.name} of {item.table}, and the database has "
+            f"{_with_article(live.kind)} of that name, which is not managed, of {live.table}, which the folder does "
+            "not define.",
+            hint=f"Drop the {live.kind} of the database by hand (DROP {live.kind.upper()} …), or give the {item.kind} "
+            "of the schema folder another name.",
             place=item.place,
         )
 

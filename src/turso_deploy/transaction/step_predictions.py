@@ -113,6 +113,10 @@ def _added_column_query(changes: Pending, step: Step) -> str:
         return ""
     rows, _ = change.judged()
     values = f", (SELECT count({projected(step.column or '')}) FROM {rows})" if is_virtual else ""
+    new = [check.expression for check in change.new.checks if check.at_column == fold_case(step.column or "")]
+    if new:
+        judged, checks = change.judged(*new)
+        values += f", (SELECT {_evaluated(checks)} FROM {judged})"
     if not (is_checked or change.new.strict):
         return f"SELECT 0{values}"
     live_name = changes.plan.old_names.get(name, change.live.name)
@@ -122,7 +126,7 @@ def _added_column_query(changes: Pending, step: Step) -> str:
 
 
 def _rebuild_query(change: TableChange) -> str:
-    """Return the query that counts the rows which break a CHECK that stays, and evaluates every new value.
+    """Return the query that counts the rows which break a CHECK that stays, and evaluates new values and new CHECKs.
 
     It is "" if a rebuild copies whole records, or has neither a CHECK nor an expression to evaluate.
     """
@@ -136,12 +140,19 @@ def _rebuild_query(change: TableChange) -> str:
         for check in change.new.checks
         if check in change.old.checks and change.changed_columns.isdisjoint(identifiers_in(" ".join(check.expression)))
     ]
-    if not (computed or stays):
+    new = [check.expression for check in change.new.checks if check.expression not in stays]
+    if not (computed or stays or new):
         return ""
-    rows, checks = change.judged(*stays)
-    breaks = " OR ".join(f"NOT ({check})" for check in checks) or "0"
+    rows, checks = change.judged(*stays, *new)
+    breaks = " OR ".join(f"NOT ({check})" for check in checks[: len(stays)]) or "0"
     values = "".join(f", count({projected(name)})" for name in computed)
-    return f"SELECT count(*) FILTER (WHERE {breaks}){values} FROM {rows}"
+    evaluated = f", {_evaluated(checks[len(stays) :])}" if new else ""
+    return f"SELECT count(*) FILTER (WHERE {breaks}){values}{evaluated} FROM {rows}"
+
+
+def _evaluated(checks: Sequence[str]) -> str:
+    """Return columns that evaluate CHECKs, whose breaking rows hazards count. As conditions: AND and OR stop early."""
+    return ", ".join(f"count(*) FILTER (WHERE NOT ({check}))" for check in checks)
 
 
 def _index_query(changes: Pending, name: str) -> str:

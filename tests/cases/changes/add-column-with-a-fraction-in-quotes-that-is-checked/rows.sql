@@ -1,0 +1,2 @@
+INSERT INTO goods VALUES (1);
+INSERT INTO items VALUES (1);

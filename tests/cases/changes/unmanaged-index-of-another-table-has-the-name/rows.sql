@@ -1,0 +1,2 @@
+CREATE TABLE o (z);
+CREATE INDEX x ON o (z);
