@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from turso_deploy.project.loader import load_project
     from turso_deploy.project.project import Project
     from turso_deploy.report.document import Report, Status
+    from turso_deploy.stored_plan.expected_plan import ExpectedPlan, expected_plan
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Database",
     "DeployError",
     "ErrorCode",
+    "ExpectedPlan",
     "InputError",
     "Project",
     "ProjectError",
@@ -34,6 +36,7 @@ __all__ = [
     "Status",
     "__version__",
     "deploy",
+    "expected_plan",
     "load_project",
     "open_database",
     "plan",
@@ -50,6 +53,7 @@ _NAMES = {
     "project.loader": ("load_project",),
     "project.project": ("Project",),
     "report.document": ("Report", "Status"),
+    "stored_plan.expected_plan": ("ExpectedPlan", "expected_plan"),
     "history.entries": ("Provenance",),
 }
 _MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}

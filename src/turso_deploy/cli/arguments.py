@@ -39,12 +39,14 @@ _EXAMPLES = {
     "deploy": [
         "turso-deploy deploy --database-url file:site.db",
         "turso-deploy deploy --allow-hazards drop-column:users.nickname",
+        "turso-deploy deploy --plan plan.json",
         "TURSO_API_TOKEN=… turso-deploy deploy --organization acme --database quiz --trial-branch",
     ],
     "plan": [
         "turso-deploy plan --check",
         "turso-deploy plan --dry-run",
         "turso-deploy plan --compare-to base/schema",
+        "turso-deploy plan --save plan.json",
         "turso-deploy plan --sql > plan.sql",
     ],
     "rollback": [
@@ -67,6 +69,9 @@ _METAVARS = {
     "schema_path": "FOLDER",
     "output": "FOLDER",
     "compare_to": "FOLDER",
+    "save": "FILE",
+    "plan": "FILE",
+    "expect_plan": "FINGERPRINT",
     "timeout": "SECONDS",
     "request_size": "BYTES",
     "token_max_age": "DURATION",

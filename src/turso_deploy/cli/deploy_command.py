@@ -16,19 +16,23 @@ from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
 from turso_deploy.deploy.deploy import deploy as deploy_project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.stored_plan.expected_plan import expected_plan
+from turso_deploy.stored_plan.file import require_writable
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
     from turso_deploy.history.entries import Provenance
     from turso_deploy.project.project import Project
     from turso_deploy.settings.settings import Settings
+    from turso_deploy.stored_plan.expected_plan import ExpectedPlan
     from turso_deploy.turso.restore_points import RestorePoint
 
 
 def deploy(invocation: Invocation) -> Report:
-    """Deploy the schema folder to the database."""
+    """Deploy the schema folder to the database, with a stored plan exactly that one."""
+    expected = expected_plan(invocation.settings.plan, invocation.settings.expect_plan)
     with invocation.load_project() as project, invocation.open_database() as database:
-        return _deploy_as_set(project, database, invocation)
+        return _deploy_as_set(project, database, invocation, expected)
 
 
 def rollback(invocation: Invocation) -> Report:
@@ -36,6 +40,9 @@ def rollback(invocation: Invocation) -> Report:
     from turso_deploy.rollback.project import Terms, load_earlier
 
     settings = invocation.settings
+    expected = expected_plan(settings.plan, settings.expect_plan)
+    if settings.save is not None:
+        require_writable(Path(settings.save))
     terms = Terms(frozenset(settings.run_again), frozenset(settings.keep_done), dict(settings.backfill))
     with (
         invocation.open_database() as database,
@@ -49,50 +56,71 @@ def rollback(invocation: Invocation) -> Report:
                 provenance=invocation.provenance,
                 show_keys=settings.show_keys,
                 dry_run=True,
+                save=settings.save,
+                expected_plan=expected,
             )
-        return _deploy_as_set(project, database, invocation)
+        return _deploy_as_set(project, database, invocation, expected)
 
 
-def _deploy_as_set(project: Project, database: Database, invocation: Invocation) -> Report:
-    hosted = invocation.credentials.hosted
+def _deploy_as_set(
+    project: Project, database: Database, invocation: Invocation, expected: ExpectedPlan | None
+) -> Report:
+    hosted, settings = invocation.credentials.hosted, invocation.settings
     if hosted is not None:
-        return _deploy_hosted(project, database, hosted, invocation)
-    if invocation.settings.restore_point == "file":
-        return _deploy_after_copy(project, database, invocation)
-    return _deploy(project, database, invocation.settings, invocation.provenance)
+        report = _deploy_hosted(project, database, hosted, invocation, expected)
+    elif settings.restore_point == "file":
+        report = _deploy_after_copy(project, database, invocation, expected)
+    else:
+        report = _deploy(project, database, settings, invocation.provenance, expected)
+    return replace(report, plan_file=settings.plan)
 
 
 def _deploy_after_copy(
-    project: Project, database: Database, invocation: Invocation, notices: Sequence[str] = ()
+    project: Project,
+    database: Database,
+    invocation: Invocation,
+    expected: ExpectedPlan | None,
+    notices: Sequence[str] = (),
 ) -> Report:
     """Deploy, after the database is copied to a file if the deployment has hazards."""
     from turso_deploy.database.snapshots import save_restore_point
     from turso_deploy.turso.restore_points import RestorePoint
 
     settings, provenance = invocation.settings, invocation.provenance
-    planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
+    planned = preview.plan(
+        project, database, allow_hazards=settings.allow_hazards, provenance=provenance, expected_plan=expected
+    )
     if not planned.succeeded:  # the deployment would report the same error
         return replace(planned, command=settings.command)
     if not (planned.hazards or any(step.hazards for step in planned.steps)):
-        return _with_restore_point(_deploy(project, database, settings, provenance), None, notices)
+        return _with_restore_point(_deploy(project, database, settings, provenance, expected), None, notices)
     report_step("saving the restore point")
     folder, keep = Path(settings.restore_point_folder), settings.keep_restore_points
     name, lines = save_restore_point(database, folder, datetime.now(UTC), keep=keep)
-    report = _deploy(project, database, settings, provenance._replace(restore_point=name))
+    report = _deploy(project, database, settings, provenance._replace(restore_point=name), expected)
     return _with_restore_point(report, RestorePoint("file", name, lines), notices)
 
 
-def _deploy(project: Project, database: Database, settings: Settings, provenance: Provenance) -> Report:
+def _deploy(
+    project: Project, database: Database, settings: Settings, provenance: Provenance, expected: ExpectedPlan | None
+) -> Report:
     return deploy_project(
         project,
         database,
         allow_hazards=settings.allow_hazards,
         provenance=provenance,
         show_keys=settings.show_keys,
+        expected_plan=expected,
     )
 
 
-def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase, invocation: Invocation) -> Report:
+def _deploy_hosted(
+    project: Project,
+    database: Database,
+    hosted: HostedDatabase,
+    invocation: Invocation,
+    expected: ExpectedPlan | None,
+) -> Report:
     """Deploy to a trial branch and create a restore point as the settings say, then deploy.
 
     Creates no branch if there is nothing to deploy.
@@ -100,26 +128,33 @@ def _deploy_hosted(project: Project, database: Database, hosted: HostedDatabase,
     settings, provenance = invocation.settings, invocation.provenance
     notices = list[str]()
     if settings.trial_branch or settings.restore_point == "branch":
-        planned = preview.plan(project, database, allow_hazards=settings.allow_hazards, provenance=provenance)
+        planned = preview.plan(
+            project, database, allow_hazards=settings.allow_hazards, provenance=provenance, expected_plan=expected
+        )
         if not planned.succeeded:  # the deployment would report the same error
             return replace(planned, command=settings.command)
         if planned.status is Status.UNCHANGED:
-            return _deploy(project, database, settings, provenance)
+            return _deploy(project, database, settings, provenance, expected)
         if settings.trial_branch:
-            failed = _deploy_to_trial_branch(project, hosted, invocation, notices)
+            on_branch = expected.for_copy if expected else None
+            failed = _deploy_to_trial_branch(project, hosted, invocation, on_branch, notices)
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
     if settings.restore_point == "file":
-        return _deploy_after_copy(project, database, invocation, notices)
+        return _deploy_after_copy(project, database, invocation, expected, notices)
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
     provenance = provenance._replace(restore_point=reference)
-    report = _deploy(project, database, settings, provenance)
+    report = _deploy(project, database, settings, provenance, expected)
     return _with_restore_point(report, restore_point, notices)
 
 
 def _deploy_to_trial_branch(
-    project: Project, hosted: HostedDatabase, invocation: Invocation, notices: list[str]
+    project: Project,
+    hosted: HostedDatabase,
+    invocation: Invocation,
+    expected: ExpectedPlan | None,
+    notices: list[str],
 ) -> Report | None:
     """Deploy to a temporary branch. Return None after a success, and otherwise the report of the failure.
 
@@ -143,7 +178,7 @@ def _deploy_to_trial_branch(
             with open_address(
                 branch.database.address, branch.token, settings.timeout, request_size=settings.request_size
             ) as database:
-                report = _deploy(project, database, settings, invocation.provenance)
+                report = _deploy(project, database, settings, invocation.provenance, expected)
     except DeployError as error:
         hint = " ".join([error.hint or "", *notices]).strip()
         raise type(error)(error.code, f"The trial branch failed: {error.message}", hint=hint) from None

@@ -12,11 +12,14 @@ from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.deploy.verify import verify as verify_database
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Report
+from turso_deploy.stored_plan.file import require_writable
 
 
 def plan(invocation: Invocation) -> Report:
     """Plan a deployment; with `sql` print it as a script, with `dry-run` run it and roll it back."""
     settings = invocation.settings
+    if settings.save is not None:
+        require_writable(Path(settings.save))
     with invocation.load_project() as project, invocation.open_database() as database:
         approvals, provenance, show_keys = settings.allow_hazards, invocation.provenance, settings.show_keys
         if not settings.sql:
@@ -27,6 +30,7 @@ def plan(invocation: Invocation) -> Report:
                 provenance=provenance,
                 show_keys=show_keys,
                 dry_run=settings.dry_run,
+                save=settings.save,
             )
         report, script = preview.script(Deployment(project, database, approvals, provenance, show_keys))
         print_script(script, invocation.runner, invocation.output)

@@ -60,6 +60,11 @@ class ErrorCode(StrEnum):
     HISTORY_TRIGGER = "history-trigger"
     HISTORY_NEWER = "history-newer"
     HISTORY_DAMAGED = "history-damaged"
+    # the stored plan
+    PLAN_FILE_INVALID = "plan-file-invalid"
+    PLAN_OTHER_DATABASE = "plan-other-database"
+    PLAN_OUTDATED = "plan-outdated"
+    PLAN_CHANGED = "plan-changed"
     # the database
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"

@@ -200,6 +200,7 @@ class _BatchMaker(NamedTuple):
             approved_hazards=_approved(pending.hazards, self.deployment.approvals),
             renames=tuple(_recorded_renames(pending.plan)),
             backfills=tuple(_recorded_backfills(pending.plan)),
+            plan_fingerprint=self.deployment.plan_fingerprint,
             catalog=_catalog_to_store(pending, manifest.ignore) if continues is None else None,
             completed=frozenset(
                 seed.table for seed in pending.seeds if seed.before + seed.row_count == rows_of[seed.table]

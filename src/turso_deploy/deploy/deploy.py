@@ -38,11 +38,13 @@ from turso_deploy.deploy.submission import MAX_LOOKUPS, Submission
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, stopping_errors, with_predictions
+from turso_deploy.pending.plan_fingerprint import made_plan
 from turso_deploy.pending.rollback import command_of
 from turso_deploy.pending.seed_decisions import raise_if_seeds_conflict
 from turso_deploy.plan.hazards import Approval, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.stored_plan.expected_plan import ExpectedPlan
 from turso_deploy.transaction.assemble import EVALUATE_LABEL
 
 MAX_STALE_PLANS = 3
@@ -56,17 +58,20 @@ def deploy(
     allow_hazards: str | Iterable[str | Approval] = (),
     provenance: Provenance = NO_PROVENANCE,
     show_keys: bool = False,
+    expected_plan: ExpectedPlan | None = None,
 ) -> Report:
     """Bring a database to the project's schema and seeds in one transaction, and return the report, also of a failure.
 
     Seeds that exceed the request size are deployed in chunks after the schema, each chunk in its own transaction.
     `allow_hazards` are the hazards that may be executed, written as in the setting: `drop-table:old`. `provenance` is
-    recorded in the deployment history. With `show_keys` the report names live rows by text keys, too. Raises InputError
-    (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
+    recorded in the deployment history. With `show_keys` the report names live rows by text keys, too. With an
+    `expected_plan` nothing is written if the plan is another one. Raises InputError (`input-invalid`) for an unknown
+    hazard and for a project that is closed, before any request.
     """
     project.require_open()
     command, approvals = command_of(project), parse_approvals(allow_hazards)
-    return DeploymentRun(Deployment(project, database, approvals, provenance, show_keys, command)).result()
+    deployment = Deployment(project, database, approvals, provenance, show_keys, command, expected=expected_plan)
+    return DeploymentRun(deployment).result()
 
 
 class _Attempt(Enum):
@@ -106,6 +111,8 @@ class DeploymentRun:
     def result(self) -> Report:
         """Return the report of the run, also of one that failed."""
         try:
+            if self._given.expected:
+                self._given.expected.require_database(self._given.database.address)
             return self._complete()
         except StoppedError:
             return self.report.build_failed(cancelled(half_way=self.report.has_committed))
@@ -114,7 +121,8 @@ class DeploymentRun:
 
     def find_pending(self) -> PendingChanges:
         """Read the database, and return what the run has to do."""
-        return find_pending(self.deployment.project, self.deployment.database)
+        deployment = self.deployment
+        return find_pending(deployment.project, deployment.database, further=deployment.further_queries)
 
     def report_pending(self, pending: PendingChanges) -> None:
         """Add what the run has to do to its report."""
@@ -147,6 +155,8 @@ class DeploymentRun:
         elif self.report.found.chunks:
             self._add_committed(found)
         self.report_pending(pending)
+        self._require_expected(pending, is_first=found is None and not self.report.has_committed)
+        self.deployment = self.deployment._replace(plan_fingerprint=self.report.found.plan_fingerprint)
         self.require_allowed(pending)
         if pending.nothing_to_do:
             if found := self.submission.find_commit():
@@ -155,6 +165,18 @@ class DeploymentRun:
         if pending.seed_rows < self._fewest_rows:  # another client deploys the same seeds: that is progress, too
             self._stale_plans, self._fewest_rows = 0, pending.seed_rows
         return self._submit_all(pending)
+
+    def _require_expected(self, pending: PendingChanges, *, is_first: bool) -> None:
+        """Raise BlockedError unless the plan is the expected one, or after the first transaction a part of it."""
+        expected = self._given.expected
+        if expected is None:
+            return
+        made = made_plan(self._given.project, pending, self.deployment.approvals)
+        if is_first:
+            self.report.add_match(expected, made)
+            self._given = self._given._replace(expected=expected.with_content(made))
+        else:
+            expected.require_rest(made)
 
     def require_allowed(self, pending: PendingChanges) -> None:
         """Raise the error that stops the deployment before it begins, if there is one.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from turso_deploy.core.transaction import Query
 from turso_deploy.database.interface import Database
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.approvals import ManifestApprovals
 from turso_deploy.plan.hazards import Advice, Approval, no_advice
 from turso_deploy.project.project import Project
+from turso_deploy.stored_plan.expected_plan import ExpectedPlan
 from turso_deploy.transaction.database_state import DatabaseState
 
 NO_PROVENANCE = Provenance()
@@ -31,6 +33,15 @@ class Deployment(NamedTuple):
     command: str = "deploy"
     """The command, as the deployment history records it."""
     advice: Advice = no_advice
+    expected: ExpectedPlan | None = None
+    """The plan that the deployment has to have; None if it may have any."""
+    plan_fingerprint: str | None = None
+    """The fingerprint of its plan, as the deployment history records it."""
+
+    @property
+    def further_queries(self) -> Sequence[Query]:
+        """What the expected plan asks of the database, in the request that reads it."""
+        return self.expected.queries if self.expected else ()
 
     def with_manifest(self, state: DatabaseState) -> Deployment:
         """Return the deployment with the approvals in the manifest that count for a database in this state."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
 from turso_deploy.core.progress import report_step
@@ -24,10 +26,14 @@ from turso_deploy.deploy.report_builder import ReportBuilder
 from turso_deploy.history.entries import Provenance
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.find import check_manifest, find_pending, pending_for, state_after_deploying, stopping_errors
+from turso_deploy.pending.plan_fingerprint import made_plan, plan_content
 from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.stored_plan.document import PlannedDatabase, PlanOrigin, canonical_address, store_plan
+from turso_deploy.stored_plan.expected_plan import ExpectedPlan
+from turso_deploy.stored_plan.file import require_writable, write_plan
 from turso_deploy.transaction.sql_script import as_script
 
 _DRY_RUN_NOTICES = {
@@ -48,27 +54,36 @@ def plan(
     provenance: Provenance = NO_PROVENANCE,
     show_keys: bool = False,
     dry_run: bool = False,
+    save: str | os.PathLike[str] | None = None,
+    expected_plan: ExpectedPlan | None = None,
 ) -> Report:
-    """Report what `deploy` with the same arguments would do, without changing anything.
+    """Report what `deploy` with the same arguments would do, without changing the database.
 
     The report of a plan that `deploy` would not carry out, because a hazard is not approved or the manifest does not
     hold, has the same error, and the whole plan.
 
     With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
-    the first. Raises InputError (`input-invalid`) for an unknown hazard and for a project that is closed, before any
-    request.
+    the first. With `save` a plan that can be deployed is saved in this file; hazards in it may still need approval.
+    Raises InputError (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
     """
     project.require_open()
-    deployment = Deployment(project, database, parse_approvals(allow_hazards), provenance, show_keys)
+    approvals = parse_approvals(allow_hazards)
+    deployment = Deployment(project, database, approvals, provenance, show_keys, expected=expected_plan)
     command = "rollback" if project.earlier else "plan"
     report = ReportBuilder(command, project, database.address, database, show_keys=show_keys)
+    file = Path(save) if save is not None else None
     try:
+        if file:
+            require_writable(file)
         deployment, pending, failures = _planned(deployment, report)
         if pending.nothing_to_do and not failures:
+            _save(deployment, pending, file, report)
             return report.build(Status.UNCHANGED, committed=False)
         batch = first_batch(deployment, pending)
         report.add_batch(batch, database.request_size)
         if blocked := blocking_error(pending.hazards, deployment.approvals, deployment.advice):
+            if not failures:
+                _save(deployment, pending, file, report)
             failures.append(blocked)
         if failures and not (dry_run and all(isinstance(error, DatabaseError) for error in failures)):
             raise combined(failures)
@@ -77,9 +92,31 @@ def plan(
                 f"running on the database, to be rolled back: {describe_batch(batch, pending, report.found.chunks)}"
             )
             _dry_run(deployment, batch, report)
+        _save(deployment, pending, file, report)
         return report.build(Status.PLANNED, committed=False)
     except DeployError as error:
         return report.build_failed(error)
+
+
+def _save(deployment: Deployment, pending: PendingChanges, file: Path | None, report: ReportBuilder) -> None:
+    """Save the plan in a file, if one is given. Raises InputError if it cannot be written."""
+    if file is None:
+        return
+    last, origin = pending.state.last_deployment, deployment.provenance
+    plan = store_plan(
+        plan_content(deployment.project, pending),
+        pending.hazards,
+        deployment.approvals,
+        PlannedDatabase(
+            canonical_address(deployment.database.address),
+            last.id if last else None,
+            last.number if last else None,
+            last.schema_version if last else None,
+        ),
+        PlanOrigin(origin.commit_sha, origin.ref, origin.run_url, origin.actor),
+    )
+    write_plan(file, plan)
+    report.add_plan_file(file)
 
 
 def script(deployment: Deployment) -> tuple[Report, str]:
@@ -126,10 +163,20 @@ def _planned(deployment: Deployment, report: ReportBuilder) -> tuple[Deployment,
 
     The pending changes are added to the report.
     """
-    pending = find_pending(deployment.project, deployment.database, preview=True, show_keys=deployment.show_keys)
+    if deployment.expected:
+        deployment.expected.require_database(deployment.database.address)
+    pending = find_pending(
+        deployment.project,
+        deployment.database,
+        preview=True,
+        show_keys=deployment.show_keys,
+        further=deployment.further_queries,
+    )
     deployment = deployment.with_manifest(pending.state)
     report.add_state(pending.state)
     report.add_pending(pending, deployment.approvals, notices_of(deployment, pending))
+    if deployment.expected:
+        report.add_match(deployment.expected, made_plan(deployment.project, pending, deployment.approvals))
     return deployment, pending, stopping_errors(deployment.project, pending, report.add_predicted_checks(pending))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from types import MappingProxyType
 
 from turso_deploy.core.errors import BlockedError, DeployError, Place
@@ -19,7 +20,7 @@ from turso_deploy.deploy.seed_results import SeedResult
 from turso_deploy.history.drift import Drift, find_drift
 from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.plan_fingerprint import plan_fingerprint
+from turso_deploy.pending.plan_fingerprint import plan_content
 from turso_deploy.pending.undeployed import Undeployed
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
@@ -42,6 +43,7 @@ from turso_deploy.report.lines import (
 from turso_deploy.seeds.decisions import Decision, LeftRow
 from turso_deploy.seeds.tables import SeedTable
 from turso_deploy.sql.table_rows import MAX_NAMED_ROWS
+from turso_deploy.stored_plan.expected_plan import ExpectedPlan, MadePlan
 from turso_deploy.transaction.checks import Check, CheckResult
 from turso_deploy.transaction.database_state import DatabaseState, expected_form
 from turso_deploy.transaction.deletions import first_of_each
@@ -132,7 +134,19 @@ class ReportBuilder:
             annotated=tuple(annotated_line("notice", notice) for notice in left_over),
         )
         if self._database:  # without one, no row was counted
-            self.found = replace(self.found, plan_fingerprint=plan_fingerprint(self._project, pending))
+            self.found = replace(self.found, plan_fingerprint=plan_content(self._project, pending).fingerprint)
+
+    def add_match(self, expected: ExpectedPlan, made: MadePlan) -> None:
+        """Add that the plan is the expected one, by its fingerprint. Raises BlockedError if it is another plan."""
+        with expected_form():
+            notices = expected.match(made)
+        for notice in notices:
+            self.add_notice(notice)
+        self.found = replace(self.found, plan_fingerprint=expected.fingerprint)
+
+    def add_plan_file(self, file: Path) -> None:
+        """Add the file in which the plan was saved."""
+        self.found = replace(self.found, plan_file=str(file))
 
     def _add_steps(self, pending: PendingChanges, approvals: Sequence[Approval]) -> None:
         plan = pending.plan

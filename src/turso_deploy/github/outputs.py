@@ -10,6 +10,7 @@ from typing import get_args
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import Effect, HazardLine, Report, Status
 from turso_deploy.report.wording import rows_seeded
+from turso_deploy.stored_plan.content import SHORT
 
 OUTPUTS: Mapping[str, str] = {
     "status": "Result of the run: deployed, unchanged, planned, pending, drifted, verified, documented, stale, "
@@ -26,6 +27,7 @@ OUTPUTS: Mapping[str, str] = {
     "hazards": "Hazards as a JSON list, the first 100: name, object, rows, severity, approved and approved_by of each.",
     "plan-fingerprint": "SHA-256 of the plan; empty if none was made. It is the same for the deployment that follows, "
     "unless schema, seeds, scripts, the live schema or a hazard has changed.",
+    "plan-fingerprint-short": "The first 12 characters of it, as summary and comment show them.",
     "report-path": "Path of the JSON report, relative to the workspace; empty if it could not be written.",
     "comment-url": "Address of the comment on the pull request; empty if there is none.",
     "deployment-id": "Id of the deployment in the deployment history; empty if nothing was deployed.",
@@ -69,6 +71,7 @@ def outputs(report: Report, report_path: str = "") -> dict[str, str]:
         "changes": _changes(report),
         "hazards": json.dumps([vars(hazard) for hazard in _hazards(report)[:_MAX_HAZARDS]]),
         "plan-fingerprint": report.plan_fingerprint,
+        "plan-fingerprint-short": report.plan_fingerprint and report.plan_fingerprint[:SHORT],
         "report-path": report_path,
         "comment-url": report.comment_url,
         "deployment-id": report.deployment_id,

@@ -94,6 +94,8 @@ class HistoryEntry(NamedTuple):
     renames: tuple[RecordedRename, ...] = ()
     """In the order in which they were made."""
     backfills: tuple[RecordedBackfill, ...] = ()
+    plan_fingerprint: str | None = None
+    """The fingerprint of the plan that the deployment carries out."""
     catalog: StoredCatalog | None = None
     """The catalog after the deployment."""
 
@@ -156,6 +158,7 @@ def _values(entry: HistoryEntry) -> dict[str, Value]:
         "approved_hazards": _json([hazard._asdict() for hazard in entry.approved_hazards]),
         "renames": _json([rename._asdict() for rename in entry.renames]),
         "backfills": _json([backfill._asdict() for backfill in entry.backfills]),
+        "plan_fingerprint": entry.plan_fingerprint,
         "catalog_fingerprint": entry.catalog.fingerprint if entry.catalog else None,
     }
 

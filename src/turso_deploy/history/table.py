@@ -48,6 +48,7 @@ ADDED_COLUMNS: Mapping[str, str] = MappingProxyType(
         "approved_hazards": "TEXT",
         "renames": "TEXT",
         "backfills": "TEXT",
+        "plan_fingerprint": "TEXT",
         "catalog_fingerprint": "TEXT",
         "catalog": "BLOB",
     }

@@ -50,6 +50,8 @@ class PendingChanges(NamedTuple):
     """True for a database without a deployment history and without any table of the folder."""
     decisions: Mapping[str, Decision] = MappingProxyType({})
     recorded: Mapping[str, Mapping[str, RecordedRow]] = MappingProxyType({})
+    further_answers: Answers = ()
+    """The answers to the `further` queries of `find_pending`."""
 
     @property
     def hazards(self) -> tuple[Hazard, ...]:

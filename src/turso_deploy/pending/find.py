@@ -73,9 +73,16 @@ from turso_deploy.transaction.step_predictions import step_probes
 
 
 def find_pending(
-    project: Project, database: Database, *, preview: bool = False, show_keys: bool = False
+    project: Project,
+    database: Database,
+    *,
+    preview: bool = False,
+    show_keys: bool = False,
+    further: Sequence[Query] = (),
 ) -> PendingChanges:
     """Read the database in one request, and plan; ask about the rows that the plan concerns in a second one, if any.
+
+    The first request asks the `further` queries, too.
 
     With `preview` the rows of all rewritten tables are counted, too, and the checks of rows are predicted: only the
     plan needs that, because a deployment decides. With `show_keys` rows are named by text keys, too.
@@ -87,13 +94,15 @@ def find_pending(
     fingerprint, earlier = fingerprint_of(project), project.earlier
     past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
     since = since_number_query(earlier.number) if earlier else since_schema_query(fingerprint)
-    *answers, schemas, versions, renames = database.query((*STATE_QUERIES, past_schemas, past_version, since))
+    queries = (*STATE_QUERIES, past_schemas, past_version, since)
+    answers = database.query((*queries, *further))
     report_step("planning")
+    *state_answers, schemas, versions, renames = answers[: len(queries)]
     with expected_form():
-        state = parse_past(schemas, versions, parse_state(answers, project.manifest.ignore))
+        state = parse_past(schemas, versions, parse_state(state_answers, project.manifest.ignore))
         state = with_present_names(renames, state, is_required=earlier is not None)
     require_engine(project, state, is_file=is_file)
-    pending = pending_for(project, state)
+    pending = pending_for(project, state)._replace(further_answers=tuple(answers[len(queries) :]))
     if is_file:
         require_text(state.catalog, pending.plan)
     inquiries = [_hazard_rows(pending), compiled_before(pending)]

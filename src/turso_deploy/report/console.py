@@ -99,6 +99,7 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
         "database": printable(report.database),
         "schema": "" if report.succeeded else printable(report.schema_path),
         "deployment": printable(report.deployment_id or ""),
+        "plan": wording.plan_name(report),
         "versions": wording.versions_of_failure(report),
         "writes": wording.rows_to_write(report),
         "seeds": wording.chunks(report),

@@ -443,6 +443,8 @@ class Report:
     """Commands that restore the database to its state before the run."""
     plan_fingerprint: str | None = None
     """SHA-256 of what was planned: equal if the same would be deployed to a database that means the same."""
+    plan_file: str | None = None
+    """File in which the plan was saved, or that of the plan to deploy; `null` if there is none."""
     comment_url: str | None = None
     """Address of the comment on the pull request; `null` if there is none."""
     rows_to_write: int | None = None

@@ -81,6 +81,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _passed_checks(report.checks, detail)
     yield _tokens(report.tokens)
     yield _restore_point(report.restore_point)
+    yield _plan(report)
     yield _footer(report)
 
 
@@ -279,9 +280,22 @@ def _restore_point(commands: Sequence[str]) -> str:
     return collapsible("Restore the state before this run into a new database", fenced("\n".join(commands), "sh"))
 
 
+def _plan(report: Report) -> str:
+    """Return the fingerprint of a plan that can be deployed, and the command for exactly this plan."""
+    if (
+        report.command != "plan"
+        or report.plan_fingerprint is None
+        or report.status not in (Status.PLANNED, Status.PENDING, Status.BLOCKED)
+    ):
+        return ""
+    command = f"turso-deploy deploy --expect-plan {report.plan_fingerprint}"
+    return collapsible("Deploy exactly this plan", fenced(command, "sh"))
+
+
 def _footer(report: Report) -> str:
     facts = [
         f"deployment {summary_code(report.deployment_id)}" if report.deployment_id else "",
+        f"plan {summary_text(wording.plan_name(report))}" if report.plan_fingerprint else "",
         f"writes {wording.rows_to_write(report)}" if wording.rows_to_write(report) else "",
         f"seeds {wording.chunks(report)}" if report.chunks else "",
         count_of(report.requests, "request"),

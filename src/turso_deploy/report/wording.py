@@ -19,6 +19,7 @@ from turso_deploy.report.document import (
     TokenLine,
 )
 from turso_deploy.sql.lexer import read_column_title
+from turso_deploy.stored_plan.content import SHORT
 
 _PLANNED = {"created": "to create", "changed": "to change", "dropped": "to drop", "run": "to run", "seeded": "to seed"}
 _PAST = {word: word for word in _PLANNED}
@@ -44,6 +45,16 @@ def duration(milliseconds: int) -> str:
 def label(name: str) -> str:
     """Return the key of a count in words: `foreign_keys` becomes `foreign keys`."""
     return printable(name).replace("_", " ")
+
+
+def plan_name(report: Report) -> str:
+    """Return the beginning of the fingerprint of the plan, and its file; empty without a plan."""
+    if report.plan_fingerprint is None:
+        return ""
+    short = report.plan_fingerprint[:SHORT]
+    if report.plan_file is None or not (report.is_plan or report.succeeded):
+        return short
+    return f"{short}, {'saved in' if report.is_plan else 'as in'} {printable(report.plan_file)}"
 
 
 class ManifestLine(NamedTuple):

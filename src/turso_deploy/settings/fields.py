@@ -14,6 +14,9 @@ from turso_deploy.database.address import Address, parse_address
 from turso_deploy.plan.hazards import Approval, parse_approvals
 
 T = TypeVar("T")
+_FINGERPRINT = (
+    "expected the 64 characters of a fingerprint, as the output `plan-fingerprint` and the JSON report have it"
+)
 
 
 class Group(StrEnum):
@@ -124,6 +127,13 @@ def _number(text: str) -> float:
     raise ValueError(NUMBER)
 
 
+def _fingerprint(text: str) -> str:
+    """Parse the fingerprint of a plan. Its beginning is for people, and not enough to deploy by."""
+    if re.fullmatch(r"[0-9a-f]{64}", text):
+        return text
+    raise ValueError(_FINGERPRINT)
+
+
 Text = Annotated[str, Parsed(str)]
 Integer = Annotated[int, Parsed(_integer, INTEGER)]
 Number = Annotated[float, Parsed(_number, NUMBER)]
@@ -132,4 +142,5 @@ SecretText = Annotated[Secret, Parsed(Secret)]
 Names = Annotated[tuple[str, ...], Parsed(_names)]
 Backfills = Annotated[tuple[tuple[str, str], ...], Parsed(_backfills)]
 Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
+Fingerprint = Annotated[str, Parsed(_fingerprint)]
 Duration = Annotated[timedelta, Parsed(parse_duration)]

@@ -73,6 +73,7 @@ def settings_of(sources: Sources) -> Settings:
     if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
+    _reject_save_of_what_is_done(settings)
     _require_usable_paths(settings)
     if uses_database:
         _reject_incomplete_platform(settings, sources.databases)
@@ -244,11 +245,16 @@ class _Misplaced(NamedTuple):
 
 _ONLY_READS = "cannot be used with `{command}`"
 _USE_PLAN = "Use it with `turso-deploy plan` (input `command: plan`), or leave it out."
+_ONLY_DEPLOYS = "cannot be used with `{command}`, which deploys nothing"
+_USE_DEPLOY = "Use it with `turso-deploy deploy`, or leave it out."
 _MISPLACED = (
     _Misplaced("compare_to", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
     _Misplaced("dry_run", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
     _Misplaced("sql", (*WRITING_COMMANDS, "rollback"), _ONLY_READS, _USE_PLAN),
     _Misplaced("check", (*WRITING_COMMANDS, "rollback"), _ONLY_READS, _USE_PLAN),
+    _Misplaced("save", WRITING_COMMANDS, _ONLY_READS, _USE_PLAN),
+    _Misplaced("plan", ("plan", "verify", "pull"), _ONLY_DEPLOYS, _USE_DEPLOY),
+    _Misplaced("expect_plan", ("plan", "verify", "pull"), _ONLY_DEPLOYS, _USE_DEPLOY),
     _Misplaced(
         "trial_branch",
         ("plan",),
@@ -274,6 +280,8 @@ _EXCLUSIVE = (
     _Exclusive("sql", "dry_run", "plan"),
     _Exclusive("sql", "compare_to", "plan"),
     _Exclusive("compare_to", "dry_run", "plan"),
+    _Exclusive("save", "compare_to", "plan"),
+    _Exclusive("save", "sql", "plan"),
 )
 
 
@@ -291,6 +299,16 @@ def _reject_contradictions(settings: Settings) -> None:
                 f"The settings `{input_of(one)}` and `{input_of(other)}` cannot be used together.",
                 hint="Leave one of them out.",
             )
+
+
+def _reject_save_of_what_is_done(settings: Settings) -> None:
+    """Raise InputError if a rollback that is carried out would have to be saved as a plan."""
+    if settings.command == "rollback" and settings.save is not None and not settings.dry_run:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "`save` saves a plan, and `rollback` without `dry-run` carries it out.",
+            hint="Set `dry-run` to plan the rollback, and carry it out with `plan` afterwards.",
+        )
 
 
 def _is_given(settings: Settings, name: str) -> bool:

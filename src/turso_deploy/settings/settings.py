@@ -16,6 +16,7 @@ from turso_deploy.settings.fields import (
     DatabaseUrl,
     Duration,
     FileScope,
+    Fingerprint,
     Group,
     Integer,
     Names,
@@ -171,6 +172,24 @@ class Settings:
         "can write.",
         Group.OPTIONS,
         ("plan", "rollback"),
+    )
+    save: Text | None = _setting(
+        None,
+        "With `plan`, or with `rollback` and `dry-run`: file to save the plan in. It holds names and checksums only.",
+        Group.OPTIONS,
+        ("plan", "rollback"),
+    )
+    plan: Text | None = _setting(
+        None,
+        "Plan file that `save` wrote. Exactly this plan is deployed, or nothing.",
+        Group.OPTIONS,
+        ("deploy", "rollback"),
+    )
+    expect_plan: Fingerprint | None = _setting(
+        None,
+        "Fingerprint of the plan. Exactly this plan is deployed, or nothing.",
+        Group.OPTIONS,
+        ("deploy", "rollback"),
     )
     compare_to: Text | None = _setting(
         None, "With `plan`: schema folder to compare with, instead of a database.", Group.OPTIONS, ("plan",)

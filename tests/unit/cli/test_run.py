@@ -212,6 +212,7 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
         "changes": '{"added": 5, "changed": 0, "renamed": 0, "removed": 0, "scripts": 0, "seed_rows": 4}',
         "hazards": "[]",
         "plan-fingerprint": job.outputs["plan-fingerprint"],
+        "plan-fingerprint-short": job.outputs["plan-fingerprint"][:12],
         "report-path": "",
         "comment-url": "",
         "deployment-id": job.outputs["deployment-id"],

@@ -45,6 +45,7 @@ def test_the_outputs_of_a_deployment(deployed: Report) -> None:
         "changes": json.dumps({"added": 0, "changed": 0, "renamed": 0, "removed": 0, "scripts": 0, "seed_rows": 57}),
         "hazards": "[]",
         "plan-fingerprint": FINGERPRINT,
+        "plan-fingerprint-short": FINGERPRINT[:12],
         "report-path": "turso-deploy-reports/deploy-1.json",
         "comment-url": "",
         "deployment-id": "0199f3a2-7c1e",
