@@ -1,6 +1,6 @@
-"""A stand-in of GitHub's API: secrets, with a real key pair (the test opens what was sealed), and comments.
+"""A stand-in of GitHub's API: secrets, with a real key pair (the test opens what was sealed), comments and issues.
 
-Comments and pull requests answer as https://docs.github.com/en/rest/issues/comments and
+Comments, issues and pull requests answer as https://docs.github.com/en/rest/issues and
 https://docs.github.com/en/rest/commits/commits describe it: pages of at most 100, the author by the token, 403 without
 the permission.
 """
@@ -38,6 +38,8 @@ class Github:
     environments: set[str] = field(default_factory=lambda: {"production"})
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     """The comments of each pull request, the oldest first."""
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    """The issues of the repository, the oldest first."""
     pull_requests: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The pull requests of each commit."""
     asked: list[Request] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Github:
             f"{REPOSITORY}/issues/(?:(?P<number>[0-9]+)/)?comments(?:/(?P<id>[0-9]+))?", request.path
         ):
             return self._comment(request, match["number"], match["id"])
+        if match := re.fullmatch(f"{REPOSITORY}/issues(?:/(?P<number>[0-9]+))?", request.path):
+            return self._issue(request, match["number"])
         if match := re.fullmatch(f"{REPOSITORY}/commits/(.+)/pulls", request.path):
             found = self.pull_requests.get(match[1])
             return Answer(422, {"message": "No commit found for SHA"}) if found is None else Answer(document=found)
@@ -91,6 +95,21 @@ class Github:
         self.comments.setdefault(number, []).append(written)
         return written
 
+    def issue(self, user: str, title: str, body: str, labels: list[str]) -> dict[str, Any]:
+        """Open an issue as a user."""
+        number = 100 + len(self.issues)
+        opened = {
+            "number": number,
+            "html_url": f"https://github.com/acme/quiz/issues/{number}",
+            "state": "open",
+            "title": title,
+            "body": body,
+            "labels": [{"name": label} for label in labels],
+            "user": {"login": user, "type": "Bot" if user.endswith("[bot]") else "User"},
+        }
+        self.issues.append(opened)
+        return opened
+
     def pull_request(self, number: int, head: str, merged: str | None = None) -> None:
         """Let a pull request have its head at a commit, and be merged by another one."""
         document = {
@@ -120,6 +139,29 @@ class Github:
         if written["user"]["login"] != USERS[request.bearer] and request.bearer != WRITER:
             return Answer(403, {"message": "Resource not accessible by integration"})
         written["body"] = request.body["body"]
+        return Answer(document=written)
+
+    def _issue(self, request: Request, number: str | None) -> Answer:
+        if request.method == "GET":
+            wanted = set(filter(None, request.query.get("labels", "").split(",")))
+            found = [
+                issue
+                for issue in reversed(self.issues)
+                if issue["state"] == request.query.get("state", "open")
+                and wanted <= {label["name"] for label in issue["labels"]}
+            ]
+            size, page = min(int(request.query.get("per_page", "30")), 100), int(request.query.get("page", "1"))
+            return Answer(document=found[size * (page - 1) : size * page])
+        if request.bearer == READER:
+            return Answer(403, {"message": "Resource not accessible by integration"})
+        if len(request.body["body"]) > 65_536 or len(request.body["title"]) > 256:
+            return Answer(422, {"message": "Validation Failed"})
+        if request.method == "POST":
+            return Answer(201, self.issue(USERS[request.bearer], **request.body))
+        written = next((issue for issue in self.issues if str(issue["number"]) == number), None)
+        if written is None:
+            return Answer(404, {"message": "Not Found"})
+        written.update(request.body)
         return Answer(document=written)
 
     def _put(self, request: Request) -> Answer:

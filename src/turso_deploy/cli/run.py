@@ -70,7 +70,7 @@ def run(
         )
         if settings and settings.check:
             report = _checked(report)
-        return _commented(report, context, settings or usable_settings(sources), timing)
+        return _posted(report, context, settings or usable_settings(sources), timing)
 
     def failure(error: Exception) -> Report:
         report = Report(sources.command, Status.FAILED, committed=False, database="")
@@ -151,14 +151,22 @@ def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:
     )
 
 
-def _commented(report: Report, context: RunContext, settings: Settings, timing: Timing) -> Report:
-    """Return the report after writing the comment. Nothing that fails there may take the report with it."""
-    if not settings.comment or settings.command not in SETTINGS["comment"].commands:
-        return report
-    try:
-        from turso_deploy.github.pull_request import CommentSettings, comment_on
+def _posted(report: Report, context: RunContext, settings: Settings, timing: Timing) -> Report:
+    """Return the report after writing the comment and the issue. What fails there never takes the report with it."""
+    wanted = [name for name in ("comment", "issue") if getattr(settings, name)]
+    for name in wanted:
+        if settings.command in SETTINGS[name].commands:
+            report = _with_post(report, name, context, settings, timing)
+    return report
 
-        wanted = CommentSettings(
+
+def _with_post(report: Report, name: str, context: RunContext, settings: Settings, timing: Timing) -> Report:
+    try:
+        from turso_deploy.github.drift_issue import keep_issue
+        from turso_deploy.github.posts import PostSettings
+        from turso_deploy.github.pull_request import comment_on
+
+        wanted = PostSettings(
             settings.schema_path,
             settings.named_database,
             settings.github_token,
@@ -166,10 +174,11 @@ def _commented(report: Report, context: RunContext, settings: Settings, timing: 
             settings.timeout,
             RetryBudget(settings.timeout, max_pause=timing.max_pause),
         )
-        return comment_on(report, context, wanted)
+        return (comment_on if name == "comment" else keep_issue)(report, context, wanted)
     except Exception as error:
+        what = "comment on the pull request" if name == "comment" else "issue about the drift"
         reason = error.message if isinstance(error, DeployError) else f"{_bug(error).message} Please report it."
-        notice = f"The comment on the pull request was not written. {reason}"
+        notice = f"The {what} was not written. {reason}"
         annotated = AnnotatedLine("warning", notice)
         return replace(report, notices=(*report.notices, notice), annotated=(*report.annotated, annotated))
 

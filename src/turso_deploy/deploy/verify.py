@@ -124,7 +124,7 @@ def _schema_lines(
         if not any(undeployed.difference):
             yield CheckLine("schema", True, "as in the schema folder", "the same")
     elif drift.before is not None:
-        yield CheckLine("schema", not drifted, "as last deployed", "; ".join(phrases(drifted)) or "the same")
+        yield CheckLine("schema", not drifted, "as last deployed", enumerated(phrases(drifted)) or "the same")
     if absent := _absent(project, state):
         names = ", ".join(cause.message for cause in absent)
         yield CheckLine("objects by name", False, "all present", f"missing: {names}")

@@ -17,11 +17,6 @@ _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "20
 _LIMITED = re.compile("rate limit|abuse detection", re.IGNORECASE)
 _PAUSE_WITHOUT_HEADERS = 60  # seconds: "at least one minute", same page as `rate_limit_pause`
 
-_FORBIDDEN = ErrorExplanation(
-    ErrorCode.API_FORBIDDEN,
-    "the token does not have the permission",
-    "Give the job the permission `pull-requests: write`; runs from a fork never have it.",
-)
 _REJECTED = ErrorExplanation(
     ErrorCode.API_FORBIDDEN,
     "GitHub does not accept the token",
@@ -29,6 +24,9 @@ _REJECTED = ErrorExplanation(
 )
 _LOCKED = ErrorExplanation(
     ErrorCode.API_FORBIDDEN, "the conversation of the pull request is locked", "Unlock it, or leave `comment` out."
+)
+_NO_ISSUES = ErrorExplanation(
+    ErrorCode.API_FORBIDDEN, "the repository has no issues", "Enable them in its settings, or leave `issue` out."
 )
 _UNKNOWN = ErrorExplanation(ErrorCode.UNEXPECTED_REPLY, "GitHub did not accept the request")
 
@@ -68,11 +66,12 @@ def call(
     *,
     query: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
+    permission: str,
 ) -> Reply:
     """Return the successful reply to a request, after waiting for rate limits as long as the budget lasts.
 
-    `action` names the request in errors. A request that a rate limit rejected was not executed, so it is sent again.
-    Raises PlatformError.
+    `action` names the request in errors, and `permission` what the job needs for it. A request that a rate limit
+    rejected was not executed, so it is sent again. Raises PlatformError.
     """
     backoff = Backoff(budget)
     while True:
@@ -81,7 +80,7 @@ def call(
             return reply
         pause = rate_limit_pause(reply, time.time())
         if pause is None:
-            raise error_for_reply(reply, action, _explanation(reply), "GitHub")
+            raise error_for_reply(reply, action, _explanation(reply, permission), "GitHub")
         if not backoff.wait(f"{action}: GitHub's rate limit is reached", pause):
             raise error_for_reply(reply, action, _limit(pause), "GitHub")
         backoff.begin()
@@ -95,9 +94,19 @@ def _limit(pause: float) -> ErrorExplanation:
     )
 
 
-def _explanation(reply: Reply) -> ErrorExplanation:
+def _explanation(reply: Reply, permission: str) -> ErrorExplanation:
     if reply.status == 401:
         return _REJECTED
     if reply.status == 403 and "locked" in reply.reason.lower():
         return _LOCKED
-    return _FORBIDDEN if reply.status in (403, 404) else _UNKNOWN
+    if reply.status == 410:  # https://docs.github.com/en/rest/issues/issues
+        return _NO_ISSUES
+    return _forbidden(permission) if reply.status in (403, 404) else _UNKNOWN
+
+
+def _forbidden(permission: str) -> ErrorExplanation:
+    return ErrorExplanation(
+        ErrorCode.API_FORBIDDEN,
+        "the token does not have the permission",
+        f"Give the job the permission `{permission}`; runs from a fork never have it.",
+    )

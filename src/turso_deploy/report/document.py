@@ -447,6 +447,8 @@ class Report:
     """File in which the plan was saved, or that of the plan to deploy; `null` if there is none."""
     comment_url: str | None = None
     """Address of the comment on the pull request; `null` if there is none."""
+    issue_url: str | None = None
+    """Address of the issue about the drift of the database that this run wrote; `null` if it wrote none."""
     rows_to_write: int | None = None
     """Estimate of the rows that a plan writes, which Turso bills; `null` if unknown."""
     schema_path: str = ""

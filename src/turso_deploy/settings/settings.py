@@ -336,15 +336,23 @@ class Settings:
         Group.GITHUB,
         ("deploy", "plan", "rollback", "verify"),
     )
+    issue: bool = _setting(
+        False,
+        "Open an issue when the database drifted, update it, and close it when the drift is gone. Needs "
+        "`github-token`.",
+        Group.GITHUB,
+        ("verify",),
+    )
     comment_author: Text = _setting(
         "github-actions[bot]",
-        "With `comment`: user as whom `github-token` writes. Only comments of this user are updated.",
+        "With `comment` or `issue`: user as whom `github-token` writes. Only what this user wrote is updated.",
         Group.GITHUB,
-        ("deploy", "plan", "verify"),
+        ("deploy", "plan", "rollback", "verify"),
     )
     github_token: SecretText | None = _setting(
         None,
-        "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`. With "
+        "GitHub token. With `comment`: the workflow's own token, with `pull-requests: write`; with `issue`: with "
+        "`issues: write`. With "
         "`rotate-token`: a token that can write secrets, which the workflow's own token cannot.",
         Group.GITHUB,
         ("deploy", "plan", "rollback", "verify", "rotate-token"),

@@ -215,6 +215,7 @@ def test_a_deployment_on_a_runner_is_told_in_log_outputs_and_summary(job: Job) -
         "plan-fingerprint-short": job.outputs["plan-fingerprint"][:12],
         "report-path": "",
         "comment-url": "",
+        "issue-url": "",
         "deployment-id": job.outputs["deployment-id"],
         "database": "file:x.db",
         "schema-path": "schema",

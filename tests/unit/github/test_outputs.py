@@ -48,6 +48,7 @@ def test_the_outputs_of_a_deployment(deployed: Report) -> None:
         "plan-fingerprint-short": FINGERPRINT[:12],
         "report-path": "turso-deploy-reports/deploy-1.json",
         "comment-url": "",
+        "issue-url": "",
         "deployment-id": "0199f3a2-7c1e",
         "database": "https://quiz-acme.turso.io",
         "schema-path": "",

@@ -15,7 +15,8 @@ from tests.support.clocks import PausingClock
 from turso_deploy.core.secret import Secret
 from turso_deploy.github.annotations import Level, annotations_of
 from turso_deploy.github.context import API_URL, RunContext, read_context
-from turso_deploy.github.pull_request import DEFAULT_AUTHOR, MAX_COMMENT_SIZE, CommentSettings, comment_on
+from turso_deploy.github.posts import DEFAULT_AUTHOR, MAX_POST_SIZE, PostSettings
+from turso_deploy.github.pull_request import comment_on
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import ErrorLine, Report, Status, StepLine
@@ -54,7 +55,7 @@ FAILED = Report(
     error=ErrorLine("sql-syntax", "incomplete input"),  # type: ignore[arg-type]
     exit_code=2,
 )
-SETTINGS = CommentSettings(
+SETTINGS = PostSettings(
     "schema", "libsql://quiz.turso.io", Secret("ghs_token"), DEFAULT_AUTHOR, 5, RetryBudget(60, clock=PausingClock())
 )
 
@@ -186,7 +187,7 @@ def test_a_comment_stays_within_its_size(replies: RequestsMock, sql: str, size: 
     replies.post(COMMENTS, json=as_stored(""), status=201)
     steps = tuple(StepLine(StepKind.CREATE_TABLE, f"t{n}", sql) for n in range(size))
     commented(replace(PLAN, steps=steps))
-    assert 1000 < len(written(replies).encode()) <= MAX_COMMENT_SIZE
+    assert 1000 < len(written(replies).encode()) <= MAX_POST_SIZE
     assert written(replies).endswith("schema <code>schema</code>\n")
 
 
@@ -274,7 +275,7 @@ def test_without_a_token_there_is_a_notice() -> None:
 
 @pytest.mark.parametrize(
     ("document", "names"),
-    [({}, ""), ([{"body": "x"}], " (`0.id`)"), ([{"id": 1}, {"id": "2", "body": 3}], " (`1.id`, `1.body`)")],
+    [({}, ""), ([{"body": "x"}], " (`0.id`)"), ([{"id": 1}, {"id": "2", "body": 3}], " (`1.body`, `1.id`)")],
 )
 def test_comments_of_another_form_are_a_notice_that_names_the_values(
     replies: RequestsMock, document: object, names: str
