@@ -285,9 +285,11 @@ def test_a_change_of_a_schema_that_holds_rows(case: Case) -> None:
     with _the_same_by_hand(case, after):
         report = case.deploy(after, case.expected.allow)
     assert report.error is None, report.error
+    # Many cases change the schema by hand, in `rows.sql`: tests of drift prove what is reported about that.
+    notices = [notice for notice in report.notices if "is not as it was last deployed" not in notice]
     for part in case.expected.notices:
-        assert any(part in notice for notice in report.notices), report.notices
-    assert len(report.notices) == len(case.expected.notices), report.notices
+        assert any(part in notice for notice in notices), notices
+    assert len(notices) == len(case.expected.notices), notices
     _expect_convergence(case, after)
     now = case.snapshot()
     _expect_a_sound_database(case, now, was)
