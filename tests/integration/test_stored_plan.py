@@ -91,6 +91,8 @@ def test_stored_plan_of_a_first_deployment_is_deployed_and_recorded(release: Rel
     assert (done.status, done.document["status"], done.document["requests"]) == (0, "deployed", 2)
     assert done.document["plan_fingerprint"] == fingerprint
     assert release.target.value("SELECT plan_fingerprint FROM schema_deployments") == fingerprint
+    [shown] = release.run("history").document["history"]
+    assert shown["plan_fingerprint"] == fingerprint
 
 
 def test_stored_plan_of_a_later_deployment_is_deployed_and_recorded(release: Release) -> None:

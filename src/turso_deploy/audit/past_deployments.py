@@ -132,6 +132,7 @@ def _line(row: PastDeployment) -> DeploymentLine:
         None if row.renames is None else tuple(RenameLine(**one) for one in row.renames),
         None if row.backfills is None else tuple(BackfillLine(**one) for one in row.backfills),
         row.restore_point,
+        row.plan_fingerprint,
         row.catalog_fingerprint,
     )
 

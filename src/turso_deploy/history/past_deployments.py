@@ -17,6 +17,7 @@ _FIRST = (
 )
 _ADDED = (
     *("command", "previous_version", "started_at", "duration_ms", "approved_hazards", "renames", "backfills"),
+    "plan_fingerprint",
     "catalog_fingerprint",
 )
 
@@ -50,6 +51,7 @@ class PastDeployment(NamedTuple):
     approved_hazards: Sequence[Mapping[str, Any]] | None = None
     renames: Sequence[Mapping[str, Any]] | None = None
     backfills: Sequence[Mapping[str, Any]] | None = None
+    plan_fingerprint: str | None = None
     catalog_fingerprint: str | None = None
 
 
@@ -107,7 +109,7 @@ def _parsed(row: tuple[Value, ...]) -> PastDeployment:
     )
     if not added or added[0] is None:  # an older program wrote the row
         return found
-    command, before, started, duration, approved, renames, backfills, fingerprint = added
+    command, before, started, duration, approved, renames, backfills, plan, fingerprint = added
     return found._replace(
         previous_version=_text(before),
         command=_text(command),
@@ -116,6 +118,7 @@ def _parsed(row: tuple[Value, ...]) -> PastDeployment:
         approved_hazards=_documents(approved, "name", "object", "rows", "source"),
         renames=_documents(renames, "kind", "table", "old", "new"),
         backfills=_documents(backfills, "table", "column", "expression"),
+        plan_fingerprint=_text(plan),
         catalog_fingerprint=_text(fingerprint),
     )
 

@@ -9,8 +9,9 @@ from turso_deploy.core.text import count_of, printable
 from turso_deploy.report import wording
 from turso_deploy.report.changes import phrases
 from turso_deploy.report.document import DatabaseLine, DeploymentLine
+from turso_deploy.stored_plan.content import SHORT
 
-HEADER = ("number", "version", "deployed (UTC)", "took", "by", "from", "run", "steps", "approved")
+HEADER = ("number", "version", "deployed (UTC)", "took", "by", "from", "run", "steps", "approved", "plan")
 """The headings of the table."""
 
 STATUS_HEADER = ("database", "version", "last deployment", "state", "details")
@@ -51,6 +52,7 @@ def cells(line: DeploymentLine) -> tuple[str, ...]:
         line.run_url or "",
         _steps(line),
         _UNKNOWN if line.approved_hazards is None else count_of(len(line.approved_hazards), "hazard"),
+        (line.plan_fingerprint or "")[:SHORT],
     )
     return tuple(map(printable, found))
 
@@ -63,6 +65,8 @@ def details(line: DeploymentLine) -> Iterator[tuple[str, str]]:
     if line.ref:
         yield "ref", printable(line.ref)
     yield "program", printable(line.tool_version)
+    if line.plan_fingerprint:
+        yield "plan", printable(line.plan_fingerprint)
     if line.restore_point:
         yield "restore point", printable(line.restore_point)
     for hazard in line.approved_hazards or ():

@@ -351,6 +351,8 @@ class DeploymentLine:
     renames: tuple[RenameLine, ...] | None
     backfills: tuple[BackfillLine, ...] | None
     restore_point: str | None
+    plan_fingerprint: str | None
+    """Fingerprint of the plan that was carried out."""
     catalog_fingerprint: str | None
 
 
