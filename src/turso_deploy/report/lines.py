@@ -67,8 +67,8 @@ def drift_notices(drift: Drift | None, changes: Sequence[ObjectChange]) -> Itera
     if changes:
         yield (
             f"The database is not as it was last deployed: {enumerated(phrases(changes))}. "
-            "Correct the database, or add the objects to the schema folder; `turso-deploy accept-drift` takes them into "
-            "the deployment history as they are."
+            "Correct the database, or add the objects to the schema folder; `turso-deploy accept-drift` takes them "
+            "into the deployment history as they are."
         )
     elif drift and drift.is_damaged:
         yield f"It is not known whether the database is as it was last deployed: {drift.unknown}."
