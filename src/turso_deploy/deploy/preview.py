@@ -133,6 +133,7 @@ def script(deployment: Deployment) -> tuple[Report, str]:
         if pending.nothing_to_do:
             return report.build(Status.UNCHANGED, committed=False), ""
         raise_if_blocked(pending.hazards, deployment.approvals, deployment.advice)
+        deployment = deployment._replace(plan_fingerprint=plan_content(deployment.project, pending).fingerprint)
         text = as_script(single_batch(deployment, pending).assembly.transaction)
         return report.build(Status.PLANNED, committed=False), text
     except DeployError as error:
