@@ -27,7 +27,7 @@ _LINK = re.compile(r"https?://[^\s()<>\"]+")
 
 
 class PostSettings(NamedTuple):
-    """What a post is about and how it is written, as it was set.
+    """Settings of a post: what it is about, and how it is written.
 
     `schema_path` and `database` are as the settings name them, not as the run found them, so that a run that fails
     early replaces the post of the run before. `author` is the user whose posts are this program's. `budget` pays for
@@ -64,7 +64,7 @@ class Post(BaseModel, frozen=True, strict=True):
     html_url: str | None = None
 
     def is_ours(self, marker: str, author: str) -> bool:
-        """Return True for a post of this user with this marker. Whoever else copies a marker is not the author.
+        """Return True for a post of this user with this marker, which other users can copy.
 
         A post of an API that names no users counts as one of this user.
         """
