@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,11 +127,36 @@ def verified(stage: Stage) -> Json:
     return stage.run("verify")
 
 
-def different(stage: Stage) -> Json:
+def drifted(stage: Stage) -> Json:
     stage.deploy()
-    report = stage.run("verify", files=WITH_A_TABLE)
+    with closing(sqlite3.connect("turso-deploy.db")) as database:
+        database.execute("CREATE INDEX by_hand ON authors (name)")
+    report = stage.run("verify")
     assert [check["details"] or check["actual"] for check in report["checks"] if not check["ok"]]
+    assert [change["name"] for change in report["drift"]] == ["by_hand"]
     return report
+
+
+def accepted(stage: Stage) -> Json:
+    assert drifted(stage)["exit_code"] == 4
+    return stage.run("accept-drift")
+
+
+def not_deployed(stage: Stage) -> Json:
+    stage.deploy()
+    return stage.run("verify", files=WITH_A_TABLE)
+
+
+def deployments(stage: Stage) -> Json:
+    stage.deploy()
+    report = stage.run("history", "1")
+    assert report["history"]
+    return report
+
+
+def rolled_back(stage: Stage) -> Json:
+    assert change(stage)["status"] == "deployed"
+    return stage.run("rollback", files=WITHOUT_A_COLUMN)
 
 
 def stale(stage: Stage) -> Json:
@@ -186,7 +213,12 @@ RUNS: list[tuple[Status, Callable[[Stage], Json]]] = [
     (Status.BLOCKED, blocked),
     (Status.BLOCKED, blocked_plan),
     (Status.FAILED, broken),
-    (Status.FAILED, different),
+    (Status.DEPLOYED, rolled_back),
+    (Status.PENDING, not_deployed),
+    (Status.DRIFTED, drifted),
+    (Status.ACCEPTED, accepted),
+    (Status.LISTED, deployments),
+    (Status.PENDING, lambda stage: stage.run("status")),
     (Status.FAILED, lambda stage: stage.run("deploy", "--database-url", "ftp://quiz", "--timeout", "soon")),
     (Status.FAILED, lambda stage: stage.run("verify", "--database-url", "http://127.0.0.1:1")),
 ]
