@@ -84,9 +84,9 @@ def test_each_request_is_logged_with_its_status_size_and_time(tmp_path: Path, on
 
 
 def test_failed_run_logs_the_code_of_its_error(local_job: Job) -> None:
-    local_job.database.run("CREATE TABLE books (unlike)")
-    lines = local_job.run("verify", verbose=True)
-    assert re.fullmatch(r"verify: check-failed; 1 request in \d+ ms", lines[-1])
+    local_job.database.run("CREATE VIEW books AS SELECT 1")
+    lines = local_job.run("deploy", verbose=True)
+    assert re.fullmatch(r"deploy: plan-impossible; 1 request in \d+ ms", lines[-1])
 
 
 @pytest.mark.parametrize("settings", [{"json_output": True}, {"sql": True, "command": "plan"}])

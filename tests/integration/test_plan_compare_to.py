@@ -67,7 +67,7 @@ def test_it_says_that_a_deployment_may_be_refused_and_what_allows_it(tmp_path: P
         "No rows were counted. If these hazards affect rows, a deployment is blocked" in found["blocked_by"]["message"]
     )
     assert "rewrite-table" not in found["blocked_by"]["message"]
-    assert found["blocked_by"]["hint"].endswith("--allow-hazards drop-column:authors.profile")
+    assert "--allow-hazards drop-column:authors.profile\n" in found["blocked_by"]["hint"]
     assert compare(after, before, allow_hazards="drop-column:authors.profile")["blocked_by"] is None
 
 

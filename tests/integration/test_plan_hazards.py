@@ -75,7 +75,7 @@ def test_blocked_plan_is_shown_whole_with_its_sql(target: DatabaseUnderTest, nar
         allowed.diagram,
         allowed.rows_to_write,
     )
-    text = render(blocked, colour=False)
+    text = render(blocked, colour=False, verbose=True)
     assert all(line.strip() in text for step in blocked.steps for line in step.sql.splitlines())
     assert "not executed" not in text
     assert "<summary>SQL</summary>" in summary(blocked)
