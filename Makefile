@@ -22,7 +22,7 @@ deploy: $(RUNTIME) ## Deploy schema/ to a local SQLite file and print the report
 
 .PHONY: test
 test: $(DEVELOPMENT) $(SQLD) ## Run every test, with the real sqld
-	$(BIN)/pytest -m 'not container' --numprocesses auto
+	$(BIN)/pytest -m 'not container' --numprocesses auto --dist worksteal
 
 .PHONY: test-unit
 test-unit: $(DEVELOPMENT) ## Run the tests that need no server, in less than a minute

@@ -16,6 +16,7 @@ FOLDERS = (
     "tests/faults",
     "tests/hostile",
     "tests/platform/test_faulty_rotations.py",
+    "tests/integration/test_change_cases.py",
     "tests/integration/test_secrets.py",
     "tests/unit/sql/test_nonsense.py",
 )

@@ -15,6 +15,7 @@ says, SQLite finds the database sound, rows of untouched tables and objects of o
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -215,7 +216,11 @@ _OTHER_FORM = (
 """What a file that somebody else made may be like: https://www.sqlite.org/pragma.html#pragma_encoding."""
 
 
-@pytest.fixture(params=["sqld", "file", "file of another form"])
+TARGETS = ["sqld", "file", *(["file of another form"] if "FAULT_REPORT" in os.environ else [])]
+"""`make faults` also runs the cases in files of another form, which takes as long again as in others."""
+
+
+@pytest.fixture(params=TARGETS)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseUnderTest:
     """An empty database of either kind."""
     if request.param.startswith("file"):

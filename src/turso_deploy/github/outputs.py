@@ -14,7 +14,7 @@ from turso_deploy.stored_plan.content import SHORT
 
 OUTPUTS: Mapping[str, str] = {
     "status": "Result of the run: deployed, unchanged, planned, pending, drifted, verified, documented, stale, "
-    "pulled, checked, rotated, blocked (by a hazard or a policy; nothing was changed) or failed.",
+    "pulled, listed, accepted, checked, rotated, blocked (by a hazard or a policy; nothing was changed) or failed.",
     "error-code": "Code of the error, as docs/reference/errors.md lists them; empty without an error.",
     "changed": "Whether the database was changed: true or false.",
     "would-change": "Whether the run found something to deploy: true or false; empty if nothing was planned.",
