@@ -53,7 +53,7 @@ TOLD: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("pull-request", "pull-request", "fork", NOTHING_CHANGED, [("error", "a pull request from a fork")]),
     ("pull-request", "pull-request", "compare", "✅ Planned 2.2.0: 1 object to create", []),
     ("schedule", "schedule", "verify", "✅ Verified", []),
-    ("schedule", "schedule", "drift", NOTHING_CHANGED, [("error", "idx_questions_channel")]),
+    ("schedule", "schedule", "drift", "⚠️ Drifted 2.2.0: 1 object is", [("error", "idx_questions_channel")]),
     ("schedule", "schedule", "tokens", "✅ Checked 2 tokens: no problems found", []),
     ("schedule", "schedule", "short", "✅ Checked 1 token: 1 warning", [("warning", "expires in 2 days")]),
     ("schedule", "schedule", "ended", "❌ Failed: checked 1 token: 1 error", [("error", "token expired")]),
