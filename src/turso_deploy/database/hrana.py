@@ -69,16 +69,7 @@ class HranaDatabase(Database):
         """Run queries as one batch without conditions, so that a failed query does not stop the rest."""
         steps = [step(query, want_rows=True) for query in queries]
         results = self._transport.send(_pipeline(steps), writes=False)
-        try:
-            replies = read_batch(results[0], steps)
-        except _UNREADABLE as error:
-            raise transport_error(UNREADABLE, lost=False) from error
-        if isinstance(replies, Failure):
-            raise transport_error(explain(replies), lost=False)
-        answers = [reply for reply in replies if reply is not None]
-        if len(answers) != len(queries):
-            raise transport_error(UNREADABLE, lost=False)
-        return answers
+        return _answers(results, steps)
 
     def apply(self, transaction: Transaction) -> Outcome:
         """Run a transaction as one batch in which a step runs only if the step before it succeeded."""
@@ -111,15 +102,7 @@ class HranaDatabase(Database):
     def _read_in_stream(self, queries: Sequence[Query], *, last: bool, first: bool = False) -> list[Rows | Failure]:
         steps = [step(query, want_rows=True) for query in queries]
         results = self._transport.send_in_stream([batch(steps), *([CLOSE] if last else [])], is_first=first)
-        try:
-            replies = read_batch(results[0], steps)
-        except _UNREADABLE as error:
-            raise transport_error(UNREADABLE, lost=False) from error
-        if isinstance(replies, Failure):
-            raise transport_error(explain(replies), lost=False)
-        answers = [reply for reply in replies if reply is not None]
-        if len(answers) != len(queries):
-            raise transport_error(UNREADABLE, lost=False)
+        answers = _answers(results, steps)
         if first and isinstance(answers[0], Failure):
             raise transport_error(explain(answers[0]), lost=False)
         return answers
@@ -169,6 +152,20 @@ class HranaDatabase(Database):
 
 def _pipeline(steps: list[Json]) -> list[Json]:
     return [batch(steps), CLOSE]
+
+
+def _answers(results: Sequence[Json], steps: Sequence[Json]) -> list[Rows | Failure]:
+    """Return the answer to each step of a batch without conditions. Raises DatabaseError if one cannot be read."""
+    try:
+        replies = read_batch(results[0], steps)
+    except _UNREADABLE as error:
+        raise transport_error(UNREADABLE, lost=False) from error
+    if isinstance(replies, Failure):
+        raise transport_error(explain(replies), lost=False)
+    answers = [reply for reply in replies if reply is not None]
+    if len(answers) != len(steps):
+        raise transport_error(UNREADABLE, lost=False)
+    return answers
 
 
 def _conditional_steps(transaction: Transaction) -> list[Json]:
