@@ -87,11 +87,9 @@ def _deploy_after_copy(
     from turso_deploy.turso.restore_points import RestorePoint
 
     settings, provenance = invocation.settings, invocation.provenance
-    planned = preview.plan(
-        project, database, allow_hazards=settings.allow_hazards, provenance=provenance, expected_plan=expected
-    )
-    if not planned.succeeded:  # the deployment would report the same error
-        return replace(planned, command=settings.command)
+    planned = _planned(project, database, invocation, expected)
+    if not planned.succeeded:
+        return planned
     if not (planned.hazards or any(step.hazards for step in planned.steps)):
         return _with_restore_point(_deploy(project, database, settings, provenance, expected), None, notices)
     report_step("saving the restore point")
@@ -99,6 +97,19 @@ def _deploy_after_copy(
     name, lines = save_restore_point(database, folder, datetime.now(UTC), keep=keep)
     report = _deploy(project, database, settings, provenance._replace(restore_point=name), expected)
     return _with_restore_point(report, RestorePoint("file", name, lines), notices)
+
+
+def _planned(project: Project, database: Database, invocation: Invocation, expected: ExpectedPlan | None) -> Report:
+    """Plan what will be deployed. A failure is reported as that of the deployment, whose error would be the same."""
+    settings = invocation.settings
+    planned = preview.plan(
+        project,
+        database,
+        allow_hazards=settings.allow_hazards,
+        provenance=invocation.provenance,
+        expected_plan=expected,
+    )
+    return planned if planned.succeeded else replace(planned, command=settings.command)
 
 
 def _deploy(
@@ -128,11 +139,9 @@ def _deploy_hosted(
     settings, provenance = invocation.settings, invocation.provenance
     notices = list[str]()
     if settings.trial_branch or settings.restore_point == "branch":
-        planned = preview.plan(
-            project, database, allow_hazards=settings.allow_hazards, provenance=provenance, expected_plan=expected
-        )
-        if not planned.succeeded:  # the deployment would report the same error
-            return replace(planned, command=settings.command)
+        planned = _planned(project, database, invocation, expected)
+        if not planned.succeeded:
+            return planned
         if planned.status is Status.UNCHANGED:
             return _deploy(project, database, settings, provenance, expected)
         if settings.trial_branch:
