@@ -19,8 +19,8 @@ from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.http.backoff import RetryBudget
-from turso_deploy.report.document import AnnotatedLine, ErrorLine, Report, Status
-from turso_deploy.report.lines import failed
+from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.report.lines import failed, with_notice
 from turso_deploy.report.progress_display import display_progress
 from turso_deploy.settings.reader import settings_of, usable_settings
 from turso_deploy.settings.settings import SETTINGS, Settings
@@ -178,9 +178,7 @@ def _with_post(report: Report, name: str, context: RunContext, settings: Setting
     except Exception as error:
         what = "comment on the pull request" if name == "comment" else "issue about the drift"
         reason = error.message if isinstance(error, DeployError) else f"{_bug(error).message} Please report it."
-        notice = f"The {what} was not written. {reason}"
-        annotated = AnnotatedLine("warning", notice)
-        return replace(report, notices=(*report.notices, notice), annotated=(*report.annotated, annotated))
+        return with_notice(report, f"The {what} was not written. {reason}", "warning")
 
 
 def _checked(report: Report) -> Report:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from turso_deploy.core.errors import DeployError, PlatformError
 from turso_deploy.github.api import call, open_api
 from turso_deploy.github.context import RunContext
-from turso_deploy.github.posts import Post, PostSettings, checked_author, post_body, post_marker, with_notice
+from turso_deploy.github.posts import Post, PostSettings, checked_author, post_body, post_marker
 from turso_deploy.http.json_api import JsonApi
 from turso_deploy.report.document import Report
+from turso_deploy.report.lines import with_notice
 
 LABEL = "database-drift"
 """The label by which open issues are found; GitHub creates it with the first one."""

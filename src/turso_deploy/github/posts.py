@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -14,8 +13,9 @@ from turso_deploy.core.secret import Secret
 from turso_deploy.core.text import encodable
 from turso_deploy.github.context import RunContext
 from turso_deploy.http.backoff import RetryBudget
-from turso_deploy.report.document import AnnotatedLine, Report
+from turso_deploy.report.document import Report
 from turso_deploy.report.job_summary import summary
+from turso_deploy.report.lines import with_notice
 from turso_deploy.report.markdown import summary_code
 
 MAX_POST_SIZE = 64 * 1024
@@ -75,12 +75,6 @@ class Post(BaseModel, frozen=True, strict=True):
 def same_name(one: str, other: str) -> bool:
     """Return True if two names of users or repositories mean the same to GitHub."""
     return one.lower() == other.lower()
-
-
-def with_notice(report: Report, notice: str, level: Literal["warning"] | None = None) -> Report:
-    """Return the report with a notice about a post, which is an annotation as well if it has a level."""
-    annotated = (AnnotatedLine(level, notice),) if level else ()
-    return replace(report, notices=(*report.notices, notice), annotated=(*report.annotated, *annotated))
 
 
 def checked_author(report: Report, post: Post, kind: str, settings: PostSettings) -> Report:

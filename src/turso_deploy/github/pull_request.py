@@ -12,10 +12,11 @@ from turso_deploy.core.errors import DeployError, PlatformError
 from turso_deploy.github.api import call, open_api
 from turso_deploy.github.context import RunContext
 from turso_deploy.github.event import RunSubject, listed_numbers, subject_of
-from turso_deploy.github.posts import Post, PostSettings, checked_author, post_body, post_marker, same_name, with_notice
+from turso_deploy.github.posts import Post, PostSettings, checked_author, post_body, post_marker, same_name
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.http.json_api import JsonApi, segment
 from turso_deploy.report.document import Report
+from turso_deploy.report.lines import with_notice
 
 _PERMISSION = "pull-requests: write"
 _PAGE_SIZE = 100

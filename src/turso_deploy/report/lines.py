@@ -74,6 +74,12 @@ def drift_notices(drift: Drift | None, changes: Sequence[ObjectChange]) -> Itera
         yield f"It is not known whether the database is as it was last deployed: {drift.unknown}."
 
 
+def with_notice(report: Report, notice: str, level: Literal["warning"] | None = None) -> Report:
+    """Return the report with a notice, which is an annotation as well if it has a level."""
+    annotated = (AnnotatedLine(level, notice),) if level else ()
+    return replace(report, notices=(*report.notices, notice), annotated=(*report.annotated, *annotated))
+
+
 def failed(report: Report, error: DeployError) -> Report:
     """Return the report of a run that ended with an error."""
     return replace(
