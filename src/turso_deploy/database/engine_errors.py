@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from turso_deploy.core.errors import ErrorCode, ErrorExplanation
 from turso_deploy.core.transaction import Failure
-from turso_deploy.database.engine_messages import showable
+from turso_deploy.database.engine_messages import NO_REASON, showable
 
 SETTING_NOT_TAKEN = "SETTING_NOT_TAKEN"
 """Our own failure code: a setting that was read back does not have the value that the transaction needs."""
@@ -101,6 +101,11 @@ _STATEMENT_HINTS = (
     (
         "vector: ",
         "A vector is a text of numbers as in '[1, 2.5]', or what vector32() and the other functions make of one.",
+    ),
+    (
+        NO_REASON,
+        "SQLite gives no reason. ALTER TABLE evaluates the CHECKs and the new column for each row of the table, and an "
+        "expression in them may fail for one.",
     ),
     ("syntax error", "The server's parser does not accept this SQL, although SQLite's own parser may."),
 )

@@ -20,6 +20,9 @@ _NAMES = re.compile(rf"{_NAME}(?:(?:\.|, ){_NAME}){{0,63}}")
 
 _MAX_LENGTH = 2_000  # characters of a message that are compared; every known message is shorter
 
+NO_REASON = "SQL logic error"
+"""SQLite's message for an expression that fails in a statement of its own, such as a CHECK in ADD COLUMN."""
+
 WITHHELD = "a reason that is not repeated here, because it may quote data"
 """The text in place of a message that is not known to be safe."""
 
@@ -169,6 +172,8 @@ interrupted
 query aborted
 Transaction timed out
 Response is too large
+SQL logic error
+constraint failed
 foreign keys could not be switched on or off
 the overwriting of what is deleted could not be switched on
 a text in the database is not valid UTF-8

@@ -18,6 +18,7 @@ from turso_deploy.core.errors import (
 from turso_deploy.core.progress import report_step
 from turso_deploy.core.signals import StoppedError, cancellable, cancelled
 from turso_deploy.core.transaction import Outcome
+from turso_deploy.database.engine_messages import NO_REASON, showable
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.accept_drift import acceptance_batch, pending_acceptance
 from turso_deploy.deploy.batch import Batch, BatchId
@@ -263,17 +264,20 @@ class DeploymentRun:
     def _with_failing_row(
         self, failure: DeployError, batch: Batch, outcome: Outcome, pending: PendingChanges
     ) -> DeployError:
-        """Return the failure; if a new virtual column cannot be evaluated, the predicted one, which names the row."""
+        """Return the failure; if an expression cannot be evaluated for a row, the predicted one, which names it."""
         failed = outcome.failed
-        if failed is None or failed.position is None:
+        if failed is None or failed.position is None or failure.code is not ErrorCode.STATEMENT_FAILED:
             return failure
-        if not batch.assembly.steps[failed.position].label.startswith(EVALUATE_LABEL):
+        label = batch.assembly.steps[failed.position].label
+        if not label.startswith(EVALUATE_LABEL) and label not in {step.label for step in pending.plan.steps}:
             return failure
         try:
-            found = self._with_predictions(pending).predicted_failures
+            found = self._with_predictions(pending).failing_step
         except DeployError:  # the failure itself matters more
             return failure
-        return found[0] if found else failure
+        if found is None or showable(failed.failure.message) not in (found.reason, NO_REASON):
+            return failure
+        return found.error if label.startswith(EVALUATE_LABEL) or found.step.label == label else failure
 
     def _resolve(self, attempt: _Attempt) -> _Attempt:
         """Look a batch without a known outcome up in the deployment history, and count plans without progress.

@@ -12,6 +12,7 @@ from turso_deploy.core.transaction import Answers, Failure, Query, Rows
 from turso_deploy.pending.write_estimate import RewrittenTable
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
+from turso_deploy.plan.steps import StepFailure
 from turso_deploy.project.scripts import Script, SkippedScript
 from turso_deploy.seeds.decisions import Decision
 from turso_deploy.seeds.records import RecordedRow
@@ -30,8 +31,8 @@ class PendingChanges(NamedTuple):
     that seeds and scripts may make triggers and foreign keys delete. `decisions` say what happens to the seed rows of
     each table that had rows before; the seeds of any other table are inserted.
     With a preview, `predicted_checks` are the checks of rows with the answers that a deployment would get now,
-    `predicted_failures` the errors of steps that would fail on the rows, and `undecided` sentences about what only a
-    deployment can decide.
+    `predicted_failures` the errors of what would fail on the rows, `failing_step` the first step of the plan among
+    that, and `undecided` sentences about what only a deployment can decide.
     """
 
     state: DatabaseState
@@ -45,6 +46,7 @@ class PendingChanges(NamedTuple):
     deletions: tuple[PossibleDeletion, ...] = ()
     predicted_checks: tuple[tuple[Check, Rows | Failure], ...] = ()
     predicted_failures: tuple[DeployError, ...] = ()
+    failing_step: StepFailure | None = None
     undecided: tuple[str, ...] = ()
     is_new: bool = False
     """True for a database without a deployment history and without any table of the folder."""

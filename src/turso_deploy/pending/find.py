@@ -240,9 +240,9 @@ def _predicted_failures(changes: Pending, database: Database) -> Inquiry:
     probes = list(step_probes(changes))
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
-        errors = (probe.failure(answer, database.query) for probe, answer in zip(probes, answers, strict=True))
-        first = next(filter(None, errors), None)
-        return pending._replace(predicted_failures=(first,) if first else ())
+        failures = (probe.failure(answer, database.query) for probe, answer in zip(probes, answers, strict=True))
+        first = next(filter(None, failures), None)
+        return pending._replace(predicted_failures=(first.error,) if first else (), failing_step=first)
 
     return Inquiry(tuple(probe.query for probe in probes), add)
 

@@ -198,6 +198,8 @@ def check_renames(wanted: Schema) -> None:
         old = table.directives.table.renamed_from
         if old is not None:
             subject = f"table {table.name} cannot be renamed from {old}"
+            if fold_case(old) == fold_case(table.name):
+                raise _same_name(subject, table.place)
             if fold_case(old) in wanted.all_tables:
                 raise _invalid(f"{subject}, which the schema folder still defines", table.place)
             if fold_case(old) in renamed:
@@ -215,6 +217,8 @@ def _check_column_renames(table: Table) -> None:
             continue
         title = column_title(table.name, table.definition.by_name[column].name)
         subject = f"column {title} cannot be renamed from {old}"
+        if fold_case(old) == column:
+            raise _same_name(subject, table.place_of(column))
         if fold_case(old) in table.definition.by_name:
             raise _invalid(f"{subject}, which the table still has", table.place_of(column))
         if fold_case(old) in renamed:
@@ -301,6 +305,15 @@ def _invalid(message: str, place: Place | None, hint: str = _HINT) -> PlanError:
         f"A rename cannot be carried out: {message}.",
         hint=hint,
         place=Place(place.file, place.line) if place else None,
+    )
+
+
+def _same_name(subject: str, place: Place | None) -> PlanError:
+    return _invalid(
+        f"{subject}, which SQLite takes for the same name: it does not tell capital letters from small ones",
+        place,
+        "Remove the comment `-- @renamed from=…`: a database that has the name in another case is as the folder wants "
+        "it, and keeps its spelling.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from turso_deploy.core.errors import ErrorCode, Place, PlanError
+from turso_deploy.core.errors import DeployError, ErrorCode, Place, PlanError
 from turso_deploy.plan.hazards import Hazard
 from turso_deploy.sql.lexer import column_title, fold_case
 
@@ -123,6 +123,14 @@ class Step(NamedTuple):
     def sql(self) -> str:
         """The statements as one text."""
         return ";\n".join(self.statements)
+
+
+class StepFailure(NamedTuple):
+    """A step that would fail on the live rows, the engine's reason as far as it may be shown, and the whole error."""
+
+    step: Step
+    reason: str
+    error: DeployError
 
 
 def objects_of(steps: Iterable[Step], *kinds: StepKind) -> frozenset[str]:

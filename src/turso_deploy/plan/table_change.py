@@ -259,17 +259,19 @@ class TableChange:
         """Return the projection with `more` columns, which are expressions over the live row."""
         return self._projection(more, self._typed_columns())
 
-    def judged(self, *expressions: Tokens) -> JudgedExpressions:
+    def judged(self, *expressions: Tokens, within: str = "") -> JudgedExpressions:
         """Return rules over the wanted columns, with the rows on which they have the result that SQLite will give.
+
+        These are the rows that meet the condition `within`, which is over the live row; all if it is "".
 
         A comparison depends on the types of the columns in it, and the projection shows computed values, which have no
         type: https://www.sqlite.org/datatype3.html#comparison_expressions
         """
         typed = self._typed_columns(*expressions)
-        rows = f"{self._projection((), typed)} AS {quote_identifier(self.wanted.name)}"
+        rows = f"{self._projection((), typed, within)} AS {quote_identifier(self.wanted.name)}"
         return JudgedExpressions(rows, tuple(self._judged(expression, typed) for expression in expressions))
 
-    def _projection(self, more: Sequence[str], typed: Set[str]) -> str:
+    def _projection(self, more: Sequence[str], typed: Set[str], within: str = "") -> str:
         """Return the projection in which the columns in `typed` are shown with their type, too."""
         columns = [
             *more,
@@ -279,7 +281,7 @@ class TableChange:
                 if column.generated is None
             ),
         ]
-        rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self.live_name}"
+        rows = f"SELECT {', '.join(columns) or 'NULL'} FROM {self.live_name}{f' WHERE {within}' if within else ''}"
         rows = self._with_types(
             rows, [column for name, column in self.new.by_name.items() if column.generated is None and name in typed]
         )

@@ -17,6 +17,7 @@ from turso_deploy.database.engine_messages import WITHHELD, offset_in, showable
         ("SQLite error: CHECK constraint failed: price_is_positive", "CHECK constraint failed: price_is_positive"),
         ("FOREIGN KEY constraint failed", "FOREIGN KEY constraint failed"),
         ("SQLite error: NOT NULL constraint failed", "NOT NULL constraint failed"),
+        ("SQLite error: SQL logic error", "SQL logic error"),
         ("unknown tokenizer: klingon", "unknown tokenizer: klingon"),
         ("SQL input error: no such column: nocol (at offset 7)", "no such column: nocol"),
         ("SQL input error: table t already exists (at offset 13)", "table t already exists"),

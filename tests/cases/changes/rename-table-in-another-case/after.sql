@@ -1,0 +1,2 @@
+-- @renamed from=Users
+CREATE TABLE users (id INTEGER PRIMARY KEY);
