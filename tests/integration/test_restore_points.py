@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.databases import DatabaseUnderTest
+from tests.support.databases import DatabaseUnderTest, run_program
 from tests.support.rollbacks import deploy_sql, done
 from tests.support.schema_folders import write_folder
 from turso_deploy.cli.run import run
 from turso_deploy.core.errors import DatabaseError, ErrorCode
 from turso_deploy.core.transaction import Query
 from turso_deploy.database.snapshots import save_restore_point
+from turso_deploy.deploy.deploy import deploy as deploy_project
+from turso_deploy.report.document import Report
 from turso_deploy.sqlite.connection import Connection
 
 NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
@@ -161,6 +163,34 @@ def test_deployment_with_a_hazard_saves_first_and_prints_the_commands(
     subprocess.run(["sh", "-euc", report["restore_point"][0]], cwd=tmp_path, check=True)
     with closing(Connection.to_file(tmp_path / "restored.db")) as restored:
         assert list(restored.rows("SELECT * FROM users")) == [(1, "Ada", "a@b.c")]
+
+
+def test_hazard_that_appears_between_plan_and_deployment_has_its_restore_point(
+    target: DatabaseUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);\n"
+    done(deploy_sql(target, tmp_path, users))
+    target.run("INSERT INTO users VALUES (1, 'Ada', NULL)")
+    writes = ["UPDATE users SET email = 'a@b.c'"]
+
+    def deploy_after_a_write(*arguments: Any, **settings: Any) -> Report:
+        while writes:
+            target.run(writes.pop())
+        return deploy_project(*arguments, **settings)
+
+    monkeypatch.setattr("turso_deploy.cli.deploy_command.deploy_project", deploy_after_a_write)
+    write_folder(tmp_path / "schema", {"schema.sql": users.replace(", email TEXT", "")})
+    points = tmp_path / "points"
+    deployed = run_program(
+        *("deploy", tmp_path / "schema", target.url, target.token),
+        restore_point="file",
+        restore_point_folder=str(points),
+        allow_hazards="drop-column:users.email",
+    )
+    assert (deployed.status, deployed.document["status"]) == (0, "deployed"), deployed.error
+    subprocess.run(["sh", "-euc", deployed.document["restore_point"][0]], cwd=tmp_path, check=True)
+    with closing(Connection.to_file(tmp_path / "restored.db")) as restored:
+        assert list(restored.rows("SELECT email FROM users")) == [("a@b.c",)]
 
 
 def test_deployment_without_its_restore_point_stops(in_file: DatabaseUnderTest, tmp_path: Path) -> None:

@@ -283,6 +283,30 @@ def test_blocked_plan_is_saved_and_can_be_approved_at_the_deployment(release: Re
     assert release.deploy_plan().status == 0
 
 
+def test_stored_plan_with_hazards_is_deployed_after_its_restore_point_is_saved(release: Release) -> None:
+    fingerprint = release.prepare().save(AFTER)
+    points = release.path / "points"
+    done = release.deploy_plan(restore_point="file", restore_point_folder=str(points))
+    assert (done.status, done.document["status"]) == (0, "deployed"), done.error
+    assert done.document["plan_fingerprint"] == fingerprint
+    [file] = points.iterdir()
+    assert release.target.rows("SELECT plan_fingerprint, backup FROM schema_deployments WHERE number = 2") == [
+        (fingerprint, file.name)
+    ]
+    again = release.deploy_plan(restore_point="file", restore_point_folder=str(points))
+    assert (again.status, again.document["status"]) == (0, "unchanged")
+    assert list(points.iterdir()) == [file]
+
+
+def test_plan_that_does_not_fit_any_more_saves_no_restore_point(release: Release) -> None:
+    release.prepare().save(AFTER)
+    release.target.run("CREATE INDEX by_hand ON users (nickname)")
+    points = release.path / "points"
+    error = release.requires_nothing_to_change(restore_point="file", restore_point_folder=str(points))
+    assert error["code"] == "plan-changed"
+    assert not points.exists()
+
+
 def test_plan_that_cannot_be_deployed_is_not_saved(release: Release) -> None:
     release.prepare()
     write_folder(release.folder, with_changes(AFTER, manifest="schema_version: 1.1.0\nexpect: {tables: 9}\n"))
@@ -502,6 +526,40 @@ def test_plan_that_was_deployed_is_not_deployed_again_after_a_change_by_hand(rel
     error = release.requires_nothing_to_change()
     assert error["code"] == "plan-outdated"
     assert "a step: index users_email" in error["message"] or "users_email" in error["message"]
+
+
+def test_plan_that_is_older_than_an_accepted_drift_is_not_deployed(release: Release) -> None:
+    release.prepare().save(AFTER)
+    release.target.run("CREATE INDEX by_hand ON users (nickname)")
+    write_folder(release.folder, BEFORE)
+    assert release.run("accept-drift").document["status"] == "accepted"
+    release.target.run("DROP INDEX by_hand")
+    write_folder(release.folder, AFTER)
+    error = release.requires_nothing_to_change()
+    assert error["code"] == "plan-outdated"
+    assert "after deployment number 1, and number 2 followed" in error["message"]
+
+
+def test_plan_that_is_older_than_a_rollback_is_not_deployed(release: Release) -> None:
+    release.prepare()
+    wider = {**BEFORE, "more.sql": "CREATE TABLE more (id INTEGER PRIMARY KEY);\n"}
+    assert release.deploy(wider).status == 0
+    release.save({**wider, "most.sql": "CREATE TABLE most (id INTEGER PRIMARY KEY);\n"})
+    assert release.run("rollback").document["status"] == "deployed"
+    error = release.requires_nothing_to_change()
+    assert error["code"] == "plan-outdated"
+    assert "after deployment number 2, and number 3 followed" in error["message"]
+
+
+def test_plan_of_a_rollback_that_was_followed_by_a_deployment_is_not_carried_out(release: Release) -> None:
+    release.prepare()
+    assert release.deploy(AFTER, allow_hazards=HAZARDS).status == 0
+    terms = {"allow_hazards": "downgrade", "keep_done": "001-lower"}
+    assert release.run("rollback", save=str(release.file), dry_run=True, **terms).status == 0
+    assert release.deploy(with_changes(AFTER, manifest="schema_version: 1.2.0\n")).status == 0
+    before = release.target.dump()
+    done = release.run("rollback", plan=str(release.file), deployment="1", **terms)
+    assert (done.status, done.error["code"], release.target.dump()) == (5, "plan-outdated", before), done.error
 
 
 def test_history_of_an_older_form_is_no_obstacle(release: Release) -> None:

@@ -227,6 +227,51 @@ def test_a_rehearsal_happens_on_a_branch_that_is_gone_afterwards(program: Progra
     assert program.rows(program.quiz, "SELECT count(*) FROM schema_deployments").rows == ((1,),)
 
 
+def saved(program: Program, files: Any) -> dict[str, Any]:
+    """The settings with which exactly the plan of these files is deployed; its hazards are approved."""
+    file = program.folder / "plan.json"
+    planned = program("plan", files, save=str(file), **program.hosted)
+    return {"plan": str(file), "expect_plan": planned.report["plan_fingerprint"], "allow_hazards": "drop-column"}
+
+
+WIDE = {"tables.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, nickname TEXT);"}
+NARROW = {"tables.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"}
+
+
+def test_stored_plan_is_tried_on_a_branch_and_deployed(program: Program, turso: Turso, tmp_path: Path) -> None:
+    program("deploy", WIDE, **program.hosted)
+    program.rows(program.quiz, "INSERT INTO users VALUES (1, 'Ada', 'ada')")
+    plan = saved(program, NARROW)
+    points = tmp_path / "points"
+    files: dict[str, Any] = {"restore_point": "file", "restore_point_folder": str(points)}
+    done = program("deploy", NARROW, trial_branch=True, **files, **plan, **program.hosted)
+    assert (done.status, done.report["status"]) == (0, "deployed"), done.report["error"]
+    assert "succeeded" in done.report["notices"][0]
+    assert set(turso.databases) == {"quiz"}
+    recorded = "SELECT plan_fingerprint, backup FROM schema_deployments WHERE number = 2"
+    [file] = points.iterdir()
+    assert program.rows(program.quiz, recorded).rows == ((plan["expect_plan"], file.name),)
+    turso.asked.clear()
+    again = program("deploy", NARROW, trial_branch=True, **files, **plan, **program.hosted)
+    assert (again.status, again.report["status"]) == (0, "unchanged")
+    assert "POST databases" not in turso.calls()
+    assert list(points.iterdir()) == [file]
+
+
+def test_stored_plan_that_does_not_fit_any_more_makes_no_branch(program: Program, turso: Turso, tmp_path: Path) -> None:
+    program("deploy", WIDE, **program.hosted)
+    program.rows(program.quiz, "INSERT INTO users VALUES (1, 'Ada', 'ada')")
+    plan = saved(program, NARROW)
+    program.rows(program.quiz, "CREATE TABLE by_hand (id INTEGER PRIMARY KEY)")
+    turso.asked.clear()
+    points = tmp_path / "points"
+    files: dict[str, Any] = {"restore_point": "file", "restore_point_folder": str(points)}
+    done = program("deploy", NARROW, trial_branch=True, **files, **plan, **program.hosted)
+    assert (done.status, done.report["error"]["code"], done.report["committed"]) == (5, "plan-changed", False)
+    assert "POST databases" not in turso.calls()
+    assert not points.exists()
+
+
 def test_a_rehearsal_that_fails_leaves_the_database_alone(program: Program, turso: Turso) -> None:
     program.rows(program.quiz, "CREATE TABLE other_notes (id INTEGER PRIMARY KEY)")
     before = program.tables()
@@ -482,6 +527,9 @@ def test_a_token_is_rotated_from_the_command_line(
     assert stored in done.masks
     assert fingerprint(stored) in done.summary
     assert "3 days more" in done.report["notices"][-1]
+    asked = [turso.asked, program.quiz.asked, github.asked]
+    assert all(asked)
+    assert done.report["requests"] == sum(map(len, asked))
     address = RemoteAddress(program.quiz.url)
     assert ask(address, stored, timeout=30).works
     assert ask(address, old, timeout=30).works

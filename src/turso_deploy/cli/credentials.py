@@ -12,6 +12,7 @@ from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.secret import Secret
 from turso_deploy.database.address import Address, FileAddress
 from turso_deploy.github.context import RunContext
+from turso_deploy.http.count import RequestCount
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.settings.settings import Settings
 from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, check_claims, is_due, token_error
@@ -38,7 +39,7 @@ class HostedDatabase(NamedTuple):
 class Credentials:
     """Address and token of the database. `checks` are filled while they are opened, so that an error can report them.
 
-    `hosted` is None without settings of the Turso Platform.
+    `hosted` is None without settings of the Turso Platform. `sent` counts the requests of the run, to whatever server.
     """
 
     address: Address = field(default_factory=lambda: FileAddress(DEFAULT_FILE))
@@ -46,13 +47,7 @@ class Credentials:
     hosted: HostedDatabase | None = None
     checks: dict[Role, TokenCheck] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    platform: Platform | None = None
-
-    @property
-    def requests(self) -> int:
-        """The number of requests that the checks have sent, to the database and to the Turso Platform."""
-        of_platform = self.platform.requests if self.platform else 0
-        return of_platform + sum(check.requests for check in self.checks.values())
+    sent: RequestCount = field(default_factory=RequestCount)
 
     @property
     def lines(self) -> tuple[TokenLine, ...]:
@@ -81,7 +76,7 @@ def open_credentials(
     The claims of the tokens are checked before the first request. `mask` is called with a minted token.
     Raises DeployError if a token cannot be used, or if it breaks the policy and the policy is enforced.
     """
-    platform = credentials.platform = _platform(settings)
+    platform = _platform(settings)
     with closing(platform) if platform else nullcontext():
         _open(credentials, settings, platform, mask)
         yield credentials

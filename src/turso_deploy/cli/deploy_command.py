@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from turso_deploy.cli.credentials import RUN_LIFETIME, HostedDatabase
 from turso_deploy.cli.invocation import Invocation
-from turso_deploy.core.errors import DeployError
+from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
 from turso_deploy.database.open import open_address
 from turso_deploy.deploy import preview
+from turso_deploy.deploy.deploy import MAX_STALE_PLANS
 from turso_deploy.deploy.deploy import deploy as deploy_project
 from turso_deploy.report.document import Report, Status
-from turso_deploy.stored_plan.expected_plan import expected_plan
+from turso_deploy.stored_plan.expected_plan import ExpectedPlan, expected_plan
 from turso_deploy.stored_plan.file import require_writable
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from turso_deploy.history.entries import Provenance
     from turso_deploy.project.project import Project
     from turso_deploy.settings.settings import Settings
-    from turso_deploy.stored_plan.expected_plan import ExpectedPlan
     from turso_deploy.turso.restore_points import RestorePoint
 
 
@@ -69,7 +69,8 @@ def _deploy_as_set(
     if hosted is not None:
         report = _deploy_hosted(project, database, hosted, invocation, expected)
     elif settings.restore_point == "file":
-        report = _deploy_after_copy(project, database, invocation, expected)
+        planned = _planned(project, database, invocation, expected)
+        report = _deploy_after_copy(project, database, invocation, expected, planned)
     else:
         report = _deploy(project, database, settings, invocation.provenance, expected)
     return replace(report, plan_file=settings.plan)
@@ -80,18 +81,47 @@ def _deploy_after_copy(
     database: Database,
     invocation: Invocation,
     expected: ExpectedPlan | None,
+    planned: Report,
     notices: Sequence[str] = (),
 ) -> Report:
-    """Deploy, after the database is copied to a file if the deployment has hazards."""
+    """Deploy what is `planned`, after the database is copied to a file if that has hazards.
+
+    Without hazards exactly this plan is deployed, because a hazard that appears in between would have no copy; then it
+    is planned again.
+    """
+    settings, provenance = invocation.settings, invocation.provenance
+    for attempt in range(MAX_STALE_PLANS):
+        if not planned.succeeded:
+            return planned
+        if planned.hazards or any(step.hazards for step in planned.steps):
+            return _deploy_with_copy(project, database, invocation, expected, notices)
+        exactly = expected or _exactly(planned)
+        report = _deploy(project, database, settings, provenance, exactly)
+        is_other = report.error is not None and report.error.code == ErrorCode.PLAN_CHANGED and not report.committed
+        if expected or not is_other or attempt == MAX_STALE_PLANS - 1:
+            break
+        planned = _planned(project, database, invocation, None)
+    return _with_restore_point(report, None, notices)
+
+
+def _exactly(planned: Report) -> ExpectedPlan | None:
+    """Return what has to be deployed so that it is what was planned; None if that was nothing."""
+    is_known = planned.status is not Status.UNCHANGED and planned.plan_fingerprint is not None
+    return ExpectedPlan(str(planned.plan_fingerprint)) if is_known else None
+
+
+def _deploy_with_copy(
+    project: Project,
+    database: Database,
+    invocation: Invocation,
+    expected: ExpectedPlan | None,
+    notices: Sequence[str],
+) -> Report:
+    """Copy the database to a file, and deploy."""
     from turso_deploy.database.snapshots import save_restore_point
     from turso_deploy.turso.restore_points import RestorePoint
 
     settings, provenance = invocation.settings, invocation.provenance
-    planned = _planned(project, database, invocation, expected)
-    if not planned.succeeded:
-        return planned
-    if not (planned.hazards or any(step.hazards for step in planned.steps)):
-        return _with_restore_point(_deploy(project, database, settings, provenance, expected), None, notices)
     report_step("saving the restore point")
     folder, keep = Path(settings.restore_point_folder), settings.keep_restore_points
     name, lines = save_restore_point(database, folder, datetime.now(UTC), keep=keep)
@@ -138,6 +168,7 @@ def _deploy_hosted(
     """
     settings, provenance = invocation.settings, invocation.provenance
     notices = list[str]()
+    planned: Report | None = None
     if settings.trial_branch or settings.restore_point == "branch":
         planned = _planned(project, database, invocation, expected)
         if not planned.succeeded:
@@ -150,7 +181,8 @@ def _deploy_hosted(
             if failed:
                 return replace(failed, notices=(*notices, *failed.notices))
     if settings.restore_point == "file":
-        return _deploy_after_copy(project, database, invocation, expected, notices)
+        planned = planned or _planned(project, database, invocation, expected)
+        return _deploy_after_copy(project, database, invocation, expected, planned, notices)
     restore_point = _restore_point(hosted, invocation)
     reference = restore_point.reference if restore_point else None
     provenance = provenance._replace(restore_point=reference)

@@ -30,22 +30,20 @@ def accept_drift(invocation: Invocation) -> Report:
 
 def status(invocation: Invocation) -> Report:
     """Report the state of each database of the settings file. One that cannot be read does not hide the others."""
-    started, requests = time.monotonic(), 0
+    started = time.monotonic()
     lines = list[DatabaseLine]()
     for named in all_databases(invocation.sources):
         one = invocation._replace(settings=named.settings, credentials=Credentials())
-        line, sent = _line(named, one)
-        requests += one.credentials.requests + sent
-        lines.append(line)
-    return replace(status_report(lines, requests), duration_ms=round((time.monotonic() - started) * 1000))
+        lines.append(_line(named, one))
+    report = status_report(lines, invocation.credentials.sent.number)
+    return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
 
 
-def _line(named: NamedDatabase, invocation: Invocation) -> tuple[DatabaseLine, int]:
-    """Return the line of a database, and the number of requests that were sent to it."""
+def _line(named: NamedDatabase, invocation: Invocation) -> DatabaseLine:
+    """Return the line of a database."""
     try:
         require_database(named.settings, invocation.context)
         with invocation.load_project() as project, invocation.open_database() as database:
-            line = status_of(named.name, project, database)
-            return line, database.requests
+            return status_of(named.name, project, database)
     except DeployError as error:
-        return failed_line(named.name, invocation.runner.redacted(named.settings.named_database), error), 0
+        return failed_line(named.name, invocation.runner.redacted(named.settings.named_database), error)

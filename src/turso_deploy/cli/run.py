@@ -19,6 +19,7 @@ from turso_deploy.core.text import inert
 from turso_deploy.github.context import RunContext, read_context
 from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.http.backoff import RetryBudget
+from turso_deploy.http.count import counting_requests
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.lines import failed, with_notice
 from turso_deploy.report.progress_display import display_progress
@@ -92,6 +93,7 @@ def run(
         return report.exit_code
 
     with ExitStack() as shown:
+        shown.enter_context(counting_requests(credentials.sent))
         try:
             if sources.is_on("verbose") or context.debug:
                 shown.enter_context(_log(runner, log if context.on_runner else errors, context))
@@ -136,7 +138,7 @@ def _with_context(
     if sources.command != "docs":
         found = (settings or usable_settings(sources)).named_database
         database = found or ("" if settings is None or context.on_runner else credentials.address.display)
-    return replace(report, database=database, manifest_version=version, requests=credentials.requests)
+    return replace(report, database=database, manifest_version=version, requests=credentials.sent.number)
 
 
 def _redacted(error: ErrorLine, runner: Runner) -> ErrorLine:

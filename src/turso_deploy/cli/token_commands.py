@@ -24,7 +24,7 @@ def check_tokens(invocation: Invocation) -> Report:
         if credentials.checks:
             report = Report("check-tokens", Status.CHECKED, committed=False, database=credentials.address.display)
             duration = round((time.monotonic() - started) * 1000)
-            return replace(report, requests=credentials.requests, duration_ms=duration)
+            return replace(report, requests=credentials.sent.number, duration_ms=duration)
     raise InputError(
         ErrorCode.INPUT_INVALID,
         "There is no token to check.",
@@ -55,7 +55,8 @@ def rotate(invocation: Invocation) -> Report:
         )
         database = credentials.address.display
     report = Report("rotate-token", Status.ROTATED, committed=False, database=database, notices=steps)
-    return replace(report, duration_ms=round((time.monotonic() - started) * 1000))
+    sent = invocation.credentials.sent.number
+    return replace(report, requests=sent, duration_ms=round((time.monotonic() - started) * 1000))
 
 
 def _secret_store(invocation: Invocation) -> AbstractContextManager[GithubSecrets]:

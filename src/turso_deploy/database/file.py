@@ -16,6 +16,7 @@ from turso_deploy.core.transaction import FailedStep, Failure, Outcome, Query, R
 from turso_deploy.database.engine_errors import SETTING_NOT_TAKEN, UNSUPPORTED_ENGINE, explain
 from turso_deploy.database.interface import Database
 from turso_deploy.http.backoff import Backoff, RetryBudget
+from turso_deploy.http.count import count_request
 from turso_deploy.sqlite.connection import Connection, SqliteError
 
 # In kibibytes. With SQLite's default of 2 MB, rebuilding a table of a million rows takes a third longer.
@@ -143,6 +144,7 @@ class FileDatabase(Database):
         wait for a lock by itself, because SQLite's waiting cannot be interrupted.
         """
         self._connections += 1
+        count_request()
         if _is_of_tursos_engine(self._file):
             raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}: the file is in its MVCC mode.")
         try:

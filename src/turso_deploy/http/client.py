@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from turso_deploy import __version__
 from turso_deploy.http.adapter import Adapter
+from turso_deploy.http.count import count_request
 from turso_deploy.http.deadline import Request, current_request
 from turso_deploy.http.errors import TransportError, TransportErrorKind
 from turso_deploy.http.proxies import proxy_for
@@ -73,6 +74,7 @@ class HttpClient:
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Response:
         """Return the response to a request, of any status. `body` is JSON. Raises TransportError."""
+        count_request()
         begun = time.monotonic()
         current = Request(self._timeout)
         outer = current_request.set(current)

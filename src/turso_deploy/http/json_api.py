@@ -73,8 +73,6 @@ class JsonApi:
         self._token = token
         self._timeout = timeout
         self._connection = HttpClient(self.url, token, timeout, headers)
-        self.requests = 0
-        """The number of requests so far."""
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
@@ -83,7 +81,6 @@ class JsonApi:
 
         Raises PlatformError (`unreachable`, `timeout`) if no reply came: a request that writes may have run then.
         """
-        self.requests += 1
         try:
             answer = self._connection.request(
                 method,

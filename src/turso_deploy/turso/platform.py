@@ -95,11 +95,6 @@ class Platform:
         self._databases = f"/v1/organizations/{segment(organization)}/databases"
 
     @property
-    def requests(self) -> int:
-        """The number of requests so far."""
-        return self._api.requests
-
-    @property
     def url(self) -> str:
         """The address of the API, without a slash at the end."""
         return self._api.url

@@ -36,10 +36,9 @@ _MINT = "Mint one for exactly this database (on Turso Cloud `turso db tokens cre
 
 
 class TokenReply(NamedTuple):
-    """The reply of the server to one token: an error, or None if it accepts the token; and the number of requests."""
+    """The reply of the server to one token: an error, or None if it accepts the token."""
 
     error: DeployError | None = None
-    requests: int = 0
 
     @property
     def works(self) -> bool:
@@ -54,17 +53,12 @@ class TokenReply(NamedTuple):
 
 def ask(address: RemoteAddress, token: str, timeout: float) -> TokenReply:
     """Send one read-only request with the token. A failure is part of the reply and never raised."""
-    requests = 0
     try:
         with open_address(address, token, timeout) as database:
-            try:
-                (reply,) = database.query([Query("SELECT 1")])
-            finally:
-                requests = database.requests
+            (reply,) = database.query([Query("SELECT 1")])
     except DeployError as error:
-        return TokenReply(error, requests)
-    failure = explain(reply).error(DeployError) if isinstance(reply, Failure) else None
-    return TokenReply(failure, requests)
+        return TokenReply(error)
+    return TokenReply(explain(reply).error(DeployError) if isinstance(reply, Failure) else None)
 
 
 def check_claims_of_all(
@@ -107,7 +101,6 @@ def check_on_platform(
 
 
 def _answered(check: TokenCheck, answer: TokenReply) -> TokenCheck:
-    check = check._replace(requests=check.requests + answer.requests)
     if check.role is Role.PREVIOUS:
         return _answered_previous(check, answer)
     if answer.error is None:

@@ -81,7 +81,7 @@ class Finding(NamedTuple):
 class TokenCheck(NamedTuple):
     """The result of checking the token of a role. It holds no part of the token.
 
-    `claims` is None if the token could not be read. `requests` counts those that were sent with it to the database.
+    `claims` is None if the token could not be read.
     """
 
     role: Role
@@ -89,7 +89,6 @@ class TokenCheck(NamedTuple):
     state: State
     claims: Claims | None = None
     findings: tuple[Finding, ...] = ()
-    requests: int = 0
 
     @property
     def level(self) -> Level | None:
