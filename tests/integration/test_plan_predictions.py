@@ -112,7 +112,8 @@ def test_what_would_stop_the_deployment_stops_the_plan_which_is_shown_whole(
     assert message in deployment.error.message, deployment.error
     assert (plan.error.code, plan.status) == (deployment.error.code, deployment.status)
     assert plan.undecided == ()
-    assert plan.requests <= 2
+    # The first row for which an expression fails is looked for by ranges of keys.
+    assert plan.requests <= (4 if "for the row id 2" in plan.error.message else 2)
     assert any(step.sql.startswith("CREATE TABLE u") for step in plan.steps)
     assert target.dump() == before
 
