@@ -132,10 +132,11 @@ def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> It
     """Yield the hazard of a STRICT column or a rowid, which accept values of their own type only."""
     live, becomes_rowid = change.live_column(fold_case(column.name)), is_rowid(column, change.new)
     wanted_type = "integer" if becomes_rowid else strict_type(column.type) if change.new.strict else None
-    is_stored = column.generated is not None and column.generated.stored  # SQLite checks the type of these only
-    if wanted_type is None or (column.name not in change.sources and column.default is None and not is_stored):
+    # SQLite 3.54 checks the type of virtual columns, too, when it writes a row; 3.45 checks stored ones only.
+    is_generated = column.generated is not None
+    if wanted_type is None or (column.name not in change.sources and column.default is None and not is_generated):
         return
-    if is_stored and fold_case(column.name) not in change.changed_columns:
+    if is_generated and fold_case(column.name) not in change.changed_columns:
         return
     if live is not None and (is_rowid(live, change.old) or _has_type(change, live, column.type)):
         return
@@ -147,7 +148,7 @@ def _values_of_another_type(change: TableChange, column: ColumnDefinition) -> It
 
 
 def _has_type(change: TableChange, live: ColumnDefinition, name: str) -> bool:
-    """Return True if a live column holds values of a type only. A STRICT table does not check generated columns."""
+    """Return True if a live column holds values of a type only. SQLite 3.45 does not check virtual ones."""
     return change.old.strict and live.generated is None and live.type == name
 
 
