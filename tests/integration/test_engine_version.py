@@ -17,7 +17,7 @@ from turso_deploy.deploy import preview
 from turso_deploy.project.loader import load_project
 from turso_deploy.report.document import Report, Status
 from turso_deploy.sqlite.connection import VERSION, Connection
-from turso_deploy.sqlite.newer_sql import find_newer_sql
+from turso_deploy.sqlite.newer_sql import newer_sql_in
 
 QUERIES = [
     "SELECT 1_000",
@@ -76,7 +76,7 @@ def test_list_agrees_with_sqld(on_sqld: DatabaseUnderTest) -> None:
             outcome = database.apply(Transaction((create, step), commit=False))
             result = outcome.results[1]
             is_same = result is not None and result.rows == ours
-            assert (find_newer_sql(sql, version, is_server=True) is None) == is_same, sql
+            assert (not list(newer_sql_in(sql, version, is_server=True))) == is_same, sql
 
 
 def test_list_agrees_with_the_sqlite_of_python() -> None:
@@ -88,14 +88,14 @@ def test_list_agrees_with_the_sqlite_of_python() -> None:
                 theirs = tuple(connection.execute(sql).fetchall())
             except sqlite3.Error:
                 theirs = None
-        assert (find_newer_sql(sql, version) is None) == (theirs == in_our_sqlite(sql)), sql
+        assert (list(newer_sql_in(sql, version)) == []) == (theirs == in_our_sqlite(sql)), sql
 
 
 def test_list_is_complete_for_our_sqlite() -> None:
     """A newer SQLite may bring more: compare its release notes with the list, then raise this version."""
     assert VERSION.startswith("3.54.")
     for sql in [*QUERIES, *DEFINITIONS]:
-        assert find_newer_sql(sql, (3, 40)) is not None, sql
+        assert list(newer_sql_in(sql, (3, 40))) != [], sql
 
 
 def plan(target: DatabaseUnderTest, folder: Path, schema: str, **files: str) -> Report:

@@ -131,6 +131,10 @@ def listed(causes: Sequence[Cause]) -> str:
     return "".join(f"\n  {cause.place}: {cause.message}" if cause.place else f"\n  {cause.message}" for cause in causes)
 
 
+MAX_LISTED = 20
+"""The number of faults of one kind that an error lists."""
+
+
 class DeployError(Exception):
     """Base class of all errors that this program explains.
 
@@ -222,3 +226,19 @@ class ErrorExplanation(NamedTuple):
     def error(self, kind: type[_Error], message: str = "{}", *, committed: bool | None = False) -> _Error:
         """Return the error of a kind; `{}` in `message` stands for the explanation's own message."""
         return kind(self.code, message.replace("{}", self.message), hint=self.hint or None, committed=committed)
+
+
+def error_of_all(errors: Sequence[_Error], start: str, several: str) -> _Error:
+    """Return one error for those of one kind; with more than one, it lists the first `MAX_LISTED`.
+
+    The message of each begins with `start`, in place of which that of all begins with `several`.
+    """
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    shown, left = errors[:MAX_LISTED], len(errors) - MAX_LISTED
+    causes = [Cause(error.message.removeprefix(start).strip().removesuffix("."), error.place) for error in shown]
+    more = f"\n  and {left:,} more" if left > 0 else ""
+    hints = dict.fromkeys(error.hint for error in shown if error.hint)
+    message, hint = f"{several}{listed(causes)}{more}", "\n".join(hints)
+    return type(first)(first.code, message, hint=hint or None, place=first.place, causes=causes)

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from turso_deploy.catalog.catalog import Catalog
 from turso_deploy.catalog.rows import NO_TEXT
-from turso_deploy.core.errors import Cause, ErrorCode, Place, PlanError, listed
+from turso_deploy.core.errors import MAX_LISTED, Cause, ErrorCode, Place, PlanError, listed
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import Project
 from turso_deploy.sql.identifiers import identifiers_in
 from turso_deploy.sql.lexer import column_title
 from turso_deploy.sql.schema import Index, SchemaObject, Table, key_of, place_in
 from turso_deploy.sqlite.connection import VERSION
-from turso_deploy.sqlite.newer_sql import OLDEST, NewerSql, find_newer_sql
+from turso_deploy.sqlite.newer_sql import OLDEST, NewerSql, newer_sql_in
 from turso_deploy.transaction.database_state import DatabaseState
 
 
@@ -29,15 +29,17 @@ def require_engine(project: Project, state: DatabaseState, *, is_file: bool) -> 
     causes = [
         Cause(_fault(item.name, found), place)
         for item in new
-        if (found := find_newer_sql(item.sql, OLDEST if is_file else state.sqlite_version, is_server=not is_file))
+        for found in newer_sql_in(item.sql, OLDEST if is_file else state.sqlite_version, is_server=not is_file)
         for place in [place_in(item.sql, found.offset, item.place)]
     ]
     if not is_file:
         causes += [*_in_backfills(new, state), *_in_scripts(project, state)]
     if causes:
+        more = f"\n  and {len(causes) - MAX_LISTED:,} more" if len(causes) > MAX_LISTED else ""
         raise PlanError(
             ErrorCode.PLAN_IMPOSSIBLE,
-            f"The schema folder uses newer SQL than the database, {_target(state, is_file=is_file)}:{listed(causes)}",
+            f"The schema folder uses newer SQL than the database, {_target(state, is_file=is_file)}:"
+            f"{listed(causes[:MAX_LISTED])}{more}",
             hint="Write it in the SQL of that version.",
             place=causes[0].place,
             causes=causes,
@@ -57,8 +59,7 @@ def _in_backfills(new: Sequence[SchemaObject], state: DatabaseState) -> Iterator
     for table in new:
         if isinstance(table, Table):
             for column, directives in table.directives.columns.items():
-                found = find_newer_sql(directives.using or "", state.sqlite_version, is_server=True)
-                if found:
+                for found in newer_sql_in(directives.using or "", state.sqlite_version, is_server=True):
                     yield Cause(_fault(column_title(table.name, column), found), table.place_of(column))
 
 
@@ -69,7 +70,7 @@ def _in_scripts(project: Project, state: DatabaseState) -> Iterator[Cause]:
         if script.name in ran:
             continue
         for statement in script.statements:
-            if found := find_newer_sql(statement.text, state.sqlite_version, is_server=True):
+            for found in newer_sql_in(statement.text, state.sqlite_version, is_server=True):
                 line = statement.line + statement.text.count("\n", 0, found.offset)
                 yield Cause(_fault(script.name, found), Place(script.file, line))
 

@@ -30,7 +30,7 @@ from turso_deploy.project.project import IgnoredDefinition, Project
 from turso_deploy.project.script_check import require_compilable
 from turso_deploy.project.script_loader import SCRIPTS, read_scripts
 from turso_deploy.project.sql_files import read_sources
-from turso_deploy.seeds.files import seed_error
+from turso_deploy.seeds.files import SeedErrors, seed_error
 from turso_deploy.seeds.simulation import simulate_seeds
 from turso_deploy.seeds.tables import SEEDS_FOLDER, SeedTable, read_seeds
 from turso_deploy.seeds.upsert import as_json
@@ -274,15 +274,14 @@ def _require_json_in_seeds(seeds: Iterable[SeedTable], manifest: Manifest, scrat
     The scratch database holds the seeds as they are stored, with the defaults of the columns that a row leaves out.
     """
     by_table = {fold_case(name): columns for name, columns in manifest.json_columns.items()}
+    errors = SeedErrors()
     for seed in seeds:
         for column in by_table.get(fold_case(seed.table), ()):
             line = _line_without_json(seed, column, scratch)
             if line is not None:
-                raise seed_error(
-                    f"the value of `{column}` is not JSON, and `json_columns` of the manifest names the column",
-                    seed.file,
-                    line,
-                )
+                error = f"the value of `{column}` is not JSON, and `json_columns` of the manifest names the column"
+                errors.add(seed_error(error, seed.file, line))
+    errors.raise_all()
 
 
 def _line_without_json(seed: SeedTable, column: str, scratch: Scratch) -> int | None:

@@ -18,7 +18,16 @@ from turso_deploy.catalog.rows import CatalogRow
 from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.transaction import Query
-from turso_deploy.project.scripts import Moment, Need, Script, SkippedScript, hint_about, script_error, scripts_at
+from turso_deploy.project.scripts import (
+    Moment,
+    Need,
+    Script,
+    SkippedScript,
+    hint_about,
+    raise_all,
+    script_error,
+    scripts_at,
+)
 from turso_deploy.sql.identifiers import counts_columns_of, identifiers_in, names_and_strings_in, takes_every_column
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 from turso_deploy.sql.schema import AnyTable, Schema
@@ -44,16 +53,18 @@ def require_compilable(scripts: Sequence[Script], wanted: Schema, scratch: Scrat
 
     A script that runs after, and whose needs the wanted schema meets, runs in a new database: it is compiled there. Any
     other one may work on what only older databases have, and has to state that: as its needs or, if it runs before, as
-    the former names of `@renamed`. Raises ProjectError (`script-invalid`) with file and line.
+    the former names of `@renamed`. Raises ProjectError (`script-invalid`) with the file and line of each statement.
     """
+    errors: list[ProjectError] = []
     for script in scripts:
         if script.runs_before or not all(_has(need, scratch) for need in script.needs):
-            _require_known_names(script, wanted, scratch)
+            errors += _errors_in_names(script, wanted, scratch)
             continue
         for statement in script.statements:
             error = _compile(statement, scratch)
             if error and not _is_excused(error, statement):
-                raise _loading_error(error, statement, script)
+                errors.append(_loading_error(error, statement, script))
+    raise_all(errors)
 
 
 class _Names(NamedTuple):
@@ -66,7 +77,7 @@ class _Names(NamedTuple):
     open: set[str]
 
 
-def _require_known_names(script: Script, wanted: Schema, scratch: Scratch) -> None:
+def _errors_in_names(script: Script, wanted: Schema, scratch: Scratch) -> Iterator[ProjectError]:
     """Compile a script in a database that has each name it may use, in tables without types and constraints.
 
     Those of older databases are not known. Two tables that have a column in common here may never have it at the same
@@ -89,7 +100,7 @@ def _require_known_names(script: Script, wanted: Schema, scratch: Scratch) -> No
                 or (error.message.startswith(_AMBIGUOUS) and not is_certain)
             )
             if error and not is_undecided and not _is_excused(error, statement):
-                raise _loading_error(error, statement, script)
+                yield _loading_error(error, statement, script)
         scratch.unknown_functions |= bare.unknown_functions
 
 
@@ -175,8 +186,8 @@ def _script_error(error: ScratchError, statement: Statement, script: Script, mor
 
 
 def _loading_error(error: ScratchError, statement: Statement, script: Script) -> ProjectError:
-    if script.fault is not None:
-        error = ScratchError(f"{error.message}; and {script.fault[0]}", error.offset)
+    if script.faults:
+        error = ScratchError(f"{error.message}; and {script.faults[0][0]}", error.offset)
     return _script_error(error, statement, script, " A script that every database has run can be deleted.")
 
 
@@ -232,8 +243,9 @@ def require_runnable(
     """Compile each script in the schema that the database has at its moment, with what its engine has, if known.
 
     `foreign_keys` is True if they are enforced then: a key that refers to no key makes a statement fail only if so.
-    What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`).
+    What plain SQLite cannot hold, only the server can compile. Raises ProjectError (`script-invalid`) with all faults.
     """
+    errors: list[ProjectError] = []
     for moment, catalog in schemas.items():
         chosen = scripts_at(moment, scripts)
         if not chosen:
@@ -245,7 +257,8 @@ def require_runnable(
                 for statement in script.statements:
                     error = _compile(statement, scratch)
                     if error and unknown.isdisjoint(identifiers_in(statement.text) | _words(error.message)):
-                        raise _script_error(error, statement, script)
+                        errors.append(_script_error(error, statement, script))
+    raise_all(errors)
 
 
 def _left_out(rows: Iterable[CatalogRow]) -> Iterator[str]:

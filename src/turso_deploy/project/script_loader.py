@@ -66,7 +66,7 @@ def _read(folder: SchemaFolder, file: SqlFile, correct: _CorrectNames) -> Script
         statements,
         tuple(_needs(folder, name, text, statements, correct)),
         _text_checksums(text),
-        _positional_fault(folder, name, statements),
+        tuple(_positional_faults(folder, name, statements)),
     )
 
 
@@ -172,10 +172,9 @@ def _require_likely(need: Need, named: Set[str], correct: _CorrectNames) -> None
             raise script_error(message, need.place)
 
 
-def _positional_fault(folder: SchemaFolder, name: str, statements: Sequence[Statement]) -> tuple[str, Place] | None:
-    """Return the first part of a script that goes by the order of columns, and its place."""
+def _positional_faults(folder: SchemaFolder, name: str, statements: Sequence[Statement]) -> Iterator[tuple[str, Place]]:
+    """Yield the first part of each statement that goes by the order of columns, and its place."""
     for statement in statements:
         if use := find_positional_use(statement.text):
             line, _ = position(statement.text, use.offset)
-            return f"{use.reason}: name the columns", folder.place(name, statement.line + line - 1)
-    return None
+            yield f"{use.reason}: name the columns", folder.place(name, statement.line + line - 1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from turso_deploy.core.errors import ErrorCode, Place, PlanError, ProjectError
+from turso_deploy.core.errors import ErrorCode, Place, PlanError, ProjectError, error_of_all
 from turso_deploy.core.transaction import TransactionStep, change_step
 from turso_deploy.sql.lexer import column_title
 from turso_deploy.sql.splitter import Statement
@@ -43,8 +43,8 @@ class Script(NamedTuple):
     """A script by its name without `.sql`. `checksum` covers its statements, and not comments or spacing.
 
     `text_checksums` are those that an earlier version recorded for the same statements: the SHA-256 of the whole text.
-    `needs` are the names that the database must have for the script to be of use. `fault` is an error that matters
-    only until the script has run, because its statements must not change after that.
+    `needs` are the names that the database must have for the script to be of use. `faults` are errors that
+    matter only until the script has run, because its statements must not change after that.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Script(NamedTuple):
     statements: tuple[Statement, ...]
     needs: tuple[Need, ...] = ()
     text_checksums: frozenset[str] = frozenset()
-    fault: tuple[str, Place] | None = None
+    faults: tuple[tuple[str, Place], ...] = ()
 
     @property
     def sql(self) -> str:
@@ -113,12 +113,12 @@ def pending_scripts(scripts: Sequence[Script], ran: Mapping[str, str]) -> tuple[
 
 
 def require_faultless(scripts: Sequence[Script]) -> None:
-    """Raise ProjectError (`script-invalid`) for a script that must not run."""
-    for script in scripts:
-        if script.fault is not None:
-            raise script_error(*script.fault, _HINT_ABOUT_NAMES)
+    """Raise ProjectError (`script-invalid`) with all that must not run in scripts."""
+    faults = [script_error(*fault, _HINT_ABOUT_NAMES) for script in scripts for fault in script.faults]
+    raise_all(faults)
 
 
+_START = "The script cannot be used:"
 _HINT = (
     "A script begins with `-- @run before`, `-- @run between` or `-- @run after`, and holds INSERT, UPDATE and DELETE "
     "(docs/guides/schema-changes.md of turso-deploy)."
@@ -147,6 +147,10 @@ def hint_about(moment: Moment) -> str:
 
 def script_error(message: str, place: Place, hint: str | None = None) -> ProjectError:
     """Return the error (`script-invalid`) for a script. `message` is a clause without a full stop."""
-    return ProjectError(
-        ErrorCode.SCRIPT_INVALID, f"The script cannot be used: {message}.", hint=hint or _HINT, place=place
-    )
+    return ProjectError(ErrorCode.SCRIPT_INVALID, f"{_START} {message}.", hint=hint or _HINT, place=place)
+
+
+def raise_all(errors: Sequence[ProjectError]) -> None:
+    """Raise ProjectError (`script-invalid`) with all errors of scripts, if there are any."""
+    if errors:
+        raise error_of_all(errors, _START, "The scripts cannot be used:")

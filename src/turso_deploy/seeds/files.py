@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, NoReturn
 
-from turso_deploy.core.errors import ErrorCode, Place, ProjectError
+from turso_deploy.core.errors import MAX_LISTED, ErrorCode, Place, ProjectError, error_of_all
 from turso_deploy.core.schema_folder import SchemaFileError, SchemaFolder
 from turso_deploy.core.text import Unquoted
 from turso_deploy.core.yaml_reader import YamlTextError, read_yaml, scalar_of
@@ -50,11 +50,41 @@ class RawRow(NamedTuple):
     is_typed: bool
 
 
+_START = "The seeds cannot be used:"
+
+
 def seed_error(message: str, file: str, line: int | None = None, hint: str | None = None) -> ProjectError:
     """Return the error for a seed file. `message` ends without a full stop and quotes no value."""
     hint = hint or "Correct the file here; docs/guides/seeds.md of turso-deploy describes what a row needs."
     place = Place(file, line)
-    return ProjectError(ErrorCode.SEED_INVALID, f"The seeds cannot be used: {message}.", hint=hint, place=place)
+    return ProjectError(ErrorCode.SEED_INVALID, f"{_START} {message}.", hint=hint, place=place)
+
+
+class SeedErrors:
+    """The errors of rows and files, so that all are reported at once: enough of them, as each row may have one."""
+
+    def __init__(self) -> None:
+        self._errors: list[ProjectError] = []
+
+    @property
+    def exist(self) -> bool:
+        """True if there is one."""
+        return bool(self._errors)
+
+    @property
+    def are_enough(self) -> bool:
+        """True if no more need to be looked for."""
+        return len(self._errors) >= MAX_LISTED
+
+    def add(self, error: ProjectError) -> None:
+        """Add the error of one row or file."""
+        self._errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise ProjectError (`seed-invalid`) for all, if there are any."""
+        if self._errors:
+            more = f"The seeds cannot be used; the first {MAX_LISTED} reasons are:"
+            raise error_of_all(self._errors, _START, more if self.are_enough else _START)
 
 
 def read_seed_file(folder: SchemaFolder, name: str) -> Iterator[RawRow]:

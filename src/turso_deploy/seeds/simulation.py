@@ -15,7 +15,7 @@ from itertools import accumulate, count
 
 from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.transaction import whole_number
-from turso_deploy.seeds.files import seed_error
+from turso_deploy.seeds.files import SeedErrors, seed_error
 from turso_deploy.seeds.packed_rows import RowPacker, SeedRow
 from turso_deploy.seeds.tables import SeedFile, SeedGroup, SeedTable, fingerprint_of, parents_first
 from turso_deploy.seeds.upsert import insert_verb
@@ -45,9 +45,10 @@ _STORED = "turso_deploy_stored"  # a temporary table, and the trigger that fills
 def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: Connection) -> tuple[SeedTable, ...]:
     """Insert all rows into a scratch database that has the wanted schema, leave them there, and return them as stored.
 
-    `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the row that SQLite
+    `connection` is in autocommit mode. Raises ProjectError (`seed-invalid`) with file and line of the rows that SQLite
     or a trigger rejects; the message quotes no value.
     """
+    errors = SeedErrors()
     seeded = {fold_case(file.table) for file in files}
     triggers = [
         trigger.name
@@ -63,7 +64,8 @@ def simulate_seeds(files: Sequence[SeedFile], wanted: Schema, connection: Connec
     try:
         for name in triggers:
             connection.execute(f"DROP TRIGGER {quote_identifier(name)}")
-        seeds = tuple(_store(file, wanted, connection) for file in files)
+        seeds = tuple(_store(file, wanted, connection, errors) for file in files)
+        errors.raise_all()
         if triggers:
             connection.execute("ROLLBACK")
             connection.execute("BEGIN")
@@ -82,8 +84,8 @@ def _may_match_blobs(files: Sequence[SeedFile], wanted: Schema) -> bool:
     return any(group.rows.has_blobs for file in files for group in file.groups)
 
 
-def _store(file: SeedFile, wanted: Schema, connection: Connection) -> SeedTable:
-    """Insert the rows of a file without triggers, and return them as stored.
+def _store(file: SeedFile, wanted: Schema, connection: Connection, errors: SeedErrors) -> SeedTable:
+    """Insert the rows of a file without triggers, and return them as stored. What is rejected is added to `errors`.
 
     A temporary trigger copies what the table has stored, with the position of the row, so that SQLite sorts the rows.
     """
@@ -99,7 +101,9 @@ def _store(file: SeedFile, wanted: Schema, connection: Connection) -> SeedTable:
     )
     try:
         for group in file.groups:
-            _insert(file, group, wanted, connection, copies)
+            _insert(file, group, wanted, connection, copies, errors)
+        if errors.exist:
+            return SeedTable(file.table, file.file, (), "")
         _require_keys_of_one_text(file, wanted, connection, copies)
         firsts = accumulate((len(group.rows) for group in file.groups), initial=1)
         groups = tuple(
@@ -111,19 +115,38 @@ def _store(file: SeedFile, wanted: Schema, connection: Connection) -> SeedTable:
     return SeedTable(file.table, file.file, groups, fingerprint_of(file.table, groups))
 
 
-def _insert(file: SeedFile, group: SeedGroup, wanted: Schema, connection: Connection, copies: dict[str, str]) -> None:
+def _insert(
+    file: SeedFile,
+    group: SeedGroup,
+    wanted: Schema,
+    connection: Connection,
+    copies: dict[str, str],
+    errors: SeedErrors,
+) -> None:
     """Insert the rows of a group. OR ABORT, because a conflict clause of the table could leave out or replace a row."""
-    fetched = count()
-    rows = (row for row, _ in zip(group.rows, fetched, strict=False))
+    position = 0
+
+    def fetched() -> Iterator[SeedRow]:
+        nonlocal position
+        for position, row in enumerate(group.rows):  # noqa: B007, the position is that of the last row
+            yield row
+
+    rows = fetched()
     try:
-        connection.execute_for_each(_insert_sql(file.table, group), rows)
-    except SqliteError as error:
-        # A row is fetched after the previous one was inserted, so the last one fetched was rejected.
-        position = next(fetched) - 1
-        other = _line_of_equal_row(error.message, file, group, position, connection, copies)
-        raise _error(error.message, file, group.lines[position], wanted, other) from None
+        while not errors.are_enough:
+            try:
+                connection.execute_for_each(_insert_sql(file.table, group), rows)
+                break
+            except SqliteError as error:
+                # A row is fetched after the previous one was inserted, so the last one fetched was rejected.
+                other = _line_of_equal_row(error.message, file, group, position, connection, copies)
+                found = _error(error.message, file, group.lines[position], wanted, other)
+                if error.message.startswith("no such "):  # each row has the same fault
+                    raise found from None
+                errors.add(found)
+                connection.execute(f"INSERT INTO temp.{_STORED} DEFAULT VALUES")  # so that positions stay those of rows
     except WorkLimitError as error:
-        error.place = Place(file.file, group.lines[next(fetched) - 1])
+        error.place = Place(file.file, group.lines[position])
         raise
 
 
@@ -197,15 +220,13 @@ def _insert_with_triggers(seeds: Sequence[SeedTable], wanted: Schema, connection
             except WorkLimitError as error:
                 error.place = Place(seed.file, group.lines[next(fetched) - 1])
                 raise
+    errors = SeedErrors()
     for seed in ordered:
         for group in seed.groups:
             for line in _lines_left_out(seed, group, connection):
-                raise seed_error(
-                    f"a trigger leaves out the row of `{seed.table}`, or deletes it",
-                    seed.file,
-                    line,
-                    "Remove the row here, or let the trigger accept it.",
-                )
+                message = f"a trigger leaves out the row of `{seed.table}`, or deletes it"
+                errors.add(seed_error(message, seed.file, line, "Remove the row here, or let the trigger accept it."))
+    errors.raise_all()
     return tuple(seed._replace(made=made[seed.table]) for seed in seeds)
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from turso_deploy.core.errors import Place
+from turso_deploy.core.errors import Place, ProjectError
 from turso_deploy.core.schema_folder import SchemaFolder
 from turso_deploy.core.transaction import Value
-from turso_deploy.seeds.files import RawRow, read_seed_file, seed_error
+from turso_deploy.seeds.files import RawRow, SeedErrors, read_seed_file, seed_error
 from turso_deploy.seeds.packed_rows import PackedRows, RowPacker, SeedRow
 from turso_deploy.seeds.upsert import as_json, text_form
 from turso_deploy.seeds.values import Convert, ValueRuleError, Written, conversion
@@ -141,23 +141,31 @@ def read_seeds(folder: SchemaFolder, wanted: Schema, ignored: Set[str] = frozens
 
     Files of `ignored` tables, which are given by folded name, are left out.
     Raises ProjectError (`seed-invalid`) with file and line if a row does not fit the columns and keys of its table, or
-    if a column would not store a value as it is written. The constraints are checked by the simulation.
+    if a column would not store a value as it is written, for several of them at once. The constraints are checked by
+    the simulation.
     """
     if not folder.has(SEEDS_FOLDER):
         return ()
     if not folder.is_folder(SEEDS_FOLDER):
         raise seed_error("this is not a folder", folder.place(SEEDS_FOLDER).file)
     seeds: dict[str, SeedFile] = {}
+    errors = SeedErrors()
     for name in folder.entries(f"{SEEDS_FOLDER}/*"):
         path = PurePosixPath(name)
         if path.name.startswith(".") or fold_case(path.stem) in ignored:
             continue
+        if errors.are_enough:
+            break
         file = folder.place(name).file
-        rows = read_seed_file(folder, name)
-        table, definition = _table_named(path.stem, file, wanted)
-        if table in seeds:
-            raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", file)
-        seeds[table] = _seed_file(table, file, rows, definition, usable_keys(definition, wanted))
+        try:
+            rows = read_seed_file(folder, name)
+            table, definition = _table_named(path.stem, file, wanted)
+            if table in seeds:
+                raise seed_error(f"the table `{table}` has another seed file, {seeds[table].file}", file)
+            seeds[table] = _seed_file(table, file, rows, definition, usable_keys(definition, wanted), errors)
+        except ProjectError as error:
+            errors.add(error)
+    errors.raise_all()
     return tuple(seeds.values())
 
 
@@ -224,22 +232,28 @@ class _Layout(NamedTuple):
 
 
 def _seed_file(
-    table: str, file: str, raw_rows: Iterable[RawRow], definition: TableDefinition, keys: Sequence[tuple[str, ...]]
+    table: str,
+    file: str,
+    raw_rows: Iterable[RawRow],
+    definition: TableDefinition,
+    keys: Sequence[tuple[str, ...]],
+    errors: SeedErrors,
 ) -> SeedFile:
+    """Return the rows of a file that fit their table, and add the errors of the others to `errors`."""
     layouts: dict[tuple[str, ...], _Layout] = {}
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[RowPacker, list[int]]] = {}
     for raw in raw_rows:
         layout = layouts.get(raw.columns)
         if layout is None:
             layout = layouts[raw.columns] = _layout(raw, table, file, definition, keys)
-        row = layout.row(raw.values, file, raw.line)
-        key = layout.key(row)
-        if key is None:
-            choices = " or ".join(f"({', '.join(names)})" for names in keys)
-            hint = f"The columns that can identify a row of `{table}`: {choices or 'none; give it a primary key'}."
-            raise seed_error(
-                f"the row of `{table}` needs a key, by which later deployments find it", file, raw.line, hint
-            )
+        try:
+            row = layout.row(raw.values, file, raw.line)
+            key = layout.key(row) or _no_key(table, file, raw, keys)
+        except ProjectError as error:
+            errors.add(error)
+            if errors.are_enough:
+                break
+            continue
         packer, lines = groups.setdefault((layout.columns, key), (RowPacker(), []))
         packer.add(row)
         lines.append(raw.line)
@@ -251,6 +265,12 @@ def _seed_file(
     return SeedFile(
         table, file, tuple(SeedGroup(*shape, packer.rows(), tuple(lines)) for shape, (packer, lines) in in_order)
     )
+
+
+def _no_key(table: str, file: str, raw: RawRow, keys: Sequence[tuple[str, ...]]) -> NoReturn:
+    choices = " or ".join(f"({', '.join(names)})" for names in keys)
+    hint = f"The columns that can identify a row of `{table}`: {choices or 'none; give it a primary key'}."
+    raise seed_error(f"the row of `{table}` needs a key, by which later deployments find it", file, raw.line, hint)
 
 
 def _layout(

@@ -71,15 +71,16 @@ class NewerSql(NamedTuple):
     on_server: Version | None = None
 
 
-def find_newer_sql(sql: str, version: Version, *, is_server: bool = False) -> NewerSql | None:
-    """Return the first construct of a statement that came after a version of SQLite, or None.
+def newer_sql_in(sql: str, version: Version, *, is_server: bool = False) -> Iterator[NewerSql]:
+    """Yield the constructs of a statement that came after a version of SQLite, each name once.
 
     Raises SqlTextError.
     """
+    names = set()
     for found in _constructs(tokenize(sql)):
-        if ((is_server and found.on_server) or found.since) > version[:2]:
-            return found
-    return None
+        if ((is_server and found.on_server) or found.since) > version[:2] and found.name not in names:
+            names.add(found.name)
+            yield found
 
 
 def _constructs(tokens: Sequence[Token]) -> Iterator[NewerSql]:
@@ -123,8 +124,14 @@ def _is_call(tokens: Sequence[Token], at: int, closing: int) -> bool:
         and not _are(tokens[at + 2 : at + 3], "SELECT")
         and not _are(tokens[at + 2 : at + 3], "WITH")
         # the name of a common table expression with its columns
-        and not (_are(tokens[closing + 1 : closing + 2], "AS") and before in ("WITH", "RECURSIVE", ","))
+        and not (before in ("WITH", "RECURSIVE", ",") and _is_table_expression(tokens[closing + 1 : closing + 4]))
     )
+
+
+def _is_table_expression(following: Sequence[Token]) -> bool:
+    """Return True if a SELECT in parentheses follows, and not another name, as behind the value of a column."""
+    words = [capitals(token.text) for token in following]
+    return words[:1] == ["AS"] and (words[1:2] in (["("], ["NOT"]) or words[1:] == ["MATERIALIZED", "("])
 
 
 def _are(tokens: Sequence[Token], *words: str) -> bool:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from turso_deploy.sqlite.newer_sql import OLDEST, find_newer_sql
+from turso_deploy.sqlite.newer_sql import OLDEST, newer_sql_in
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from turso_deploy.sqlite.newer_sql import OLDEST, find_newer_sql
         ("SELECT 0xFF_FF", "the separator in 0xFF_FF", (3, 46), 7),
         ("SELECT group_concat(a, ',' ORDER BY a) FROM t", "ORDER BY inside group_concat", (3, 44), 27),
         ("SELECT sum(a, CASE WHEN (1) THEN 2 END order by b)", "ORDER BY inside sum", (3, 44), 39),
+        ("SELECT a, concat(a, b) AS x FROM t", "the function concat", (3, 44), 10),
+        ("SELECT a, concat(a, b) AS materialized FROM t", "the function concat", (3, 44), 10),
+        ("SELECT a, concat(a, b) AS 'x' FROM t", "the function concat", (3, 44), 10),
         ("SELECT raise(ABORT, 'a' || b)", "RAISE with an expression", (3, 47), 7),
         ("SELECT raise(ABORT, b)", "RAISE with an expression", (3, 47), 7),
         ("SELECT a ->> -1", "a negative index behind ->>", (3, 47), 9),
@@ -38,13 +41,13 @@ from turso_deploy.sqlite.newer_sql import OLDEST, find_newer_sql
 def test_newer_sql_is_found_with_its_version_and_its_offset(
     sql: str, name: str, since: tuple[int, ...], offset: int
 ) -> None:
-    found = find_newer_sql(sql, OLDEST)
+    found = next(newer_sql_in(sql, OLDEST), None)
     if not name:  # a name in quotes is called in no SQL that people write
         assert found is None
         return
     assert found is not None
     assert (found.name, found.since, found.offset) == (name, since, offset)
-    assert find_newer_sql(sql, since) is None
+    assert list(newer_sql_in(sql, since)) == []
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,8 @@ def test_newer_sql_is_found_with_its_version_and_its_offset(
         "CREATE VIEW concat (a) AS SELECT 1",
         "WITH concat (a) AS (SELECT 1) SELECT * FROM concat",
         "WITH x AS (SELECT 1), concat (a) AS (SELECT 2) SELECT * FROM concat",
+        "WITH x AS (SELECT 1), concat (a) AS NOT MATERIALIZED (SELECT 2) SELECT * FROM concat",
+        "WITH concat (a) AS MATERIALIZED (SELECT 2) SELECT * FROM concat",
         "SELECT concat FROM t",
         "SELECT 'concat(1_0)' -- 1_0",
         "SELECT row_number() OVER (ORDER BY a) FROM t",
@@ -74,27 +79,27 @@ def test_newer_sql_is_found_with_its_version_and_its_offset(
     ],
 )
 def test_older_sql_is_no_newer_sql(sql: str) -> None:
-    assert find_newer_sql(sql, OLDEST) is None
+    assert list(newer_sql_in(sql, OLDEST)) == []
 
 
 def test_functions_that_a_server_may_have_as_extensions_are_left_to_it() -> None:
     sql = "SELECT median(a) FROM t"
-    assert find_newer_sql(sql, (3, 45, 1)) is not None
-    assert find_newer_sql(sql, (3, 45, 1), is_server=True) is None
+    assert list(newer_sql_in(sql, (3, 45, 1))) != []
+    assert list(newer_sql_in(sql, (3, 45, 1), is_server=True)) == []
 
 
 def test_order_in_an_aggregate_is_newer_than_the_parser_of_libsql() -> None:
     sql = "SELECT group_concat(a ORDER BY a) FROM t"
-    assert find_newer_sql(sql, (3, 45, 1)) is None
-    assert find_newer_sql(sql, (3, 45, 1), is_server=True) is not None
-    assert find_newer_sql(sql, (3, 47, 0), is_server=True) is None
+    assert list(newer_sql_in(sql, (3, 45, 1))) == []
+    assert list(newer_sql_in(sql, (3, 45, 1), is_server=True)) != []
+    assert list(newer_sql_in(sql, (3, 47, 0), is_server=True)) == []
 
 
 def test_long_statements_take_linear_time() -> None:
     def seconds(columns: int) -> float:
         checks = ", ".join(f"c{number} TEXT CHECK (abs(length(c{number})) > 1)" for number in range(columns))
         start = time.process_time()
-        assert find_newer_sql(f"CREATE TABLE t ({checks})", OLDEST) is None
+        assert list(newer_sql_in(f"CREATE TABLE t ({checks})", OLDEST)) == []
         return time.process_time() - start
 
     seconds(10)
