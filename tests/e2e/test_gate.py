@@ -100,6 +100,10 @@ def test_pull_request_is_red_until_its_hazard_is_approved_and_the_merge_deploys_
 
         red = gate("pull_request", PULL_REQUEST, "plan", NARROW, "schema_version: 1.1.0")
         assert red.result == "failure"
+        assert {name: red.outputs[name] for name in ("database", "schema-path", "manifest-version")} == {
+            **{"database": sqld.url, "schema-path": "gate", "manifest-version": "1.1.0"}
+        }
+        assert red.outputs["plan-fingerprint"].startswith(red.outputs["plan-fingerprint-short"])
         assert set(OUTPUTS) <= set(red.outputs)
         assert {name: red.outputs[name] for name in ("status", "error-code", "changed", "would-change", "blocked")} == {
             **{"status": "blocked", "error-code": "hazard-blocked", "changed": "false"},
@@ -136,6 +140,30 @@ def test_pull_request_is_red_until_its_hazard_is_approved_and_the_merge_deploys_
     assert answer.rows == ((1, "Ada"),)
 
 
+QUEUED = f"refs/heads/gh-readonly-queue/main/pr-7-{'b' * 40}"
+ON_PULL_REQUEST: dict[str, dict[str, Any]] = {
+    "pull_request_target": PULL_REQUEST,
+    "issue_comment": {"issue": {"number": 7, "pull_request": {"url": "of the pull request"}}, "comment": {"id": 1}},
+    "merge_group": {"merge_group": {"head_ref": QUEUED, "head_sha": HEAD}},
+    "workflow_run": {"workflow_run": {"head_sha": HEAD, "pull_requests": [{"number": 7}]}},
+}
+"""The payload of each event whose run is about a pull request."""
+
+
+def test_run_of_each_event_updates_the_comment_of_the_pull_request_in_it(sqld: Sqld, tmp_path: Path) -> None:
+    with running_github() as github:
+        gate = Gate(sqld, github, tmp_path)
+        for number, (event, payload) in enumerate(ON_PULL_REQUEST.items()):
+            planned = gate(event, payload, "plan", NARROW, f"schema_version: 1.{number}.0")
+            assert planned.outputs["comment-url"] == github.comments[7][0]["html_url"], event
+            assert len(gate.comments) == 1
+            assert f"Planned 1.{number}.0" in gate.comments[0]
+        on_an_issue = gate("issue_comment", {"issue": {"number": 8}}, "plan", NARROW, "schema_version: 1.9.0")
+        assert (on_an_issue.result, on_an_issue.outputs["comment-url"]) == ("success", "")
+        assert any("on an issue, not on a pull request" in notice for notice in on_an_issue.report["notices"])
+        assert set(github.comments) == {7}
+
+
 def test_run_that_fails_early_has_all_outputs(sqld: Sqld, tmp_path: Path) -> None:
     with running_github() as github:
         gate = Gate(sqld, github, tmp_path)
@@ -146,5 +174,8 @@ def test_run_that_fails_early_has_all_outputs(sqld: Sqld, tmp_path: Path) -> Non
         }
         assert (failed.outputs["plan-fingerprint"], failed.outputs["hazards"]) == ("", "[]")
         assert failed.report["error"]["code"] == "sql-syntax"
+        assert {name: failed.outputs[name] for name in ("database", "schema-path", "manifest-version")} == {
+            **{"database": sqld.url, "schema-path": "gate", "manifest-version": "1.0.0"}
+        }
         assert failed.outputs["comment-url"] == github.comments[7][0]["html_url"]
         assert "Failed" in gate.comments[0]

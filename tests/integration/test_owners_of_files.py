@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,28 @@ def owners(folder: Path) -> set[tuple[int, int]]:
         ["docs", "--output", "a/b/c"],
         ["deploy", "--database-url", "file:site.db"],
         ["deploy", "--database-url", "file:site.db", "--json"],
+        ["plan", "--database-url", "file:none.db", "--save", "plan.json"],
     ],
 )
 def test_what_a_command_writes_belongs_to_the_owner_of_the_workspace(workspace: Path, arguments: list[str]) -> None:
     before = len(list(workspace.rglob("*")))
     assert main(arguments) == 0
     assert len(list(workspace.rglob("*"))) > before
+    assert owners(workspace) == {OWNER}
+
+
+def test_restore_point_belongs_to_the_owner_of_the_workspace(workspace: Path) -> None:
+    folder, database = workspace / "schema", ["--database-url", "file:site.db"]
+    write_folder(folder, {"tables.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);"})
+    assert main(["deploy", *database]) == 0
+    with closing(Connection.to_file(workspace / "site.db")) as connection:
+        list(connection.rows("INSERT INTO users VALUES (1, 'Ada') RETURNING id"))
+    write_folder(folder, {"tables.sql": "CREATE TABLE users (id INTEGER PRIMARY KEY);"})
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *OWNER)
+    approved = ["--allow-hazards", "drop-column:users.name", "--restore-point", "file"]
+    assert main(["deploy", *database, *approved]) == 0
+    assert len(list((workspace / "restore-points").iterdir())) == 1
     assert owners(workspace) == {OWNER}
 
 

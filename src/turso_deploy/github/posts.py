@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from typing import NamedTuple
 
@@ -89,8 +90,12 @@ def checked_author(report: Report, post: Post, kind: str, settings: PostSettings
 
 
 def post_marker(kind: str, settings: PostSettings) -> str:
-    """Return the first line of a post: each kind, schema folder and database has a post of its own."""
-    owner = hashlib.sha256(f"{settings.schema_path}\n{settings.database}".encode(errors="backslashreplace"))
+    """Return the first line of a post: each kind, schema folder and database has a post of its own.
+
+    Two spellings of a folder are the same one: a workflow may say `./schema`, and another one nothing.
+    """
+    folder = posixpath.normpath(settings.schema_path)
+    owner = hashlib.sha256(f"{folder}\n{settings.database}".encode(errors="backslashreplace"))
     return f"<!-- {kind} {owner.hexdigest()[:16]} -->"
 
 

@@ -77,8 +77,11 @@ def _commented(report: Report, context: RunContext, subject: RunSubject, setting
                 )
             [number] = found
         body = post_body(post_marker("turso-deploy", settings), report, context, subject.commit, settings)
-        comment = _write(api, f"{repository}/issues", number, body, settings)
-    return checked_author(replace(report, comment_url=comment.html_url), comment, "comment", settings)
+        issues = f"{repository}/issues"
+        earlier = _find(api, f"{issues}/{number}/comments", body.partition("\n")[0], settings)
+        comment = _write(api, issues, number, body, earlier, settings)
+        report = checked_author(replace(report, comment_url=comment.html_url), comment, "comment", settings)
+        return _without_others(report, api, issues, earlier[1:], settings)
 
 
 def _of_commit(api: JsonApi, budget: RetryBudget, context: RunContext, commit: str) -> list[int]:
@@ -104,15 +107,16 @@ def _of_commit(api: JsonApi, budget: RetryBudget, context: RunContext, commit: s
     return [one.number for one in merged or heads or own]
 
 
-def _write(api: JsonApi, issues: str, number: int, body: str, settings: PostSettings) -> _Comment:
-    """Write the comment, and return it as GitHub has it."""
-    earlier = _find(api, f"{issues}/{number}/comments", body.partition("\n")[0], settings)
-    if earlier is None:
+def _write(
+    api: JsonApi, issues: str, number: int, body: str, earlier: Sequence[_Comment], settings: PostSettings
+) -> _Comment:
+    """Write the comment, or update the first earlier one, and return it as GitHub has it."""
+    if not earlier:
         action, method, path = "writing the comment", "POST", f"{issues}/{number}/comments"
-    elif earlier.body == body:
-        return earlier
+    elif earlier[0].body == body:
+        return earlier[0]
     else:
-        action, method, path = "updating the comment", "PATCH", f"{issues}/comments/{earlier.id}"
+        action, method, path = "updating the comment", "PATCH", f"{issues}/comments/{earlier[0].id}"
     reply = call(api, settings.budget, action, method, path, body={"body": body}, permission=_PERMISSION)
     try:
         return api.read(reply.document, _Comment, action)
@@ -120,16 +124,30 @@ def _write(api: JsonApi, issues: str, number: int, body: str, settings: PostSett
         return _Comment(id=0)
 
 
-def _find(api: JsonApi, path: str, marker: str, settings: PostSettings) -> _Comment | None:
-    """Return the comment of an earlier run, if there is one."""
+def _without_others(
+    report: Report, api: JsonApi, issues: str, others: Sequence[_Comment], settings: PostSettings
+) -> Report:
+    """Delete further comments about the same, which runs at the same time have written and no run would update."""
+    for other in others:
+        try:
+            call(
+                *(api, settings.budget, "deleting a second comment", "DELETE", f"{issues}/comments/{other.id}"),
+                permission=_PERMISSION,
+            )
+        except DeployError as error:
+            return with_notice(report, f"A second comment of an earlier run is left. {error.message}", "warning")
+    return report
+
+
+def _find(api: JsonApi, path: str, marker: str, settings: PostSettings) -> list[_Comment]:
+    """Return the comments of earlier runs about the same: one, or several of runs at the same time."""
+    found: list[_Comment] = []
     for page in range(1, _MAX_PAGES + 1):
         comments = _page(api, path, page, settings.budget)
-        for comment in comments:
-            if comment.is_ours(marker, settings.author):
-                return comment
+        found += (comment for comment in comments if comment.is_ours(marker, settings.author))
         if len(comments) < _PAGE_SIZE:
             break
-    return None
+    return found
 
 
 def _page(api: JsonApi, path: str, page: int, budget: RetryBudget) -> Sequence[_Comment]:

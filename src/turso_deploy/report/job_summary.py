@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from turso_deploy.report import deployments, wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import CheckLine, Diagram, ErrorLine, ObjectChange, Report, Status, TokenLine
 from turso_deploy.report.er_diagram import mermaid
-from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_text, table
+from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_prose, summary_text, table
 
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
 _MARKS = {True: "✅", False: "❌", None: ""}
@@ -98,14 +98,14 @@ def _hint(hint: str) -> str:
     """Return a hint as Markdown: several lines as a list, but one line, or lines with an indented one, as prose."""
     lines = [line for line in hint.splitlines() if line.strip()]
     if len(lines) == 1 or any(line[0].isspace() for line in lines):
-        return f"**What to do:** {_prose(hint)}"
-    return "**What to do:**\n\n" + "\n".join(f"- {summary_text(line)}" for line in lines)
+        return f"**What to do:** {_prose(hint, summary_prose)}"
+    return "**What to do:**\n\n" + "\n".join(f"- {summary_prose(line)}" for line in lines)
 
 
-def _prose(text: str) -> str:
+def _prose(text: str, as_line: Callable[[str], str] = summary_text) -> str:
     """Return the first line as prose and the others, whose layout has a meaning, in a fence."""
     first, _, rest = text.strip().partition("\n")
-    return joined(summary_text(first.strip()), fenced(rest, "text") if rest.strip() else "")
+    return joined(as_line(first.strip()), fenced(rest, "text") if rest.strip() else "")
 
 
 def _subject(report: Report) -> str:

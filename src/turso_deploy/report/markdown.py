@@ -6,7 +6,7 @@ Text and code come in two variants, because the two kinds of output have differe
   `page_code` uses back-ticks, so that names stay legible in the source.
 - A job summary or pull-request comment shows values of any origin in Markdown and inside HTML, where backslashes escape
   nothing. `summary_text` escapes with character references, breaks mentions and bare links, and `summary_code` uses the
-  HTML element.
+  HTML element; `summary_prose` has both.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _REFERENCED = re.compile(
     re.VERBOSE,
 )
 _BACK_TICKS = re.compile(r"`+")
+_CODE_IN_PROSE = re.compile(r"`([^`\n]+)`")
 _ALIGNMENTS = {"l": "---", "r": "---:", "c": ":-:"}
 
 
@@ -51,6 +52,15 @@ def summary_text(text: str) -> str:
     rendered page, so an invisible space separates the `@` from the name.
     """
     return _with_references(text).replace("&#64;", "&#64;&#8203;")
+
+
+def summary_prose(text: str) -> str:
+    """Return a sentence for a summary: as `summary_text`, with what it has in back-ticks as code that can be copied."""
+    shown, end = "", 0
+    for span in _CODE_IN_PROSE.finditer(text):
+        shown += summary_text(text[end : span.start()]) + summary_code(span[1])
+        end = span.end()
+    return shown + summary_text(text[end:])
 
 
 def summary_code(text: str) -> str:

@@ -116,6 +116,35 @@ def test_later_run_replaces_the_comment_whatever_it_reached(
     assert written(replies).partition("\n")[2].startswith(summary(report))
 
 
+def test_second_comment_of_runs_at_the_same_time_is_deleted(replies: RequestsMock, first_comment: str) -> None:
+    marker = first_comment.partition("\n")[0]
+    stranger = {"id": 43, "body": f"{marker}\nhello", "user": {"login": "mallory"}}
+    listed = [as_stored(first_comment), stranger, {**as_stored(f"{marker}\nsecond"), "id": 44}]
+    replies.get(COMMENTS, json=listed)
+    replies.patch(ONE, json=as_stored(""))
+    replies.delete(f"{API_URL}/repos/acme/quiz/issues/comments/44", status=204)
+    report = commented(UNCHANGED)
+    assert (report.comment_url, report.notices) == (URL, ())
+    assert [call.request.method for call in replies.calls] == ["GET", "PATCH", "DELETE"]
+
+
+def test_second_comment_that_cannot_be_deleted_is_a_warning(replies: RequestsMock, first_comment: str) -> None:
+    replies.get(COMMENTS, json=[as_stored(first_comment), {**as_stored(first_comment), "id": 44}])
+    replies.delete(f"{API_URL}/repos/acme/quiz/issues/comments/44", status=403)
+    report = commented(PLAN)
+    assert report.comment_url == URL
+    [notice] = report.notices
+    assert notice.startswith("A second comment of an earlier run is left. Deleting a second comment failed")
+    assert [line.level for line in report.annotated] == ["warning"]
+
+
+@pytest.mark.parametrize("path", ["./schema", "schema/", "other/../schema"])
+def test_folder_is_the_same_however_it_is_written(replies: RequestsMock, first_comment: str, path: str) -> None:
+    replies.get(COMMENTS, json=[as_stored(first_comment)])
+    replies.patch(ONE, json=as_stored(""))
+    assert commented(PLAN, schema_path=path).comment_url == URL
+
+
 def test_comment_of_an_earlier_commit_is_replaced_even_if_the_report_is_the_same(
     replies: RequestsMock, first_comment: str
 ) -> None:

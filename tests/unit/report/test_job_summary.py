@@ -1,5 +1,6 @@
 """The job summary: what it says first, what no value can do to it, and how it stays within its size."""
 
+import html
 import re
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from turso_deploy.report.document import (
     StepLine,
 )
 from turso_deploy.report.job_summary import summary
-from turso_deploy.report.markdown import summary_text
+from turso_deploy.report.markdown import summary_code, summary_text
 
 
 def rows_of(markdown: str) -> list[str]:
@@ -196,9 +197,19 @@ def test_a_plan_that_would_be_refused_says_so_before_anything_else(deployed: Rep
 def test_several_things_to_do_are_a_list(failed: Report) -> None:
     assert failed.error is not None
     text = summary(replace(failed, error=replace(failed.error, hint="Say `a`.\nOr allow <b>.")))
-    assert f"**What to do:**\n\n- {summary_text('Say `a`.')}\n- {summary_text('Or allow <b>.')}\n" in text
+    assert (
+        f"**What to do:**\n\n- Say {summary_code('a')}{summary_text('.')}\n- {summary_text('Or allow <b>.')}\n" in text
+    )
     text = summary(replace(failed, error=replace(failed.error, hint="Run:\n  a <b>")))
     assert f"**What to do:** {summary_text('Run:')}\n\n```text\n  a <b>\n```" in text
+
+
+def test_comment_that_a_hint_has_can_be_copied_as_it_is(failed: Report) -> None:
+    assert failed.error is not None
+    hint = "If it was renamed, write there: `-- @renamed from=name`."
+    text = summary(replace(failed, error=replace(failed.error, hint=f"{hint}\nOr approve it.")))
+    [line] = [line for line in text.split("\n") if "renamed" in line]
+    assert html.unescape(line).endswith("write there: <code>-- @renamed from=name</code>.")
 
 
 def test_the_changes_of_a_plan_are_unfolded_and_so_are_a_few(deployed: Report) -> None:

@@ -8,7 +8,16 @@ from hypothesis import example, given
 
 from tests.support.hostile_text import hostile_texts
 from turso_deploy.core.text import printable
-from turso_deploy.report.markdown import fenced, joined, page_code, page_text, summary_code, summary_text, table
+from turso_deploy.report.markdown import (
+    fenced,
+    joined,
+    page_code,
+    page_text,
+    summary_code,
+    summary_prose,
+    summary_text,
+    table,
+)
 
 
 def test_ordinary_names_stay_legible_in_the_source() -> None:
@@ -19,6 +28,14 @@ def test_ordinary_names_stay_legible_in_the_source() -> None:
 
 def test_a_mention_is_cut_from_its_name() -> None:
     assert summary_text("@octocat") == "&#64;&#8203;octocat"
+
+
+def test_prose_has_code_where_it_has_back_ticks_and_shows_everything_else_as_text() -> None:
+    assert summary_prose("Run `a -b`, @octocat") == "Run <code>a &#45;b</code>, &#64;&#8203;octocat"
+    assert summary_prose("`") == summary_text("`")
+    assert summary_prose("``") == summary_text("``")
+    assert summary_prose("`a\nb`") == summary_text("`a\nb`")
+    assert summary_prose("`<b>`") == "<code>&#60;b&#62;</code>"
 
 
 @given(hostile_texts)
