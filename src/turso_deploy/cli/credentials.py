@@ -83,7 +83,7 @@ def open_credentials(
 
 
 def _open(credentials: Credentials, settings: Settings, platform: Platform | None, mask: Callable[[str], None]) -> None:
-    given, policy = _given_tokens(settings), _policy(settings)
+    given, policy = _given_tokens(settings), policy_of(settings)
     needs_write = settings.writes_to_database or settings.command == "check-tokens"
     is_file = isinstance(settings.database_url, FileAddress) or not (settings.database_url or platform)
     if not is_file:
@@ -130,7 +130,7 @@ def _mint(credentials: Credentials, hosted: HostedDatabase, settings: Settings, 
         raise error
 
 
-def _policy(settings: Settings) -> Policy:
+def policy_of(settings: Settings) -> Policy:
     """Return the rotation policy of the settings."""
     return Policy(
         max_age=settings.token_max_age,

@@ -202,6 +202,10 @@ def _report(invocation: Invocation) -> Report:
         from turso_deploy.cli.preview_commands import compare
 
         return compare(invocation, settings.compare_to)
+    if settings.fleet is not None:
+        from turso_deploy.cli.fleet_command import run_fleet
+
+        return run_fleet(invocation)
     if settings.command == "status":
         from turso_deploy.cli.history_commands import status
 

@@ -25,6 +25,14 @@ class ProgressListener(Protocol):
         """Handle `report_wait`."""
         ...
 
+    def report_progress(self, how_far: str) -> None:
+        """Handle `report_progress`."""
+        ...
+
+    def report_line(self, what: str) -> None:
+        """Handle `report_line`."""
+        ...
+
 
 class _Silent:
     """Listener that ignores everything."""
@@ -35,6 +43,12 @@ class _Silent:
     def report_wait(self, why: str) -> AbstractContextManager[None]:
         """Ignore the wait."""
         return nullcontext()
+
+    def report_progress(self, how_far: str) -> None:
+        """Ignore the progress."""
+
+    def report_line(self, what: str) -> None:
+        """Ignore the line."""
 
 
 _listener: ContextVar[ProgressListener] = ContextVar("listener", default=_Silent())  # noqa: B039 (it has no state)
@@ -60,6 +74,17 @@ def report_wait(why: str) -> AbstractContextManager[None]:
     """Report that the current step waits inside the block; `why` is a sentence that names the lock or the retry."""
     log(why)
     return _listener.get().report_wait(why)
+
+
+def report_progress(how_far: str) -> None:
+    """Report how far the current step is, which a terminal shows: `120 of 1,000 databases`."""
+    _listener.get().report_progress(how_far)
+
+
+def report_line(what: str) -> None:
+    """Report that a part of the step has ended, which a log keeps as a line."""
+    log(what)
+    _listener.get().report_line(what)
 
 
 def log(text: str) -> None:

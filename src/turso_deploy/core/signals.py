@@ -64,6 +64,13 @@ def ignore_signals() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deferring_signals() -> Iterator[None]:
+    """Defer all signals inside the block, whose code asks for them with `signals_received`."""
+    with _deferring(math.inf):
+        yield
+
+
 def defer_signals() -> None:
     """Defer signals until the end of the run."""
     if _receives_signals():

@@ -41,7 +41,7 @@ class HranaDatabase(Database):
     """A remote database. `url` starts with http: or https:; `timeout` is in seconds, for each request.
 
     An empty token is not sent (a server without authentication). `request_size` is in bytes.
-    `retry_budget` is by default the timeout.
+    `retry_budget` is by default the timeout. `host` is the Host header, by default the host of the URL.
     Raises InputError for a token that a header cannot hold.
     """
 
@@ -53,12 +53,13 @@ class HranaDatabase(Database):
         *,
         request_size: int = REQUEST_SIZE,
         retry_budget: RetryBudget | None = None,
+        host: str = "",
     ) -> None:
         self.address = url
         self.timeout = timeout
         self.request_size: int | None = request_size
         self.retry_budget = retry_budget or RetryBudget(timeout)
-        self._transport = Transport(url, token, timeout, self.retry_budget)
+        self._transport = Transport(url, token, timeout, self.retry_budget, host)
 
     @property
     def requests(self) -> int:

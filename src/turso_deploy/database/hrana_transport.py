@@ -31,6 +31,8 @@ _NEVER_RUN = frozenset({ErrorCode.TOKEN_REJECTED, ErrorCode.TOKEN_EXPIRED, Error
 # Rejected for the moment, or failed on the way: 408, 429, and what a server or a gateway reports of itself.
 _RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
+_OVERLOADED_STATUSES = frozenset({429, 503})
+
 _HOST_HINT = (
     "Check the host in the database URL, and that this machine may reach it (network, proxy, firewall, allowed IPs)."
 )
@@ -82,18 +84,18 @@ class _FailedAttempt(NamedTuple):
 class Transport:
     """A connection to one server that stays open between pipelines.
 
-    `timeout` is in seconds, for one request from its start to the end of its answer. Raises InputError for a token that
-    a header cannot hold.
+    `timeout` is in seconds, for one request from its start to the end of its answer. `host` is the Host header, by
+    default the host of the URL. Raises InputError for a token that a header cannot hold.
     """
 
-    def __init__(self, url: str, token: str, timeout: float, retry_budget: RetryBudget) -> None:
+    def __init__(self, url: str, token: str, timeout: float, retry_budget: RetryBudget, host: str = "") -> None:
         if not all("!" <= character <= "~" for character in token):
             raise InputError(
                 ErrorCode.TOKEN_MALFORMED,
                 "the database token contains characters that no token has",
                 hint="Store the secret again: exactly the token, with nothing around it.",
             )
-        self._client = HttpClient(url, token, timeout)
+        self._client = HttpClient(url, token, timeout, {"Host": host} if host else None)
         self._timeout = timeout
         self.requests = 0
         self._baton: str | None = None
@@ -138,6 +140,8 @@ class Transport:
         except TransportError as error:
             return _FailedAttempt(_explain_unanswered(error.kind, self._timeout), error.request_sent, error.retryable)
         if response.status != 200:
+            if response.status in _OVERLOADED_STATUSES:
+                self.retry_budget.overloads += 1
             explanation = explain_response(response.status, response.text, response.retry_after)
             may_have_run = response.status not in _NOT_RUN and explanation.code not in _NEVER_RUN
             return _FailedAttempt(

@@ -39,8 +39,12 @@ def open_address(
     *,
     request_size: int = REQUEST_SIZE,
     retry_budget: RetryBudget | None = None,
+    host: str = "",
 ) -> Database:
-    """Return the database at an address. `retry_budget` is by default the timeout. See `open_database`."""
+    """Return the database at an address. `retry_budget` is by default the timeout. See `open_database`.
+
+    `host` is the Host header, which names a namespace of a server; by default it is the host of the address.
+    """
     retry_budget = retry_budget or RetryBudget(timeout)
     if isinstance(address, FileAddress):
         from turso_deploy.database.file import FileDatabase
@@ -48,7 +52,9 @@ def open_address(
         return FileDatabase(address.path, retry_budget)
     from turso_deploy.database.hrana import HranaDatabase
 
-    return HranaDatabase(address.url, auth_token or "", timeout, request_size=request_size, retry_budget=retry_budget)
+    return HranaDatabase(
+        address.url, auth_token or "", timeout, request_size=request_size, retry_budget=retry_budget, host=host
+    )
 
 
 def _invalid(argument: str, expected: str) -> InputError:

@@ -164,7 +164,7 @@ class Submission:
             report_step("waiting until the transaction can no longer arrive")
             try:
                 with cancellable():
-                    time.sleep(last + 1 - now)
+                    self._database.retry_budget.clock.sleep(last + 1 - now)
             except StoppedError:
                 continue  # read the history once more, and report what it shows
 

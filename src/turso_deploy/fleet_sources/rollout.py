@@ -8,8 +8,9 @@ from typing import NamedTuple
 _CANARY = "expected a number of databases, or names separated by commas"
 _SHARE = "expected a number of databases or a percentage, as in `5` or `1%`"
 _WAVES = "expected rising percentages from 1 % to 100 %, as in `10%,50%`"
-_SHARD = "expected I/N with I from 1 to N, as in `1/3`"
+_SHARD = "expected I/N with I from 1 to N, as in `1/3`, or `canary/N`"
 _MAX_DIGITS = 9
+_CANARY_SHARD = "canary"
 
 
 class Share(NamedTuple):
@@ -28,14 +29,19 @@ class Share(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """One of `total` parts of a fleet; `number` counts from 1."""
+    """One of `total` parts of a fleet; `number` counts from 1, and 0 stands for the canary alone."""
 
     number: int = 1
     total: int = 1
 
     def __str__(self) -> str:
-        """Return the shard as it is written: `1/3`."""
-        return f"{self.number}/{self.total}"
+        """Return the shard as it is written: `1/3`, `canary/3`."""
+        return f"{self.number or _CANARY_SHARD}/{self.total}"
+
+    @property
+    def has_canary(self) -> bool:
+        """True for the shards that deploy to the canary: the first one, and the one of the canary alone."""
+        return self.number <= 1
 
 
 class Rollout(NamedTuple):
@@ -85,9 +91,13 @@ def parse_share(text: str) -> Share:
 
 
 def parse_shard(text: str) -> Shard:
-    """Parse I/N. Raises ValueError."""
-    parsed = re.fullmatch(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*", text)
-    if parsed is None or not 1 <= int(parsed[1]) <= int(parsed[2]):
+    """Parse I/N or canary/N. Raises ValueError."""
+    parsed = re.fullmatch(rf"\s*({_CANARY_SHARD}|[0-9]{{1,9}})\s*/\s*([0-9]{{1,9}})\s*", text)
+    if parsed is None or not int(parsed[2]):
+        raise ValueError(_SHARD)
+    if parsed[1] == _CANARY_SHARD:
+        return Shard(0, int(parsed[2]))
+    if not 1 <= int(parsed[1]) <= int(parsed[2]):
         raise ValueError(_SHARD)
     return Shard(int(parsed[1]), int(parsed[2]))
 

@@ -9,6 +9,7 @@ from typing import get_args
 
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.report.document import Effect, HazardLine, Report, Status
+from turso_deploy.report.fleet_lines import Fleet
 from turso_deploy.report.wording import rows_seeded
 from turso_deploy.stored_plan.content import SHORT
 
@@ -42,6 +43,11 @@ OUTPUTS: Mapping[str, str] = {
     "views": "Number of views in the database, or after the planned changes.",
     "triggers": "Number of triggers in the database, or after the planned changes.",
     "rows-seeded": "Number of seed rows that were written.",
+    "fleet": "With `fleet`: numbers of databases as JSON: databases, skipped, and one for each state; empty without.",
+    "failed-names": "With `fleet`: databases that failed, were blocked or are in an unknown state, as a JSON list, the "
+    "first 100.",
+    "not-reached": "With `fleet`: number of databases that were not reached.",
+    "fleet-shards": "With `fleet`: all shards of the fleet as a JSON list, for the matrix of the jobs that follow.",
     "token-expires-at": "Time at which the given token expires, in ISO 8601; empty if it never expires.",
     "token-days-left": "Number of whole days until that token expires.",
     "token-age-days": "Number of whole days since that token was issued.",
@@ -84,6 +90,7 @@ def outputs(report: Report, report_path: str = "") -> dict[str, str]:
         "manifest-version": report.manifest_version,
         **{name: found.get(name) for name in ("tables", "indexes", "views", "triggers")},
         "rows-seeded": rows_seeded(report),
+        **_fleet_outputs(report.fleet),
         **_token_outputs(report),
     }
     return {name: "" if values[name] is None else str(values[name]) for name in OUTPUTS}
@@ -133,6 +140,19 @@ def _changes(report: Report) -> str | None:
     numbers = {effect: effects[effect] for effect in get_args(Effect)}
     scripts = sum(step.kind is StepKind.RUN_SCRIPT for step in report.steps)
     return json.dumps({**numbers, "scripts": scripts, "seed_rows": sum(seed.written for seed in report.seeds)})
+
+
+def _fleet_outputs(fleet: Fleet | None) -> dict[str, str | int | None]:
+    """Return the outputs about a fleet; None for a run of one database."""
+    if fleet is None:
+        return dict.fromkeys(("fleet", "failed-names", "not-reached", "fleet-shards"))
+    skipped = sum(fleet.skipped.values())
+    return {
+        "fleet": json.dumps({"databases": fleet.databases, "skipped": skipped, **fleet.states}),
+        "failed-names": json.dumps(fleet.failed_names),
+        "not-reached": fleet.not_reached,
+        "fleet-shards": json.dumps(fleet.shards),
+    }
 
 
 def _token_outputs(report: Report) -> dict[str, str | int | None]:

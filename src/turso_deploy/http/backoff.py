@@ -32,12 +32,14 @@ class Clock(Protocol):
 class RetryBudget:
     """The seconds that one run may spend on failed attempts and on the pauses after them.
 
-    All retries of the run share the budget, nested ones included. `log` holds a sentence for each retry. `max_pause` is
+    All retries of the run share the budget, nested ones included. `log` holds a sentence for each retry, and
+    `overloads` is the number of answers that there are too many requests. `max_pause` is
     the longest pause that a backoff takes by itself, in seconds. `clock` measures the time and waits.
     """
 
     def __init__(self, seconds: float, *, max_pause: float = MAX_PAUSE, clock: Clock = time) -> None:
         self.log: list[str] = []
+        self.overloads = 0
         self.max_pause = max_pause
         self.clock = clock
         self._left = seconds

@@ -18,6 +18,8 @@ from turso_deploy.report.document import (
     StepLine,
     TokenLine,
 )
+from turso_deploy.report.fleet_lines import Fleet
+from turso_deploy.report.fleet_wording import FleetTable, fleet_facts, fleet_tables
 
 _WIDTH = 100
 _MAX_NAMES = 60
@@ -65,6 +67,7 @@ def _verdict_only(report: Report, paint: _Paint) -> Iterator[Iterator[str]]:
 
 def _sections(report: Report, paint: _Paint, verbose: bool) -> Iterator[Iterator[str]]:
     yield _heading(report, paint)
+    yield from _fleet(report.fleet, paint)
     yield _manifest(report, paint)
     yield _databases(report, paint)
     yield _history(report, paint)
@@ -108,6 +111,24 @@ def _heading(report: Report, paint: _Paint) -> Iterator[str]:
     for name, value in facts.items():
         if value:
             yield f"  {paint(name.ljust(10), _DIM)}  {value}"
+
+
+def _fleet(fleet: Fleet | None, paint: _Paint) -> Iterator[Iterator[str]]:
+    if fleet is None:
+        return
+    yield (f"  {paint(name.ljust(11), _DIM)} {value}" for name, value in fleet_facts(fleet).items() if value)
+    for one in fleet_tables(fleet):
+        yield _fleet_table(one, paint)
+
+
+def _fleet_table(one: FleetTable, paint: _Paint) -> Iterator[str]:
+    lines = [one.header, *one.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(one.header) - 1)]
+    yield f"  {paint(one.title, _BOLD)}"
+    for line in lines:
+        text = "  ".join([*map(str.ljust, line, widths), line[-1]])
+        yield f"  {paint(text, _DIM) if line is one.header else text}"
+    yield from (f"  {line}" for line in one.lines)
 
 
 def _manifest(report: Report, paint: _Paint) -> Iterator[str]:

@@ -14,6 +14,7 @@ from turso_deploy.core.errors import ErrorCode
 from turso_deploy.core.validation import json_schema
 from turso_deploy.plan.hazards import HazardName, Severity
 from turso_deploy.plan.steps import StepKind
+from turso_deploy.report.fleet_lines import Fleet
 
 Effect = Literal["added", "changed", "renamed", "removed"]
 """Effect of a run on an object, a column or a relation."""
@@ -439,6 +440,8 @@ class Report:
     """With `status`: the state of each database."""
     history: tuple[DeploymentLine, ...] = ()
     """With `history`: deployments, the newest first. With a number, `changes` are those of this deployment."""
+    fleet: Fleet | None = None
+    """With `fleet`: the result over all of its databases; the fields of one database are then empty."""
     tokens: tuple[TokenLine, ...] = ()
     """The checked tokens by role, with expiry, age and findings; no part of a token."""
     restore_point: tuple[str, ...] = ()

@@ -12,6 +12,8 @@ from turso_deploy.report import deployments, wording
 from turso_deploy.report.changes import diff_lines
 from turso_deploy.report.document import CheckLine, Diagram, ErrorLine, ObjectChange, Report, Status, TokenLine
 from turso_deploy.report.er_diagram import mermaid
+from turso_deploy.report.fleet_lines import Fleet
+from turso_deploy.report.fleet_wording import fleet_facts, fleet_tables
 from turso_deploy.report.markdown import collapsible, fenced, joined, summary_code, summary_prose, summary_text, table
 
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # `~` has no colour there
@@ -64,6 +66,7 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
         yield from _error(report.blocked_by, wording.OUTLOOK.capitalize())
     if report.error:
         yield from _error(report.error, "Blocked" if report.status is Status.BLOCKED else "Error")
+    yield from _fleet(report.fleet, detail)
     yield _manifest(report, fulfilled=False)
     yield _list([summary_text(notice) for notice in report.notices], detail)
     yield _failed_checks(report.checks, detail)
@@ -83,6 +86,21 @@ def _parts(report: Report, detail: _Detail) -> Iterator[str]:
     yield _restore_point(report.restore_point)
     yield _plan(report)
     yield _footer(report)
+
+
+def _fleet(fleet: Fleet | None, detail: _Detail) -> Iterator[str]:
+    """Yield the tables of a fleet; its other facts in one line."""
+    if fleet is None:
+        return
+    for one in fleet_tables(fleet):
+        rows = [tuple(map(summary_text, row)) for row in one.rows]
+        header = tuple(map(str.capitalize, one.header))
+        body = joined(
+            _limited_table("l" * len(header), header, rows, detail.rows),
+            _list([summary_text(line) for line in one.lines], detail),
+        )
+        yield collapsible(f"{one.title.capitalize()}: {len(rows):,}", body, is_open=one.is_open)
+    yield " · ".join(f"{name} {summary_text(value)}" for name, value in fleet_facts(fleet).items() if value)
 
 
 def _error(error: ErrorLine, title: str) -> Iterator[str]:

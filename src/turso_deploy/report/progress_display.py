@@ -52,6 +52,12 @@ class _Display:
     def report_step(self, what: str) -> None:
         self._step = (what, time.monotonic())
 
+    def report_progress(self, how_far: str) -> None:
+        self._step = (how_far, self._step[1])
+
+    def report_line(self, what: str) -> None:
+        """Show a line in a log; a terminal has the current step only."""
+
     def update(self) -> None:
         """Update the display. A thread calls it at intervals, because the run itself is busy."""
         what, since = self._step
@@ -100,6 +106,12 @@ class _LogLines(_Display):
         super().__init__(stream)
         self._slow_step = slow_step
         self._reported = 0.0
+
+    def report_progress(self, how_far: str) -> None:
+        """Show nothing: the log gets a line for each part that has ended."""
+
+    def report_line(self, what: str) -> None:
+        self._print(what)
 
     @contextmanager
     def report_wait(self, why: str) -> Iterator[None]:

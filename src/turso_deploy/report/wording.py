@@ -18,6 +18,7 @@ from turso_deploy.report.document import (
     StepLine,
     TokenLine,
 )
+from turso_deploy.report.fleet_wording import fleet_verdict
 from turso_deploy.sql.lexer import read_column_title
 from turso_deploy.stored_plan.content import SHORT
 
@@ -242,6 +243,8 @@ def chunks(report: Report) -> str:
 
 def verdict(report: Report) -> str:
     """Return the result of the run in one line."""
+    if report.fleet:
+        return fleet_verdict(report.command, report.status, report.fleet)
     match report.status:
         case Status.VERIFIED | Status.PENDING | Status.DRIFTED | Status.FAILED if report.databases:
             return f"Status: {_states(report)}"

@@ -11,6 +11,7 @@ from turso_deploy.core.durations import format_duration, parse_duration
 from turso_deploy.core.secret import Secret
 from turso_deploy.core.validation import INTEGER, NUMBER, Parsed
 from turso_deploy.database.address import Address, parse_address
+from turso_deploy.fleet_sources.rollout import Shard, Share, parse_canary, parse_shard, parse_share, parse_waves
 from turso_deploy.plan.hazards import Approval, parse_approvals
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ class Group(StrEnum):
     SCHEMA = "schema folder"
     DATABASE = "database"
     PLATFORM = "Turso Platform, to find the database and to mint a token"
+    FLEET = "fleet: many databases with one schema"
     OPTIONS = "options of this command"
     GITHUB = "GitHub"
     TOKENS = "token checks"
@@ -144,3 +146,7 @@ Backfills = Annotated[tuple[tuple[str, str], ...], Parsed(_backfills)]
 Approvals = Annotated[tuple[Approval, ...], Parsed(parse_approvals)]
 Fingerprint = Annotated[str, Parsed(_fingerprint)]
 Duration = Annotated[timedelta, Parsed(parse_duration)]
+Canary = Annotated[int | tuple[str, ...], Parsed(parse_canary)]
+Waves = Annotated[tuple[float, ...], Parsed(parse_waves)]
+Budget = Annotated[Share, Parsed(parse_share)]
+ShardText = Annotated[Shard, Parsed(parse_shard)]

@@ -17,6 +17,7 @@ from turso_deploy.settings.settings import (
     ALL_COMMANDS,
     DATABASE_COMMANDS,
     DEPLOYING_COMMANDS,
+    FLEET_COMMANDS,
     FOR_ALL_DATABASES,
     SETTINGS,
     WRITING_COMMANDS,
@@ -63,6 +64,8 @@ def settings_of(sources: Sources) -> Settings:
     uses_database = sources.command in DATABASE_COMMANDS
     if sources.command == "plan" and sources.value("compare_to"):
         uses_database = False
+    if sources.command in FLEET_COMMANDS and sources.value("fleet"):
+        uses_database = False
     if sources.command in FOR_ALL_DATABASES and sources.value("target") is None:
         uses_database = False
     if uses_database or sources.value("target") is not None:
@@ -74,6 +77,7 @@ def settings_of(sources: Sources) -> Settings:
         parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
     _reject_save_of_what_is_done(settings)
+    _reject_parts_of_a_fleet(settings)
     _require_usable_paths(settings)
     if uses_database:
         _reject_incomplete_platform(settings, sources.databases)
@@ -282,6 +286,13 @@ _EXCLUSIVE = (
     _Exclusive("compare_to", "dry_run", "plan"),
     _Exclusive("save", "compare_to", "plan"),
     _Exclusive("save", "sql", "plan"),
+    *(
+        _Exclusive("fleet", name)
+        for name in (
+            *("database_url", "database", "target", "trial_branch", "sql", "compare_to", "dry_run", "deployment"),
+            *("read_only_auth_token", "previous_auth_token", "expect_plan", "issue"),
+        )
+    ),
 )
 
 
@@ -308,6 +319,37 @@ def _reject_save_of_what_is_done(settings: Settings) -> None:
             ErrorCode.INPUT_INVALID,
             "`save` saves a plan, and `rollback` without `dry-run` carries it out.",
             hint="Set `dry-run` to plan the rollback, and carry it out with `plan` afterwards.",
+        )
+
+
+_ONLY_WITH_FLEET = ("only", "except_", "canary", "waves", "failure_budget", "shard", "results", "names")
+
+
+def _reject_parts_of_a_fleet(settings: Settings) -> None:
+    """Raise InputError for a setting of a fleet without one, and for what a fleet cannot do."""
+    if settings.fleet is None or settings.command not in FLEET_COMMANDS:
+        for name in ("fleet", *_ONLY_WITH_FLEET):
+            if _is_given(settings, name):
+                reason = (
+                    f"cannot be used with `{settings.command}`" if name == "fleet" else "needs a `fleet` to choose from"
+                )
+                raise InputError(
+                    ErrorCode.INPUT_INVALID,
+                    f"`{input_of(name)}` {reason}.",
+                    hint=f"Leave it out. The commands for a fleet are {', '.join(FLEET_COMMANDS)}.",
+                )
+        return
+    if settings.command == "rollback" and settings.to is None:
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            "`rollback` of a fleet needs the version to go back to: deployments have other numbers in each database.",
+            hint="Set --to (input `to`) to a version.",
+        )
+    if settings.command in DEPLOYING_COMMANDS and settings.restore_point in ("branch", "file"):
+        raise InputError(
+            ErrorCode.INPUT_INVALID,
+            f"`restore-point: {settings.restore_point}` cannot be used with a fleet.",
+            hint="Leave it out: the history of each database can be rolled back, and Turso Cloud restores to a time.",
         )
 
 

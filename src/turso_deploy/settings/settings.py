@@ -13,6 +13,8 @@ from turso_deploy.database.interface import MAX_TIMEOUT, REQUEST_SIZE, REQUEST_S
 from turso_deploy.settings.fields import (
     Approvals,
     Backfills,
+    Budget,
+    Canary,
     DatabaseUrl,
     Duration,
     FileScope,
@@ -23,7 +25,9 @@ from turso_deploy.settings.fields import (
     Number,
     SecretText,
     Setting,
+    ShardText,
     Text,
+    Waves,
 )
 from turso_deploy.settings.fields import setting as _setting
 
@@ -48,6 +52,8 @@ FOR_ALL_DATABASES = ("status",)
 
 WRITING_COMMANDS: tuple[Command, ...] = ("deploy", "accept-drift", "pull", "rotate-token")
 DEPLOYING_COMMANDS: tuple[Command, ...] = ("deploy", "rollback")
+FLEET_COMMANDS: tuple[Command, ...] = ("deploy", "plan", "rollback", "verify", "history", "status", "check-tokens")
+"""Commands that run for a fleet of databases."""
 
 # Turso's own name for the variable of the application token.
 _OWN_VARIABLES = {"read_only_auth_token": "TURSO_AUTH_TOKEN_RO"}
@@ -291,6 +297,72 @@ class Settings:
         DATABASE_COMMANDS,
         file_scope=FileScope.ANYWHERE,
     )
+    fleet: Text | None = _setting(
+        None,
+        "Databases of a fleet: a fleet file (`fleet.yml`), `group:NAME` for a group of the Turso Platform, or a list "
+        "(`.csv`, `.jsonl`, `-` for standard input). In place of `database-url` or `database`.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    only: Names = _setting(
+        (),
+        "With `fleet`: only these databases, by names or patterns (`acme`, `eu-*`), separated by commas.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    except_: Names = _setting(
+        (),
+        "With `fleet`: all but these databases, by names or patterns, separated by commas.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    canary: Canary | None = _setting(
+        None,
+        "With `fleet`: databases to deploy to first, by number or by names; each must succeed. Without it those that "
+        "the fleet file names, otherwise 1.",
+        Group.FLEET,
+        DEPLOYING_COMMANDS,
+    )
+    waves: Waves | None = _setting(
+        None,
+        "With `fleet`: percentages of the databases after the canary that are done at the end of each wave: "
+        "`10%,50%`. The rest is the last wave.",
+        Group.FLEET,
+        DEPLOYING_COMMANDS,
+    )
+    failure_budget: Budget | None = _setting(
+        None,
+        "With `fleet`: number or percentage of databases that may fail before no more are begun. Without it that of "
+        "the fleet file, otherwise 0.",
+        Group.FLEET,
+        DEPLOYING_COMMANDS,
+    )
+    parallel: Integer = _setting(
+        16,
+        "With `fleet`: databases at a time. Halved while servers answer that there are too many requests.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+        ge=1,
+        le=256,
+    )
+    shard: ShardText | None = _setting(
+        None,
+        "With `fleet`: part of the fleet that this run is for, as `1/3`; `canary/3` is the canary alone.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    results: Text | None = _setting(
+        None,
+        "With `fleet`: file for one line of JSON a database.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    names: Literal["plain", "hashed"] = _setting(
+        "plain",
+        "With `fleet`: `hashed` shows databases by the beginning of a hash of their names, for public logs.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
     trial_branch: bool = _setting(
         False,
         "With an API token: deploy to a temporary branch of the database first, and continue only if that succeeds.",
@@ -416,6 +488,8 @@ class Settings:
         """The database as the settings name it, without secrets, whether it exists or not; empty if they name none."""
         if self.command == "plan" and self.compare_to is not None:
             return f"folder {self.compare_to}"
+        if self.fleet is not None:
+            return f"fleet {self.fleet}"
         if self.database_url is not None:
             return self.database_url.display
         return "/".join(filter(None, (self.organization, self.database)))
@@ -441,8 +515,8 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def input_of(name: str) -> str:
-    """Return the input of the Action for a field; the field `json_output` is the input `json`."""
-    return name.removesuffix("_output").replace("_", "-")
+    """Return the input of the Action for a field; `json_output` is the input `json`, and `except_` is `except`."""
+    return name.removesuffix("_output").rstrip("_").replace("_", "-")
 
 
 def flag_of(name: str) -> str:

@@ -40,7 +40,7 @@ def test_share_that_is_no_number_of_databases_is_an_error(text: str) -> None:
         parse_share(text)
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "1/0", "-1/3", "a/b", "1/3/5"])
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "1/0", "-1/3", "a/b", "1/3/5", "canary", "canary/0"])
 def test_shard_outside_of_its_total_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="expected I/N"):
         parse_shard(text)
@@ -49,3 +49,4 @@ def test_shard_outside_of_its_total_is_an_error(text: str) -> None:
 def test_shard_and_share_are_printed_as_they_are_written() -> None:
     assert (str(parse_shard(" 2/3 ")), str(parse_share("0.5 %")), str(parse_share("7"))) == ("2/3", "0.5%", "7")
     assert (Shard(2, 3), Share(7)) == (parse_shard("2/3"), parse_share("7"))
+    assert str(parse_shard("canary/3")) == "canary/3"

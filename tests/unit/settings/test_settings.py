@@ -116,7 +116,7 @@ def test_a_bad_value_is_told_by_its_names_and_never_by_itself(name: str, value: 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("text", ["\udcff", "drop-table:\udce9", "libsql://\udcff.example"])
 def test_setting_with_bytes_that_are_not_utf_8_is_an_error_of_this_setting(name: str, text: str) -> None:
-    integers = ("request_size", "keep_restore_points", "deployment", "limit")
+    integers = ("request_size", "keep_restore_points", "deployment", "limit", "parallel")
     kind = {"timeout": "a number", **dict.fromkeys(integers, "an integer")}
     reason = f"The setting `{input_of(name)}` is not valid: expected {kind.get(name, 'text in UTF-8')}."
     flags: dict[str, Any] = {name: text}
