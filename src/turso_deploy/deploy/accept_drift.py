@@ -76,5 +76,6 @@ def _entry(deployment: Deployment, deployment_id: str, state: DatabaseState, las
         command=deployment.command,
         previous_version=last.schema_version,
         started_at=state.started_at,
+        checks_fingerprint=last.checks,
         catalog=store(deployed_catalog(state.catalog, deployment.project.manifest.ignore)),
     )

@@ -201,11 +201,20 @@ class _BatchMaker(NamedTuple):
             renames=tuple(_recorded_renames(pending.plan)),
             backfills=tuple(_recorded_backfills(pending.plan)),
             plan_fingerprint=self.deployment.plan_fingerprint,
+            checks_fingerprint=self._checks_fingerprint(batch_id, last),
             catalog=_catalog_to_store(pending, manifest.ignore) if continues is None else None,
             completed=frozenset(
                 seed.table for seed in pending.seeds if seed.before + seed.row_count == rows_of[seed.table]
             ),
         )
+
+    def _checks_fingerprint(self, batch_id: BatchId, last: LastDeployment | None) -> str | None:
+        """Return the fingerprint of the checks of rows that hold; a rollback makes none, and leaves them unknown."""
+        if self.project.earlier:
+            return None
+        if batch_id.completes:
+            return self.project.manifest.checks_fingerprint
+        return last.checks if last else None
 
     def seed_records(self, pending: PendingChanges) -> dict[str, str]:
         """Return the records of seeded rows that the deployment history lacks, by table.

@@ -21,7 +21,15 @@ READ_BACK = f"read the deployment back from {HISTORY_TABLE}"
 """The label of the step that proves that a deployment is recorded."""
 
 # The columns that each transaction of one deployment updates.
-_UPDATED_COLUMNS = ("id", "deployed_at", "schema_version", "seeds_fingerprint", "seeds", "scripts")
+_UPDATED_COLUMNS = (
+    "id",
+    "deployed_at",
+    "schema_version",
+    "seeds_fingerprint",
+    "seeds",
+    "scripts",
+    "checks_fingerprint",
+)
 
 # The server's clock when the row is written; `started_at` is the same clock when the database was read.
 _DURATION = "CAST(round((julianday('now') - julianday({started_at})) * 86400000) AS INTEGER)"
@@ -98,6 +106,8 @@ class HistoryEntry(NamedTuple):
     """The fingerprint of the plan that the deployment carries out."""
     catalog: StoredCatalog | None = None
     """The catalog after the deployment."""
+    checks_fingerprint: str | None = None
+    """The fingerprint of the checks of rows that held; None if they are not known."""
 
 
 def entry_steps(entry: HistoryEntry) -> list[TransactionStep]:
@@ -159,6 +169,7 @@ def _values(entry: HistoryEntry) -> dict[str, Value]:
         "renames": _json([rename._asdict() for rename in entry.renames]),
         "backfills": _json([backfill._asdict() for backfill in entry.backfills]),
         "plan_fingerprint": entry.plan_fingerprint,
+        "checks_fingerprint": entry.checks_fingerprint,
         "catalog_fingerprint": entry.catalog.fingerprint if entry.catalog else None,
     }
 
@@ -170,7 +181,7 @@ def read_back_step(entry: HistoryEntry) -> TransactionStep:
     history does not know would run its scripts again.
     """
     values = _values(entry)
-    compared = ["id", "schema_version", "seeds_fingerprint", "seeds", "scripts"]
+    compared = ["id", "schema_version", "seeds_fingerprint", "seeds", "scripts", "checks_fingerprint"]
     if entry.continues is None:
         compared.append("catalog_fingerprint")
     same = " AND ".join(f"{name} IS ?{number}" for number, name in enumerate(compared, start=1))

@@ -26,7 +26,7 @@ LAST_DEPLOYMENT_QUERY = Query(
 
 # Fails with "no such column" on a history of an older form. A catalog is stored once, in the first row that has it.
 BASELINE_QUERY = Query(
-    f"""SELECT last.id, last.catalog_fingerprint, (
+    f"""SELECT last.id, last.checks_fingerprint, last.catalog_fingerprint, (
   SELECT stored.catalog FROM {HISTORY_TABLE} AS stored
   WHERE stored.catalog_fingerprint = last.catalog_fingerprint AND stored.catalog IS NOT NULL
   ORDER BY stored.number DESC LIMIT 1
@@ -55,7 +55,7 @@ class LastDeployment(NamedTuple):
 
     `seeds` maps a table to the fingerprint of its seed rows, or to a `partial_mark` of it; `scripts` maps each script
     that was ever run to its checksum; `managed` holds the objects that were deployed. `baseline` is the catalog after
-    it, None if an older program wrote the row.
+    it, and `checks` the fingerprint of the checks of rows that held; each None if an older program wrote the row.
     """
 
     id: str
@@ -67,6 +67,7 @@ class LastDeployment(NamedTuple):
     number: int = 0
     deployed_at: str = ""
     baseline: StoredCatalog | None = None
+    checks: str | None = None
 
 
 def parse_last_deployment(rows: Rows) -> LastDeployment | None:
@@ -87,16 +88,17 @@ def _row_type() -> TypeAdapter[tuple[Any, ...]]:
     return TypeAdapter(tuple[str, str | None, str, checksums, Json[frozenset[str]], checksums])
 
 
-def parse_baseline(rows: Rows) -> tuple[str, StoredCatalog | None]:
-    """Parse the answer to `BASELINE_QUERY`: the id of the last deployment, and the catalog after it.
+def parse_baseline(rows: Rows) -> tuple[str, str | None, StoredCatalog | None]:
+    """Parse the answer to `BASELINE_QUERY`: the id of the last deployment, its checks, and the catalog after it.
 
     A catalog of another type than a blob is damaged, and returned as one without content.
     """
-    [[deployment_id, fingerprint, catalog]] = rows.rows
+    [[deployment_id, checks, fingerprint, catalog]] = rows.rows
+    checks = None if checks is None else str(checks)
     if fingerprint is None:
-        return str(deployment_id), None
+        return str(deployment_id), checks, None
     stored = catalog if catalog is None or isinstance(catalog, bytes) else b""
-    return str(deployment_id), StoredCatalog(str(fingerprint), stored)
+    return str(deployment_id), checks, StoredCatalog(str(fingerprint), stored)
 
 
 def managed_names(schema: Schema) -> frozenset[str]:

@@ -49,6 +49,7 @@ ADDED_COLUMNS: Mapping[str, str] = MappingProxyType(
         "renames": "TEXT",
         "backfills": "TEXT",
         "plan_fingerprint": "TEXT",
+        "checks_fingerprint": "TEXT",
         "catalog_fingerprint": "TEXT",
         "catalog": "BLOB",
     }

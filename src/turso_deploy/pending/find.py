@@ -35,6 +35,7 @@ from turso_deploy.pending.rollback import (
     with_present_names,
 )
 from turso_deploy.pending.seed_decisions import conflict_error, empty_tables_inquiry, parents_inquiry, seed_inquiry
+from turso_deploy.pending.undeployed import has_other_checks
 from turso_deploy.pending.write_estimate import rewritten_tables
 from turso_deploy.plan.hazards import (
     Hazard,
@@ -414,6 +415,7 @@ def state_after_deploying(project: Project, ignore: Sequence[str]) -> DatabaseSt
         seeds={seed.table: seed.fingerprint for seed in project.seeds},
         managed=managed_names(project.wanted),
         scripts={script.name: script.checksum for script in project.scripts},
+        checks=project.manifest.checks_fingerprint,
     )
     return DatabaseState(catalog, None, last)
 
@@ -422,4 +424,4 @@ def _history_is_outdated(project: Project, state: DatabaseState) -> bool:
     last, wanted = state.last_deployment, (project.manifest.schema_version, managed_by(project))
     if last and project.earlier and scripts_kept(project.earlier, last) != last.scripts:
         return True
-    return last is None or (last.schema_version, last.managed) != wanted
+    return last is None or (last.schema_version, last.managed) != wanted or has_other_checks(project, last)

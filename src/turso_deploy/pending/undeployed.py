@@ -20,7 +20,8 @@ class Undeployed(NamedTuple):
 
     `difference` compares the schema of the folder with the one that was deployed; its extra objects are those that the
     next deployment drops. `seeds` are the tables whose seeds are not deployed, `scripts` the names of scripts that have
-    not run. `other` is True if only the record in the deployment history differs: the version, or the managed objects.
+    not run. `other` is True if only the record in the deployment history differs: the version, the managed objects, or
+    the checks of rows.
     """
 
     difference: Difference
@@ -59,5 +60,11 @@ def find_undeployed(project: Project, last: LastDeployment | None, drift: Drift)
         found._replace(extra=dropped),
         tuple(seed.table for seed in project.seeds if last.seeds.get(seed.table) != seed.fingerprint),
         tuple(script.name for script in project.scripts if last.scripts.get(script.name, NEEDED) == NEEDED),
-        (last.schema_version, last.managed) != (project.manifest.schema_version, managed_names(project.wanted)),
+        (last.schema_version, last.managed) != (project.manifest.schema_version, managed_names(project.wanted))
+        or has_other_checks(project, last),
     )
+
+
+def has_other_checks(project: Project, last: LastDeployment) -> bool:
+    """Return True if the manifest has other checks of rows than those that held when the last deployment committed."""
+    return project.earlier is None and last.checks not in (None, project.manifest.checks_fingerprint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -12,6 +14,7 @@ from turso_deploy.core.validation import Key, json_schema
 from turso_deploy.core.versions import PATTERN, parse_version
 from turso_deploy.plan.hazards import Approval, HazardName, parse_approvals, reason_against
 from turso_deploy.project.bound import Bound, parse_bound
+from turso_deploy.sql.lexer import fold_case
 
 MANIFEST_NAME = "manifest.yml"
 COUNTED_KINDS = ("tables", "indexes", "views", "triggers", "foreign_keys")
@@ -148,6 +151,14 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
             for position, entry in enumerate(entries)
             for approval in entry
         )
+
+    @property
+    def checks_fingerprint(self) -> str:
+        """A SHA-256 over the conditions on rows: `rows` and `json_columns`, in any order and case."""
+        bounds = {fold_case(name): (bound.low, bound.high) for name, bound in self.rows.items()}
+        rows = {name: bound for name, bound in bounds.items() if bound != (0, None)}  # which is no condition
+        columns = {fold_case(name): sorted(map(fold_case, found)) for name, found in self.json_columns.items() if found}
+        return sha256(json.dumps([rows, columns], sort_keys=True).encode()).hexdigest()
 
 
 def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:

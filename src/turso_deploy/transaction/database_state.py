@@ -178,10 +178,10 @@ def _with_baseline(last: LastDeployment | None, answer: Rows | Failure) -> tuple
         return last, False
     if not answer.rows:
         return last, last is not None
-    deployment_id, baseline = parse_baseline(answer)
+    deployment_id, checks, baseline = parse_baseline(answer)
     if last is None or deployment_id != last.id:
         return last, True
-    return last._replace(baseline=baseline), False
+    return last._replace(baseline=baseline, checks=checks), False
 
 
 def _had_no_history(answer: Failure) -> bool:
