@@ -7,10 +7,10 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from turso_deploy.core.errors import Cause, ErrorCode, InputError, Place, listed
+from turso_deploy.core.errors import MAX_LISTED, Cause, ErrorCode, InputError, Place, listed
 from turso_deploy.core.files import read_file
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000
 
 
 class EnvValue(NamedTuple):
@@ -39,6 +39,8 @@ def read_env_file(name: str, known: Collection[str]) -> Mapping[str, EnvValue]:
             causes.append(Cause(f"{binding.key} is set in line {values[binding.key].place.line} already", place))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = EnvValue(binding.value, place)
+        if len(causes) == MAX_LISTED:  # it is another kind of file
+            break
     if causes:
         raise InputError(
             ErrorCode.INPUT_INVALID,

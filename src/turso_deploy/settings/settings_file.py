@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turso_deploy.core.errors import Cause, DeployError, ErrorCode, InputError, Place, listed
+from turso_deploy.core.errors import MAX_LISTED, Cause, DeployError, ErrorCode, InputError, Place, listed
 from turso_deploy.core.files import read_file
 from turso_deploy.core.secret import redact
 from turso_deploy.database.address import parse_address
@@ -72,7 +72,7 @@ def read_settings_file(name: str | None) -> SettingsFile | None:
     text = _read(file, follow_links=name is not None)
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError for an integer of thousands of digits, too
         found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         place = Place(file, int(found[1]), int(found[2])) if found else Place(file)
         raise _invalid([Cause("this is not TOML", place)]) from None
@@ -98,7 +98,8 @@ class _Reader:
             databases = {}
         read = {name: self._database(name, table) for name, table in databases.items()}
         if self._causes:
-            raise _invalid(sorted(self._causes, key=lambda cause: cause.place.line or 0 if cause.place else 0))
+            causes = sorted(self._causes, key=lambda cause: cause.place.line or 0 if cause.place else 0)
+            raise _invalid(causes[:MAX_LISTED])
         return SettingsFile(self._file, settings, {name: database for name, database in read.items() if database})
 
     def _database(self, name: str, table: Any) -> FileDatabase | None:

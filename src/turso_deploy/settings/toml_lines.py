@@ -8,25 +8,33 @@ from typing import Any
 
 Path = tuple[str, ...]
 
+_MAX_DEPTH = 8
+"""Parts of a path; no key of a settings file has more than three."""
+_MAX_ATTEMPTS = 100
+"""Attempts to find the end of one statement: each parses it once more, so many would take long."""
+
 
 def lines_of(text: str) -> Mapping[Path, int]:
     """Return the line on which each key of a valid TOML document is written first, by the path to it.
 
     The document is parsed once more, statement by statement: a statement ends with the first line at which it can be
-    parsed. Tables in lists are left out.
+    parsed. Tables in lists are left out, and so are very deep keys and what follows a very long statement.
     """
     lines: dict[Path, int] = {}
     table: Path = ()
-    statement, start = "", 0
+    statement, start, attempts = "", 0, 0
     for number, line in enumerate(text.split("\n"), 1):
         if not statement:
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
-            start = number
+            start, attempts = number, 0
         statement += f"{line}\n"
+        if attempts == _MAX_ATTEMPTS:
+            break
+        attempts += 1
         try:
             content = tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
         is_header = statement.lstrip().startswith("[")
         paths = list(_paths(content))
@@ -42,5 +50,5 @@ def _paths(content: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
     for key, value in content.items():
         path = (*above, key)
         yield path
-        if isinstance(value, dict):
+        if isinstance(value, dict) and len(path) < _MAX_DEPTH:
             yield from _paths(value, path)

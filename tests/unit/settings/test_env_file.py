@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from turso_deploy.core.errors import ErrorCode, InputError, Place
+from turso_deploy.core.errors import MAX_LISTED, ErrorCode, InputError, Place
 from turso_deploy.database.address import FileAddress
 from turso_deploy.settings.reader import read_settings
 from turso_deploy.settings.sources import read_sources
@@ -130,3 +130,7 @@ def test_file_that_is_missing_or_a_folder_is_an_error(tmp_path: Path) -> None:
     for name in ("absent", "folder", "a\x00b"):
         with pytest.raises(InputError, match="cannot be read"):
             read_settings({"env_file": name}, {})
+
+
+def test_file_of_another_kind_has_the_first_of_its_lines_reported() -> None:
+    assert len(error_for("one more line of prose\n" * 10_000).causes) == MAX_LISTED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from turso_deploy.core.errors import ErrorCode, InputError, Place
+from turso_deploy.core.errors import MAX_LISTED, ErrorCode, InputError, Place
 from turso_deploy.database.address import FileAddress, RemoteAddress
 from turso_deploy.settings.fields import FileScope
 from turso_deploy.settings.reader import all_databases, read_settings
@@ -282,6 +283,25 @@ def test_key_that_cannot_be_used_is_an_error_at_its_line(text: str, message: str
         assert part not in error.message + (error.hint or "")
 
 
+EXTREME = {
+    "a key of thousands of parts": "a" + ".a" * 5_000 + " = 1\n",
+    "a table of thousands of parts": "[a" + ".a" * 5_000 + "]\n",
+    "lists in lists": "timeout = " + "[" * 5_000 + "]" * 5_000 + "\n",
+    "an integer of thousands of digits": f"timeout = {'9' * 5_000}\n",
+    "a list of thousands of lines": "timeout = [\n" + "1,\n" * 20_000 + "]\n",
+    "a text of thousands of lines": "timeout = '''\n" + "x\n" * 20_000 + "'''\n",
+}
+
+
+@pytest.mark.parametrize("text", EXTREME.values(), ids=EXTREME)
+def test_file_made_to_exhaust_its_reader_is_an_error_soon(text: str) -> None:
+    started = time.monotonic()
+    error = error_for(text, database_url="file:a.db")
+    assert error.place is not None
+    assert error.place.file == "turso-deploy.toml"
+    assert time.monotonic() - started < 10
+
+
 def test_all_errors_of_the_file_are_reported_with_their_lines() -> None:
     error = error_for("timeot = 1\n[databases.a]\nurl = 'file:a.db'\nurll = '''\n\n'''\nscheme-path = 'x'\n")
     assert error.message.split("\n") == [
@@ -370,3 +390,11 @@ def test_secrets_and_approvals_and_what_is_for_one_run_are_no_keys() -> None:
     }
     assert one_run.isdisjoint(keys.values())
     assert set(keys_of(FileScope.ANYWHERE).values()) < set(keys.values())
+
+
+def test_file_of_another_kind_has_the_first_of_its_keys_reported() -> None:
+    error = error_for(
+        "".join(f"key-of-another-{chr(97 + number % 26)}{'x' * (number // 26)} = 1\n" for number in range(500))
+    )
+    assert len(error.causes) == MAX_LISTED
+    assert error.place == Place("turso-deploy.toml", 1)
