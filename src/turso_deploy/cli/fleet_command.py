@@ -27,6 +27,7 @@ from turso_deploy.fleet_sources.rollout import Shard, Share
 from turso_deploy.fleet_sources.selection import Access, select
 from turso_deploy.fleet_sources.target import Selection
 from turso_deploy.http.backoff import RetryBudget
+from turso_deploy.pending.plan_memo import PlanMemo, remembering
 from turso_deploy.report.document import Report, Status
 from turso_deploy.report.fleet_lines import DatabaseResult, State
 from turso_deploy.report.fleet_wording import states_in_words
@@ -139,14 +140,15 @@ class _Progress(Listener):
 def _work(invocation: Invocation, run_one: RunOne, stop: Stop) -> Callable[[Task], Done]:
     """Return the function that does one task. It raises nothing."""
     settings = invocation.settings
-    hashed = settings.names == "hashed"
+    hashed, memo = settings.names == "hashed", PlanMemo()
 
     def work(task: Task) -> Done:
         target, begun = task.target, time.monotonic()
         name = shown_name(target.name, hashed=hashed)
         retries = RetryBudget(settings.timeout, max_pause=invocation.timing.max_pause, clock=stop)
         try:
-            report = run_one(target, _opened(invocation, task, retries))
+            with remembering(memo):
+                report = run_one(target, _opened(invocation, task, retries))
         except DeployError as error:
             report = failed(Report(settings.command, Status.FAILED, committed=False, database=""), error)
         except Exception as error:

@@ -18,9 +18,11 @@ from turso_deploy.deploy.batch import Batch, BatchId, BatchKind
 from turso_deploy.deploy.failures import explain_failed_checks
 from turso_deploy.deploy.seed_results import SeedResult
 from turso_deploy.history.drift import Drift, find_drift
+from turso_deploy.history.last_deployment import LastDeployment
 from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
-from turso_deploy.pending.plan_fingerprint import plan_content
+from turso_deploy.pending.plan_fingerprint import fingerprint_of_plan
+from turso_deploy.pending.plan_memo import remembered
 from turso_deploy.pending.undeployed import Undeployed
 from turso_deploy.plan.hazards import Approval, HazardName, is_approved
 from turso_deploy.plan.plan import Plan
@@ -102,11 +104,29 @@ class ReportBuilder:
             at = version if self._database else None  # there is no database if folders are compared
             self.found = replace(self.found, schema_version=at, previous_version=version, first_deployment=last is None)
             if last and self._database and not state.is_torn:
-                self._add_drift(find_drift(last, state.catalog, self._project.manifest.ignore, self._project.wanted))
+                self._add_drift(self._find_drift(last, state))
+
+    def _find_drift(self, last: LastDeployment, state: DatabaseState) -> Drift:
+        """Compare a database with its last deployment."""
+        project, catalog = self._project, state.catalog
+
+        def find() -> Drift:
+            return find_drift(last, catalog, project.manifest.ignore, project.wanted)
+
+        if last.baseline is None:
+            return find()
+        return remembered("drift", lambda: (id(project), id(catalog), last.baseline), (project, catalog), find)
 
     def _add_drift(self, drift: Drift) -> None:
+        project = self._project
+        lines = remembered(
+            "drift lines",
+            lambda: (id(project), id(drift)),
+            (project, drift),
+            lambda: drift_lines(drift, project.wanted),
+        )
         self.drift = drift
-        self.found = replace(self.found, drifted=drift.exists, drift=drift_lines(drift, self._project.wanted))
+        self.found = replace(self.found, drifted=drift.exists, drift=lines)
 
     def add_pending(
         self, pending: PendingChanges, approvals: Sequence[Approval], notices: tuple[str, ...] = ()
@@ -134,7 +154,7 @@ class ReportBuilder:
             annotated=tuple(annotated_line("notice", notice) for notice in left_over),
         )
         if self._database:  # without one, no row was counted
-            self.found = replace(self.found, plan_fingerprint=plan_content(self._project, pending).fingerprint)
+            self.found = replace(self.found, plan_fingerprint=fingerprint_of_plan(self._project, pending))
 
     def add_match(self, expected: ExpectedPlan, made: MadePlan) -> None:
         """Add that the plan is the expected one, by its fingerprint. Raises BlockedError if it is another plan."""
@@ -199,8 +219,16 @@ class ReportBuilder:
     def _add_changes(self, plan: Plan, state: DatabaseState) -> None:
         before = plan.renamed or state.catalog.schema
         renamed = [(step.object, step.column) for step in plan.renames if step.kind.verb is Verb.RENAME]
-        diagram = diagram_of_changes(before, plan.predicted.schema, renamed)
-        self.found = replace(self.found, changes=object_changes(plan, state.catalog.schema), diagram=diagram)
+        changes, diagram = remembered(
+            "changes",
+            lambda: (id(plan.predicted), id(state.catalog), id(before), tuple(renamed)),
+            (plan.predicted, state.catalog, before),
+            lambda: (
+                object_changes(plan, state.catalog.schema),
+                diagram_of_changes(before, plan.predicted.schema, renamed),
+            ),
+        )
+        self.found = replace(self.found, changes=changes, diagram=diagram)
 
     def add_blocking_error(self, error: BlockedError | None) -> None:
         """Add the error with which a deployment would be blocked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
 
 from turso_deploy.catalog.catalog import Catalog, read_catalog
@@ -26,6 +26,7 @@ from turso_deploy.pending.broken_objects import compiled_before
 from turso_deploy.pending.changes import NO_INQUIRY, Inquiry, PendingChanges
 from turso_deploy.pending.downgrade import downgrade_hazard
 from turso_deploy.pending.engine_version import require_engine, require_file_support, require_text
+from turso_deploy.pending.plan_memo import hashable, remembered
 from turso_deploy.pending.rollback import (
     fingerprint_of,
     in_words_of_flags,
@@ -92,7 +93,8 @@ def find_pending(
     if is_file:
         require_file_support(project)
     report_step("reading the database")
-    fingerprint, earlier = fingerprint_of(project), project.earlier
+    earlier = project.earlier
+    fingerprint = remembered("schema", lambda: id(project), (project,), lambda: fingerprint_of(project))
     past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
     since = since_number_query(earlier.number) if earlier else since_schema_query(fingerprint)
     queries = (*STATE_QUERIES, past_schemas, past_version, since)
@@ -259,6 +261,31 @@ def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     """Return the changes from a state to a project, without the numbers of rows that the hazards concern."""
+    kept = (project, state.catalog, state.engine)
+    key = partial(_key, project, state)
+    return remembered("plan", key, kept, lambda: _pending_for(project, state))._replace(state=state)
+
+
+def _key(project: Project, state: DatabaseState) -> Hashable:
+    """Return all of a state that a plan depends on: everything but times and what only names the last deployment.
+
+    A field that is added later is part of it.
+    """
+    last = state.last_deployment
+    if last:
+        last = last._replace(id="", number=0, deployed_at="", baseline=None)
+    alike = state._replace(
+        engine=None,
+        last_deployment=last,
+        schema_version=None,
+        read_at=0,
+        received_at=0.0,
+        started_at=None,
+    )
+    return id(project), id(state.catalog), id(state.engine), hashable(alike[1:])
+
+
+def _pending_for(project: Project, state: DatabaseState) -> PendingChanges:
     require_known(project.dangling, project.wanted, state.catalog)
     last = state.last_deployment
     planned = partial(

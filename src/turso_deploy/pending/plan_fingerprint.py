@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from turso_deploy.catalog.diff import with_explicit_references
 from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.plan_memo import remembered
 from turso_deploy.plan.hazards import Approval, Hazard
 from turso_deploy.project.project import EarlierDeployment, Project
 from turso_deploy.sql.definitions import Check, ColumnDefinition, ComparedByMeaning
@@ -40,6 +41,25 @@ def plan_content(project: Project, pending: PendingChanges) -> PlanContent:
         skipped=sorted(skipped.script.name for skipped in pending.skipped),
         hazards=_hazards(pending.hazards),
         rollback=_rollback(project.earlier) if project.earlier else {},
+    )
+
+
+def fingerprint_of_plan(project: Project, pending: PendingChanges) -> str:
+    """Return the fingerprint of the content of a plan."""
+    schema = pending.state.catalog.schema
+    return remembered(
+        "fingerprint",
+        lambda: (
+            id(project),
+            id(schema),
+            pending.state.managed,
+            tuple((seed.table, seed.before) for seed in pending.seeds),
+            tuple((script.name, script.checksum) for script in pending.scripts),
+            tuple(skipped.script.name for skipped in pending.skipped),
+            tuple((hazard.name, hazard.object, hazard.rows == 0) for hazard in pending.hazards),
+        ),
+        (project, schema),
+        lambda: plan_content(project, pending).fingerprint,
     )
 
 

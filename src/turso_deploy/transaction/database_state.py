@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, read_catalog
@@ -140,7 +141,7 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
         clock_answer,
         *engine_answers,
     ) = answers
-    engine = read_engine(*engine_answers)
+    engine = _engine(*engine_answers)
     if engine is not None and engine.is_tursos_own:
         raise UNSUPPORTED_ENGINE.error(DatabaseError, "{}.")
     if isinstance(catalog_answer, Failure):
@@ -148,7 +149,7 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
     if isinstance(clock_answer, Failure):
         raise _unreadable(clock_answer)
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
-    catalog = read_catalog(catalog_rows(catalog_answer), shadows, ignore)
+    catalog = _catalog(catalog_answer, tuple(shadows), tuple(ignore))
     if isinstance(history_answer, Failure) and catalog.has_history and not _had_no_history(history_answer):
         raise _unreadable(history_answer)
     [[clock, version, started_at]] = clock_answer.rows
@@ -165,6 +166,15 @@ def _parse_state(answers: Sequence[Rows | Failure], ignore: Sequence[str]) -> Da
         is_torn=is_torn,
         engine=engine,
     )
+
+
+# Many databases of a fleet have the same engine and the same catalog, and a deployment reads its own several times.
+_engine = lru_cache(maxsize=16)(read_engine)
+
+
+@lru_cache(maxsize=64)
+def _catalog(answer: Rows, shadows: tuple[str, ...], ignore: tuple[str, ...]) -> Catalog:
+    return read_catalog(catalog_rows(answer), shadows, ignore)
 
 
 def _with_baseline(last: LastDeployment | None, answer: Rows | Failure) -> tuple[LastDeployment | None, bool]:
