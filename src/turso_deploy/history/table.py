@@ -69,9 +69,21 @@ class HistoryForm(NamedTuple):
 
 
 def history_form(catalog: Catalog) -> HistoryForm:
-    """Return the form of the deployment history of a database; a database without one needs nothing added."""
+    """Return the form of the deployment history of a database; a database without one needs nothing added.
+
+    Raises DatabaseError (`history-damaged`) if the definition of the table cannot be read.
+    """
     sql = next((row.sql for row in catalog.rows if is_history(row)), None)
-    definition = parse(sql) if sql else None
+    try:
+        definition = parse(sql) if sql else None
+    except SqlTextError as error:
+        raise DatabaseError(
+            ErrorCode.HISTORY_DAMAGED,
+            f"The definition of {HISTORY_TABLE}, the deployment history of the database, cannot be read: "
+            f"{error.message}.",
+            hint="Look at its row in sqlite_master: was it changed or damaged? If SQLite can use the table, this is a "
+            "bug of turso-deploy: please report it, with the definition.",
+        ) from None
     if not isinstance(definition, TableDefinition):
         return HistoryForm()
     found = definition.by_name
