@@ -126,6 +126,49 @@ def test_databases_of_all_states_are_brought_to_the_same_schema(fleet: Namespace
     assert len({" ".join(str(row[0]).split()) for (row,) in sql}) == 1
 
 
+def test_stored_plans_of_a_fleet_are_deployed_and_a_database_with_another_plan_is_blocked(
+    fleet: NamespaceFleet, schema: Path, tmp_path: Path
+) -> None:
+    run_fleet(fleet, schema, only="t0*")
+    write(schema, TABLES.replace("nick TEXT", "nick TEXT, mail TEXT"), "1.1.0")
+    stored = tmp_path / "plans.json"
+    code, report = run_fleet(fleet, schema, "plan", save=str(stored))
+    assert (code, report["fleet"]["states"]) == (0, {"planned": 12})
+    plans = json.loads(stored.read_text())["plans"]
+    assert sorted(plan["databases"] for plan in plans) == [2, 10]
+    last = next(name for name in reversed(order()) if name.startswith("t0"))
+    fleet.execute(last, "ALTER TABLE users ADD COLUMN mine TEXT")
+    code, report = run_fleet(fleet, schema, plan=str(stored), failure_budget="1")
+    assert (code, report["fleet"]["states"]) == (5, {"deployed": 11, "blocked": 1})
+    (cause,) = report["fleet"]["causes"]
+    assert (cause["code"], cause["examples"]) == ("plan-changed", [last])
+    assert fleet.deployments(last) == 1
+    code, report = run_fleet(fleet, schema, plan=str(stored), except_=last)
+    assert (code, report["fleet"]["states"]) == (0, {"unchanged": 11})
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"kind": "turso-deploy plan"}', "[]"])
+def test_file_without_the_plans_of_a_fleet_is_an_error_before_any_request(
+    fleet: NamespaceFleet, schema: Path, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "plans.json"
+    file.write_text(content)
+    code, report = run_fleet(fleet, schema, plan=str(file))
+    assert (code, report["error"]["code"], report["requests"]) == (2, "plan-file-invalid", 0)
+    code, report = run_fleet(fleet, schema, "plan", save=str(file))
+    assert (code, report["error"]["code"], report["requests"]) == (2, "plan-file-invalid", 0)
+    assert file.read_text() == content
+
+
+def test_edited_plans_of_a_fleet_are_an_error(fleet: NamespaceFleet, schema: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plans.json"
+    run_fleet(fleet, schema, "plan", save=str(file))
+    file.write_text(file.read_text().replace('"databases": 12', '"databases": 13'))
+    code, report = run_fleet(fleet, schema, plan=str(file))
+    assert (code, report["error"]["code"]) == (2, "plan-file-invalid")
+    assert "checksum" in report["error"]["message"]
+
+
 def test_reading_commands_tell_the_versions_and_states_of_all_databases(fleet: NamespaceFleet, schema: Path) -> None:
     run_fleet(fleet, schema, only="t0*")
     fleet.execute("t03", "ALTER TABLE users ADD COLUMN mine TEXT")

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from turso_deploy.cli.invocation import Invocation
@@ -33,10 +35,14 @@ from turso_deploy.report.fleet_lines import DatabaseResult, State
 from turso_deploy.report.fleet_wording import states_in_words
 from turso_deploy.report.lines import failed
 from turso_deploy.settings.settings import DEPLOYING_COMMANDS, SETTINGS, flag_of
+from turso_deploy.stored_plan.document import PlanOrigin
+from turso_deploy.stored_plan.fleet_file import PlanOfSome, expected_plans, require_writable_plans, write_plans
 
 if TYPE_CHECKING:
     from turso_deploy.database.interface import Database
     from turso_deploy.fleet_sources.target import Target
+    from turso_deploy.history.entries import Provenance
+    from turso_deploy.stored_plan.content import PlanContent
 
 RunOne = Callable[["Target", "Database"], Report]
 """Runs the command for one database and returns its report. Raises DeployError."""
@@ -236,6 +242,7 @@ def _deploying(invocation: Invocation, opened: ExitStack) -> RunOne:
     from turso_deploy.deploy.deploy import deploy
 
     settings, provenance = invocation.settings, invocation.provenance
+    expected = expected_plans(settings.plan)
     project = opened.enter_context(invocation.load_project())
     return _closing(
         lambda _, database: deploy(
@@ -244,6 +251,7 @@ def _deploying(invocation: Invocation, opened: ExitStack) -> RunOne:
             allow_hazards=settings.allow_hazards,
             provenance=provenance,
             show_keys=settings.show_keys,
+            expected_plan=expected,
         )
     )
 
@@ -253,6 +261,7 @@ def _planning(invocation: Invocation, opened: ExitStack) -> RunOne:
 
     settings, provenance = invocation.settings, invocation.provenance
     project = opened.enter_context(invocation.load_project())
+    plans = opened.enter_context(_saving_plans(settings.save, provenance)) if settings.save else None
     return _closing(
         lambda _, database: plan(
             project,
@@ -260,8 +269,28 @@ def _planning(invocation: Invocation, opened: ExitStack) -> RunOne:
             allow_hazards=settings.allow_hazards,
             provenance=provenance,
             show_keys=settings.show_keys,
+            save=plans,
         )
     )
+
+
+@contextmanager
+def _saving_plans(file: str, provenance: Provenance) -> Iterator[Callable[[PlanContent], None]]:
+    """Yield the function that collects the plans of the databases, and save each plan once at the end."""
+    path, lock = Path(file), Lock()
+    require_writable_plans(path)
+    contents: dict[str, PlanContent] = {}
+    databases: Counter[str] = Counter()
+
+    def collect(content: PlanContent) -> None:
+        fingerprint = content.fingerprint
+        with lock:
+            contents.setdefault(fingerprint, content)
+            databases[fingerprint] += 1
+
+    yield collect
+    plans = [PlanOfSome(fingerprint, number, contents[fingerprint]) for fingerprint, number in databases.most_common()]
+    write_plans(path, plans, PlanOrigin(provenance.commit_sha, provenance.ref, provenance.run_url, provenance.actor))
 
 
 def _rolling_back(invocation: Invocation) -> RunOne:

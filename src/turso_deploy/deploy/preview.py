@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, LostReplyError, StaleError
@@ -31,6 +31,7 @@ from turso_deploy.pending.seed_decisions import compare_with_folder
 from turso_deploy.plan.hazards import Approval, HazardName, blocking_error, parse_approvals, raise_if_blocked
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import Report, Status
+from turso_deploy.stored_plan.content import PlanContent
 from turso_deploy.stored_plan.document import PlannedDatabase, PlanOrigin, canonical_address, store_plan
 from turso_deploy.stored_plan.expected_plan import ExpectedPlan
 from turso_deploy.stored_plan.file import require_writable, write_plan
@@ -54,7 +55,7 @@ def plan(
     provenance: Provenance = NO_PROVENANCE,
     show_keys: bool = False,
     dry_run: bool = False,
-    save: str | os.PathLike[str] | None = None,
+    save: str | os.PathLike[str] | Callable[[PlanContent], None] | None = None,
     expected_plan: ExpectedPlan | None = None,
 ) -> Report:
     """Report what `deploy` with the same arguments would do, without changing the database.
@@ -63,7 +64,8 @@ def plan(
     hold, has the same error, and the whole plan.
 
     With `dry_run` the transaction is executed on the database and rolled back at its end. Of several transactions it is
-    the first. With `save` a plan that can be deployed is saved in this file; hazards in it may still need approval.
+    the first. With `save` a plan that can be deployed is saved in this file, or its content is given to this function;
+    hazards in it may still need approval.
     Raises InputError (`input-invalid`) for an unknown hazard and for a project that is closed, before any request.
     """
     project.require_open()
@@ -71,9 +73,9 @@ def plan(
     deployment = Deployment(project, database, approvals, provenance, show_keys, expected=expected_plan)
     command = "rollback" if project.earlier else "plan"
     report = ReportBuilder(command, project, database.address, database, show_keys=show_keys)
-    file = Path(save) if save is not None else None
+    file = save if save is None or callable(save) else Path(save)
     try:
-        if file:
+        if isinstance(file, Path):
             require_writable(file)
         deployment, pending, failures = _planned(deployment, report)
         if pending.nothing_to_do and not failures:
@@ -98,9 +100,17 @@ def plan(
         return report.build_failed(error)
 
 
-def _save(deployment: Deployment, pending: PendingChanges, file: Path | None, report: ReportBuilder) -> None:
-    """Save the plan in a file, if one is given. Raises InputError if it cannot be written."""
+def _save(
+    deployment: Deployment,
+    pending: PendingChanges,
+    file: Path | Callable[[PlanContent], None] | None,
+    report: ReportBuilder,
+) -> None:
+    """Save the plan, if that is wanted. Raises InputError if the file cannot be written."""
     if file is None:
+        return
+    if not isinstance(file, Path):
+        file(plan_content(deployment.project, pending))
         return
     last, origin = pending.state.last_deployment, deployment.provenance
     plan = store_plan(

@@ -162,7 +162,7 @@ class ReportBuilder:
             notices = expected.match(made)
         for notice in notices:
             self.add_notice(notice)
-        self.found = replace(self.found, plan_fingerprint=expected.fingerprint)
+        self.found = replace(self.found, plan_fingerprint=expected.fingerprint or made.content.fingerprint)
 
     def add_plan_file(self, file: Path) -> None:
         """Add the file in which the plan was saved."""

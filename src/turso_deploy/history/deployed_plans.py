@@ -27,6 +27,10 @@ def deployed_plan_query(fingerprint: str) -> Query:
     )
 
 
+LAST_PLAN_QUERY = Query(f"SELECT plan_fingerprint FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1")
+"""The query for the plan of the last deployment. It fails if there is no history, or one of an older form."""
+
+
 def deployment_query(deployment_id: str) -> Query:
     """Return the query for the number of a deployment. It fails if there is no history."""
     return Query(f"SELECT number FROM {HISTORY_TABLE} WHERE id = ?1", (deployment_id,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from turso_deploy.core.errors import BlockedError, ErrorCode, InputError
 from turso_deploy.core.text import count_of
 from turso_deploy.core.transaction import Answers, Query, Rows
 from turso_deploy.history.deployed_plans import (
+    LAST_PLAN_QUERY,
     DeployedPlan,
     deployed_plan_query,
     deployment_query,
@@ -48,17 +49,21 @@ class ExpectedPlan(NamedTuple):
     """The plan that a deployment has to have. `stored` is None if only the fingerprint is given.
 
     For a copy of the database, such as a trial branch, the address is not compared. `content` is that of the plan, and
-    None until it is known.
+    None until it is known. With `alternatives`, the contents of plans by their fingerprints, each of them is expected:
+    the databases of a fleet have different plans.
     """
 
     fingerprint: str
     stored: StoredPlan | None = None
     is_copy: bool = False
     content: PlanContent | None = None
+    alternatives: Mapping[str, PlanContent] | None = None
 
     @property
     def queries(self) -> tuple[Query, ...]:
         """The questions about the deployment history: whether the plan was deployed, and what came before it."""
+        if self.alternatives is not None:
+            return (LAST_PLAN_QUERY,)
         planned = self.stored.database.deployment_id if self.stored else None
         return (deployed_plan_query(self.fingerprint), deployment_query(planned or ""))
 
@@ -74,7 +79,9 @@ class ExpectedPlan(NamedTuple):
 
     def with_content(self, made: MadePlan) -> ExpectedPlan:
         """Return the expected plan with its content, after a plan matched it."""
-        return self if self.content else self._replace(content=made.content)
+        if self.content:
+            return self
+        return self._replace(content=made.content, fingerprint=self.fingerprint or made.content.fingerprint)
 
     def require_database(self, address: str) -> None:
         """Raise BlockedError (`plan-other-database`) if the plan is for the first deployment to another database."""
@@ -101,6 +108,8 @@ class ExpectedPlan(NamedTuple):
         plan (`plan-outdated` if other deployments followed, `plan-other-database`, `plan-changed` with what became
         different), and ValueError for answers of another form.
         """
+        if self.alternatives is not None:
+            return tuple(_match_one_of(self.alternatives, made))
         last = made.last
         deployed, number = _parse(made.answers)
         is_next = self.stored is None or self.stored.database.deployment_id == (last.id if last else None)
@@ -198,6 +207,26 @@ class ExpectedPlan(NamedTuple):
             if self.stored
             else []
         )
+
+
+def _match_one_of(alternatives: Mapping[str, PlanContent], made: MadePlan) -> Iterator[str]:
+    """Yield a notice if the plan is the rest of one of the alternatives.
+
+    Raises BlockedError (`plan-changed`) for a plan that is none of them.
+    """
+    if made.nothing_to_do or made.content.fingerprint in alternatives:
+        return
+    (last,) = made.answers
+    begun = alternatives.get(str(last.rows[0][0])) if isinstance(last, Rows) and last.rows else None
+    if begun is not None and not list(parts_beyond(begun, made.content, made.steps)):
+        yield f"The plan {begun.fingerprint[:SHORT]} was deployed in part. This run deploys the rest of it."
+        return
+    raise BlockedError(
+        ErrorCode.PLAN_CHANGED,
+        f"The plan of this database, {made.content.fingerprint[:SHORT]}, is none of the "
+        f"{count_of(len(alternatives), 'stored plan')} of the fleet.",
+        hint=_PLAN_AGAIN,
+    )
 
 
 def _parse(answers: Answers) -> tuple[DeployedPlan | None, int | None]:
