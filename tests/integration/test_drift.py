@@ -233,11 +233,24 @@ def test_deployment_over_drift_reports_it_and_takes_it_into_the_history(
     merged = write_project(tmp_path / "merged", MERGED, manifest=manifest)
     planned = target.plan(merged)
     assert (planned.drifted, planned.pending, phrases(planned.drift)) == (True, True, ["index by_hand added"])
-    assert any("is not as it was last deployed: index by_hand added" in notice for notice in planned.notices)
+    assert any("is not as it was last deployed: others changed 1 object" in notice for notice in planned.notices)
     report = target.deploy(merged)
     assert (report.error, report.drifted, report.pending) == (None, True, False)
     assert phrases(report.drift) == ["index by_hand added"]
     assert found(target.verify(merged)) == (Status.VERIFIED, 0, False, False)
+
+
+def test_missing_object_is_named_once(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    named = SMALL["manifest.yml"] + "objects: {indexes: [idx_books_author]}\n"
+    project = write_project(tmp_path / "schema", manifest=named)
+    target.deploy(project)
+    target.run("DROP INDEX idx_books_author")
+    report = target.verify(project)
+    assert report.status is Status.DRIFTED
+    for shown in (render(report, colour=False), summary(report)):
+        assert shown.count("idx_books_author") == 1
+    [check] = [check for check in report.checks if not check.ok]
+    assert (check.name, check.actual) == ("schema", "1 object changed since")
 
 
 def test_drift_costs_no_request(target: DatabaseUnderTest, tmp_path: Path) -> None:

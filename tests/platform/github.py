@@ -129,6 +129,10 @@ class Github:
             return Answer(document=comments[size * (page - 1) : size * page])
         if request.bearer == READER:
             return Answer(403, {"message": "Resource not accessible by integration"})
+        if request.method == "DELETE":
+            for comments in self.comments.values():
+                comments[:] = [one for one in comments if str(one["id"]) != identifier]
+            return Answer(204)
         if len(request.body["body"]) > 65_536:
             return Answer(422, {"message": "Validation Failed"})
         if request.method == "POST":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sqlite3
 from dataclasses import dataclass, field
@@ -205,6 +206,13 @@ def test_event_file_that_cannot_be_used_fails_no_run(
     done = workflow("deploy", TABLE)
     assert (done.status, done.outputs["status"], workflow.comments) == (0, "deployed", [])
     assert "No comment was written: the event file" in done.summary
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    assert "cannot be read (it is not a regular file)" in workflow("plan", TABLE).log
+    path.rmdir()
+    path.touch()
+    os.truncate(path, 33 * 1024 * 1024)
+    assert "cannot be read (File too large)" in workflow("plan", TABLE).log
     workflow.variables["GITHUB_REF"] = "refs/pull/7/merge"
     workflow("plan", TABLE)
     assert len(workflow.comments) == 1
@@ -221,6 +229,16 @@ def test_comment_of_an_outsider_is_neither_updated_nor_believed(workflow: Workfl
     workflow("plan", NARROWER)
     assert workflow.comments[0] == body
     assert len(workflow.comments) == 2
+
+
+def test_runs_at_the_same_time_leave_one_comment(workflow: Workflow) -> None:
+    workflow("plan", TABLE)
+    workflow.github.comment(7, "github-actions[bot]", workflow.comments[0])
+    workflow.github.comment(7, "github-actions[bot]", "hello\n## of another program")
+    done = workflow("plan", "CREATE TABLE a (")
+    assert len(workflow.comments) == 2
+    assert workflow.headings[0] == done.heading
+    assert workflow.comments[1] == "hello\n## of another program"
 
 
 def test_comment_of_another_token_needs_its_author(workflow: Workflow) -> None:

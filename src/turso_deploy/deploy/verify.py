@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from turso_deploy.catalog.diff import diff
 from turso_deploy.core.errors import Cause, DatabaseError, DeployError, ErrorCode, StaleError
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.text import enumerated
+from turso_deploy.core.text import count_of, enumerated
 from turso_deploy.core.transaction import Failure, Rows
 from turso_deploy.database.interface import Database
 from turso_deploy.deploy.failures import explain_failed_checks
@@ -18,11 +18,10 @@ from turso_deploy.pending.engine_version import require_file_support
 from turso_deploy.pending.undeployed import Undeployed, find_undeployed
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
-from turso_deploy.report.changes import phrases
 from turso_deploy.report.document import CheckLine, ObjectChange, Report, Status
 from turso_deploy.report.lines import count_lines
 from turso_deploy.sql.lexer import fold_case
-from turso_deploy.sql.schema import key_of
+from turso_deploy.sql.schema import key_of, title
 from turso_deploy.transaction.checks import Check, json_checks, row_checks
 from turso_deploy.transaction.database_state import STATE_QUERIES, DatabaseState, expected_form, parse_state
 
@@ -124,8 +123,11 @@ def _schema_lines(
         if not any(undeployed.difference):
             yield CheckLine("schema", True, "as in the schema folder", "the same")
     elif drift.before is not None:
-        yield CheckLine("schema", not drifted, "as last deployed", enumerated(phrases(drifted)) or "the same")
-    if absent := _absent(project, state):
+        found = f"{count_of(len(drifted), 'object')} changed since"  # the report names them beside this line
+        yield CheckLine("schema", not drifted, "as last deployed", found if drifted else "the same")
+    named = {fold_case(f"{change.kind} {change.name}") for change in drifted}
+    named |= {fold_case(title(change.object)) for changes in undeployed.difference for change in changes}
+    if absent := [cause for cause in _absent(project, state) if fold_case(cause.message) not in named]:
         names = ", ".join(cause.message for cause in absent)
         yield CheckLine("objects by name", False, "all present", f"missing: {names}")
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Literal
 
 from turso_deploy.core.errors import BlockedError, Cause, DeployError
-from turso_deploy.core.text import enumerated
+from turso_deploy.core.text import count_of
 from turso_deploy.history.drift import Drift
 from turso_deploy.plan.hazards import Approval, Hazard, approval_of, is_approved
 from turso_deploy.plan.steps import StepKind
 from turso_deploy.project.expectations import actual_counts
 from turso_deploy.project.manifest import Manifest, expected_counts
 from turso_deploy.project.scripts import Script
-from turso_deploy.report.changes import changes_between, phrases
+from turso_deploy.report.changes import changes_between
 from turso_deploy.report.document import (
     AnnotatedLine,
     CauseLine,
@@ -66,7 +66,7 @@ def drift_notices(drift: Drift | None, changes: Sequence[ObjectChange]) -> Itera
     """Yield a notice of a database that is not as it was last deployed, or of a history that cannot say so."""
     if changes:
         yield (
-            f"The database is not as it was last deployed: {enumerated(phrases(changes))}. "
+            f"The database is not as it was last deployed: others changed {count_of(len(changes), 'object')}. "
             "Correct the database, or add the objects to the schema folder; `turso-deploy accept-drift` takes them "
             "into the deployment history as they are."
         )
