@@ -66,5 +66,9 @@ def find_undeployed(project: Project, last: LastDeployment | None, drift: Drift)
 
 
 def has_other_checks(project: Project, last: LastDeployment) -> bool:
-    """Return True if the manifest has other checks of rows than those that held when the last deployment committed."""
-    return project.earlier is None and last.checks not in (None, project.manifest.checks_fingerprint)
+    """Return True if the manifest has checks of rows, and others than those that the last deployment made.
+
+    Without any there is nothing to make, as in a folder that `pull` wrote.
+    """
+    wanted = project.manifest.checks_fingerprint
+    return bool(project.earlier is None and wanted and last.checks is not None and last.checks != wanted)

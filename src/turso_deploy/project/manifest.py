@@ -154,11 +154,12 @@ class Manifest(BaseModel, frozen=True, extra="forbid", strict=True):
 
     @property
     def checks_fingerprint(self) -> str:
-        """A SHA-256 over the conditions on rows: `rows` and `json_columns`, in any order and case."""
+        """A SHA-256 over the conditions on rows: `rows` and `json_columns`, in any order and case; "" if none."""
         bounds = {fold_case(name): (bound.low, bound.high) for name, bound in self.rows.items()}
         rows = {name: bound for name, bound in bounds.items() if bound != (0, None)}  # which is no condition
         columns = {fold_case(name): sorted(map(fold_case, found)) for name, found in self.json_columns.items() if found}
-        return sha256(json.dumps([rows, columns], sort_keys=True).encode()).hexdigest()
+        found = json.dumps([rows, columns], sort_keys=True)
+        return sha256(found.encode()).hexdigest() if rows or columns else ""
 
 
 def expected_counts(manifest: Manifest) -> Mapping[str, Bound | None]:
