@@ -89,3 +89,34 @@ def test_rows_far_apart_are_found_in_few_requests(target: DatabaseUnderTest, tmp
     report = target.plan(project)
     failed(report, "id 5")
     assert report.requests < 20
+
+
+VECTORS = 'CREATE TABLE e (id INTEGER PRIMARY KEY, "the vector" {});\n'
+
+
+@pytest.mark.parametrize(
+    ("column_type", "value", "reason"),
+    [
+        ("F32_BLOB(2)", "vector32('[1,2,3]')", "vectors must have the same length: 3 != 2"),
+        ("FLOAT64(2)", "vector32('[1,2]')", "vectors must have the same type"),
+        ("F1BIT_BLOB(2)", "vector8('[1,2]')", "vectors must have the same type"),
+        ("F32_BLOB(2)", "'no vector'", "vectors must have the same length: 0 != 2"),
+        ("fb16_blob ( 2 )", "7", "vector: unexpected value type"),
+    ],
+)
+def test_live_row_that_a_vector_index_does_not_take_stops_the_plan(
+    on_sqld: DatabaseUnderTest, tmp_path: Path, column_type: str, value: str, reason: str
+) -> None:
+    table = VECTORS.format(column_type)
+    on_sqld.deploy(write_project(tmp_path / "first", {"t.sql": table}))
+    on_sqld.run(f"INSERT INTO e VALUES (1, NULL), (4, {value})")
+    index = "CREATE INDEX near ON e (libsql_vector_idx(\"the vector\", 'metric=cosine'));"
+    project = write_project(tmp_path / "second", {"t.sql": table + index})
+    plan, deployment = on_sqld.plan(project), on_sqld.deploy(project)
+    assert (plan.status, deployment.status) == (Status.FAILED, Status.FAILED)
+    assert plan.error is not None
+    assert plan.error.message.startswith("Create index near would fail for the row id 4: ")
+    assert reason in plan.error.message
+    on_sqld.run("DELETE FROM e WHERE id = 4")
+    assert on_sqld.plan(project).status is Status.PLANNED
+    assert on_sqld.deploy(project).status is Status.DEPLOYED

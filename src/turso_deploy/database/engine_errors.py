@@ -73,6 +73,10 @@ _EXPLANATIONS = {
 `{reason}` is the part of the engine's message that is safe to show, `{code}` its code.
 """
 
+_VECTOR_LENGTHS = (
+    "The number of values in a vector, and the type of these, must be that of the column's type, as in F32_BLOB(4): "
+    "correct the vectors in the rows, seeds or scripts, or the type."
+)
 _STATEMENT_HINTS = (
     (
         "UNIQUE constraint",
@@ -93,11 +97,8 @@ _STATEMENT_HINTS = (
         "Another program wrote it in another encoding. If `.schema` in the `sqlite3` shell shows it in a definition, "
         "create that object again with UTF-8 text.",
     ),
-    (
-        "vector index(insert): dimensions",
-        "The number of values in a vector and that of the column's type, as in F32_BLOB(4), must be the same: correct "
-        "the vectors in the seeds or scripts, or the type.",
-    ),
+    ("vector index(insert): dimensions", _VECTOR_LENGTHS),
+    ("vector_distance: ", _VECTOR_LENGTHS),
     (
         "vector: ",
         "A vector is a text of numbers as in '[1, 2.5]', or what vector32() and the other functions make of one.",

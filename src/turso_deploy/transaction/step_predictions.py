@@ -5,6 +5,7 @@ Hazards count the rows that break a new constraint. These queries evaluate what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +18,16 @@ from turso_deploy.plan.renames import before_renames
 from turso_deploy.plan.steps import Step, StepFailure, StepKind
 from turso_deploy.plan.table_change import TableChange, projected
 from turso_deploy.sql.identifiers import identifiers_in
-from turso_deploy.sql.lexer import fold_case, quote_identifier, quote_string, readable_identifier
+from turso_deploy.sql.lexer import (
+    Tokens,
+    canonical_tokens,
+    fold_case,
+    quote_identifier,
+    quote_string,
+    readable_identifier,
+    without_quotes,
+)
+from turso_deploy.sql.schema import Table
 from turso_deploy.sql.table_rows import TableRows, key_of_rows
 from turso_deploy.transaction.predictions import Pending
 
@@ -190,9 +200,12 @@ def _index_query(changes: Pending, name: str, within: str) -> str:
     index = changes.plan.predicted.schema.indexes.get(name)
     if index is None or index.definition.table in changes.writers:
         return ""
-    tokens = [part.expression for part in index.definition.parts if part.column is None]
+    table = changes.plan.predicted.schema.tables.get(index.definition.table)
+    if table is None:
+        return ""
+    tokens = [_evaluated_by(part.expression, table) for part in index.definition.parts if part.column is None]
     condition = index.definition.where or ()
-    if not (tokens or condition) or index.definition.table not in changes.plan.predicted.schema.tables:
+    if not (tokens or condition):
         return ""
     rows, change = changes.rows_after(index.definition.table), changes.plan.changes.get(index.definition.table)
     if rows is None:
@@ -207,3 +220,24 @@ def _index_query(changes: Pending, name: str, within: str) -> str:
     values = "".join(f", count({expression})" for expression in expressions)
     given = " AND ".join(f"({each})" for each in conditions if each)
     return f"SELECT 0{values or ', count(*)'} FROM {source}{f' WHERE {given}' if given else ''}"
+
+
+_VECTOR_INDEX = "libsql_vector_idx"
+_VECTOR_TYPE = re.compile(r"(?:FLOAT|F)(32|64|16|B16|8|1BIT)(?:_BLOB)? ?\( ?(\d+) ?\)", re.IGNORECASE)
+
+
+def _evaluated_by(expression: Tokens, table: Table) -> Tokens:
+    """Return the expression that fails for a row if an index over a given one does.
+
+    That of a vector index fails for no row, but the index takes vectors of its column's type and length only: the same
+    that have a distance to one of that type. https://docs.turso.tech/features/ai-and-embeddings#types
+    """
+    if expression[:2] != (_VECTOR_INDEX, "("):
+        return expression
+    column = table.definition.by_name.get(fold_case(without_quotes(expression[2])))
+    found = _VECTOR_TYPE.fullmatch(column.type) if column else None
+    if column is None or found is None:
+        return expression
+    name, zeros = quote_identifier(column.name), f"rtrim(replace(hex(zeroblob({found[2]})), '00', '0,'), ',')"
+    distance = f"vector_distance_cos({name}, vector{found[1].lower()}('[' || {zeros} || ']'))"
+    return canonical_tokens(f"CASE WHEN {name} IS NOT NULL THEN {distance} END")
