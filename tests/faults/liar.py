@@ -102,12 +102,16 @@ class Tally:
 
 
 class Liar:
-    """A proxy before a server, whose replies pass through `change`. With `unconditional` every step of a batch runs."""
+    """A proxy before a server, whose replies pass through `change`.
+
+    With `unconditional` every step of a batch runs. The server gets no request whose number is in `withheld`.
+    """
 
     def __init__(self, sqld: Sqld) -> None:
         self.url = ""
         self.change: Change = lambda number, content: content
         self.unconditional = False
+        self.withheld: set[int] = set()
         self.replies: list[bytes] = []
         self._netloc = urlsplit(sqld.url).netloc
 
@@ -117,6 +121,9 @@ class Liar:
 
     def answer(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """Return the server's status, and its reply as changed."""
+        if len(self.replies) in self.withheld:
+            self.replies.append(b"")
+            return 200, self.change(len(self.replies) - 1, b"")
         if self.unconditional:
             document = json.loads(body)
             for request in document["requests"]:
@@ -181,6 +188,11 @@ class Bench:
         self._before = {story.name: self._prepare(story) for story in self.stories}
         self.honest = {story.name: self._converse(story) for story in self.stories}
         """The replies to a deployment that nobody disturbs."""
+
+    def reply_to(self, story: Story, command: str) -> bytes:
+        """Return the last reply to a command that nobody disturbs."""
+        self.judge(story, "undisturbed", lambda number, content: content, Tally(), command)
+        return self._liar.replies[-1]
 
     def close(self) -> None:
         """Close the connection."""

@@ -121,6 +121,23 @@ def test_skipped_step_beside_a_commit_is_a_failure_that_committed(liar: tuple[Be
     assert "a step did not run, although no step failed before it" in report.error.message
 
 
+@pytest.mark.parametrize("name", ["a new database", "a change of everything"])
+@pytest.mark.parametrize("command", ["deploy", "dry run"])
+def test_reply_to_an_earlier_transaction_is_no_success(liar: tuple[Bench, Liar], name: str, command: str) -> None:
+    bench, running = liar
+    [story] = [story for story in bench.stories if story.name == name]
+    reply, last = bench.reply_to(story, command), len(bench.honest[name]) - 1
+    running.withheld = {last}  # the server never gets the transaction
+    report = bench.judge(
+        story, "replayed", lambda number, content: reply if number == last else content, tally := Tally(), command
+    )
+    assert report is not None
+    assert report.error is not None
+    assert (report.status, report.committed, report.error.code) == (Status.FAILED, False, "unexpected-reply")
+    assert "reply to another transaction" in report.error.message
+    assert not tally.problems
+
+
 def test_rejection_of_a_transaction_that_ran_is_a_failure_that_committed(liar: tuple[Bench, Liar]) -> None:
     bench, _ = liar
     [story] = [story for story in bench.stories if story.name == "a new database"]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from turso_deploy.core.transaction import Outcome, Rows
 from turso_deploy.deploy.batch import Batch
 from turso_deploy.deploy.seed_results import SeedResult
+from turso_deploy.history.entries import READ_BACK
 from turso_deploy.report.document import CheckLine
 from turso_deploy.seeds.steps import error_for_missing_rows, error_for_orphans
 
@@ -47,6 +48,8 @@ def read_findings(batch: Batch, outcome: Outcome, check_lines: CheckLines) -> Fi
     except _MALFORMED:
         return Findings(contradiction=outcome.contradiction or _UNEXPECTED_FORM, are_readable=False)
     contradiction = outcome.contradiction
+    if not (outcome.failed or contradiction or _is_read_back(batch, outcome)):
+        contradiction = "it is the reply to another transaction, because it does not name this deployment"
     if outcome.committed and not contradiction:
         failed = [check.name for check in checks if not check.ok]
         if failed:
@@ -54,6 +57,12 @@ def read_findings(batch: Batch, outcome: Outcome, check_lines: CheckLines) -> Fi
         elif has_missing_rows:
             contradiction = "it committed, although rows are missing"
     return Findings(checks, seeds, contradiction)
+
+
+def _is_read_back(batch: Batch, outcome: Outcome) -> bool:
+    """Return True if the step that reads the row of the deployment back has returned its id."""
+    answers = [outcome.results[at] for at, step in enumerate(batch.assembly.steps) if step.label == READ_BACK]
+    return [answer.rows for answer in answers if answer] == [((batch.id.deployment_id,),)]
 
 
 def _has_missing_rows(batch: Batch, outcome: Outcome) -> bool:

@@ -178,7 +178,8 @@ def read_back_step(entry: HistoryEntry) -> TransactionStep:
     """Return the step that fails unless the row of a deployment is the last one, as it was written.
 
     A trigger, or a constraint that another program gave the table, may skip, delete or change it. A deployment that the
-    history does not know would run its scripts again.
+    history does not know would run its scripts again. The step returns the id, so that the reply to another transaction
+    cannot be taken for the one to this.
     """
     values = _values(entry)
     compared = ["id", "schema_version", "seeds_fingerprint", "seeds", "scripts", "checks_fingerprint"]
@@ -186,7 +187,7 @@ def read_back_step(entry: HistoryEntry) -> TransactionStep:
         compared.append("catalog_fingerprint")
     same = " AND ".join(f"{name} IS ?{number}" for number, name in enumerate(compared, start=1))
     found = f"SELECT count(*) FROM {HISTORY_TABLE} WHERE {same} AND number = (SELECT max(number) FROM {HISTORY_TABLE})"
-    sql = f"SELECT iif(({found}) = 1, 'ok', json('the deployment is not recorded'))"
+    sql = f"SELECT iif(({found}) = 1, ?1, json('the deployment is not recorded'))"
     return TransactionStep(Query(sql, tuple(values[name] for name in compared)), Purpose.CHECK, READ_BACK)
 
 
