@@ -18,7 +18,7 @@ from turso_deploy.core.errors import Cause, ErrorCode, Place, ProjectError, list
 from turso_deploy.core.schema_folder import SkippedStatement, SkipReason
 from turso_deploy.core.text import capitalized, count_of
 from turso_deploy.core.transaction import Query
-from turso_deploy.sql.lexer import SqlTextError, fold_case, position
+from turso_deploy.sql.lexer import SqlTextError, canonical_tokens, fold_case, position
 from turso_deploy.sql.parser import parse_table
 from turso_deploy.sql.splitter import Statement
 from turso_deploy.sql.statement_kinds import Description, StatementKind
@@ -278,7 +278,14 @@ def forbidden(sources: Sequence[Source]) -> Iterator[Fault]:
             remedy = f"remove `{description.schema}.` before its name: a deployment changes one database"
             yield _cannot_hold(f"an object of the schema {description.schema}", remedy, source.place)
         else:
-            yield _cannot_hold(_subject(description), _remedy(description), source.place)
+            is_about_sqlite = description.kind is StatementKind.WRITE and _names_table_of_sqlite(source)
+            remedy = "remove it: SQLite keeps this table itself" if is_about_sqlite else _remedy(description)
+            yield _cannot_hold(_subject(description), remedy, source.place)
+
+
+def _names_table_of_sqlite(source: Source) -> bool:
+    beginning = canonical_tokens(source.statement.text)[:5]  # as in INSERT OR IGNORE INTO name
+    return any(fold_case(word.strip("\"'`[]")).startswith("sqlite_") for word in beginning)
 
 
 def _is_dump(sources: Sequence[Source]) -> bool:

@@ -216,6 +216,11 @@ def test_rows_without_a_dump_around_them_belong_into_seeds(read: Read) -> None:
     assert found.hint == "Put the rows into seeds/, one file for each table."
 
 
+@pytest.mark.parametrize("sql", ["DELETE FROM sqlite_sequence;", "INSERT INTO 'sqlite_stat1' VALUES ('t', NULL, '5');"])
+def test_writes_to_the_tables_of_sqlite_have_to_go(read: Read, sql: str) -> None:
+    assert error(read, f"CREATE TABLE t (a);\n{sql}").hint == "Remove it: SQLite keeps this table itself."
+
+
 def test_all_faults_of_a_folder_are_reported_at_once_with_their_places(read: Read) -> None:
     found = error(
         read,
