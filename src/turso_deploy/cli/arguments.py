@@ -27,6 +27,7 @@ COMMANDS = {
     "pull": "write a schema folder that describes an existing database; read only",
     "check-tokens": "check each token: its claims, and one read-only request with it",
     "rotate-token": "mint a database token and store it as a GitHub secret",
+    "join-results": "join the results of the shards of a fleet into one report",
     "manifest-schema": "print the JSON Schema of the manifest",
     "report-schema": "print the JSON Schema of the JSON report",
 }
@@ -63,6 +64,7 @@ _EXAMPLES = {
     "pull": ["turso-deploy pull --schema-path schema --database-url file:site.db"],
     "check-tokens": ["turso-deploy check-tokens --token-policy enforce --token-max-age 90d"],
     "rotate-token": ["turso-deploy rotate-token --secret-name TURSO_AUTH_TOKEN --token-lifetime 90d"],
+    "join-results": ["turso-deploy join-results --results results"],
     "manifest-schema": ["turso-deploy manifest-schema > schema/manifest.schema.json"],
     "report-schema": ["turso-deploy report-schema > report.schema.json"],
 }

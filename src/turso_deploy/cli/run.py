@@ -113,7 +113,7 @@ _WITH_VERSION = ("deploy", "plan", "verify", "docs")
 
 def _schema_path(sources: Sources, settings: Settings | None) -> str:
     """Return the path of the schema folder as it was given; "" for a command that reads none."""
-    if sources.command in ("check-tokens", "rotate-token", "rollback", "history"):
+    if sources.command in ("check-tokens", "rotate-token", "rollback", "history", "join-results"):
         return ""
     if settings:
         return str(settings.schema_path)
@@ -198,6 +198,10 @@ def _report(invocation: Invocation) -> Report:
         from turso_deploy.schema_docs.generate import generate_docs
 
         return generate_docs(Path(settings.schema_path), Path(settings.output), check=settings.check)
+    if settings.command == "join-results":
+        from turso_deploy.fleet.joined import join_results
+
+        return join_results(settings.results or "results")
     if settings.command == "plan" and settings.compare_to is not None:
         from turso_deploy.cli.preview_commands import compare
 

@@ -140,8 +140,9 @@ class ResultsFile:
 
 
 def read_results(paths: Iterable[Path]) -> tuple[list[dict[str, Any]], list[DatabaseResult]]:
-    """Read files of results: their headings, one a file, and their databases. A line that a kill has cut is left out.
+    """Read files of results: their headings with the number of `results`, one a file, and their databases.
 
+    A line that a kill has cut is left out.
     Raises InputError (`input-invalid`) for a file that holds something else.
     """
     headings, results = list[dict[str, Any]](), list[DatabaseResult]()
@@ -150,12 +151,13 @@ def read_results(paths: Iterable[Path]) -> tuple[list[dict[str, Any]], list[Data
         heading = next(lines, None)
         if not isinstance(heading, dict) or "fleet" not in heading:
             raise _invalid(path, "its first line is not that of a file of results")
-        headings.append(heading)
+        before = len(results)
         for number, line in enumerate(lines, 2):
             try:
                 results.append(validate(line, DatabaseResult))
             except ValidationError as error:
                 raise _invalid(path, f"line {number}: {error.issues[0].message}") from None
+        headings.append({**heading, "results": len(results) - before})
     return headings, results
 
 

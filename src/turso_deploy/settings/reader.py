@@ -329,7 +329,7 @@ def _reject_parts_of_a_fleet(settings: Settings) -> None:
     """Raise InputError for a setting of a fleet without one, and for what a fleet cannot do."""
     if settings.fleet is None or settings.command not in FLEET_COMMANDS:
         for name in ("fleet", *_ONLY_WITH_FLEET):
-            if _is_given(settings, name):
+            if _is_given(settings, name) and settings.command not in SETTINGS[name].commands[len(FLEET_COMMANDS) :]:
                 reason = (
                     f"cannot be used with `{settings.command}`" if name == "fleet" else "needs a `fleet` to choose from"
                 )

@@ -43,10 +43,13 @@ Command = Literal[
     "pull",
     "check-tokens",
     "rotate-token",
+    "join-results",
 ]
 
 ALL_COMMANDS: tuple[Command, ...] = get_args(Command)
-DATABASE_COMMANDS: tuple[Command, ...] = tuple(command for command in ALL_COMMANDS if command != "docs")
+DATABASE_COMMANDS: tuple[Command, ...] = tuple(
+    command for command in ALL_COMMANDS if command not in ("docs", "join-results")
+)
 FOR_ALL_DATABASES = ("status",)
 """Commands that run for every database of the settings file, unless `target` names one."""
 
@@ -71,7 +74,8 @@ class Settings:
         "deploy",
         "Command to run: `deploy`, `plan` (show the changes), `rollback` (go back to an earlier deployment), `verify` "
         "(read only), `history`, `status`, `accept-drift` (record what others changed), `docs` (write the schema's "
-        "documentation), `pull` (write a schema folder from a database), `check-tokens` or `rotate-token`. Only the "
+        "documentation), `pull` (write a schema folder from a database), `check-tokens`, `rotate-token` or "
+        "`join-results` (of the shards of a fleet). Only the "
         "Action has a default.",
     )
     schema_path: str = _setting(
@@ -353,9 +357,10 @@ class Settings:
     )
     results: Text | None = _setting(
         None,
-        "With `fleet`: file for one line of JSON a database.",
+        "With `fleet`: file for one line of JSON a database. With `join-results`: files to join, as a folder or a "
+        "pattern.",
         Group.FLEET,
-        FLEET_COMMANDS,
+        (*FLEET_COMMANDS, "join-results"),
     )
     names: Literal["plain", "hashed"] = _setting(
         "plain",

@@ -145,7 +145,7 @@ def test_results_are_read_as_they_were_written_without_a_line_that_a_kill_has_cu
     file.close()
     with path.open("a") as more:
         more.write('{"name": "c", "sta')
-    assert read_results([path]) == ([{"fleet": "x", "shard": "1/2"}], written)
+    assert read_results([path]) == ([{"fleet": "x", "shard": "1/2", "results": 2}], written)
 
 
 @pytest.mark.parametrize(
