@@ -36,7 +36,7 @@ from turso_deploy.pending.rollback import (
     scripts_kept,
     seeds_kept,
 )
-from turso_deploy.pending.seed_decisions import approved_decisions, effects_after
+from turso_deploy.pending.seed_decisions import approved_decisions, effects_after, stored_hash_to_record
 from turso_deploy.plan.hazards import Approval, Hazard, approval_of
 from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.steps import Verb
@@ -223,21 +223,23 @@ class _BatchMaker(NamedTuple):
         """
         last = pending.state.last_deployment
         return {
-            seed.table: self._record(seed)
+            seed.table: self._record(seed, pending)
             for seed in self.project.seeds
             if last is None or last.seeds.get(seed.table) != seed.fingerprint
         }
 
-    def partial_records(self, seeds: Iterable[SeedTable]) -> dict[str, str]:
+    def partial_records(self, seeds: Iterable[SeedTable], pending: PendingChanges) -> dict[str, str]:
         """Return the records of the rows of a chunk, which stay until the table is recorded as a whole."""
         small = {seed.table for seed in self.project.seeds if seed.row_count <= MAX_RECORDED_ROWS}
         return {
-            partial_record_name(seed.table, seed.before): self._record(seed) for seed in seeds if seed.table in small
+            partial_record_name(seed.table, seed.before): self._record(seed, pending)
+            for seed in seeds
+            if seed.table in small
         }
 
-    def _record(self, seed: SeedTable) -> str:
-        definition = self.project.wanted.tables[fold_case(seed.table)].definition
-        record = record_of(seed, self.effects.assigned_by_triggers(definition))
+    def _record(self, seed: SeedTable, pending: PendingChanges) -> str:
+        assigned = self.effects.assigned_by_triggers(self.project.wanted.tables[fold_case(seed.table)].definition)
+        record = record_of(seed, assigned, stored_hash_to_record(pending, seed.table))
         limit = self.deployment.database.request_size
         return record if limit is None or json_bytes(record) <= limit // 2 else "null"
 
@@ -348,7 +350,7 @@ def _chunk_batches(
         kind = BatchKind.LAST if is_last else BatchKind.CHUNK
         batch_id = _new_id(kind, sum(1 for seeds in (chunk, *queue) if seeds))
         piece = pending._replace(seeds=chunk, scripts=pending.scripts if is_last else ())
-        own_records = maker.partial_records(chunk) | (records if is_last else {})
+        own_records = maker.partial_records(chunk, pending) | (records if is_last else {})
         batch = maker.batch(piece, batch_id, reached, continues, own_records)
         if batch.size > limit and (smaller := _smaller_chunks(chunk, is_last, pending, maker, limit)):
             queue[:0] = smaller

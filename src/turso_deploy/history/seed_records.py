@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
 from turso_deploy.core.transaction import Purpose, Query, TransactionStep
+from turso_deploy.seeds.trigger_effects import filled_record_sql
 from turso_deploy.sql.lexer import fold_case, quote_identifier
 
 SEED_ROWS_COLUMN = "seed_rows"
@@ -40,23 +41,28 @@ def has_seed_records(catalog: Catalog) -> bool:
 
 
 def recorded_groups_query(table: str) -> Query:
-    """Return the query for the groups in the records of a table: id, JSON of the key, JSON of the hashed columns."""
-    sql = f"SELECT {_GROUP_ID}, {_PART}->'$.key', {_PART}->'$.columns' FROM {_RECORDS} WHERE {_IS_TABLE}"
+    """Return the query for the groups in the records of a table: id, and JSON of the columns that each has.
+
+    They are those of the key, the hashed ones, and those that triggers assign: NULL in a record of the older form.
+    """
+    columns = ", ".join(f"{_PART}->'$.{name}'" for name in ("key", "columns", "assigned"))
+    sql = f"SELECT {_GROUP_ID}, {columns} FROM {_RECORDS} WHERE {_IS_TABLE}"
     return Query(sql, (table,))
 
 
 def recorded_rows_query(table: str, live_table: str, key: Sequence[str]) -> Query:
-    """Return the query for the recorded rows of a table with a key: group, JSON of the key's values, hash, presence.
+    """Return the query for the recorded rows of a table with a key.
 
-    Presence is 1 if `live_table` has a row with that key. Rows of interrupted deployments come last, the newest at the
-    end.
+    A row has the id of the group, the JSON of the key's values, the hash, the presence, and the JSON of the hashes of
+    what is given and of what is stored in the columns that triggers assign. Presence is 1 if `live_table` has a row
+    with that key. Rows of interrupted deployments come last, the newest at the end.
     """
     same = " AND ".join(
         f"live.{quote_identifier(name)} = ({_ITEM}->>'$[0][{position}]')" for position, name in enumerate(key)
     )
     return Query(
         f"SELECT {_GROUP_ID}, {_ITEM}->'$[0]', {_ITEM}->>'$[1]', "
-        f"EXISTS (SELECT 1 FROM {quote_identifier(live_table)} AS live WHERE {same}) "
+        f"EXISTS (SELECT 1 FROM {quote_identifier(live_table)} AS live WHERE {same}), {_ITEM}->'$[2]', {_ITEM}->'$[3]' "
         f"FROM {_RECORDS}, json_each({_PART}, '$.rows') AS item WHERE {_IS_TABLE} AND {_PART}->'$.key' = ?2 "
         f"ORDER BY {_IS_PARTIAL}, {_GENERATION}",
         (table, _json(list(key))),
@@ -78,6 +84,7 @@ _RECORDS = (
 _PART = "(CASE part.type WHEN 'object' THEN part.value ELSE '{}' END)"
 _ITEM = "(CASE item.type WHEN 'array' THEN item.value ELSE '[]' END)"
 _GROUP_ID = "entry.key || '/' || part.key"
+_IS_LAST = f"number = (SELECT max(number) FROM {HISTORY_TABLE})"
 _IS_PARTIAL = "instr(entry.key, char(10)) > 0"
 # The name of a partial record ends with a line feed for each time that its seeds were begun again since.
 _GENERATION = "length(rtrim(entry.key, char(10))) - length(entry.key)"
@@ -110,7 +117,7 @@ def record_steps(records: Mapping[str, str], completed: Collection[str]) -> list
         f"WHERE {_IS_RECORD} AND iif({_IS_PARTIAL}, "
         f"NOT {is_whole} AND NOT ({is_completed} AND ({is_begun} OR {_IS_EARLIER})), NOT {is_completed})"
     )
-    last = f"number = (SELECT max(number) FROM {HISTORY_TABLE})"
+    last = _IS_LAST
     record = f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = json_patch(({kept}), ?1) WHERE {last}"
     forget = f"UPDATE {HISTORY_TABLE} SET {SEED_ROWS_COLUMN} = NULL WHERE {SEED_ROWS_COLUMN} IS NOT NULL AND NOT {last}"
     label = f"record the seeded rows in {HISTORY_TABLE}"
@@ -118,7 +125,21 @@ def record_steps(records: Mapping[str, str], completed: Collection[str]) -> list
     return [
         TransactionStep(Query(record, (patch, *tables)), Purpose.HISTORY, label),
         TransactionStep(Query(forget), Purpose.HISTORY, label),
+        *(
+            TransactionStep(query, Purpose.HISTORY, f"record what triggers made of the seeds in {HISTORY_TABLE}")
+            for name, record in records.items()
+            for query in _filling_queries(name, record)
+        ),
     ]
+
+
+def _filling_queries(name: str, record: str) -> Iterator[Query]:
+    """Yield the statement that completes a record with the hashes of what its table holds, if it lacks any."""
+    content = f"(SELECT entry.value FROM json_each(history.{SEED_ROWS_COLUMN}) AS entry WHERE entry.key = ?1)"
+    if filled := filled_record_sql(name.partition("\n")[0], record, content):
+        patch = f"json_patch({SEED_ROWS_COLUMN}, json_object(?1, json(({filled}))))"
+        sql = f"UPDATE {HISTORY_TABLE} AS history SET {SEED_ROWS_COLUMN} = {patch} WHERE {_IS_LAST}"
+        yield Query(sql, (name,))
 
 
 def _json(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -28,10 +28,17 @@ from turso_deploy.seeds.comparison import (
     read_answers,
 )
 from turso_deploy.seeds.decisions import Conflict, Decision, LiveTable, Policy
-from turso_deploy.seeds.records import MAX_RECORDED_ROWS, RecordedRow, left_rows, record_of, records_by_key, records_in
+from turso_deploy.seeds.records import (
+    MAX_RECORDED_ROWS,
+    RecordedRow,
+    left_rows,
+    record_of,
+    records_by_key,
+    records_in,
+)
 from turso_deploy.seeds.steps import OrphanCheck, error_for_orphans, missing_parents_query, orphan_checks
 from turso_deploy.seeds.tables import Reference, SeedTable, usable_keys
-from turso_deploy.seeds.trigger_effects import TriggerEffects, trigger_effects
+from turso_deploy.seeds.trigger_effects import TriggerEffects, filled_record_sql, trigger_effects
 from turso_deploy.seeds.unique_keys import UniqueKey, unique_keys
 from turso_deploy.seeds.upsert import CHUNK_BYTES
 from turso_deploy.sql.definitions import TableDefinition
@@ -117,9 +124,10 @@ def compare_with_folder(project: Project, base: Project, pending: PendingChanges
     for seed, live in live_tables(pending):
         if before := own.get(fold_case(live.name)):
             assigned = effects.assigned_by_triggers(base.wanted.tables[fold_case(live.name)].definition)
-            recorded[seed.table] = records_in(
-                record_of(before, assigned), {old: new for new, old in live.columns.items()}
-            )
+            record = record_of(before, assigned, lambda *_: True)
+            if filled := filled_record_sql(live.name, record, "?1"):
+                record = str(base.scratch.query(Query(filled, (record,))).rows[0][0])
+            recorded[seed.table] = records_in(record, {old: new for new, old in live.columns.items()})
     inquiry = seed_inquiry(project, pending, None, recorded=recorded)
     answers = [base.scratch.query(query) for query in inquiry.queries]
     return inquiry.add(pending, answers)
@@ -237,6 +245,27 @@ def effects_after(plan: Plan) -> TriggerEffects:
     return trigger_effects(plan.predicted.with_ignored)
 
 
+def stored_hash_to_record(pending: PendingChanges, table: str) -> Callable[[int, str, str], int | bool | None]:
+    """Return the function that gives what to record of a value that triggers assign, for the record of a table.
+
+    Its arguments are the position of a row in the file, the text of its key, and a column. True stands for what the
+    table holds after the deployment; None if that is not what a deployment wrote, or if it cannot be known.
+    """
+    decision = pending.decisions.get(table)
+    recorded = pending.recorded.get(table, {})
+    first = next((seed.before for seed in pending.seeds if seed.table == table), None)
+
+    def stored(position: int, key: str, column: str) -> int | bool | None:
+        if first is None or (decision and decision.policy == "keep"):
+            return None
+        if position < first:  # it was written by an earlier transaction
+            value = recorded[key].assigned if key in recorded else None
+            return value[column].stored if value and column in value else None
+        return decision.stored.get(position, {}).get(column, True) if decision else True
+
+    return stored
+
+
 def raise_if_seeds_conflict(pending: PendingChanges) -> None:
     """Raise DatabaseError (`seed-invalid`) if seed rows have UNIQUE values that other live rows have."""
     if error := conflict_error(pending):
@@ -331,11 +360,13 @@ def _decision(
     definition = project.wanted.tables[fold_case(seed.table)].definition
     new_names = {old: new for new, old in live.columns.items()}
     if question.groups:
-        groups = {str(number): (str(key), str(columns)) for number, key, columns in rest[0].rows}
+        groups = {
+            str(number): (str(key), str(columns), _text(assigned)) for number, key, columns, assigned in rest[0].rows
+        }
         rows = (
-            (str(number), str(key), str(digest), bool(present))
+            (str(number), str(key), str(digest), bool(present), _text(given), _text(stored))
             for answer in rest[1:]
-            for number, key, digest, present in answer.rows
+            for number, key, digest, present, given, stored in answer.rows
         )
         recorded = records_by_key(groups, rows, new_names)
     answered = read_answers(question.asked, compared, width)
@@ -343,6 +374,10 @@ def _decision(
     assigned = effects.assigned_by_triggers(definition)
     decision = decide(seed, live, question.policy, definition, question.uniques, answered, recorded, free, assigned)
     return recorded, decision._replace(left=left_rows(seed, recorded))
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)
 
 
 def _free_values(definition: TableDefinition, project: Project) -> dict[str, frozenset[Value]]:

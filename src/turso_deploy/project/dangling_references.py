@@ -70,18 +70,30 @@ def _broken_views(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Bro
 
 
 def _broken_triggers(wanted: Schema, all_objects: Schema, scratch: Scratch) -> _Broken:
-    """Fire every trigger. Each is created after those before it have passed, so that a failure is its own."""
-    broken: list[tuple[Trigger, str]] = []
-    for trigger in wanted.triggers.values():
-        scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
-    for trigger in wanted.triggers.values():
-        scratch.run(trigger.sql)
-        if message := find_fault(trigger, all_objects, scratch):
-            broken.append((trigger, message))
-            scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
-    for trigger, _ in broken:
+    """Fire every trigger. Each is created after those before it have passed, so that a failure is its own.
+
+    One that writes to a view needs the INSTEAD OF trigger of the view, which may come later, and is tried again.
+    """
+    triggers = list(wanted.triggers.values())
+    _drop(triggers, scratch)
+    broken, count = [(trigger, "") for trigger in triggers], -1
+    while broken and len(broken) != count:
+        tried, broken, count = broken, [], len(broken)
+        for trigger, _ in tried:
+            scratch.run(trigger.sql)
+            if message := find_fault(trigger, all_objects, scratch):
+                broken.append((trigger, message))
+                _drop([trigger], scratch)
+    working = [trigger for trigger in triggers if trigger not in [item for item, _ in broken]]
+    _drop(working, scratch)
+    for trigger in triggers:  # in their order, in which SQLite fires them
         scratch.run(trigger.sql)
     return [*broken]
+
+
+def _drop(triggers: Sequence[Trigger], scratch: Scratch) -> None:
+    for trigger in triggers:
+        scratch.run(f"DROP TRIGGER {quote_identifier(trigger.name)}")
 
 
 def require_known(dangling: Sequence[DanglingReference], wanted: Schema, live: Catalog) -> None:

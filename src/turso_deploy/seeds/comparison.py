@@ -158,16 +158,18 @@ def decide(
         decision = decision._replace(updated=found)
     elif has_record(seed, policy):
         columns = compared_columns(seed, live)
-        before, kept, overwritten, same = decide_rows(seed, answers.different, recorded, columns, free_values, assigned)
+        rows = decide_rows(seed, answers.different, recorded, columns, free_values, assigned)
         decision = decision._replace(
-            updated=len(before) + len(overwritten),
-            unchanged=decision.unchanged + same,
-            kept=frozenset(kept),
-            kept_count=len(kept) - same,
-            before=before,
-            overwritten=tuple(overwritten),
-            overwritten_count=len(overwritten),
+            updated=len(rows.before) + len(rows.overwritten),
+            unchanged=decision.unchanged + rows.same,
+            kept=frozenset(rows.kept),
+            kept_count=len(rows.kept) - rows.same,
+            before=rows.before,
+            overwritten=tuple(rows.overwritten),
+            overwritten_count=len(rows.overwritten),
             is_guarded=True,
+            left_columns=rows.left,
+            stored=rows.stored,
         )
     else:
         decision = decision._replace(
@@ -184,7 +186,7 @@ def _with_conflicts(
     answers: ComparedRows,
 ) -> Decision:
     """Add the conflicts with live rows, and the rows that have to give a UNIQUE value away before another gets it."""
-    found = [item for item in answers.conflicts if item[0] not in decision.kept]
+    found = [item for item in answers.conflicts if _writes_key(decision, item[0], item[1], uniques)]
     live = decision.live
     computed = {unique.undecided_column(group.columns, definition) for unique in uniques for group in seed.groups}
     undecided = [
@@ -206,7 +208,8 @@ def _with_conflicts(
     for (position, number, values), row in zip(found, live_rows, strict=True):
         others = (own.get((key, tuple(row.get(name) for name in key))) for key in dict.fromkeys(keys))
         other = next((item for item in others if item is not None and item[0] not in decision.kept), None)
-        column = _given_away(uniques[number], other, row, definition) if other and number >= 0 else None
+        left = decision.left_columns.get(other[0], frozenset()) if other else frozenset()
+        column = _given_away(uniques[number], other, row, definition, left) if other and number >= 0 else None
         if other and column:
             moved[Move(other[0], column)] = None
             if other[0] > position:
@@ -224,6 +227,12 @@ def _with_conflicts(
     )
 
 
+def _writes_key(decision: Decision, position: int, number: int, uniques: Sequence[UniqueKey]) -> bool:
+    """Return True if a seed row is written with its values of a UNIQUE key; `number` is -1 for its own key."""
+    left = decision.left_columns.get(position, frozenset())
+    return position not in decision.kept and not (number >= 0 and left.intersection(uniques[number].columns))
+
+
 _Own = tuple[int, SeedGroup, SeedRow]
 
 
@@ -239,9 +248,9 @@ def _seeds_of(seed: SeedTable, rows: Sequence[Mapping[str, Value]]) -> dict[tupl
 
 
 def _given_away(
-    unique: UniqueKey, other: _Own, live_row: Mapping[str, Value], definition: TableDefinition
+    unique: UniqueKey, other: _Own, live_row: Mapping[str, Value], definition: TableDefinition, left: Set[str]
 ) -> str | None:
-    """Return the column in which a seed row gives up a value of a key; None if it keeps all of them.
+    """Return the column in which a seed row gives up a value of a key; None if it keeps all of them, as those `left`.
 
     One that may be NULL is preferred: no CHECK and no other row stands against that.
     """
@@ -249,7 +258,9 @@ def _given_away(
     changed = [
         name
         for name in unique.columns
-        if name in group.columns and name not in group.key and row[group.columns.index(name)] != live_row.get(name)
+        if name in group.columns
+        and name not in (*group.key, *left)
+        and row[group.columns.index(name)] != live_row.get(name)
     ]
     nullable = [name for name in changed if not definition.by_name[fold_case(name)].not_null]
     return next(iter((*nullable, *changed)), None)

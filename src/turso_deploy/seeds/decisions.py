@@ -103,6 +103,10 @@ class Decision(NamedTuple):
     conflicts: tuple[Conflict, ...] = ()
     left: tuple[LeftRow, ...] = ()
     is_guarded: bool = False
+    left_columns: Mapping[int, frozenset[str]] = {}
+    """The columns of a row that triggers assign and the file did not change: the row keeps its values."""
+    stored: Mapping[int, Mapping[str, int | None]] = {}
+    """What to record of the values that triggers assigned to a row, by column, where the deployment writes none."""
     empty_table: str | None = None
     """The name of the table before the deployment, if it exists and had no rows."""
     empty_before: int = 0

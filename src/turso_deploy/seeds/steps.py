@@ -42,7 +42,8 @@ _MAX_ORPHANS = 20
 _MAX_MISSING = 20
 _MAX_ARGUMENTS = 100  # of a function, in any build: https://www.sqlite.org/limits.html#max_function_arg
 _SHARED = 0  # the number in the staging table of the chunks that replace each other
-_IS_KEPT = "substr(staged.kept, given.key + 1, 1) IS '1'"  # `kept` has a digit for each row of the chunk
+_MARK = "substr(staged.kept, given.key + 1, 1)"  # `kept` has a character for each row of the chunk
+_IS_KEPT = f"{_MARK} IS '1'"
 
 
 SEED_CHECK = "every seed row is in the database"
@@ -192,12 +193,12 @@ class _Writer:
             self._verified.append(Verified(-len(self._verified) - 1, first, seed.file, group))
             begin = self._number + 1
             for chunk in group.rows.chunks(self._chunk_bytes):
-                kept = _kept_digits(decision, first + chunk.first, chunk.row_count)
+                kept = _row_marks(decision, first + chunk.first, chunk.row_count)
                 number = self._stage(seed, chunk, first, kept, stays=stays, has_blobs=bool(group.blob_columns))
                 source = staged(number, number)
                 if self._after_scripts:
                     self.steps.append(_existing_rows(seed, group, source))
-                self.steps += _upserts(seed, group, chunk, upsert, source, has_kept=kept is not None)
+                self.steps += _upserts(seed, group, chunk, upsert, source, _left_columns(decision), kept or "")
                 written += 1
                 if is_guarded and not stays:
                     self.steps.append(_insertion_guard(seed, decision, chunk))
@@ -351,12 +352,23 @@ def error_for_missing_rows(plan: SeedPlan, rows: Rows) -> DatabaseError:
     )
 
 
-def _kept_digits(decision: Decision, first: int, row_count: int) -> str | None:
-    """Return a digit for each row of a chunk, `1` for one that is kept; None if none is."""
-    if not decision.kept:
+def _left_columns(decision: Decision) -> dict[frozenset[str], str]:
+    """Return the mark of each set of columns in which some rows keep their values."""
+    found = sorted(set(decision.left_columns.values()), key=sorted)
+    return {names: chr(ord("A") + number) for number, names in enumerate(found)}
+
+
+def _row_marks(decision: Decision, first: int, row_count: int) -> str | None:
+    """Return a character for each row of a chunk: `1` for one that is kept, one of `_left_columns`, or `0`.
+
+    Returns None if all rows are written with all their values.
+    """
+    if not (decision.kept or decision.left_columns):
         return None
-    digits = "".join("01"[at in decision.kept] for at in range(first, first + row_count))
-    return digits if "1" in digits else None
+    marks = _left_columns(decision)
+    of_rows = {at: marks[names] for at, names in decision.left_columns.items()} | dict.fromkeys(decision.kept, "1")
+    digits = "".join(of_rows.get(at, "0") for at in range(first, first + row_count))
+    return digits if digits.strip("0") else None
 
 
 def _emptiness_guard(seed: SeedTable, decision: Decision) -> TransactionStep:
@@ -386,16 +398,32 @@ def _existing_rows(seed: SeedTable, group: SeedGroup, source: Source) -> Transac
 
 
 def _upserts(
-    seed: SeedTable, group: SeedGroup, chunk: RowChunk, upsert: Upsert, source: Source, *, has_kept: bool
+    seed: SeedTable,
+    group: SeedGroup,
+    chunk: RowChunk,
+    upsert: Upsert,
+    source: Source,
+    left_columns: Mapping[frozenset[str], str],
+    marks: str,
 ) -> Iterator[TransactionStep]:
-    """Yield the steps that write a chunk: all rows, or those that are kept only where they are missing."""
+    """Yield the steps that write a chunk: all rows, or those that are kept only where they are missing.
+
+    A row that keeps its values in some columns is updated in the others. `marks` has the character of each row.
+    """
     place = Place(seed.file, group.lines[chunk.first])
-    if not has_kept:
+    if not marks:
         yield TransactionStep(Query(upsert.sql(source)), Purpose.SEED, seed_label(seed.table), place)
         return
-    yield TransactionStep(Query(upsert.sql(source, f"NOT {_IS_KEPT}")), Purpose.SEED, seed_label(seed.table), place)
-    missing = upsert._replace(updated=()).sql(source, _IS_KEPT)
-    yield TransactionStep(Query(missing), Purpose.SEED, seed_label(seed.table), place)
+    others = [(names, mark) for names, mark in left_columns.items() if mark in marks]
+    parts = [(upsert.updated, f"{_MARK} IS '0'")]
+    parts += [
+        ([name for name in upsert.updated if name not in names], f"{_MARK} IS '{mark}'") for names, mark in others
+    ]
+    if "1" in marks or not others:
+        parts.append(((), _IS_KEPT))
+    for updated, condition in parts:
+        sql = upsert._replace(updated=updated).sql(source, condition)
+        yield TransactionStep(Query(sql), Purpose.SEED, seed_label(seed.table), place)
 
 
 def _moves(seed: SeedTable, decision: Decision, definition: TableDefinition) -> Iterator[TransactionStep]:

@@ -1,18 +1,26 @@
 """What triggers and foreign keys write: the columns that they assign, and the tables that they touch at all.
 
-Seed rows are compared without the columns that a trigger assigns, because these hold another value than the file says.
+Seed rows are verified without the columns that a trigger assigns, because these hold another value than the file says.
+The deployment history keeps a hash of what is stored there: SQL computes it in the transaction.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from turso_deploy.core.transaction import Value
+from turso_deploy.seeds.upsert import qualified, same_key, text_form
 from turso_deploy.sql.definitions import TableDefinition
-from turso_deploy.sql.lexer import fold_case, without_quotes
+from turso_deploy.sql.lexer import fold_case, quote_identifier, without_quotes
 from turso_deploy.sql.schema import Schema
 
 _UPDATING_ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+_MAX_HASHED = 500  # characters, of which SQLite hashes about three million a second
+_FACTORS = (1_299_709, 1_114_117)  # primes above the number of any character
+_MODULI = (4_398_046_511_093, 2_097_143)  # the largest primes below 2^42 and 2^21: no product exceeds 63 bits
+
 _ENDS_OF_ASSIGNMENTS = frozenset({"WHERE", "FROM", "RETURNING", ";"})
 
 
@@ -98,3 +106,73 @@ def _assigned_columns(body: tuple[str, ...], position: int) -> Iterator[str]:
         elif is_target and token not in ("(", ")", ","):
             yield fold_case(without_quotes(token))
         position += 1
+
+
+def stored_hash(value: Value) -> int | None:
+    """Return a hash of 63 bits of a value, as `filled_record_sql` computes it; None for a text that is too long."""
+    kind = "n" if value is None else "b" if isinstance(value, bytes) else "t"
+    text = kind + ("" if value is None else value.hex().upper() if isinstance(value, bytes) else str(text_form(value)))
+    if len(text) > _MAX_HASHED or "\0" in text:
+        return None
+    first = second = 1
+    for character in text:
+        first = (first * _FACTORS[0] + ord(character)) % _MODULI[0]
+        second = (second * _FACTORS[1] + ord(character)) % _MODULI[1]
+    return first * _MODULI[1] + second
+
+
+def filled_record_sql(table: str, record: str, content: str) -> str | None:
+    """Return the query for a record with the hashes of what a table holds, for each True in it; None if it has no True.
+
+    `record` is made by `record_of`, and `content` is the SQL of the same JSON. The query is flat, because SQLite's
+    parser has a small stack, and goes through the characters of all values together.
+    """
+    groups = json.loads(record) if '"assigned":["' in record else None
+    if not groups:
+        return None
+    texts = " UNION ALL ".join(
+        _text_sql(table, group, number) for number, group in enumerate(groups) if group["assigned"]
+    )
+    first, second = (
+        f"({name} * {factor} + unicode(rest)) % {modulus}"
+        for name, factor, modulus in zip(("first", "second"), _FACTORS, _MODULI, strict=True)
+    )
+    return (
+        f"WITH RECURSIVE part (number, value) AS (SELECT key, value FROM json_each({content})), "
+        "item (part, place, value) AS MATERIALIZED (SELECT part.number, item.key, item.value "
+        f"FROM part, json_each(part.value, '$.rows') AS item), given (part, place, at, number, text) AS ({texts}), "
+        "hash (part, place, at, rest, first, second) AS (SELECT part, place, at, text, 1, 1 FROM given "
+        f"WHERE {_IS_HASHED} UNION ALL SELECT part, place, at, substr(rest, 2), {first}, {second} "
+        f"FROM hash WHERE rest <> ''), value (part, place, at, number) AS (SELECT part, place, at, "
+        f"first * {_MODULI[1]} + second FROM hash WHERE rest = '' UNION ALL SELECT part, place, at, number FROM given "
+        f"WHERE coalesce({_IS_HASHED}, 0) = 0), list (part, place, numbers) AS (SELECT part, place, "
+        "json_group_array(number) FROM (SELECT * FROM value ORDER BY part, place, at) GROUP BY part, place), "
+        "filled (part, rows) AS (SELECT item.part, json_group_array(json(iif(list.numbers IS NULL, item.value, "
+        "json_set(item.value, '$[3]', json(list.numbers))))) FROM item LEFT JOIN list "
+        "ON list.part = item.part AND list.place = item.place GROUP BY item.part) "
+        "SELECT json_group_array(json(json_set(part.value, '$.rows', json(filled.rows)))) "
+        "FROM part JOIN filled ON filled.part = part.number"
+    )
+
+
+_IS_HASHED = f"length(text) <= {_MAX_HASHED} AND instr(text, char(0)) = 0"
+
+
+def _text_sql(table: str, group: Mapping[str, Any], number: int) -> str:
+    """Return the queries for the text to hash, or the known number, of each column of a group that triggers assign."""
+    key = same_key("live", {name: f"(item.value->>'$[0][{at}]')" for at, name in enumerate(group["key"])})
+    is_found = f"live.{quote_identifier(group['key'][0])} IS NOT NULL"
+    queries = []
+    for at, name in enumerate(group["assigned"]):
+        value, path = f"live.{quote_identifier(name)}", f"'$[3][{at}]'"
+        text = (
+            f"CASE typeof({value}) WHEN 'null' THEN 'n' WHEN 'blob' THEN 'b' || hex({value}) "
+            f"WHEN 'real' THEN 't' || printf('%.15g', {value}) ELSE 't' || {value} END"
+        )
+        is_open = f"json_type(item.value, {path}) = 'true'"
+        queries.append(
+            f"SELECT item.part, item.place, {at}, iif({is_open}, NULL, item.value->>{path}), "
+            f"iif({is_open} AND {is_found}, {text}, NULL) "
+            f"FROM item LEFT JOIN {qualified(table)} AS live ON {key} WHERE item.part = {number}"
+        )
+    return " UNION ALL ".join(queries)
