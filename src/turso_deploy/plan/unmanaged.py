@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
-from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog
+from turso_deploy.catalog.catalog import HISTORY_TABLE, Catalog, vector_shadows
 from turso_deploy.catalog.column_order import depending_on_column_order
 from turso_deploy.catalog.diff import Change, Difference, Managed
 from turso_deploy.catalog.error_location import locate
 from turso_deploy.catalog.integrity import broken_objects, find_fault, find_fault_of_event
 from turso_deploy.catalog.rows import CatalogRow
-from turso_deploy.catalog.scratch import Scratch
+from turso_deploy.catalog.scratch import Scratch, ScratchError
 from turso_deploy.core.errors import Cause, ErrorCode, PlanError
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.steps import HINT_ABOUT_FUNCTIONS, Step, StepKind, impossible, is_missing_function
@@ -21,7 +22,19 @@ from turso_deploy.sql.comments import renamed_from
 from turso_deploy.sql.definitions import ROWID_NAMES, TableDefinition
 from turso_deploy.sql.identifiers import identifiers_in, names_in_double_quotes
 from turso_deploy.sql.lexer import as_written, column_title, fold_case, quote_identifier
-from turso_deploy.sql.schema import AnyTable, Index, Schema, SchemaObject, Table, Trigger, View, key_of, place_in, title
+from turso_deploy.sql.schema import (
+    AnyTable,
+    Index,
+    Schema,
+    SchemaObject,
+    Table,
+    Trigger,
+    View,
+    VirtualTable,
+    key_of,
+    place_in,
+    title,
+)
 
 
 class Faults(NamedTuple):
@@ -309,6 +322,8 @@ def check_names_are_not_taken(before: Catalog, difference: Difference, removed: 
     taken = {fold_case(row.name): row for row in before.rows if row.kind != "trigger" and row.key not in gone}
     for change in difference.missing:
         item = change.object
+        if isinstance(item, Index | VirtualTable):
+            _check_shadow_names_are_free(item, taken)
         row = taken.get(fold_case(item.name))
         if row is None or item.kind == "trigger" or row.key in gone:
             continue
@@ -325,6 +340,33 @@ def check_names_are_not_taken(before: Catalog, difference: Difference, removed: 
             hint=f"{by_hand or 'G'}ive the {item.kind} of the schema folder another name.",
             place=item.place,
         )
+
+
+def _check_shadow_names_are_free(item: Index | VirtualTable, taken: Mapping[str, CatalogRow]) -> None:
+    """Find an object of the database with a name that a new virtual table or vector index needs for its content."""
+    row = next((taken[name] for name in map(fold_case, _shadow_names(item)) if name in taken), None)
+    if row is not None:
+        subject = "index" if isinstance(item, Index) else "virtual table"
+        raise PlanError(
+            ErrorCode.PLAN_IMPOSSIBLE,
+            f"The {subject} {item.name} of the schema folder needs the name {row.name} for its content, and the "
+            f"database has {_with_article(row.kind)} of that name.",
+            hint=f"Rename the {row.kind}, or give the {subject} another name.",
+            place=item.place,
+        )
+
+
+def _shadow_names(item: Index | VirtualTable) -> list[str]:
+    """Return the names of the tables, and their indexes, in which the engine keeps the content of an object."""
+    if isinstance(item, Index):
+        row = CatalogRow("index", item.name, item.table, item.sql)
+        return [name for _, name in vector_shadows([row]) if name.startswith(item.name)]
+    with closing(Scratch()) as scratch:
+        try:
+            scratch.run(item.sql)
+        except ScratchError:
+            return []  # a module that only the server has
+        return [row.name for row in scratch.rows() if row.name != item.name]
 
 
 def check_names_are_not_taken_elsewhere(
