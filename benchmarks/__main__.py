@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import turso_deploy
-from benchmarks import latency, peers, planning, rebuild, replies, seeds, start
+from benchmarks import fleet, latency, peers, planning, rebuild, replies, seeds, start
 from benchmarks.table import HEADER, markdown
 
 CHAPTERS = {
@@ -17,6 +17,7 @@ CHAPTERS = {
     "seeds": seeds.measure,
     "latency": latency.measure,
     "replies": replies.measure,
+    "fleet": fleet.measure,
 }
 
 
