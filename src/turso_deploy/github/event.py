@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from turso_deploy.core.files import read_file
 from turso_deploy.core.text import enumerated
 from turso_deploy.github.context import RunContext
+from turso_deploy.history.git_checkout import read_checkout
 
 _MAX_EVENT_SIZE = 32 * 1024 * 1024  # bytes; GitHub sends at most 25 MB
 _MERGE_REF = re.compile(r"refs/pull/([1-9][0-9]{0,17})/(?:merge|head)")
@@ -63,6 +64,17 @@ def subject_of(context: RunContext) -> RunSubject:
     if name.startswith(_OF_A_PULL_REQUEST):
         return RunSubject(None, context.commit_sha, problem or "the event file names no pull request")
     return RunSubject(None, context.commit_sha, f"a run of `{name}` belongs to no pull request")
+
+
+def commit_of_files(context: RunContext, head: str | None) -> str | None:
+    """Return the commit whose files the run has read: that of the checkout, or `head` if that is what it tests.
+
+    Workflows on other events than `pull_request` check out the default branch unless they name a ref, and the event
+    does not say which. Without a checkout in the workspace, the head of the pull request is all that is known.
+    """
+    files = read_checkout(context.workspace, {}).commit_sha if context.workspace else None
+    tests_head = files == context.commit_sha and _MERGE_REF.fullmatch(context.ref or "")
+    return head if files is None or (head and tests_head) else files
 
 
 def read_event(context: RunContext) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from turso_deploy.core.errors import DeployError, PlatformError
 from turso_deploy.github.api import call, open_api
 from turso_deploy.github.context import RunContext
-from turso_deploy.github.event import RunSubject, listed_numbers, subject_of
+from turso_deploy.github.event import RunSubject, commit_of_files, listed_numbers, subject_of
 from turso_deploy.github.posts import Post, PostSettings, checked_author, post_body, post_marker, same_name
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.http.json_api import JsonApi, segment
@@ -76,7 +76,8 @@ def _commented(report: Report, context: RunContext, subject: RunSubject, setting
                     report, f"No comment was written: the commit {str(subject.commit)[:7]} belongs to {which}."
                 )
             [number] = found
-        body = post_body(post_marker("turso-deploy", settings), report, context, subject.commit, settings)
+        commit = commit_of_files(context, subject.commit)
+        body = post_body(post_marker("turso-deploy", settings), report, context, commit, settings)
         issues = f"{repository}/issues"
         earlier = _find(api, f"{issues}/{number}/comments", body.partition("\n")[0], settings)
         comment = _write(api, issues, number, body, earlier, settings)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from turso_deploy.github.context import read_context
-from turso_deploy.github.event import RunSubject, subject_of
+from turso_deploy.github.event import RunSubject, commit_of_files, subject_of
 
 HEAD, OTHER, TESTED = "a" * 40, "b" * 40, "c" * 40
 PULL_REQUEST = {"number": 7, "pull_request": {"number": 7, "merged": True, "head": {"sha": HEAD}}}
@@ -136,3 +136,27 @@ def test_event_path_that_is_a_folder_is_no_failure(tmp_path: Path) -> None:
 
 def test_run_without_an_event_path_says_so(tmp_path: Path) -> None:
     assert "GITHUB_EVENT_PATH" in subject(tmp_path, "pull_request_target", GITHUB_EVENT_PATH="").reason
+
+
+@pytest.mark.parametrize(
+    ("checked_out", "ref", "head", "commit"),
+    [
+        (None, "refs/pull/7/merge", HEAD, HEAD),
+        (None, ON_BRANCH, None, None),
+        (TESTED, "refs/pull/7/merge", HEAD, HEAD),  # the merge of the head, which GitHub makes for the test
+        (HEAD, "refs/pull/7/merge", HEAD, HEAD),
+        (OTHER, "refs/pull/7/merge", HEAD, OTHER),
+        (TESTED, ON_BRANCH, HEAD, TESTED),  # pull_request_target without a ref: the files are those of the branch
+        (HEAD, ON_BRANCH, HEAD, HEAD),
+        (HEAD, ON_BRANCH, None, HEAD),  # issue_comment, whose event names no commit
+        ("main", ON_BRANCH, HEAD, HEAD),
+    ],
+)
+def test_commit_is_that_of_the_files_that_were_read(
+    tmp_path: Path, checked_out: str | None, ref: str, head: str | None, commit: str | None
+) -> None:
+    if checked_out:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / ".git/HEAD").write_text(f"{checked_out}\n")
+    workspace = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path), "GITHUB_REF": ref, "GITHUB_SHA": TESTED}
+    assert commit_of_files(read_context(workspace), head) == commit
