@@ -60,6 +60,21 @@ def test_trigger_that_writes_to_the_history_blocks_plan_and_deployment(
     assert live.rows("SELECT cents FROM account") == [(110,)]
 
 
+def test_unique_index_on_the_history_blocks_plan_and_deployment(live: DatabaseUnderTest, project: Project) -> None:
+    live.run("CREATE INDEX harmless ON schema_deployments (tool_version)")
+    assert live.plan(project).status is Status.PLANNED
+    live.run("create  Unique\nINDEX other ON schema_deployments (tool_version)")
+    before = live.dump()
+    for report in (live.plan(project), live.deploy(project)):
+        assert report.error is not None
+        assert (report.status, report.committed, report.error.code) == (Status.BLOCKED, False, "history-trigger")
+        assert report.error.message == "Unique indexes of another program are on schema_deployments: other."
+    assert live.dump() == before
+    assert any("blocks every deployment: other." in notice for notice in live.verify(project).notices)
+    live.run("DROP INDEX other")
+    assert live.deploy(project).status is Status.DEPLOYED
+
+
 def test_trigger_that_the_manifest_ignores_blocks_too(live: DatabaseUnderTest, tmp_path: Path) -> None:
     live.run(WRITERS[0])
     project = write_project(tmp_path / "ignoring", {**FILES, "manifest.yml": "ignore: [other]\n"})

@@ -11,7 +11,7 @@ from turso_deploy.core.errors import Place
 from turso_deploy.core.text import MAX_NAMES, capitalized, enumerated
 from turso_deploy.deploy.deployment import Deployment
 from turso_deploy.history.last_deployment import managed_names
-from turso_deploy.history.table import writing_triggers
+from turso_deploy.history.table import unique_indexes, writing_triggers
 from turso_deploy.pending.approvals import left_over_approvals
 from turso_deploy.pending.changes import PendingChanges
 from turso_deploy.pending.write_estimate import RewrittenTable
@@ -89,9 +89,11 @@ def _broken_notices(broken: Mapping[str, str]) -> Iterator[str]:
 
 
 def history_notices(catalog: Catalog) -> Iterator[str]:
-    """Yield a notice of the triggers with which no deployment is possible."""
+    """Yield notices of the triggers and the unique indexes with which no deployment is possible."""
     if names := writing_triggers(catalog):
         yield f"Triggers are on {HISTORY_TABLE}, or write to it, which blocks every deployment: {', '.join(names)}."
+    if names := unique_indexes(catalog):
+        yield f"Unique indexes are on {HISTORY_TABLE}, which blocks every deployment: {', '.join(names)}."
 
 
 def column_order_notices(wanted: Schema, live: Schema, appended_to: Set[str] = frozenset()) -> Iterator[str]:

@@ -128,8 +128,8 @@ def require_reliable(catalog: Catalog) -> None:
     """Raise an error if the deployment history may not record what is deployed, so that scripts could run twice.
 
     It is DatabaseError with the code `history-newer` for a column of a later program, whose meaning is not known, or
-    `history-damaged` for a missing column, and BlockedError (`history-trigger`) if a trigger is on the history, or
-    writes to it.
+    `history-damaged` for a missing column, and BlockedError (`history-trigger`) if a trigger is on the history or
+    writes to it, or if a unique index is on it.
     """
     form = history_form(catalog)
     if form.unknown:
@@ -154,6 +154,26 @@ def require_reliable(catalog: Catalog) -> None:
             hint="Drop these triggers. Nothing else may write to the deployment history, because a script whose record "
             "is lost would run again.",
         )
+    if names := unique_indexes(catalog):
+        raise BlockedError(
+            ErrorCode.HISTORY_TRIGGER,
+            f"Unique indexes of another program are on {HISTORY_TABLE}: {', '.join(names)}.",
+            hint="Drop these indexes. They may reject the row of a deployment, which then fails.",
+        )
+
+
+_UNIQUE = "create unique "  # SQLite stores these words in this form: https://www.sqlite.org/schematab.html
+
+
+def unique_indexes(catalog: Catalog) -> list[str]:
+    """Return the names of the unique indexes on the history table. No deployment creates one."""
+    return [
+        row.name
+        for row in catalog.rows
+        if row.kind == "index"
+        and fold_case(row.table) == HISTORY_TABLE
+        and fold_case(row.sql or "").startswith(_UNIQUE)
+    ]
 
 
 def writing_triggers(catalog: Catalog) -> list[str]:
