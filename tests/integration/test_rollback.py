@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from hashlib import sha256
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from tests.support.rollbacks import (
     try_rollback,
 )
 from turso_deploy.core.errors import ErrorCode
+from turso_deploy.report.console import render
 from turso_deploy.report.document import Status
+from turso_deploy.report.job_summary import summary
 from turso_deploy.rollback.project import Terms
 
 USERS = """\
@@ -46,6 +49,10 @@ def test_rollback_goes_to_the_deployment_before_the_last_one(target: DatabaseUnd
     report = done(roll_back(target))
     assert (report.command, report.status) == ("rollback", Status.DEPLOYED)
     assert step_lines(report) == ["drop index by_name"]
+    assert report.rollback_to == 1
+    for text in (render(report, False), unescape(summary(report))):
+        assert "Rolled back to deployment 1 (1.0.0): 1 object dropped" in text
+        assert "Deployed" not in text
     assert target.rows("SELECT * FROM users") == [(1, "Ada", "a@b.c")]
     first, third = history(target, 1), history(target, 3)
     assert third["command"] == "rollback 1"
@@ -58,7 +65,9 @@ def test_second_rollback_to_the_same_deployment_changes_nothing(target: Database
     done(deploy_sql(target, tmp_path, USERS, "1.0.0"))
     done(deploy_sql(target, tmp_path, USERS + "CREATE VIEW names AS SELECT name FROM users;\n", "1.1.0"))
     done(roll_back(target, 1))
-    assert roll_back(target, 1).status is Status.UNCHANGED
+    again = roll_back(target, 1)
+    assert again.status is Status.UNCHANGED
+    assert "Unchanged: the database is as deployment 1 (1.0.0) left it" in render(again, False)
     error = error_of_rollback(target)
     assert error.code is ErrorCode.ROLLBACK_IMPOSSIBLE
     assert "a rollback already (rollback 1)" in error.message
@@ -402,6 +411,7 @@ def test_dry_run_changes_nothing(target: DatabaseUnderTest, tmp_path: Path) -> N
     report = try_rollback(target)
     assert (report.command, report.status, report.error) == ("rollback", Status.PLANNED, None)
     assert step_lines(report) == ["rename column users.name"]
+    assert "Planned rollback to deployment 1: 1 object to change" in render(report, False)
     assert target.dump() == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from turso_deploy.cli.credentials import Credentials, open_credentials
@@ -51,7 +52,7 @@ class Invocation(NamedTuple):
         from turso_deploy.history.provenance import provenance_of
 
         if not self.context.commit_sha:
-            return provenance_of(self.sources.environment)
+            return provenance_of(self.sources.environment, Path(self.settings.schema_path))
         return Provenance(self.context.commit_sha, self.context.ref, self.context.run_url, self.context.actor)
 
     def open_credentials(self) -> AbstractContextManager[Credentials]:

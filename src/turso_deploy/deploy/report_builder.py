@@ -84,7 +84,8 @@ class ReportBuilder:
         self._has_lost_numbers = False
         self.drift: Drift | None = None
         version = project.manifest.schema_version
-        self.found = Report(command, Status.FAILED, False, address, manifest_version=version)
+        back_to = project.earlier.number if project.earlier else None
+        self.found = Report(command, Status.FAILED, False, address, manifest_version=version, rollback_to=back_to)
 
     @property
     def has_committed(self) -> bool:

@@ -36,7 +36,7 @@ _DURATION = "CAST(round((julianday('now') - julianday({started_at})) * 86400000)
 
 
 class Provenance(NamedTuple):
-    """The origin of a deployment as its history row records it; all None outside of a pipeline."""
+    """The origin of a deployment as its history row records it; what is not known is None."""
 
     commit_sha: str | None = None
     ref: str | None = None

@@ -1,4 +1,4 @@
-"""The origin of a deployment outside of GitHub: what GitLab, CircleCI and Buildkite put into the environment of a job.
+"""The origin of a deployment outside of GitHub: from the environment of a job, and from the git checkout.
 
 Forgejo and Gitea set the variables of GitHub. Sources: https://docs.gitlab.com/ci/variables/predefined_variables/,
 https://circleci.com/docs/variables/, https://buildkite.com/docs/pipelines/configure/environment-variables.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from turso_deploy.history.entries import Provenance
+from turso_deploy.history.git_checkout import read_checkout
 
 
 class _Names(NamedTuple):
@@ -34,14 +36,21 @@ _SYSTEMS = (
 )
 
 
-def provenance_of(environment: Mapping[str, str]) -> Provenance:
-    """Return the origin as the system that runs this job describes it; all None outside of these systems."""
+def provenance_of(environment: Mapping[str, str], folder: Path) -> Provenance:
+    """Return the origin as the system that runs this job describes it, and otherwise that of the checkout in `folder`.
+
+    A job that does not name its commit has that of its checkout. What is not known is None.
+    """
     names = next((names for names in _SYSTEMS if environment.get(names.flag) == "true"), None)
+    checkout = read_checkout(folder, environment)
     if names is None:
-        return Provenance()
+        return Provenance(checkout.commit_sha, checkout.ref, None, checkout.user if checkout.commit_sha else None)
     commit, tag, branch = (environment.get(name) for name in (names.commit, names.tag, names.branch))
     ref = f"refs/tags/{tag}" if tag else f"refs/heads/{branch}" if branch else None
     is_commit = re.fullmatch(r"[0-9a-f]{7,64}", commit or "") is not None  # Buildkite may say HEAD
     return Provenance(
-        commit if is_commit else None, ref, environment.get(names.run_url) or None, environment.get(names.actor) or None
+        commit if is_commit else checkout.commit_sha,
+        ref,
+        environment.get(names.run_url) or None,
+        environment.get(names.actor) or None,
     )

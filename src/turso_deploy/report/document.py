@@ -408,6 +408,8 @@ class Report:
     """Version stated in the manifest: the one that a plan leads to."""
     first_deployment: bool | None = None
     """Whether nothing was deployed to the database before the run; `null` if its deployment history was not read."""
+    rollback_to: int | None = None
+    """With `rollback`: number of the deployment that the database goes back to; otherwise `null`."""
     changes: tuple[ObjectChange, ...] = ()
     """Objects that are added, changed, renamed or removed, each with its changed parts."""
     drift: tuple[ObjectChange, ...] = ()

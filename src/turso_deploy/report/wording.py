@@ -250,9 +250,14 @@ def verdict(report: Report) -> str:
             return f"Status: {_states(report)}"
         case Status.DEPLOYED:
             work = _work(report, _PAST, rows_seeded(report))
-            return f"{_titled('Deployed', versions(report), work)}, in {count_of(report.requests, 'request')}"
+            title = _titled("Deployed", versions(report), work)
+            if report.rollback_to is not None:
+                title = _titled(f"Rolled back to {_earlier(report)}", "", work)
+            return f"{title}, in {count_of(report.requests, 'request')}"
         case Status.UNCHANGED if report.command == "accept-drift":
             return "Unchanged: the database is as it was last deployed"
+        case Status.UNCHANGED if report.rollback_to is not None:
+            return f"Unchanged: the database is as {_earlier(report)} left it"
         case Status.UNCHANGED:
             version = _version(report.manifest_version) or "the wanted schema"
             if not report.requests:  # no database was read
@@ -268,6 +273,8 @@ def verdict(report: Report) -> str:
         case Status.PENDING if report.command == "verify":
             found = [f"{_differing(report.changes)} not deployed yet"] if report.changes else ["not deployed yet"]
             return _titled("Pending", versions(report), found)
+        case Status.PLANNED if report.rollback_to is not None:
+            return _titled(f"Planned rollback to {_earlier(report)}", "", _planned(report))
         case Status.PLANNED | Status.PENDING:
             title = _titled(report.status.capitalize(), versions(report), _planned(report))
             return f"{title}; {OUTLOOK}" if report.blocked_by else title
@@ -304,6 +311,12 @@ def verdict(report: Report) -> str:
             return f"Blocked: {outcome(report)}"
         case Status.FAILED:
             return f"Failed: {outcome(report)}"
+
+
+def _earlier(report: Report) -> str:
+    """Return the deployment that a rollback goes back to: `deployment 12 (2.3.0)`."""
+    version = _version(report.manifest_version)
+    return f"deployment {report.rollback_to}" + (f" ({version})" if version else "")
 
 
 DRIFT_TITLE = "Changed since the last deployment"
