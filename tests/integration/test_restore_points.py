@@ -86,6 +86,82 @@ def test_commands_restore_every_row_and_object(target: DatabaseUnderTest, tmp_pa
     assert shlex.quote(path.as_posix()) in commands[0]
 
 
+OTHER_KINDS = """\
+CREATE TABLE parent (id INTEGER PRIMARY KEY, body TEXT, n REAL AS (id / 2.0) STORED, m AS (id + 1));
+CREATE TABLE keyed (a TEXT COLLATE NOCASE, b BLOB, c, PRIMARY KEY (b, a)) WITHOUT ROWID;
+CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, x);
+CREATE TABLE emptied (id INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE TABLE names ("rowid" TEXT, "oid" INT, "select" ANY);
+CREATE INDEX parent_body ON parent (body);
+CREATE VIEW shown AS SELECT id, body FROM parent;
+CREATE VIRTUAL TABLE of_nothing USING fts5(body, content='');
+CREATE VIRTUAL TABLE of_table USING fts5(body, content='parent', content_rowid='id');
+CREATE VIRTUAL TABLE of_view USING fts5(body, content='shown', content_rowid='id');
+CREATE VIRTUAL TABLE own USING fts5(body, tokenize='porter');
+CREATE VIRTUAL TABLE old_nothing USING fts4(body, content='');
+CREATE VIRTUAL TABLE old_table USING fts4(body, content='parent');
+CREATE VIRTUAL TABLE old_own USING fts4(body);
+CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, +label);
+CREATE VIRTUAL TABLE whole USING rtree_i32(id, x0, x1);
+"""
+OTHER_ROWS = (
+    "INSERT INTO parent (id, body) VALUES (1, 'one apple'), (-5, 'two apples' || char(0) || '\\n'), (3, NULL)",
+    "INSERT INTO keyed VALUES ('A', x'0001', 9e999), ('b', x'', -9e999), ('c', x'27', 9223372036854775807)",
+    "INSERT INTO counted (id, x) VALUES (7, -0.0), (100, 1e-320)",
+    "DELETE FROM counted WHERE id = 100",
+    "INSERT INTO emptied VALUES (41)",
+    "DELETE FROM emptied",
+    "INSERT INTO names VALUES ('r', 1, 0.1), ('', NULL, 123456789012345.678)",
+    "INSERT INTO of_nothing (rowid, body) VALUES (4, 'a hidden apple'), (8, 'pear')",
+    "INSERT INTO of_table (rowid, body) VALUES (1, 'one apple')",  # and not the other rows
+    "INSERT INTO of_view (rowid, body) VALUES (1, 'one apple')",
+    "INSERT INTO own (rowid, body) VALUES (2, 'apples')",
+    "INSERT INTO old_nothing (docid, body) VALUES (6, 'an old apple')",
+    "INSERT INTO old_table (old_table) VALUES ('rebuild')",
+    "INSERT INTO old_own (docid, body) VALUES (9, 'apple')",
+    "INSERT INTO boxes VALUES (1, 0.1, 0.3, 'box'), (2, -9e999, 9e999, NULL)",
+    "INSERT INTO whole VALUES (3, -7, 8)",
+)
+OTHER_TABLES = (
+    "SELECT id, hex(body), quote(n), m FROM parent ORDER BY id",
+    "SELECT a, hex(b), c = 9e999, c = -9e999, quote(nullif(nullif(c, 9e999), -9e999)) FROM keyed ORDER BY a",
+    "SELECT id, quote(x), typeof(x) FROM counted",
+    'SELECT quote("rowid"), oid, "select" IN (0.1, 123456789012345.678) FROM names ORDER BY _rowid_',
+    "SELECT name, seq FROM sqlite_sequence ORDER BY name",
+    *(
+        f"SELECT rowid FROM {name} WHERE {name} MATCH '{word}' ORDER BY rowid"
+        for name in ("of_nothing", "of_table", "of_view", "own", "old_nothing", "old_table", "old_own")
+        for word in ("apple", "one", "pear", "hidden", "apples")
+    ),
+    "SELECT id, quote(nullif(x0, -9e999)), x0 = -9e999, x1 = 9e999, label FROM boxes ORDER BY id",
+    "SELECT * FROM whole WHERE x0 < 0",
+    "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name",
+)
+CHECKS = (
+    "PRAGMA integrity_check",
+    "INSERT INTO of_nothing (of_nothing) VALUES ('integrity-check')",
+    "INSERT INTO own (own) VALUES ('integrity-check')",
+    "INSERT INTO counted (x) VALUES (1)",
+    "INSERT INTO of_nothing (rowid, body) VALUES (9, 'apple')",
+)
+
+
+def test_tables_of_each_kind_are_restored_as_they_were(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, OTHER_KINDS))
+    target.run("CREATE TABLE ignored_by_all (x)", "INSERT INTO ignored_by_all VALUES (x'00')", *OTHER_ROWS)
+    _, commands = saved(target, tmp_path / "points")
+    wanted = [target.rows(sql) for sql in OTHER_TABLES]
+    subprocess.run(["sh", "-euc", commands[0]], cwd=tmp_path, check=True)
+    with closing(Connection.to_file(tmp_path / "restored.db")) as database:
+        found = [list(database.rows(sql)) for sql in OTHER_TABLES]
+        for sql, one, other in zip(OTHER_TABLES, wanted, found, strict=True):
+            assert [tuple(map(str, row)) for row in other] == [tuple(map(str, row)) for row in one], sql
+        assert list(database.rows("SELECT hex(x) FROM ignored_by_all")) == [("00",)]
+        assert [list(database.rows(sql)) for sql in CHECKS] == [[("ok",)], [], [], [], []]
+        assert list(database.rows("SELECT max(id) FROM counted")) == [(101,)]
+        assert list(database.rows("SELECT rowid FROM of_nothing WHERE of_nothing MATCH 'apple'")) == [(4,), (9,)]
+
+
 def test_large_tables_are_read_in_pages(on_sqld: DatabaseUnderTest, tmp_path: Path) -> None:
     done(deploy_sql(on_sqld, tmp_path, "CREATE TABLE many (id INTEGER PRIMARY KEY, text TEXT);\n"))
     on_sqld.run(

@@ -46,7 +46,7 @@ def shell_environment(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("name", ["getting-started.md", "guides/backup-and-recovery.md"])
+@pytest.mark.parametrize("name", ["getting-started.md", "guides/backup-and-recovery.md", "guides/drift.md"])
 def test_the_shell_blocks_of_a_guide_work_one_after_the_other(
     name: str, tmp_path: Path, shell_environment: dict[str, str]
 ) -> None:

@@ -224,6 +224,11 @@ def _report(invocation: Invocation) -> Report:
             from turso_deploy.cli.token_commands import rotate
 
             return rotate(invocation)
+        case "pull" if settings.update:
+            from turso_deploy.folder_update.update import update_folder
+
+            with invocation.load_project() as project, invocation.open_database() as database:
+                return update_folder(project, database)
         case "pull":
             from turso_deploy.cli.pull_command import pull, require_target
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from turso_deploy.catalog.catalog import Catalog, is_internal, read_catalog
 from turso_deploy.catalog.rows import CATALOG_QUERY, SHADOW_QUERY, CatalogRow, catalog_rows
-from turso_deploy.core.errors import DatabaseError, ErrorCode
+from turso_deploy.core.errors import DatabaseError
 from turso_deploy.core.transaction import Failure, Query, Rows, Value
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.sql.definitions import TableDefinition, VirtualTableDefinition
@@ -23,8 +23,8 @@ Read = Callable[[Sequence[Query]], list[Rows | Failure]]
 def dump(read: Read) -> Iterator[str]:
     """Yield the lines of a script for an empty database. All reads have to be of one transaction.
 
-    Tables come first with their rows, then indexes, views and triggers, so that no trigger runs. Raises DatabaseError
-    if something cannot be read, or cannot be restored.
+    Tables come first with their rows, then indexes, views and triggers, so that no trigger runs. The statistics of
+    ANALYZE are left out, because libSQL servers reject it. Raises DatabaseError if something cannot be read.
     """
     answer, shadow_answer = read([CATALOG_QUERY, SHADOW_QUERY])
     shadows = [] if isinstance(shadow_answer, Failure) else [str(name) for (name,) in shadow_answer.rows]
@@ -36,14 +36,14 @@ def dump(read: Read) -> Iterator[str]:
     for row in tables:
         if row not in virtual:
             yield f"{row.sql};\n"
-            yield from _inserts(row, parse(row.sql or ""), read)
+            yield from _inserts(row, parse(row.sql or ""), read, catalog)
     if any(fold_case(row.name) == "sqlite_sequence" for row in catalog.rows):
         yield "DELETE FROM sqlite_sequence;\n"
         yield from _pages("SELECT name, seq FROM sqlite_sequence ORDER BY rowid", "sqlite_sequence (name, seq)", read)
     yield from (f"{row.sql};\n" for row in objects if row.kind == "index")
     for row in virtual:
         yield f"{row.sql};\n"
-        yield from _inserts(row, parse(row.sql or ""), read)
+        yield from _inserts(row, parse(row.sql or ""), read, catalog)
     for kind in ("view", "trigger"):
         yield from (f"{row.sql};\n" for row in objects if row.kind == kind)
     yield "COMMIT;\n"
@@ -55,7 +55,7 @@ def _is_dumped(row: CatalogRow, catalog: Catalog) -> bool:
     return row.sql is not None and not any(is_internal(name) or name in catalog.shadows for name in names)
 
 
-def _inserts(row: CatalogRow, definition: object, read: Read) -> Iterator[str]:
+def _inserts(row: CatalogRow, definition: object, read: Read, catalog: Catalog) -> Iterator[str]:
     """Yield the statements that insert the rows of a table."""
     table = quote_identifier(row.name)
     if isinstance(definition, TableDefinition):
@@ -69,20 +69,29 @@ def _inserts(row: CatalogRow, definition: object, read: Read) -> Iterator[str]:
         select = f"SELECT {', '.join(map(_with_infinities, names))} FROM {table} {order}"
         yield from _pages(select, f"{table} ({', '.join(names)})", read)
     elif isinstance(definition, VirtualTableDefinition) and definition.has_own_rows:
-        if definition.is_contentless:
-            raise DatabaseError(
-                ErrorCode.PLAN_IMPOSSIBLE,
-                f"No dump can restore the full-text index {row.name}, which does not keep its content.",
-                hint="Set `restore-point: off`, and make a backup of the server's files.",
-            )
-        if definition.has_external_content:
-            yield f"INSERT INTO {table} ({table}) VALUES ('rebuild');\n"
+        if definition.is_contentless or definition.has_external_content:
+            yield from _index_tables(row, read, catalog)
             return
         [answer] = read([Query("SELECT name FROM pragma_table_info(?1)", (row.name,))])
         names = ["rowid", *(quote_identifier(str(name)) for (name,) in _rows(answer).rows)]
-        yield from _pages(
-            f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid", f"{table} ({', '.join(names)})", read
-        )
+        values = ", ".join(map(_with_infinities, names))
+        yield from _pages(f"SELECT {values} FROM {table} ORDER BY rowid", f"{table} ({', '.join(names)})", read)
+
+
+# https://www.sqlite.org/fts5.html#fts5_data_structures, https://www.sqlite.org/fts3.html#shadow_tables
+_INDEX_TABLES = ("data", "idx", "content", "docsize", "config", "segments", "segdir", "stat")
+
+
+def _index_tables(row: CatalogRow, read: Read, catalog: Catalog) -> Iterator[str]:
+    """Yield the statements that fill the tables of a full-text index which does not keep its content.
+
+    No row of it can be read back, and its content may have changed since, so that it would become another one.
+    """
+    ours = {f"{fold_case(row.name)}_{ending}" for ending in _INDEX_TABLES} & catalog.shadows
+    for shadow in catalog.rows:
+        if shadow.kind == "table" and fold_case(shadow.name) in ours:
+            yield f"DELETE FROM {quote_identifier(shadow.name)};\n"
+            yield from _inserts(shadow, parse(shadow.sql or ""), read, catalog)
 
 
 def _pages(select: str, target: str, read: Read) -> Iterator[str]:

@@ -183,6 +183,13 @@ class Settings:
         Group.OPTIONS,
         ("plan", "rollback"),
     )
+    update: bool = _setting(
+        False,
+        "With `pull`: take what others changed in the database into the existing schema folder, each change in its "
+        "file.",
+        Group.OPTIONS,
+        ("pull",),
+    )
     save: Text | None = _setting(
         None,
         "With `plan`, or with `rollback` and `dry-run`: file to save the plan in. It holds names and checksums only.",
