@@ -133,7 +133,7 @@ OTHER_TABLES = (
         for name in ("of_nothing", "of_table", "of_view", "own", "old_nothing", "old_table", "old_own")
         for word in ("apple", "one", "pear", "hidden", "apples")
     ),
-    "SELECT id, quote(nullif(x0, -9e999)), x0 = -9e999, x1 = 9e999, label FROM boxes ORDER BY id",
+    "SELECT id, nullif(x0, -9e999), x0 = -9e999, x1 = 9e999, label FROM boxes ORDER BY id",
     "SELECT * FROM whole WHERE x0 < 0",
     "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import closing
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -20,10 +21,11 @@ from tests.support.rollbacks import (
     try_rollback,
 )
 from turso_deploy.core.errors import ErrorCode
+from turso_deploy.deploy.deploy import deploy
 from turso_deploy.report.console import render
 from turso_deploy.report.document import Status
 from turso_deploy.report.job_summary import summary
-from turso_deploy.rollback.project import Terms
+from turso_deploy.rollback.project import Terms, load_earlier
 
 USERS = """\
 CREATE TABLE users (
@@ -71,6 +73,40 @@ def test_second_rollback_to_the_same_deployment_changes_nothing(target: Database
     error = error_of_rollback(target)
     assert error.code is ErrorCode.ROLLBACK_IMPOSSIBLE
     assert "a rollback already (rollback 1)" in error.message
+
+
+def test_rollback_needs_the_requests_of_a_deployment(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, USERS, "1.0.0"))
+    done(deploy_sql(target, tmp_path, USERS + "CREATE INDEX by_name ON users (name);\n", "1.1.0"))
+    assert done(roll_back(target, 1)).requests == 2
+    assert done(roll_back(target, 1)).requests == 1  # it is at it already
+    done(deploy_sql(target, tmp_path, USERS.replace("email TEXT", "email TEXT,\n  phone TEXT"), "1.2.0"))
+    target.run("INSERT INTO users (id, phone) VALUES (1, '1')")
+    assert done(roll_back(target)).requests == 3  # the rows of the dropped column are counted
+
+
+def test_change_between_choice_and_plan_is_seen(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, USERS))
+    done(deploy_sql(target, tmp_path, USERS + "CREATE INDEX by_name ON users (name);\n"))
+    with closing(target.open()) as database, load_earlier(database) as project:
+        target.run("CREATE TABLE of_others (x)", "CREATE VIEW of_others_too AS SELECT name FROM users")
+        report = done(deploy(project, database))
+    assert report.rollback_to == 1
+    assert target.rows("SELECT name FROM sqlite_master WHERE name LIKE 'of_others%' ORDER BY name") == [
+        ("of_others",),
+        ("of_others_too",),
+    ]
+    assert [change.name for change in report.drift] == ["of_others", "of_others_too"]
+
+
+def test_deployment_between_choice_and_plan_stops_the_rollback(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    done(deploy_sql(target, tmp_path, USERS))
+    done(deploy_sql(target, tmp_path, USERS + "CREATE INDEX by_name ON users (name);\n"))
+    with closing(target.open()) as database, load_earlier(database) as project:
+        done(deploy_sql(target, tmp_path, USERS + "CREATE INDEX by_email ON users (email);\n"))
+        report = deploy(project, database)
+    assert report.error is not None
+    assert (report.error.code, report.committed) == (ErrorCode.STALE_PLAN, False)
 
 
 def test_dropped_column_needs_an_approval_and_the_line_of_the_hint_works(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.catalog.diff import NO_PRESENT_NAMES, PresentNames
-from turso_deploy.core.transaction import Query, Rows, whole_number
+from turso_deploy.core.transaction import Query, Rows, Value, whole_number
 from turso_deploy.history.catalogs import DeployedCatalog, restore
 from turso_deploy.history.entries import RecordedRename
 from turso_deploy.sql.lexer import fold_case
@@ -52,6 +52,11 @@ def since_number_query(number: int) -> Query:
     It fails with "no such column" on a history of an older form.
     """
     return Query(_SINCE.format(_OF_NUMBER), (number,))
+
+
+def since_query(number: str, arguments: tuple[Value, ...]) -> Query:
+    """Return the same query for a deployment whose number an SQL expression gives."""
+    return Query(_SINCE.format(number), arguments)
 
 
 def since_schema_query(fingerprint: str) -> Query:

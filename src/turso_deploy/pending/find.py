@@ -49,7 +49,7 @@ from turso_deploy.plan.plan import Plan
 from turso_deploy.plan.planner import make_plan
 from turso_deploy.project.dangling_references import require_known
 from turso_deploy.project.expectations import require_expectations
-from turso_deploy.project.project import Project
+from turso_deploy.project.project import EarlierDeployment, Project
 from turso_deploy.project.script_check import require_runnable, without_use
 from turso_deploy.project.scripts import Moment, Script, pending_scripts, scripts_at
 from turso_deploy.seeds.chunks import exceeds
@@ -93,19 +93,12 @@ def find_pending(
     if is_file:
         require_file_support(project)
     report_step("reading the database")
-    earlier = project.earlier
-    fingerprint = remembered("schema", lambda: id(project), (project,), lambda: fingerprint_of(project))
-    past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
-    since = since_number_query(earlier.number) if earlier else since_schema_query(fingerprint)
-    queries = (*STATE_QUERIES, past_schemas, past_version, since)
-    answers = database.query((*queries, *further))
-    report_step("planning")
-    *state_answers, schemas, versions, renames = answers[: len(queries)]
-    with expected_form():
-        state = parse_past(schemas, versions, parse_state(state_answers, project.manifest.ignore))
-        state = with_present_names(renames, state, is_required=earlier is not None)
+    if project.earlier:
+        state, further_answers = _state_before_rollback(project, project.earlier, database, further)
+    else:
+        state, further_answers = _state(project, database, further)
     require_engine(project, state, is_file=is_file)
-    pending = pending_for(project, state)._replace(further_answers=tuple(answers[len(queries) :]))
+    pending = pending_for(project, state)._replace(further_answers=further_answers)
     if is_file:
         require_text(state.catalog, pending.plan)
     inquiries = [_hazard_rows(pending), compiled_before(pending)]
@@ -118,6 +111,39 @@ def find_pending(
     # Seeds of several requests are usually new: their rows are sent only if there are rows to compare them with.
     pending = _ask(database, pending, [*inquiries, empty_tables_inquiry(pending, empty)])
     return _ask(database, pending, [seed_inquiry(project, pending, limit, frozenset(empty)), *predictions])
+
+
+def _state(project: Project, database: Database, further: Sequence[Query]) -> tuple[DatabaseState, Answers]:
+    """Read the state of a database and what its history knows of the wanted schema, and ask the `further` queries."""
+    fingerprint = remembered("schema", lambda: id(project), (project,), lambda: fingerprint_of(project))
+    past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
+    queries = (*STATE_QUERIES, past_schemas, past_version, since_schema_query(fingerprint))
+    answers = database.query((*queries, *further))
+    report_step("planning")
+    *state_answers, schemas, versions, renames = answers[: len(queries)]
+    with expected_form():
+        state = parse_past(schemas, versions, parse_state(state_answers, project.manifest.ignore))
+        state = with_present_names(renames, state, is_required=False)
+    return state, tuple(answers[len(queries) :])
+
+
+def _state_before_rollback(
+    project: Project, earlier: EarlierDeployment, database: Database, further: Sequence[Query]
+) -> tuple[DatabaseState, Answers]:
+    """Return the state as it was read when the earlier deployment was chosen; read it if that was used already."""
+    queries = (*STATE_QUERIES, since_number_query(earlier.number))
+    received_at, answers = None, None
+    if earlier.first_read and not further:
+        received_at, answers = earlier.first_read.received_at, earlier.first_read.take(database.address)
+    if answers is None:
+        received_at, answers = None, database.query((*queries, *further))
+    report_step("planning")
+    *state_answers, renames = answers[: len(queries)]
+    with expected_form():
+        state = with_present_names(renames, parse_state(state_answers, project.manifest.ignore), is_required=True)
+    if received_at is not None:
+        state = state._replace(received_at=received_at)
+    return state, tuple(answers[len(queries) :])
 
 
 def with_predictions(

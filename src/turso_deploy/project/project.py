@@ -10,6 +10,7 @@ from turso_deploy.catalog.scratch import Scratch
 from turso_deploy.core.errors import ErrorCode, InputError, Place
 from turso_deploy.core.schema_folder import SchemaFolder, SkippedStatement, notice_of_skipped
 from turso_deploy.core.text import MAX_NAMES, enumerated
+from turso_deploy.core.transaction import Answers
 from turso_deploy.core.validation import Key
 from turso_deploy.project.manifest import MANIFEST_NAME, Manifest
 from turso_deploy.project.manifest_file import place_in_manifest
@@ -24,6 +25,24 @@ class IgnoredDefinition(NamedTuple):
 
     title: str
     place: Place
+
+
+class FirstRead:
+    """The answers of a database that were read when an earlier deployment was chosen.
+
+    The first plan uses them in place of a request of its own; a later one reads again. `received_at` is the time of
+    `time.monotonic()` at which they arrived.
+    """
+
+    def __init__(self, address: str, answers: Answers, received_at: float) -> None:
+        self.received_at = received_at
+        self._address = address
+        self._answers: Answers | None = answers
+
+    def take(self, address: str) -> Answers | None:
+        """Return the answers, if they are of the database with this address, and were not used yet."""
+        answers, self._answers = self._answers, None
+        return answers if address == self._address else None
 
 
 class EarlierDeployment(NamedTuple):
@@ -43,6 +62,8 @@ class EarlierDeployment(NamedTuple):
     keep_done: frozenset[str] = frozenset()
     computed: tuple[str, ...] = ()
     """Columns whose values an `@using` has computed since, and that no backfill of the rollback computes back."""
+    first_read: FirstRead | None = None
+    """The answers to the queries for the state of the database, and to that for the renames since then."""
 
 
 class Project(NamedTuple):

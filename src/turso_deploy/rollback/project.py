@@ -66,6 +66,7 @@ def load_earlier(
         terms.run_again,
         terms.keep_done,
         tuple(title for title in target.backfilled if _is_kept(title, wanted)),
+        target.first_read,
     )
     manifest = Manifest(schema_version=target.version or None, ignore=target.catalog.ignored)
     return Project(SchemaFolder(Path(shown), shown), manifest, wanted, (), (), scratch, earlier=earlier)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, NamedTuple
 
 from turso_deploy.catalog.catalog import HISTORY_TABLE
 from turso_deploy.catalog.diff import PresentNames
 from turso_deploy.core.errors import DatabaseError, ErrorCode, PlanError
 from turso_deploy.core.progress import report_step
-from turso_deploy.core.transaction import Failure, Query, Rows, whole_number
+from turso_deploy.core.transaction import Failure, Query, Rows, Value, whole_number
 from turso_deploy.database.engine_errors import explain
 from turso_deploy.database.interface import Database
 from turso_deploy.history.catalogs import DeployedCatalog, restore
-from turso_deploy.history.lineage import UnknownNamesError, present_names, since_number_query
+from turso_deploy.history.lineage import UnknownNamesError, present_names, since_query
+from turso_deploy.project.project import FirstRead
 from turso_deploy.sql.lexer import column_title
+from turso_deploy.transaction.database_state import STATE_QUERIES
 
 _LAST = f"SELECT number, id, managed_objects, command, schema_version FROM {HISTORY_TABLE} ORDER BY number DESC LIMIT 1"
 _TARGET = f"""SELECT found.number, found.schema_version, found.schema_fingerprint, found.managed_objects, found.scripts,
@@ -23,13 +26,18 @@ _TARGET = f"""SELECT found.number, found.schema_version, found.schema_fingerprin
     WHERE stored.catalog_fingerprint = found.catalog_fingerprint AND stored.catalog IS NOT NULL
     ORDER BY stored.number DESC LIMIT 1
   )
-FROM {HISTORY_TABLE} AS found WHERE {{0}} ORDER BY found.number DESC LIMIT 1"""
-_BEFORE_LAST = f"found.number < (SELECT max(number) FROM {HISTORY_TABLE})"
+FROM {HISTORY_TABLE} AS found WHERE found.number = {{0}}"""
 _BACKFILLS = (
     f"SELECT value->>'table', value->>'column' FROM {HISTORY_TABLE}, json_each(backfills) "
-    "WHERE number > ?1 AND json_valid(backfills)"
+    "WHERE number > {0} AND json_valid(backfills)"
 )
-_OF_VERSION = "ltrim(found.schema_version, 'v') = ltrim(?1, 'v')"
+_BY_NUMBER = "?1"
+_BEFORE_LAST = (
+    f"(SELECT max(one.number) FROM {HISTORY_TABLE} AS one WHERE one.number < (SELECT max(number) FROM {HISTORY_TABLE}))"
+)
+_BY_VERSION = (
+    f"(SELECT max(one.number) FROM {HISTORY_TABLE} AS one WHERE ltrim(one.schema_version, 'v') = ltrim(?1, 'v'))"
+)
 _ROLLBACK = "rollback "
 """The beginning of the command that the deployment history records for a rollback."""
 
@@ -48,6 +56,7 @@ class Target(NamedTuple):
     present: PresentNames
     backfilled: tuple[str, ...] = ()
     """The columns whose values an `@using` has computed since, by their names then."""
+    first_read: FirstRead | None = None
 
 
 def read_target(database: Database, number: int | None, version: str | None) -> Target:
@@ -57,13 +66,12 @@ def read_target(database: Database, number: int | None, version: str | None) -> 
     what it holds of it is damaged.
     """
     report_step("reading the deployment history")
-    if number is not None:
-        query = Query(_TARGET.format("found.number = ?1"), (number,))
-    elif version is not None:
-        query = Query(_TARGET.format(_OF_VERSION), (version,))
-    else:
-        query = Query(_TARGET.format(_BEFORE_LAST))
-    last, found = database.query((Query(_LAST), query))
+    chosen, arguments = _chosen(number, version)
+    own = (Query(_LAST), *(Query(sql.format(chosen), arguments) for sql in (_TARGET, _BACKFILLS)))
+    answers = database.query((*STATE_QUERIES, since_query(chosen, arguments), *own))
+    received_at = time.monotonic()
+    *first, last, found, backfills = answers
+    first_read = FirstRead(database.address, first, received_at)
     last_row = _only_row(last)
     if last_row is None:
         raise _impossible("the deployment history is empty", "Nothing was ever deployed to this database.")
@@ -83,7 +91,14 @@ def read_target(database: Database, number: int | None, version: str | None) -> 
             f"deployment {row[0]}{at} is the last one, so the database is at it already",
             "Name an earlier deployment. What was changed by hand since shows `turso-deploy verify`.",
         )
-    return _read(database, row, last_row)
+    return _read(row, last_row, first[-1], backfills)._replace(first_read=first_read)
+
+
+def _chosen(number: int | None, version: str | None) -> tuple[str, tuple[Value, ...]]:
+    """Return the SQL expression for the number of the deployment that is meant, and its arguments."""
+    if number is not None:
+        return _BY_NUMBER, (number,)
+    return (_BEFORE_LAST, ()) if version is None else (_BY_VERSION, (version,))
 
 
 def _only_row(answer: Rows | Failure) -> tuple[Any, ...] | None:
@@ -100,7 +115,7 @@ def _only_row(answer: Rows | Failure) -> tuple[Any, ...] | None:
     raise explain(answer).error(DatabaseError, f"The table {HISTORY_TABLE} could not be read: {{}}.")
 
 
-def _read(database: Database, row: tuple[Any, ...], last_row: tuple[Any, ...]) -> Target:
+def _read(row: tuple[Any, ...], last_row: tuple[Any, ...], answer: Rows | Failure, backfills: Rows | Failure) -> Target:
     number, version, fingerprint, managed, scripts, catalog_fingerprint, content = row
     if catalog_fingerprint is None:
         raise _impossible(
@@ -120,8 +135,6 @@ def _read(database: Database, row: tuple[Any, ...], last_row: tuple[Any, ...]) -
         managed_now = frozenset(map(str, json.loads(last_row[2])))
     except (ValueError, TypeError) as error:
         raise damaged(number, "its managed objects or scripts cannot be read") from error
-    after = whole_number(number)
-    [answer, backfills] = database.query((since_number_query(after), Query(_BACKFILLS, (after,))))
     columns = backfills.rows if isinstance(backfills, Rows) else ()
     try:
         if isinstance(answer, Failure):
