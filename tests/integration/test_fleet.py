@@ -216,6 +216,11 @@ def test_hashed_names_appear_nowhere_in_the_report(fleet: NamespaceFleet, schema
     assert (code, report["fleet"]["states"]) == (1, {"deployed": 1, "failed": 1})
     assert "gone" not in text
     assert report["fleet"]["causes"][0]["command"] is None
+    code, report = run_fleet(fleet, schema, names="hashed", canary="gone", results=str(results), only="gone,t01")
+    assert report["fleet"]["states"] == {"failed": 1, "not-reached": 1}
+    text = json.dumps(report) + results.read_text()
+    assert "gone" not in text
+    assert "t01" not in text
 
 
 def test_server_with_fewer_active_namespaces_than_databases_is_deployed_to(

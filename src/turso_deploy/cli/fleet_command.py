@@ -78,6 +78,7 @@ def run_fleet(invocation: Invocation) -> Report:
             parallel=Parallel(settings.parallel),
             budget=budget.of(total) if settings.command in DEPLOYING_COMMANDS else None,
             stop=stop,
+            shown=lambda name: shown_name(name, hashed=settings.names == "hashed"),
         )
         report_step(f"0 of {count_of(total, 'database')}")
         run.run()

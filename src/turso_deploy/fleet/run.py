@@ -74,8 +74,8 @@ class FleetRun:
     """The run of one command for the waves of a fleet.
 
     `work` does one task and raises nothing. More than `budget` failures end the run, and each failure in the canary;
-    None for a run that changes nothing, which looks at every database. `stopped_by` is the reason for which databases
-    were not reached, and `retried` the number of second tries.
+    None for a run that changes nothing, which looks at every database. `shown` returns the name of a database as it is
+    reported. `stopped_by` is the reason for which databases were not reached, and `retried` the number of second tries.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class FleetRun:
         parallel: Parallel,
         budget: int | None,
         stop: Stop,
+        shown: Callable[[str], str] = str,
     ) -> None:
         self._waves = waves
         self._workers = Workers[Task, Done](work)
@@ -94,6 +95,7 @@ class FleetRun:
         self._parallel = parallel
         self._budget = budget
         self._stop = stop
+        self._shown = shown
         self._under_way: dict[str, Task] = {}
         self._failures = 0
         self.stopped_by: str | None = None
@@ -106,7 +108,8 @@ class FleetRun:
                 begun = time.monotonic()
                 left = self._run_wave(wave) if not self.stopped_by else wave.targets
                 for target in left:
-                    self._listener.add(Done(DatabaseResult(target.name, State.NOT_REACHED, wave.name, attempts=0)))
+                    name = self._shown(target.name)
+                    self._listener.add(Done(DatabaseResult(name, State.NOT_REACHED, wave.name, attempts=0)))
                 if len(left) < len(wave.targets):
                     self._listener.wave_ended(wave, time.monotonic() - begun)
         self._workers.close()
@@ -181,25 +184,26 @@ class FleetRun:
             for task in list(self._under_way.values()):
                 if not task.permit.is_used or is_hurried:
                     del self._under_way[task.target.name]
-                    self._listener.add(Done(_left_behind(task)))
+                    self._listener.add(Done(self._left_behind(task)))
+
+    def _left_behind(self, task: Task) -> DatabaseResult:
+        """Return the result of a task that is left behind: what it has sent may still be committed."""
+        if not task.permit.is_used:
+            return DatabaseResult(
+                self._shown(task.target.name), State.STOPPED, task.wave, ErrorCode.STOPPED, attempts=task.attempt
+            )
+        return DatabaseResult(
+            self._shown(task.target.name),
+            State.UNKNOWN,
+            task.wave,
+            ErrorCode.OUTCOME_UNKNOWN,
+            message="A second signal ended the wait for the server's reply.",
+            hint="Run it again: nothing is done twice.",
+            committed=None,
+            attempts=task.attempt,
+        )
 
 
 def may_pass(result: DatabaseResult) -> bool:
     """Return True for a failure that may pass and that surely changed nothing."""
     return result.state is State.FAILED and result.committed is False and result.code in PASSING
-
-
-def _left_behind(task: Task) -> DatabaseResult:
-    """Return the result of a task that is left behind: what it has sent may still be committed."""
-    if not task.permit.is_used:
-        return DatabaseResult(task.target.name, State.STOPPED, task.wave, ErrorCode.STOPPED, attempts=task.attempt)
-    return DatabaseResult(
-        task.target.name,
-        State.UNKNOWN,
-        task.wave,
-        ErrorCode.OUTCOME_UNKNOWN,
-        message="A second signal ended the wait for the server's reply.",
-        hint="Run it again: nothing is done twice.",
-        committed=None,
-        attempts=task.attempt,
-    )
