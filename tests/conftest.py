@@ -31,11 +31,18 @@ def pytest_sessionfinish() -> None:
     counters.save()
 
 
-@pytest.fixture
-def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
-    """A server with an empty database, for this test alone."""
+@pytest.fixture(scope="session")
+def shared_sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
+    """A server for all tests of a worker process: starting one takes ten times as long as emptying its database."""
     with running_sqld(tmp_path_factory.mktemp("sqld")) as server:
         yield server
+
+
+@pytest.fixture
+def sqld(shared_sqld: Sqld) -> Sqld:
+    """A server with a new database. Tests that end, limit or start a server use `running_sqld`."""
+    shared_sqld.replace_database()
+    return shared_sqld
 
 
 @pytest.fixture

@@ -8,15 +8,23 @@ import pytest
 
 from tests.platform.github import Github, running_github
 from tests.platform.turso import Hosted, Turso, running_turso
-from tests.support.sqld import running_sqld
+from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.turso.platform import Platform
 
 
+@pytest.fixture(scope="session")
+def hosting_sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
+    """A server for the platforms of all tests of a worker process: no two databases have one id."""
+    with running_sqld(tmp_path_factory.mktemp("sqld"), namespaces=True) as server:
+        yield server
+
+
 @pytest.fixture
-def turso(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turso]:
+def turso(hosting_sqld: Sqld) -> Iterator[Turso]:
     """The platform, with no database yet."""
-    with running_sqld(tmp_path_factory.mktemp("sqld"), namespaces=True) as sqld, running_turso(sqld) as running:
+    with running_turso(hosting_sqld) as running:
         yield running
+        running.delete_all()
 
 
 @pytest.fixture

@@ -80,6 +80,11 @@ class Turso:
         self._admin("POST", f"{hosted.id}/config", {**current, **settings})
         hosted.settings |= {key: value for key, value in settings.items() if key.startswith("block")}
 
+    def delete_all(self) -> None:
+        """Delete the databases that are left, so that the server does not keep them open."""
+        for hosted in self.databases.values():
+            self._admin("DELETE", hosted.id)
+
     def token(self, hosted: Hosted, access: str = "rw", **claims: Any) -> str:
         """A token for a database, without an end unless `exp` says one."""
         return sign(hosted.key, {"a": access, "id": hosted.id, "iat": datetime.now(UTC), **claims})

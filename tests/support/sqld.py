@@ -43,6 +43,11 @@ class Sqld:
         url = f"{self.admin_url}/v1/namespaces/default/config"
         send("POST", url, {**send("GET", url), **settings})
 
+    def replace_database(self) -> None:
+        """Delete the database with its configuration and streams; the server makes a new one at the next request."""
+        status, content = exchange("DELETE", f"{self.admin_url}/v1/namespaces/default")
+        assert status in (200, 404), f"HTTP {status}: {content.decode()}"  # 404: not used since the last time
+
     def expired_token(self) -> str:
         """A token whose time is over by more than the leeway that the server grants."""
         return self.token(exp=datetime.now(UTC) - timedelta(hours=1))
