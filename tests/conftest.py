@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import counters
+from tests.support.memory_folder import use_memory_folder
 from tests.support.recording_proxy import RecordingProxy, recording_proxy
 from tests.support.sqld import Sqld, running_sqld
 from turso_deploy.database.hrana import HranaDatabase
@@ -18,6 +19,8 @@ from turso_deploy.database.hrana import HranaDatabase
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+use_memory_folder()
 
 
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:

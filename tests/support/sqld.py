@@ -1,4 +1,4 @@
-"""A real libSQL server (sqld) for one test: on loopback, with JWT authentication, in a folder of its own."""
+"""A real libSQL server (sqld) for tests: on loopback, with JWT authentication, in a folder of its own."""
 
 from __future__ import annotations
 
