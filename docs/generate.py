@@ -14,6 +14,7 @@ from typing import Any
 
 import turso_deploy
 from turso_deploy.cli.arguments import COMMANDS
+from turso_deploy.fleet_sources.fleet_file import fleet_json_schema
 from turso_deploy.github.outputs import OUTPUTS
 from turso_deploy.plan.hazards import HAZARDS
 from turso_deploy.project.manifest import manifest_json_schema
@@ -58,6 +59,16 @@ def _kind(field: dict[str, Any]) -> str:
         return "a list"
     kinds = [kind for kind in field["anyOf"] if kind.get("type") != "null"]
     return "text" if kinds == [kind for kind in kinds if kind.get("type") == "string"] else "a bound"
+
+
+def fleet_file() -> str:
+    """Return the table of the fleet file's keys and their meaning."""
+    schema = json.loads(fleet_json_schema())
+    source, rollout = schema["$defs"]["Source"], schema["$defs"]["RolloutKeys"]
+    keys = list(schema["properties"].items())
+    keys += [(f"databases: {name}", field) for name, field in source["properties"].items()]
+    keys += [(f"rollout: {name}", field) for name, field in rollout["properties"].items()]
+    return _table(("key", "meaning"), [(f"`{name}`", field["description"]) for name, field in keys])
 
 
 def report() -> str:
@@ -176,6 +187,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "names": names,
     "functions": functions,
     "fleet": fleet,
+    "fleet_file": fleet_file,
     "layers": layers,
     "packages": packages,
 }
@@ -199,7 +211,11 @@ def _described(texts: Mapping[str, str]) -> Iterator[str]:
         yield textwrap.fill(text, 110, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False)
 
 
-FILES: dict[str, Callable[[], str]] = {"reference/report.schema.json": report_json_schema, "../action.yml": action}
+FILES: dict[str, Callable[[], str]] = {
+    "reference/report.schema.json": report_json_schema,
+    "reference/fleet.schema.json": fleet_json_schema,
+    "../action.yml": action,
+}
 """Files that are generated as a whole."""
 
 

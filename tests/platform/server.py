@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from ssl import SSLContext
@@ -63,11 +63,28 @@ class Faults:
         return None, True
 
 
-@contextmanager
+@dataclass(frozen=True)
+class Site:
+    """What answers at one host: a function, what was asked of it, and the faults that come before it."""
+
+    answer: Callable[[Request], Answer]
+    asked: list[Request]
+    faults: Faults
+
+
 def serving(
     answer: Callable[[Request], Answer], asked: list[Request], faults: Faults, tls: SSLContext | None = None
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """The URL of a server that answers so, by https with `tls`."""
+    site = Site(answer, asked, faults)
+    return serving_sites(lambda _: site, tls)
+
+
+@contextmanager
+def serving_sites(
+    find: Callable[[str], Site | None], tls: SSLContext | None = None, *, all_loopback: bool = False
+) -> Iterator[str]:
+    """The URL of a server for many hosts: `find` returns the site of a Host header. `all_loopback`: see `listening`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -84,9 +101,13 @@ def serving(
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             request = Request(self.command, parts.path, query, json.loads(body) if body else None, dict(self.headers))
-            asked.append(request)
-            fault, works = faults.take(request)
-            reply = answer(request) if works else None
+            site = find(self.headers.get("Host", ""))
+            if site is None:
+                self.reply(Answer(404, {"error": "no such host"}))
+                return
+            site.asked.append(request)
+            fault, works = site.faults.take(request)
+            reply = site.answer(request) if works else None
             self.reply(fault or reply or Answer(500))
 
         def reply(self, reply: Answer) -> None:
@@ -106,5 +127,5 @@ def serving(
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with listening(Handler, tls) as url:
+    with listening(Handler, tls, all_loopback=all_loopback) as url:
         yield url

@@ -1,7 +1,7 @@
 """A stand-in of the Turso Platform API before a real sqld: databases are namespaces, branches are forks.
 
 Tokens are signed with the key that sqld checks for the namespace, and rotation replaces that key: an old token is then
-really refused. Each database answers at a port of its own, which is its `Hostname`.
+really refused. All databases answer at one port; the `Hostname` of each is an address of loopback of its own.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.platform.server import Answer, Faults, Request, serving
+from tests.platform.server import Answer, Faults, Request, Site, serving, serving_sites
 from tests.support.sqld import Sqld, exchange, send, sign
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
-EVERYTHING = ("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds")
+EVERYTHING = (
+    *("read", "db:create", "db:delete", "db:configure", "db:mint-token", "db:rotate-creds"),
+    "group:mint-token",
+)
 PAGE = 2
 
 
 @dataclass
 class Hosted:
-    """A database that the platform hosts. `faults` are for its own port, where SQL is served."""
+    """A database that the platform hosts. `faults` are for its own host, where SQL is served."""
 
     name: str
     id: str
@@ -62,17 +65,29 @@ class Turso:
     """How many times a new branch answers 404 before it is up."""
     expires: int = -1
     """What the API says of its tokens' end."""
+    page: int = PAGE
+    """The largest page of the list."""
+    groups: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
+    """The groups besides `default`, each with the key that signs its tokens."""
+    port: int = 0
+    """The port where all databases serve SQL."""
+    hosts: dict[str, Site] = field(default_factory=dict)
 
     def api_token(self, *permissions: str, **claims: Any) -> str:
         """A token for the API with these permissions; with all of them when none is named."""
         content = {"organization": self.organization, "scopes": list(permissions or EVERYTHING), **claims}
         return jwt.encode(content, "k" * 32, algorithm="HS256")
 
-    def create(self, name: str, **settings: Any) -> Hosted:
+    def create(self, name: str, group: str = "default", **settings: Any) -> Hosted:
         """A new, empty database."""
-        hosted = self._host(name, self.sqld.key, None, settings)
-        self._admin("POST", f"{hosted.id}/create", {})
+        hosted = self._host(name, self.key_of(group), None, settings)
+        hosted.group = group
+        self._admin("POST", f"{hosted.id}/create", {} if group == "default" else {"jwt_key": _public(hosted.key)})
         return hosted
+
+    def key_of(self, group: str) -> Ed25519PrivateKey:
+        """The key that signs the tokens of a group, which is made with its first database."""
+        return self.sqld.key if group == "default" else self.groups.setdefault(group, Ed25519PrivateKey.generate())
 
     def configure(self, hosted: Hosted, **settings: Any) -> None:
         """Change what sqld enforces for a database: block_reads, block_writes, jwt_key."""
@@ -103,6 +118,9 @@ class Turso:
         if request.path == "/v1/auth/validate":
             return Answer(document={"exp": self.expires})
         databases = f"/v1/organizations/{self.organization}/databases"
+        groups = f"/v1/organizations/{self.organization}/groups/"
+        if request.path.startswith(groups):
+            return self._of_group(request, claims["scopes"], *request.path.removeprefix(groups).split("/", 1))
         if not request.path.startswith(databases):
             return refused(403, "you are not a member of this organization")
         name, _, action = request.path.removeprefix(databases).strip("/").partition("/")
@@ -121,15 +139,28 @@ class Turso:
             return refused(404, f"could not find database with name {name}")
         return work(request, name)
 
+    def _of_group(self, request: Request, scopes: list[str], name: str, action: str = "") -> Answer:
+        permission = "group:mint-token" if action else "read"
+        if permission not in scopes:
+            return refused(403, f"the token lacks {permission}")
+        if name != "default" and name not in self.groups:
+            return refused(404, f"group {name} not found")
+        if (request.method, action) == ("GET", ""):
+            return Answer(document={"group": {"name": name, "uuid": name, "archived": False}})
+        if (request.method, action) == ("POST", "auth/tokens"):
+            return self._minted(request, self.key_of(name), {})
+        return refused(404, "not found")
+
     def _list(self, request: Request, _name: str) -> Answer:
+        parent, group = request.query.get("parent"), request.query.get("group")
         found = [
             hosted
             for hosted in self.databases.values()
-            if not (parent := request.query.get("parent")) or (hosted.parent and hosted.parent.id == parent)
+            if (not parent or (hosted.parent and hosted.parent.id == parent)) and (not group or hosted.group == group)
         ]
-        start = int(request.query.get("cursor", "0"))
-        following = str(start + PAGE) if start + PAGE < len(found) else None
-        page = [_shown(hosted) for hosted in found[start : start + PAGE]]
+        start, size = int(request.query.get("cursor", "0")), min(int(request.query.get("limit", "100")), self.page)
+        following = str(start + size) if start + size < len(found) else None
+        page = [_shown(hosted) for hosted in found[start : start + size]]
         return Answer(document={"databases": page, "pagination": {"next": following}})
 
     def _show(self, _request: Request, name: str) -> Answer:
@@ -156,20 +187,23 @@ class Turso:
         return Answer(document={"database": name})
 
     def _mint(self, request: Request, name: str) -> Answer:
+        hosted = self.databases[name]
+        return self._minted(request, hosted.key, {"id": hosted.id})
+
+    def _minted(self, request: Request, key: Ed25519PrivateKey, claims: dict[str, Any]) -> Answer:
         if request.body is not None:
             return refused(400, "Permissions are not supported for db-api controlled databases")
         parts = re.findall(r"(\d+)([wdhm])", request.query["expiration"])
         lifetime = timedelta(seconds=sum(int(number) * SECONDS[unit] for number, unit in parts))
         access = {"full-access": "rw", "read-only": "ro"}[request.query["authorization"]]
-        hosted = self.databases[name]
-        self.minted.append(self.token(hosted, access, exp=datetime.now(UTC) + lifetime))
+        now = datetime.now(UTC)
+        self.minted.append(sign(key, {"a": access, "iat": now, "exp": now + lifetime, **claims}))
         return Answer(document={"jwt": self.minted[-1]})
 
     def _rotate(self, _request: Request, name: str) -> Answer:
         hosted = self.databases[name]
         hosted.key = Ed25519PrivateKey.generate()
-        public = hosted.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        self.configure(hosted, jwt_key=public.decode())
+        self.configure(hosted, jwt_key=_public(hosted.key))
         return Answer()
 
     def _wake(self, _request: Request, name: str) -> Answer:
@@ -183,8 +217,9 @@ class Turso:
             headers = {"Host": f"{hosted.id}.db", "Authorization": f"Bearer {request.bearer}"}
             return Answer(*exchange(request.method, self.sqld.url + request.path, request.body, headers))
 
-        url = self.stack.enter_context(serving(to_sqld, hosted.asked, hosted.faults))
-        hosted.hostname = url.removeprefix("http://")
+        number = len(self.hosts) + 2
+        hosted.hostname = f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}:{self.port}"
+        self.hosts[hosted.hostname] = Site(to_sqld, hosted.asked, hosted.faults)
         self.databases[name] = hosted
         return hosted
 
@@ -202,8 +237,15 @@ def running_turso(sqld: Sqld) -> Iterator[Turso]:
     """The platform before this server, which has namespaces."""
     with ExitStack() as stack:
         turso = Turso(sqld, stack)
+        databases = stack.enter_context(serving_sites(turso.hosts.get, all_loopback=True))
+        turso.port = int(databases.rpartition(":")[2])
         turso.url = stack.enter_context(serving(turso.answer, turso.asked, turso.faults))
         yield turso
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    """The public part of a key, as sqld reads it."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _shown(hosted: Hosted) -> dict[str, Any]:

@@ -20,10 +20,23 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _LoopbackServer(_Server):
+    """A server at every address of loopback (127.0.0.0/8), and of no other interface."""
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        super().server_bind()
+
+
 @contextmanager
-def listening(handler: type[BaseHTTPRequestHandler], tls: SSLContext | None = None) -> Iterator[str]:
-    """Run a server whose requests the handler answers; yield its URL."""
-    server = _Server(("127.0.0.1", 0), handler)
+def listening(
+    handler: type[BaseHTTPRequestHandler], tls: SSLContext | None = None, *, all_loopback: bool = False
+) -> Iterator[str]:
+    """Run a server whose requests the handler answers; yield its URL.
+
+    With `all_loopback` it has as many addresses as loopback (127.0.0.1, 127.0.0.2, …), so that each can be a host.
+    """
+    server = _LoopbackServer(("0.0.0.0", 0), handler) if all_loopback else _Server(("127.0.0.1", 0), handler)  # noqa: S104
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

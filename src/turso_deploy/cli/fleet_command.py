@@ -26,7 +26,7 @@ from turso_deploy.fleet.run import Done, FleetRun, Listener, Task
 from turso_deploy.fleet.stopping import Stop
 from turso_deploy.fleet.tally import MAX_NAMES, Facts, error_of, fleet_of, verdict_of
 from turso_deploy.fleet_sources.rollout import Shard, Share
-from turso_deploy.fleet_sources.selection import Access, select
+from turso_deploy.fleet_sources.selection import Access, open_selection
 from turso_deploy.fleet_sources.target import Selection
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.pending.plan_memo import PlanMemo, remembering
@@ -59,14 +59,13 @@ _OF_ONE_RUN = frozenset(
 def run_fleet(invocation: Invocation) -> Report:
     """Run the command of the settings for every database of the fleet. Raises DeployError before the first request."""
     settings, started = invocation.settings, time.monotonic()
-    report_step("selecting the databases")
-    selection = _selection(invocation)
-    waves = _waves(invocation, selection)
     shard = settings.shard or Shard()
-    total = sum(len(wave.targets) for wave in waves)
     stop = Stop()
     with ExitStack() as opened:
         run_one = opened.enter_context(_command(invocation))
+        selection = opened.enter_context(_selection(invocation))
+        waves = _waves(invocation, selection)
+        total = sum(len(wave.targets) for wave in waves)
         file = opened.enter_context(closing(ResultsFile(settings.results)))
         budget = settings.failure_budget or selection.rollout.failure_budget or Share(0)
         tally = _Progress(total, file)
@@ -96,9 +95,43 @@ def run_fleet(invocation: Invocation) -> Report:
     return _report(invocation, tally.results, facts, started)
 
 
-def _selection(invocation: Invocation) -> Selection:
+@contextmanager
+def _selection(invocation: Invocation) -> Iterator[Selection]:
+    """Yield the databases of the fleet. The claims of a given token are checked before it is used."""
     settings = invocation.settings
-    return select(settings.fleet or "", settings.only, settings.except_, Access(settings.auth_token))
+    access = Access(
+        settings.auth_token,
+        settings.writes_to_database,
+        settings.api_token,
+        settings.organization,
+        settings.api_url,
+        settings.control_url,
+        settings.control_token,
+        settings.token_lifetime,
+        settings.timeout,
+        settings.allow_insecure_http,
+        invocation.runner.mask,
+        invocation.timing.max_pause,
+    )
+    report_step("selecting the databases")
+    with open_selection(settings.fleet or "", settings.only, settings.except_, access) as selection:
+        if selection.uses_given_token and settings.command != "check-tokens":
+            _check_given_token(invocation)
+        yield selection
+
+
+def _check_given_token(invocation: Invocation) -> None:
+    """Check the claims of the token that was given for all databases. Raises DeployError."""
+    from turso_deploy.cli.credentials import policy_of
+    from turso_deploy.turso.token_checks import check_claims_of_all
+    from turso_deploy.turso.token_policy import Role, token_error
+
+    settings, credentials = invocation.settings, invocation.credentials
+    given = {Role.DEPLOY: settings.auth_token.reveal()} if settings.auth_token else {}
+    policy, writes = policy_of(settings), settings.writes_to_database
+    credentials.checks = check_claims_of_all(given, policy, credentials.now, needs_write=writes)
+    if error := token_error(credentials.checks, policy):
+        raise error
 
 
 def _waves(invocation: Invocation, selection: Selection) -> Sequence[Wave]:

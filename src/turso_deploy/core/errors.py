@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     DATABASE_URL_MISSING = "database-url-missing"
     DATABASE_URL_INVALID = "database-url-invalid"
     TOKEN_MALFORMED = "token-malformed"
+    FLEET_INVALID = "fleet-invalid"
     # the schema folder
     SCHEMA_NOT_FOUND = "schema-not-found"
     SCHEMA_EMPTY = "schema-empty"

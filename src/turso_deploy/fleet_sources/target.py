@@ -40,3 +40,5 @@ class Selection(NamedTuple):
     targets: tuple[Target, ...]
     skipped: tuple[Skipped, ...] = ()
     rollout: Rollout = Rollout()
+    uses_given_token: bool = False
+    """Whether one of the targets is at a server that gets the token that was given for all."""

@@ -73,8 +73,9 @@ def settings_of(sources: Sources) -> Settings:
     if sources.selected:
         _log.debug("database of the settings file: %s", sources.selected)
     settings = _parsed(sources)
-    if isinstance(settings.database_url, RemoteAddress) and not settings.allow_insecure_http:
-        parse_address(settings.database_url.url)  # raises an error for plaintext HTTP
+    for address in (settings.database_url, settings.control_url):
+        if isinstance(address, RemoteAddress) and not settings.allow_insecure_http:
+            parse_address(address.url)  # raises an error for plaintext HTTP
     _reject_contradictions(settings)
     _reject_save_of_what_is_done(settings)
     _reject_parts_of_a_fleet(settings)

@@ -327,6 +327,15 @@ class Settings:
         Group.FLEET,
         FLEET_COMMANDS,
     )
+    control_url: DatabaseUrl | None = _setting(
+        None,
+        "With a fleet file that has a `query`: URL of the control database, which is only read.",
+        Group.FLEET,
+        FLEET_COMMANDS,
+    )
+    control_token: SecretText | None = _setting(
+        None, "Token of the control database; a read-only one is enough.", Group.FLEET, FLEET_COMMANDS
+    )
     canary: Canary | None = _setting(
         None,
         "With `fleet`: databases to deploy to first, by number or by names; each must succeed. Without it those that "

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
 from turso_deploy.core.durations import format_duration
-from turso_deploy.core.errors import ErrorCode, InputError
+from turso_deploy.core.errors import ErrorCode, InputError, PlatformError
 from turso_deploy.database.address import RemoteAddress, parse_address
+from turso_deploy.http.backoff import MAX_PAUSE, Backoff, RetryBudget
 from turso_deploy.http.json_api import JsonApi, Reply, error_for_reply, segment
 from turso_deploy.http.proxies import is_loopback
 from turso_deploy.turso.platform_errors import explain
@@ -26,7 +27,10 @@ API_URL = "https://api.turso.tech"
 MAX_NAME_LENGTH = 64
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-_MAX_PAGES = 1000
+_PAGE_SIZE = 100
+_MAX_PAGES = 10_000
+_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_UNANSWERED = 3
 
 
 class _Reply(BaseModel):
@@ -47,6 +51,8 @@ class PlatformDatabase(_Reply):
     block_writes: bool | None = None
     sleeping: bool | None = None
     archived: bool | None = None
+    is_schema: bool | None = None
+    engine: str | None = Field(default=None, validation_alias="database_type")
 
     @property
     def asleep(self) -> bool:
@@ -86,13 +92,19 @@ class _Validity(_Reply):
 class Platform:
     """One organization of the Turso Platform. `timeout` is in seconds for each request.
 
+    `max_pause` is the longest pause in seconds before a request is sent again, unless the API asks for more.
     Raises InputError for an invalid token, address or organization.
     """
 
-    def __init__(self, token: str, organization: str, timeout: float, url: str = API_URL) -> None:
+    def __init__(
+        self, token: str, organization: str, timeout: float, url: str = API_URL, *, max_pause: float = MAX_PAUSE
+    ) -> None:
         self.organization = usable_name("organization", organization)
+        self._timeout = timeout
+        self._max_pause = max_pause
         self._api = JsonApi("the Turso Platform API", url, token, timeout)
         self._databases = f"/v1/organizations/{segment(organization)}/databases"
+        self._groups = f"/v1/organizations/{segment(organization)}/groups"
 
     @property
     def url(self) -> str:
@@ -106,15 +118,22 @@ class Platform:
 
     def branches(self, parent_id: str) -> list[PlatformDatabase]:
         """Return the branches of the database with this id."""
-        action, found = "listing the branches", list[PlatformDatabase]()
-        query = {"parent": parent_id}
-        for _ in range(_MAX_PAGES):
-            page = self._api.read(self._call("GET", self._databases, action, "read", query=query), _Page, action)
-            found += page.databases
-            if not page.cursor:
-                return found
-            query["cursor"] = page.cursor
-        raise self._api.unreadable(action)
+        return self._listed({"parent": parent_id}, "listing the branches")
+
+    def databases(self, group: str | None = None) -> list[PlatformDatabase]:
+        """Return all databases, or those of a group, each once. A group that does not exist has none.
+
+        A request that fails for a passing reason is sent again. Raises InputError for an invalid name.
+        """
+        where = f"of the group {usable_name('group', group)}" if group else f"of {self.organization}"
+        query = {"limit": str(_PAGE_SIZE), **({"group": group} if group else {})}
+        found = self._listed(query, f"listing the databases {where}", again=True)
+        return list({database.id: database for database in found}.values())
+
+    def has_group(self, name: str) -> bool:
+        """Return True if the organization has a group of this name. Raises InputError for an invalid name."""
+        reply = self._reply("GET", self._group(name), None, again=True)
+        return reply.status != 404 and _accepted(reply, f"looking up the group {name}", "read").ok
 
     def create_branch(self, name: str, origin: PlatformDatabase) -> PlatformDatabase:
         """Create a database with the current data of `origin`, in the same group."""
@@ -136,12 +155,21 @@ class Platform:
         """Wake a database that sleeps, or was archived because it was not used."""
         self._call("POST", f"{self._path(name)}/wakeup", f"waking the database {name}", "db:configure")
 
-    def mint(self, name: str, lifetime: timedelta, *, read_only: bool) -> str:
-        """Mint a token for the database that expires after `lifetime`. Mask it before anything else."""
+    def mint(self, name: str, lifetime: timedelta, *, read_only: bool, again: bool = False) -> str:
+        """Mint a token for the database that expires after `lifetime`. Mask it before anything else.
+
+        With `again` the request is sent again if it fails for a passing reason.
+        """
         path, action = f"{self._path(name)}/auth/tokens", f"minting a token for {name}"
-        access = "read-only" if read_only else "full-access"
-        query = {"expiration": format_duration(lifetime), "authorization": access}
-        return self._api.read(self._call("POST", path, action, "db:mint-token", query=query), _Minted, action).jwt
+        return self._minted(path, action, "db:mint-token", lifetime, read_only=read_only, again=again)
+
+    def mint_for_group(self, group: str, lifetime: timedelta, *, read_only: bool) -> str:
+        """Mint a token for all databases of a group that expires after `lifetime`. Mask it before anything else.
+
+        A request that fails for a passing reason is sent again.
+        """
+        path, action = f"{self._group(group)}/auth/tokens", f"minting a token for the group {group}"
+        return self._minted(path, action, "group:mint-token", lifetime, read_only=read_only, again=True)
 
     def rotate(self, name: str) -> None:
         """Replace the signing keys, which invalidates every token of the database, and perhaps of its group."""
@@ -160,10 +188,49 @@ class Platform:
     def _path(self, name: str) -> str:
         return f"{self._databases}/{segment(usable_name('database', name))}"
 
-    def _call(
-        self, method: str, path: str, action: str, permission: str, *, query: Mapping[str, str] | None = None
-    ) -> Any:
-        return _accepted(self._api.call(method, path, query=query), action, permission).document
+    def _group(self, name: str) -> str:
+        return f"{self._groups}/{segment(usable_name('group', name))}"
+
+    def _listed(self, query: dict[str, str], action: str, *, again: bool = False) -> list[PlatformDatabase]:
+        """Return the databases on all pages of a list."""
+        found = list[PlatformDatabase]()
+        for _ in range(_MAX_PAGES):
+            reply = self._reply("GET", self._databases, query, again=again)
+            page = self._api.read(_accepted(reply, action, "read").document, _Page, action)
+            found += page.databases
+            if not page.cursor:
+                return found
+            if page.cursor == query.get("cursor"):  # it would be the same page for ever
+                break
+            query["cursor"] = page.cursor
+        raise self._api.unreadable(action)
+
+    def _minted(
+        self, path: str, action: str, permission: str, lifetime: timedelta, *, read_only: bool, again: bool
+    ) -> str:
+        access = "read-only" if read_only else "full-access"
+        query = {"expiration": format_duration(lifetime), "authorization": access}
+        reply = _accepted(self._reply("POST", path, query, again=again), action, permission)
+        return self._api.read(reply.document, _Minted, action).jwt
+
+    def _call(self, method: str, path: str, action: str, permission: str) -> Any:
+        return _accepted(self._api.call(method, path), action, permission).document
+
+    def _reply(self, method: str, path: str, query: Mapping[str, str] | None, *, again: bool) -> Reply:
+        """Return the reply to a request. With `again` it is sent again for a while if it fails for a passing reason."""
+        backoff, unanswered = Backoff(RetryBudget(self._timeout, max_pause=self._max_pause)), 0
+        while True:
+            try:
+                reply = self._api.call(method, path, query=query)
+            except PlatformError as error:
+                unanswered += 1
+                if not again or unanswered >= _MAX_UNANSWERED or not backoff.wait(error.message):
+                    raise
+                continue
+            is_passing = again and reply.status in _PASSING_STATUSES
+            why = f"the Turso Platform API answered with HTTP {reply.status}"
+            if not is_passing or not backoff.wait(why, reply.retry_after or 0):
+                return reply
 
 
 def usable_name(what: str, name: str) -> str:
