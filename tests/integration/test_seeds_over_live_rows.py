@@ -580,3 +580,17 @@ def test_many_rows_that_the_application_changed_are_kept_in_seconds(in_file: Dat
     report = in_file.deploy(folder(tmp_path, f"{seeds}10000,new\n", table))
     assert (report.error, line(report)) == (None, SeedLine("courses", 10_000, 1, kept=9_999))
     assert monotonic() - before < 60  # a comparison of each kept row with all others takes minutes
+
+
+def test_kept_row_that_breaks_a_json_check_stops_the_plan_as_the_deployment(
+    target: DatabaseUnderTest, tmp_path: Path
+) -> None:
+    manifest = "json_columns: {courses: [name]}\n"
+    json_rows = "id,name\na,{}\nb,{}\n"
+    assert target.deploy(folder(tmp_path, json_rows, manifest=manifest)).error is None
+    target.run("UPDATE courses SET name = 'no JSON' WHERE id = 'a'")
+    edited = folder(tmp_path, json_rows.replace("b,{}", "b,[]"), manifest=manifest)
+    assert [target.plan(edited).status, target.deploy(edited).status] == [Status.FAILED, Status.FAILED]
+    target.run("UPDATE courses SET name = '{}' WHERE id = 'a'", "UPDATE courses SET name = 'no JSON' WHERE id = 'b'")
+    assert target.plan(edited).status is target.deploy(edited).status is Status.BLOCKED
+    assert [run(edited, approvals=OVERWRITE).error for run in (target.plan, target.deploy)] == [None, None]

@@ -69,7 +69,7 @@ from turso_deploy.transaction.possible_deletions import (
     deletions_by_scripts,
     deletions_by_seeds,
 )
-from turso_deploy.transaction.predictions import Pending, check_questions, undecided_parts
+from turso_deploy.transaction.predictions import NewRows, Pending, check_questions, undecided_parts
 from turso_deploy.transaction.row_verification import FOREIGN_KEY_CHECK_PROBE, check_verifiable
 from turso_deploy.transaction.step_predictions import step_probes
 
@@ -230,7 +230,7 @@ def _predicted_checks(changes: Pending) -> Inquiry:
 
     def add(pending: PendingChanges, answers: Answers) -> PendingChanges:
         remaining = iter(answers)
-        new_rows = partial(_rows_inserted, pending)
+        new_rows = NewRows(partial(_rows_inserted, pending), partial(_kept_keys, pending))
         checks: dict[str, tuple[Check, Rows | Failure]] = {}
         undecided = list(undecided_parts(changes))
         undecided += [text for decision in pending.decisions.values() for text in decision.undecided]
@@ -283,6 +283,16 @@ def _rows_inserted(pending: PendingChanges, name: str) -> int | None:
         return 0
     decision = pending.decisions.get(seed.table)
     return decision.inserted if decision else seed.row_count
+
+
+def _kept_keys(pending: PendingChanges, name: str) -> set[str]:
+    """Return the texts of the keys of the seed rows that leave a live row as it is, by the folded name of a table."""
+    return {
+        group.key_text(row)
+        for seed in pending.seeds
+        if fold_case(seed.table) == name and seed.table in pending.decisions
+        for _, group, row in seed.rows_at(pending.decisions[seed.table].kept)
+    }
 
 
 def pending_for(project: Project, state: DatabaseState) -> PendingChanges:

@@ -6,7 +6,7 @@ with the seeds as the scratch database stored them. What pending scripts and tri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from turso_deploy.core.transaction import Answers, Failure, Query, Rows, Value
@@ -17,7 +17,7 @@ from turso_deploy.project.bound import Bound
 from turso_deploy.project.project import Project
 from turso_deploy.project.scripts import Script
 from turso_deploy.seeds.tables import SeedGroup, SeedTable
-from turso_deploy.seeds.upsert import as_json
+from turso_deploy.seeds.upsert import as_json, text_form
 from turso_deploy.sql.definitions import ForeignKey
 from turso_deploy.sql.identifiers import with_projected_names
 from turso_deploy.sql.lexer import fold_case, quote_identifier, read_column_title, readable_identifier
@@ -31,8 +31,16 @@ from turso_deploy.transaction.written_tables import Writers, rejecting_triggers,
 MAX_COMPARED_ROWS = 10_000
 """The number of rows that a plan looks up among the seeds."""
 
-NewRows = Callable[[str], int | None]
-"""The number of rows that the seeds add to a table, by folded name; None if it is not known."""
+
+class NewRows(NamedTuple):
+    """What the seeds do with the rows of a table, by folded name.
+
+    `added` returns the number of rows that they add, None if it is not known; `kept` the texts of the keys of the seed
+    rows that leave a live row as it is.
+    """
+
+    added: Callable[[str], int | None]
+    kept: Callable[[str], Set[str]]
 
 
 class Pending(NamedTuple):
@@ -170,7 +178,7 @@ def _rows_question(pending: Pending, name: str, bound: Bound) -> CheckQuestion:
         if isinstance(answer, Failure):
             return answer
         [(found, *keys)] = answer.rows
-        number, added = int(str(found)), new_rows(counted)
+        number, added = int(str(found)), new_rows.added(counted)
         most = pending.seeds[counted].row_count if added is None else 0
         if added is None and (bound.holds(number) != bound.holds(number + most) or number < bound.low):
             return "it is not known how many of the seed rows are new"
@@ -199,7 +207,14 @@ def _json_question(pending: Pending, name: str, columns: Sequence[str]) -> Check
         figures, *found = answers
         if isinstance(figures, Failure):
             return figures
-        return _without_overwritten(pending, name, figures, list(zip(overwritten, found, strict=True)), len(columns))
+        return _without_overwritten(
+            pending,
+            name,
+            figures,
+            list(zip(overwritten, found, strict=True)),
+            len(columns),
+            new_rows.kept(fold_case(name)),
+        )
 
     return CheckQuestion(check, (check.figures, *(item.query for item in overwritten)), predict)
 
@@ -287,7 +302,12 @@ def _groups_that_overwrite(pending: Pending, name: str, column: str) -> Iterator
 
 
 def _without_overwritten(
-    pending: Pending, name: str, figures: Rows, found: Sequence[tuple[_Overwritten, Rows | Failure]], count: int
+    pending: Pending,
+    name: str,
+    figures: Rows,
+    found: Sequence[tuple[_Overwritten, Rows | Failure]],
+    count: int,
+    kept: Set[str],
 ) -> Rows | str:
     """Return the figures and keys of a JSON check without the rows that the seeds overwrite."""
     [row] = figures.rows
@@ -301,7 +321,11 @@ def _without_overwritten(
         for group, answer in answers:
             if not isinstance(answer, Rows) or len(answer.rows) > MAX_COMPARED_ROWS:
                 return "too many rows have a value that is not JSON to look all of them up among the seeds"
-            replaced |= _positions_among_seeds(pending, name, group, answer.rows)
+            replaced |= {
+                at
+                for at in _positions_among_seeds(pending, name, group, answer.rows)
+                if as_json([group.key, [text_form(value) for value in answer.rows[at][1:]]]) not in kept
+            }
             names = [row[0] for row in answer.rows]
         left = [key for place, key in enumerate(names) if place not in replaced]
         numbers[position] = len(left)
