@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ def deployed_catalog(catalog: Catalog, ignore: Sequence[str]) -> DeployedCatalog
     return DeployedCatalog(rows, tuple(ignore))
 
 
+@lru_cache(maxsize=64)  # most databases of a fleet get the same catalog
 def store(catalog: DeployedCatalog) -> StoredCatalog:
     """Return a catalog in its stored form."""
     document = {"ignore": catalog.ignored, "objects": catalog.rows}

@@ -115,7 +115,7 @@ def find_pending(
 
 def _state(project: Project, database: Database, further: Sequence[Query]) -> tuple[DatabaseState, Answers]:
     """Read the state of a database and what its history knows of the wanted schema, and ask the `further` queries."""
-    fingerprint = remembered("schema", lambda: id(project), (project,), lambda: fingerprint_of(project))
+    fingerprint = fingerprint_of(project)
     past_schemas, past_version = past_schemas_query(fingerprint), past_version_query(project.manifest.schema_version)
     queries = (*STATE_QUERIES, past_schemas, past_version, since_schema_query(fingerprint))
     answers = database.query((*queries, *further))

@@ -11,6 +11,7 @@ from turso_deploy.history.last_deployment import LastDeployment, managed_names, 
 from turso_deploy.history.lineage import UnknownNamesError, present_names
 from turso_deploy.history.seed_records import removed_records
 from turso_deploy.pending.changes import PendingChanges
+from turso_deploy.pending.plan_memo import remembered
 from turso_deploy.plan.hazards import Hazard, HazardName
 from turso_deploy.plan.plan import Plan
 from turso_deploy.project.project import EarlierDeployment, Project
@@ -31,7 +32,9 @@ def managed_by(project: Project) -> frozenset[str]:
 
 def fingerprint_of(project: Project) -> str:
     """Return the fingerprint of a project's schema; in a rollback that of the folder which was deployed then."""
-    return project.earlier.fingerprint if project.earlier else schema_fingerprint(project.wanted)
+    if project.earlier:
+        return project.earlier.fingerprint
+    return remembered("schema", lambda: id(project), (project,), lambda: schema_fingerprint(project.wanted))
 
 
 def with_present_names(answer: Rows | Failure, state: DatabaseState, *, is_required: bool) -> DatabaseState:
