@@ -129,6 +129,21 @@ def fleet(tmp_path: Path) -> Iterator[NamespaceFleet]:
         yield running
 
 
+def test_hashed_names_are_in_no_error_of_the_selection(tmp_path: Path) -> None:
+    same = json.dumps({"name": "acme-corporation", "url": "file:a.db"})
+    (tmp_path / "t.jsonl").write_text(f"{same}\n{same}\n")
+    schema = write_folder(tmp_path / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
+    flags = {"command": "deploy", "schema_path": str(schema), "fleet": str(tmp_path / "t.jsonl"), "json_output": True}
+    shown = {}
+    for names in ("plain", "hashed"):
+        output, errors = io.StringIO(), io.StringIO()
+        assert run({**flags, "names": names}, {}, output, errors) == 2
+        shown[names] = output.getvalue() + errors.getvalue()
+    assert "acme-corporation" in shown["plain"]
+    assert "acme-corporation" not in shown["hashed"]
+    assert "`names` is `hashed`" in shown["hashed"]
+
+
 def deploy(fleet: NamespaceFleet, folder: Path, **flags: str) -> tuple[int, dict[str, object]]:
     schema = write_folder(folder / "schema", {"t.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY);"})
     given = {"command": "deploy", "schema_path": str(schema), "fleet": str(folder / "fleet.yml"), "json_output": True}

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from turso_deploy.cli.invocation import Invocation
-from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, InternalError
+from turso_deploy.core.errors import DatabaseError, DeployError, ErrorCode, InputError, InternalError
 from turso_deploy.core.progress import report_line, report_progress, report_step
 from turso_deploy.core.text import count_of
 from turso_deploy.database.address import parse_address
@@ -97,30 +97,47 @@ def run_fleet(invocation: Invocation) -> Report:
 
 @contextmanager
 def _selection(invocation: Invocation) -> Iterator[Selection]:
-    """Yield the databases of the fleet. The claims of a given token are checked before it is used."""
+    """Yield the databases of the fleet. The claims of a token that was given for all are checked."""
+    report_step("selecting the databases")
     settings = invocation.settings
     access = Access(
-        settings.auth_token,
-        settings.writes_to_database,
-        settings.api_token,
-        settings.organization,
-        settings.api_url,
-        settings.control_url,
-        settings.control_token,
-        settings.token_lifetime,
-        settings.timeout,
-        settings.allow_insecure_http,
-        invocation.runner.mask,
-        invocation.timing.max_pause,
+        token=settings.auth_token,
+        writes=settings.writes_to_database,
+        api_token=settings.api_token,
+        organization=settings.organization,
+        api_url=settings.api_url,
+        control_url=settings.control_url,
+        control_token=settings.control_token,
+        token_lifetime=settings.token_lifetime,
+        timeout=settings.timeout,
+        allow_insecure_http=settings.allow_insecure_http,
+        mask=invocation.runner.mask,
+        max_pause=invocation.timing.max_pause,
     )
-    report_step("selecting the databases")
-    with open_selection(settings.fleet or "", settings.only, settings.except_, access) as selection:
+    with ExitStack() as opened:
+        try:
+            found = open_selection(settings.fleet or "", settings.only, settings.except_, access)
+            selection = opened.enter_context(found)
+        except InputError as error:
+            raise _without_names(error) if settings.names == "hashed" else error from None
         if selection.uses_given_token and settings.command != "check-tokens":
-            _check_given_token(invocation)
+            _check_token_for_all(invocation)
         yield selection
 
 
-def _check_given_token(invocation: Invocation) -> None:
+def _without_names(error: InputError) -> InputError:
+    """Return an error of the selection without the names of databases, which may be those of tenants."""
+    if error.code is not ErrorCode.FLEET_INVALID:
+        return error
+    return InputError(
+        error.code,
+        "The fleet cannot be used. The reason is not shown, because it may contain names, and `names` is `hashed`.",
+        hint="See the reason where the log is not public: run `turso-deploy plan` with the same databases there.",
+        place=error.place,
+    )
+
+
+def _check_token_for_all(invocation: Invocation) -> None:
     """Check the claims of the token that was given for all databases. Raises DeployError."""
     from turso_deploy.cli.credentials import policy_of
     from turso_deploy.turso.token_checks import check_claims_of_all
@@ -373,7 +390,6 @@ def _telling_history() -> RunOne:
 
 def _checking_tokens(invocation: Invocation) -> RunOne:
     from turso_deploy.cli.credentials import policy_of
-    from turso_deploy.core.errors import InputError
     from turso_deploy.core.transaction import Failure, Query
     from turso_deploy.database.engine_errors import explain
     from turso_deploy.turso.token_checks import check_claims_of_all
