@@ -58,7 +58,7 @@ def test_comment_that_fails_in_any_way_is_a_notice(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(pull_request, "_write", fail)
+    monkeypatch.setattr(pull_request, "_find", fail)
     done = Deployed(tmp_path)
     done.assert_reported()
     assert (

@@ -30,6 +30,7 @@ COMMANDS: dict[str, set[str]] = {
     "db shell": set(),
     "db show": {"--url", "--http-url"},
     "db tokens create": {"--expiration", "--read-only"},
+    "group list": set(),
     "group unarchive": set(),
     "org list": set(),
     "plan show": set(),
