@@ -145,7 +145,7 @@ const client = createClient({ url: process.env.TURSO_DATABASE_URL, authToken: pr
 await client.execute("CREATE TABLE IF NOT EXISTS migrations (id INTEGER PRIMARY KEY)");
 const { rows } = await client.execute("SELECT max(id) AS last FROM migrations");
 if (rows[0].last === null) {
-  await client.migrate(["CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)", "INSERT INTO migrations VALUES (1)"]);
+  await client.migrate(["CREATE TABLE people (id INTEGER PRIMARY KEY)", "INSERT INTO migrations VALUES (1)"]);
 }
 client.close();
 """
