@@ -67,8 +67,8 @@ def drift_notices(drift: Drift | None, changes: Sequence[ObjectChange]) -> Itera
     if changes:
         yield (
             f"The database is not as it was last deployed: others changed {count_of(len(changes), 'object')}. "
-            "Correct the database, or add the objects to the schema folder; `turso-deploy accept-drift` takes them "
-            "into the deployment history as they are."
+            "Correct the database, take the changes into the schema folder with `turso-deploy pull --update`, or into "
+            "the deployment history only with `turso-deploy accept-drift`."
         )
     elif drift and drift.is_damaged:
         yield f"It is not known whether the database is as it was last deployed: {drift.unknown}."
