@@ -129,3 +129,24 @@ def test_name_that_is_not_utf8_is_written_escaped(tmp_path: Path) -> None:
     runner = Runner(StringIO(), read_context({**MINE, "GITHUB_OUTPUT": str(runner_file)}), None)
     runner.set_output("status", os.fsdecode(b"sch\xe9ma"))
     assert "sch\\udce9ma" in runner_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("head", "recorded"),
+    [
+        (None, ("a" * 40, "refs/heads/main")),
+        ("a" * 40, ("a" * 40, "refs/heads/main")),
+        ("b" * 40, ("b" * 40, None)),  # a `workflow_run` that checks out the commit of the other run
+        ("ref: refs/heads/next", ("c" * 40, "refs/heads/next")),
+    ],
+)
+def test_history_records_the_commit_that_is_checked_out(
+    tmp_path: Path, head: str | None, recorded: tuple[str, str | None]
+) -> None:
+    if head:
+        (tmp_path / ".git/refs/heads").mkdir(parents=True)
+        (tmp_path / ".git/HEAD").write_text(f"{head}\n")
+        (tmp_path / ".git/refs/heads/next").write_text("c" * 40)
+    done = Deployed(tmp_path, GITHUB_SHA="a" * 40, GITHUB_REF="refs/heads/main")
+    with sqlite3.connect(done.file) as connection:
+        assert connection.execute("SELECT commit_sha, ref FROM schema_deployments").fetchall() == [recorded]
