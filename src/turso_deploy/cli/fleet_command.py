@@ -50,7 +50,7 @@ RunOne = Callable[["Target", "Database"], Report]
 _OF_ONE_RUN = frozenset(
     {
         *("command", "fleet", "only", "except_", "canary", "waves", "failure_budget", "shard", "results"),
-        *("plan", "save", "json_output", "quiet", "verbose", "comment"),
+        *("plan", "save", "json_output", "html", "quiet", "verbose", "comment"),
     }
 )
 """Settings that a command to repeat the run for some databases leaves out."""
@@ -92,7 +92,12 @@ def run_fleet(invocation: Invocation) -> Report:
         settings.results,
         lambda names: _command_for(invocation, names),
     )
-    return _report(invocation, tally.results, facts, started)
+    report = _report(invocation, tally.results, facts, started)
+    if settings.html is not None:
+        from turso_deploy.report_page.file import write_page
+
+        report = write_page(Path(settings.html), report, tally.results, invocation.runner.redacted)
+    return report
 
 
 @contextmanager

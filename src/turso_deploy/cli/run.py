@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from turso_deploy.github.runner import Runner, stream_for_masks
 from turso_deploy.http.backoff import RetryBudget
 from turso_deploy.http.count import counting_requests
 from turso_deploy.report.document import ErrorLine, Report, Status
+from turso_deploy.report.fleet_lines import DatabaseResult
 from turso_deploy.report.lines import failed, with_notice
 from turso_deploy.report.progress_display import display_progress
 from turso_deploy.settings.reader import settings_of, usable_settings
@@ -194,6 +195,10 @@ def _checked(report: Report) -> Report:
 def _report(invocation: Invocation) -> Report:
     """Run the command. Everything local is checked before the first request. Raises DeployError."""
     settings = invocation.settings
+    if settings.html is not None:
+        from turso_deploy.report_page.file import require_writable_page
+
+        require_writable_page(Path(settings.html))
     if settings.command == "docs":
         from turso_deploy.schema_docs.generate import generate_docs
 
@@ -201,7 +206,7 @@ def _report(invocation: Invocation) -> Report:
     if settings.command == "join-results":
         from turso_deploy.fleet.joined import join_results
 
-        return join_results(settings.results or "results")
+        return _with_page(invocation, *join_results(settings.results or "results"))
     if settings.command == "plan" and settings.compare_to is not None:
         from turso_deploy.cli.preview_commands import compare
 
@@ -213,7 +218,7 @@ def _report(invocation: Invocation) -> Report:
     if settings.command == "status":
         from turso_deploy.cli.history_commands import status
 
-        return status(invocation)
+        return _with_page(invocation, status(invocation))
     require_database(settings, invocation.context)
     match settings.command:
         case "check-tokens":
@@ -238,7 +243,7 @@ def _report(invocation: Invocation) -> Report:
         case "history":
             from turso_deploy.cli.history_commands import history
 
-            report = history(invocation)
+            report = _with_page(invocation, history(invocation))
         case "accept-drift":
             from turso_deploy.cli.history_commands import accept_drift
 
@@ -261,6 +266,15 @@ def _report(invocation: Invocation) -> Report:
             report = deploy(invocation)
     uses_default = settings.database_url is None and not settings.uses_platform
     return replace(report, notices=(_DEFAULT_DATABASE, *report.notices)) if uses_default else report
+
+
+def _with_page(invocation: Invocation, report: Report, results: Sequence[DatabaseResult] = ()) -> Report:
+    """Write the page of a report if one is wanted, and return the report. `results` are those of a fleet."""
+    if invocation.settings.html is None:
+        return report
+    from turso_deploy.report_page.file import write_page
+
+    return write_page(Path(invocation.settings.html), report, results, invocation.runner.redacted)
 
 
 def _log(runner: Runner, stream: TextIO, context: RunContext) -> AbstractContextManager[None]:

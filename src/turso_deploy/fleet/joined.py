@@ -19,8 +19,10 @@ _REPEATED = (State.UNCHANGED, State.NOT_REACHED, State.STOPPED)
 _HINT = "Look at the job of the shard, and run the workflow again: the databases that are done are unchanged then."
 
 
-def join_results(source: str) -> Report:
-    """Return one report for all files of results: a file, all `.jsonl` files of a folder, or those of a pattern.
+def join_results(source: str) -> tuple[Report, Sequence[DatabaseResult]]:
+    """Return one report for all files of results, and the results of the databases.
+
+    `source` is a file, a folder with `.jsonl` files, or a pattern.
 
     Raises InputError if there is none, or if one holds something else.
     """
@@ -55,7 +57,7 @@ def join_results(source: str) -> Report:
         exit_code=code,
     )
     missing = [*_incomplete(headings), *_missing_shards(headings)]
-    return _with_missing(report, missing) if missing else report
+    return (_with_missing(report, missing) if missing else report), found
 
 
 def _committed(results: Sequence[DatabaseResult]) -> bool | None:

@@ -325,6 +325,9 @@ def _reject_save_of_what_is_done(settings: Settings) -> None:
 
 _ONLY_WITH_FLEET = ("only", "except_", "canary", "waves", "failure_budget", "shard", "results", "names")
 
+_WITH_PAGE = ("status", "history")
+"""Commands that write a page without a fleet, too."""
+
 
 def _reject_parts_of_a_fleet(settings: Settings) -> None:
     """Raise InputError for a setting of a fleet without one, and for what a fleet cannot do."""
@@ -339,6 +342,12 @@ def _reject_parts_of_a_fleet(settings: Settings) -> None:
                     f"`{input_of(name)}` {reason}.",
                     hint=f"Leave it out. The commands for a fleet are {', '.join(FLEET_COMMANDS)}.",
                 )
+        if settings.html is not None and settings.command in FLEET_COMMANDS and settings.command not in _WITH_PAGE:
+            raise InputError(
+                ErrorCode.INPUT_INVALID,
+                f"`html` needs a `fleet` with `{settings.command}`.",
+                hint="Leave it out, or use `json` for the report of one database.",
+            )
         return
     if settings.command == "rollback" and settings.to is None:
         raise InputError(

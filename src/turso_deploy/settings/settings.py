@@ -378,6 +378,13 @@ class Settings:
         Group.FLEET,
         (*FLEET_COMMANDS, "join-results"),
     )
+    html: Text | None = _setting(
+        None,
+        "With `fleet`, `status`, `history` and `join-results`: file for the report as an HTML page, to sort and to "
+        "search.",
+        Group.REPORT,
+        (*FLEET_COMMANDS, "join-results"),
+    )
     names: Literal["plain", "hashed"] = _setting(
         "plain",
         "With `fleet`: `hashed` shows databases by the beginning of a hash of their names, for public logs.",

@@ -24,11 +24,11 @@ def test_results_of_all_shards_are_one_report_in_which_the_canary_counts_once(tm
     write(tmp_path, "canary/2", {"a": State.DEPLOYED})
     write(tmp_path, "1/2", {"a": State.UNCHANGED, "b": State.DEPLOYED})
     write(tmp_path, "2/2", {"c": State.UNCHANGED})
-    report = join_results(str(tmp_path))
+    report, _ = join_results(str(tmp_path))
     assert report.fleet is not None
     assert (report.status, report.exit_code, report.error) == ("deployed", 0, None)
     assert report.fleet.states == {"deployed": 2, "unchanged": 1}
-    assert join_results(str(tmp_path / "*.jsonl")).fleet == replace_source(report.fleet, str(tmp_path / "*.jsonl"))
+    assert join_results(str(tmp_path / "*.jsonl"))[0].fleet == replace_source(report.fleet, str(tmp_path / "*.jsonl"))
 
 
 def replace_source(fleet: object, source: str) -> object:
@@ -39,7 +39,7 @@ def replace_source(fleet: object, source: str) -> object:
 
 def test_shard_without_results_is_a_failure(tmp_path: Path) -> None:
     write(tmp_path, "1/2", {"a": State.DEPLOYED})
-    report = join_results(str(tmp_path))
+    report, _ = join_results(str(tmp_path))
     assert (report.status, report.exit_code) == ("failed", 1)
     assert report.error is not None
     assert report.error.message == "Shard 2/2 has no results."
@@ -47,7 +47,7 @@ def test_shard_without_results_is_a_failure(tmp_path: Path) -> None:
 
 def test_shard_whose_job_was_killed_is_a_failure(tmp_path: Path) -> None:
     write(tmp_path, "1/1", {"a": State.DEPLOYED}, databases=3)
-    report = join_results(str(tmp_path))
+    report, _ = join_results(str(tmp_path))
     assert report.exit_code == 1
     assert report.error is not None
     assert "results of 1 of its 3 databases" in report.error.message
@@ -56,7 +56,7 @@ def test_shard_whose_job_was_killed_is_a_failure(tmp_path: Path) -> None:
 def test_failures_of_shards_are_those_of_the_joined_report(tmp_path: Path) -> None:
     write(tmp_path, "1/2", {"a": State.BLOCKED, "b": State.NOT_REACHED})
     write(tmp_path, "2/2", {"c": State.DEPLOYED})
-    report = join_results(str(tmp_path))
+    report, _ = join_results(str(tmp_path))
     assert (report.status, report.exit_code, report.committed) == ("blocked", 5, True)
 
 
