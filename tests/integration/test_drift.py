@@ -60,6 +60,14 @@ def test_database_as_it_was_deployed_is_verified(target: DatabaseUnderTest, tmp_
     assert (report.changes, report.drift, report.requests) == ((), (), 1)
 
 
+def test_drift_is_reported_with_the_ways_to_end_it(target: DatabaseUnderTest, tmp_path: Path) -> None:
+    deployed(target, tmp_path / "schema", "CREATE INDEX by_hand ON books (title)")
+    report = target.verify(write_project(tmp_path / "schema"))
+    assert found(report) == (Status.DRIFTED, 4, True, False)
+    for way in ("`turso-deploy pull --update`", "`turso-deploy accept-drift`"):
+        assert way in render(report, False)
+
+
 def test_merge_that_is_not_deployed_is_pending_and_no_drift(target: DatabaseUnderTest, tmp_path: Path) -> None:
     deployed(target, tmp_path / "schema")
     report = target.verify(write_project(tmp_path / "merged", MERGED))

@@ -96,6 +96,7 @@ def test_blocked_canary_keeps_all_other_databases_as_they_are(fleet: NamespaceFl
     )
     assert cause["command"].endswith(f"--only {canary}")
     assert report["error"]["code"] == "hazard-blocked"
+    assert "With --results FILE, the file has the message and the hint of each database." in report["error"]["hint"]
     code, report = run_fleet(fleet, schema, allow_hazards="drop-column:users.nick")
     assert (code, report["fleet"]["states"]) == (0, {"deployed": 12})
 

@@ -146,7 +146,10 @@ def test_hint_shows_the_flag_and_the_lines_of_the_manifest(in_file: DatabaseUnde
 def test_hint_says_why_an_approval_in_the_manifest_would_not_count(in_file: DatabaseUnderTest, tmp_path: Path) -> None:
     at_version(in_file, tmp_path / "before", "2.2.0")
     same = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "schema_version: 2.2.0"))
-    assert hint(same).endswith("An approval in the manifest would not count: the database is at 2.2.0 already.")
+    assert hint(same).endswith(
+        "An approval in the manifest would not count: the database is at 2.2.0 already.\n"
+        "To approve it there, raise `schema_version` first."
+    )
     none = in_file.plan(project(tmp_path / "after", WITHOUT_NOTE, "{}"))
     assert hint(none).endswith("To approve it in the manifest, set `schema_version` there first.")
 

@@ -440,11 +440,13 @@ def _report(invocation: Invocation, results: Sequence[DatabaseResult], facts: Fa
 
 
 def _hint(invocation: Invocation) -> str:
+    results = invocation.settings.results
+    details = f"{results or 'With --results FILE, the file'} has the message and the hint of each database."
     if invocation.settings.command not in DEPLOYING_COMMANDS:
-        return "The table of causes says what failed where."
+        return f"The table of causes says what failed where. {details}"
     return (
         "Correct the cause and run the same again: the history of each database says what is done, so that nothing is "
-        "deployed twice."
+        f"deployed twice. {details}"
     )
 
 

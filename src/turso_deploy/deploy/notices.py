@@ -178,7 +178,9 @@ def _is_skipped(directive: str, item: str, place: Place | None) -> str:
 
 
 def _removed_seeds_notices(project: Project, pending: PendingChanges) -> Iterator[str]:
-    """Yield a notice of the tables whose seed file is gone."""
+    """Yield a notice of the tables whose seed file is gone. A rollback has no seed files, and changes no seeds."""
+    if project.earlier:
+        return
     last, plan = pending.state.last_deployment, pending.plan
     seeded = {fold_case(plan.old_names.get(fold_case(seed.table), seed.table)) for seed in project.seeds}
     dropped = plan.dropped_tables

@@ -19,7 +19,7 @@ from turso_deploy.pending.undeployed import Undeployed, find_undeployed
 from turso_deploy.project.expectations import missing_names
 from turso_deploy.project.project import Project
 from turso_deploy.report.document import CheckLine, ObjectChange, Report, Status
-from turso_deploy.report.lines import count_lines
+from turso_deploy.report.lines import count_lines, drift_notices
 from turso_deploy.sql.lexer import fold_case
 from turso_deploy.sql.schema import key_of, title
 from turso_deploy.transaction.checks import Check, json_checks, row_checks
@@ -60,6 +60,7 @@ def _verified(project: Project, database: Database, report: ReportBuilder, *, sh
         rows, unknown = _row_lines(report, zip(checks, answers, strict=True), undeployed)
     schema = tuple(_schema_lines(project, state, report.found.drift, drift, undeployed))
     notices = (*_notices(project, state, drift, undeployed), *_unchecked_notices(unknown))
+    notices += tuple(drift_notices(drift, report.found.drift))
     counts = count_lines(project.manifest, state.catalog.schema)
     report.add_compared(undeployed, counts, (*schema, *rows), notices)
     is_other_schema = bool(drift.exists) or any(undeployed.difference)

@@ -50,7 +50,10 @@ class ManifestApprovals(NamedTuple):
         if own is None:
             return [*lines, "To approve it in the manifest, set `schema_version` there first."]
         if reason := self._reason_against(own):
-            return lines or [f"An approval in the manifest would not count: {reason}."]
+            lines = lines or [f"An approval in the manifest would not count: {reason}."]
+            if self.last_version is not None:
+                lines.append("To approve it there, raise `schema_version` first.")
+            return lines
         return [*lines, *self._lines_to_add(wanted, own)]
 
     def _lines_to_add(self, wanted: Sequence[Approval], own: str) -> Iterator[str]:

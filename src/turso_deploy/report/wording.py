@@ -159,7 +159,7 @@ def hazard_text(line: HazardLine) -> str:
 
 def outcome(report: Report) -> str:
     """Return whether the database was changed, in words."""
-    return _OUTCOMES[report.committed]
+    return "databases were changed" if report.fleet and report.committed else _OUTCOMES[report.committed]
 
 
 def place_of(error: ErrorLine) -> Place | None:
