@@ -84,6 +84,11 @@ base-image: ## Pin the base image of the Dockerfile by digest, where its registr
 e2e: $(DEVELOPMENT) $(SQLD) ## Run the container image and the Action with a real engine, runner and sqld
 	TMPDIR=$${TMPDIR:-/tmp} tests/container/with-engine $(BIN)/pytest tests/e2e -m container --capture no
 
+.PHONY: browser
+browser: ## Install Debian's Chromium, in which the tests of the HTML pages run; without it they are skipped
+	command -v chromium > /dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium > /dev/null; }
+
 .PHONY: lock
 lock: $(DEVELOPMENT) ## Update every locked package to its newest allowed version
 	$(COMPILE) --group build --output-file requirements/build.txt
