@@ -27,7 +27,7 @@ from tests.support import counters
 from tests.support.databases import DatabaseUnderTest
 from tests.support.schema_folders import SMALL, with_changes, write_folder
 from tests.support.sqld import running_sqld, sign
-from turso_deploy.cli import deploy_command
+from turso_deploy.cli import deploy_command, preview_commands
 from turso_deploy.cli.arguments import WITHOUT_SETTINGS
 from turso_deploy.deploy import preview
 from turso_deploy.plan.hazards import Approval, HazardName
@@ -225,7 +225,8 @@ def bug(stage: Stage) -> None:
         raise RuntimeError(f"{stage.settings} {SEED}")
 
     stage.watcher.monkeypatch.setattr(deploy_command, "deploy", broken)
-    for name in ("plan", "verify", "script", "compare"):
+    stage.watcher.monkeypatch.setattr(preview_commands, "verify_database", broken)
+    for name in ("plan", "script", "compare"):
         stage.watcher.monkeypatch.setattr(preview, name, broken)
 
 
