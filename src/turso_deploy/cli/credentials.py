@@ -39,7 +39,7 @@ class HostedDatabase(NamedTuple):
 class Credentials:
     """Address and token of the database. `checks` are filled while they are opened, so that an error can report them.
 
-    `hosted` is None without settings of the Turso Platform. `sent` counts the requests of the run, to whatever server.
+    `hosted` is None without settings of the Turso Platform. `sent` counts all requests of the run.
     """
 
     address: Address = field(default_factory=lambda: FileAddress(DEFAULT_FILE))

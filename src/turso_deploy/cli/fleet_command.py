@@ -24,7 +24,7 @@ from turso_deploy.fleet.parallel import Parallel
 from turso_deploy.fleet.results import ResultsFile, result_of, shown_name
 from turso_deploy.fleet.run import Done, FleetRun, Listener, Task
 from turso_deploy.fleet.stopping import Stop
-from turso_deploy.fleet.tally import MAX_NAMES, Facts, error_of, fleet_of, verdict_of
+from turso_deploy.fleet.tally import MAX_NAMES, Facts, report_of
 from turso_deploy.fleet_sources.rollout import Shard, Share
 from turso_deploy.fleet_sources.selection import Access, open_selection
 from turso_deploy.fleet_sources.target import Selection
@@ -56,8 +56,11 @@ _OF_ONE_RUN = frozenset(
 """Settings that a command to repeat the run for some databases leaves out."""
 
 
-def run_fleet(invocation: Invocation) -> Report:
-    """Run the command of the settings for every database of the fleet. Raises DeployError before the first request."""
+def run_fleet(invocation: Invocation) -> tuple[Report, Sequence[DatabaseResult]]:
+    """Run the command of the settings for every database of the fleet; return the report and the results of each.
+
+    Raises DeployError before the first request.
+    """
     settings, started = invocation.settings, time.monotonic()
     shard = settings.shard or Shard()
     stop = Stop()
@@ -92,12 +95,15 @@ def run_fleet(invocation: Invocation) -> Report:
         settings.results,
         lambda names: _command_for(invocation, names),
     )
-    report = _report(invocation, tally.results, facts, started)
-    if settings.html is not None:
-        from turso_deploy.report_page.file import write_page
-
-        report = write_page(Path(settings.html), report, tally.results, invocation.runner.redacted)
-    return report
+    report = report_of(settings.command, settings.named_database, tally.results, facts, _hint(invocation))
+    states = report.fleet.states if report.fleet else {}
+    report = replace(
+        report,
+        pending=State.PENDING in states if settings.command == "status" else None,
+        drifted=State.DRIFTED in states if settings.command in ("status", "verify") else None,
+        duration_ms=round((time.monotonic() - started) * 1000),
+    )
+    return report, tally.results
 
 
 @contextmanager
@@ -416,27 +422,6 @@ def _checking_tokens(invocation: Invocation) -> RunOne:
         return Report("check-tokens", Status.CHECKED, False, "", requests=database.requests)
 
     return _closing(run)
-
-
-def _report(invocation: Invocation, results: Sequence[DatabaseResult], facts: Facts, started: float) -> Report:
-    settings = invocation.settings
-    fleet = fleet_of(results, facts)
-    status, code = verdict_of(fleet)
-    committed = any(result.committed for result in results)
-    unknown = any(result.committed is None for result in results)
-    return Report(
-        settings.command,
-        status,
-        committed=True if committed else None if unknown else False,
-        database=settings.named_database,
-        fleet=fleet,
-        pending=State.PENDING in fleet.states if settings.command == "status" else None,
-        drifted=State.DRIFTED in fleet.states if settings.command in ("status", "verify") else None,
-        requests=sum(result.requests for result in results),
-        duration_ms=round((time.monotonic() - started) * 1000),
-        error=error_of(fleet, _hint(invocation)),
-        exit_code=code,
-    )
 
 
 def _hint(invocation: Invocation) -> str:

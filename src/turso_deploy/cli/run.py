@@ -214,7 +214,7 @@ def _report(invocation: Invocation) -> Report:
     if settings.fleet is not None:
         from turso_deploy.cli.fleet_command import run_fleet
 
-        return run_fleet(invocation)
+        return _with_page(invocation, *run_fleet(invocation))
     if settings.command == "status":
         from turso_deploy.cli.history_commands import status
 

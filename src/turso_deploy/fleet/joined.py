@@ -10,7 +10,7 @@ from typing import Any
 from turso_deploy.core.errors import ErrorCode, InputError
 from turso_deploy.core.text import count_of
 from turso_deploy.fleet.results import read_results
-from turso_deploy.fleet.tally import Facts, error_of, fleet_of, verdict_of
+from turso_deploy.fleet.tally import Facts, report_of
 from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.fleet_lines import DatabaseResult, State
 
@@ -43,27 +43,11 @@ def join_results(source: str) -> tuple[Report, Sequence[DatabaseResult]]:
         results=source,
         command_for=lambda _: None,
     )
-    fleet = fleet_of(list(by_name.values()), facts)
-    status, code = verdict_of(fleet)
     found = list(by_name.values())
-    report = Report(
-        "join-results",
-        status,
-        committed=_committed(found),
-        database=f"fleet {headings[0]['fleet']}",
-        fleet=fleet,
-        requests=sum(result.requests for result in results),
-        error=error_of(fleet, _HINT),
-        exit_code=code,
-    )
+    report = report_of("join-results", f"fleet {headings[0]['fleet']}", found, facts, _HINT)
+    report = replace(report, requests=sum(result.requests for result in results))
     missing = [*_incomplete(headings), *_missing_shards(headings)]
     return (_with_missing(report, missing) if missing else report), found
-
-
-def _committed(results: Sequence[DatabaseResult]) -> bool | None:
-    if any(result.committed for result in results):
-        return True
-    return None if any(result.committed is None for result in results) else False
 
 
 def _paths(source: str) -> Sequence[Path]:

@@ -29,7 +29,7 @@ def position(name: str) -> int:
 
 
 def in_shard(name: str, shard: Shard) -> bool:
-    """Return True if a database belongs to a shard, whatever other databases there are."""
+    """Return True if a database belongs to a shard, which does not depend on the other databases."""
     return position(name) % shard.total == shard.number - 1
 
 
@@ -45,7 +45,7 @@ def arranged(
     the others. Raises InputError (`input-invalid`) for a canary that is not in the fleet.
     """
     shard = shard or Shard()
-    ordered = sorted(targets, key=lambda target: (position(target.name), target.name))
+    ordered = _ordered(targets)
     canaries = _canaries(ordered, canary)
     first = {target.name for target in canaries}
     rest = [target for target in ordered if target.name not in first and in_shard(target.name, shard)]
@@ -58,9 +58,12 @@ def arranged(
 def single_wave(targets: Sequence[Target], shard: Shard | None = None) -> tuple[Wave, ...]:
     """Return one wave of all databases of the shard, for a run that changes nothing."""
     shard = shard or Shard()
-    of_shard = [target for target in targets if in_shard(target.name, shard)]
-    ordered = sorted(of_shard, key=lambda target: (position(target.name), target.name))
+    ordered = _ordered([target for target in targets if in_shard(target.name, shard)])
     return (Wave("all", tuple(ordered)),) if ordered else ()
+
+
+def _ordered(targets: Sequence[Target]) -> list[Target]:
+    return sorted(targets, key=lambda target: (position(target.name), target.name))
 
 
 def _canaries(ordered: Sequence[Target], canary: int | Sequence[str] | None) -> list[Target]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from turso_deploy.core.errors import EXIT_CODE_ORDER, ErrorCode
 from turso_deploy.core.text import count_of
 from turso_deploy.fleet.run import FAILURES
-from turso_deploy.report.document import ErrorLine, Status
+from turso_deploy.report.document import ErrorLine, Report, Status
 from turso_deploy.report.fleet_lines import (
     DatabaseResult,
     Fleet,
@@ -66,6 +66,24 @@ class Facts(NamedTuple):
     """Returns the command that repeats the run for some databases."""
 
 
+def report_of(command: str, database: str, results: Sequence[DatabaseResult], facts: Facts, hint: str) -> Report:
+    """Return the report of a run for a fleet. `database` names the fleet, `hint` is that of an error."""
+    fleet = fleet_of(results, facts)
+    status, code = verdict_of(fleet)
+    committed = any(result.committed for result in results)
+    unknown = any(result.committed is None for result in results)
+    return Report(
+        command,
+        status,
+        committed=True if committed else None if unknown else False,
+        database=database,
+        fleet=fleet,
+        requests=sum(result.requests for result in results),
+        error=error_of(fleet, hint),
+        exit_code=code,
+    )
+
+
 def fleet_of(results: Sequence[DatabaseResult], facts: Facts) -> Fleet:
     """Return what is counted over the results."""
     states = Counter(result.state for result in results)
@@ -97,16 +115,9 @@ def fleet_of(results: Sequence[DatabaseResult], facts: Facts) -> Fleet:
 
 def verdict_of(fleet: Fleet) -> tuple[Status, int]:
     """Return the status of a run and its exit code, which are those of the worst database."""
-    codes = {_EXIT_CODES.get(State(state), 0) for state in fleet.states}
-    if (
-        fleet.stopped_by != "signal"
-        and set(fleet.states) & {State.BLOCKED}
-        and not set(fleet.states)
-        & {
-            State.FAILED,
-            State.UNKNOWN,
-        }
-    ):
+    states = {State(state) for state in fleet.states}
+    codes = {_EXIT_CODES.get(state, 0) for state in states}
+    if fleet.stopped_by != "signal" and states & {State.FAILED, State.UNKNOWN, State.BLOCKED} == {State.BLOCKED}:
         codes.discard(1)  # the others were not reached because of what is blocked
     code = next(code for code in EXIT_CODE_ORDER if code in codes or code == 0)
     if code in (1, 5):

@@ -19,7 +19,7 @@ Done = TypeVar("Done")
 class Workers(Generic[Task, Done]):
     """As many threads as tasks were under way at the same time. `work` does a task and raises nothing.
 
-    Each task runs in an empty context: nobody listens to the progress of one database.
+    Each task runs in an empty context, so that the progress of one database is not displayed.
     """
 
     def __init__(self, work: Callable[[Task], Done]) -> None:
