@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from pathlib import Path
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+
+NO_FOLDER = "its folder does not exist"
+"""The reason against writing a file whose folder is missing."""
 
 
 class SpecialFileError(OSError):
@@ -47,6 +51,26 @@ def write_file(path: Path, content: bytes, *, replace: bool = True) -> None:
             give_to_owner(path, file.fileno())
         file.truncate(0)
         file.write(content)
+
+
+def reason_against_writing(path: Path, max_bytes: int, is_ours: Callable[[bytes], bool], what: str) -> str | None:
+    """Return why a file of a run must not be written there, as a clause; None if it may be created or replaced.
+
+    Only a regular file that `is_ours` is replaced; `what` names what that holds.
+    """
+    if not path.parent.is_dir():
+        return NO_FOLDER
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror or "it cannot be read"
+    try:
+        may_be_replaced = is_ours(read_file(path, max_bytes))
+    except OSError:
+        may_be_replaced = False
+    return None if may_be_replaced else f"it holds something else than {what}, and is not overwritten"
 
 
 def make_folder(path: Path) -> None:

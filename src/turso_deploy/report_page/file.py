@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from turso_deploy.core.errors import ErrorCode, InputError
-from turso_deploy.core.files import read_file, require_regular, write_file
+from turso_deploy.core.files import reason_against_writing, write_file
 from turso_deploy.report.document import Report
 from turso_deploy.report.fleet_lines import DatabaseResult
 from turso_deploy.report.lines import with_notice
@@ -19,21 +19,8 @@ _MAX_SIZE = 64_000_000
 
 def require_writable_page(path: Path) -> None:
     """Raise InputError if the page cannot be written: a link, a folder, a file that is no page."""
-    if not path.parent.is_dir():
-        raise _error("its folder does not exist")
-    try:
-        require_regular(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _error(error.strerror or "it cannot be read") from None
-    try:
-        content = read_file(path, _MAX_SIZE)
-        is_page = not content or MARK.encode() in content[:1000]
-    except OSError:
-        is_page = False
-    if not is_page:
-        raise _error("it holds something else than a page of this program, and is not overwritten")
+    if reason := reason_against_writing(path, _MAX_SIZE, _is_page, "a page of this program"):
+        raise _error(reason)
 
 
 def write_page(path: Path, report: Report, results: Sequence[DatabaseResult], redact: Redact) -> Report:
@@ -46,6 +33,10 @@ def write_page(path: Path, report: Report, results: Sequence[DatabaseResult], re
         reason = error.strerror or type(error).__name__
         return with_notice(report, f"The page of `html` could not be written: {reason}.", "warning")
     return report
+
+
+def _is_page(content: bytes) -> bool:
+    return not content or MARK.encode() in content[:1000]
 
 
 def _error(reason: str) -> InputError:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from turso_deploy import __version__
-from turso_deploy.core.errors import ErrorCode, InputError, Place
-from turso_deploy.core.files import read_file, require_regular, write_file
+from turso_deploy.core.errors import InputError
+from turso_deploy.core.files import read_file, reason_against_writing, write_file
 from turso_deploy.core.validation import ValidationError, validate
 from turso_deploy.stored_plan.content import FORM, PlanContent
 from turso_deploy.stored_plan.document import PlanOrigin, checksum_of
 from turso_deploy.stored_plan.expected_plan import ExpectedPlan
-from turso_deploy.stored_plan.file import MAX_SIZE
+from turso_deploy.stored_plan.file import MAX_SIZE, has_kind, plan_file_error
 
 KIND = "turso-deploy fleet plan"
 """The kind of the document, by which the file is known."""
@@ -65,20 +65,10 @@ def write_plans(path: Path, plans: Sequence[PlanOfSome], origin: PlanOrigin) -> 
 
 def require_writable_plans(path: Path) -> None:
     """Raise InputError (`plan-file-invalid`) if plans cannot be saved in a file: a link, a folder, no such file."""
-    if not path.parent.is_dir():
-        raise _error(path, "its folder does not exist")
-    try:
-        require_regular(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _error(path, error.strerror or "it cannot be read") from None
-    try:
-        is_ours = json.loads(read_file(path, MAX_SIZE)).get("kind") == KIND
-    except (OSError, ValueError, AttributeError, RecursionError):
-        is_ours = False
-    if not is_ours:
-        raise _error(path, "it holds something else than the plans of a fleet, and is not overwritten")
+    if reason := reason_against_writing(
+        path, MAX_SIZE, lambda content: has_kind(content, KIND), "the plans of a fleet"
+    ):
+        raise _error(path, reason)
 
 
 def expected_plans(file: str | None) -> ExpectedPlan | None:
@@ -116,5 +106,4 @@ def _contents(path: Path, document: Any) -> Mapping[str, PlanContent]:
 
 
 def _error(path: Path, reason: str) -> InputError:
-    message = f"The plan file {path} cannot be used: {reason}."
-    return InputError(ErrorCode.PLAN_FILE_INVALID, message, hint=_PLAN_AGAIN, place=Place(str(path)))
+    return plan_file_error(path, reason, _PLAN_AGAIN)
