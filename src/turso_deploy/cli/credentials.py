@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from turso_deploy.core.errors import ErrorCode, InputError
@@ -16,16 +16,13 @@ from turso_deploy.http.count import RequestCount
 from turso_deploy.report.document import FindingLine, TokenLine
 from turso_deploy.settings.settings import Settings
 from turso_deploy.turso.token_policy import Policy, Role, TokenCheck, check_claims, is_due, token_error
-from turso_deploy.turso.tokens import fingerprint
+from turso_deploy.turso.tokens import RUN_LIFETIME, fingerprint
 
 if TYPE_CHECKING:
     from turso_deploy.turso.platform import Platform, PlatformDatabase
 
 DEFAULT_FILE = "turso-deploy.db"
 """The local SQLite file that is used if no database was given."""
-
-RUN_LIFETIME = timedelta(minutes=15)
-"""Default lifetime of a token that is minted for one run."""
 
 
 class HostedDatabase(NamedTuple):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turso_deploy.cli.credentials import RUN_LIFETIME, HostedDatabase
+from turso_deploy.cli.credentials import HostedDatabase
 from turso_deploy.cli.invocation import Invocation
 from turso_deploy.core.errors import DeployError, ErrorCode
 from turso_deploy.core.progress import report_step
@@ -202,6 +202,7 @@ def _deploy_to_trial_branch(
     The report says that the database itself did not change. What happened to the branch is added to `notices`.
     """
     from turso_deploy.turso.branches import temporary_branch
+    from turso_deploy.turso.tokens import RUN_LIFETIME
 
     settings = invocation.settings
     report_step("creating the trial branch")

@@ -47,21 +47,14 @@ class Invocation(NamedTuple):
 
     @property
     def provenance(self) -> Provenance:
-        """Commit, ref, run and actor, as the deployment history records them.
-
-        A workflow may check out another commit than that of its event: what is checked out is what is deployed.
-        """
+        """Commit, ref, run and actor, as the deployment history records them."""
         from turso_deploy.history.entries import Provenance
-        from turso_deploy.history.git_checkout import read_checkout
-        from turso_deploy.history.provenance import provenance_of
+        from turso_deploy.history.provenance import of_checkout, provenance_of
 
         folder, context = Path(self.settings.schema_path), self.context
         if not context.commit_sha:
             return provenance_of(self.sources.environment, folder)
-        checkout = read_checkout(folder, {})
-        is_another = checkout.commit_sha not in (None, context.commit_sha)
-        commit, ref = (checkout.commit_sha, checkout.ref) if is_another else (context.commit_sha, context.ref)
-        return Provenance(commit, ref, context.run_url, context.actor)
+        return of_checkout(Provenance(context.commit_sha, context.ref, context.run_url, context.actor), folder)
 
     def open_credentials(self) -> AbstractContextManager[Credentials]:
         """Open the credentials of this run, and close the client of the Turso Platform at the end."""

@@ -32,12 +32,10 @@ from turso_deploy.fleet_sources.rollout import Rollout
 from turso_deploy.fleet_sources.target import Selection, Target
 from turso_deploy.fleet_sources.tokens import MintedToken, PlatformPool, given
 from turso_deploy.http.backoff import MAX_PAUSE, Clock, RetryBudget
+from turso_deploy.turso.tokens import RUN_LIFETIME
 
 if TYPE_CHECKING:
     from turso_deploy.turso.platform import Platform
-
-RUN_LIFETIME = timedelta(minutes=15)
-"""Default lifetime of a token that is minted for a run; it is renewed as long as the run lasts."""
 
 _GROUP = "group:"
 

@@ -1,4 +1,4 @@
-"""The origin of a deployment outside of GitHub: from the environment of a job, and from the git checkout.
+"""The origin of a deployment: from the environment of a job outside of GitHub, and from the git checkout.
 
 Forgejo and Gitea set the variables of GitHub. Sources: https://docs.gitlab.com/ci/variables/predefined_variables/,
 https://circleci.com/docs/variables/, https://buildkite.com/docs/pipelines/configure/environment-variables.
@@ -54,3 +54,14 @@ def provenance_of(environment: Mapping[str, str], folder: Path) -> Provenance:
         environment.get(names.run_url) or None,
         environment.get(names.actor) or None,
     )
+
+
+def of_checkout(event: Provenance, folder: Path) -> Provenance:
+    """Return the origin of a job of GitHub, with the commit and the ref that are checked out in `folder`.
+
+    A workflow may check out another commit than that of its event: what is checked out is what is deployed.
+    """
+    checkout = read_checkout(folder, {})
+    if checkout.commit_sha in (None, event.commit_sha):
+        return event
+    return event._replace(commit_sha=checkout.commit_sha, ref=checkout.ref)

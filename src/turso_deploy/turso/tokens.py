@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from turso_deploy.core.errors import ErrorCode, InputError
@@ -13,6 +13,9 @@ from turso_deploy.core.validation import ValidationError, validate
 
 if TYPE_CHECKING:
     from turso_deploy.turso.token_claims import Claims
+
+RUN_LIFETIME = timedelta(minutes=15)
+"""Default lifetime of a token that is minted for a run. A fleet renews it as long as its run lasts."""
 
 _MINT = "Mint a database token with `turso db tokens create <database>` and store it, unchanged, as the secret."
 MINT_API_TOKEN = (
